@@ -1,0 +1,134 @@
+"""StableNew: the flight recorder and learning groundwork for image generation with Stable Diffusion.
+
+Names are imported when they are first used, so that `import stablenew` costs next to nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stablenew.app_config import AppConfig
+    from stablenew.controller.pipeline_controller import PipelineController
+    from stablenew.engines.engine import CancelToken, Engine, EngineImage, EngineInfo, StageRequest, StageResult
+    from stablenew.engines.engine_registry import open_engine
+    from stablenew.engines.sketch import SketchEngine
+    from stablenew.errors import StableNewError
+    from stablenew.formats.feedback import Feedback, FeedbackEvent, merge_feedback
+    from stablenew.formats.learning_record import LearningRecord
+    from stablenew.formats.output_reference import OutputReference
+    from stablenew.formats.pipeline_config import PipelineConfig
+    from stablenew.formats.pipeline_result import PipelineRunResult, VariantResult
+    from stablenew.formats.run_metadata import RunMetadata
+    from stablenew.formats.stage_event import StageEvent
+    from stablenew.pipeline.pipeline_runner import PipelineRunner
+    from stablenew.pipeline.prompt_pack import Prompt, PromptPack, read_prompt_pack
+    from stablenew.pipeline.randomizer import Axis, parse_randomization
+    from stablenew.pipeline.variant_plan import Variant, VariantPlan
+    from stablenew.recording.learning_record_builder import LearningContext, build_learning_record
+    from stablenew.recording.learning_record_writer import InMemoryLearningRecordWriter, LearningRecordWriter
+    from stablenew.recording.run_recorder import RunRecorder
+    from stablenew.store.finding import Finding, VerifyReport
+    from stablenew.store.run import Run
+    from stablenew.store.run_store import RunStore
+    from stablenew.store.run_verifier import RunVerifier
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AppConfig": "app_config",
+    "Axis": "pipeline.randomizer",
+    "CancelToken": "engines.engine",
+    "Engine": "engines.engine",
+    "EngineImage": "engines.engine",
+    "EngineInfo": "engines.engine",
+    "Feedback": "formats.feedback",
+    "FeedbackEvent": "formats.feedback",
+    "Finding": "store.finding",
+    "InMemoryLearningRecordWriter": "recording.learning_record_writer",
+    "LearningContext": "recording.learning_record_builder",
+    "LearningRecord": "formats.learning_record",
+    "LearningRecordWriter": "recording.learning_record_writer",
+    "OutputReference": "formats.output_reference",
+    "PipelineConfig": "formats.pipeline_config",
+    "PipelineController": "controller.pipeline_controller",
+    "PipelineRunResult": "formats.pipeline_result",
+    "PipelineRunner": "pipeline.pipeline_runner",
+    "Prompt": "pipeline.prompt_pack",
+    "PromptPack": "pipeline.prompt_pack",
+    "Run": "store.run",
+    "RunMetadata": "formats.run_metadata",
+    "RunRecorder": "recording.run_recorder",
+    "RunStore": "store.run_store",
+    "RunVerifier": "store.run_verifier",
+    "SketchEngine": "engines.sketch",
+    "StableNewError": "errors",
+    "StageEvent": "formats.stage_event",
+    "StageRequest": "engines.engine",
+    "StageResult": "engines.engine",
+    "Variant": "pipeline.variant_plan",
+    "VariantPlan": "pipeline.variant_plan",
+    "VariantResult": "formats.pipeline_result",
+    "VerifyReport": "store.finding",
+    "build_learning_record": "recording.learning_record_builder",
+    "merge_feedback": "formats.feedback",
+    "open_engine": "engines.engine_registry",
+    "parse_randomization": "pipeline.randomizer",
+    "read_prompt_pack": "pipeline.prompt_pack",
+}
+"""Module of each public name."""
+
+__all__ = [
+    "AppConfig",
+    "Axis",
+    "CancelToken",
+    "Engine",
+    "EngineImage",
+    "EngineInfo",
+    "Feedback",
+    "FeedbackEvent",
+    "Finding",
+    "InMemoryLearningRecordWriter",
+    "LearningContext",
+    "LearningRecord",
+    "LearningRecordWriter",
+    "OutputReference",
+    "PipelineConfig",
+    "PipelineController",
+    "PipelineRunResult",
+    "PipelineRunner",
+    "Prompt",
+    "PromptPack",
+    "Run",
+    "RunMetadata",
+    "RunRecorder",
+    "RunStore",
+    "RunVerifier",
+    "SketchEngine",
+    "StableNewError",
+    "StageEvent",
+    "StageRequest",
+    "StageResult",
+    "Variant",
+    "VariantPlan",
+    "VariantResult",
+    "VerifyReport",
+    "__version__",
+    "build_learning_record",
+    "merge_feedback",
+    "open_engine",
+    "parse_randomization",
+    "read_prompt_pack",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

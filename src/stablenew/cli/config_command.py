@@ -1,0 +1,54 @@
+"""`stablenew config`: the settings."""
+
+from typing import Annotated
+
+import typer
+
+from stablenew.cli.console import Output
+
+app = typer.Typer(help="Read and change the settings.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("get")
+def get(
+    ctx: typer.Context, name: Annotated[str | None, typer.Argument(help="A setting; all when none is given.")] = None
+) -> None:
+    """Print a setting, or all."""
+    out: Output = ctx.obj
+    from stablenew.app_config import DEFAULTS, DESCRIPTIONS, AppConfig
+
+    config = AppConfig()
+    values = {one: config.get(one) for one in ([name] if name else DEFAULTS)}
+    out.json(values)
+    if name:
+        out.print(_shown(values[name]))
+    else:
+        out.table(["setting", "value", ""], [(one, _shown(value), DESCRIPTIONS[one]) for one, value in values.items()])
+
+
+@app.command("set")
+def set_(ctx: typer.Context, name: str, value: str) -> None:
+    """Keep a value for a setting."""
+    out: Output = ctx.obj
+    from stablenew.app_config import AppConfig
+
+    config = AppConfig()
+    parsed = config.set(name, value)
+    out.json({name: parsed})
+    out.print(f"{name} = {_shown(parsed)}")
+    if config.get(name) != parsed:
+        out.warn(f"the environment variable STABLENEW_{name.upper()} overrides this with {_shown(config.get(name))}")
+
+
+@app.command("path")
+def path(ctx: typer.Context) -> None:
+    """Print where the settings are kept."""
+    out: Output = ctx.obj
+    from stablenew.app_config import config_path
+
+    out.json({"path": str(config_path())})
+    out.print(str(config_path()))
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

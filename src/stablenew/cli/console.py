@@ -1,0 +1,131 @@
+"""What commands print: tables for people, JSON for programs, warnings beside both."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress
+
+FINDINGS = 1
+USAGE = 2
+INTERRUPTED = 130
+
+
+@dataclass(slots=True)
+class Output:
+    """The global options, and how a command speaks under them."""
+
+    runs_dir: str | None = None
+    is_json: bool = False
+    is_quiet: bool = False
+
+    @property
+    def root(self) -> Path:
+        """The run store in use: the option, the environment, the config file, or `./runs`."""
+        if self.runs_dir:
+            return Path(self.runs_dir)
+        from stablenew.app_config import AppConfig
+
+        return Path(AppConfig().get("runs_dir"))
+
+    def json(self, value: Any) -> None:
+        """Print one JSON value on standard output, if JSON was asked for."""
+        if self.is_json:
+            sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+    def print(self, *values: "RenderableType") -> None:
+        """Print for people; nothing with `--json` or `--quiet`."""
+        if not self.is_json and not self.is_quiet:
+            for value in values:
+                console().print(value)
+
+    def table(self, columns: Sequence[str | tuple[str, dict[str, Any]]], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table for people."""
+        if self.is_json or self.is_quiet:
+            return
+        from rich.table import Table
+        from rich.text import Text
+
+        named = [(column, {}) if isinstance(column, str) else column for column in columns]
+        has_header = any(name for name, _ in named)
+        table = Table(box=None, pad_edge=False, header_style="bold", show_header=has_header)
+        for name, options in named:
+            table.add_column(name, **options)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))  # Text: a prompt in square brackets is no markup
+        console().print(table)
+
+    def warn(self, message: str) -> None:
+        """Say something that matters even when nobody asked for words, on standard error."""
+        sys.stderr.write(f"stablenew: {message}\n")
+
+    def progress(self) -> "Progress":
+        """A progress bar with ETA on standard error; silent when nobody watches."""
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=self.is_json or self.is_quiet or not sys.stderr.isatty(),
+        )
+
+
+def console() -> "Console":
+    """Where people read: never wider than the terminal, 100 columns when there is none."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 160)
+
+
+def format_duration(seconds: float | None) -> str:
+    """`0.42 s`, `33 s`, `4 min 10 s`, `2 h 5 min`; empty for None."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def format_bytes(size: int) -> str:
+    """`512 bytes`, `1.4 MB`: powers of ten, as file managers show them."""
+    value = float(size)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def format_local_time(timestamp: str) -> str:
+    """A written timestamp as the reader's clock shows it."""
+    from stablenew.formats.clock import parse_timestamp
+
+    return parse_timestamp(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def plural(count: int, word: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

@@ -1,0 +1,75 @@
+"""`stablenew demo`: a sample job, recorded, and what to try next."""
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from stablenew.cli.console import Output, format_bytes
+from stablenew.cli.run_command import exit_code, run_plan, show_result
+
+if TYPE_CHECKING:
+    from stablenew.store.run import Run
+
+SWEEP_VALUES = (4, 7, 12)
+
+_MEANING = {
+    "run_metadata.json": "what was asked, and what came of it",
+    "records.jsonl": "one executed variant a line: requested and actual settings",
+    "outputs": "the images, named by what they hold",
+    "SHA256SUMS": "the seal: `sha256sum -c SHA256SUMS` checks the run without us",
+}
+
+
+def demo(ctx: typer.Context) -> int:
+    """Record a sample job and show what came out."""
+    out: Output = ctx.obj
+    from stablenew.formats.pipeline_config import PipelineConfig
+    from stablenew.pipeline.prompt_pack import read_prompt_pack
+    from stablenew.pipeline.randomizer import SWEEP, Axis
+    from stablenew.pipeline.variant_plan import VariantPlan
+    from stablenew.store.run_store import RunStore
+
+    with resources.as_file(resources.files("stablenew.cli") / "demo_pack" / "harbour.json") as path:
+        pack = read_prompt_pack(path)
+    config = PipelineConfig(
+        **pack.preset, learning_enabled=True, one_click_action="demo", learning_tags=("experiment:cfg_scale",)
+    )
+    plan = VariantPlan.for_pack(pack, sweeps=[Axis(SWEEP, "txt2img.cfg_scale", SWEEP_VALUES)])
+    out.print("Drawing six small pictures with the built-in sketch engine: no GPU, no download.\n")
+    result = run_plan(out, config, pack, plan, is_recorded=True, engine="sketch")
+    show_result(out, result)
+    if result.run_path:
+        run = RunStore(out.root).open(result.run_id)
+        _show_folder(out, run)
+        _show_next_steps(out, run)
+    return exit_code(result)
+
+
+def _show_folder(out: Output, run: "Run") -> None:
+    out.print("\nIt holds")
+    rows = [
+        (f"  {name}{'/' if (run.path / name).is_dir() else ''}", _size_of(run.path / name), meaning)
+        for name, meaning in _MEANING.items()
+    ]
+    out.table(["  file", ("size", {"justify": "right"}), "what it is"], rows)
+
+
+def _size_of(path: Path) -> str:
+    if path.is_dir():
+        return format_bytes(sum(one.stat().st_size for one in path.iterdir()))
+    return format_bytes(path.stat().st_size)
+
+
+def _show_next_steps(out: Output, run: "Run") -> None:
+    where = "" if out.runs_dir is None else f" --runs-dir {out.runs_dir}"
+    out.print("\nTry next")
+    out.table(
+        ["", ""],
+        [
+            (f"  stablenew show {run.run_id[:19]}{where}", "what was asked, what ran, what came out"),
+            (f"  stablenew verify latest{where}", "is every byte still what was recorded?"),
+            ("  stablenew config set learning_enabled true", "record your own runs from now on"),
+        ],
+    )

@@ -1,0 +1,132 @@
+"""`stablenew`: every command, and the global options that work before and after them."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from stablenew import __version__
+from stablenew.cli.console import FINDINGS, INTERRUPTED, USAGE, Output
+from stablenew.errors import (
+    AmbiguousRun,
+    ConfigError,
+    NotAStore,
+    OutputNotFound,
+    PromptPackError,
+    RunNotFound,
+    StableNewError,
+    UnknownEngine,
+)
+
+_GLOBAL_FLAGS = {"--json", "--quiet", "-q", "--version"}
+_GLOBAL_VALUES = {"--runs-dir"}
+_USAGE_ERRORS = (
+    AmbiguousRun,
+    ConfigError,
+    NotAStore,
+    OutputNotFound,
+    PromptPackError,
+    RunNotFound,
+    UnknownEngine,
+)
+
+
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer brings its own click, or uses an installed one
+
+
+class _Group(TyperGroup):
+    """Takes the global options wherever they stand."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, hoist_global_options(args))
+
+
+def hoist_global_options(args: list[str]) -> list[str]:
+    """`args` with the global options first; what follows `--` stays where it is."""
+    front: list[str] = []
+    rest: list[str] = []
+    remaining = iter(args)
+    for argument in remaining:
+        if argument == "--":
+            rest.extend((argument, *remaining))
+        elif argument in _GLOBAL_FLAGS or (argument.partition("=")[0] in _GLOBAL_VALUES and "=" in argument):
+            front.append(argument)
+        elif argument in _GLOBAL_VALUES:
+            front.extend((argument, *[value for value in [next(remaining, None)] if value is not None]))
+        else:
+            rest.append(argument)
+    return front + rest
+
+
+app = typer.Typer(
+    cls=_Group,
+    help="The flight recorder for image generation: run, record, look, verify.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stablenew {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    ctx: typer.Context,
+    runs_dir: Annotated[
+        str | None,
+        typer.Option(envvar="STABLENEW_RUNS_DIR", help="The run store; ./runs when neither this nor the config says."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that work before and after every command."""
+    del version
+    ctx.obj = Output(runs_dir=runs_dir, is_json=json, is_quiet=quiet)
+
+
+def _register() -> None:
+    from stablenew.cli import config_command, demo_command, run_command, schemas_command, show_command, verify_command
+
+    app.command("demo")(demo_command.demo)
+    app.command("run")(run_command.run)
+    app.command("runs")(show_command.runs)
+    app.command("show")(show_command.show)
+    app.command("verify")(verify_command.verify)
+    app.add_typer(config_command.app, name="config")
+    app.add_typer(schemas_command.app, name="schemas")
+
+
+_register()
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 fine, 1 findings or failure of the work, 2 usage, 130 stopped by Ctrl-C."""
+    sys.exit(_run(sys.argv[1:] if args is None else args))
+
+
+def _run(args: list[str]) -> int:
+    try:
+        result: Any = app(args=args, prog_name="stablenew", standalone_mode=False)
+    except _UsageError as error:
+        error.show()  # type: ignore[attr-defined]
+        return USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        sys.stderr.write("stablenew: stopped\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has seen enough
+        return 0
+    except (StableNewError, OSError) as error:
+        sys.stderr.write(f"stablenew: {error}\n")
+        return USAGE if isinstance(error, _USAGE_ERRORS) else FINDINGS
+    return result if isinstance(result, int) else 0

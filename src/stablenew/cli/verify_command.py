@@ -1,0 +1,86 @@
+"""`stablenew verify`: is every byte still what was recorded?"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stablenew.cli.console import FINDINGS, Output, format_bytes, plural
+
+if TYPE_CHECKING:
+    from stablenew.store.finding import VerifyReport
+    from stablenew.store.run import Run
+    from stablenew.store.run_store import RunStore
+
+
+def verify(
+    ctx: typer.Context,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Run ids, prefixes or latest; all when none is given."),
+    ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also decode every image and check every document against its JSON Schema.")
+    ] = False,
+) -> int:
+    """Check runs against their seals; exit 1 when something is wrong."""
+    out: Output = ctx.obj
+    from stablenew.store.finding import count_findings
+    from stablenew.store.run_store import RunStore
+
+    store = RunStore(out.root)
+    reports = _verify_all(out, store, runs or [], deep=deep)
+    counts = count_findings(reports)
+    is_ok = all(report.is_ok for report in reports)
+    out.json(
+        {
+            "ok": is_ok,
+            "runs": len(reports) - sum(report.subject == ".stablenew" for report in reports),
+            "counts": counts,
+            "reports": [report.to_dict() for report in reports],
+        }
+    )
+    for report in reports:
+        _show_report(out, report)
+    _show_total(out, reports, counts)
+    return 0 if is_ok else FINDINGS
+
+
+def _verify_all(out: Output, store: "RunStore", names: list[str], *, deep: bool) -> "list[VerifyReport]":
+    from stablenew.store.run_verifier import RunVerifier, verify_store_files
+
+    found: list[Run] = [store.resolve(name) for name in names] if names else list(store.iter_runs())
+    reports = []
+    with out.progress() as progress:
+        task = progress.add_task("verifying", total=len(found))
+        for run in found:
+            reports.append(RunVerifier(run, deep=deep).verify())
+            progress.advance(task)
+    if not names and (store.root / ".stablenew").exists():
+        reports.append(verify_store_files(store.root))
+    return reports
+
+
+def _show_report(out: Output, report: "VerifyReport") -> None:
+    for finding in report.findings:
+        place = "/".join(part for part in (report.subject, finding.path) if part)
+        line = f", line {finding.line}" if finding.line else ""
+        text = f"{finding.severity:7} {finding.code:22} {place}{line}: {finding.message}"
+        if out.is_quiet and finding.severity != "info":
+            out.warn(text)
+        else:
+            from rich.text import Text
+
+            out.print(Text(text, style={"error": "red", "warning": "yellow"}.get(finding.severity, "dim")))
+
+
+def _show_total(out: Output, reports: "list[VerifyReport]", counts: dict[str, int]) -> None:
+    runs = [report for report in reports if report.subject != ".stablenew"]
+    size = sum(report.size_bytes for report in runs)
+    files = sum(report.files for report in runs)
+    if not runs:
+        out.print("No runs to verify.")
+        return
+    verdict = "all as recorded" if all(report.is_ok for report in reports) else "not as recorded"
+    notes = ", ".join(plural(counts[name], name) for name in ("error", "warning") if counts[name])
+    counted = f"{plural(len(runs), 'run')}, {plural(files, 'file')}, {format_bytes(size)}"
+    out.print(f"{counted}: {verdict}{f' ({notes})' if notes else ''}")

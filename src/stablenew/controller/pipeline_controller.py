@@ -1,0 +1,109 @@
+"""PipelineController: settings, engine, store and subscribers wired together. It knows no user interface."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from stablenew.app_config import AppConfig
+from stablenew.engines.engine import CancelToken, Engine
+from stablenew.engines.engine_registry import open_engine
+from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.pipeline_config import PipelineConfig
+from stablenew.formats.pipeline_result import PipelineRunResult
+from stablenew.pipeline.pipeline_runner import CONTINUE, PipelineRunner
+from stablenew.pipeline.prompt_pack import PromptPack
+from stablenew.pipeline.run_hooks import Hook, RunEvent
+from stablenew.pipeline.variant_plan import VariantPlan
+from stablenew.recording.learning_record_writer import RecordWriter
+from stablenew.store.run_store import RunStore
+
+
+class PipelineController:
+    """Runs pipelines with the application's settings.
+
+    Runs are recorded when learning is on: the application's setting, or `learning_enabled` of the run's own config. An
+    injected `learning_record_writer` gets the records then as well. With learning off, nothing is written and no
+    callback is called.
+    """
+
+    def __init__(
+        self,
+        app_config: AppConfig | None = None,
+        *,
+        engine: Engine | None = None,
+        runs_dir: Path | str | None = None,
+        learning_record_writer: RecordWriter | None = None,
+        on_event: Callable[[RunEvent], object] | None = None,
+    ) -> None:
+        self.app_config = app_config or AppConfig()
+        self._engine = engine
+        self._runs_dir = Path(runs_dir) if runs_dir is not None else None
+        self._writer = learning_record_writer
+        self._on_event = on_event
+        self._callbacks: Hook[LearningRecord] = Hook("a learning record callback")
+        self._last_record: LearningRecord | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that was given, or the one the settings name."""
+        if self._engine is None:
+            self._engine = open_engine(self.app_config.get("engine"), url=self.app_config.get("engine_url") or None)
+        return self._engine
+
+    @property
+    def run_store(self) -> RunStore:
+        """The store that runs are recorded in."""
+        return RunStore(self._runs_dir or self.app_config.get("runs_dir"))
+
+    @property
+    def learning_enabled(self) -> bool:
+        """Whether runs are recorded; setting it keeps it."""
+        return self.app_config.learning_enabled
+
+    @learning_enabled.setter
+    def learning_enabled(self, value: bool) -> None:
+        self.app_config.learning_enabled = value
+
+    @property
+    def last_learning_record(self) -> LearningRecord | None:
+        """The last record made, for tests."""
+        return self._last_record
+
+    def register_learning_record_callback(self, callback: Callable[[LearningRecord], object]) -> None:
+        """Call `callback` with each record from now on.
+
+        All callbacks get the same instance; one that raises is logged and the others are called all the same.
+        """
+        self._callbacks.subscribe(callback)
+
+    def clear_learning_record_callbacks(self) -> None:
+        """Forget every callback."""
+        self._callbacks.clear()
+
+    def run(
+        self,
+        config: PipelineConfig | None = None,
+        *,
+        pack: PromptPack | None = None,
+        plan: VariantPlan | None = None,
+        cancel: CancelToken | None = None,
+        on_variant_error: str = CONTINUE,
+        keep_images: bool = True,
+        learning: bool | None = None,
+    ) -> PipelineRunResult:
+        """Run a pipeline; see `PipelineRunner.run`. `learning` decides for this run, whatever the settings say."""
+        config = config or PipelineConfig()
+        is_learning = learning if learning is not None else self.learning_enabled or config.learning_enabled
+        runner = PipelineRunner(
+            self.engine,
+            run_store=self.run_store if is_learning else None,
+            learning_record_writer=self._writer if is_learning else None,
+            on_learning_record=self._on_record if is_learning else None,
+            on_event=self._on_event,
+            on_variant_error=on_variant_error,
+            keep_images=keep_images,
+        )
+        return runner.run(config, pack=pack, plan=plan, cancel=cancel)
+
+    def _on_record(self, record: LearningRecord) -> None:
+        self._last_record = record
+        self._callbacks.emit(record)

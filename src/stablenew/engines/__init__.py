@@ -1,0 +1,1 @@
+"""What makes images: the protocol, and the engines."""

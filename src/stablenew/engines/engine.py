@@ -1,0 +1,116 @@
+"""Engine: whatever turns a stage's settings and inputs into images."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from stablenew.errors import Cancelled
+from stablenew.formats.i_json import JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What an engine says about itself."""
+
+    name: str
+    version: str
+    description: str
+    stages: tuple[str, ...]
+    is_deterministic: bool
+    """Whether equal requests with a given seed give equal bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineImage:
+    """One image as an engine takes or gives it: the exact bytes of its file."""
+
+    data: bytes
+    media_type: str
+    width: int
+    height: int
+    seed: int | None = None
+    """The seed this very image came from, not the first of its batch."""
+    pixel_digest: str | None = None
+    """Over the 8-bit RGB rows, where the engine has them at hand."""
+    parent: int | None = None
+    """Position of the input it was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageRequest:
+    """One stage of one variant."""
+
+    stage: str
+    settings: Mapping[str, JsonValue]
+    """As requested; a seed of -1 leaves the choice to the engine."""
+    prompt: str
+    negative_prompt: str = ""
+    inputs: tuple[EngineImage, ...] = ()
+    """What the stage before made; empty for txt2img."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """What a stage came to."""
+
+    images: tuple[EngineImage, ...]
+    actual: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Settings that really ran, as far as the engine knows them."""
+
+
+class CancelToken:
+    """A request to stop, that any thread or signal handler may make."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the work to stop. Asking twice is the same as once."""
+        self._event.set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody asked."""
+        return self._event.is_set()
+
+    def raise_if_cancelled(self) -> None:
+        """Do nothing, unless somebody asked.
+
+        Raises:
+            Cancelled: somebody did.
+        """
+        if self.is_cancelled:
+            raise Cancelled("stopped on request")
+
+
+def _no_progress(_fraction: float) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class StageMonitor:
+    """How an engine hears of a wish to stop, and says how far it is."""
+
+    cancel: CancelToken = field(default_factory=CancelToken)
+    on_progress: Callable[[float], None] = _no_progress
+    """Takes the part of the stage that is done, from 0 to 1, never less than before."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Makes images. One engine serves one pipeline at a time."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, version and abilities."""
+        ...
+
+    def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
+        """Make the images of one stage.
+
+        Raises:
+            Cancelled: `monitor.cancel` was asked to stop.
+            EngineError: it could not; the message tells a person what to do.
+        """
+        ...

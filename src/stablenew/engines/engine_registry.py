@@ -1,0 +1,38 @@
+"""Engines by name: built in, or from any package that offers the entry point `stablenew.engines`."""
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Final
+
+from stablenew.engines.engine import Engine
+from stablenew.errors import UnknownEngine
+
+ENTRY_POINT_GROUP: Final = "stablenew.engines"
+_BUILT_IN: Final = {"sketch": "stablenew.engines.sketch:SketchEngine"}
+
+
+def engine_names() -> list[str]:
+    """Every engine that `open_engine` can open."""
+    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
+
+
+def open_engine(name: str, *, url: str | None = None) -> Engine:
+    """The engine called `name`; `url` is for those that are a server.
+
+    Raises:
+        UnknownEngine: there is none; the message lists those there are.
+    """
+    factory = _find_factory(name)
+    return factory(url=url) if url else factory()
+
+
+def _find_factory(name: str) -> Callable[..., Engine]:
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
+        factory: Callable[..., Engine] = getattr(import_module(module), attribute)
+        return factory
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
+        loaded: Callable[..., Engine] = point.load()
+        return loaded
+    raise UnknownEngine(f"no engine {name!r}; there are {', '.join(engine_names())}")

@@ -1,0 +1,101 @@
+"""Every error StableNew raises on purpose, in one tree.
+
+A message says what was expected, what was found, where, and what to do. Each class is also the nearest builtin,
+so code that knows nothing of StableNew can still catch it::
+
+    StableNewError
+    ├── FormatError (ValueError)          bytes that are not a document we can read
+    │   ├── InvalidJson                   not I-JSON: duplicate key, NaN, too deep, not UTF-8, …
+    │   ├── InvalidDocument               JSON, but not what its schema says
+    │   └── NewerFormat                   a later MAJOR version; listed, never touched
+    ├── StoreError                        the run store and its folders
+    │   ├── NotAStore (NotADirectoryError)
+    │   ├── RunNotFound (LookupError)
+    │   ├── AmbiguousRun (LookupError)    a prefix that fits several runs
+    │   ├── OutputNotFound (LookupError)
+    │   ├── RunExists (FileExistsError)
+    │   ├── RunSealed (PermissionError)   a finished run is never changed
+    │   ├── RunLocked (BlockingIOError)   another process is writing it
+    │   └── WriteFailed (OSError)         bytes did not reach the disk; what was there before is unharmed
+    ├── ConfigError (ValueError)          a setting that does not exist or does not fit
+    ├── PromptPackError (ValueError)      a prompt pack that cannot be read
+    └── EngineError (RuntimeError)        the engine could not make the image
+        ├── UnknownEngine (LookupError)
+        └── Cancelled                     work stopped because somebody asked for it
+"""
+
+
+class StableNewError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class FormatError(StableNewError, ValueError):
+    """Bytes that are not a document we can read."""
+
+
+class InvalidJson(FormatError):
+    """The bytes are not I-JSON (RFC 7493)."""
+
+
+class InvalidDocument(FormatError):
+    """The JSON does not fit the schema of its kind."""
+
+
+class NewerFormat(FormatError):
+    """The document has a MAJOR version this program does not know. It is listed and never touched."""
+
+
+class StoreError(StableNewError):
+    """Something about the run store or one of its folders."""
+
+
+class NotAStore(StoreError, NotADirectoryError):
+    """The folder given as a run store does not exist or is no folder."""
+
+
+class RunNotFound(StoreError, LookupError):
+    """No run answers to the given id or prefix."""
+
+
+class AmbiguousRun(StoreError, LookupError):
+    """A prefix fits several runs."""
+
+
+class OutputNotFound(StoreError, LookupError):
+    """No output has the given digest, path or position."""
+
+
+class RunExists(StoreError, FileExistsError):
+    """A run with this id is there already."""
+
+
+class RunSealed(StoreError, PermissionError):
+    """The run is finished; its files never change again."""
+
+
+class RunLocked(StoreError, BlockingIOError):
+    """Another process on this machine is writing the run."""
+
+
+class WriteFailed(StoreError, OSError):
+    """Bytes did not reach the disk. What was there before is unharmed."""
+
+
+class ConfigError(StableNewError, ValueError):
+    """A setting that does not exist, or a value that does not fit it."""
+
+
+class PromptPackError(StableNewError, ValueError):
+    """A prompt pack that cannot be read."""
+
+
+class EngineError(StableNewError, RuntimeError):
+    """The engine could not do what a stage asked of it."""
+
+
+class UnknownEngine(EngineError, LookupError):
+    """No engine has this name."""
+
+
+class Cancelled(EngineError):
+    """Work stopped because somebody asked for it."""

@@ -1,0 +1,53 @@
+"""Content addresses: `xxh128:` and 32 hex digits, XXH3-128 over a file's bytes, the same that `xxh128sum` prints."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import xxhash
+
+from stablenew.formats.i_json import JsonValue, canonical_bytes
+
+PREFIX = "xxh128:"
+SHORT_LENGTH = 12
+"""Hex digits of a digest that stand in a file name."""
+
+
+def digest_bytes(data: bytes | bytearray | memoryview) -> str:
+    """The digest of `data`."""
+    return PREFIX + xxhash.xxh3_128_hexdigest(data)
+
+
+def digest_json(value: JsonValue) -> str:
+    """The digest of a value: over its RFC 8785 bytes."""
+    return digest_bytes(canonical_bytes(value))
+
+
+def short_digest(digest: str) -> str:
+    """The first hex digits of `digest`, as they stand in file names."""
+    return digest.removeprefix(PREFIX)[:SHORT_LENGTH]
+
+
+@dataclass(slots=True)
+class DoubleHash:
+    """XXH3-128 and SHA-256 of the same bytes, fed once."""
+
+    size_bytes: int = 0
+    _fast: Any = field(default_factory=xxhash.xxh3_128)
+    _strong: Any = field(default_factory=hashlib.sha256)
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take in the next bytes."""
+        self._fast.update(data)
+        self._strong.update(data)
+        self.size_bytes += len(data)
+
+    @property
+    def digest(self) -> str:
+        """The content address of the bytes so far."""
+        return PREFIX + self._fast.hexdigest()  # type: ignore[no-any-return]
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the bytes so far, 64 hex digits."""
+        return self._strong.hexdigest()  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""Prompt packs, variants, and the runner that takes them through the stages."""

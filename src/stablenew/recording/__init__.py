@@ -1,0 +1,1 @@
+"""From an executed variant to lines in a run."""

@@ -1,0 +1,108 @@
+"""From an executed variant to its LearningRecord: pure, no I/O, no clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stablenew.formats.digest import digest_json
+from stablenew.formats.i_json import JsonValue, json_safe
+from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.pipeline_config import PipelineConfig
+from stablenew.formats.pipeline_result import PipelineRunResult, VariantPrompt, VariantResult
+from stablenew.formats.wire import SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class LearningContext:
+    """What a record says beyond config and result. Everything is optional but the run id, where nothing else has it."""
+
+    run_id: str | None = None
+    variant_index: int | None = None
+    """Which variant of a whole run's result the record is about."""
+    source: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Program, engine, host and user; see `Source`."""
+    correlation: Mapping[str, JsonValue] = field(default_factory=dict)
+    learning_tags: tuple[str, ...] = ()
+    """Added to those of the config."""
+    ext: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+def build_learning_record(
+    pipeline_config: PipelineConfig,
+    run_result: VariantResult | PipelineRunResult,
+    learning_context: LearningContext | None = None,
+) -> LearningRecord:
+    """The record of one executed variant.
+
+    Given a whole run's result, it is about the variant that `learning_context.variant_index` names, or the only one.
+    Whatever the result holds that JSON cannot is made JSON-safe. Nothing given is changed.
+
+    Raises:
+        ValueError: no run id anywhere, or the result has several variants and none is named.
+    """
+    context = learning_context or LearningContext()
+    variant = _one_variant(run_result, context.variant_index)
+    run_id = _run_id(pipeline_config, run_result, context)
+    fields: dict[str, JsonValue] = {
+        "kind": LearningRecord.KIND,
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run_id,
+        "source": context.source or None,
+        "correlation": context.correlation or None,
+        "one_click_action": pipeline_config.one_click_action,
+        "learning_tags": [*dict.fromkeys((*pipeline_config.learning_tags, *context.learning_tags))] or None,
+        "config_digest": digest_json(pipeline_config.to_dict()),
+        "variant": _variant_info(variant),
+        "started_at": variant.started_at,
+        "finished_at": variant.finished_at,
+        "duration_seconds": max(0.0, variant.duration_seconds),
+        "status": variant.status,
+        "error": variant.error.to_dict() if variant.error else None,
+        "prompt": _prompt_context(variant.prompt),
+        "requested": variant.requested,
+        "actual": variant.actual or None,
+        "stages": [event.to_dict() for event in variant.stages],
+        "outputs": [reference.to_dict() for reference in variant.outputs],
+        "ext": context.ext or None,
+    }
+    return LearningRecord.from_dict(json_safe({key: value for key, value in fields.items() if value is not None}))
+
+
+def _one_variant(result: VariantResult | PipelineRunResult, index: int | None) -> VariantResult:
+    if isinstance(result, VariantResult):
+        return result
+    matches = [variant for variant in result.variants if index is None or variant.index == index]
+    if len(matches) != 1:
+        raise ValueError(
+            f"expected one variant, found {len(matches)} in run {result.run_id}; a record is about one: "
+            "name it with LearningContext(variant_index=…)"
+        )
+    return matches[0]
+
+
+def _run_id(config: PipelineConfig, result: VariantResult | PipelineRunResult, context: LearningContext) -> str:
+    run_id = result.run_id if isinstance(result, PipelineRunResult) else context.run_id or config.run_id
+    if not run_id:
+        raise ValueError("a record needs the id of its run: give LearningContext(run_id=…)")
+    return run_id
+
+
+def _variant_info(variant: VariantResult) -> dict[str, JsonValue]:
+    info: dict[str, JsonValue] = {"index": variant.index, "total": variant.total, "mode": variant.mode}
+    if variant.label:
+        info["label"] = variant.label
+    if variant.overrides:
+        info["overrides"] = dict(variant.overrides)
+    return info
+
+
+def _prompt_context(prompt: VariantPrompt) -> dict[str, JsonValue]:
+    fields: dict[str, JsonValue] = {
+        "positive": prompt.positive,
+        "negative": prompt.negative,
+        "pack_id": prompt.pack_id,
+        "pack_name": prompt.pack_name,
+        "prompt_id": prompt.prompt_id,
+        "loras": [{"name": name} | ({"weight": weight} if weight is not None else {}) for name, weight in prompt.loras],
+        "embeddings": list(prompt.embeddings),
+    }
+    return {key: value for key, value in fields.items() if value not in (None, [])}

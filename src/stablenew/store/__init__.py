@@ -1,0 +1,1 @@
+"""Bytes on disk: the one place that writes under `runs/`."""

@@ -1,0 +1,139 @@
+"""Files that are there whole or not at all, and stay there after a power cut.
+
+The order is the one that lost nothing in a replay of every block write on ext4, xfs and btrfs: write under a temporary
+name in the same folder, fsync, rename, fsync the folder. Write-once and replace are two functions, because mistaking
+one for the other is how data gets lost.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from stablenew.errors import WriteFailed
+from stablenew.store.run_folder import temporary_name
+
+_BINARY = getattr(os, "O_BINARY", 0)
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | _BINARY
+_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
+_BUSY_ON_WINDOWS = {5, 32, 33}  # access denied, sharing violation, lock violation: a virus scanner or an indexer
+_BUSY_RETRIES = 25
+_BUSY_PAUSE_SECONDS = 0.1
+
+
+def write_once(path: Path, data: bytes) -> None:
+    """Create `path` with `data`, durably.
+
+    Raises:
+        FileExistsError: something is there already; it stays as it is.
+        WriteFailed: the bytes did not reach the disk; nothing is left at `path`.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, "expected no file, found one; it was left as it is", str(path))
+    _put_in_place(path, data)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put `data` in the place of whatever `path` was, durably and in one step: a reader sees the old or the new.
+
+    Raises:
+        WriteFailed: the bytes did not reach the disk; the old file is unharmed.
+    """
+    _put_in_place(path, data)
+
+
+def _put_in_place(path: Path, data: bytes) -> None:
+    with naming_failures(path), temporary_file(path) as (descriptor, temporary):
+        write_all(descriptor, data)
+        sync_file(descriptor)
+        os.close(descriptor)
+        rename(temporary, path)
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
+    """A new file beside `path` under a temporary name: descriptor and path. It is removed when the block fails."""
+    temporary = path.with_name(temporary_name(path.name, secrets.token_hex(4)))
+    descriptor = os.open(temporary, _CREATE, 0o666)
+    try:
+        yield descriptor, temporary
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+@contextlib.contextmanager
+def naming_failures(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into WriteFailed that names `path`."""
+    try:
+        yield
+    except (WriteFailed, FileExistsError):
+        raise
+    except OSError as error:
+        raise WriteFailed(error.errno, f"could not write: {error.strerror or error}", str(path)) from error
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write every byte of `data`; a disk that takes only a part is asked again until it says why."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_file(descriptor: int) -> None:
+    """Wait until the file's bytes are on the disk itself.
+
+    A failure is final: the kernel forgets the unwritten pages, so asking again answers "done" and lies. Write a new
+    file.
+    """
+    if sys.platform == "darwin":  # fsync there stops at the drive's cache
+        import fcntl  # noqa: PLC0415
+
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+        else:
+            return
+    os.fsync(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk. Windows has no such call and needs none.
+
+    Raises:
+        WriteFailed: the disk said no.
+    """
+    if os.name == "nt":
+        return
+    with naming_failures(path):
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:  # some network file systems cannot, and say so
+                raise
+        finally:
+            os.close(descriptor)
+
+
+def rename(source: Path, target: Path) -> None:
+    """`os.replace`, patient with programs on Windows that hold a file open for a moment."""
+    for attempt in range(_BUSY_RETRIES + 1):
+        try:
+            source.replace(target)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _BUSY_ON_WINDOWS or attempt == _BUSY_RETRIES:
+                raise
+            time.sleep(_BUSY_PAUSE_SECONDS)
+        else:
+            return

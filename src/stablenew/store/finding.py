@@ -1,0 +1,110 @@
+"""What a check found: findings with codes that never change their meaning, apart from how anybody shows them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+ERROR: Final = "error"
+WARNING: Final = "warning"
+INFO: Final = "info"
+
+CODES: Final[dict[str, tuple[str, str]]] = {
+    "metadata-missing": (ERROR, "run_metadata.json is not there"),
+    "metadata-unreadable": (ERROR, "run_metadata.json cannot be read"),
+    "metadata-mismatch": (ERROR, "run_metadata.json belongs to another run, or its numbers are not what the run holds"),
+    "newer-format": (WARNING, "a later program wrote this; it was not looked into"),
+    "run-running": (INFO, "the run is being written now"),
+    "run-interrupted": (WARNING, "the run ended without a seal; `stablenew repair` finishes it"),
+    "run-incomplete": (WARNING, "the run has no seal here; another machine or a sync may still have the rest"),
+    "seal-unreadable": (ERROR, "SHA256SUMS cannot be read"),
+    "file-missing": (ERROR, "a sealed file is not there"),
+    "file-changed": (ERROR, "a sealed file is not what it was when the run was sealed"),
+    "file-unlisted": (ERROR, "a file of the format is there that the seal does not list"),
+    "file-foreign": (INFO, "a file that is no part of the format; it is ignored"),
+    "file-leftover": (INFO, "a temporary or conflict file of this program, a sync tool or a desktop; it is ignored"),
+    "link-refused": (ERROR, "a link or special file stands where a regular file belongs; it was not followed"),
+    "record-unreadable": (ERROR, "a line of records.jsonl is no record"),
+    "record-torn": (WARNING, "the last line of records.jsonl was cut off by a crash; it was never acknowledged"),
+    "record-mismatch": (ERROR, "a record belongs to another run"),
+    "output-missing": (ERROR, "a record names an output that is not there"),
+    "output-changed": (ERROR, "an output's bytes have another digest or size than its record says"),
+    "output-unrecorded": (INFO, "an output that no record names: its variant was never finished"),
+    "feedback-unreadable": (ERROR, "a feedback file or line cannot be read"),
+    "feedback-torn": (WARNING, "the last line of a feedback log was cut off by a crash; it was never acknowledged"),
+    "feedback-mismatch": (ERROR, "feedback belongs to another run"),
+    "feedback-forged": (ERROR, "a feedback event is not what its id says"),
+    "feedback-stale": (WARNING, "feedback.json does not say what its events mean"),
+    "feedback-conflict-copy": (INFO, "a sync tool's conflict copy of feedback; its events count"),
+    "store-changed": (ERROR, "a file of .stablenew is not what this program's version wrote"),
+    "schema-violation": (ERROR, "a document does not fit its published JSON Schema"),
+    "image-undecodable": (ERROR, "an image cannot be decoded"),
+    "image-mismatch": (ERROR, "an image's size or pixels are not what its record says"),
+}
+"""Severity and meaning of every code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found."""
+
+    code: str
+    path: str
+    """In the run; empty for the run as a whole."""
+    message: str
+    line: int | None = None
+
+    @property
+    def severity(self) -> str:
+        """`error`, `warning` or `info`."""
+        return CODES[self.code][0]
+
+    def to_dict(self) -> dict[str, str | int | None]:
+        """The JSON form."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "path": self.path,
+            "line": self.line,
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What verifying one run, or a store's own files, found."""
+
+    subject: str
+    """The run id, or `.stablenew`."""
+    findings: tuple[Finding, ...] = ()
+    files: int = 0
+    """Files whose bytes were read and compared."""
+    size_bytes: int = 0
+    digest: str | None = None
+    """The run's digest, when it is sealed."""
+    state: str | None = field(default=None)
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether nothing worse than information was found."""
+        return all(finding.severity == INFO for finding in self.findings)
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "run_id": self.subject,
+            "ok": self.is_ok,
+            "state": self.state,
+            "digest": self.digest,
+            "files": self.files,
+            "size_bytes": self.size_bytes,
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def count_findings(reports: Iterable[VerifyReport]) -> dict[str, int]:
+    """How many findings of each severity there are in all reports."""
+    counts = {ERROR: 0, WARNING: 0, INFO: 0}
+    for report in reports:
+        for finding in report.findings:
+            counts[finding.severity] += 1
+    return counts

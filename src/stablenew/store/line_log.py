@@ -1,0 +1,76 @@
+"""Append-only files of lines: JSON Lines on disk.
+
+A line is one `os.write`; only what ends in a newline and parses is a line. Lines are split at the byte 10 and nowhere
+else: a prompt may hold U+2028.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from stablenew.errors import WriteFailed
+from stablenew.store.atomic_file import naming_failures, sync_file, sync_folder
+from stablenew.store.regular_file import open_regular
+
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READ_BYTES = 1 << 20
+_LONGEST_LINE = 64 * 1024 * 1024
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add `line` (without its newline) to the end of `path`, durably.
+
+    The caller keeps other writers of the same file out. A torn line left by a crash is ended first, so that it cannot
+    swallow this one. When only a part of the line could be written, that part is taken back.
+
+    Raises:
+        WriteFailed: the line is not there.
+    """
+    if b"\n" in line:
+        raise ValueError("expected one line, found a newline in it")
+    is_new = not path.exists()
+    with naming_failures(path):
+        descriptor = os.open(path, _APPEND, 0o666)
+        try:
+            _append(descriptor, line)
+            sync_file(descriptor)
+        finally:
+            os.close(descriptor)
+    if is_new:
+        sync_folder(path.parent)
+
+
+def _append(descriptor: int, line: bytes) -> None:
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    data = (b"\n" if _is_torn(descriptor, size) else b"") + line + b"\n"
+    written = os.write(descriptor, data)
+    if written != len(data):
+        os.ftruncate(descriptor, size)
+        raise WriteFailed(f"only {written} of {len(data)} bytes of a line could be written; the disk may be full")
+
+
+def _is_torn(descriptor: int, size: int) -> bool:
+    if size == 0:
+        return False
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return os.read(descriptor, 1) != b"\n"
+
+
+def iter_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
+    """Every line of a file as (number from 1, bytes without the newline, whether it is whole).
+
+    Only the last can be torn, and blank lines are left out. A line beyond 64 MiB is given cut, as not whole.
+    """
+    number, rest = 0, b""
+    with open_regular(path) as file:
+        while chunk := file.read(_READ_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                number += 1
+                if line.strip():
+                    yield number, line, True
+            if len(rest) > _LONGEST_LINE:
+                yield number + 1, rest[:80], False
+                return
+    if rest:
+        yield number + 1, rest, False

@@ -1,0 +1,76 @@
+"""Outputs of a run on disk: hashed while they are written, named by what they hold."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stablenew.errors import WriteFailed
+from stablenew.formats.digest import DoubleHash
+from stablenew.store.atomic_file import naming_failures, rename, sync_file, sync_folder, temporary_file, write_all
+from stablenew.store.regular_file import open_regular
+from stablenew.store.run_folder import OUTPUTS, output_name
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOutput:
+    """An output on disk."""
+
+    path: str
+    """In the run, POSIX, `outputs/…`."""
+    digest: str
+    sha256: str
+    size_bytes: int
+
+
+def write_output(
+    run_path: Path, content: bytes | Path | Iterable[bytes], *, variant: int, stage: str, number: int, media_type: str
+) -> StoredOutput:
+    """Put one output into the run, durably; its folder is still to be synced with `sync_outputs`.
+
+    `content` is the bytes, a file to copy, or chunks. They are hashed in the same pass that writes them.
+
+    Raises:
+        WriteFailed: the disk would not take it, or another output has this place; nothing is left behind.
+    """
+    hashes = DoubleHash()
+    target = run_path / OUTPUTS / f"{variant:04d}-{stage}-{number}"
+    with naming_failures(target), temporary_file(target) as (descriptor, temporary):
+        for chunk in _chunks(content):
+            hashes.update(chunk)
+            write_all(descriptor, chunk)
+        sync_file(descriptor)
+        os.close(descriptor)
+        path = output_name(variant, stage, number, hashes.digest, media_type)
+        if (run_path / path).exists():
+            raise WriteFailed(f"output {path} is there already; a variant writes each of its outputs once")
+        rename(temporary, run_path / path)
+    return StoredOutput(path, hashes.digest, hashes.sha256, hashes.size_bytes)
+
+
+def sync_outputs(run_path: Path) -> None:
+    """Make the names of the outputs written so far durable."""
+    sync_folder(run_path / OUTPUTS)
+
+
+def hash_file(path: Path) -> DoubleHash:
+    """Both hashes of a file, read once."""
+    hashes = DoubleHash()
+    with open_regular(path) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            hashes.update(chunk)
+    return hashes
+
+
+def _chunks(content: bytes | Path | Iterable[bytes]) -> Iterable[bytes]:
+    if isinstance(content, bytes):
+        return (content,)
+    return _read_chunks(content) if isinstance(content, Path) else content
+
+
+def _read_chunks(path: Path) -> Iterable[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk

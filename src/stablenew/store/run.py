@@ -1,0 +1,191 @@
+"""A run folder, read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from stablenew.errors import FormatError, OutputNotFound
+from stablenew.formats.i_json import MAX_BYTES, parse_json
+from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.output_reference import OutputReference
+from stablenew.formats.run_metadata import RunMetadata
+from stablenew.store.line_log import iter_lines
+from stablenew.store.local_state import host_id
+from stablenew.store.regular_file import is_regular, read_regular
+from stablenew.store.run_folder import METADATA, RECORDS, SEAL
+from stablenew.store.run_lock import RunLock
+from stablenew.store.seal import read_seal, run_digest
+
+MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
+MIN_DIGEST_PREFIX: Final = 8
+
+SEALED: Final = "sealed"
+RUNNING: Final = "running"
+INTERRUPTED: Final = "interrupted"
+INCOMPLETE: Final = "incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadProblem:
+    """Something a reader could not read, and why."""
+
+    path: str
+    """In the run."""
+    reason: str
+    line: int | None = None
+    is_torn: bool = False
+    """The last line of a file, cut off before its newline: what a crash leaves."""
+
+    def __str__(self) -> str:
+        place = f"{self.path}, line {self.line}" if self.line else self.path
+        return f"{place}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLine:
+    """One line of `records.jsonl`: a record, or why it is none."""
+
+    number: int
+    record: LearningRecord | None
+    problem: ReadProblem | None
+
+
+class Run:
+    """One run folder. Reading it changes nothing; what cannot be read is reported and hides nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run_id = path.name
+
+    def __repr__(self) -> str:
+        return f"Run({self.run_id!r})"
+
+    @cached_property
+    def metadata(self) -> RunMetadata:
+        """What was asked and what came of it.
+
+        Raises:
+            FileNotFoundError: it is not there, or not yet.
+            FormatError: it cannot be read; NewerFormat when a later program wrote it.
+        """
+        try:
+            return RunMetadata.from_json(read_regular(self.path / METADATA, MAX_METADATA_BYTES))
+        except FormatError as error:
+            raise type(error)(f"{self.path / METADATA}: {error}") from None
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the seal is there; `state` also asks whether what it lists is."""
+        return is_regular(self.path / SEAL)
+
+    @property
+    def state(self) -> str:
+        """`sealed`, `running`, `interrupted`, or `incomplete` when a sync or another machine still has the rest.
+
+        Derived from what is there, never from a flag that a crash would leave wrong.
+        """
+        if self.is_sealed:
+            return SEALED if self._has_all_sealed_files() else INCOMPLETE
+        if RunLock(self.path.parent, self.run_id).is_held():
+            return RUNNING
+        return INTERRUPTED if self._is_from_this_machine() else INCOMPLETE
+
+    @property
+    def status(self) -> str:
+        """How the run ended: the metadata's status once sealed, its `state` before."""
+        state = self.state
+        return self.metadata.status if state == SEALED else state
+
+    def _has_all_sealed_files(self) -> bool:
+        try:
+            return all(is_regular(self.path / name) for name in read_seal(self.path))
+        except (OSError, FormatError):
+            return False
+
+    def _is_from_this_machine(self) -> bool:
+        try:
+            return self.metadata.source.host_id == host_id()
+        except (OSError, FormatError):
+            return False
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` of the seal: one digest for everything the run is.
+
+        Raises:
+            FileNotFoundError: the run is not sealed.
+        """
+        return run_digest(self.path)
+
+    def iter_record_lines(self) -> Iterator[RecordLine]:
+        """Every line of `records.jsonl`, in order: a record or the reason why it is none. No file, no lines."""
+        try:
+            for number, line, is_whole in iter_lines(self.path / RECORDS):
+                yield self._read_line(number, line, is_whole=is_whole)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            yield RecordLine(0, None, ReadProblem(RECORDS, str(error.strerror or error)))
+
+    def _read_line(self, number: int, line: bytes, *, is_whole: bool) -> RecordLine:
+        if not is_whole:
+            reason = f"the line is cut off after {len(line)} bytes; it was never acknowledged"
+            return RecordLine(number, None, ReadProblem(RECORDS, reason, number, is_torn=True))
+        try:
+            record = LearningRecord.from_dict(parse_json(line, max_bytes=MAX_BYTES))
+        except FormatError as error:
+            return RecordLine(number, None, ReadProblem(RECORDS, str(error), number))
+        return RecordLine(number, record, None)
+
+    def iter_records(self) -> Iterator[LearningRecord]:
+        """The records that can be read, in order. `read_records` also says what cannot."""
+        return (line.record for line in self.iter_record_lines() if line.record is not None)
+
+    def read_records(self) -> tuple[list[LearningRecord], list[ReadProblem]]:
+        """All records, and what could not be read as one."""
+        lines = list(self.iter_record_lines())
+        return [line.record for line in lines if line.record], [line.problem for line in lines if line.problem]
+
+    def iter_outputs(self) -> Iterator[tuple[LearningRecord, OutputReference]]:
+        """Every output with the record of its variant."""
+        return ((record, output) for record in self.iter_records() for output in record.outputs)
+
+    def find_output(self, image: str) -> OutputReference:
+        """The output that `image` means.
+
+        That is a digest or a unique prefix of 8 or more hex digits, a path, or `<variant>/<n>`, which counts the final
+        outputs of a variant from 0.
+
+        Raises:
+            OutputNotFound: nothing fits, or several different images do.
+        """
+        outputs = list(self.iter_outputs())
+        matches = {output.digest: output for record, output in outputs if _fits(record, output, image)}
+        if len(matches) == 1:
+            return next(iter(matches.values()))
+        if matches:
+            raise OutputNotFound(f"{image!r} fits {len(matches)} outputs of run {self.run_id}; give more digits")
+        raise OutputNotFound(
+            f"run {self.run_id} has no output {image!r}; give a digest (8 or more hex digits), a path such as "
+            f"{outputs[0][1].path if outputs else 'outputs/…'}, or <variant>/<n> such as 0/0"
+        )
+
+
+def _fits(record: LearningRecord, output: OutputReference, image: str) -> bool:
+    if image in {output.digest, output.path, output.path.partition("/")[2]}:
+        return True
+    prefix = image.removeprefix("xxh128:").lower()
+    if len(prefix) >= MIN_DIGEST_PREFIX and output.digest.removeprefix("xxh128:").startswith(prefix):
+        return True
+    variant, slash, number = image.partition("/")
+    if not (slash and variant.isdecimal() and number.isdecimal() and int(variant) == record.variant.index):
+        return False
+    finals = final_outputs(record)
+    return int(number) < len(finals) and finals[int(number)] is output
+
+
+def final_outputs(record: LearningRecord) -> list[OutputReference]:
+    """The outputs a variant came to: those marked final, or all when none is marked."""
+    return [output for output in record.outputs if output.role == "final"] or list(record.outputs)

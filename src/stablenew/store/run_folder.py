@@ -1,0 +1,52 @@
+"""Every file name of the format, once."""
+
+import re
+from typing import Final
+
+from stablenew.formats.digest import short_digest
+from stablenew.formats.output_reference import extension_for
+
+MARKER_FOLDER: Final = ".stablenew"
+MARKER_FILE: Final = "store.json"
+MARKER_SCHEMAS: Final = "schemas/v1"
+MARKER_README: Final = "README.md"
+
+METADATA: Final = "run_metadata.json"
+RECORDS: Final = "records.jsonl"
+OUTPUTS: Final = "outputs"
+FEEDBACK: Final = "feedback.json"
+SEAL: Final = "SHA256SUMS"
+
+_TEMPORARY = re.compile(r"\A\..+\.[0-9a-f]{8}\.tmp\Z")
+_FEEDBACK = re.compile(r"\Afeedback.*\.jsonl?(?:\.[^/]*)?\Z", re.DOTALL)
+_SYNC_LEFTOVERS = re.compile(
+    r"\A\.syncthing\..*\.tmp\Z|\A~syncthing~.*|.*\.sync-conflict-.*|\A\.~tmp~\Z|\A\.rsync-partial\Z"
+    r"|\A\..+\.[A-Za-z0-9]{6}\Z|.*\.partial\Z|.*\(.*conflict.*\).*|.*\.conflict[0-9]+\Z|.*\.\.path[0-9]+\Z"
+    r"|\A\.unison\..*|\A\.nfs[0-9a-f]+\Z|\A\.fuse_hidden.*|.*\.crdownload\Z|\A\.DS_Store\Z|\Adesktop\.ini\Z|\AThumbs\.db\Z",
+    re.DOTALL,
+)
+
+
+def output_name(variant: int, stage: str, number: int, digest: str, media_type: str) -> str:
+    """The path in the run of an output: `outputs/0000-txt2img-0.3f9a1c2b4d5e.png`."""
+    return f"{OUTPUTS}/{variant:04d}-{stage}-{number}.{short_digest(digest)}.{extension_for(media_type)}"
+
+
+def temporary_name(name: str, token: str) -> str:
+    """A name for a file on its way to `name`; `token` is 8 hex digits. No reader takes it for anything."""
+    return f".{name}.{token}.tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one of our own temporary ones."""
+    return bool(_TEMPORARY.match(name))
+
+
+def is_feedback(name: str) -> bool:
+    """Whether a file at the top of a run may hold feedback: by its name, its content decides."""
+    return bool(_FEEDBACK.match(name))
+
+
+def is_sync_leftover(name: str) -> bool:
+    """Whether a file name is one that a sync tool or a desktop makes for its own use."""
+    return bool(_SYNC_LEFTOVERS.match(name))

@@ -1,0 +1,78 @@
+"""Locks of this machine, kept in the state folder: a lock file inside a synced folder would block everyone forever."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stablenew.errors import RunLocked
+from stablenew.formats.digest import digest_bytes
+from stablenew.store.local_state import state_folder, store_key
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+
+class RunLock:
+    """Held by whoever writes a run, for as long as it is being written. The system frees it when the process dies."""
+
+    def __init__(self, root: Path, run_id: str) -> None:
+        self._run_id = run_id
+        self._path = state_folder() / "locks" / store_key(root) / f"{run_id}.lock"
+        self._lock: BaseFileLock | None = None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises:
+            RunLocked: another process, or another writer of this one, holds it.
+        """
+        from filelock import Timeout  # noqa: PLC0415
+
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _file_lock(self._path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunLocked(f"run {self._run_id} is being written by another process; wait until it ends") from None
+        self._lock = lock
+
+    def release(self, *, forget: bool = False) -> None:
+        """Let go. With `forget` the lock file goes too, because nobody will write this run again."""
+        if self._lock is None:
+            return
+        if forget:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+        self._lock.release()
+        self._lock = None
+
+    def is_held(self) -> bool:
+        """Whether some process on this machine is writing the run."""
+        if self._lock is not None:
+            return True
+        if not self._path.exists():
+            return False
+        try:
+            self.acquire()
+        except RunLocked:
+            return True
+        self.release()
+        return False
+
+
+@contextlib.contextmanager
+def file_guard(path: Path) -> Iterator[None]:
+    """Exclude every other thread and process of this machine from the same block for `path`."""
+    folder = state_folder() / "locks" / "files"
+    folder.mkdir(parents=True, exist_ok=True)
+    key = digest_bytes(str(path.absolute()).encode("utf-8", "surrogateescape"))[-24:]
+    with _file_lock(folder / f"{key}.lock"):
+        yield
+
+
+def _file_lock(path: Path) -> "BaseFileLock":
+    from filelock import FileLock  # noqa: PLC0415
+
+    # A soft lock left by a dead process, or synced from another host, would block forever.
+    return FileLock(path, fallback_to_soft=False, thread_local=False)

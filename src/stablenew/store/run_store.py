@@ -1,0 +1,159 @@
+"""RunStore: a folder of runs."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from stablenew.errors import AmbiguousRun, NotAStore, OutputNotFound, RunNotFound, WriteFailed
+from stablenew.formats.i_json import encode_pretty_json
+from stablenew.formats.output_reference import OutputReference
+from stablenew.formats.run_id import is_run_id
+from stablenew.formats.run_metadata import RunMetadata
+from stablenew.store.atomic_file import replace_file, sync_folder
+from stablenew.store.regular_file import is_plain_folder, is_regular
+from stablenew.store.run import Run
+from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MARKER_README, MARKER_SCHEMAS, METADATA
+from stablenew.store.run_writer import RunWriter
+
+LATEST: Final = "latest"
+_GENERATED_ID = re.compile(r"\A[0-9]{8}-[0-9]{6}-[0-9]{3}-[0-9a-hjkmnp-tv-z]{10}\Z")
+
+_README = """\
+This folder is a StableNew run store. Every folder beside `.stablenew` is one run.
+
+  run_metadata.json   what was asked, and what came of it
+  records.jsonl       one executed variant a line
+  outputs/            the images, named <variant>-<stage>-<n>.<digest>.<extension>
+  feedback*.json*     what people think of them; the only files that change
+  SHA256SUMS          the seal, written last
+
+To check a run, go into its folder and type:   sha256sum -c SHA256SUMS
+The digest `xxh128:…` of an output is what `xxh128sum` prints for it.
+The JSON Schemas of all files are in `schemas/`; any validator for JSON Schema 2020-12 reads them.
+"""
+
+
+class RunStore:
+    """The runs in one folder. Nothing is written until a run is created."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def __repr__(self) -> str:
+        return f"RunStore({str(self.root)!r})"
+
+    def create(self, metadata: RunMetadata) -> RunWriter:
+        """Start a new run.
+
+        Raises:
+            RunExists: a run with this id is there.
+            NotAStore: something that is no folder has the store's place.
+            WriteFailed: the disk would not take it.
+        """
+        self._ensure_store()
+        return RunWriter.create(self.root, metadata)
+
+    def _ensure_store(self) -> None:
+        if is_regular(self.root / MARKER_FOLDER / MARKER_FILE):
+            return
+        if self.root.exists() and not self.root.is_dir():
+            raise NotAStore(f"expected a folder for runs, found something else: {self.root}")
+        try:
+            (self.root / MARKER_FOLDER / MARKER_SCHEMAS).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteFailed(error.errno, f"could not make a run store: {error.strerror}", str(self.root)) from error
+        for name, data in iter_marker_files():
+            replace_file(self.root / MARKER_FOLDER / name, data)
+        for folder in (self.root / MARKER_FOLDER, self.root, self.root.absolute().parent):
+            sync_folder(folder)
+
+    def open(self, run_id: str) -> Run:
+        """The run with exactly this id.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        if is_run_id(run_id) and is_plain_folder(self.root / run_id):
+            return Run(self.root / run_id)
+        raise RunNotFound(f"no run {run_id!r} in {self.root}")
+
+    def resolve(self, name: str) -> Run:
+        """The run that `name` means: an id, a unique prefix of one, or `latest`.
+
+        Raises:
+            RunNotFound: there is none.
+            AmbiguousRun: the prefix fits several.
+        """
+        if name == LATEST:
+            return self._latest()
+        if is_run_id(name) and is_plain_folder(self.root / name):
+            return Run(self.root / name)
+        matches = [run_id for run_id in self._run_ids() if run_id.startswith(name)] if name else []
+        if len(matches) == 1:
+            return Run(self.root / matches[0])
+        if matches:
+            raise AmbiguousRun(f"{name!r} fits {len(matches)} runs, {matches[0]} and {matches[-1]} among them")
+        raise RunNotFound(f"no run {name!r} in {self.root}; `stablenew runs` lists those there are")
+
+    def _latest(self) -> Run:
+        """The newest by start time; ids that people chose do not sort by time, so their metadata is asked."""
+        runs = list(self.iter_runs())
+        if not runs:
+            raise RunNotFound(f"no runs in {self.root} yet; `stablenew demo` makes one")
+        return max(runs, key=_started)
+
+    def iter_runs(self, *, newest_first: bool = False) -> Iterator[Run]:
+        """Every run folder, by id. A store that does not exist yet has none."""
+        return (Run(self.root / run_id) for run_id in sorted(self._run_ids(), reverse=newest_first))
+
+    def _run_ids(self) -> list[str]:
+        if not self.root.exists():
+            return []
+        try:
+            with os.scandir(self.root) as entries:
+                return [entry.name for entry in entries if self._is_run(entry)]
+        except NotADirectoryError:
+            raise NotAStore(f"expected a folder of runs, found something else: {self.root}") from None
+
+    def _is_run(self, entry: os.DirEntry[str]) -> bool:
+        if not is_run_id(entry.name) or not entry.is_dir(follow_symlinks=False):
+            return False
+        return bool(_GENERATED_ID.match(entry.name)) or is_regular(self.root / entry.name / METADATA)
+
+    def find_output(self, digest: str) -> tuple[Run, OutputReference]:
+        """The newest run that has an output with this digest, and the output.
+
+        Reads the records of runs until one fits.
+
+        Raises:
+            OutputNotFound: none has.
+        """
+        for run in self.iter_runs(newest_first=True):
+            for _, output in run.iter_outputs():
+                if output.digest == digest:
+                    return run, output
+        raise OutputNotFound(f"no run in {self.root} has an output {digest}")
+
+
+def iter_marker_files() -> Iterator[tuple[str, bytes]]:
+    """Name in `.stablenew` and bytes of every file that marks and describes a store; the marker itself comes last."""
+    from stablenew.formats.schema_catalog import iter_published_schemas  # noqa: PLC0415
+    from stablenew.formats.store_marker import StoreMarker  # noqa: PLC0415
+
+    for name, data in iter_published_schemas():
+        yield f"{MARKER_SCHEMAS}/{name}", data
+    yield MARKER_README, _README.encode()
+    yield MARKER_FILE, encode_pretty_json(StoreMarker().to_dict())
+
+
+def _started(run: Run) -> tuple[str, str]:
+    if _GENERATED_ID.match(run.run_id):
+        date = run.run_id
+        stamp = f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[9:11]}:{date[11:13]}:{date[13:15]}.{date[16:19]}Z"
+        return stamp, run.run_id
+    try:
+        return run.metadata.created_at, run.run_id
+    except (OSError, ValueError):
+        return "", run.run_id

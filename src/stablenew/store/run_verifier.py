@@ -1,0 +1,270 @@
+"""RunVerifier: is a run still what was recorded?
+
+Every sealed file is read and compared with its SHA-256, every output with the digest in its record, every document with
+its format, every feedback event with its id. One flipped bit anywhere in a run is named.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from stablenew.errors import FormatError, NewerFormat
+from stablenew.formats.digest import DoubleHash
+from stablenew.formats.feedback import Feedback, FeedbackEvent, fold_events
+from stablenew.formats.i_json import parse_json
+from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.output_reference import OutputReference
+from stablenew.formats.run_metadata import RunMetadata
+from stablenew.formats.wire import explain
+from stablenew.store import finding as findings
+from stablenew.store.finding import Finding, VerifyReport
+from stablenew.store.line_log import iter_lines
+from stablenew.store.output_store import hash_file
+from stablenew.store.regular_file import is_plain_folder, is_regular, read_regular
+from stablenew.store.run import INCOMPLETE, INTERRUPTED, RUNNING, SEALED, Run
+from stablenew.store.run_folder import (
+    FEEDBACK,
+    MARKER_FOLDER,
+    METADATA,
+    OUTPUTS,
+    RECORDS,
+    SEAL,
+    is_feedback,
+    is_sync_leftover,
+    is_temporary,
+)
+from stablenew.store.run_store import iter_marker_files
+from stablenew.store.seal import read_seal
+
+MAX_FEEDBACK_BYTES = 64 * 1024 * 1024
+_STATE_CODES = {RUNNING: "run-running", INTERRUPTED: "run-interrupted", INCOMPLETE: "run-incomplete"}
+
+
+class RunVerifier:
+    """Checks one run. `verify` reads every byte; with `deep` it also decodes the images and asks the JSON Schemas."""
+
+    def __init__(self, run: Run, *, deep: bool = False) -> None:
+        self._run = run
+        self._deep = deep
+        self._findings: list[Finding] = []
+        self._hashes: dict[str, DoubleHash] = {}
+        self._recorded: dict[str, OutputReference] = {}
+
+    def verify(self) -> VerifyReport:
+        """Look at everything and say what was found. Nothing is changed."""
+        sums = self._read_seal()
+        names = self._list_files()
+        self._check_sealed_files(sums, names)
+        metadata = self._check_metadata()
+        records = self._check_records()
+        if metadata is not None and sums is not None:
+            self._check_counts(metadata, records)
+        self._check_outputs(names)
+        self._check_feedback(names)
+        if self._deep:
+            self._check_deeply()
+        return self._report(sums)
+
+    def _report(self, sums: dict[str, str] | None) -> VerifyReport:
+        state = SEALED if sums is not None else self._run.state
+        if state in _STATE_CODES and not self._run.is_sealed:
+            self._add(_STATE_CODES[state], "", findings.CODES[_STATE_CODES[state]][1])
+        return VerifyReport(
+            subject=self._run.run_id,
+            findings=tuple(self._findings),
+            files=len(self._hashes),
+            size_bytes=sum(hashes.size_bytes for hashes in self._hashes.values()),
+            digest=self._run.digest if self._run.is_sealed else None,
+            state=state,
+        )
+
+    def _add(self, code: str, path: str, message: str, line: int | None = None) -> None:
+        self._findings.append(Finding(code, path, message, line))
+
+    def _read_seal(self) -> dict[str, str] | None:
+        if not os.path.lexists(self._run.path / SEAL):
+            return None
+        try:
+            return read_seal(self._run.path)
+        except FormatError as error:
+            self._add("seal-unreadable", SEAL, str(error))
+        except OSError as error:
+            self._add("link-refused", SEAL, f"cannot be read: {error.strerror or error}")
+        return {}
+
+    def _list_files(self) -> set[str]:
+        """Every regular file of the format, by path; what else is there becomes a finding."""
+        names = set()
+        for path, entry in _walk(self._run.path):
+            if path == OUTPUTS and entry.is_dir(follow_symlinks=False):
+                continue
+            kind = _kind_of(path)
+            if kind in {"leftover", "foreign"}:
+                self._add(f"file-{kind}", path, findings.CODES[f"file-{kind}"][1])
+            elif entry.is_file(follow_symlinks=False):
+                names.add(path)
+            else:
+                self._add("link-refused", path, findings.CODES["link-refused"][1])
+        return names
+
+    def _check_sealed_files(self, sums: dict[str, str] | None, names: set[str]) -> None:
+        for path in sorted(sums or ()):
+            if (hashes := self._hash(path)) is None:
+                self._add("file-missing", path, "listed in the seal, but not there")
+            elif sums and hashes.sha256 != sums[path]:
+                self._add("file-changed", path, f"SHA-256 is {hashes.sha256[:12]}…, the seal says {sums[path][:12]}…")
+        if sums is not None:
+            for path in sorted(names - sums.keys() - {SEAL}):
+                if not is_feedback(path):
+                    self._add("file-unlisted", path, "not there when the run was sealed")
+
+    def _hash(self, path: str) -> DoubleHash | None:
+        if path not in self._hashes:
+            if path.startswith(f"{OUTPUTS}/") and not is_plain_folder(self._run.path / OUTPUTS):
+                return None
+            try:
+                self._hashes[path] = hash_file(self._run.path / path)
+            except OSError:
+                return None
+        return self._hashes[path]
+
+    def _check_metadata(self) -> RunMetadata | None:
+        try:
+            metadata = self._run.metadata
+        except NewerFormat as error:
+            self._add("newer-format", METADATA, str(error))
+        except FormatError as error:
+            self._add("metadata-unreadable", METADATA, str(error))
+        except OSError as error:
+            self._add("metadata-missing", METADATA, f"cannot be read: {error.strerror or error}")
+        else:
+            if metadata.run_id != self._run.run_id:
+                self._add("metadata-mismatch", METADATA, f"says run {metadata.run_id}, the folder {self._run.run_id}")
+            return metadata
+        return None
+
+    def _check_records(self) -> list[LearningRecord]:
+        records = []
+        for line in self._run.iter_record_lines():
+            if line.problem is not None:
+                code = "record-torn" if line.problem.is_torn else "record-unreadable"
+                self._add(code, RECORDS, line.problem.reason, line.number)
+            elif line.record is not None:
+                records.append(line.record)
+                self._check_record(line.record, line.number)
+        return records
+
+    def _check_record(self, record: LearningRecord, number: int) -> None:
+        if record.run_id != self._run.run_id:
+            self._add("record-mismatch", RECORDS, f"belongs to run {record.run_id}", number)
+        for output in record.outputs:
+            self._recorded[output.path] = output
+            hashes = self._hash(output.path)
+            if hashes is None:
+                self._add("output-missing", output.path, f"named by line {number} of {RECORDS}, but not there")
+            elif (hashes.digest, hashes.size_bytes) != (output.digest, output.size_bytes):
+                found = f"{hashes.digest[:19]}…, {hashes.size_bytes:,} bytes"
+                self._add("output-changed", output.path, f"is {found}; its record says {output.digest[:19]}…", number)
+
+    def _check_counts(self, metadata: RunMetadata, records: list[LearningRecord]) -> None:
+        outputs = sum(len(record.outputs) for record in records)
+        for name, found in (("record_count", len(records)), ("output_count", outputs)):
+            said = getattr(metadata, name)
+            if said is not None and said != found:
+                self._add("metadata-mismatch", METADATA, f"{name} is {said}, but the run holds {found}")
+
+    def _check_outputs(self, names: set[str]) -> None:
+        for path in sorted(name for name in names if name.startswith(f"{OUTPUTS}/")):
+            if path not in self._recorded:
+                self._add("output-unrecorded", path, findings.CODES["output-unrecorded"][1])
+
+    def _check_feedback(self, names: set[str]) -> None:
+        for name in sorted(filter(is_feedback, names)):
+            if name.endswith(".jsonl"):
+                self._check_feedback_log(name)
+            else:
+                self._check_feedback_document(name)
+
+    def _check_feedback_log(self, name: str) -> None:
+        for number, line, is_whole in iter_lines(self._run.path / name):
+            if not is_whole:
+                self._add("feedback-torn", name, findings.CODES["feedback-torn"][1], number)
+                continue
+            try:
+                event = FeedbackEvent.model_validate(parse_json(line))
+            except ValueError as error:
+                self._add("feedback-unreadable", name, _reason(error), number)
+            else:
+                self._check_event(event, name, number)
+
+    def _check_feedback_document(self, name: str) -> None:
+        try:
+            feedback = Feedback.from_json(read_regular(self._run.path / name, MAX_FEEDBACK_BYTES))
+        except NewerFormat as error:
+            self._add("newer-format", name, str(error))
+            return
+        except (FormatError, OSError) as error:
+            self._add("feedback-unreadable", name, str(error))
+            return
+        if feedback.run_id != self._run.run_id:
+            self._add("feedback-mismatch", name, f"belongs to run {feedback.run_id}")
+        if name != FEEDBACK:
+            self._add("feedback-conflict-copy", name, findings.CODES["feedback-conflict-copy"][1])
+        for event in feedback.events:
+            self._check_event(event, name, None)
+        if feedback.state != fold_events(feedback.events):
+            self._add("feedback-stale", name, findings.CODES["feedback-stale"][1])
+
+    def _check_event(self, event: FeedbackEvent, name: str, number: int | None) -> None:
+        if not event.is_genuine:
+            self._add("feedback-forged", name, f"event {event.id[:19]}… is not what its id says", number)
+
+    def _check_deeply(self) -> None:
+        from stablenew.store.deep_checks import iter_image_findings, iter_schema_findings  # noqa: PLC0415
+
+        self._findings.extend(iter_schema_findings(self._run.path))
+        present = {path: output for path, output in self._recorded.items() if path in self._hashes}
+        self._findings.extend(iter_image_findings(self._run.path, present))
+
+
+def verify_store_files(root: Path) -> VerifyReport:
+    """Check the store's own files, `.stablenew`: they are the same bytes on every machine."""
+    found = []
+    total = 0
+    for name, expected in iter_marker_files():
+        path = root / MARKER_FOLDER / name
+        if not is_regular(path):
+            found.append(Finding("store-changed", f"{MARKER_FOLDER}/{name}", "is not there"))
+        elif read_regular(path, len(expected) + 1_000_000) != expected:
+            found.append(Finding("store-changed", f"{MARKER_FOLDER}/{name}", "is not what this version wrote"))
+        total += len(expected)
+    return VerifyReport(MARKER_FOLDER, tuple(found), sum(1 for _ in iter_marker_files()), total)
+
+
+def _walk(run_path: Path) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Everything in a run folder and in `outputs/`, nothing deeper, by POSIX path."""
+    with os.scandir(run_path) as entries:
+        top = sorted(entries, key=lambda entry: entry.name)
+    for entry in top:
+        yield entry.name, entry
+        if entry.name == OUTPUTS and entry.is_dir(follow_symlinks=False):
+            with os.scandir(entry.path) as outputs:
+                for output in sorted(outputs, key=lambda one: one.name):
+                    yield f"{OUTPUTS}/{output.name}", output
+
+
+def _kind_of(path: str) -> str:
+    name = path.rpartition("/")[2]
+    if path in {METADATA, RECORDS, SEAL, OUTPUTS}:
+        return "format"
+    if "/" not in path and is_feedback(name):
+        return "feedback"
+    if is_temporary(name) or is_sync_leftover(name):
+        return "leftover"
+    return "output" if path.startswith(f"{OUTPUTS}/") and not name.startswith(".") else "foreign"
+
+
+def _reason(error: ValueError) -> str:
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    return explain(error) if isinstance(error, ValidationError) else str(error)

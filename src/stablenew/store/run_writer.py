@@ -1,0 +1,184 @@
+"""Writing a run: create, outputs, records, seal. One writer, from the first byte to the last."""
+
+import contextlib
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from stablenew.errors import RunExists, RunSealed, WriteFailed
+from stablenew.formats.i_json import encode_json, encode_pretty_json
+from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.run_metadata import RunMetadata
+from stablenew.store.atomic_file import replace_file, sync_folder, write_once
+from stablenew.store.line_log import append_line
+from stablenew.store.output_store import StoredOutput, hash_file, sync_outputs, write_output
+from stablenew.store.run import Run
+from stablenew.store.run_folder import METADATA, OUTPUTS, RECORDS, SEAL
+from stablenew.store.run_lock import RunLock
+from stablenew.store.seal import encode_seal
+
+_READ_ONLY = 0o444
+
+
+class RunWriter:
+    """A run that is being written. It holds the run's lock until it is sealed, abandoned, or its process dies."""
+
+    def __init__(self, root: Path, metadata: RunMetadata) -> None:
+        self.path = root / metadata.run_id
+        self.run_id = metadata.run_id
+        self.record_count = 0
+        self._lock = RunLock(root, metadata.run_id)
+        self._outputs: dict[str, StoredOutput] = {}
+        self._has_unsynced_outputs = False
+        self._is_open = False
+        self._is_broken = False
+        self._guard = threading.RLock()
+
+    @classmethod
+    def create(cls, root: Path, metadata: RunMetadata) -> Self:
+        """Make the folder of a new run with its metadata, durably.
+
+        Raises:
+            RunExists: a run with this id is there; it stays as it is.
+            RunLocked: another process is making it.
+            WriteFailed: the disk would not take it.
+        """
+        writer = cls(root, metadata)
+        writer._lock.acquire()
+        try:
+            writer._make_folder(metadata)
+        except BaseException:
+            writer._lock.release(forget=True)
+            raise
+        writer._is_open = True
+        return writer
+
+    def _make_folder(self, metadata: RunMetadata) -> None:
+        try:
+            self.path.mkdir()
+        except FileExistsError:
+            raise RunExists(f"run {self.run_id} is there already ({self.path}); a run is recorded once") from None
+        except OSError as error:
+            raise WriteFailed(error.errno, f"could not make a run folder: {error.strerror}", str(self.path)) from error
+        try:
+            (self.path / OUTPUTS).mkdir()
+            write_once(self.path / METADATA, encode_pretty_json(metadata.to_dict()))
+        except OSError:
+            self._remove_empty_folder()
+            raise
+        sync_folder(self.path.parent)
+
+    def _remove_empty_folder(self) -> None:
+        """Take back a folder nothing could be written into; rmdir refuses where something was."""
+        with contextlib.suppress(OSError):
+            (self.path / OUTPUTS).rmdir()
+            self.path.rmdir()
+
+    @property
+    def run(self) -> Run:
+        """The run as a reader sees it now."""
+        return Run(self.path)
+
+    @property
+    def outputs(self) -> tuple[StoredOutput, ...]:
+        """What was written so far, in order."""
+        return tuple(self._outputs.values())
+
+    def write_output(
+        self, content: bytes | Path | Iterable[bytes], *, variant: int, stage: str, number: int, media_type: str
+    ) -> StoredOutput:
+        """Add an output: its bytes, a file to copy, or chunks. It counts once a record that names it is appended.
+
+        Raises:
+            RunSealed: the run is finished.
+            WriteFailed: the disk would not take it; nothing of it is left.
+        """
+        self._check_open()
+        stored = write_output(self.path, content, variant=variant, stage=stage, number=number, media_type=media_type)
+        with self._guard:
+            self._outputs[stored.path] = stored
+            self._has_unsynced_outputs = True
+        return stored
+
+    def append_record(self, record: LearningRecord) -> int:
+        """Add `record` as the last line of this run; when this returns, it and its outputs survive a power cut.
+
+        Returns its number, from 0. Lines already there never change.
+
+        Raises:
+            RunSealed: the run is finished.
+            ValueError: the record is of another run, or names an output that was not written.
+            WriteFailed: the line is not there. After a failed fsync nothing more is appended to this run.
+        """
+        self._check_open()
+        self._check_belongs(record)
+        line = encode_json(record.to_dict())
+        with self._guard:
+            self._check_open()
+            try:
+                if self._has_unsynced_outputs:
+                    sync_outputs(self.path)
+                    self._has_unsynced_outputs = False
+                append_line(self.path / RECORDS, line)
+            except OSError:
+                self._is_broken = True
+                raise
+            self.record_count += 1
+            return self.record_count - 1
+
+    def _check_belongs(self, record: LearningRecord) -> None:
+        if record.run_id != self.run_id:
+            raise ValueError(f"expected a record of run {self.run_id}, found one of {record.run_id}")
+        for output in record.outputs:
+            stored = self._outputs.get(output.path)
+            if stored is None or stored.digest != output.digest or stored.size_bytes != output.size_bytes:
+                raise ValueError(
+                    f"the record names {output.path}, which was not written to run {self.run_id} like that"
+                )
+
+    def seal(self, metadata: RunMetadata) -> Run:
+        """Finish the run: final metadata, then `SHA256SUMS`, last. From here on only `feedback*` changes.
+
+        Raises:
+            RunSealed: it is finished already.
+            WriteFailed: the disk would not take it; the run stays unsealed and `repair` can finish it.
+        """
+        with self._guard:
+            self._check_open()
+            data = encode_pretty_json(metadata.to_dict())
+            sync_outputs(self.path)
+            replace_file(self.path / METADATA, data)
+            sums = self._sums()
+            write_once(self.path / SEAL, encode_seal(sums))
+            self._is_open = False
+        make_read_only(self.path, [*sums, SEAL])
+        self._lock.release(forget=True)
+        return self.run
+
+    def _sums(self) -> dict[str, str]:
+        """Outputs count as they were hashed on their way in: the seal also tells what the disk did to them since."""
+        sums = {stored.path: stored.sha256 for stored in self._outputs.values()}
+        for name in (METADATA, RECORDS):
+            if (self.path / name).exists():
+                sums[name] = hash_file(self.path / name).sha256
+        return sums
+
+    def abandon(self) -> None:
+        """Let go of the run without sealing it, as a crash would; `repair` can finish it."""
+        with self._guard:
+            self._is_open = False
+        self._lock.release()
+
+    def _check_open(self) -> None:
+        if self._is_broken:
+            raise WriteFailed(f"run {self.run_id} takes no more records, because the disk failed on an earlier one")
+        if not self._is_open:
+            raise RunSealed(f"run {self.run_id} is finished; start a new run that names it as its parent")
+
+
+def make_read_only(run_path: Path, names: Iterable[str]) -> None:
+    """Take the write permission off sealed files. Where a file system has none, the seal alone must do."""
+    for name in names:
+        with contextlib.suppress(OSError):
+            (run_path / name).chmod(_READ_ONLY)
