@@ -51,13 +51,11 @@ def run(
     """Run a prompt pack and record it."""
     out: Output = ctx.obj
     from stablenew.app_config import AppConfig
-    from stablenew.pipeline.prompt_pack import read_prompt_pack
+    from stablenew.pipeline.prompt_pack import read_prompt_pack, unresolved_tokens
     from stablenew.pipeline.randomizer import SWEEP, Axis, parse_randomization
     from stablenew.pipeline.variant_plan import VariantPlan
 
     prompt_pack = read_prompt_pack(pack)
-    for warning in prompt_pack.warnings:
-        out.warn(warning)
     config = build_config(prompt_pack, set_ or [], seed=seed, action=action, tags=tag or [])
     plan = VariantPlan.for_pack(
         prompt_pack,
@@ -67,6 +65,8 @@ def run(
         limit=limit,
         seed=seed if seed is not None else _fresh_seed(),
     )
+    for token in unresolved_tokens(plan.prompts, plan.axes):
+        out.warn(f"{pack}: {token} has no values; it is sent as it stands")
     if limit is None and len(plan) > LARGEST_UNASKED_PLAN:
         out.warn(f"the plan has {len(plan):,} variants; say --limit N, or --mode random --limit N for a sample")
         return USAGE

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, PngImagePlugin
 from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.errors import EngineError
 from stablenew.formats.digest import digest_bytes
-from stablenew.formats.i_json import JsonValue
+from stablenew.formats.i_json import JsonValue, json_safe
 
 VERSION: Final = "1"
 MODEL: Final = f"sketch-{VERSION}"
@@ -317,4 +317,4 @@ def _parameters(request: StageRequest, seed: int | None) -> str:
     pairs = [f"{names[key]}: {request.settings[key]}" for key in names if request.settings.get(key) is not None]
     details = ", ".join([*pairs, f"Seed: {seed}", f"Model: {MODEL}", f"Stage: {request.stage}"])
     negative = f"\nNegative prompt: {request.negative_prompt}" if request.negative_prompt else ""
-    return f"{request.prompt}{negative}\n{details}"
+    return str(json_safe(f"{request.prompt}{negative}\n{details}"))

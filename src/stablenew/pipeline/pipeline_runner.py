@@ -117,7 +117,8 @@ class PipelineRunner:
     def _begin(self, config: PipelineConfig, pack: PromptPack | None, plan: VariantPlan | None) -> _RunState:
         if plan is None and pack is not None:
             plan = VariantPlan.for_pack(pack)
-        plan = plan or VariantPlan((Prompt(config.prompt, config.negative_prompt),))
+        if plan is None:
+            plan = VariantPlan((Prompt(config.prompt, config.negative_prompt),))
         if not plan:
             raise ConfigError("there is nothing to run: the plan has no variants")
         state = _RunState(

@@ -23,6 +23,7 @@ MAX_PACK_BYTES: Final = 16 * 1024 * 1024
 _LORA = re.compile(r"<lora:([^:<>]+)(?::([-+]?[0-9]*\.?[0-9]+))?[^<>]*>")
 _EMBEDDING = re.compile(r"<embedding:([^:<>]+)>")
 _WILDCARD = re.compile(r"__([A-Za-z0-9][A-Za-z0-9 /_-]*?)__")
+_SLOT = re.compile(r"\[\[([^\[\]]+)\]\]")
 _NEGATIVE = re.compile(r"\Aneg(?:ative)?\s*:\s*", re.IGNORECASE)
 
 
@@ -63,7 +64,6 @@ class PromptPack:
     """Stage → settings, under our names; what no name of ours fits is under `extra`."""
     digest: str | None = None
     """Over the bytes of the file that was named."""
-    warnings: tuple[str, ...] = ()
 
 
 def read_prompt_pack(path: Path | str) -> PromptPack:
@@ -94,7 +94,6 @@ def read_prompt_pack(path: Path | str) -> PromptPack:
         combination_limit=_limit(matrix, twin) if is_matrix_on else None,
         preset=_read_preset(_mapping(document.get("preset_data") or {}, twin, "preset_data"), twin),
         digest=digest_bytes(data),
-        warnings=_unresolved(source, prompts, axes),
     )
 
 
@@ -154,7 +153,7 @@ def _read_prompts(path: Path, data: bytes, document: Mapping[str, Any]) -> list[
     match path.suffix.lower():
         case ".json":
             pack_data = _mapping(document.get("pack_data", document), path, "pack_data")
-            slots = _sequence(pack_data.get("slots") or [], path, "slots")
+            slots = _sequence(pack_data.get("slots", []), path, "slots")
             pairs = [_read_slot(slot, path, number) for number, slot in enumerate(slots)]
             return [pair for pair in pairs if any(pair)]
         case ".tsv":
@@ -263,15 +262,12 @@ def _wildcard_names(prompts: Iterable[tuple[str, str]]) -> set[str]:
     return {name for pair in prompts for text in pair for name in _WILDCARD.findall(text)}
 
 
-def _unresolved(source: Path, prompts: Sequence[tuple[str, str]], axes: Sequence[Axis]) -> tuple[str, ...]:
-    known = {axis.name for axis in axes if axis.kind == WILDCARD}
-    known |= {path.stem for path in (source.parent / "wildcards").glob("*.txt")}
-    missing = sorted(_wildcard_names(prompts) - known)
-    slots = {name for pair in prompts for text in pair for name in re.findall(r"\[\[([^\[\]]+)\]\]", text)}
-    missing_slots = sorted(slots - {axis.name for axis in axes if axis.kind == MATRIX})
-    return tuple(f"{source}: __{name}__ has no values; it is sent as it stands" for name in missing) + tuple(
-        f"{source}: [[{name}]] has no values; it is sent as it stands" for name in missing_slots
-    )
+def unresolved_tokens(prompts: Iterable[Prompt], axes: Iterable[Axis]) -> list[str]:
+    """The wildcards and matrix slots in `prompts` that no axis has values for, as they stand there."""
+    pairs = [(prompt.positive, prompt.negative) for prompt in prompts]
+    slots = {name for pair in pairs for text in pair for name in _SLOT.findall(text)}
+    tokens = {f"__{name}__" for name in _wildcard_names(pairs)} | {f"[[{name}]]" for name in slots}
+    return sorted(tokens - {axis.token for axis in axes})
 
 
 def _read_preset(preset: Mapping[str, Any], path: Path) -> dict[str, JsonValue]:

@@ -136,7 +136,8 @@ class RunVerifier:
         except FormatError as error:
             self._add("metadata-unreadable", METADATA, str(error))
         except OSError as error:
-            self._add("metadata-missing", METADATA, f"cannot be read: {error.strerror or error}")
+            if self._run.is_sealed:  # an unsealed run is incomplete anyway: a sync brings files in any order
+                self._add("metadata-missing", METADATA, f"cannot be read: {error.strerror or error}")
         else:
             if metadata.run_id != self._run.run_id:
                 self._add("metadata-mismatch", METADATA, f"says run {metadata.run_id}, the folder {self._run.run_id}")

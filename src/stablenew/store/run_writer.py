@@ -1,6 +1,9 @@
 """Writing a run: create, outputs, records, seal. One writer, from the first byte to the last."""
 
 import contextlib
+import os
+import secrets
+import shutil
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,11 +13,11 @@ from stablenew.errors import RunExists, RunSealed, WriteFailed
 from stablenew.formats.i_json import encode_json, encode_pretty_json
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_metadata import RunMetadata
-from stablenew.store.atomic_file import replace_file, sync_folder, write_once
+from stablenew.store.atomic_file import naming_failures, replace_file, sync_folder, write_once
 from stablenew.store.line_log import append_line
 from stablenew.store.output_store import StoredOutput, hash_file, sync_outputs, write_output
 from stablenew.store.run import Run
-from stablenew.store.run_folder import METADATA, OUTPUTS, RECORDS, SEAL
+from stablenew.store.run_folder import METADATA, OUTPUTS, RECORDS, SEAL, temporary_name
 from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import encode_seal
 
@@ -55,25 +58,19 @@ class RunWriter:
         return writer
 
     def _make_folder(self, metadata: RunMetadata) -> None:
+        """Make the folder under a temporary name and rename it: no reader ever sees a run without metadata."""
+        if os.path.lexists(self.path):
+            raise RunExists(f"run {self.run_id} is there already ({self.path}); a run is recorded once")
+        temporary = self.path.with_name(temporary_name(self.run_id, secrets.token_hex(4)))
         try:
-            self.path.mkdir()
-        except FileExistsError:
-            raise RunExists(f"run {self.run_id} is there already ({self.path}); a run is recorded once") from None
-        except OSError as error:
-            raise WriteFailed(error.errno, f"could not make a run folder: {error.strerror}", str(self.path)) from error
-        try:
-            (self.path / OUTPUTS).mkdir()
-            write_once(self.path / METADATA, encode_pretty_json(metadata.to_dict()))
+            with naming_failures(self.path):
+                (temporary / OUTPUTS).mkdir(parents=True)
+                write_once(temporary / METADATA, encode_pretty_json(metadata.to_dict()))
+                temporary.rename(self.path)
         except OSError:
-            self._remove_empty_folder()
+            shutil.rmtree(temporary, ignore_errors=True)
             raise
         sync_folder(self.path.parent)
-
-    def _remove_empty_folder(self) -> None:
-        """Take back a folder nothing could be written into; rmdir refuses where something was."""
-        with contextlib.suppress(OSError):
-            (self.path / OUTPUTS).rmdir()
-            self.path.rmdir()
 
     @property
     def run(self) -> Run:

@@ -1,0 +1,32 @@
+"""Every test has its own state and config folders, and nothing of the person who runs them."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("quick", max_examples=50, deadline=None)
+settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
+settings.register_profile(
+    "nightly",
+    max_examples=2000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick"))
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path_factory, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("STABLENEW_")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path_factory.mktemp("machine")
+    monkeypatch.setenv("STABLENEW_STATE_DIR", str(folder / "state"))
+    monkeypatch.setenv("STABLENEW_CONFIG_DIR", str(folder / "config"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    from stablenew import RunStore
+
+    return RunStore(tmp_path / "runs")

@@ -1,0 +1,97 @@
+"""Imports point down only, and no module imports in a circle: also inside functions and under TYPE_CHECKING."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "stablenew"
+LAYERS = {
+    "errors": 0,
+    "formats": 1,
+    "store": 2,
+    "app_config": 3,
+    "engines": 4,
+    "recording": 4,
+    "index": 4,
+    "learning": 4,
+    "pipeline": 5,
+    "importing": 5,
+    "controller": 6,
+    "cli": 7,
+    "web": 7,
+}
+FREE = {"__init__", "__main__"}
+"""The public names, and the door for `python -m`."""
+MODULES = {
+    path.relative_to(SOURCE).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path
+    for path in SOURCE.rglob("*.py")
+}
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(path):
+    names = (name.removeprefix("stablenew.") for name in imports_of(path) if name.startswith("stablenew."))
+    return {name for name in names if name in MODULES}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - FREE))
+def test_imports_point_down(module):
+    layer = module.split(".")[0]
+    for imported in own_imports(MODULES[module]) - {"__init__"}:
+        target = imported.split(".")[0]
+        assert target == layer or LAYERS[target] < LAYERS[layer], f"{module} imports {imported}"
+
+
+def test_every_package_has_a_layer():
+    assert {module.split(".")[0] for module in MODULES} - FREE - {""} <= LAYERS.keys()
+
+
+def test_no_module_imports_in_a_circle():
+    graph = {module: own_imports(path) - {module} for module, path in MODULES.items() if module not in FREE}
+    done = set()
+
+    def visit(module, trail):
+        assert module not in trail, " → ".join([*trail, module])
+        if module not in done:
+            for imported in graph.get(module, ()):
+                visit(imported, [*trail, module])
+            done.add(module)
+
+    for module in graph:
+        visit(module, [])
+
+
+def swallows_everything(node):
+    if not isinstance(node, ast.ExceptHandler):
+        return False
+    is_broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"})
+    return is_broad and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+
+
+def test_only_the_store_writes_files_and_only_the_side_channel_catches_everything():
+    broad, writing = set(), set()
+    for module, path in MODULES.items():
+        text = path.read_text(encoding="utf-8")
+        if any(swallows_everything(node) for node in ast.walk(ast.parse(text))):
+            broad.add(module)
+        if any(call in text for call in ("write_bytes(", "write_text(", 'open("w', "os.open(", "os.write(")):
+            writing.add(module.split(".")[0])
+    assert broad == {"recording.side_channel"}
+    assert writing <= {"store", "cli"}, "cli exports to places the user names"
+
+
+def test_the_top_level_is_what_it_shall_be():
+    root = SOURCE.parents[1]
+    allowed = {"schemas", "src", "tests", "runs", "tools", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"}
+    ignored = {"build", "dist", "artifacts"}
+    assert {path.name for path in root.iterdir() if not path.name.startswith(".")} - ignored == allowed
