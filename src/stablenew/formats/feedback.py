@@ -50,7 +50,7 @@ def _op_rules(schema: dict[str, Any]) -> None:
             "if": {"properties": {"op": {"const": op}}, "required": ["op"]},
             "then": {
                 "required": list(fields),
-                "properties": {name: {"not": {"type": "null"}} for name in fields if name in _NEVER_NULL},
+                "properties": {name: {"not": {"type": "null"}} if name in _NEVER_NULL else {} for name in fields},
             },
         }
         for op, fields in REQUIRED_BY_OP.items()

@@ -226,7 +226,10 @@ def json_safe(value: object) -> JsonValue:
 
 
 def _json_safe(value: object, depth: int) -> JsonValue:
-    if value is None or isinstance(value, bool):
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else _whole_characters(value)  # type: ignore[attr-defined, arg-type]
+    if value is None or kind is bool:
         return value
     if isinstance(value, Enum):
         return _json_safe(value.value, depth)
@@ -235,10 +238,15 @@ def _json_safe(value: object, depth: int) -> JsonValue:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, str):
-        return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return _whole_characters(str(value))
     if isinstance(value, (Mapping, list, tuple, set, frozenset)) or dataclasses.is_dataclass(value):
         return _json_safe_container(value, depth)
     return _json_safe_scalar(value, depth)
+
+
+def _whole_characters(text: str) -> str:
+    """`text` with halves of surrogate pairs joined where they meet, and U+FFFD where one stands alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _json_safe_container(value: object, depth: int) -> JsonValue:

@@ -1,6 +1,7 @@
 """Outputs of a run on disk: hashed while they are written, named by what they hold."""
 
 import os
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +39,13 @@ def write_output(
     hashes = DoubleHash()
     target = run_path / OUTPUTS / f"{variant:04d}-{stage}-{number}"
     with naming_failures(target), temporary_file(target) as (descriptor, temporary):
-        for chunk in _chunks(content):
-            hashes.update(chunk)
-            write_all(descriptor, chunk)
-        sync_file(descriptor)
+        if isinstance(content, bytes):
+            _write_and_hash(descriptor, content, hashes)
+        else:
+            for chunk in _read_chunks(content) if isinstance(content, Path) else content:
+                hashes.update(chunk)
+                write_all(descriptor, chunk)
+            sync_file(descriptor)
         os.close(descriptor)
         path = output_name(variant, stage, number, hashes.digest, media_type)
         if (run_path / path).exists():
@@ -64,10 +68,15 @@ def hash_file(path: Path) -> DoubleHash:
     return hashes
 
 
-def _chunks(content: bytes | Path | Iterable[bytes]) -> Iterable[bytes]:
-    if isinstance(content, bytes):
-        return (content,)
-    return _read_chunks(content) if isinstance(content, Path) else content
+def _write_and_hash(descriptor: int, data: bytes, hashes: DoubleHash) -> None:
+    """Hash `data` while the disk takes it: hashing and waiting for the disk both leave the interpreter free."""
+    hashing = threading.Thread(target=hashes.update, args=(data,), name="stablenew-hash")
+    hashing.start()
+    try:
+        write_all(descriptor, data)
+        sync_file(descriptor)
+    finally:
+        hashing.join()
 
 
 def _read_chunks(path: Path) -> Iterable[bytes]:

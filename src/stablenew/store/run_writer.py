@@ -114,15 +114,18 @@ class RunWriter:
         with self._guard:
             self._check_open()
             try:
-                if self._has_unsynced_outputs:
-                    sync_outputs(self.path)
-                    self._has_unsynced_outputs = False
+                self._sync_outputs()
                 append_line(self.path / RECORDS, line)
             except OSError:
                 self._is_broken = True
                 raise
             self.record_count += 1
             return self.record_count - 1
+
+    def _sync_outputs(self) -> None:
+        if self._has_unsynced_outputs:
+            sync_outputs(self.path)
+            self._has_unsynced_outputs = False
 
     def _check_belongs(self, record: LearningRecord) -> None:
         if record.run_id != self.run_id:
@@ -143,9 +146,8 @@ class RunWriter:
         """
         with self._guard:
             self._check_open()
-            data = encode_pretty_json(metadata.to_dict())
-            sync_outputs(self.path)
-            replace_file(self.path / METADATA, data)
+            self._sync_outputs()
+            replace_file(self.path / METADATA, encode_pretty_json(metadata.to_dict()))
             sums = self._sums()
             write_once(self.path / SEAL, encode_seal(sums))
             self._is_open = False

@@ -1,0 +1,50 @@
+"""The README is the door: what it shows works as it stands there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from stablenew import RunStore, RunVerifier
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_ten_lines_record_a_users_own_pipeline(tmp_path):
+    (code,) = blocks("python")
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, check=True)
+    (run,) = RunStore(tmp_path / "runs").iter_runs()
+    assert (run.status, len(list(run.iter_records()))) == ("completed", 3)
+    assert RunVerifier(run, deep=True).verify().findings == ()
+
+
+def test_the_commands_it_shows_work(tmp_path):
+    (tmp_path / "harbour.txt").write_text("a quiet harbour\n")
+    (commands,) = [block for block in blocks("sh") if "stablenew runs" in block]
+    lines = ["config set learning_enabled true", *(line.partition("#")[0][10:] for line in commands.splitlines())]
+    for line in lines:
+        subprocess.run(
+            [sys.executable, "-m", "stablenew", *line.split()], cwd=tmp_path, check=True, capture_output=True
+        )
+
+
+def test_its_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_ci_runs_the_very_test_command_of_the_readme():
+    command = "python -m pip install -e '.[test]' && python -m pytest"
+    assert f"{command}\n" in README
+    assert f"\n{command}\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_every_file_of_a_run_is_in_the_specification(tmp_path):
+    specification = (ROOT / "schemas" / "README.md").read_text(encoding="utf-8")
+    for name in ("run_metadata.json", "records.jsonl", "outputs/", "feedback.json", "SHA256SUMS", "store.json"):
+        assert name in specification

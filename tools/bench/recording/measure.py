@@ -1,0 +1,180 @@
+"""What recording a run costs, beside plain writes of the same bytes to the same number of files."""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from stablenew.formats.clock import SYSTEM_CLOCK
+from stablenew.formats.digest import DoubleHash
+from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.pipeline_result import GeneratedImage
+from stablenew.formats.run_id import new_run_id
+from stablenew.recording.image_content import build_image
+from stablenew.recording.run_recording import RunDescription, RunRecording, build_source
+from stablenew.store.run_store import RunStore
+
+VARIANTS = 4
+IMAGE_BYTES = 1_400_000
+PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (1024).to_bytes(4, "big") * 2
+
+
+def make_images() -> list[bytes]:
+    return [PNG_HEAD + random.randbytes(IMAGE_BYTES - len(PNG_HEAD)) for _ in range(VARIANTS)]
+
+
+def record_run(root: Path, images: list[bytes]) -> Path:
+    """The real thing: create, four variants, seal."""
+    run_id = new_run_id(SYSTEM_CLOCK.now())
+    source = build_source(engine="bench")
+    config = {"txt2img": {"steps": 30, "cfg_scale": 7.5, "sampler": "Euler a"}}
+    recording = RunRecording.start(RunStore(root), RunDescription(run_id=run_id, config=config, source=source))
+    for index, data in enumerate(images):
+        image = build_image(data, variant=index, stage="txt2img", number=0, seed=index, role="final")
+        recording.add_variant(build_record(run_id, index, image), [image])
+    return recording.finish("completed").path
+
+
+def build_record(run_id: str, index: int, image: GeneratedImage) -> LearningRecord:
+    settings = {"steps": 30, "cfg_scale": 7.5, "sampler": "Euler a", "seed": index, "width": 1024, "height": 1024}
+    now = SYSTEM_CLOCK.timestamp()
+    context = {
+        "run_id": run_id,
+        "variant": {"index": index, "total": VARIANTS, "mode": "fanout", "label": f"txt2img.steps={index}"},
+        "started_at": now,
+        "finished_at": now,
+        "duration_seconds": 1.0,
+        "prompt": {"positive": "a quiet harbour at dawn, fishing boats, soft light", "negative": "blurry"},
+        "actual": settings,
+        "stages": [
+            {"name": "txt2img", "status": "completed", "started_at": now, "duration_seconds": 1.0, "output_count": 1}
+        ],
+        "outputs": [image.reference.to_dict()],
+    }
+    return LearningRecord.from_pipeline_context(settings, context)
+
+
+def copy_plainly(run: Path, target: Path, *, durable: bool) -> None:
+    """The same bytes to the same files, with nothing but system calls."""
+    os.mkdir(target)
+    os.mkdir(target / "outputs")
+    files = sorted(path for path in run.rglob("*") if path.is_file() and path.name != "records.jsonl")
+    contents = [(target / path.relative_to(run), path.read_bytes()) for path in files]
+    lines = (run / "records.jsonl").read_bytes().splitlines(keepends=True)
+    started = time.perf_counter(), time.process_time()
+    for path, data in contents:
+        write_file(path, data, os.O_CREAT | os.O_EXCL | os.O_WRONLY, durable=durable)
+    for line in lines:
+        write_file(
+            target / "records.jsonl",
+            line,
+            os.O_CREAT | os.O_APPEND | os.O_WRONLY,
+            durable=durable,
+            is_first=line is lines[0],
+        )
+    TIMES["fsync" if durable else "plain"].append(time.perf_counter() - started[0])
+    CPU["fsync" if durable else "plain"].append(time.process_time() - started[1])
+
+
+def write_file(path: Path, data: bytes, flags: int, *, durable: bool, is_first: bool = True) -> None:
+    descriptor = os.open(path, flags)
+    os.write(descriptor, data)
+    if durable:
+        os.fsync(descriptor)
+    os.close(descriptor)
+    if durable and is_first:
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+
+TIMES: dict[str, list[float]] = {"recorded": [], "plain": [], "fsync": [], "hashing": []}
+CPU: dict[str, list[float]] = {"recorded": [], "plain": [], "fsync": [], "hashing": []}
+
+
+def timed(name: str, work: Callable[[], Path | None]) -> Path | None:
+    started = time.perf_counter(), time.process_time()
+    result = work()
+    TIMES[name].append(time.perf_counter() - started[0])
+    CPU[name].append(time.process_time() - started[1])
+    return result
+
+
+def hash_images(images: list[bytes]) -> None:
+    for data in images:
+        hashes = DoubleHash()
+        hashes.update(data)
+        _ = hashes.digest, hashes.sha256
+
+
+def measure_round(folder: Path) -> None:
+    images = make_images()
+    run = timed("recorded", lambda: record_run(folder / "runs", images))
+    assert run is not None
+    copy_plainly(run, folder / "fsync", durable=True)
+    copy_plainly(run, folder / "plain", durable=False)
+    timed("hashing", lambda: hash_images(images))
+    for name in ("fsync", "plain"):
+        shutil.rmtree(folder / name)
+    shutil.rmtree(run)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--folder", help="where to write; by default beside this file, on the same disk as the source")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(dir=arguments.folder or Path(__file__).parent))
+    os.environ["STABLENEW_STATE_DIR"] = str(folder / "state")
+    try:
+        for number in range(arguments.rounds + 3):
+            measure_round(folder)
+            if number == 2:  # the first rounds warm up imports, caches and the allocator
+                for series in (*TIMES.values(), *CPU.values()):
+                    series.clear()
+    finally:
+        shutil.rmtree(folder)
+    report(as_json=arguments.json)
+    return 0
+
+
+def report(*, as_json: bool) -> None:
+    times = {name: statistics.median(series) * 1000 for name, series in TIMES.items()}
+    cpu = {name: statistics.mean(series) * 1000 for name, series in CPU.items()}
+    result = {
+        "recorded_ms": times["recorded"],
+        "fsync_floor_ms": times["fsync"],
+        "plain_floor_ms": times["plain"],
+        "ratio_to_fsync_floor": statistics.median(
+            a / b for a, b in zip(TIMES["recorded"], TIMES["fsync"], strict=True)
+        ),
+        "ratio_to_plain_floor": statistics.median(
+            a / b for a, b in zip(TIMES["recorded"], TIMES["plain"], strict=True)
+        ),
+        "cpu_ms_beyond_hashing_and_writing": cpu["recorded"] - cpu["hashing"] - cpu["fsync"],
+        "cpu_ms": cpu["recorded"],
+    }
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    print(
+        f"one run: {VARIANTS} variants, {VARIANTS} images of {IMAGE_BYTES / 1e6} MB; medians of {len(TIMES['plain'])} rounds"
+    )
+    print(f"  recorded        {times['recorded']:7.1f} ms")
+    print(f"  fsync floor     {times['fsync']:7.1f} ms   recorded is {result['ratio_to_fsync_floor']:.2f} times that")
+    print(f"  plain floor     {times['plain']:7.1f} ms   recorded is {result['ratio_to_plain_floor']:.2f} times that")
+    beyond = result["cpu_ms_beyond_hashing_and_writing"]
+    beyond = result["cpu_ms_beyond_hashing_and_writing"]
+    print(f"  CPU of a run    {cpu['recorded']:7.1f} ms   {beyond:.1f} ms of it beyond hashing and writing")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
