@@ -58,7 +58,7 @@ def _put_in_place(path: Path, data: bytes) -> None:
 @contextlib.contextmanager
 def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
     """A new file beside `path` under a temporary name: descriptor and path. It is removed when the block fails."""
-    temporary = path.with_name(temporary_name(path.name, secrets.token_hex(4)))
+    temporary = path.parent / temporary_name(path.name, secrets.token_hex(4))
     descriptor = os.open(temporary, _CREATE, 0o666)
     try:
         yield descriptor, temporary

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -62,6 +63,7 @@ def _make_identity(path: Path, fingerprint: str) -> str:
     return identity
 
 
+@functools.cache
 def _fingerprint() -> str:
     parts = [platform.node(), f"{uuid.getnode():x}"]
     for name in _MACHINE_ID_FILES:
@@ -70,6 +72,7 @@ def _fingerprint() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+@functools.cache
 def user_id() -> str | None:
     """The name of the person at this machine, if the system knows one."""
     import getpass  # noqa: PLC0415

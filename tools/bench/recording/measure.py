@@ -165,13 +165,11 @@ def report(*, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result, indent=2))
         return
-    print(
-        f"one run: {VARIANTS} variants, {VARIANTS} images of {IMAGE_BYTES / 1e6} MB; medians of {len(TIMES['plain'])} rounds"
-    )
+    rounds = len(TIMES["plain"])
+    print(f"one run: {VARIANTS} variants, {VARIANTS} images of {IMAGE_BYTES / 1e6} MB; medians of {rounds} rounds")
     print(f"  recorded        {times['recorded']:7.1f} ms")
     print(f"  fsync floor     {times['fsync']:7.1f} ms   recorded is {result['ratio_to_fsync_floor']:.2f} times that")
     print(f"  plain floor     {times['plain']:7.1f} ms   recorded is {result['ratio_to_plain_floor']:.2f} times that")
-    beyond = result["cpu_ms_beyond_hashing_and_writing"]
     beyond = result["cpu_ms_beyond_hashing_and_writing"]
     print(f"  CPU of a run    {cpu['recorded']:7.1f} ms   {beyond:.1f} ms of it beyond hashing and writing")
 
