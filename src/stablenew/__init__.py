@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from stablenew.pipeline.prompt_pack import Prompt, PromptPack, read_prompt_pack
     from stablenew.pipeline.randomizer import Axis, parse_randomization
     from stablenew.pipeline.variant_plan import Variant, VariantPlan
+    from stablenew.recording.feedback_manager import FeedbackManager
     from stablenew.recording.learning_record_builder import LearningContext, build_learning_record
     from stablenew.recording.learning_record_writer import InMemoryLearningRecordWriter, LearningRecordWriter
+    from stablenew.recording.ratings_store import RatingsStore
     from stablenew.recording.run_recorder import RunRecorder
     from stablenew.store.finding import Finding, VerifyReport
     from stablenew.store.run import Run
     from stablenew.store.run_store import RunStore
     from stablenew.store.run_verifier import RunVerifier
+    from stablenew.store.store_merge import merge_stores
 
 __version__ = "0.1.0"
 
@@ -42,6 +45,7 @@ _HOMES = {
     "EngineInfo": "engines.engine",
     "Feedback": "formats.feedback",
     "FeedbackEvent": "formats.feedback",
+    "FeedbackManager": "recording.feedback_manager",
     "Finding": "store.finding",
     "InMemoryLearningRecordWriter": "recording.learning_record_writer",
     "LearningContext": "recording.learning_record_builder",
@@ -54,6 +58,7 @@ _HOMES = {
     "PipelineRunner": "pipeline.pipeline_runner",
     "Prompt": "pipeline.prompt_pack",
     "PromptPack": "pipeline.prompt_pack",
+    "RatingsStore": "recording.ratings_store",
     "Run": "store.run",
     "RunMetadata": "formats.run_metadata",
     "RunRecorder": "recording.run_recorder",
@@ -70,6 +75,7 @@ _HOMES = {
     "VerifyReport": "store.finding",
     "build_learning_record": "recording.learning_record_builder",
     "merge_feedback": "formats.feedback",
+    "merge_stores": "store.store_merge",
     "open_engine": "engines.engine_registry",
     "parse_randomization": "pipeline.randomizer",
     "read_prompt_pack": "pipeline.prompt_pack",
@@ -85,6 +91,7 @@ __all__ = [
     "EngineInfo",
     "Feedback",
     "FeedbackEvent",
+    "FeedbackManager",
     "Finding",
     "InMemoryLearningRecordWriter",
     "LearningContext",
@@ -97,6 +104,7 @@ __all__ = [
     "PipelineRunner",
     "Prompt",
     "PromptPack",
+    "RatingsStore",
     "Run",
     "RunMetadata",
     "RunRecorder",
@@ -114,6 +122,7 @@ __all__ = [
     "__version__",
     "build_learning_record",
     "merge_feedback",
+    "merge_stores",
     "open_engine",
     "parse_randomization",
     "read_prompt_pack",

@@ -202,7 +202,9 @@ def test_the_stores_own_files_are_checked(store):
     sealed_run(store)
     assert verify_store_files(store.root).is_ok
     (store.root / ".stablenew" / "README.md").write_text("something else")
-    assert [finding.path for finding in verify_store_files(store.root).findings] == [".stablenew/README.md"]
+    assert [finding.path for finding in verify_store_files(store.root).findings] == ["README.md"]
+    (store.root / ".stablenew" / "store.json").write_text('{"kind":"stablenew.store","schema_version":"1.7"}')
+    assert [finding.code for finding in verify_store_files(store.root).findings] == ["newer-format"]
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,9 @@ class Output:
                 console().print(value)
 
     def table(self, columns: Sequence[str | tuple[str, dict[str, Any]]], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table for people."""
-        if self.is_json or self.is_quiet:
+        """Print a table for people; nothing when it has no rows."""
+        cells = list(rows)
+        if self.is_json or self.is_quiet or not cells:
             return
         from rich.table import Table
         from rich.text import Text
@@ -56,7 +57,7 @@ class Output:
         table = Table(box=None, pad_edge=False, header_style="bold", show_header=has_header)
         for name, options in named:
             table.add_column(name, **options)
-        for row in rows:
+        for row in cells:
             table.add_row(*(Text(cell) for cell in row))  # Text: a prompt in square brackets is no markup
         console().print(table)
 

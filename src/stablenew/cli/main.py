@@ -61,7 +61,7 @@ def hoist_global_options(args: list[str]) -> list[str]:
 
 app = typer.Typer(
     cls=_Group,
-    help="The flight recorder for image generation: run, record, look, verify.",
+    help="The flight recorder for image generation: run, record, rate, verify.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -95,13 +95,28 @@ def _global_options(
 
 
 def _register() -> None:
-    from stablenew.cli import config_command, demo_command, run_command, schemas_command, show_command, verify_command
+    from stablenew.cli import (
+        config_command,
+        demo_command,
+        feedback_command,
+        run_command,
+        schemas_command,
+        show_command,
+        upkeep_command,
+        verify_command,
+    )
 
     app.command("demo")(demo_command.demo)
     app.command("run")(run_command.run)
     app.command("runs")(show_command.runs)
     app.command("show")(show_command.show)
     app.command("verify")(verify_command.verify)
+    app.command("repair")(upkeep_command.repair)
+    app.command("merge")(upkeep_command.merge)
+    app.command("rate")(feedback_command.rate)
+    app.command("undo")(feedback_command.undo)
+    app.command("redo")(feedback_command.redo)
+    app.command("feedback")(feedback_command.feedback)
     app.add_typer(config_command.app, name="config")
     app.add_typer(schemas_command.app, name="schemas")
 

@@ -84,6 +84,10 @@ class FeedbackEvent(WireModel):
     shown: Slug | None = None
     """The side on which the winner was shown."""
     event_ids: Array[Digest] | None = None
+    act: Name | None = None
+    """Events of one act, a rating with its tags say, share it and are undone together."""
+    redo_of: Digest | None = None
+    """The retraction that this event takes back."""
 
     @model_validator(mode="after")
     def _has_what_its_op_needs(self) -> Self:

@@ -5,7 +5,7 @@ else: a prompt may hold U+2028.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stablenew.errors import WriteFailed
@@ -18,21 +18,26 @@ _LONGEST_LINE = 64 * 1024 * 1024
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Add `line` (without its newline) to the end of `path`, durably.
+    """Add `line` (without its newline) to the end of `path`, durably; see `append_lines`."""
+    append_lines(path, [line])
+
+
+def append_lines(path: Path, lines: Sequence[bytes]) -> None:
+    """Add lines (without their newlines) to the end of `path` in one write, durably.
 
     The caller keeps other writers of the same file out. A torn line left by a crash is ended first, so that it cannot
-    swallow this one. When only a part of the line could be written, that part is taken back.
+    swallow these. When only a part could be written, that part is taken back.
 
     Raises:
-        WriteFailed: the line is not there.
+        WriteFailed: none of the lines is there.
     """
-    if b"\n" in line:
+    if any(b"\n" in line for line in lines):
         raise ValueError("expected one line, found a newline in it")
     is_new = not path.exists()
     with naming_failures(path):
         descriptor = os.open(path, _APPEND, 0o666)
         try:
-            _append(descriptor, line)
+            _append(descriptor, b"\n".join(lines))
             sync_file(descriptor)
         finally:
             os.close(descriptor)
@@ -40,13 +45,13 @@ def append_line(path: Path, line: bytes) -> None:
         sync_folder(path.parent)
 
 
-def _append(descriptor: int, line: bytes) -> None:
+def _append(descriptor: int, text: bytes) -> None:
     size = os.lseek(descriptor, 0, os.SEEK_END)
-    data = (b"\n" if _is_torn(descriptor, size) else b"") + line + b"\n"
+    data = (b"\n" if _is_torn(descriptor, size) else b"") + text + b"\n"
     written = os.write(descriptor, data)
     if written != len(data):
         os.ftruncate(descriptor, size)
-        raise WriteFailed(f"only {written} of {len(data)} bytes of a line could be written; the disk may be full")
+        raise WriteFailed(f"only {written} of {len(data)} bytes could be appended; the disk may be full")
 
 
 def _is_torn(descriptor: int, size: int) -> bool:
@@ -54,6 +59,16 @@ def _is_torn(descriptor: int, size: int) -> bool:
         return False
     os.lseek(descriptor, size - 1, os.SEEK_SET)
     return os.read(descriptor, 1) != b"\n"
+
+
+def split_lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
+    """The lines of `data` as `iter_lines` gives those of a file."""
+    *lines, rest = data.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield number, line, True
+    if rest:
+        yield len(lines) + 1, rest, False
 
 
 def iter_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:

@@ -37,6 +37,8 @@ class ReadProblem:
     line: int | None = None
     is_torn: bool = False
     """The last line of a file, cut off before its newline: what a crash leaves."""
+    code: str = ""
+    """The finding it is when a run is verified."""
 
     def __str__(self) -> str:
         place = f"{self.path}, line {self.line}" if self.line else self.path

@@ -19,6 +19,7 @@ SEAL: Final = "SHA256SUMS"
 
 _TEMPORARY = re.compile(r"\A\..+\.[0-9a-f]{8}\.tmp\Z")
 _FEEDBACK = re.compile(r"\Afeedback.*\.jsonl?(?:\.[^/]*)?\Z", re.DOTALL)
+_FEEDBACK_LOG = re.compile(r"\Afeedback\.[a-z0-9]+(?:-[a-z0-9]+)*\.jsonl\Z")
 _SYNC_LEFTOVERS = re.compile(
     r"\A\.syncthing\..*\.tmp\Z|\A~syncthing~.*|.*\.sync-conflict-.*|\A\.~tmp~\Z|\A\.rsync-partial\Z"
     r"|\A\..+\.[A-Za-z0-9]{6}\Z|.*\.partial\Z|.*\(.*conflict.*\).*|.*\.conflict[0-9]+\Z|.*\.\.path[0-9]+\Z"
@@ -35,6 +36,21 @@ def output_name(variant: int, stage: str, number: int, digest: str, media_type: 
 def temporary_name(name: str, token: str) -> str:
     """A name for a file on its way to `name`; `token` is 8 hex digits. No reader takes it for anything."""
     return f".{name}.{token}.tmp"
+
+
+def feedback_log_name(replica: str) -> str:
+    """The name of a machine's own log of opinions."""
+    return f"feedback.{replica}.jsonl"
+
+
+def damaged_feedback_name(token: str) -> str:
+    """A name for a `feedback.json` that cannot be read: kept, and read no more."""
+    return f"damaged-feedback.{token}.json"
+
+
+def is_feedback_log(name: str) -> bool:
+    """Whether a file name is that of a machine's log, and not of a conflict copy of one."""
+    return bool(_FEEDBACK_LOG.match(name))
 
 
 def is_temporary(name: str) -> bool:

@@ -6,11 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from stablenew.errors import AmbiguousRun, NotAStore, OutputNotFound, RunNotFound, WriteFailed
+from stablenew.errors import (
+    AmbiguousRun,
+    FormatError,
+    NewerFormat,
+    NotAStore,
+    OutputNotFound,
+    RunNotFound,
+    WriteFailed,
+)
 from stablenew.formats.i_json import encode_pretty_json
 from stablenew.formats.output_reference import OutputReference
 from stablenew.formats.run_id import is_run_id
 from stablenew.formats.run_metadata import RunMetadata
+from stablenew.formats.store_marker import StoreMarker
+from stablenew.formats.wire import SCHEMA_VERSION
 from stablenew.store.atomic_file import replace_file, sync_folder
 from stablenew.store.regular_file import is_plain_folder, is_regular
 from stablenew.store.run import Run
@@ -52,11 +62,18 @@ class RunStore:
             NotAStore: something that is no folder has the store's place.
             WriteFailed: the disk would not take it.
         """
-        self._ensure_store()
+        self.prepare()
         return RunWriter.create(self.root, metadata)
 
-    def _ensure_store(self) -> None:
-        if is_regular(self.root / MARKER_FOLDER / MARKER_FILE):
+    def prepare(self) -> None:
+        """Make the folder a store, if it is none yet.
+
+        Raises:
+            NotAStore: something that is no folder has its place.
+            WriteFailed: the disk would not take it.
+        """
+        version = read_marker_version(self.root)
+        if version is not None and not _is_older(version):
             return
         if self.root.exists() and not self.root.is_dir():
             raise NotAStore(f"expected a folder for runs, found something else: {self.root}")
@@ -137,10 +154,29 @@ class RunStore:
         raise OutputNotFound(f"no run in {self.root} has an output {digest}")
 
 
+def read_marker_version(root: Path) -> str | None:
+    """The format version of a store's own files, `0.0` when they cannot be read, None when there is no store."""
+    path = root / MARKER_FOLDER / MARKER_FILE
+    if not is_regular(path):
+        return None
+    try:
+        return StoreMarker.from_json(path.read_bytes()).schema_version
+    except NewerFormat:
+        return "newer"
+    except (FormatError, OSError):
+        return "0.0"
+
+
+def _is_older(version: str) -> bool:
+    """Whether files of `version` should give way to ours."""
+    major, _, minor = version.partition(".")
+    our_minor = int(SCHEMA_VERSION.partition(".")[2])
+    return major == "0" or (major.isdigit() and int(minor) < our_minor)
+
+
 def iter_marker_files() -> Iterator[tuple[str, bytes]]:
     """Name in `.stablenew` and bytes of every file that marks and describes a store; the marker itself comes last."""
     from stablenew.formats.schema_catalog import iter_published_schemas  # noqa: PLC0415
-    from stablenew.formats.store_marker import StoreMarker  # noqa: PLC0415
 
     for name, data in iter_published_schemas():
         yield f"{MARKER_SCHEMAS}/{name}", data

@@ -10,20 +10,19 @@ from pathlib import Path
 
 from stablenew.errors import FormatError, NewerFormat
 from stablenew.formats.digest import DoubleHash
-from stablenew.formats.feedback import Feedback, FeedbackEvent, fold_events
-from stablenew.formats.i_json import parse_json
+from stablenew.formats.feedback import fold_events
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.output_reference import OutputReference
 from stablenew.formats.run_metadata import RunMetadata
-from stablenew.formats.wire import explain
+from stablenew.formats.wire import SCHEMA_VERSION
 from stablenew.store import finding as findings
+from stablenew.store.feedback_files import read_feedback_files
 from stablenew.store.finding import Finding, VerifyReport
-from stablenew.store.line_log import iter_lines
 from stablenew.store.output_store import hash_file
-from stablenew.store.regular_file import is_plain_folder, is_regular, read_regular
+from stablenew.store.regular_file import is_plain_folder, read_regular
 from stablenew.store.run import INCOMPLETE, INTERRUPTED, RUNNING, SEALED, Run
 from stablenew.store.run_folder import (
-    FEEDBACK,
+    MARKER_FILE,
     MARKER_FOLDER,
     METADATA,
     OUTPUTS,
@@ -33,10 +32,9 @@ from stablenew.store.run_folder import (
     is_sync_leftover,
     is_temporary,
 )
-from stablenew.store.run_store import iter_marker_files
+from stablenew.store.run_store import iter_marker_files, read_marker_version
 from stablenew.store.seal import read_seal
 
-MAX_FEEDBACK_BYTES = 64 * 1024 * 1024
 _STATE_CODES = {RUNNING: "run-running", INTERRUPTED: "run-interrupted", INCOMPLETE: "run-incomplete"}
 
 
@@ -180,45 +178,14 @@ class RunVerifier:
                 self._add("output-unrecorded", path, findings.CODES["output-unrecorded"][1])
 
     def _check_feedback(self, names: set[str]) -> None:
-        for name in sorted(filter(is_feedback, names)):
-            if name.endswith(".jsonl"):
-                self._check_feedback_log(name)
-            else:
-                self._check_feedback_document(name)
-
-    def _check_feedback_log(self, name: str) -> None:
-        for number, line, is_whole in iter_lines(self._run.path / name):
-            if not is_whole:
-                self._add("feedback-torn", name, findings.CODES["feedback-torn"][1], number)
-                continue
-            try:
-                event = FeedbackEvent.model_validate(parse_json(line))
-            except ValueError as error:
-                self._add("feedback-unreadable", name, _reason(error), number)
-            else:
-                self._check_event(event, name, number)
-
-    def _check_feedback_document(self, name: str) -> None:
-        try:
-            feedback = Feedback.from_json(read_regular(self._run.path / name, MAX_FEEDBACK_BYTES))
-        except NewerFormat as error:
-            self._add("newer-format", name, str(error))
-            return
-        except (FormatError, OSError) as error:
-            self._add("feedback-unreadable", name, str(error))
-            return
-        if feedback.run_id != self._run.run_id:
-            self._add("feedback-mismatch", name, f"belongs to run {feedback.run_id}")
-        if name != FEEDBACK:
-            self._add("feedback-conflict-copy", name, findings.CODES["feedback-conflict-copy"][1])
-        for event in feedback.events:
-            self._check_event(event, name, None)
-        if feedback.state != fold_events(feedback.events):
-            self._add("feedback-stale", name, findings.CODES["feedback-stale"][1])
-
-    def _check_event(self, event: FeedbackEvent, name: str, number: int | None) -> None:
-        if not event.is_genuine:
-            self._add("feedback-forged", name, f"event {event.id[:19]}… is not what its id says", number)
+        reading = read_feedback_files(self._run.path, sorted(filter(is_feedback, names)))
+        for file in reading.files:
+            for problem in file.problems:
+                self._add(problem.code, file.name, problem.reason, problem.line)
+            if file.is_conflict_copy and file.events:
+                self._add("feedback-conflict-copy", file.name, findings.CODES["feedback-conflict-copy"][1])
+            if file.document is not None and file.document.state != fold_events(file.document.events):
+                self._add("feedback-stale", file.name, findings.CODES["feedback-stale"][1])
 
     def _check_deeply(self) -> None:
         from stablenew.store.deep_checks import iter_image_findings, iter_schema_findings  # noqa: PLC0415
@@ -229,17 +196,26 @@ class RunVerifier:
 
 
 def verify_store_files(root: Path) -> VerifyReport:
-    """Check the store's own files, `.stablenew`: they are the same bytes on every machine."""
-    found = []
-    total = 0
-    for name, expected in iter_marker_files():
-        path = root / MARKER_FOLDER / name
-        if not is_regular(path):
-            found.append(Finding("store-changed", f"{MARKER_FOLDER}/{name}", "is not there"))
-        elif read_regular(path, len(expected) + 1_000_000) != expected:
-            found.append(Finding("store-changed", f"{MARKER_FOLDER}/{name}", "is not what this version wrote"))
-        total += len(expected)
-    return VerifyReport(MARKER_FOLDER, tuple(found), sum(1 for _ in iter_marker_files()), total)
+    """Check the store's own files, `.stablenew`: of one format version they are the same bytes on every machine."""
+    version = read_marker_version(root)
+    if version != SCHEMA_VERSION:
+        message = f"a store of version {version or 'unknown'}; this program knows the files of {SCHEMA_VERSION}"
+        return VerifyReport(MARKER_FOLDER, (Finding("newer-format", MARKER_FILE, message),))
+    files = list(iter_marker_files())
+    changed = [name for name, expected in files if not _holds(root / MARKER_FOLDER / name, expected)]
+    return VerifyReport(
+        MARKER_FOLDER,
+        tuple(Finding("store-changed", name, "is not there or not what this version writes") for name in changed),
+        len(files),
+        sum(len(expected) for _, expected in files),
+    )
+
+
+def _holds(path: Path, expected: bytes) -> bool:
+    try:
+        return read_regular(path, len(expected)) == expected
+    except OSError:
+        return False
 
 
 def _walk(run_path: Path) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
@@ -263,9 +239,3 @@ def _kind_of(path: str) -> str:
     if is_temporary(name) or is_sync_leftover(name):
         return "leftover"
     return "output" if path.startswith(f"{OUTPUTS}/") and not name.startswith(".") else "foreign"
-
-
-def _reason(error: ValueError) -> str:
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    return explain(error) if isinstance(error, ValidationError) else str(error)

@@ -1,0 +1,172 @@
+"""`stablenew rate`, `undo`, `redo` and `feedback`: what people think of runs and images."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stablenew.cli.console import Output
+
+if TYPE_CHECKING:
+    from stablenew.formats.feedback import Feedback, FeedbackState, Opinion
+    from stablenew.recording.feedback_manager import FeedbackManager
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")]
+RaterOption = Annotated[str | None, typer.Option(metavar="NAME", help="Whose opinion this is; see the config.")]
+
+
+def rate(
+    ctx: typer.Context,
+    run: RunArgument,
+    image_or_stars: Annotated[
+        str,
+        typer.Argument(
+            metavar="[IMAGE] STARS", help="IMAGE: digest prefix, path or <variant>/<n>. STARS: 0-5 or clear."
+        ),
+    ],
+    stars: Annotated[str | None, typer.Argument(metavar="", show_default=False)] = None,
+    note: Annotated[str | None, typer.Option(help="A note; an empty one removes it.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="T", help="A tag; may be repeated.")] = None,
+    untag: Annotated[list[str] | None, typer.Option(metavar="T", help="Remove a tag; may be repeated.")] = None,
+    flag: Annotated[str | None, typer.Option(help="pick, reject or clear.")] = None,
+    rater: RaterOption = None,
+) -> None:
+    """Rate a run, or one image of it, 0 to 5."""
+    out: Output = ctx.obj
+    from stablenew.recording.feedback_manager import KEEP, parse_stars
+    from stablenew.store.run_store import RunStore
+
+    image, text = (image_or_stars, stars) if stars is not None else (None, image_or_stars)
+    rating = parse_stars(text)
+    found = RunStore(out.root).resolve(run)
+    feedback = _manager(out, rater).record_feedback(
+        found.run_id,
+        image,
+        rating,
+        notes=note,
+        tags=tag or (),
+        remove_tags=untag or (),
+        flag=KEEP if flag is None else parse_flag(flag),
+    )
+    _show_state(out, feedback)
+
+
+def parse_flag(text: str) -> str | None:
+    """`pick` or `reject`, or None for `clear`.
+
+    Raises:
+        ConfigError: something else.
+    """
+    from stablenew.errors import ConfigError
+
+    if text not in {"pick", "reject", "clear"}:
+        raise ConfigError(f"expected a flag of pick, reject or clear, found {text!r}")
+    return None if text == "clear" else text
+
+
+def _manager(out: Output, rater: str | None) -> "FeedbackManager":
+    from stablenew.app_config import AppConfig
+    from stablenew.recording.feedback_manager import FeedbackManager
+
+    return FeedbackManager(out.root, rater=rater or AppConfig().get("rater") or None)
+
+
+def undo(ctx: typer.Context, run: RunArgument, rater: RaterOption = None) -> None:
+    """Take back what you said last about a run."""
+    _step(ctx.obj, run, rater, "undo")
+
+
+def redo(ctx: typer.Context, run: RunArgument, rater: RaterOption = None) -> None:
+    """Say again what the last undo took back."""
+    _step(ctx.obj, run, rater, "redo")
+
+
+def _step(out: Output, run: str, rater: str | None, step: str) -> None:
+    from stablenew.store.run_store import RunStore
+
+    found = RunStore(out.root).resolve(run)
+    manager = _manager(out, rater)
+    events = getattr(manager, step)(found.run_id)
+    out.json({"run_id": found.run_id, step: [event.to_dict() for event in events]})
+    if not events:
+        out.print(f"{manager.rater} has nothing to {step} on run {found.run_id}")
+    for event in events:
+        out.print(f"{step}: {describe_event(event)}")
+
+
+def feedback(ctx: typer.Context, run: RunArgument) -> int:
+    """Show what everybody thinks of a run, and who said what when."""
+    out: Output = ctx.obj
+    from stablenew.store.feedback_log import FeedbackLog
+    from stablenew.store.run_store import RunStore
+
+    found = RunStore(out.root).resolve(run)
+    reading = FeedbackLog(found.path).read()
+    document = reading.build_document()
+    problems = [str(problem) for problem in reading.problems]
+    out.json(document.to_dict() | {"problems": problems})
+    _show_people(out, document)
+    out.print("")
+    out.table(
+        ["when", "who", "what"],
+        [(event.clock[:19].replace("T", " "), event.rater, describe_event(event)) for event in document.events],
+    )
+    for problem in problems:
+        out.warn(problem)
+    return 1 if any(not problem.is_torn for problem in reading.problems) else 0
+
+
+def describe_event(event: Any) -> str:
+    """What an event says, in a few words."""
+    subject = event.image_id[7:19] if event.image_id else "the run"
+    match event.op:
+        case "rate":
+            about = f" for {event.aspect}" if event.aspect else ""
+            return f"{subject}: {'unrated' if event.rating is None else stars_of(event.rating)}{about}"
+        case "tag":
+            return f"{subject}: {'+' if event.present else '-'}{event.tag}"
+        case "note":
+            return f"{subject}: {event.text!r}" if event.text else f"{subject}: no note"
+        case "flag":
+            return f"{subject}: {event.flag or 'no flag'}"
+        case "prefer":
+            return f"{event.winner[7:19]} over {event.loser[7:19]} ({event.outcome})"
+        case "retract":
+            return f"took back {len(event.event_ids)}"
+        case _:
+            return str(event.op)
+
+
+def stars_of(rating: int) -> str:
+    """`★★★★☆`."""
+    return "★" * rating + "☆" * (5 - rating)
+
+
+def _show_state(out: Output, document: "Feedback") -> None:
+    out.json({"run_id": document.run_id, "state": document.state.to_dict()})
+    _show_people(out, document)
+
+
+def _show_people(out: Output, document: "Feedback") -> None:
+    rows = list(_rows(document.state))
+    if not rows:
+        out.print(f"run {document.run_id}: nothing said yet; `stablenew rate RUN [IMAGE] STARS`")
+        return
+    out.table(["of", "who", "stars", "flag", "tags", "note"], rows)
+
+
+def _rows(state: "FeedbackState") -> Any:
+    for rater, opinion in state.run.items():
+        yield ("the run", rater, *_cells(opinion))
+    for image, opinions in state.images.items():
+        for rater, opinion in opinions.items():
+            yield (image[7:19], rater, *_cells(opinion))
+
+
+def _cells(opinion: "Opinion") -> tuple[str, ...]:
+    aspects = "".join(f" {name} {rating}" for name, rating in (opinion.aspects or {}).items())
+    return (
+        ("" if opinion.rating is None else stars_of(opinion.rating)) + aspects,
+        opinion.flag or "",
+        ", ".join(opinion.tags or ()),
+        " / ".join(note.text for note in opinion.notes or ()),
+    )

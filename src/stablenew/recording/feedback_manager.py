@@ -1,0 +1,224 @@
+"""FeedbackManager: say what you think of an image or a run, take it back, say it again.
+
+Ratings follow the image by its digest. Several raters each keep their own opinion. Everything said is an event that is
+never lost; undo and redo are events too, so they survive a restart and reach other machines.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from stablenew.errors import ConfigError, InvalidDocument
+from stablenew.formats.clock import SYSTEM_CLOCK, Clock, next_hybrid_clock
+from stablenew.formats.feedback import Feedback, FeedbackEvent, FeedbackState, build_event
+from stablenew.formats.i_json import JsonValue
+from stablenew.store.feedback_files import FeedbackReading
+from stablenew.store.feedback_log import FeedbackLog
+from stablenew.store.local_state import host_id, user_id
+from stablenew.store.run import Run
+from stablenew.store.run_store import RunStore
+
+KEEP: Final = object()
+"""Leave a rating or flag as it is."""
+MAIN_NOTE: Final = "main"
+"""The note that `notes` sets; programs may keep others beside it."""
+_CACHED_RUNS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One thing to say in a batch; see `FeedbackManager.record_feedback`."""
+
+    run_id: str
+    image_id: str | None
+    rating: Any = KEEP
+    notes: str | None = None
+    tags: Sequence[str] = ()
+    flag: Any = KEEP
+    remove_tags: Sequence[str] = ()
+    aspects: Mapping[str, int | None] | None = None
+
+
+class FeedbackManager:
+    """Feedback of the runs in one store."""
+
+    def __init__(
+        self,
+        runs: RunStore | Path | str = "runs",
+        *,
+        rater: str | None = None,
+        replica: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._store = runs if isinstance(runs, RunStore) else RunStore(runs)
+        self.rater = rater or user_id() or "me"
+        self._replica = replica or host_id()
+        self._clock = clock
+        self._logs: dict[Path, FeedbackLog] = {}
+
+    def record_feedback(
+        self,
+        run_id: str,
+        image_id: str | None,
+        rating: Any = KEEP,
+        notes: str | None = None,
+        tags: Sequence[str] | None = None,
+        flag: Any = KEEP,
+        rater: str | None = None,
+        *,
+        remove_tags: Sequence[str] = (),
+        aspects: Mapping[str, int | None] | None = None,
+    ) -> Feedback:
+        """Say what you think of an image, or with `image_id` None of the whole run. When this returns, it is durable.
+
+        `image_id` is a digest, a unique prefix of 8 or more hex digits, a path, or `<variant>/<n>`. `rating` is 0 to 5,
+        None takes it away (unrated is not zero), KEEP leaves it. `flag` is `pick`, `reject` or None. An empty `notes`
+        removes the note. `aspects` are ratings of `composition`, `anatomy` and the like.
+
+        Raises:
+            RunNotFound, OutputNotFound: no such run or image; nothing is written.
+            InvalidDocument: a rating out of range, an empty tag; nothing is written.
+            WriteFailed: the disk would not take it.
+        """
+        said = Said(run_id, image_id, rating, notes, tags or (), flag, remove_tags, aspects)
+        return self.record_many([said], rater=rater)[0]
+
+    def record_many(self, batch: Iterable[Said], *, rater: str | None = None) -> list[Feedback]:
+        """Say many things: one durable write for each run, in the order in which the runs first come.
+
+        Everything is checked before anything is written. Raises: see `record_feedback`.
+        """
+        by_run: dict[str, list[Said]] = {}
+        for said in batch:
+            by_run.setdefault(said.run_id, []).append(said)
+        plans = []
+        for run_id, group in by_run.items():
+            run = self._store.open(run_id)
+            bodies = [body for said in group for body in self._bodies(run, said)]
+            if not bodies:
+                raise InvalidDocument(f"nothing was said about run {run_id}: give a rating, a note, a tag or a flag")
+            self._build_events(bodies, None, rater)  # refuses what does not fit before the first write
+            plans.append((run, bodies))
+        return [self._append(run, bodies, rater) for run, bodies in plans]
+
+    def _bodies(self, run: Run, said: Said) -> list[dict[str, JsonValue]]:
+        image = None if said.image_id is None else run.find_output(said.image_id).digest
+        bodies: list[dict[str, JsonValue]] = []
+        if said.rating is not KEEP:
+            bodies.append({"op": "rate", "rating": said.rating})
+        for aspect, rating in (said.aspects or {}).items():
+            bodies.append({"op": "rate", "rating": rating, "aspect": aspect})
+        bodies += [{"op": "tag", "tag": tag, "present": True} for tag in said.tags]
+        bodies += [{"op": "tag", "tag": tag, "present": False} for tag in said.remove_tags]
+        if said.notes is not None:
+            bodies.append({"op": "note", "note_id": MAIN_NOTE, "text": said.notes or None})
+        if said.flag is not KEEP:
+            bodies.append({"op": "flag", "flag": said.flag})
+        return [{**body, "image_id": image} for body in bodies]
+
+    def _append(self, run: Run, bodies: Sequence[Mapping[str, JsonValue]], rater: str | None) -> Feedback:
+        log = self._log(run)
+        with log.writing() as reading:
+            return log.append(reading, self._build_events(bodies, reading.latest_clock, rater))
+
+    def _build_events(
+        self, bodies: Iterable[Mapping[str, JsonValue]], latest: str | None, rater: str | None
+    ) -> list[FeedbackEvent]:
+        act = secrets.token_hex(6)
+        events = []
+        for body in bodies:
+            latest = next_hybrid_clock(self._clock.now(), latest)
+            fields = {"act": act, **body}
+            events.append(build_event(clock=latest, replica=self._replica, rater=rater or self.rater, **fields))
+        return events
+
+    def _log(self, run: Run) -> FeedbackLog:
+        if run.path not in self._logs:
+            while len(self._logs) >= _CACHED_RUNS:
+                self._logs.pop(next(iter(self._logs)))
+            self._logs[run.path] = FeedbackLog(run.path, replica=self._replica)
+        return self._logs[run.path]
+
+    def read(self, run_id: str) -> FeedbackReading:
+        """Everything said about a run, from every file, with what could not be read.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        return self._log(self._store.open(run_id)).read()
+
+    def state(self, run_id: str) -> FeedbackState:
+        """What everybody thinks of a run and its images now."""
+        return self.read(run_id).build_document().state
+
+    def undo(self, run_id: str, *, rater: str | None = None) -> list[FeedbackEvent]:
+        """Take back the rater's latest act on a run. Returns the events that no longer count; none: nothing to undo."""
+        run = self._store.open(run_id)
+        log = self._log(run)
+        with log.writing() as reading:
+            done, _ = replay_acts(reading.events, rater or self.rater)
+            if not done:
+                return []
+            body = {"op": "retract", "event_ids": [event.id for event in done[-1]]}
+            log.append(reading, self._build_events([body], reading.latest_clock, rater))
+            return done[-1]
+
+    def redo(self, run_id: str, *, rater: str | None = None) -> list[FeedbackEvent]:
+        """Say again what the last undo took back, as new events. Returns them; empty: nothing to redo."""
+        run = self._store.open(run_id)
+        log = self._log(run)
+        with log.writing() as reading:
+            _, undone = replay_acts(reading.events, rater or self.rater)
+            if not undone:
+                return []
+            retraction, events = undone[-1]
+            bodies = [_said_again(event, retraction) for event in events]
+            again = self._build_events(bodies, reading.latest_clock, rater)
+            log.append(reading, again)
+            return again
+
+
+def replay_acts(
+    events: Iterable[FeedbackEvent], rater: str
+) -> tuple[list[list[FeedbackEvent]], list[tuple[FeedbackEvent, list[FeedbackEvent]]]]:
+    """A rater's acts that stand, and those undone since the last new act: each with its retraction. Latest last.
+
+    It follows from the events alone, so undo and redo survive a restart and other machines.
+    """
+    done: list[list[FeedbackEvent]] = []
+    undone: list[tuple[FeedbackEvent, list[FeedbackEvent]]] = []
+    for event in events:
+        if event.rater != rater:
+            continue
+        if event.op == "retract":
+            targets = set(event.event_ids or ())
+            taken = [act for act in done if targets & {one.id for one in act}]
+            done = [act for act in done if act not in taken]
+            undone.extend((event, act) for act in taken)
+        elif done and event.act is not None and done[-1][-1].act == event.act:
+            done[-1].append(event)
+        else:
+            done.append([event])
+            undone = [pair for pair in undone if pair[0].id != event.redo_of] if event.redo_of else []
+    return done, undone
+
+
+def _said_again(event: FeedbackEvent, retraction: FeedbackEvent) -> dict[str, JsonValue]:
+    own = {"id", "clock", "replica", "rater", "act", "redo_of"}
+    body = {key: value for key, value in event.to_dict().items() if key not in own}
+    return body | {"redo_of": retraction.id}
+
+
+def parse_stars(text: str) -> int | None:
+    """A rating as people type it: 0 to 5, or `clear` for None.
+
+    Raises:
+        ConfigError: neither.
+    """
+    if text == "clear":
+        return None
+    if text in {"0", "1", "2", "3", "4", "5"}:
+        return int(text)
+    raise ConfigError(f"expected a rating of 0 to 5, or 'clear', found {text!r}")

@@ -1,0 +1,136 @@
+"""Reading what people think of a run, from every file that says something, whatever a sync tool named it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from stablenew.errors import FormatError, NewerFormat
+from stablenew.formats.feedback import Feedback, FeedbackEvent, build_feedback, merge_events, merge_unknown_fields
+from stablenew.formats.i_json import JsonValue, parse_json
+from stablenew.formats.wire import explain
+from stablenew.store.line_log import split_lines
+from stablenew.store.regular_file import read_regular
+from stablenew.store.run import ReadProblem
+from stablenew.store.run_folder import FEEDBACK, is_feedback_log
+
+MAX_FEEDBACK_BYTES: Final = 256 * 1024 * 1024
+UNREADABLE: Final = "feedback-unreadable"
+TORN: Final = "feedback-torn"
+FORGED: Final = "feedback-forged"
+MISMATCH: Final = "feedback-mismatch"
+NEWER: Final = "newer-format"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackFile:
+    """One file of feedback as it was read."""
+
+    name: str
+    data: bytes
+    events: tuple[FeedbackEvent, ...] = ()
+    document: Feedback | None = None
+    problems: tuple[ReadProblem, ...] = ()
+    is_newer: bool = False
+    """A later MAJOR version wrote it; it is not to be touched."""
+
+    @property
+    def is_conflict_copy(self) -> bool:
+        """Whether a sync tool made it: neither `feedback.json` nor a machine's log."""
+        return self.name != FEEDBACK and not is_feedback_log(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackReading:
+    """Everything said about a run."""
+
+    run_id: str
+    events: tuple[FeedbackEvent, ...]
+    """Merged: each once, in order."""
+    unknown: dict[str, JsonValue] = field(default_factory=dict)
+    """Top-level fields of other programs."""
+    files: tuple[FeedbackFile, ...] = ()
+    problems: tuple[ReadProblem, ...] = ()
+    is_damaged: bool = False
+    """`feedback.json` is there and is no feedback of this run."""
+    is_newer: bool = False
+    """A later MAJOR version wrote one of the files."""
+
+    @property
+    def latest_clock(self) -> str | None:
+        """The latest clock seen in the run."""
+        return self.events[-1].clock if self.events else None
+
+    def build_document(self, more: Iterable[FeedbackEvent] = ()) -> Feedback:
+        """`feedback.json` as it should be, with `more` events in it."""
+        return build_feedback(self.run_id, (*self.events, *more), unknown=self.unknown)
+
+
+def read_feedback_files(run_path: Path, names: Iterable[str]) -> FeedbackReading:
+    """The union of what the named files in a run folder say. What cannot be read is reported and hides nothing else."""
+    files = [_read_file(run_path, name) for name in names]
+    main = next((one for one in files if one.name == FEEDBACK), None)
+    return FeedbackReading(
+        run_id=run_path.name,
+        events=merge_events(*(one.events for one in files)),
+        unknown=merge_unknown_fields(*(one.document for one in files if one.document is not None)),
+        files=tuple(files),
+        problems=tuple(problem for one in files for problem in one.problems),
+        is_damaged=main is not None and main.document is None and not main.is_newer,
+        is_newer=any(one.is_newer for one in files),
+    )
+
+
+def _read_file(run_path: Path, name: str) -> FeedbackFile:
+    try:
+        data = read_regular(run_path / name, MAX_FEEDBACK_BYTES)
+    except OSError as error:
+        return FeedbackFile(name, b"", problems=(ReadProblem(name, str(error.strerror or error), code=UNREADABLE),))
+    return _read_log(name, data) if ".jsonl" in name else _read_document(run_path.name, name, data)
+
+
+def _read_document(run_id: str, name: str, data: bytes) -> FeedbackFile:
+    try:
+        document = Feedback.from_json(data)
+    except FormatError as error:
+        is_newer = isinstance(error, NewerFormat)
+        problem = ReadProblem(name, str(error), code=NEWER if is_newer else UNREADABLE)
+        return FeedbackFile(name, data, problems=(problem,), is_newer=is_newer)
+    if document.run_id != run_id:
+        reason = f"it is feedback of run {document.run_id}"
+        return FeedbackFile(name, data, problems=(ReadProblem(name, reason, code=MISMATCH),))
+    forged = [event for event in document.events if not event.is_genuine]
+    return FeedbackFile(
+        name,
+        data,
+        events=tuple(event for event in document.events if event not in forged),
+        document=document,
+        problems=tuple(ReadProblem(name, _forged(event), code=FORGED) for event in forged),
+    )
+
+
+def _read_log(name: str, data: bytes) -> FeedbackFile:
+    events, problems = [], []
+    for number, line, is_whole in split_lines(data):
+        if not is_whole:
+            reason = "the line is cut off; it was never acknowledged"
+            problems.append(ReadProblem(name, reason, number, is_torn=True, code=TORN))
+            continue
+        try:
+            event = FeedbackEvent.model_validate(parse_json(line))
+        except ValidationError as error:
+            problems.append(ReadProblem(name, explain(error), number, code=UNREADABLE))
+        except FormatError as error:
+            problems.append(ReadProblem(name, str(error), number, code=UNREADABLE))
+        else:
+            if event.is_genuine:
+                events.append(event)
+            else:
+                problems.append(ReadProblem(name, _forged(event), number, code=FORGED))
+    return FeedbackFile(name, data, events=tuple(events), problems=tuple(problems))
+
+
+def _forged(event: FeedbackEvent) -> str:
+    return f"event {event.id[:19]}… is not what its id says; it does not count"

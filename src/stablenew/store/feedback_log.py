@@ -1,0 +1,121 @@
+"""Writing what people think of a run: every machine's own log, and `feedback.json`, which joins them all.
+
+A write appends to this machine's log, then replaces `feedback.json`. Nobody else writes that log, so a sync tool that
+overwrites, drops or doubles `feedback.json` loses nothing.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from stablenew.errors import NewerFormat
+from stablenew.formats.feedback import Feedback, FeedbackEvent
+from stablenew.formats.i_json import encode_json, encode_pretty_json
+from stablenew.store.atomic_file import rename, replace_file, sync_folder
+from stablenew.store.feedback_files import FeedbackReading, read_feedback_files
+from stablenew.store.line_log import append_lines
+from stablenew.store.local_state import host_id
+from stablenew.store.regular_file import read_regular
+from stablenew.store.run_folder import FEEDBACK, damaged_feedback_name, feedback_log_name, is_feedback, is_temporary
+from stablenew.store.run_lock import file_guard
+
+_Signature = tuple[tuple[str, int, int, int], ...]
+"""Name, size, time of change and inode of every feedback file: equal as long as nobody wrote one."""
+
+
+class FeedbackLog:
+    """The feedback of one run. Threads and processes of one machine take turns; machines write files of their own."""
+
+    def __init__(self, run_path: Path, *, replica: str | None = None) -> None:
+        self.run_path = run_path
+        self.replica = replica or host_id()
+        self._cached: tuple[_Signature, FeedbackReading] | None = None
+
+    def read(self) -> FeedbackReading:
+        """Everything said about the run. Nothing is changed; what cannot be read is reported."""
+        return read_feedback_files(self.run_path, [name for name, *_ in self._signature()])
+
+    def _read_if_changed(self) -> FeedbackReading:
+        """As `read`, but for the details of files, as long as nobody wrote one since: a session rates one run often."""
+        signature = self._signature()
+        if self._cached is None or self._cached[0] != signature:
+            self._cached = (signature, self.read())
+        return self._cached[1]
+
+    def _signature(self) -> _Signature:
+        found = []
+        with os.scandir(self.run_path) as entries:
+            for entry in entries:
+                if is_feedback(entry.name) and not is_temporary(entry.name) and entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    found.append((entry.name, status.st_size, status.st_mtime_ns, status.st_ino))
+        return tuple(sorted(found))
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[FeedbackReading]:
+        """What is there now, while no other thread or process of this machine writes. Call `append` in the block."""
+        with file_guard(self.run_path / FEEDBACK):
+            yield self._read_if_changed()
+
+    def append(self, reading: FeedbackReading, events: Iterable[FeedbackEvent]) -> Feedback:
+        """Add events, all or none: to this machine's log, then to `feedback.json`. Only within `writing`.
+
+        When this returns, they survive a power cut. A damaged `feedback.json` is set aside, never overwritten.
+
+        Raises:
+            NewerFormat: a later program wrote feedback here; it is not touched.
+            WriteFailed: nothing was added; or only the log has it, from where every reading takes it.
+        """
+        new = list(events)
+        if reading.is_newer:
+            raise NewerFormat(f"a later version wrote feedback in {self.run_path}; update StableNew to add to it")
+        document = reading.build_document(new)
+        if new:
+            append_lines(self.run_path / feedback_log_name(self.replica), [encode_json(one.to_dict()) for one in new])
+        if reading.is_damaged:
+            set_aside(self.run_path)
+        replace_file(self.run_path / FEEDBACK, encode_pretty_json(document.to_dict()))
+        self._cached = (self._signature(), replace(reading, events=document.events, is_damaged=False))
+        return document
+
+    def consolidate(self, *, dry_run: bool = False) -> list[str]:
+        """Bring every event into `feedback.json`, then remove the conflict copies that hold nothing else.
+
+        A copy goes only when all its events are in the file that was made durable before, and the copy is still byte
+        for byte what was read; one that cannot be read in full stays. Returns the names of the copies that went, or
+        with `dry_run` would go.
+
+        Raises:
+            NewerFormat, WriteFailed: see `append`.
+        """
+        with file_guard(self.run_path / FEEDBACK):
+            reading = self.read()
+            copies = [one for one in reading.files if one.is_conflict_copy and not one.problems]
+            if dry_run:
+                return [one.name for one in copies]
+            if reading.files and not self._is_up_to_date(reading):
+                self.append(reading, ())
+            return [one.name for one in copies if self._remove_copy(one.name, one.data)]
+
+    def _is_up_to_date(self, reading: FeedbackReading) -> bool:
+        main = next((one for one in reading.files if one.name == FEEDBACK), None)
+        return main is not None and main.document == reading.build_document()
+
+    def _remove_copy(self, name: str, data: bytes) -> bool:
+        path = self.run_path / name
+        with contextlib.suppress(OSError):
+            if read_regular(path, len(data)) == data:
+                path.unlink()
+                sync_folder(self.run_path)
+                return True
+        return False
+
+
+def set_aside(run_path: Path) -> Path:
+    """Give a damaged `feedback.json` a name under which it is kept and no longer read. Returns its new place."""
+    target = run_path / damaged_feedback_name(secrets.token_hex(4))
+    rename(run_path / FEEDBACK, target)
+    return target

@@ -1,0 +1,271 @@
+"""Merge: take in the runs and the feedback of another store. Doing it twice is the same as once.
+
+Only sealed runs are taken, and only what their seals vouch for: every file is checked against its SHA-256 while it is
+copied, and a run appears under its name when it is whole. Two sealed runs of one id that differ are both kept: ours
+stays, theirs goes under `.stablenew/divergent/`, and both are reported. Nothing of ours is overwritten, nothing of
+theirs is touched.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from stablenew.errors import FormatError, NewerFormat, NotAStore, WriteFailed
+from stablenew.formats.digest import DoubleHash
+from stablenew.formats.feedback import FeedbackEvent
+from stablenew.store.atomic_file import (
+    naming_failures,
+    rename,
+    sync_file,
+    sync_folder,
+    temporary_file,
+    write_all,
+    write_once,
+)
+from stablenew.store.feedback_log import FeedbackLog
+from stablenew.store.output_store import hash_file
+from stablenew.store.regular_file import is_regular, open_regular, read_regular
+from stablenew.store.run import RUNNING, Run
+from stablenew.store.run_folder import MARKER_FOLDER, OUTPUTS, RECORDS, SEAL, temporary_name
+from stablenew.store.run_store import RunStore
+from stablenew.store.run_writer import make_read_only
+from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal, read_seal, run_digest
+
+ADDED: Final = "added"
+COMPLETED: Final = "completed"
+FEEDBACK: Final = "feedback"
+UNCHANGED: Final = "unchanged"
+DIVERGENT: Final = "divergent"
+SKIPPED: Final = "skipped"
+DIVERGENT_FOLDER: Final = f"{MARKER_FOLDER}/divergent"
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class MergeItem:
+    """What became of one run of the other store."""
+
+    run_id: str
+    outcome: str
+    """`added`, `completed` (ours lacked files), `feedback` (opinions were new), `unchanged`, `divergent`, `skipped`."""
+    message: str = ""
+    new_events: int = 0
+    problems: tuple[str, ...] = ()
+    """Feedback that could not be read there and so was not taken."""
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "run_id": self.run_id,
+            "outcome": self.outcome,
+            "message": self.message,
+            "new_events": self.new_events,
+            "problems": list(self.problems),
+        }
+
+
+@dataclass(slots=True)
+class MergeReport:
+    """What became of every run of the other store."""
+
+    items: list[MergeItem] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything in the other store is here now."""
+        return all(item.outcome not in {DIVERGENT, SKIPPED} and not item.problems for item in self.items)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many runs had each outcome."""
+        outcomes = (ADDED, COMPLETED, FEEDBACK, UNCHANGED, DIVERGENT, SKIPPED)
+        return {outcome: sum(item.outcome == outcome for item in self.items) for outcome in outcomes}
+
+
+def merge_stores(
+    ours: RunStore,
+    theirs: RunStore,
+    *,
+    dry_run: bool = False,
+    on_progress: Callable[[int, int], object] | None = None,
+) -> MergeReport:
+    """Take every sealed run and all feedback of `theirs` into `ours`. One run that fails does not stop the others.
+
+    Raises:
+        NotAStore: there is no such folder.
+        WriteFailed: the disk would not take it; whatever was taken before is whole.
+    """
+    if not theirs.root.is_dir():
+        raise NotAStore(f"expected a folder of runs, found none: {theirs.root}")
+    report = MergeReport()
+    runs = list(theirs.iter_runs())
+    for number, run in enumerate(runs):
+        report.items.append(_merge_run(ours, run, dry_run=dry_run))
+        if on_progress is not None:
+            on_progress(number + 1, len(runs))
+    return report
+
+
+def _merge_run(ours: RunStore, theirs: Run, *, dry_run: bool) -> MergeItem:
+    target = Run(ours.root / theirs.run_id)
+    try:
+        outcome, message = _merge_facts(ours, target, theirs, dry_run=dry_run)
+        if outcome == SKIPPED and not target.path.is_dir():
+            return MergeItem(theirs.run_id, SKIPPED, message)
+        new_events, problems = _merge_feedback(target, theirs, dry_run=dry_run)
+    except NewerFormat as error:
+        return MergeItem(theirs.run_id, SKIPPED, str(error))
+    if outcome == UNCHANGED and new_events:
+        outcome = FEEDBACK
+    return MergeItem(theirs.run_id, outcome, message, new_events, problems)
+
+
+def _merge_facts(ours: RunStore, target: Run, theirs: Run, *, dry_run: bool) -> tuple[str, str]:
+    if not theirs.is_sealed:
+        return SKIPPED, f"it has no seal there ({theirs.state}); `stablenew repair` there, then merge again"
+    try:
+        sums = read_seal(theirs.path)
+    except (OSError, FormatError) as error:
+        return SKIPPED, f"its seal there cannot be read: {error}"
+    if problem := _first_difference(theirs.path, sums):
+        return SKIPPED, f"it is not what its seal says there: {problem}"
+    if not target.path.is_dir():
+        if not dry_run:
+            ours.prepare()
+            _copy_run(theirs.path, target.path, sums)
+        return ADDED, ""
+    if target.is_sealed:
+        return _merge_sealed(target, theirs, sums, dry_run=dry_run)
+    return _complete_unsealed(target, theirs, sums, dry_run=dry_run)
+
+
+def _first_difference(run_path: Path, sums: dict[str, str]) -> str | None:
+    """The first sealed file that is missing or changed."""
+    for name, expected in sums.items():
+        try:
+            if hash_file(run_path / name).sha256 != expected:
+                return f"{name} was changed"
+        except OSError as error:
+            return f"{name}: {error.strerror or error}"
+    return None
+
+
+def _merge_sealed(target: Run, theirs: Run, sums: dict[str, str], *, dry_run: bool) -> tuple[str, str]:
+    if run_digest(target.path) != run_digest(theirs.path):
+        place = _keep_divergent(target, theirs, sums, dry_run=dry_run)
+        return DIVERGENT, f"both are sealed and differ; ours stays, theirs is kept in {place}"
+    missing = [name for name in sums if not is_regular(target.path / name)]
+    if missing and not dry_run:
+        _copy_files(theirs.path, target.path, {name: sums[name] for name in missing})
+    return (COMPLETED, f"{len(missing)} files were missing here") if missing else (UNCHANGED, "")
+
+
+def _complete_unsealed(target: Run, theirs: Run, sums: dict[str, str], *, dry_run: bool) -> tuple[str, str]:
+    """Ours came only in part, or was cut off where theirs went on: it must be the beginning of theirs."""
+    if target.state == RUNNING:
+        return SKIPPED, "it is being written here"
+    if not _is_beginning_of(target.path, theirs.path, sums):
+        place = _keep_divergent(target, theirs, sums, dry_run=dry_run)
+        return DIVERGENT, f"ours has no seal and holds other things; ours stays, theirs is kept in {place}"
+    if not dry_run:
+        wanted = {name: one for name, one in sums.items() if not _is_same(target.path, name, one)}
+        _copy_files(theirs.path, target.path, wanted)
+        _copy_seal(theirs.path, target.path)
+    return COMPLETED, "it had no seal here"
+
+
+def _is_beginning_of(target: Path, theirs: Path, sums: dict[str, str]) -> bool:
+    records = target / RECORDS
+    if is_regular(records) and not (theirs / RECORDS).read_bytes().startswith(records.read_bytes()):
+        return False
+    outputs = [name for name in sums if name.startswith(f"{OUTPUTS}/") and is_regular(target / name)]
+    return all(_is_same(target, name, sums[name]) for name in outputs)
+
+
+def _is_same(run_path: Path, name: str, expected: str) -> bool:
+    return is_regular(run_path / name) and hash_file(run_path / name).sha256 == expected
+
+
+def _keep_divergent(target: Run, theirs: Run, sums: dict[str, str], *, dry_run: bool) -> str:
+    digest = run_digest(theirs.path).partition(":")[2][:12]
+    place = f"{DIVERGENT_FOLDER}/{theirs.run_id}.{digest}"
+    path = target.path.parent / place
+    if not dry_run and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _copy_run(theirs.path, path, sums)
+    return place
+
+
+def _copy_run(source: Path, target: Path, sums: dict[str, str]) -> None:
+    """Copy a sealed run so that it appears whole or not at all."""
+    temporary = target.with_name(temporary_name(target.name, secrets.token_hex(4)))
+    try:
+        with naming_failures(target):
+            (temporary / OUTPUTS).mkdir(parents=True)
+        _copy_files(source, temporary, sums)
+        _copy_seal(source, temporary)
+        with naming_failures(target):
+            temporary.rename(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(target.parent)
+
+
+def _copy_files(source: Path, target: Path, sums: dict[str, str]) -> None:
+    for name, expected in sums.items():
+        _copy_file(source / name, target / name, expected)
+    make_read_only(target, sums)
+    for folder in {(target / name).parent for name in sums}:
+        sync_folder(folder)
+
+
+def _copy_file(source: Path, target: Path, expected: str) -> None:
+    """One file, hashed while it is copied.
+
+    Raises:
+        WriteFailed: it could not be written, or it is not what the seal says any more; nothing is left of it.
+    """
+    hashes = DoubleHash()
+    with naming_failures(target), open_regular(source) as file, temporary_file(target) as (descriptor, temporary):
+        while chunk := file.read(_CHUNK_BYTES):
+            hashes.update(chunk)
+            write_all(descriptor, chunk)
+        if hashes.sha256 != expected:
+            raise WriteFailed(f"{source} changed while it was copied")
+        sync_file(descriptor)
+        os.close(descriptor)
+        rename(temporary, target)
+
+
+def _copy_seal(source: Path, target: Path) -> None:
+    """The seal, last, as it is there."""
+    data = read_regular(source / SEAL, MAX_SEAL_BYTES)
+    parse_seal(data)
+    write_once(target / SEAL, data)
+    make_read_only(target, [SEAL])
+
+
+def _merge_feedback(target: Run, theirs: Run, *, dry_run: bool) -> tuple[int, tuple[str, ...]]:
+    """Take their events that we do not know into our own log: nobody writes another machine's."""
+    reading = FeedbackLog(theirs.path).read()
+    problems = tuple(str(problem) for problem in reading.problems if not problem.is_torn)
+    if not target.path.is_dir():
+        return len(reading.events), problems
+    log = FeedbackLog(target.path)
+    if dry_run:
+        return len(_unknown(log.read().events, reading.events)), problems
+    with log.writing() as own:
+        new = _unknown(own.events, reading.events)
+        if new:
+            log.append(own, new)
+    return len(new), problems
+
+
+def _unknown(known: Iterable[FeedbackEvent], events: Iterable[FeedbackEvent]) -> list[FeedbackEvent]:
+    ids = {event.id for event in known}
+    return [event for event in events if event.id not in ids]

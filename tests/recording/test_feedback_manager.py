@@ -1,0 +1,244 @@
+import multiprocessing
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stablenew import FeedbackManager, RatingsStore, RunStore, RunVerifier
+from stablenew.errors import ConfigError, InvalidDocument, OutputNotFound, RunNotFound
+from stablenew.formats.clock import Clock
+from stablenew.recording.feedback_manager import KEEP, Said, parse_stars
+from tests.samples import sealed_run
+
+
+@pytest.fixture
+def run(store):
+    return sealed_run(store, variants=3)
+
+
+@pytest.fixture
+def manager(store, run):
+    return FeedbackManager(store, rater="alice")
+
+
+def files_of(run):
+    return {path.name: path.read_bytes() for path in run.path.glob("*feedback*")}
+
+
+def opinion(manager, image, rater="alice"):
+    run = manager._store.open("sample-run")
+    images = manager.state("sample-run").images
+    return images.get(run.find_output(image).digest, {}).get(rater)
+
+
+def test_everything_that_can_be_said_is_said(manager, store):
+    manager.record_feedback(
+        "sample-run",
+        "0/0",
+        4,
+        notes="hands wrong",
+        tags=["portrait", "keeper"],
+        flag="pick",
+        aspects={"composition": 5},
+    )
+    one = opinion(manager, "0/0")
+    assert (one.rating, one.tags, one.flag, one.aspects) == (4, ("keeper", "portrait"), "pick", {"composition": 5})
+    assert [note.text for note in one.notes] == ["hands wrong"]
+    assert RunVerifier(store.open("sample-run"), deep=True).verify().findings == ()
+
+
+def test_saying_one_thing_leaves_the_others(manager):
+    manager.record_feedback("sample-run", "0/0", 4, tags=["a", "b"], flag="pick", notes="x")
+    manager.record_feedback("sample-run", "0/0", KEEP, remove_tags=["a"], notes="")
+    one = opinion(manager, "0/0")
+    assert (one.rating, one.tags, one.flag, one.notes) == (4, ("b",), "pick", None)
+    manager.record_feedback("sample-run", "0/0", None, flag=None, remove_tags=["b"])
+    assert opinion(manager, "0/0") is None
+
+
+def test_unrated_is_not_zero(manager):
+    manager.record_feedback("sample-run", "0/0", 0)
+    assert opinion(manager, "0/0").rating == 0
+    assert opinion(manager, "1/0") is None
+
+
+def test_images_are_named_in_every_way(manager, run):
+    output = next(run.iter_outputs())[1]
+    for rating, name in enumerate([output.digest, output.digest[7:15], output.path, "0/0"]):
+        manager.record_feedback("sample-run", name, rating)
+        assert opinion(manager, "0/0").rating == rating
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("sample-run", "0/0", 6), InvalidDocument),
+        (("sample-run", "0/0", -1), InvalidDocument),
+        (("sample-run", "0/0", 4.5), InvalidDocument),
+        (("sample-run", "0/0", float("nan")), ValueError),
+        (("sample-run", "0/0", True), InvalidDocument),
+        (("sample-run", "0/0", "4"), InvalidDocument),
+        (("sample-run", "9/0", 4), OutputNotFound),
+        (("sample-run", "../x", 4), OutputNotFound),
+        (("sample-run", "", 4), OutputNotFound),
+        (("../sample-run", "0/0", 4), RunNotFound),
+        (("/etc", None, 4), RunNotFound),
+        (("nothing", None, 4), RunNotFound),
+        (("sample-run", None), InvalidDocument),
+        (("sample-run", None, 4, None, [""]), InvalidDocument),
+        (("sample-run", None, 4, None, None, "Pick Me"), InvalidDocument),
+    ],
+)
+def test_bad_input_is_refused_and_nothing_is_written(manager, run, store, arguments, error):
+    with pytest.raises(error):
+        manager.record_feedback(*arguments)
+    assert files_of(run) == {}
+    assert sorted(path.name for path in store.root.iterdir()) == [".stablenew", "sample-run"]
+
+
+def test_a_batch_is_one_write_for_each_run_and_all_or_nothing_in_its_checks(store, manager, run):
+    other = sealed_run(store, "other-run")
+    batch = [Said("sample-run", f"{n}/0", n) for n in range(3)] + [Said("other-run", "0/0", 5)]
+    with pytest.raises(InvalidDocument):
+        manager.record_many([*batch, Said("other-run", "1/0", 9)])
+    assert files_of(run) == files_of(other) == {}
+    documents = manager.record_many(batch)
+    assert [len(one.events) for one in documents] == [3, 1]
+    assert [opinion(manager, f"{n}/0").rating for n in range(3)] == [0, 1, 2]
+    assert len(manager.undo("sample-run")) == 3
+
+
+def test_several_raters_keep_their_own_opinions(manager):
+    manager.record_feedback("sample-run", "0/0", 1)
+    manager.record_feedback("sample-run", "0/0", 5, rater="bob")
+    manager.undo("sample-run")
+    assert opinion(manager, "0/0") is None
+    assert opinion(manager, "0/0", "bob").rating == 5
+
+
+def test_undo_takes_back_a_whole_act_and_redo_says_it_again(manager):
+    manager.record_feedback("sample-run", "0/0", 2)
+    manager.record_feedback("sample-run", "0/0", 5, tags=["keeper"], flag="pick")
+    assert len(manager.undo("sample-run")) == 3
+    one = opinion(manager, "0/0")
+    assert (one.rating, one.tags, one.flag) == (2, None, None)
+    assert len(manager.redo("sample-run")) == 3
+    one = opinion(manager, "0/0")
+    assert (one.rating, one.tags, one.flag) == (5, ("keeper",), "pick")
+
+
+def test_undo_and_redo_survive_a_restart_and_reach_other_machines(store, manager, run):
+    manager.record_feedback("sample-run", "0/0", 2)
+    manager.record_feedback("sample-run", "0/0", 5)
+    assert FeedbackManager(store, rater="alice", replica="r2").undo("sample-run")
+    assert opinion(FeedbackManager(store, rater="alice"), "0/0").rating == 2
+    assert FeedbackManager(store, rater="alice", replica="r3").redo("sample-run")
+    assert opinion(FeedbackManager(store, rater="alice"), "0/0").rating == 5
+    assert manager.redo("sample-run") == []
+
+
+def test_a_new_act_ends_what_can_be_redone(manager):
+    manager.record_feedback("sample-run", "0/0", 2)
+    manager.undo("sample-run")
+    manager.record_feedback("sample-run", "1/0", 3)
+    assert manager.redo("sample-run") == []
+    manager.undo("sample-run")
+    assert manager.undo("sample-run") == []
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from(["rate", "undo", "redo"]), max_size=14))
+def test_undo_and_redo_are_those_of_a_plain_stack(tmp_path_factory, steps):
+    store = RunStore(tmp_path_factory.mktemp("m") / "runs")
+    sealed_run(store, variants=1)
+    manager = FeedbackManager(store, rater="alice")
+    done, undone = [], []
+    for number, step in enumerate(steps):
+        if step == "rate":
+            manager.record_feedback("sample-run", None, number % 6)
+            done.append(number % 6)
+            undone = []
+        elif step == "undo":
+            assert bool(manager.undo("sample-run")) == bool(done)
+            if done:
+                undone.append(done.pop())
+        else:
+            assert bool(manager.redo("sample-run")) == bool(undone)
+            if undone:
+                done.append(undone.pop())
+        rating = manager.state("sample-run").run.get("alice")
+        assert (rating.rating if rating else None) == (done[-1] if done else None)
+
+
+def test_an_edit_after_seeing_another_wins_whatever_the_clocks_say(store, run):
+    def at(year):
+        return Clock(now=lambda: datetime(year, 1, 1, tzinfo=UTC))
+
+    FeedbackManager(store, rater="alice", replica="ahead", clock=at(2036)).record_feedback("sample-run", "0/0", 1)
+    FeedbackManager(store, rater="alice", replica="behind", clock=at(2016)).record_feedback("sample-run", "0/0", 5)
+    assert opinion(FeedbackManager(store, rater="alice"), "0/0").rating == 5
+
+
+def test_four_raters_at_once_in_threads_lose_nothing(store, run):
+    def work(name):
+        manager = FeedbackManager(store, rater=name)
+        for number in range(25):
+            manager.record_feedback("sample-run", f"{number % 3}/0", number % 6)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    check_hundred_events(store)
+
+
+def rate_in_a_process(root, name):
+    manager = FeedbackManager(root, rater=name)
+    for number in range(25):
+        manager.record_feedback("sample-run", f"{number % 3}/0", number % 6)
+
+
+def test_four_raters_at_once_in_processes_lose_nothing(store, run):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=rate_in_a_process, args=(store.root, name)) for name in "abcd"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    check_hundred_events(store)
+
+
+def check_hundred_events(store):
+    reading = FeedbackManager(store).read("sample-run")
+    assert len(reading.events) == 100
+    assert reading.problems == ()
+    assert len({one.clock for one in reading.events}) == 100
+    assert {one.document.events for one in reading.files if one.document} == {reading.events}
+    assert RunVerifier(store.open("sample-run")).verify().findings == ()
+
+
+def test_jobs_are_rated_and_the_ratings_survive_a_restart(store, run):
+    sealed_run(store, "other-run")
+    ratings = RatingsStore(store, rater="alice")
+    assert ratings.get_ratings_dict() == {}
+    ratings.set_rating("sample-run", 0)
+    ratings.set_rating("other-run", 5)
+    assert RatingsStore(store.root, rater="alice").get_ratings_dict() == {"sample-run": 0, "other-run": 5}
+    assert RatingsStore(store, rater="bob").get_ratings_dict() == {}
+    ratings.set_rating("other-run", None)
+    assert ratings.get_ratings_dict() == {"sample-run": 0}
+    with pytest.raises(InvalidDocument):
+        ratings.set_rating("sample-run", 6)
+    with pytest.raises(RunNotFound):
+        ratings.set_rating("../x", 3)
+
+
+def test_stars_are_typed_as_numbers_or_clear():
+    assert [parse_stars(text) for text in ("0", "5", "clear")] == [0, 5, None]
+    for text in ("6", "-1", "4.5", "nan", "", "٣"):
+        with pytest.raises(ConfigError):
+            parse_stars(text)
