@@ -131,6 +131,12 @@ def build_event(*, clock: str, replica: str, rater: str, op: str, **fields: Json
         raise InvalidDocument(f"not a valid feedback event: {explain(error)}") from None
 
 
+def at_clock(event: FeedbackEvent, clock: str) -> FeedbackEvent:
+    """The same event said at another moment, with the id it then has."""
+    moved = event.model_copy(update={"clock": clock})
+    return moved.model_copy(update={"id": event_id(moved.to_dict())})
+
+
 class Note(WireModel):
     """A note as it stands now."""
 

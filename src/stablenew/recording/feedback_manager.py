@@ -5,19 +5,21 @@ never lost; undo and redo are events too, so they survive a restart and reach ot
 """
 
 import secrets
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from stablenew.errors import ConfigError, InvalidDocument
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, next_hybrid_clock
-from stablenew.formats.feedback import Feedback, FeedbackEvent, FeedbackState, build_event
+from stablenew.formats.feedback import Feedback, FeedbackEvent, FeedbackState, at_clock, build_event
 from stablenew.formats.i_json import JsonValue
 from stablenew.store.feedback_files import FeedbackReading
 from stablenew.store.feedback_log import FeedbackLog
 from stablenew.store.local_state import host_id, user_id
-from stablenew.store.run import Run
+from stablenew.store.run import OutputFinder, Run
 from stablenew.store.run_store import RunStore
 
 KEEP: Final = object()
@@ -25,6 +27,8 @@ KEEP: Final = object()
 MAIN_NOTE: Final = "main"
 """The note that `notes` sets; programs may keep others beside it."""
 _CACHED_RUNS: Final = 256
+_FEW_RUNS: Final = 4
+_WRITERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ class FeedbackManager:
         self.rater = rater or user_id() or "me"
         self._replica = replica or host_id()
         self._clock = clock
+        self._guard = threading.Lock()
         self._logs: dict[Path, FeedbackLog] = {}
+        self._finders: dict[Path, OutputFinder] = {}
 
     def record_feedback(
         self,
@@ -93,53 +99,55 @@ class FeedbackManager:
         by_run: dict[str, list[Said]] = {}
         for said in batch:
             by_run.setdefault(said.run_id, []).append(said)
-        plans = []
-        for run_id, group in by_run.items():
-            run = self._store.open(run_id)
-            bodies = [body for said in group for body in self._bodies(run, said)]
-            if not bodies:
-                raise InvalidDocument(f"nothing was said about run {run_id}: give a rating, a note, a tag or a flag")
-            self._build_events(bodies, None, rater)  # refuses what does not fit before the first write
-            plans.append((run, bodies))
-        return [self._append(run, bodies, rater) for run, bodies in plans]
+        plans = [self._plan(run_id, group, rater) for run_id, group in by_run.items()]
+        if len(plans) < _FEW_RUNS:
+            return [self._append(run, drafts) for run, drafts in plans]
+        with ThreadPoolExecutor(
+            _WRITERS, thread_name_prefix="stablenew-rate"
+        ) as pool:  # most of the time is the disk's
+            return [written.result() for written in [pool.submit(self._append, *plan) for plan in plans]]
 
-    def _bodies(self, run: Run, said: Said) -> list[dict[str, JsonValue]]:
-        image = None if said.image_id is None else run.find_output(said.image_id).digest
-        bodies: list[dict[str, JsonValue]] = []
-        if said.rating is not KEEP:
-            bodies.append({"op": "rate", "rating": said.rating})
-        for aspect, rating in (said.aspects or {}).items():
-            bodies.append({"op": "rate", "rating": rating, "aspect": aspect})
-        bodies += [{"op": "tag", "tag": tag, "present": True} for tag in said.tags]
-        bodies += [{"op": "tag", "tag": tag, "present": False} for tag in said.remove_tags]
-        if said.notes is not None:
-            bodies.append({"op": "note", "note_id": MAIN_NOTE, "text": said.notes or None})
-        if said.flag is not KEEP:
-            bodies.append({"op": "flag", "flag": said.flag})
-        return [{**body, "image_id": image} for body in bodies]
+    def _plan(self, run_id: str, group: Iterable[Said], rater: str | None) -> tuple[Run, list[FeedbackEvent]]:
+        """The run and what is to be said about it, checked in full before the first write."""
+        run = self._store.open(run_id)
+        finder = self._finder(run) if any(said.image_id is not None for said in group) else None
+        bodies = [body for said in group for body in _bodies(finder, said)]
+        if not bodies:
+            raise InvalidDocument(f"nothing was said about run {run_id}: give a rating, a note, a tag or a flag")
+        return run, self._draft(bodies, rater)
 
-    def _append(self, run: Run, bodies: Sequence[Mapping[str, JsonValue]], rater: str | None) -> Feedback:
+    def _finder(self, run: Run) -> OutputFinder:
+        """Where the outputs of a run are; a sealed run is read once."""
+        if run.path not in self._finders or not run.is_sealed:
+            _forget_oldest(self._finders)
+            self._finders[run.path] = OutputFinder(run)
+        return self._finders[run.path]
+
+    def _draft(self, bodies: Iterable[Mapping[str, JsonValue]], rater: str | None) -> list[FeedbackEvent]:
+        """Events of one act, whole but for the moment they are said at."""
+        common = {"act": secrets.token_hex(6), "replica": self._replica, "rater": rater or self.rater}
+        clock = next_hybrid_clock(self._clock.now(), None)
+        return [build_event(clock=clock, **{**common, **body}) for body in bodies]
+
+    def _append(self, run: Run, drafts: Iterable[FeedbackEvent]) -> Feedback:
         log = self._log(run)
         with log.writing() as reading:
-            return log.append(reading, self._build_events(bodies, reading.latest_clock, rater))
+            return log.append(reading, self._say_now(drafts, reading))
 
-    def _build_events(
-        self, bodies: Iterable[Mapping[str, JsonValue]], latest: str | None, rater: str | None
-    ) -> list[FeedbackEvent]:
-        act = secrets.token_hex(6)
+    def _say_now(self, drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
+        latest = reading.latest_clock
         events = []
-        for body in bodies:
+        for draft in drafts:
             latest = next_hybrid_clock(self._clock.now(), latest)
-            fields = {"act": act, **body}
-            events.append(build_event(clock=latest, replica=self._replica, rater=rater or self.rater, **fields))
+            events.append(at_clock(draft, latest))
         return events
 
     def _log(self, run: Run) -> FeedbackLog:
-        if run.path not in self._logs:
-            while len(self._logs) >= _CACHED_RUNS:
-                self._logs.pop(next(iter(self._logs)))
-            self._logs[run.path] = FeedbackLog(run.path, replica=self._replica)
-        return self._logs[run.path]
+        with self._guard:
+            log = self._logs.pop(run.path, None) or FeedbackLog(run.path, replica=self._replica)
+            _forget_oldest(self._logs)
+            self._logs[run.path] = log
+            return log
 
     def read(self, run_id: str) -> FeedbackReading:
         """Everything said about a run, from every file, with what could not be read.
@@ -162,7 +170,7 @@ class FeedbackManager:
             if not done:
                 return []
             body = {"op": "retract", "event_ids": [event.id for event in done[-1]]}
-            log.append(reading, self._build_events([body], reading.latest_clock, rater))
+            log.append(reading, self._say_now(self._draft([body], rater), reading))
             return done[-1]
 
     def redo(self, run_id: str, *, rater: str | None = None) -> list[FeedbackEvent]:
@@ -175,9 +183,30 @@ class FeedbackManager:
                 return []
             retraction, events = undone[-1]
             bodies = [_said_again(event, retraction) for event in events]
-            again = self._build_events(bodies, reading.latest_clock, rater)
+            again = self._say_now(self._draft(bodies, rater), reading)
             log.append(reading, again)
             return again
+
+
+def _bodies(finder: OutputFinder | None, said: Said) -> list[dict[str, JsonValue]]:
+    image = finder.find(said.image_id).digest if finder is not None and said.image_id is not None else None
+    bodies: list[dict[str, JsonValue]] = []
+    if said.rating is not KEEP:
+        bodies.append({"op": "rate", "rating": said.rating})
+    for aspect, rating in (said.aspects or {}).items():
+        bodies.append({"op": "rate", "rating": rating, "aspect": aspect})
+    bodies += [{"op": "tag", "tag": tag, "present": True} for tag in said.tags]
+    bodies += [{"op": "tag", "tag": tag, "present": False} for tag in said.remove_tags]
+    if said.notes is not None:
+        bodies.append({"op": "note", "note_id": MAIN_NOTE, "text": said.notes or None})
+    if said.flag is not KEEP:
+        bodies.append({"op": "flag", "flag": said.flag})
+    return [{**body, "image_id": image} for body in bodies]
+
+
+def _forget_oldest(cache: dict[Path, Any]) -> None:
+    while len(cache) >= _CACHED_RUNS:
+        cache.pop(next(iter(cache)))
 
 
 def replay_acts(

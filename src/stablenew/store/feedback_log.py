@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stablenew.errors import NewerFormat
 from stablenew.formats.feedback import Feedback, FeedbackEvent
-from stablenew.formats.i_json import encode_json, encode_pretty_json
+from stablenew.formats.i_json import encode_document, encode_json
 from stablenew.store.atomic_file import rename, replace_file, sync_folder
 from stablenew.store.feedback_files import FeedbackReading, read_feedback_files
 from stablenew.store.line_log import append_lines
@@ -77,7 +77,7 @@ class FeedbackLog:
             append_lines(self.run_path / feedback_log_name(self.replica), [encode_json(one.to_dict()) for one in new])
         if reading.is_damaged:
             set_aside(self.run_path)
-        replace_file(self.run_path / FEEDBACK, encode_pretty_json(document.to_dict()))
+        replace_file(self.run_path / FEEDBACK, encode_document(document.to_dict()))
         self._cached = (self._signature(), replace(reading, events=document.events, is_damaged=False))
         return document
 

@@ -155,6 +155,25 @@ class Run:
         return ((record, output) for record in self.iter_records() for output in record.outputs)
 
     def find_output(self, image: str) -> OutputReference:
+        """The output that `image` means; see `OutputFinder.find`."""
+        return OutputFinder(self).find(image)
+
+
+class OutputFinder:
+    """The outputs of one run by all their names. Reads the records once."""
+
+    def __init__(self, run: Run) -> None:
+        self._run_id = run.run_id
+        self._by_name: dict[str, OutputReference] = {}
+        self._by_digest: dict[str, OutputReference] = {}
+        for record in run.iter_records():
+            for output in record.outputs:
+                self._by_digest[output.digest] = output
+                self._by_name[output.path] = self._by_name[output.path.partition("/")[2]] = output
+            for number, output in enumerate(final_outputs(record)):
+                self._by_name[f"{record.variant.index}/{number}"] = output
+
+    def find(self, image: str) -> OutputReference:
         """The output that `image` means.
 
         That is a digest or a unique prefix of 8 or more hex digits, a path, or `<variant>/<n>`, which counts the final
@@ -163,29 +182,20 @@ class Run:
         Raises:
             OutputNotFound: nothing fits, or several different images do.
         """
-        outputs = list(self.iter_outputs())
-        matches = {output.digest: output for record, output in outputs if _fits(record, output, image)}
+        exact = self._by_digest.get(image) or self._by_name.get(image)
+        if exact is not None:
+            return exact
+        prefix = image.removeprefix("xxh128:").lower()
+        is_prefix = len(prefix) >= MIN_DIGEST_PREFIX
+        matches = [digest for digest in self._by_digest if is_prefix and digest[7:].startswith(prefix)]
         if len(matches) == 1:
-            return next(iter(matches.values()))
+            return self._by_digest[matches[0]]
         if matches:
-            raise OutputNotFound(f"{image!r} fits {len(matches)} outputs of run {self.run_id}; give more digits")
+            raise OutputNotFound(f"{image!r} fits {len(matches)} outputs of run {self._run_id}; give more digits")
         raise OutputNotFound(
-            f"run {self.run_id} has no output {image!r}; give a digest (8 or more hex digits), a path such as "
-            f"{outputs[0][1].path if outputs else 'outputs/…'}, or <variant>/<n> such as 0/0"
+            f"run {self._run_id} has no output {image!r}; give a digest (8 or more hex digits), a path such as "
+            f"{next(iter(self._by_name), 'outputs/…')}, or <variant>/<n> such as 0/0"
         )
-
-
-def _fits(record: LearningRecord, output: OutputReference, image: str) -> bool:
-    if image in {output.digest, output.path, output.path.partition("/")[2]}:
-        return True
-    prefix = image.removeprefix("xxh128:").lower()
-    if len(prefix) >= MIN_DIGEST_PREFIX and output.digest.removeprefix("xxh128:").startswith(prefix):
-        return True
-    variant, slash, number = image.partition("/")
-    if not (slash and variant.isdecimal() and number.isdecimal() and int(variant) == record.variant.index):
-        return False
-    finals = final_outputs(record)
-    return int(number) < len(finals) and finals[int(number)] is output
 
 
 def final_outputs(record: LearningRecord) -> list[OutputReference]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from stablenew.errors import RunExists, RunSealed, WriteFailed
-from stablenew.formats.i_json import encode_json, encode_pretty_json
+from stablenew.formats.i_json import encode_document, encode_json
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.store.atomic_file import naming_failures, replace_file, sync_folder, write_once
@@ -65,7 +65,7 @@ class RunWriter:
         try:
             with naming_failures(self.path):
                 (temporary / OUTPUTS).mkdir(parents=True)
-                write_once(temporary / METADATA, encode_pretty_json(metadata.to_dict()))
+                write_once(temporary / METADATA, encode_document(metadata.to_dict()))
                 temporary.rename(self.path)
         except OSError:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -147,7 +147,7 @@ class RunWriter:
         with self._guard:
             self._check_open()
             self._sync_outputs()
-            replace_file(self.path / METADATA, encode_pretty_json(metadata.to_dict()))
+            replace_file(self.path / METADATA, encode_document(metadata.to_dict()))
             sums = self._sums()
             write_once(self.path / SEAL, encode_seal(sums))
             self._is_open = False
