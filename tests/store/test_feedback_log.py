@@ -132,9 +132,10 @@ def test_a_forged_event_does_not_count_and_is_reported(log):
     path = log.run_path / "feedback.r1.jsonl"
     path.write_text(path.read_text().replace('"rating":2', '"rating":5'))
     (log.run_path / "feedback.json").unlink()
-    reading = log.read()
+    reading = FeedbackLog(log.run_path, replica="nobody").read()
     assert reading.events == ()
     assert "not what its id says" in str(reading.problems[0])
+    assert [one.rating for one in log.read().events] == [2], "this machine still knows what it said"
 
 
 def test_a_torn_line_harms_nothing(log):

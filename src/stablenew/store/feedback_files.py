@@ -53,6 +53,8 @@ class FeedbackReading:
     """Top-level fields of other programs."""
     files: tuple[FeedbackFile, ...] = ()
     problems: tuple[ReadProblem, ...] = ()
+    unlogged: tuple[FeedbackEvent, ...] = ()
+    """What this machine said and its log in the folder has lost: a sync tool put an older copy back."""
     is_damaged: bool = False
     """`feedback.json` is there and is no feedback of this run."""
     is_newer: bool = False
@@ -68,19 +70,35 @@ class FeedbackReading:
         return build_feedback(self.run_id, (*self.events, *more), unknown=self.unknown)
 
 
-def read_feedback_files(run_path: Path, names: Iterable[str]) -> FeedbackReading:
-    """The union of what the named files in a run folder say. What cannot be read is reported and hides nothing else."""
+def read_feedback_files(
+    run_path: Path, names: Iterable[str], *, journal: Iterable[FeedbackEvent] = (), log_name: str = ""
+) -> FeedbackReading:
+    """The union of what the named files in a run folder say, and of this machine's `journal` of its own log `log_name`.
+
+    What cannot be read is reported and hides nothing else.
+    """
     files = [_read_file(run_path, name) for name in names]
     main = next((one for one in files if one.name == FEEDBACK), None)
+    logged = {event.id for one in files if one.name == log_name for event in one.events}
+    unlogged = tuple(event for event in journal if event.id not in logged)
     return FeedbackReading(
         run_id=run_path.name,
-        events=merge_events(*(one.events for one in files)),
+        events=merge_events(unlogged, *(one.events for one in files)),
+        unlogged=unlogged,
         unknown=merge_unknown_fields(*(one.document for one in files if one.document is not None)),
         files=tuple(files),
         problems=tuple(problem for one in files for problem in one.problems),
         is_damaged=main is not None and main.document is None and not main.is_newer,
         is_newer=any(one.is_newer for one in files),
     )
+
+
+def read_journal(path: Path) -> tuple[FeedbackEvent, ...]:
+    """The events in this machine's journal of a log; none when there is no journal or it cannot be read."""
+    try:
+        return _read_log(path.name, read_regular(path, MAX_FEEDBACK_BYTES)).events
+    except OSError:
+        return ()
 
 
 def _read_file(run_path: Path, name: str) -> FeedbackFile:

@@ -1,7 +1,9 @@
 """Writing what people think of a run: every machine's own log, and `feedback.json`, which joins them all.
 
 A write appends to this machine's log, then replaces `feedback.json`. Nobody else writes that log, so a sync tool that
-overwrites, drops or doubles `feedback.json` loses nothing.
+overwrites, drops or doubles `feedback.json` loses nothing. Some tools put even an older copy of the log back (rsync
+without `-u`, and with it when both copies are of one second), so the machine also keeps a journal of what it said in
+its state folder, out of their reach, and says it again where it is missing.
 """
 
 import contextlib
@@ -15,9 +17,9 @@ from stablenew.errors import NewerFormat
 from stablenew.formats.feedback import Feedback, FeedbackEvent
 from stablenew.formats.i_json import encode_document, encode_json
 from stablenew.store.atomic_file import rename, replace_file, sync_folder
-from stablenew.store.feedback_files import FeedbackReading, read_feedback_files
+from stablenew.store.feedback_files import FeedbackReading, read_feedback_files, read_journal
 from stablenew.store.line_log import append_lines
-from stablenew.store.local_state import host_id
+from stablenew.store.local_state import host_id, state_folder, store_key
 from stablenew.store.regular_file import read_regular
 from stablenew.store.run_folder import FEEDBACK, damaged_feedback_name, feedback_log_name, is_feedback, is_temporary
 from stablenew.store.run_lock import file_guard
@@ -32,11 +34,17 @@ class FeedbackLog:
     def __init__(self, run_path: Path, *, replica: str | None = None) -> None:
         self.run_path = run_path
         self.replica = replica or host_id()
+        self._log_name = feedback_log_name(self.replica)
+        self._journal = (
+            state_folder() / "journal" / store_key(run_path.parent) / self.replica / f"{run_path.name}.jsonl"
+        )
         self._cached: tuple[_Signature, FeedbackReading] | None = None
 
     def read(self) -> FeedbackReading:
         """Everything said about the run. Nothing is changed; what cannot be read is reported."""
-        return read_feedback_files(self.run_path, [name for name, *_ in self._signature()])
+        names = [name for name, *_ in self._signature()]
+        journal = read_journal(self._journal)
+        return read_feedback_files(self.run_path, names, journal=journal, log_name=self._log_name)
 
     def _read_if_changed(self) -> FeedbackReading:
         """As `read`, but for the details of files, as long as nobody wrote one since: a session rates one run often."""
@@ -73,13 +81,22 @@ class FeedbackLog:
         if reading.is_newer:
             raise NewerFormat(f"a later version wrote feedback in {self.run_path}; update StableNew to add to it")
         document = reading.build_document(new)
-        if new:
-            append_lines(self.run_path / feedback_log_name(self.replica), [encode_json(one.to_dict()) for one in new])
+        missing = [encode_json(one.to_dict()) for one in (*reading.unlogged, *new)]
+        if missing:
+            append_lines(self.run_path / self._log_name, missing)
+            self._keep_journal(missing[len(reading.unlogged) :])
         if reading.is_damaged:
             set_aside(self.run_path)
         replace_file(self.run_path / FEEDBACK, encode_document(document.to_dict()))
-        self._cached = (self._signature(), replace(reading, events=document.events, is_damaged=False))
+        after = replace(reading, events=document.events, unlogged=(), is_damaged=False)
+        self._cached = (self._signature(), after)
         return document
+
+    def _keep_journal(self, lines: list[bytes]) -> None:
+        """The folder has them already; the journal is a second chance and no reason to fail or to wait for the disk."""
+        with contextlib.suppress(OSError):
+            self._journal.parent.mkdir(parents=True, exist_ok=True)
+            append_lines(self._journal, lines, durable=False)
 
     def consolidate(self, *, dry_run: bool = False) -> list[str]:
         """Bring every event into `feedback.json`, then remove the conflict copies that hold nothing else.
@@ -96,11 +113,13 @@ class FeedbackLog:
             copies = [one for one in reading.files if one.is_conflict_copy and not one.problems]
             if dry_run:
                 return [one.name for one in copies]
-            if reading.files and not self._is_up_to_date(reading):
+            if reading.events and not self._is_up_to_date(reading):
                 self.append(reading, ())
             return [one.name for one in copies if self._remove_copy(one.name, one.data)]
 
     def _is_up_to_date(self, reading: FeedbackReading) -> bool:
+        if reading.unlogged:
+            return False
         main = next((one for one in reading.files if one.name == FEEDBACK), None)
         return main is not None and main.document == reading.build_document()
 

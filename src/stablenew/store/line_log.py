@@ -22,8 +22,8 @@ def append_line(path: Path, line: bytes) -> None:
     append_lines(path, [line])
 
 
-def append_lines(path: Path, lines: Sequence[bytes]) -> None:
-    """Add lines (without their newlines) to the end of `path` in one write, durably.
+def append_lines(path: Path, lines: Sequence[bytes], *, durable: bool = True) -> None:
+    """Add lines (without their newlines) to the end of `path` in one write; if `durable`, they survive a power cut.
 
     The caller keeps other writers of the same file out. A torn line left by a crash is ended first, so that it cannot
     swallow these. When only a part could be written, that part is taken back.
@@ -38,10 +38,11 @@ def append_lines(path: Path, lines: Sequence[bytes]) -> None:
         descriptor = os.open(path, _APPEND, 0o666)
         try:
             _append(descriptor, b"\n".join(lines))
-            sync_file(descriptor)
+            if durable:
+                sync_file(descriptor)
         finally:
             os.close(descriptor)
-    if is_new:
+    if is_new and durable:
         sync_folder(path.parent)
 
 

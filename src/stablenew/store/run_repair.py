@@ -166,13 +166,17 @@ def _output_paths(run_path: Path) -> list[str]:
 def _repair_feedback(run: Run, report: RepairReport, *, dry_run: bool) -> None:
     log = FeedbackLog(run.path)
     reading = log.read()
-    if not reading.files:
+    if not reading.events and not reading.is_damaged:
         return
     if reading.is_newer:
         report.add(SKIPPED, FEEDBACK, "a later version wrote it")
         return
     if reading.is_damaged:
         report.add(FEEDBACK_REBUILT, FEEDBACK, f"set aside; {len(reading.events)} events come from the other files")
+    if reading.unlogged:
+        report.add(
+            FEEDBACK_REBUILT, FEEDBACK, f"{len(reading.unlogged)} events that an older copy had replaced are back"
+        )
     for name in log.consolidate(dry_run=dry_run):
         report.add(CONFLICT_COPY, name, f"all it says is in {FEEDBACK}")
 
