@@ -139,12 +139,26 @@ def canonical_bytes(value: JsonValue) -> bytes:
     Raises:
         InvalidJson: something in it is not I-JSON.
     """
-    parts: list[str] = []
-    _write_canonical(value, parts)
+    if _is_written_alike(value):
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    else:
+        parts: list[str] = []
+        _write_canonical(value, parts)
+        text = "".join(parts)
     try:
-        return "".join(parts).encode("utf-8")
+        return text.encode("utf-8")
     except UnicodeEncodeError:
         raise InvalidJson("a string holds half of a surrogate pair") from None
+
+
+def _is_written_alike(value: JsonValue) -> bool:
+    """Whether Python's own writer gives the canonical form: no floats, and only keys that sort alike."""
+    kind = type(value)
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _is_written_alike(item) for key, item in value.items())
+    if kind is list:
+        return all(map(_is_written_alike, value))
+    return kind is str or kind is bool or value is None or (kind is int and abs(value) <= MAX_SAFE_INTEGER)
 
 
 def _write_canonical(value: JsonValue, parts: list[str]) -> None:

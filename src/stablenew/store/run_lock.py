@@ -1,6 +1,7 @@
 """Locks of this machine, kept in the state folder: a lock file inside a synced folder would block everyone forever."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,10 +64,13 @@ class RunLock:
 
 @contextlib.contextmanager
 def file_guard(path: Path) -> Iterator[None]:
-    """Exclude every other thread and process of this machine from the same block for `path`."""
+    """Exclude every other thread and process of this machine from the same block for `path`. Not to be nested.
+
+    Some paths share a lock, so that rating thousands of runs does not make thousands of lock files.
+    """
     folder = state_folder() / "locks" / "files"
     folder.mkdir(parents=True, exist_ok=True)
-    key = digest_bytes(str(path.absolute()).encode("utf-8", "surrogateescape"))[-24:]
+    key = digest_bytes(os.fsencode(path.absolute()))[-2:]
     with _file_lock(folder / f"{key}.lock"):
         yield
 
