@@ -61,42 +61,54 @@ def build_record(run_id: str, index: int, image: GeneratedImage) -> LearningReco
     return LearningRecord.from_pipeline_context(settings, context)
 
 
-def copy_plainly(run: Path, target: Path, *, durable: bool) -> None:
+def copy_plainly(run: Path, target: Path, kind: str) -> None:
     """The same bytes to the same files, with nothing but system calls."""
     os.mkdir(target)
     os.mkdir(target / "outputs")
     files = sorted(path for path in run.rglob("*") if path.is_file() and path.name != "records.jsonl")
-    contents = [(target / path.relative_to(run), path.read_bytes()) for path in files]
+    contents = [(str(target / path.relative_to(run)), path.read_bytes()) for path in files]
     lines = (run / "records.jsonl").read_bytes().splitlines(keepends=True)
+    records = str(target / "records.jsonl")
     started = time.perf_counter(), time.process_time()
     for path, data in contents:
-        write_file(path, data, os.O_CREAT | os.O_EXCL | os.O_WRONLY, durable=durable)
+        write_file(path, data, kind)
     for line in lines:
-        write_file(
-            target / "records.jsonl",
-            line,
-            os.O_CREAT | os.O_APPEND | os.O_WRONLY,
-            durable=durable,
-            is_first=line is lines[0],
-        )
-    TIMES["fsync" if durable else "plain"].append(time.perf_counter() - started[0])
-    CPU["fsync" if durable else "plain"].append(time.process_time() - started[1])
+        append_line(records, line, durable=kind != "plain", is_first=line is lines[0])
+    TIMES[kind].append(time.perf_counter() - started[0])
+    CPU[kind].append(time.process_time() - started[1])
 
 
-def write_file(path: Path, data: bytes, flags: int, *, durable: bool, is_first: bool = True) -> None:
-    descriptor = os.open(path, flags)
+def write_file(path: str, data: bytes, kind: str) -> None:
+    place = path if kind != "atomic" else f"{path}.tmp"
+    descriptor = os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     os.write(descriptor, data)
+    if kind != "plain":
+        os.fsync(descriptor)
+    os.close(descriptor)
+    if kind == "atomic":
+        os.rename(place, path)
+    if kind != "plain":
+        sync_folder(os.path.dirname(path))
+
+
+def append_line(path: str, line: bytes, *, durable: bool, is_first: bool) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    os.write(descriptor, line)
     if durable:
         os.fsync(descriptor)
     os.close(descriptor)
     if durable and is_first:
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        sync_folder(os.path.dirname(path))
 
 
-TIMES: dict[str, list[float]] = {"recorded": [], "plain": [], "fsync": [], "hashing": []}
-CPU: dict[str, list[float]] = {"recorded": [], "plain": [], "fsync": [], "hashing": []}
+def sync_folder(path: str) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+TIMES: dict[str, list[float]] = {"recorded": [], "plain": [], "fsync": [], "atomic": [], "hashing": []}
+CPU: dict[str, list[float]] = {"recorded": [], "plain": [], "fsync": [], "atomic": [], "hashing": []}
 
 
 def timed(name: str, work: Callable[[], Path | None]) -> Path | None:
@@ -118,11 +130,11 @@ def measure_round(folder: Path) -> None:
     images = make_images()
     run = timed("recorded", lambda: record_run(folder / "runs", images))
     assert run is not None
-    copy_plainly(run, folder / "fsync", durable=True)
-    copy_plainly(run, folder / "plain", durable=False)
+    for kind in ("fsync", "plain", "atomic"):
+        copy_plainly(run, folder / kind, kind)
     timed("hashing", lambda: hash_images(images))
-    for name in ("fsync", "plain"):
-        shutil.rmtree(folder / name)
+    for kind in ("fsync", "plain", "atomic"):
+        shutil.rmtree(folder / kind)
     shutil.rmtree(run)
 
 
@@ -149,28 +161,20 @@ def main() -> int:
 def report(*, as_json: bool) -> None:
     times = {name: statistics.median(series) * 1000 for name, series in TIMES.items()}
     cpu = {name: statistics.mean(series) * 1000 for name, series in CPU.items()}
-    result = {
-        "recorded_ms": times["recorded"],
-        "fsync_floor_ms": times["fsync"],
-        "plain_floor_ms": times["plain"],
-        "ratio_to_fsync_floor": statistics.median(
-            a / b for a, b in zip(TIMES["recorded"], TIMES["fsync"], strict=True)
-        ),
-        "ratio_to_plain_floor": statistics.median(
-            a / b for a, b in zip(TIMES["recorded"], TIMES["plain"], strict=True)
-        ),
-        "cpu_ms_beyond_hashing_and_writing": cpu["recorded"] - cpu["hashing"] - cpu["fsync"],
-        "cpu_ms": cpu["recorded"],
+    beyond = cpu["recorded"] - cpu["hashing"] - cpu["fsync"]
+    ratios = {
+        kind: statistics.median(a / b for a, b in zip(TIMES["recorded"], TIMES[kind], strict=True))
+        for kind in ("fsync", "atomic", "plain")
     }
     if as_json:
+        result = {"milliseconds": times, "ratios": ratios, "cpu_ms": cpu, "cpu_ms_beyond_hashing_and_writing": beyond}
         print(json.dumps(result, indent=2))
         return
     rounds = len(TIMES["plain"])
     print(f"one run: {VARIANTS} variants, {VARIANTS} images of {IMAGE_BYTES / 1e6} MB; medians of {rounds} rounds")
     print(f"  recorded        {times['recorded']:7.1f} ms")
-    print(f"  fsync floor     {times['fsync']:7.1f} ms   recorded is {result['ratio_to_fsync_floor']:.2f} times that")
-    print(f"  plain floor     {times['plain']:7.1f} ms   recorded is {result['ratio_to_plain_floor']:.2f} times that")
-    beyond = result["cpu_ms_beyond_hashing_and_writing"]
+    for kind, ratio in ratios.items():
+        print(f"  {kind + ' floor':15} {times[kind]:7.1f} ms   recorded is {ratio:.2f} times that")
     print(f"  CPU of a run    {cpu['recorded']:7.1f} ms   {beyond:.1f} ms of it beyond hashing and writing")
 
 
