@@ -17,6 +17,7 @@ so code that knows nothing of StableNew can still catch it::
     │   ├── RunSealed (PermissionError)   a finished run is never changed
     │   ├── RunLocked (BlockingIOError)   another process is writing it
     │   └── WriteFailed (OSError)         bytes did not reach the disk; what was there before is unharmed
+    │       └── SyncFailed                the disk failed an fsync, which is final
     ├── ConfigError (ValueError)          a setting that does not exist or does not fit
     ├── PromptPackError (ValueError)      a prompt pack that cannot be read
     └── EngineError (RuntimeError)        the engine could not make the image
@@ -79,6 +80,10 @@ class RunLocked(StoreError, BlockingIOError):
 
 class WriteFailed(StoreError, OSError):
     """Bytes did not reach the disk. What was there before is unharmed."""
+
+
+class SyncFailed(WriteFailed):
+    """The disk failed an fsync. That is final: asking again answers "done" and lies."""
 
 
 class ConfigError(StableNewError, ValueError):

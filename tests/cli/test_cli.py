@@ -208,6 +208,15 @@ def test_a_prompt_with_markup_is_shown_as_it_is(cli, tmp_path):
     assert "[bold]a lake[/bold]" in cli("show", "latest").stdout
 
 
+def test_a_prompt_cannot_steer_the_terminal(cli, tmp_path):
+    (tmp_path / "pack.txt").write_text("a lake \x1b[2J\x1b]0;owned\x07 \x9b31m\n")
+    cli("run", "pack.txt", *FAST, "--record", "--action", "\x1b[31mred", "--tag", "[red]")
+    for command in (["show", "latest"], ["runs"]):
+        shown = cli(*command).stdout
+        assert "\ufffd[" in shown
+        assert not set(shown) & {"\x1b", "\x07", "\x9b"}
+
+
 def test_global_options_work_anywhere():
     assert hoist_global_options(["show", "x", "--json", "--runs-dir", "a"]) == [
         "--json",

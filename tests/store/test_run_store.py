@@ -3,15 +3,28 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
+import textwrap
 
 import pytest
 
 from stablenew import RunStore
-from stablenew.errors import AmbiguousRun, NotAStore, OutputNotFound, RunExists, RunLocked, RunNotFound, RunSealed
+from stablenew.errors import (
+    AmbiguousRun,
+    NotAStore,
+    OutputNotFound,
+    RunExists,
+    RunLocked,
+    RunNotFound,
+    RunSealed,
+    SyncFailed,
+    WriteFailed,
+)
 from stablenew.formats.schema_catalog import iter_published_schemas
 from stablenew.recording.image_content import build_image
 from stablenew.store.local_state import host_id
 from stablenew.store.run_lock import RunLock
+from stablenew.store.run_repair import repair_run
 from tests.samples import metadata, png, record, sealed_run, write_variant
 
 
@@ -235,3 +248,48 @@ def test_metadata_that_cannot_be_read_names_the_file(store):
     (run.path / "run_metadata.json").write_text("{}")
     with pytest.raises(ValueError, match=r"sample-run/run_metadata.json: expected a 'stablenew.run_metadata' document"):
         _ = store.open("sample-run").metadata
+
+
+def test_after_a_failed_fsync_a_run_takes_no_more_records(store, monkeypatch):
+    """The bytes in memory are not to be trusted any more; what was acknowledged before is."""
+    writer = store.create(metadata(**here()))
+    write_variant(writer, 0)
+
+    def fail(_descriptor):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("stablenew.store.atomic_file.os.fsync", fail)
+        with pytest.raises(SyncFailed, match="the disk failed: Input/output error"):
+            writer.append_record(record(index=1))
+    for act in (lambda: writer.append_record(record(index=2)), lambda: writer.seal(metadata(status="completed"))):
+        with pytest.raises(WriteFailed, match="takes no more records"):
+            act()
+    writer.abandon()
+    assert repair_run(store.open("sample-run")).actions
+    assert store.open("sample-run").status == "interrupted"
+    assert next(store.open("sample-run").iter_records()).variant.index == 0
+
+
+def test_a_record_that_does_not_fit_on_the_disk_leaves_room_for_the_next(store):
+    """A real limit: the long line is taken back, and the run goes on."""
+    script = """
+        import resource, sys
+        from stablenew import RunStore
+        from stablenew.errors import WriteFailed
+        from tests.samples import metadata, record
+        writer = RunStore(sys.argv[1]).create(metadata())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+        writer.append_record(record(index=0))
+        try:
+            writer.append_record(record(index=1, x_padding="p" * 5000))
+        except WriteFailed as error:
+            print(error)
+        writer.append_record(record(index=2))
+        print(writer.seal(metadata(status="completed", record_count=2)).state)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), store.root]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "could be appended" in done.stdout
+    assert done.stdout.endswith("sealed\n")
+    assert [one.variant.index for one in store.open("sample-run").iter_records()] == [0, 2]

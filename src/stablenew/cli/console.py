@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FINDINGS = 1
 USAGE = 2
 INTERRUPTED = 130
+_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if code != 10}
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Output:
         """Print for people; nothing with `--json` or `--quiet`."""
         if not self.is_json and not self.is_quiet:
             for value in values:
-                console().print(value)
+                console().print(printable(value) if isinstance(value, str) else value)
 
     def table(self, columns: Sequence[str | tuple[str, dict[str, Any]]], rows: Iterable[Sequence[str]]) -> None:
         """Print a table for people; nothing when it has no rows."""
@@ -58,12 +59,12 @@ class Output:
         for name, options in named:
             table.add_column(name, **options)
         for row in cells:
-            table.add_row(*(Text(cell) for cell in row))  # Text: a prompt in square brackets is no markup
+            table.add_row(*(Text(printable(cell)) for cell in row))
         console().print(table)
 
     def warn(self, message: str) -> None:
         """Say something that matters even when nobody asked for words, on standard error."""
-        sys.stderr.write(f"stablenew: {message}\n")
+        sys.stderr.write(f"stablenew: {printable(message)}\n")
 
     def progress(self) -> "Progress":
         """A progress bar with ETA on standard error; silent when nobody watches."""
@@ -94,7 +95,12 @@ def console() -> "Console":
     """Where people read: never wider than the terminal, 100 columns when there is none."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 160)
+    return Console(highlight=False, markup=False, soft_wrap=False, width=None if sys.stdout.isatty() else 160)
+
+
+def printable(text: str) -> str:
+    """`text` with every control character but the newline shown as U+FFFD: a prompt cannot steer the terminal."""
+    return text.translate(_CONTROLS)
 
 
 def format_duration(seconds: float | None) -> str:

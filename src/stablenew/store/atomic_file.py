@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from stablenew.errors import WriteFailed
+from stablenew.errors import SyncFailed, WriteFailed
 from stablenew.store.run_folder import temporary_name
 
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -75,6 +75,8 @@ def naming_failures(path: Path) -> Iterator[None]:
     """Turn an OSError of the block into WriteFailed that names `path`."""
     try:
         yield
+    except SyncFailed as error:
+        raise SyncFailed(error.errno, error.strerror, str(path)) from error
     except (WriteFailed, FileExistsError):
         raise
     except OSError as error:
@@ -91,9 +93,17 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 def sync_file(descriptor: int) -> None:
     """Wait until the file's bytes are on the disk itself.
 
-    A failure is final: the kernel forgets the unwritten pages, so asking again answers "done" and lies. Write a new
-    file.
+    Raises:
+        SyncFailed: the disk said no. The kernel forgets the unwritten pages then, so nobody may ask again: write a new
+            file.
     """
+    try:
+        _flush(descriptor)
+    except OSError as error:
+        raise SyncFailed(error.errno, f"the disk failed: {error.strerror or error}") from error
+
+
+def _flush(descriptor: int) -> None:
     if sys.platform == "darwin":  # fsync there stops at the drive's cache
         import fcntl  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from stablenew.errors import RunExists, RunSealed, WriteFailed
+from stablenew.errors import RunExists, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.i_json import encode_document, encode_json
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_metadata import RunMetadata
@@ -116,7 +116,7 @@ class RunWriter:
             try:
                 self._sync_outputs()
                 append_line(self.path / RECORDS, line)
-            except OSError:
+            except SyncFailed:
                 self._is_broken = True
                 raise
             self.record_count += 1
