@@ -178,6 +178,18 @@ class WireModel(BaseModel):
         """The JSON form: fields in the order of the format, only those that were given a value."""
         return self.model_dump(by_alias=True, exclude_unset=True, mode="json")
 
+    def to_json(self) -> str:
+        """The JSON form on one line, without a newline at the end: a line of a JSON Lines file."""
+        return self.model_dump_json(by_alias=True, exclude_unset=True)
+
+    def encode_line(self) -> bytes:
+        """The bytes of `to_json`."""
+        return self.to_json().encode("utf-8")
+
+    def encode_document(self) -> bytes:
+        """The JSON form indented for people, with a newline at the end: a whole file."""
+        return self.model_dump_json(by_alias=True, exclude_unset=True, indent=2).encode("utf-8") + b"\n"
+
 
 class Document(WireModel):
     """A whole document: it names its kind and the version of its schema."""
@@ -187,10 +199,6 @@ class Document(WireModel):
     def model_post_init(self, _context: object, /) -> None:
         """Count kind and version as given, so that they are always written."""
         self.__pydantic_fields_set__.update(("kind", "schema_version"))
-
-    def to_json(self) -> str:
-        """The document on one line, without a newline at the end."""
-        return encode_json(self.to_dict()).decode("utf-8")
 
     @classmethod
     def from_dict(cls, value: JsonValue) -> Self:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from stablenew.formats.i_json import encode_json
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.store.line_log import append_line, iter_lines
 from stablenew.store.run_lock import file_guard
@@ -36,7 +35,7 @@ class LearningRecordWriter:
         Raises:
             WriteFailed: it is not there; what was there before is unharmed.
         """
-        line = encode_json(record.to_dict())
+        line = record.encode_line()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with file_guard(self.path):
             append_line(self.path, line)

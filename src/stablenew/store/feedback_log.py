@@ -15,7 +15,6 @@ from pathlib import Path
 
 from stablenew.errors import NewerFormat
 from stablenew.formats.feedback import Feedback, FeedbackEvent
-from stablenew.formats.i_json import encode_document, encode_json
 from stablenew.store.atomic_file import rename, replace_file, sync_folder
 from stablenew.store.feedback_files import FeedbackReading, read_feedback_files, read_journal
 from stablenew.store.line_log import append_lines
@@ -81,13 +80,13 @@ class FeedbackLog:
         if reading.is_newer:
             raise NewerFormat(f"a later version wrote feedback in {self.run_path}; update StableNew to add to it")
         document = reading.build_document(new)
-        missing = [encode_json(one.to_dict()) for one in (*reading.unlogged, *new)]
+        missing = [one.encode_line() for one in (*reading.unlogged, *new)]
         if missing:
             append_lines(self.run_path / self._log_name, missing)
             self._keep_journal(missing[len(reading.unlogged) :])
         if reading.is_damaged:
             set_aside(self.run_path)
-        replace_file(self.run_path / FEEDBACK, encode_document(document.to_dict()))
+        replace_file(self.run_path / FEEDBACK, document.encode_document())
         after = replace(reading, events=document.events, unlogged=(), is_damaged=False)
         self._cached = (self._signature(), after)
         return document

@@ -14,7 +14,6 @@ from typing import Final
 
 from stablenew.errors import FormatError, RunLocked, WriteFailed
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
-from stablenew.formats.i_json import encode_document
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.store.atomic_file import replace_file, sync_folder, write_once
 from stablenew.store.feedback_log import FeedbackLog
@@ -150,7 +149,7 @@ def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock
             "stages": [{"name": name, "outputs": paths} for name, paths in by_stage.items()],
         }
     )
-    replace_file(run.path / METADATA, encode_document(final.to_dict()))
+    replace_file(run.path / METADATA, final.encode_document())
     names = [name for name in (METADATA, RECORDS, *outputs) if is_regular(run.path / name)]
     write_once(run.path / SEAL, encode_seal({name: hash_file(run.path / name).sha256 for name in names}))
     make_read_only(run.path, [*names, SEAL])

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Self
 
 from stablenew.errors import RunExists, RunSealed, SyncFailed, WriteFailed
-from stablenew.formats.i_json import encode_document, encode_json
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.store.atomic_file import naming_failures, replace_file, sync_folder, write_once
@@ -65,7 +64,7 @@ class RunWriter:
         try:
             with naming_failures(self.path):
                 (temporary / OUTPUTS).mkdir(parents=True)
-                write_once(temporary / METADATA, encode_document(metadata.to_dict()))
+                write_once(temporary / METADATA, metadata.encode_document())
                 temporary.rename(self.path)
         except OSError:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -110,7 +109,7 @@ class RunWriter:
         """
         self._check_open()
         self._check_belongs(record)
-        line = encode_json(record.to_dict())
+        line = record.encode_line()
         with self._guard:
             self._check_open()
             try:
@@ -147,7 +146,7 @@ class RunWriter:
         with self._guard:
             self._check_open()
             self._sync_outputs()
-            replace_file(self.path / METADATA, encode_document(metadata.to_dict()))
+            replace_file(self.path / METADATA, metadata.encode_document())
             sums = self._sums()
             write_once(self.path / SEAL, encode_seal(sums))
             self._is_open = False
