@@ -1,8 +1,9 @@
 """Outputs of a run on disk: hashed while they are written, named by what they hold."""
 
+import functools
 import os
-import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from stablenew.store.regular_file import open_regular
 from stablenew.store.run_folder import OUTPUTS, output_name
 
 _CHUNK_BYTES = 1 << 20
+_HASHING_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +72,18 @@ def hash_file(path: Path) -> DoubleHash:
 
 def _write_and_hash(descriptor: int, data: bytes, hashes: DoubleHash) -> None:
     """Hash `data` while the disk takes it: hashing and waiting for the disk both leave the interpreter free."""
-    hashing = threading.Thread(target=hashes.update, args=(data,), name="stablenew-hash")
-    hashing.start()
+    hashing = _hashing_pool(os.getpid()).submit(hashes.update, data)
     try:
         write_all(descriptor, data)
         sync_file(descriptor)
     finally:
-        hashing.join()
+        hashing.result()
+
+
+@functools.lru_cache(maxsize=1)
+def _hashing_pool(_process: int) -> ThreadPoolExecutor:
+    """Threads for hashing; a forked process has none of its parent's and makes its own."""
+    return ThreadPoolExecutor(_HASHING_THREADS, thread_name_prefix="stablenew-hash")
 
 
 def _read_chunks(path: Path) -> Iterable[bytes]:
