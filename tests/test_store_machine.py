@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from stablenew import FeedbackManager, RunStore, RunVerifier, merge_stores
 from stablenew.formats.clock import Clock
 from stablenew.store.feedback_log import FeedbackLog
-from stablenew.store.local_state import host_id
+from stablenew.store.local_state import host_id, replica_id
 from stablenew.store.run_repair import repair_run, repair_store
 from tests.samples import metadata, write_variant
 
@@ -155,7 +155,7 @@ class StoreMachine(RuleBasedStateMachine):
                 path.unlink()
 
     def _remember(self, number, run_id, events):
-        own = {one.id for one in events if one.replica == host_id()}
+        own = {one.id for one in events if one.replica == replica_id()}
         self.events.setdefault((number, run_id), set()).update(own)
 
     @rule(origin=machines, here=machines, how=st.sampled_from(["newer", "mirror", "conflict", "rename", "lose"]))

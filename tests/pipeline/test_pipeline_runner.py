@@ -18,6 +18,7 @@ from stablenew import (
 from stablenew.errors import ConfigError, EngineError
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.randomizer import SWEEP
+from stablenew.store.local_state import state_folder
 from tests.samples import fake_clock
 
 SMALL = {"width": 32, "height": 32, "steps": 4, "seed": 5}
@@ -139,6 +140,7 @@ def test_without_writer_or_callback_the_result_is_the_same_and_nothing_is_writte
 
     plain = run(config=ALL_STAGES, plan=None)
     assert list(tmp_path.iterdir()) == []
+    assert not state_folder().exists(), "not even this machine's own state"
     others = [
         run(
             config=ALL_STAGES,

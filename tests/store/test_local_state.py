@@ -6,27 +6,39 @@ import textwrap
 import pytest
 
 from stablenew.errors import RunLocked
-from stablenew.store.local_state import host_id, state_folder, store_key
+from stablenew.store.local_state import host_id, replica_id, state_folder, store_key
 from stablenew.store.run_folder import is_feedback, is_sync_leftover, is_temporary, temporary_name
 from stablenew.store.run_lock import RunLock
 
 
 def test_this_machine_keeps_its_identity():
-    assert host_id() == host_id()
+    assert replica_id() == replica_id()
 
 
 def test_a_cloned_machine_gets_a_new_identity():
-    before = host_id()
+    before = replica_id()
     path = state_folder() / "machine.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"fingerprint": "of another machine"}))
-    assert host_id() != before
+    assert replica_id() != before
 
 
 @pytest.mark.parametrize("junk", ["", "[]", "{}", '{"fingerprint": 1}', "\x00"])
 def test_a_damaged_identity_is_made_again(junk):
-    host_id()
+    replica_id()
     (state_folder() / "machine.json").write_text(junk)
+    assert replica_id() == replica_id()
+
+
+def test_looking_writes_nothing():
     assert host_id() == host_id()
+    state_folder()
+    assert not state_folder().exists()
+
+
+def test_two_users_of_one_machine_write_logs_of_their_own(monkeypatch, tmp_path):
+    first = replica_id()
+    monkeypatch.setenv("STABLENEW_STATE_DIR", str(tmp_path / "another-user"))
+    assert replica_id() != first
 
 
 def test_a_store_has_one_key_however_it_is_reached(tmp_path):

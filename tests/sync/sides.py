@@ -10,7 +10,7 @@ from pathlib import Path
 from stablenew import FeedbackManager, RunStore, RunVerifier
 from stablenew.store.feedback_files import FeedbackReading
 from stablenew.store.feedback_log import FeedbackLog
-from stablenew.store.local_state import host_id
+from stablenew.store.local_state import replica_id
 from stablenew.store.run_repair import repair_run
 from tests.samples import sealed_run
 
@@ -46,7 +46,7 @@ class Side:
                 else:
                     tags = rng.choice([(), ("a",)])
                     manager.record_feedback(run_id, f"{rng.randrange(2)}/0", rng.randrange(6), tags=tags)
-                own = {one.id for one in manager.read(run_id).events if one.replica == host_id()}
+                own = {one.id for one in manager.read(run_id).events if one.replica == replica_id()}
                 assert self.acknowledged.get(run_id, set()) <= own
                 self.acknowledged[run_id] = own
 

@@ -18,7 +18,7 @@ from stablenew.formats.feedback import Feedback, FeedbackEvent, FeedbackState, a
 from stablenew.formats.i_json import JsonValue
 from stablenew.store.feedback_files import FeedbackReading
 from stablenew.store.feedback_log import FeedbackLog
-from stablenew.store.local_state import host_id, user_id
+from stablenew.store.local_state import replica_id, user_id
 from stablenew.store.run import OutputFinder, Run
 from stablenew.store.run_store import RunStore
 
@@ -58,7 +58,7 @@ class FeedbackManager:
     ) -> None:
         self._store = runs if isinstance(runs, RunStore) else RunStore(runs)
         self.rater = rater or user_id() or "me"
-        self._replica = replica or host_id()
+        self._replica = replica or replica_id()
         self._clock = clock
         self._guard = threading.Lock()
         self._logs: dict[Path, FeedbackLog] = {}

@@ -18,7 +18,7 @@ from stablenew.formats.feedback import Feedback, FeedbackEvent
 from stablenew.store.atomic_file import rename, replace_file, sync_folder
 from stablenew.store.feedback_files import FeedbackReading, read_feedback_files, read_journal
 from stablenew.store.line_log import append_lines
-from stablenew.store.local_state import host_id, state_folder, store_key
+from stablenew.store.local_state import replica_id, state_folder, store_key
 from stablenew.store.regular_file import read_regular
 from stablenew.store.run_folder import FEEDBACK, damaged_feedback_name, feedback_log_name, is_feedback, is_temporary
 from stablenew.store.run_lock import file_guard
@@ -32,7 +32,7 @@ class FeedbackLog:
 
     def __init__(self, run_path: Path, *, replica: str | None = None) -> None:
         self.run_path = run_path
-        self.replica = replica or host_id()
+        self.replica = replica or replica_id()
         self._log_name = feedback_log_name(self.replica)
         self._journal = (
             state_folder() / "journal" / store_key(run_path.parent) / self.replica / f"{run_path.name}.jsonl"

@@ -24,16 +24,13 @@ _MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 
 
 def state_folder() -> Path:
-    """The folder for this machine's own state; it is made when it is not there."""
+    """The folder for this machine's own state. Looking at it makes nothing; whoever writes there makes it."""
     configured = os.environ.get(STATE_VARIABLE)
     if configured:
-        folder = Path(configured)
-    else:
-        import platformdirs  # noqa: PLC0415
+        return Path(configured)
+    import platformdirs  # noqa: PLC0415
 
-        folder = Path(platformdirs.user_state_dir("stablenew", appauthor=False))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return Path(platformdirs.user_state_dir("stablenew", appauthor=False))
 
 
 def store_key(root: Path) -> str:
@@ -42,30 +39,42 @@ def store_key(root: Path) -> str:
 
 
 def host_id() -> str:
-    """Which machine this is: its name and a few hex digits, `desk-7f3a9c2e`.
+    """Which machine this is: its name and a few hex digits of its fingerprint, `desk-7f3a9c2e`. Nothing is written."""
+    return f"{_host_name()}-{_fingerprint()[:8]}"
 
-    Kept in the state folder. A cloned machine, or a state folder copied to another, gets a new one: the identity holds
-    a fingerprint of the machine it was made on.
+
+def replica_id() -> str:
+    """The name of this machine's own logs. It is made once, by chance, and kept in the state folder.
+
+    A cloned machine, or a state folder copied to another, gets a new one: with it a fingerprint of the machine is kept.
+    Two users of one machine have two, so that a log never has two writers.
     """
     path = state_folder() / _IDENTITY
-    fingerprint = _fingerprint()
     with contextlib.suppress(OSError, ValueError, AttributeError):
         identity = json.loads(path.read_bytes())
-        if identity.get("fingerprint") == fingerprint and isinstance(identity.get("host_id"), str):
-            return str(identity["host_id"])
-    return _make_identity(path, fingerprint)
+        if identity.get("fingerprint") == _fingerprint() and isinstance(identity.get("replica"), str):
+            return str(identity["replica"])
+    return _make_identity(path)
 
 
-def _make_identity(path: Path, fingerprint: str) -> str:
-    name = re.sub(r"[^a-z0-9]+", "-", platform.node().lower()).strip("-")[:32] or "host"
-    identity = f"{name}-{secrets.token_hex(4)}"
-    replace_file(path, encode_pretty_json({"host_id": identity, "fingerprint": fingerprint}))
-    return identity
+def _make_identity(path: Path) -> str:
+    replica = f"{_host_name()}-{secrets.token_hex(4)}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, encode_pretty_json({"replica": replica, "fingerprint": _fingerprint()}))
+    return replica
+
+
+@functools.cache
+def _host_name() -> str:
+    return re.sub(r"[^a-z0-9]+", "-", platform.node().lower())[:32].strip("-") or "host"
 
 
 @functools.cache
 def _fingerprint() -> str:
-    parts = [platform.node(), f"{uuid.getnode():x}"]
+    parts = [platform.node()]
+    node = uuid.getnode()
+    if not node >> 40 & 1:  # with that bit it is no network address but a random number, another one each time
+        parts.append(f"{node:x}")
     for name in _MACHINE_ID_FILES:
         with contextlib.suppress(OSError):
             parts.append(Path(name).read_text(encoding="ascii", errors="replace").strip())
