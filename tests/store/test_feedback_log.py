@@ -12,6 +12,7 @@ from stablenew import RunStore, RunVerifier
 from stablenew.errors import NewerFormat, WriteFailed
 from stablenew.formats.feedback import Feedback, build_event
 from stablenew.store.feedback_log import FeedbackLog
+from stablenew.store.local_state import known_replica_id
 from tests.samples import digest_of, sealed_run
 from tests.strategies import event_lists
 
@@ -172,6 +173,11 @@ def test_a_log_that_cannot_be_written_adds_nothing(log):
     with pytest.raises(WriteFailed):
         say(log, event(2))
     assert len(ids(log)) == 1
+
+
+def test_reading_writes_nothing_not_even_who_we_are(log):
+    FeedbackLog(log.run_path).read()
+    assert known_replica_id() is None
 
 
 def test_a_session_reads_what_others_wrote_in_between(log):

@@ -58,7 +58,7 @@ class FeedbackManager:
     ) -> None:
         self._store = runs if isinstance(runs, RunStore) else RunStore(runs)
         self.rater = rater or user_id() or "me"
-        self._replica = replica or replica_id()
+        self._replica = replica
         self._clock = clock
         self._guard = threading.Lock()
         self._logs: dict[Path, FeedbackLog] = {}
@@ -125,7 +125,7 @@ class FeedbackManager:
 
     def _draft(self, bodies: Iterable[Mapping[str, JsonValue]], rater: str | None) -> list[FeedbackEvent]:
         """Events of one act, whole but for the moment they are said at."""
-        common = {"act": secrets.token_hex(6), "replica": self._replica, "rater": rater or self.rater}
+        common = {"act": secrets.token_hex(6), "replica": self._replica or replica_id(), "rater": rater or self.rater}
         clock = next_hybrid_clock(self._clock.now(), None)
         return [build_event(clock=clock, **{**common, **body}) for body in bodies]
 

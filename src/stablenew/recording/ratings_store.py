@@ -28,7 +28,7 @@ class RatingsStore:
         """The rating of every job this rater has rated. Unrated jobs are not in it: unrated is not zero."""
         ratings = {}
         for run in self._store.iter_runs():
-            reading = FeedbackLog(run.path, replica="reader").read()
+            reading = FeedbackLog(run.path).read()
             if reading.events:
                 opinion = reading.build_document().state.run.get(self._manager.rater, Opinion())
                 if opinion.rating is not None:

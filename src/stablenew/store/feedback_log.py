@@ -18,7 +18,7 @@ from stablenew.formats.feedback import Feedback, FeedbackEvent
 from stablenew.store.atomic_file import rename, replace_file, sync_folder
 from stablenew.store.feedback_files import FeedbackReading, read_feedback_files, read_journal
 from stablenew.store.line_log import append_lines
-from stablenew.store.local_state import replica_id, state_folder, store_key
+from stablenew.store.local_state import known_replica_id, replica_id, state_folder, store_key
 from stablenew.store.regular_file import read_regular
 from stablenew.store.run_folder import FEEDBACK, damaged_feedback_name, feedback_log_name, is_feedback, is_temporary
 from stablenew.store.run_lock import file_guard
@@ -32,18 +32,20 @@ class FeedbackLog:
 
     def __init__(self, run_path: Path, *, replica: str | None = None) -> None:
         self.run_path = run_path
-        self.replica = replica or replica_id()
-        self._log_name = feedback_log_name(self.replica)
-        self._journal = (
-            state_folder() / "journal" / store_key(run_path.parent) / self.replica / f"{run_path.name}.jsonl"
-        )
+        self._replica = replica
         self._cached: tuple[_Signature, FeedbackReading] | None = None
 
     def read(self) -> FeedbackReading:
         """Everything said about the run. Nothing is changed; what cannot be read is reported."""
         names = [name for name, *_ in self._signature()]
-        journal = read_journal(self._journal)
-        return read_feedback_files(self.run_path, names, journal=journal, log_name=self._log_name)
+        replica = self._replica or known_replica_id()
+        if replica is None:
+            return read_feedback_files(self.run_path, names)
+        journal = read_journal(self._journal(replica))
+        return read_feedback_files(self.run_path, names, journal=journal, log_name=feedback_log_name(replica))
+
+    def _journal(self, replica: str) -> Path:
+        return state_folder() / "journal" / store_key(self.run_path.parent) / replica / f"{self.run_path.name}.jsonl"
 
     def _read_if_changed(self) -> FeedbackReading:
         """As `read`, but for the details of files, as long as nobody wrote one since: a session rates one run often."""
@@ -82,20 +84,15 @@ class FeedbackLog:
         document = reading.build_document(new)
         missing = [one.encode_line() for one in (*reading.unlogged, *new)]
         if missing:
-            append_lines(self.run_path / self._log_name, missing)
-            self._keep_journal(missing[len(reading.unlogged) :])
+            replica = self._replica or replica_id()
+            append_lines(self.run_path / feedback_log_name(replica), missing)
+            _keep_journal(self._journal(replica), missing[len(reading.unlogged) :])
         if reading.is_damaged:
             set_aside(self.run_path)
         replace_file(self.run_path / FEEDBACK, document.encode_document())
         after = replace(reading, events=document.events, unlogged=(), is_damaged=False)
         self._cached = (self._signature(), after)
         return document
-
-    def _keep_journal(self, lines: list[bytes]) -> None:
-        """The folder has them already; the journal is a second chance and no reason to fail or to wait for the disk."""
-        with contextlib.suppress(OSError):
-            self._journal.parent.mkdir(parents=True, exist_ok=True)
-            append_lines(self._journal, lines, durable=False)
 
     def consolidate(self, *, dry_run: bool = False) -> list[str]:
         """Bring every event into `feedback.json`, then remove the conflict copies that hold nothing else.
@@ -130,6 +127,13 @@ class FeedbackLog:
                 sync_folder(self.run_path)
                 return True
         return False
+
+
+def _keep_journal(path: Path, lines: list[bytes]) -> None:
+    """The folder has them already; the journal is a second chance and no reason to fail or to wait for the disk."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        append_lines(path, lines, durable=False)
 
 
 def set_aside(run_path: Path) -> Path:

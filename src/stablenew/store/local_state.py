@@ -49,12 +49,16 @@ def replica_id() -> str:
     A cloned machine, or a state folder copied to another, gets a new one: with it a fingerprint of the machine is kept.
     Two users of one machine have two, so that a log never has two writers.
     """
-    path = state_folder() / _IDENTITY
+    return known_replica_id() or _make_identity(state_folder() / _IDENTITY)
+
+
+def known_replica_id() -> str | None:
+    """The name of this machine's own logs, if it ever wrote one."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        identity = json.loads(path.read_bytes())
+        identity = json.loads((state_folder() / _IDENTITY).read_bytes())
         if identity.get("fingerprint") == _fingerprint() and isinstance(identity.get("replica"), str):
             return str(identity["replica"])
-    return _make_identity(path)
+    return None
 
 
 def _make_identity(path: Path) -> str:
