@@ -7,7 +7,7 @@ from PIL import Image
 from stablenew import SketchEngine, StageRequest, open_engine
 from stablenew.engines.engine import EngineImage, StageMonitor
 from stablenew.engines.engine_registry import engine_names
-from stablenew.errors import EngineError, UnknownEngine
+from stablenew.errors import ConfigError, EngineError, UnknownEngine
 from tests.engines.engine_contract import PROMPT, EngineContract
 from tests.samples import png
 
@@ -83,5 +83,7 @@ def test_a_picture_of_unreasonable_size_is_refused():
 def test_engines_are_opened_by_name():
     assert isinstance(open_engine("sketch"), SketchEngine)
     assert "sketch" in engine_names()
+    with pytest.raises(ConfigError, match="no server"):
+        open_engine("sketch", url="http://127.0.0.1:7860")
     with pytest.raises(UnknownEngine, match="no engine 'paint'; there are .*sketch"):
         open_engine("paint")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,31 +52,16 @@ def run(
     """Run a prompt pack and record it."""
     out: Output = ctx.obj
     from stablenew.app_config import AppConfig
-    from stablenew.pipeline.prompt_pack import read_prompt_pack, unresolved_tokens
-    from stablenew.pipeline.randomizer import SWEEP, Axis, parse_randomization
-    from stablenew.pipeline.variant_plan import VariantPlan
+    from stablenew.pipeline.prompt_pack import read_prompt_pack
 
     prompt_pack = read_prompt_pack(pack)
     config = build_config(prompt_pack, set_ or [], seed=seed, action=action, tags=tag or [])
-    plan = VariantPlan.for_pack(
-        prompt_pack,
-        axes=parse_randomization("\n".join(randomize or [])),
-        sweeps=[Axis(SWEEP, name, tuple(values)) for name, values in parse_sweeps(sweep or [])],
-        mode=mode,
-        limit=limit,
-        seed=seed if seed is not None else _fresh_seed(),
-    )
-    for token in unresolved_tokens(plan.prompts, plan.axes):
-        out.warn(f"{pack}: {token} has no values; it is sent as it stands")
+    plan = build_plan(prompt_pack, randomize or [], sweep or [], mode=mode, limit=limit, seed=seed)
     if limit is None and len(plan) > LARGEST_UNASKED_PLAN:
         out.warn(f"the plan has {len(plan):,} variants; say --limit N, or --mode random --limit N for a sample")
         return USAGE
     is_recorded = AppConfig().learning_enabled if record is None else record
-    if not is_recorded and output is None:
-        out.warn(
-            "learning is off, so nothing of this run will be kept; turn it on with "
-            "`stablenew config set learning_enabled true`, or use --record or --output DIR"
-        )
+    _warn(out, pack, plan, is_kept=is_recorded or output is not None)
     result = run_plan(
         out,
         config,
@@ -91,6 +77,46 @@ def run(
         save_images(result, output)
     show_result(out, result)
     return exit_code(result)
+
+
+def build_plan(
+    pack: "PromptPack",
+    randomization: list[str],
+    sweeps: list[str],
+    *,
+    mode: str | None,
+    limit: int | None,
+    seed: int | None,
+) -> "VariantPlan":
+    """The pack's plan with the command's axes, sweeps, mode and limit.
+
+    Raises:
+        PromptPackError: a line of the randomization is none.
+        ConfigError: a sweep over a setting that does not exist, or an unknown mode.
+    """
+    from stablenew.pipeline.randomizer import SWEEP, Axis, parse_randomization
+    from stablenew.pipeline.variant_plan import VariantPlan
+
+    return VariantPlan.for_pack(
+        pack,
+        axes=parse_randomization("\n".join(randomization)),
+        sweeps=[Axis(SWEEP, name, tuple(values)) for name, values in parse_sweeps(sweeps)],
+        mode=mode,
+        limit=limit,
+        seed=seed if seed is not None else secrets.randbits(32),
+    )
+
+
+def _warn(out: Output, pack: Path, plan: "VariantPlan", *, is_kept: bool) -> None:
+    from stablenew.pipeline.prompt_pack import unresolved_tokens
+
+    for token in unresolved_tokens(plan.prompts, plan.axes):
+        out.warn(f"{pack}: {token} has no values; it is sent as it stands")
+    if not is_kept:
+        out.warn(
+            "learning is off, so nothing of this run will be kept; turn it on with "
+            "`stablenew config set learning_enabled true`, or use --record or --output DIR"
+        )
 
 
 def build_config(
@@ -134,12 +160,6 @@ def parse_value(text: str) -> Any:
     except ValueError:
         return text
     return value if value is None or isinstance(value, (bool, int, float, str)) else text
-
-
-def _fresh_seed() -> int:
-    import secrets
-
-    return secrets.randbits(32)
 
 
 def run_plan(

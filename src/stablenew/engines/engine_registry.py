@@ -1,12 +1,13 @@
 """Engines by name: built in, or from any package that offers the entry point `stablenew.engines`."""
 
+import inspect
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Final
 
 from stablenew.engines.engine import Engine
-from stablenew.errors import UnknownEngine
+from stablenew.errors import ConfigError, UnknownEngine
 
 ENTRY_POINT_GROUP: Final = "stablenew.engines"
 _BUILT_IN: Final = {"sketch": "stablenew.engines.sketch:SketchEngine"}
@@ -22,9 +23,14 @@ def open_engine(name: str, *, url: str | None = None) -> Engine:
 
     Raises:
         UnknownEngine: there is none; the message lists those there are.
+        ConfigError: it is no server, and a `url` was given.
     """
     factory = _find_factory(name)
-    return factory(url=url) if url else factory()
+    if not url:
+        return factory()
+    if "url" not in inspect.signature(factory).parameters:
+        raise ConfigError(f"the engine {name!r} is no server; leave the url out")
+    return factory(url=url)
 
 
 def _find_factory(name: str) -> Callable[..., Engine]:
