@@ -81,6 +81,12 @@ class RunLocked(StoreError, BlockingIOError):
 class WriteFailed(StoreError, OSError):
     """Bytes did not reach the disk. What was there before is unharmed."""
 
+    def __str__(self) -> str:
+        """The message and the place, without the number that OSError puts before them."""
+        if self.strerror is None:
+            return super().__str__()
+        return f"{self.strerror}: {self.filename}" if self.filename else str(self.strerror)
+
 
 class SyncFailed(WriteFailed):
     """The disk failed an fsync. That is final: asking again answers "done" and lies."""

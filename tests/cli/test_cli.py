@@ -79,6 +79,13 @@ def test_a_run_is_recorded_with_everything_that_was_asked(cli):
     assert (listed["status"], listed["record_count"], listed["packs"]) == ("completed", 6, ["pack"])
 
 
+def test_a_store_that_cannot_be_written_is_said_once_and_the_run_goes_on(cli, tmp_path):
+    (tmp_path / "taken").write_text("a file, not a folder")
+    done = cli("run", "pack.txt", *FAST, "--record", "--runs-dir", "taken", "--randomize", "time: a", code=1)
+    assert "completed: 2 variants of 2" in done.stdout
+    assert done.stderr.count("expected a folder for runs") == 1
+
+
 def test_verify_names_a_flipped_bit_and_exits_1(cli, tmp_path):
     cli("run", "pack.txt", *FAST, "--record")
     assert "all as recorded" in cli("verify").stdout

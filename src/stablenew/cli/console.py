@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FINDINGS = 1
 USAGE = 2
 INTERRUPTED = 130
+_UNBROKEN = 4096
 _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if code != 10}
 
 
@@ -92,10 +93,10 @@ class Output:
 
 
 def console() -> "Console":
-    """Where people read: never wider than the terminal, 100 columns when there is none."""
+    """Where people read: as wide as the terminal; into a file or a pipe no line is broken."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, soft_wrap=False, width=None if sys.stdout.isatty() else 160)
+    return Console(highlight=False, markup=False, soft_wrap=False, width=None if sys.stdout.isatty() else _UNBROKEN)
 
 
 def printable(text: str) -> str:

@@ -179,7 +179,7 @@ def run_plan(
     from stablenew.engines.engine import CancelToken
 
     cancel = CancelToken()
-    with out.progress() as progress:
+    with saying_failures(out), out.progress() as progress:
         task = progress.add_task("starting", total=len(plan))
 
         def follow(event: "RunEvent") -> None:
@@ -206,6 +206,21 @@ def open_chosen_engine(name: str | None, url: str | None) -> "Engine":
 
     settings = AppConfig()
     return open_engine(name or settings.get("engine"), url=url or settings.get("engine_url") or None)
+
+
+@contextlib.contextmanager
+def saying_failures(out: Output) -> Iterator[None]:
+    """Say at once what breaks beside the pipeline, recording say; the pipeline goes on."""
+    import logging
+
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: out.warn(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("stablenew")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _describe(event: "RunEvent") -> str:
@@ -266,8 +281,6 @@ def show_result(out: Output, result: "PipelineRunResult") -> None:
     for variant in result.variants:
         if variant.error is not None:
             out.warn(f"variant {variant.index + 1} {variant.status}: {variant.error.message}")
-    if result.recording_error:
-        out.warn(result.recording_error)
     counts = f"{plural(len(result.variants), 'variant')} of {result.plan_size}, {plural(len(result.outputs), 'output')}"
     out.print(f"\n{result.status}: {counts}, {format_duration(result.duration_seconds)}")
     if result.run_path:

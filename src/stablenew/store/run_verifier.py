@@ -132,7 +132,7 @@ class RunVerifier:
         except NewerFormat as error:
             self._add("newer-format", METADATA, str(error))
         except FormatError as error:
-            self._add("metadata-unreadable", METADATA, str(error))
+            self._add("metadata-unreadable", METADATA, str(error).removeprefix(f"{self._run.path / METADATA}: "))
         except OSError as error:
             if self._run.is_sealed:  # an unsealed run is incomplete anyway: a sync brings files in any order
                 self._add("metadata-missing", METADATA, f"cannot be read: {error.strerror or error}")
