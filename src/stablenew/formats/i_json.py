@@ -239,12 +239,14 @@ def json_safe(value: object) -> JsonValue:
     return _json_safe(value, 0)
 
 
-def _json_safe(value: object, depth: int) -> JsonValue:
+def _json_safe(value: Any, depth: int) -> JsonValue:
     kind = type(value)
     if kind is str:
-        return value if value.isascii() else _whole_characters(value)  # type: ignore[attr-defined, arg-type]
+        return value if value.isascii() else _whole_characters(value)
     if value is None or kind is bool:
         return value
+    if kind is dict or kind is list:  # exact types first: asking for abstract ones is slow
+        return _json_safe_container(value, depth)
     if isinstance(value, Enum):
         return _json_safe(value.value, depth)
     if isinstance(value, int):
@@ -253,7 +255,7 @@ def _json_safe(value: object, depth: int) -> JsonValue:
         return float(value) if math.isfinite(value) else None
     if isinstance(value, str):
         return _whole_characters(str(value))
-    if isinstance(value, (Mapping, list, tuple, set, frozenset)) or dataclasses.is_dataclass(value):
+    if isinstance(value, (Mapping, tuple, set, frozenset, list)) or dataclasses.is_dataclass(value):
         return _json_safe_container(value, depth)
     return _json_safe_scalar(value, depth)
 
@@ -263,17 +265,21 @@ def _whole_characters(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _json_safe_container(value: object, depth: int) -> JsonValue:
+def _json_safe_container(value: Any, depth: int) -> JsonValue:
     if depth >= MAX_DEPTH - 16:
         return _json_safe(repr(value), depth)
+    inner = depth + 1
+    if type(value) is dict:
+        return {_json_safe(str(key), depth): _json_safe(item, inner) for key, item in value.items()}
+    if type(value) is list:
+        return [_json_safe(item, inner) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return _json_safe({field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, depth)
     if isinstance(value, Mapping):
-        return {_json_safe(str(key), depth): _json_safe(item, depth + 1) for key, item in value.items()}
+        return _json_safe(dict(value), depth)
     if isinstance(value, (set, frozenset)):
-        return sorted((_json_safe(item, depth + 1) for item in value), key=repr)
-    assert isinstance(value, (list, tuple))  # noqa: S101  # the caller lets nothing else through
-    return [_json_safe(item, depth + 1) for item in value]
+        return sorted((_json_safe(item, inner) for item in value), key=repr)
+    return [_json_safe(item, inner) for item in value]
 
 
 def _json_safe_scalar(value: object, depth: int) -> JsonValue:
