@@ -125,7 +125,8 @@ class FeedbackManager:
 
     def _draft(self, bodies: Iterable[Mapping[str, JsonValue]], rater: str | None) -> list[FeedbackEvent]:
         """Events of one act, whole but for the moment they are said at."""
-        common = {"act": secrets.token_hex(6), "replica": self._replica or replica_id(), "rater": rater or self.rater}
+        self._replica = self._replica or replica_id()
+        common = {"act": secrets.token_hex(6), "replica": self._replica, "rater": rater or self.rater}
         clock = next_hybrid_clock(self._clock.now(), None)
         return [build_event(clock=clock, **{**common, **body}) for body in bodies]
 

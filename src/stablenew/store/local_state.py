@@ -35,7 +35,12 @@ def state_folder() -> Path:
 
 def store_key(root: Path) -> str:
     """A short name for a store on this machine, by its place."""
-    return digest_bytes(os.fsencode(os.path.realpath(root)))[-16:]
+    return _key_of(str(root.absolute()))
+
+
+@functools.lru_cache(maxsize=64)
+def _key_of(path: str) -> str:
+    return digest_bytes(os.fsencode(os.path.realpath(path)))[-16:]
 
 
 def host_id() -> str:

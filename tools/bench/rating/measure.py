@@ -80,23 +80,31 @@ def measure_single(store: RunStore, rounds: int) -> dict[str, float]:
     }
 
 
-def measure_batch(store: RunStore) -> dict[str, float]:
-    """1,000 ratings over 200 runs in one call, against 200 floors."""
+def measure_batch(store: RunStore, name: str) -> dict[str, float]:
+    """1,000 ratings over 200 runs in one call, between two halves of 200 floors, because the disk changes its pace."""
     said = []
     for number in range(BATCH_RUNS):
-        run_id = f"batch-{number}"
+        run_id = f"{name}-{number}"
         make_run(store, run_id)
         said += [Said(run_id, output.digest, 4) for _, output in store.open(run_id).iter_outputs()]
+    FeedbackManager(store, rater="bench").record_feedback(f"{name}-0", None, 4)
+    line, document = last_write(store.root / f"{name}-0")
+    floor = pay_floors(store, range(BATCH_RUNS // 2), line * IMAGES, document * IMAGES)
     started = time.perf_counter()
     FeedbackManager(store, rater="bench").record_many(said)
     ours = time.perf_counter() - started
-    floor = 0.0
-    for number in range(BATCH_RUNS):
+    floor += pay_floors(store, range(BATCH_RUNS // 2, BATCH_RUNS), line * IMAGES, document * IMAGES)
+    return {"batch_ms": ours * 1000, "floor_ms": floor * 1000, "ratio": ours / floor, "ratings": float(len(said))}
+
+
+def pay_floors(store: RunStore, numbers: range, line: bytes, document: bytes) -> float:
+    seconds = 0.0
+    for number in numbers:
         folder = store.root / f"floor-{number}"
         folder.mkdir()
-        (log,) = (store.root / f"batch-{number}").glob("feedback.*.jsonl")
-        floor += pay_floor(folder, log.read_bytes(), (store.root / f"batch-{number}" / "feedback.json").read_bytes())
-    return {"batch_ms": ours * 1000, "floor_ms": floor * 1000, "ratio": ours / floor, "ratings": float(len(said))}
+        seconds += pay_floor(folder, line, document)
+        shutil.rmtree(folder)
+    return seconds
 
 
 def main() -> int:
@@ -110,7 +118,9 @@ def main() -> int:
     try:
         store = RunStore(folder / "runs")
         measure_single(RunStore(folder / "warm-up"), 3)
-        single, batch = measure_single(store, arguments.rounds), measure_batch(store)
+        single = measure_single(store, arguments.rounds)
+        batches = [measure_batch(store, f"batch-{number}") for number in range(3)]
+        batch = sorted(batches, key=lambda one: one["ratio"])[1]
     finally:
         shutil.rmtree(folder)
     if arguments.json:
