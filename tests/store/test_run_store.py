@@ -155,6 +155,17 @@ def test_a_half_synced_run_is_incomplete(store):
     assert store.open(run.run_id).state == "incomplete"
 
 
+@pytest.mark.parametrize("name", ["records.jsonl", "run_metadata.json", "SHA256SUMS", "output"])
+@pytest.mark.parametrize("part", [0, 0.5, 0.99])
+def test_a_run_of_which_a_file_came_only_in_part_is_incomplete(store, name, part):
+    run = sealed_run(store)
+    path = run.path / (next(run.iter_outputs())[1].path if name == "output" else name)
+    path.chmod(0o644)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    assert store.open(run.run_id).state == "incomplete"
+
+
 def test_a_run_has_one_writer(store):
     writer = store.create(metadata(**here()))
     lock = RunLock(store.root, "sample-run")

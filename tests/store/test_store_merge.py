@@ -105,6 +105,18 @@ def test_a_half_synced_run_is_completed(store, theirs):
     check_whole(store)
 
 
+def test_a_file_that_came_only_in_part_is_completed(store, theirs):
+    sealed_run(theirs, "a")
+    shutil.copytree(theirs.root / "a", store.root / "a")
+    path = store.root / "a" / next(theirs.open("a").iter_outputs())[1].path
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:20])
+    assert store.open("a").state == "incomplete"
+    assert outcomes(merge_stores(store, theirs)) == {"a": "completed"}
+    assert store.open("a").state == "sealed"
+    check_whole(store)
+
+
 def test_a_run_that_was_cut_off_here_is_completed_from_there(store, theirs):
     writer = theirs.create(metadata("a"))
     write_variant(writer, 0)

@@ -1,5 +1,6 @@
 """A run folder, read."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,7 +90,7 @@ class Run:
         Derived from what is there, never from a flag that a crash would leave wrong.
         """
         if self.is_sealed:
-            return SEALED if self._has_all_sealed_files() else INCOMPLETE
+            return SEALED if self._is_complete() else INCOMPLETE
         if RunLock(self.path.parent, self.run_id).is_held():
             return RUNNING
         return INTERRUPTED if self._is_from_this_machine() else INCOMPLETE
@@ -100,9 +101,19 @@ class Run:
         state = self.state
         return self.metadata.status if state == SEALED else state
 
-    def _has_all_sealed_files(self) -> bool:
+    def _is_complete(self) -> bool:
+        """Whether every sealed file is there with its size: some tools write a file under its final name bit by bit."""
         try:
-            return all(is_regular(self.path / name) for name in read_seal(self.path))
+            if not all(is_regular(self.path / name) for name in read_seal(self.path)):
+                return False
+            records, problems = self.read_records()
+            said = self.metadata.record_count
+            outputs = (output for record in records for output in record.outputs)
+            return (
+                not any(problem.is_torn for problem in problems)
+                and (said is None or said == len(records) + len(problems))
+                and all(os.lstat(self.path / one.path).st_size == one.size_bytes for one in outputs)
+            )
         except (OSError, FormatError):
             return False
 

@@ -158,10 +158,14 @@ def _merge_sealed(target: Run, theirs: Run, sums: dict[str, str], *, dry_run: bo
     if run_digest(target.path) != run_digest(theirs.path):
         place = _keep_divergent(target, theirs, sums, dry_run=dry_run)
         return DIVERGENT, f"both are sealed and differ; ours stays, theirs is kept in {place}"
-    missing = [name for name in sums if not is_regular(target.path / name)]
+    missing = [name for name in sums if _is_missing_or_cut(target.path / name, theirs.path / name)]
     if missing and not dry_run:
         _copy_files(theirs.path, target.path, {name: sums[name] for name in missing})
-    return (COMPLETED, f"{len(missing)} files were missing here") if missing else (UNCHANGED, "")
+    return (COMPLETED, f"{len(missing)} files were missing or cut off here") if missing else (UNCHANGED, "")
+
+
+def _is_missing_or_cut(ours: Path, theirs: Path) -> bool:
+    return not is_regular(ours) or os.lstat(ours).st_size < os.lstat(theirs).st_size
 
 
 def _complete_unsealed(target: Run, theirs: Run, sums: dict[str, str], *, dry_run: bool) -> tuple[str, str]:
