@@ -38,19 +38,26 @@ def make_run(store: RunStore, run_id: str) -> None:
 def pay_floor(folder: Path, line: bytes, document: bytes) -> float:
     """Seconds for the least a durable rating must do."""
     started = time.perf_counter()
+    is_new = not (folder / "log").exists()
     descriptor = os.open(folder / "log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.write(descriptor, line)
     os.fsync(descriptor)
     os.close(descriptor)
+    if is_new:
+        sync_folder(folder)
     descriptor = os.open(folder / "temporary", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     os.write(descriptor, document)
     os.fsync(descriptor)
     os.close(descriptor)
     os.rename(folder / "temporary", folder / "document")
+    sync_folder(folder)
+    return time.perf_counter() - started
+
+
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
-    return time.perf_counter() - started
 
 
 def last_write(run_path: Path) -> tuple[bytes, bytes]:
