@@ -105,6 +105,15 @@ def test_a_half_synced_run_is_completed(store, theirs):
     check_whole(store)
 
 
+def test_a_run_that_came_without_its_outputs_folder_is_completed(store, theirs):
+    sealed_run(theirs, "a")
+    shutil.copytree(theirs.root / "a", store.root / "a")
+    shutil.rmtree(store.root / "a" / "outputs")
+    assert outcomes(merge_stores(store, theirs)) == {"a": "completed"}
+    assert store.open("a").state == "sealed"
+    check_whole(store)
+
+
 def test_a_file_that_came_only_in_part_is_completed(store, theirs):
     sealed_run(theirs, "a")
     shutil.copytree(theirs.root / "a", store.root / "a")

@@ -221,10 +221,15 @@ def _copy_run(source: Path, target: Path, sums: dict[str, str]) -> None:
 
 
 def _copy_files(source: Path, target: Path, sums: dict[str, str]) -> None:
+    """Copy sealed files, with the folders they need: a run that came in part may lack `outputs/`."""
+    folders = {(target / name).parent for name in sums}
+    with naming_failures(target):
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
     for name, expected in sums.items():
         _copy_file(source / name, target / name, expected)
     make_read_only(target, sums)
-    for folder in {(target / name).parent for name in sums}:
+    for folder in {*folders, target}:
         sync_folder(folder)
 
 
