@@ -5,7 +5,6 @@ ids, `[0-9]` instead of `\d`, no variable-length pattern without a bar on newlin
 no NaN anywhere, unknown fields kept.
 """
 
-import functools
 import re
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -29,6 +28,7 @@ SCHEMA_VERSION = "1.0"
 
 _NO_NEWLINE: dict[str, JsonValue] = {"not": {"pattern": "\\n"}}
 _LARGEST_NUMBER = 1e308
+_REASONS = {"extra_forbidden": "no such field", "missing": "missing"}
 
 _MONTH_DAY = (
     "(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8])"
@@ -251,11 +251,6 @@ def check_version(value: dict[str, JsonValue]) -> None:
         )
 
 
-@functools.cache
-def _plain_reasons() -> dict[str, str]:
-    return {"extra_forbidden": "no such field", "missing": "missing"}
-
-
 def explain(error: ValidationError, limit: int = 3) -> str:
     """What pydantic found, in one line a person can act on."""
     reasons = []
@@ -263,6 +258,6 @@ def explain(error: ValidationError, limit: int = 3) -> str:
         place = ".".join(str(part) for part in item["loc"]) or "document"
         found = repr(item.get("input"))
         found = "" if item["type"] == "missing" else f" (found {found[:60]}{'…' if len(found) > 60 else ''})"
-        reasons.append(f"{place}: {_plain_reasons().get(item['type'], item['msg'])}{found}")
+        reasons.append(f"{place}: {_REASONS.get(item['type'], item['msg'])}{found}")
     more = error.error_count() - len(reasons)
     return "; ".join(reasons) + (f"; and {more} more" if more > 0 else "")

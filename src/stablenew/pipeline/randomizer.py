@@ -7,7 +7,7 @@ Written as text, one a line::
     time: dawn | noon            matrix slot, [[time]] in the prompt
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -133,8 +133,3 @@ def permute(index: int, size: int, seed: int) -> int:
         index = left << half_bits | right
         if index < size:
             return index
-
-
-def axes_from_mapping(kind: str, values: Mapping[str, Sequence[JsonValue]]) -> tuple[Axis, ...]:
-    """Axes of one kind from name → values."""
-    return tuple(Axis(kind, name, tuple(choices)) for name, choices in values.items())

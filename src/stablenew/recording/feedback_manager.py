@@ -104,7 +104,7 @@ class FeedbackManager:
             return [self._append(run, drafts) for run, drafts in plans]
         with ThreadPoolExecutor(
             _WRITERS, thread_name_prefix="stablenew-rate"
-        ) as pool:  # most of the time is the disk's
+        ) as pool:  # much of the time is the disk's
             return [written.result() for written in [pool.submit(self._append, *plan) for plan in plans]]
 
     def _plan(self, run_id: str, group: Iterable[Said], rater: str | None) -> tuple[Run, list[FeedbackEvent]]:

@@ -15,9 +15,8 @@ from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.output_reference import OutputReference
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.formats.wire import SCHEMA_VERSION
-from stablenew.store import finding as findings
 from stablenew.store.feedback_files import read_feedback_files
-from stablenew.store.finding import Finding, VerifyReport
+from stablenew.store.finding import CODES, Finding, VerifyReport
 from stablenew.store.output_store import hash_file
 from stablenew.store.regular_file import is_plain_folder, read_regular
 from stablenew.store.run import INCOMPLETE, INTERRUPTED, RUNNING, SEALED, Run
@@ -66,7 +65,7 @@ class RunVerifier:
     def _report(self, sums: dict[str, str] | None) -> VerifyReport:
         state = SEALED if sums is not None else self._run.state
         if state in _STATE_CODES and not self._run.is_sealed:
-            self._add(_STATE_CODES[state], "", findings.CODES[_STATE_CODES[state]][1])
+            self._add(_STATE_CODES[state], "")
         return VerifyReport(
             subject=self._run.run_id,
             findings=tuple(self._findings),
@@ -76,8 +75,9 @@ class RunVerifier:
             state=state,
         )
 
-    def _add(self, code: str, path: str, message: str, line: int | None = None) -> None:
-        self._findings.append(Finding(code, path, message, line))
+    def _add(self, code: str, path: str, message: str | None = None, line: int | None = None) -> None:
+        """Note a finding; without a message it says what its code means."""
+        self._findings.append(Finding(code, path, message or CODES[code][1], line))
 
     def _read_seal(self) -> dict[str, str] | None:
         if not os.path.lexists(self._run.path / SEAL):
@@ -98,11 +98,11 @@ class RunVerifier:
                 continue
             kind = _kind_of(path)
             if kind in {"leftover", "foreign"}:
-                self._add(f"file-{kind}", path, findings.CODES[f"file-{kind}"][1])
+                self._add(f"file-{kind}", path)
             elif entry.is_file(follow_symlinks=False):
                 names.add(path)
             else:
-                self._add("link-refused", path, findings.CODES["link-refused"][1])
+                self._add("link-refused", path)
         return names
 
     def _check_sealed_files(self, sums: dict[str, str] | None, names: set[str]) -> None:
@@ -175,7 +175,7 @@ class RunVerifier:
     def _check_outputs(self, names: set[str]) -> None:
         for path in sorted(name for name in names if name.startswith(f"{OUTPUTS}/")):
             if path not in self._recorded:
-                self._add("output-unrecorded", path, findings.CODES["output-unrecorded"][1])
+                self._add("output-unrecorded", path)
 
     def _check_feedback(self, names: set[str]) -> None:
         reading = read_feedback_files(self._run.path, sorted(filter(is_feedback, names)))
@@ -183,9 +183,9 @@ class RunVerifier:
             for problem in file.problems:
                 self._add(problem.code, file.name, problem.reason, problem.line)
             if file.is_conflict_copy and file.events:
-                self._add("feedback-conflict-copy", file.name, findings.CODES["feedback-conflict-copy"][1])
+                self._add("feedback-conflict-copy", file.name)
             if file.document is not None and file.document.state != fold_events(file.document.events):
-                self._add("feedback-stale", file.name, findings.CODES["feedback-stale"][1])
+                self._add("feedback-stale", file.name)
 
     def _check_deeply(self) -> None:
         from stablenew.store.deep_checks import iter_image_findings, iter_schema_findings  # noqa: PLC0415
