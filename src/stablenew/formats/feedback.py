@@ -243,15 +243,8 @@ def merge_unknown_fields(*documents: Feedback) -> dict[str, JsonValue]:
 def fold_events(events: Iterable[FeedbackEvent]) -> FeedbackState:
     """What `events`, in any order, mean now."""
     ordered = merge_events(events)
+    opinions = fold_opinions(ordered)
     standing = _without_retracted(ordered)
-    winners: dict[tuple[str, ...], FeedbackEvent] = {}
-    for event in standing:
-        if (key := _register(event)) is not None:
-            winners[key] = event
-    opinions: dict[tuple[str, str], dict[str, Any]] = {}
-    for key in sorted(winners):
-        event = winners[key]
-        _apply(event, opinions.setdefault((event.image_id or "", event.rater), {}))
     return FeedbackState.model_validate(
         {
             "run": {rater: opinion for (image, rater), opinion in opinions.items() if not image and opinion},
@@ -259,6 +252,22 @@ def fold_events(events: Iterable[FeedbackEvent]) -> FeedbackState:
             "preferences": [_preference(event) for event in standing if event.op == "prefer"],
         }
     )
+
+
+def fold_opinions(ordered: Iterable[FeedbackEvent]) -> dict[tuple[str, str], dict[str, Any]]:
+    """What every rater now thinks of every image, by (image id, rater), in the form of `Opinion`.
+
+    The image id of the whole run is empty. `ordered` holds every event once, in the order of `merge_events`.
+    """
+    winners: dict[tuple[str, ...], FeedbackEvent] = {}
+    for event in _without_retracted(ordered):
+        if (key := _register(event)) is not None:
+            winners[key] = event
+    opinions: dict[tuple[str, str], dict[str, Any]] = {}
+    for key in sorted(winners):
+        event = winners[key]
+        _apply(event, opinions.setdefault((event.image_id or "", event.rater), {}))
+    return opinions
 
 
 def _without_retracted(events: Iterable[FeedbackEvent]) -> list[FeedbackEvent]:

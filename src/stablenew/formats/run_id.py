@@ -17,6 +17,7 @@ DEVICE_NAMES = "^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])$"
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS = 50
 _VALID = re.compile(PATTERN.replace("$", r"\Z"))
+_GENERATED = re.compile(r"\A[0-9]{8}-[0-9]{6}-[0-9]{3}-[0-9a-hjkmnp-tv-z]{10}\Z")
 _DEVICE = re.compile(DEVICE_NAMES.replace("$", r"\Z"))
 
 
@@ -31,6 +32,11 @@ def new_run_id(now: datetime, random_bits: Callable[[int], int] = secrets.randbi
 def is_run_id(text: str) -> bool:
     """Whether `text` can name a run."""
     return bool(_VALID.match(text)) and not _DEVICE.match(text)
+
+
+def is_generated_run_id(text: str) -> bool:
+    """Whether `text` is a name as `new_run_id` makes them."""
+    return bool(_GENERATED.match(text))
 
 
 def check_run_id(text: str) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias, Union
 
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import JsonValue
-from stablenew.formats.output_reference import OutputReference, sniff_media_type
+from stablenew.formats.media_type import sniff_media_type
+from stablenew.formats.output_reference import OutputReference
 from stablenew.formats.pipeline_result import GeneratedImage
 from stablenew.store.run_folder import output_name
 

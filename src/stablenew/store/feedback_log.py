@@ -16,6 +16,7 @@ from pathlib import Path
 from stablenew.errors import NewerFormat
 from stablenew.formats.feedback import Feedback, FeedbackEvent
 from stablenew.store.atomic_file import rename, replace_file, sync_folder
+from stablenew.store.change_hints import note_change
 from stablenew.store.feedback_files import FeedbackReading, read_feedback_files, read_journal
 from stablenew.store.line_log import append_lines
 from stablenew.store.local_state import known_replica_id, replica_id, state_folder, store_key
@@ -41,11 +42,8 @@ class FeedbackLog:
         replica = self._replica or known_replica_id()
         if replica is None:
             return read_feedback_files(self.run_path, names)
-        journal = read_journal(self._journal(replica))
+        journal = read_journal(journal_path(self.run_path, replica))
         return read_feedback_files(self.run_path, names, journal=journal, log_name=feedback_log_name(replica))
-
-    def _journal(self, replica: str) -> Path:
-        return state_folder() / "journal" / store_key(self.run_path.parent) / replica / f"{self.run_path.name}.jsonl"
 
     def _read_if_changed(self) -> FeedbackReading:
         """As `read`, but for the details of files, as long as nobody wrote one since: a session rates one run often."""
@@ -86,12 +84,13 @@ class FeedbackLog:
         if missing:
             replica = self._replica or replica_id()
             append_lines(self.run_path / feedback_log_name(replica), missing)
-            _keep_journal(self._journal(replica), missing[len(reading.unlogged) :])
+            _keep_journal(journal_path(self.run_path, replica), missing[len(reading.unlogged) :])
         if reading.is_damaged:
             set_aside(self.run_path)
         replace_file(self.run_path / FEEDBACK, document.encode_document())
         after = replace(reading, events=document.events, unlogged=(), is_damaged=False)
         self._cached = (self._signature(), after)
+        note_change(self.run_path)
         return document
 
     def consolidate(self, *, dry_run: bool = False) -> list[str]:
@@ -127,6 +126,11 @@ class FeedbackLog:
                 sync_folder(self.run_path)
                 return True
         return False
+
+
+def journal_path(run_path: Path, replica: str) -> Path:
+    """Where a machine keeps its journal of its own log of a run."""
+    return state_folder() / "journal" / store_key(run_path.parent) / replica / f"{run_path.name}.jsonl"
 
 
 def _keep_journal(path: Path, lines: list[bytes]) -> None:

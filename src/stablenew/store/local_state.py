@@ -1,6 +1,6 @@
-"""Where this machine keeps what must never be synced: locks and its own identity.
+"""Where this machine keeps what must never be synced: locks, its own identity, and what can be made again.
 
-`STABLENEW_STATE_DIR` names another folder than the one the platform suggests.
+`STABLENEW_STATE_DIR` names another folder than the ones the platform suggests; the cache is then in it.
 """
 
 import contextlib
@@ -31,6 +31,16 @@ def state_folder() -> Path:
     import platformdirs  # noqa: PLC0415
 
     return Path(platformdirs.user_state_dir("stablenew", appauthor=False))
+
+
+def cache_folder() -> Path:
+    """The folder for what comes back when it is deleted: indexes, thumbnails. Looking at it makes nothing."""
+    configured = os.environ.get(STATE_VARIABLE)
+    if configured:
+        return Path(configured) / "cache"
+    import platformdirs  # noqa: PLC0415
+
+    return Path(platformdirs.user_cache_dir("stablenew", appauthor=False))
 
 
 def store_key(root: Path) -> str:

@@ -15,6 +15,9 @@ _READ = (
 )
 
 
+_READ_BYTES = 1 << 20
+
+
 def open_regular(path: Path) -> BinaryIO:
     """`path` opened for reading, if it is a regular file and no link.
 
@@ -22,26 +25,41 @@ def open_regular(path: Path) -> BinaryIO:
         FileNotFoundError: nothing is there.
         OSError: a link, folder, FIFO or device is there, or it cannot be opened.
     """
-    if os.name == "nt" and path.is_symlink():
+    return os.fdopen(_open(path)[0], "rb")
+
+
+def _open(path: Path | str) -> tuple[int, int]:
+    """Descriptor and size of a regular file."""
+    if os.name == "nt" and Path(path).is_symlink():
         raise OSError(errno.ELOOP, "expected a regular file, found a link", str(path))
     descriptor = os.open(path, _READ)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "expected a regular file, found something else", str(path))
-    return os.fdopen(descriptor, "rb")
+    return descriptor, status.st_size
 
 
-def read_regular(path: Path, max_bytes: int) -> bytes:
+def read_regular(path: Path | str, max_bytes: int) -> bytes:
     """All bytes of a regular file.
 
     Raises:
         OSError: see `open_regular`; also when it is longer than `max_bytes`.
     """
-    with open_regular(path) as file:
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
+    descriptor, size = _open(path)
+    try:
+        data = os.read(descriptor, min(size, max_bytes) + 1)
+        if len(data) == size:
+            return data
+        chunks = [data]  # it grew, or is too long, or the system gives it in parts
+        while sum(map(len, chunks)) <= max_bytes and (data := os.read(descriptor, _READ_BYTES)):
+            chunks.append(data)
+    finally:
+        os.close(descriptor)
+    whole = b"".join(chunks)
+    if len(whole) > max_bytes:
         raise OSError(errno.EFBIG, f"expected at most {max_bytes:,} bytes", str(path))
-    return data
+    return whole
 
 
 def is_regular(path: Path) -> bool:

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from stablenew.formats.digest import short_digest
-from stablenew.formats.output_reference import extension_for
+from stablenew.formats.media_type import extension_for
 
 MARKER_FOLDER: Final = ".stablenew"
 MARKER_FILE: Final = "store.json"

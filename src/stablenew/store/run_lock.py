@@ -31,7 +31,7 @@ class RunLock:
         from filelock import Timeout  # noqa: PLC0415
 
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _file_lock(self._path)
+        lock = file_lock(self._path)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -71,11 +71,12 @@ def file_guard(path: Path) -> Iterator[None]:
     folder = state_folder() / "locks" / "files"
     folder.mkdir(parents=True, exist_ok=True)
     key = digest_bytes(os.fsencode(path.absolute()))[-2:]
-    with _file_lock(folder / f"{key}.lock"):
+    with file_lock(folder / f"{key}.lock"):
         yield
 
 
-def _file_lock(path: Path) -> "BaseFileLock":
+def file_lock(path: Path) -> "BaseFileLock":
+    """A lock of this machine that the system frees when its process dies. Any of its holder's threads may let go."""
     from filelock import FileLock  # noqa: PLC0415
 
     # A soft lock left by a dead process, or synced from another host, would block forever.

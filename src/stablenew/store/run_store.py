@@ -1,7 +1,6 @@
 """RunStore: a folder of runs."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,7 @@ from stablenew.errors import (
 )
 from stablenew.formats.i_json import encode_pretty_json
 from stablenew.formats.output_reference import OutputReference
-from stablenew.formats.run_id import is_run_id
+from stablenew.formats.run_id import is_generated_run_id, is_run_id
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.formats.store_marker import StoreMarker
 from stablenew.formats.wire import SCHEMA_VERSION
@@ -28,7 +27,6 @@ from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MARKER_README
 from stablenew.store.run_writer import RunWriter
 
 LATEST: Final = "latest"
-_GENERATED_ID = re.compile(r"\A[0-9]{8}-[0-9]{6}-[0-9]{3}-[0-9a-hjkmnp-tv-z]{10}\Z")
 
 _README = """\
 This folder is a StableNew run store. Every folder beside `.stablenew` is one run.
@@ -137,7 +135,7 @@ class RunStore:
     def _is_run(self, entry: os.DirEntry[str]) -> bool:
         if not is_run_id(entry.name) or not entry.is_dir(follow_symlinks=False):
             return False
-        return bool(_GENERATED_ID.match(entry.name)) or is_regular(self.root / entry.name / METADATA)
+        return is_generated_run_id(entry.name) or is_regular(self.root / entry.name / METADATA)
 
     def find_output(self, digest: str) -> tuple[Run, OutputReference]:
         """The newest run that has an output with this digest, and the output.
@@ -185,7 +183,7 @@ def iter_marker_files() -> Iterator[tuple[str, bytes]]:
 
 
 def _started(run: Run) -> tuple[str, str]:
-    if _GENERATED_ID.match(run.run_id):
+    if is_generated_run_id(run.run_id):
         date = run.run_id
         stamp = f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[9:11]}:{date[11:13]}:{date[13:15]}.{date[16:19]}Z"
         return stamp, run.run_id

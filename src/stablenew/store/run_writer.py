@@ -13,6 +13,7 @@ from stablenew.errors import RunExists, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.store.atomic_file import naming_failures, replace_file, sync_folder, write_once
+from stablenew.store.change_hints import note_change
 from stablenew.store.line_log import append_line
 from stablenew.store.output_store import StoredOutput, hash_file, sync_outputs, write_output
 from stablenew.store.run import Run
@@ -70,6 +71,7 @@ class RunWriter:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         sync_folder(self.path.parent)
+        note_change(self.path)
 
     @property
     def run(self) -> Run:
@@ -152,6 +154,7 @@ class RunWriter:
             self._is_open = False
         make_read_only(self.path, [*sums, SEAL])
         self._lock.release(forget=True)
+        note_change(self.path)
         return self.run
 
     def _sums(self) -> dict[str, str]:

@@ -1,0 +1,81 @@
+"""How to tell whether a run folder changed, without reading its files.
+
+The folder signature (times and inode of the folder) shows every file that came, went, or was renamed into place. The
+file signature also shows what was written in place. Both are taken before anything is read, so that a change during
+the reading is seen by the next look.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import Final
+
+import xxhash
+
+from stablenew.store.run_folder import OUTPUTS, SEAL
+
+YOUNG_NS: Final = 2_000_000_000
+"""A file that changed this lately may change again within the same tick of the file system's clock."""
+_FEEDBACK: Final = "feedback"
+_POSITIVE: Final = (1 << 63) - 1
+
+
+@dataclass(slots=True)
+class FolderLook:
+    """What is in a run folder, by its names and times."""
+
+    folder_signature: int
+    file_signature: int
+    names: set[str]
+    """The regular files at the top."""
+    newest_ns: int
+
+
+def folder_signature(status: os.stat_result) -> int:
+    """One number that is another one when the folder's own list of files changed."""
+    return hash((status.st_mtime_ns, status.st_ctime_ns, status.st_ino)) & _POSITIVE
+
+
+def look_into(path: str) -> FolderLook:
+    """What is in the run folder at `path`.
+
+    The files of a sealed run never change, so only its feedback is looked at closely; `verify` finds what else may
+    have happened to it.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    status = os.stat(path, follow_symlinks=False)
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(path)
+    names: set[str] = set()
+    files: list[os.DirEntry[str]] = []
+    outputs: os.DirEntry[str] | None = None
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False):
+                names.add(entry.name)
+                files.append(entry)
+            elif entry.name == OUTPUTS and entry.is_dir(follow_symlinks=False):
+                outputs = entry
+    is_sealed = SEAL in names
+    newest = status.st_mtime_ns
+    parts = [] if outputs is None else _describe_outputs(outputs, is_sealed=is_sealed)
+    for entry in files:
+        if is_sealed and not entry.name.startswith(_FEEDBACK):
+            parts.append(entry.name)
+        else:
+            file = entry.stat(follow_symlinks=False)
+            newest = max(newest, file.st_mtime_ns)
+            parts.append(f"{entry.name}/{file.st_size}/{file.st_mtime_ns}/{file.st_ino}")
+    parts.sort()
+    digest = xxhash.xxh3_64_intdigest("\n".join(parts).encode("utf-8", "surrogateescape"))
+    return FolderLook(folder_signature(status), digest & _POSITIVE, names, newest)
+
+
+def _describe_outputs(folder: os.DirEntry[str], *, is_sealed: bool) -> list[str]:
+    """What tells whether the outputs changed: for a sealed run the folder itself, else every file with its size."""
+    if is_sealed:
+        return [f"{OUTPUTS}/{folder_signature(folder.stat(follow_symlinks=False))}"]
+    with os.scandir(folder.path) as entries:
+        return [f"{OUTPUTS}/{one.name}/{one.stat(follow_symlinks=False).st_size}" for one in entries]

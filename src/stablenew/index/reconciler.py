@@ -1,0 +1,208 @@
+"""Bringing the index in step with the run folders. It reads what changed and nothing else.
+
+A sweep lists the store, compares the signature of every run folder with the one it had, and reads those that differ.
+What changed inside a folder without changing the folder (a file written in place) shows in its file signature: that is
+compared for hot runs every time, and for one run folder in `SLICES` with each sweep, in turn.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from stablenew.formats.run_id import is_generated_run_id, is_run_id
+from stablenew.index.folder_look import YOUNG_NS, folder_signature, look_into
+from stablenew.index.reader_pool import iter_readings
+from stablenew.index.run_index import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, Known, RunIndex
+from stablenew.store.change_hints import hints_path, read_hints
+from stablenew.store.run_folder import METADATA
+
+SLICES: Final = 32
+BATCH: Final = 2_000
+MANY_CHANGES: Final = 20_000
+"""From here on followers are told to ask for everything again instead of each change by itself."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many runs were read, of how many that must be."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a sweep found."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    run_count: int = 0
+
+    def take(self, changes: Iterable[tuple[str, str]]) -> None:
+        """Add what an index said it did."""
+        lists = {RUN_ADDED: self.added, RUN_CHANGED: self.changed, RUN_REMOVED: self.removed}
+        for run_id, kind in changes:
+            lists[kind].append(run_id)
+
+    def extend(self, more: "Changes") -> None:
+        """Add other changes."""
+        self.added += more.added
+        self.changed += more.changed
+        self.removed += more.removed
+
+    def __len__(self) -> int:
+        return len(self.added) + len(self.changed) + len(self.removed)
+
+
+@dataclass(slots=True)
+class _Scan:
+    """What a listing of the store says must be done."""
+
+    new: list[str] = field(default_factory=list)
+    to_read: list[str] = field(default_factory=list)
+    to_cool: list[str] = field(default_factory=list)
+    seen: int = 0
+    root_signature: int = 0
+
+
+class Reconciler:
+    """Keeps one index in step with one store. The caller holds the index's lock."""
+
+    def __init__(self, index: RunIndex, root: Path) -> None:
+        self._index = index
+        self._root = root
+
+    def sweep(self, *, deep: bool = False, progress: Progress | None = None) -> Changes:
+        """Find everything that changed and read it; with `deep`, look into every folder.
+
+        It can be stopped at any moment; the next one goes on from there.
+        """
+        started = time.perf_counter()
+        _, position, _ = read_hints(hints_path(self._root), 0)
+        number = int(self._index.get_meta("sweep_number", 0)) + 1
+        known = self._index.known()
+        scan = self._scan(known, SLICES if deep else number % SLICES)
+        self._index.cool(scan.to_cool)
+        scanned = time.perf_counter()
+        is_first = not self._index.get_meta("is_complete", 0)
+        is_much = is_first or len(scan.new) + len(scan.to_read) > MANY_CHANGES
+        changes = self._read(scan.new, is_quiet=is_much, are_new=True, progress=progress)
+        changes.extend(self._read(scan.to_read, is_quiet=is_much, progress=progress))
+        if is_first:
+            self._index.finish_filling()
+        if is_much:
+            self._index.announce_reset()
+        changes.run_count = scan.seen
+        self._index.set_meta(
+            is_complete=1,
+            hints_position=position,
+            root_signature=scan.root_signature,
+            sweep_number=number,
+            sweep_seconds=scanned - started,
+            swept_at=time.time(),
+            run_count=scan.seen,
+        )
+        return changes
+
+    def update(self, run_ids: Iterable[str]) -> Changes:
+        """Read these runs again, whether they changed or not."""
+        return self._read([run_id for run_id in run_ids if is_run_id(run_id)])
+
+    def take_hints(self) -> Changes | None:
+        """Read the runs that programs of this machine say they wrote; None when some hints were lost."""
+        position = int(self._index.get_meta("hints_position", 0))
+        run_ids, end, is_whole = read_hints(hints_path(self._root), position)
+        if not is_whole:
+            return None
+        changes = self.update(run_ids)
+        if end != position:
+            self._index.set_meta(hints_position=end)
+        return changes
+
+    def look_at_hot_runs(self) -> Changes:
+        """Look into the runs that are being written, or were only just; read those that changed."""
+        scan = _Scan()
+        for run_id in self._index.hot_run_ids():
+            self._look(run_id, self._index.known_of(run_id), scan)
+        self._index.cool(scan.to_cool)
+        return self._read(scan.to_read)
+
+    def _scan(self, known: dict[str, Known], part: int) -> _Scan:
+        """List the store. `known` is used up: what is left of it at the end is gone."""
+        scan = _Scan()
+        try:
+            scan.root_signature = root_signature(self._root)
+            with os.scandir(self._root) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if is_run_id(name) and entry.is_dir(follow_symlinks=False):
+                        self._compare(entry, known.pop(name, None), part, scan)
+        except (FileNotFoundError, NotADirectoryError):
+            scan.root_signature = 0
+        scan.new.sort(reverse=True)  # the newest runs can be found first
+        scan.to_read.extend(known)
+        return scan
+
+    def _compare(self, entry: os.DirEntry[str], before: Known | None, part: int, scan: _Scan) -> None:
+        if before is None and not is_generated_run_id(entry.name) and not _has_metadata(entry.path):
+            return
+        scan.seen += 1
+        try:
+            signature = folder_signature(entry.stat(follow_symlinks=False))
+        except OSError:
+            signature = -1
+        if before is None:
+            scan.new.append(entry.name)
+        elif before.folder_signature != signature:
+            scan.to_read.append(entry.name)
+        elif before.is_hot or part == SLICES or entry.inode() % SLICES == part:
+            self._look(entry.name, before, scan)
+
+    def _look(self, run_id: str, before: Known | None, scan: _Scan) -> None:
+        try:
+            look = look_into(os.path.join(self._root, run_id))
+        except OSError:
+            scan.to_read.append(run_id)
+            return
+        if before is None or (look.folder_signature, look.file_signature) != before[:2]:
+            scan.to_read.append(run_id)
+        elif before.is_hot:
+            self._look_at_state(run_id, look.newest_ns, scan)
+
+    def _look_at_state(self, run_id: str, newest_ns: int, scan: _Scan) -> None:
+        """A run that is not sealed changes its state without a trace in its folder, when its writer dies."""
+        from stablenew.store.run import SEALED, Run  # noqa: PLC0415
+
+        state = self._index.state_of(run_id)
+        if state == SEALED:
+            if newest_ns < time.time_ns() - YOUNG_NS:
+                scan.to_cool.append(run_id)
+        elif Run(self._root / run_id).state != state:
+            scan.to_read.append(run_id)
+
+    def _read(
+        self, run_ids: list[str], *, is_quiet: bool = False, are_new: bool = False, progress: Progress | None = None
+    ) -> Changes:
+        changes = Changes()
+        waiting = []
+        done = 0
+        for readings in iter_readings(self._root, run_ids):
+            waiting.extend(readings)
+            done += len(readings)
+            if len(waiting) >= BATCH or done == len(run_ids):
+                changes.take(self._index.put(waiting, is_quiet=is_quiet, are_new=are_new))
+                waiting.clear()
+                if progress is not None:
+                    progress(done, len(run_ids))
+        return changes
+
+
+def root_signature(root: Path) -> int:
+    """One number that is another one when a run folder came or went; 0 when there is no store."""
+    try:
+        return folder_signature(os.stat(root))
+    except OSError:
+        return 0
+
+
+def _has_metadata(path: str) -> bool:
+    return os.path.isfile(os.path.join(path, METADATA))

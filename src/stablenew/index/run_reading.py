@@ -1,0 +1,169 @@
+"""Reading a run folder for the index."""
+
+import os
+import stat
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from stablenew.errors import FormatError
+from stablenew.formats.i_json import parse_json
+from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.run_id import is_generated_run_id
+from stablenew.index.folder_look import YOUNG_NS, FolderLook, look_into
+from stablenew.index.opinion_reading import read_opinions
+from stablenew.index.run_entry import (
+    MetadataEntry,
+    OpinionEntry,
+    RunEntry,
+    RunReading,
+    VariantEntry,
+    build_metadata_entry,
+    build_variant_entry,
+    milliseconds_of_id,
+)
+from stablenew.store.feedback_log import journal_path
+from stablenew.store.line_log import split_lines
+from stablenew.store.local_state import known_replica_id
+from stablenew.store.regular_file import read_regular
+from stablenew.store.run import MAX_METADATA_BYTES, SEALED, Run
+from stablenew.store.run_folder import METADATA, RECORDS, SEAL, is_feedback, is_temporary
+from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
+
+MAX_RECORDS_BYTES: Final = 1 << 32
+
+
+class RunReader:
+    """Reads runs of one store, and remembers what is the same for all of them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        replica = known_replica_id()
+        self._journals = os.fspath(journal_path(root / "run", replica).parent) if replica else None
+
+    def read(self, run_id: str) -> RunReading:
+        """The run `run_id` as it is now."""
+        path = f"{self._root}{os.sep}{run_id}"
+        try:
+            look = look_into(path)
+        except OSError:
+            return RunReading(run_id, 0, 0, is_hot=False, entry=None)
+        if METADATA not in look.names and not is_generated_run_id(run_id):
+            return RunReading(run_id, 0, 0, is_hot=False, entry=None)
+        entry = self._read_entry(path, run_id, look)
+        is_hot = entry.state != SEALED or look.newest_ns > time.time_ns() - YOUNG_NS
+        return RunReading(run_id, look.folder_signature, look.file_signature, is_hot, entry)
+
+    def _read_entry(self, path: str, run_id: str, look: FolderLook) -> RunEntry:
+        metadata, problem = _read_metadata(path)
+        records = _read_records(path) if RECORDS in look.names else _Records()
+        state = SEALED if _is_complete(path, look, metadata, records) else Run(Path(path)).state
+        feedback = self._feedback_files(path, run_id, look)
+        opinions = read_opinions(Path(path), feedback) if feedback else OpinionEntry()
+        ratings = dict(opinions.image_ratings)
+        return RunEntry(
+            run_id=run_id,
+            state=state,
+            status=metadata.status if metadata is not None and state == SEALED else state,
+            created_ms=metadata.created_ms if metadata is not None else milliseconds_of_id(run_id),
+            metadata=metadata,
+            variants=tuple(_with_rating(variant, ratings) for variant in records.variants),
+            opinions=opinions,
+            problem=problem or records.problem,
+        )
+
+    def _feedback_files(self, path: str, run_id: str, look: FolderLook) -> list[str]:
+        files = [f"{path}{os.sep}{name}" for name in look.names if is_feedback(name) and not is_temporary(name)]
+        if self._journals is not None:
+            journal = f"{self._journals}{os.sep}{run_id}.jsonl"
+            if os.path.exists(journal):
+                files.append(journal)
+        return files
+
+
+@dataclass(slots=True)
+class _Records:
+    """What `records.jsonl` holds."""
+
+    variants: list[VariantEntry] = field(default_factory=list)
+    bad_lines: int = 0
+    problem: str | None = None
+    """Why the first of the bad lines is none."""
+    is_torn: bool = False
+
+
+def _with_rating(variant: VariantEntry, ratings: dict[str, int]) -> VariantEntry:
+    if not ratings:
+        return variant
+    found = [ratings[digest] for _, digest in variant.outputs if digest in ratings]
+    return variant._replace(rating=max(found)) if found else variant
+
+
+def _read_metadata(path: str) -> tuple[MetadataEntry | None, str | None]:
+    """The metadata, or why it cannot be read."""
+    try:
+        return build_metadata_entry(_parse(read_regular(f"{path}{os.sep}{METADATA}", MAX_METADATA_BYTES))), None
+    except (ValueError, OSError):
+        return _read_metadata_strictly(Path(path))
+
+
+def _read_metadata_strictly(path: Path) -> tuple[MetadataEntry | None, str | None]:
+    try:
+        return build_metadata_entry(Run(path).metadata.to_dict()), None
+    except OSError as error:
+        return None, f"{METADATA}: {error.strerror or error}"
+    except ValueError as error:
+        return None, str(error).removeprefix(f"{path}{os.sep}")
+
+
+def _read_records(path: str) -> _Records:
+    records = _Records()
+    try:
+        data = read_regular(f"{path}{os.sep}{RECORDS}", MAX_RECORDS_BYTES)
+    except OSError as error:
+        return _Records(bad_lines=1, problem=f"{RECORDS}: {error.strerror or error}")
+    for number, line, is_whole in split_lines(data):
+        try:
+            if is_whole:
+                records.variants.append(_read_record(line))
+            else:
+                records.is_torn = True
+        except ValueError as error:
+            records.bad_lines += 1
+            records.problem = records.problem or f"{RECORDS}, line {number}: {error}"
+    return records
+
+
+def _read_record(line: bytes) -> VariantEntry:
+    try:
+        return build_variant_entry(_parse(line))
+    except ValueError:
+        return build_variant_entry(LearningRecord.from_dict(parse_json(line)).to_dict())
+
+
+def _parse(data: bytes) -> Any:
+    return from_json(data, allow_inf_nan=False)
+
+
+def _is_complete(path: str, look: FolderLook, metadata: MetadataEntry | None, records: _Records) -> bool:
+    """Whether the run is sealed and every file of it there in its size, as `Run.state` asks."""
+    if SEAL not in look.names or metadata is None or records.is_torn:
+        return False
+    if metadata.record_count not in (None, len(records.variants) + records.bad_lines):
+        return False
+    try:
+        sealed = parse_seal(read_regular(f"{path}{os.sep}{SEAL}", MAX_SEAL_BYTES))
+        sizes = {name: _size_of(f"{path}{os.sep}{name}") for name in sealed if name not in look.names}
+    except (OSError, FormatError):
+        return False
+    return all(sizes.get(name) == size for variant in records.variants for name, size in variant.output_sizes)
+
+
+def _size_of(path: str) -> int:
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError(path)
+    return status.st_size
