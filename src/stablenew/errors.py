@@ -20,6 +20,7 @@ so code that knows nothing of StableNew can still catch it::
     │       └── SyncFailed                the disk failed an fsync, which is final
     ├── ConfigError (ValueError)          a setting that does not exist or does not fit
     ├── PromptPackError (ValueError)      a prompt pack that cannot be read
+    ├── InvalidQuery (ValueError)         a search that cannot be understood; it points at the character
     └── EngineError (RuntimeError)        the engine could not make the image
         ├── UnknownEngine (LookupError)
         └── Cancelled                     work stopped because somebody asked for it
@@ -98,6 +99,16 @@ class ConfigError(StableNewError, ValueError):
 
 class PromptPackError(StableNewError, ValueError):
     """A prompt pack that cannot be read."""
+
+
+class InvalidQuery(StableNewError, ValueError):
+    """A search that cannot be understood. `position` is the character, from 0, where that begins."""
+
+    def __init__(self, reason: str, query: str, position: int) -> None:
+        self.reason = reason
+        self.query = query
+        self.position = position
+        super().__init__(f"{reason}\n  {query}\n  {' ' * position}^")
 
 
 class EngineError(StableNewError, RuntimeError):

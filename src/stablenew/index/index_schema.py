@@ -54,8 +54,8 @@ CREATE TABLE variant(
   PRIMARY KEY(run, position)
 ) WITHOUT ROWID;
 CREATE TABLE label(field INTEGER, name INTEGER, at INTEGER, PRIMARY KEY(field, name, at)) WITHOUT ROWID;
-CREATE VIRTUAL TABLE use_text USING fts5(prompt, content='', tokenize='unicode61 remove_diacritics 2');
-CREATE VIRTUAL TABLE negative_text USING fts5(prompt, content='', tokenize='unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE use_text USING fts5(prompt, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE negative_text USING fts5(prompt, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2');
 CREATE TABLE change(seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, kind TEXT NOT NULL);
 INSERT INTO use_text(use_text, rank) VALUES ('automerge', 0), ('crisismerge', 1000);
 """

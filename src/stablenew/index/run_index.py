@@ -23,6 +23,7 @@ from stablenew.index.index_schema import (
     first_id,
     open_for_writing,
 )
+from stablenew.index.packed_outputs import pack_outputs
 from stablenew.index.run_entry import NO_VARIANT, RunEntry, RunReading, VariantEntry
 
 RUN_ADDED: Final = "run_added"
@@ -333,14 +334,3 @@ def _join_uses(prompts: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
 def _storable(seed: int | None) -> int | str | None:
     """A seed as SQLite can keep it: ComfyUI's reach 2^64-1, its integers 2^63-1."""
     return str(seed) if seed is not None and abs(seed) > _LARGEST_INTEGER else seed
-
-
-def pack_outputs(outputs: Sequence[tuple[str, str]]) -> str | None:
-    """Path and digest of outputs in one text, without what all of them share."""
-    return " ".join(f"{path[8:]} {digest[7:]}" for path, digest in outputs) or None
-
-
-def unpack_outputs(text: str | None) -> list[tuple[str, str]]:
-    """Path and digest of the outputs in such a text."""
-    words = (text or "").split(" ") if text else []
-    return [(f"outputs/{path}", f"xxh128:{digest}") for path, digest in zip(words[::2], words[1::2], strict=True)]

@@ -1,0 +1,299 @@
+"""The query language of history: one for the command line, Python and the web page.
+
+    model:dreamshaper* sampler:"Euler a" cfg:5..8 rating:>=4 since:7d "oil painting" -blurry
+
+A query is a list of conditions; all must hold for one and the same variant of a run, where what is said of the run
+(its pack, tags, stars, status, time) holds for each of its variants. `-` before a condition turns it around.
+
+    oil            a word of the prompt; `harb*` the beginning of one, of 3 letters or more; "oil painting" a phrase
+    field:value    `field:a,b` is either; `*` and `?` stand for other characters; capitals make no difference
+    field:5..8     both ends count; 5.. and ..8; >5 >=5 <5 <=5
+    since:7d       from then on; also h, w, m (months), y, a date, a date with time; before: up to then
+    unrated:yes    yes or no
+
+A condition on something that is not known (a run without stars, say) does not hold, and turned around it does.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from stablenew.errors import InvalidQuery
+
+VARIANT_WORDS: Final = ("model", "sampler", "scheduler", "vae")
+USE_WORDS: Final = ("lora", "embedding")
+RUN_WORDS: Final = ("pack", "tag", "status", "engine", "action", "flag", "run")
+VARIANT_NUMBERS: Final = ("steps", "cfg", "seed", "width", "height", "denoise", "clip_skip")
+RUN_NUMBERS: Final = ("rating", "variants", "outputs", "duration")
+TIMES: Final = ("since", "before")
+SWITCHES: Final = ("unrated", "noted")
+TEXTS: Final = ("prompt", "negative")
+WORDS: Final = (*VARIANT_WORDS, *USE_WORDS, *RUN_WORDS)
+NUMBERS: Final = (*VARIANT_NUMBERS, *RUN_NUMBERS)
+FIELDS: Final = (*TEXTS, *WORDS, *NUMBERS, *TIMES, *SWITCHES)
+_OTHER_NAMES: Final = {
+    "cfg_scale": "cfg",
+    "denoising_strength": "denoise",
+    "checkpoint": "model",
+    "stars": "rating",
+    "id": "run",
+    "neg": "negative",
+}
+FLAGS: Final = ("pick", "reject")
+
+MIN_PREFIX: Final = 3
+_FIELD = re.compile(r"([A-Za-z_]+):")
+_BARE = re.compile(r'[^\s"]\S*')
+_BARE_VALUE = re.compile(r'[^\s",]+')
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
+_RANGE = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?")
+_COMPARISON = re.compile(rf"(>=|<=|>|<|=)?({_NUMBER})")
+_AGE = re.compile(r"([0-9]{1,5})(h|d|w|m|y)")
+_HOURS: Final = {"h": 1, "d": 24, "w": 7 * 24, "m": 30 * 24, "y": 365 * 24}
+_WORD = re.compile(r"\w")
+_AS_REGEX: Final = {"*": ".*", "?": "."}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words that stand next to each other in a prompt; with `is_prefix` the last is the beginning of one."""
+
+    text: str
+    is_prefix: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A text, or a pattern with `*` and `?` that the whole of it fits; capitals make no difference."""
+
+    text: str
+
+    def matcher(self) -> Callable[[str], bool]:
+        """A function that tells whether a text fits."""
+        pieces = re.split(r"([*?])", self.text.casefold())
+        regex = re.compile("".join(_AS_REGEX.get(piece) or re.escape(piece) for piece in pieces), re.DOTALL)
+        return lambda value: regex.fullmatch(value.casefold()) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Numbers from `low` to `high`; None is no end. An open end does not count itself."""
+
+    low: int | float | None = None
+    high: int | float | None = None
+    is_low_open: bool = False
+    is_high_open: bool = False
+
+    def matches(self, value: float) -> bool:
+        """Whether `value` lies in it."""
+        is_above = self.low is None or (value > self.low if self.is_low_open else value >= self.low)
+        is_below = self.high is None or (value < self.high if self.is_high_open else value <= self.high)
+        return is_above and is_below
+
+    @property
+    def single(self) -> int | float | None:
+        """The one number in it, if it is one."""
+        is_closed = not self.is_low_open and not self.is_high_open
+        return self.low if self.low == self.high and is_closed else None
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Yes or no."""
+
+    is_on: bool
+
+
+Value: TypeAlias = Words | Pattern | Range | Switch
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition: any of `values` holds for `field`, or with `is_negated` none does."""
+
+    field: str
+    values: tuple[Value, ...]
+    is_negated: bool = False
+
+    def ranges(self) -> list[Range]:
+        """The values, as ranges of numbers."""
+        return [value for value in self.values if isinstance(value, Range)]
+
+    def patterns(self) -> list[Pattern]:
+        """The values, as patterns of text."""
+        return [value for value in self.values if isinstance(value, Pattern)]
+
+    def words(self) -> list[Words]:
+        """The values, as words of a prompt."""
+        return [value for value in self.values if isinstance(value, Words)]
+
+    @property
+    def switch(self) -> bool:
+        """The value, as yes or no."""
+        return any(isinstance(value, Switch) and value.is_on for value in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Conditions that must all hold."""
+
+    conditions: tuple[Condition, ...] = ()
+
+    def without(self, field: str) -> "Query":
+        """The query without its conditions on `field`."""
+        return Query(tuple(one for one in self.conditions if one.field != field))
+
+
+def parse_query(text: str, now: datetime) -> Query:
+    """The query in `text`; ages count from `now` (aware), dates are days of its time zone.
+
+    Raises:
+        InvalidQuery: it cannot be understood; the message points at the character.
+    """
+    return Query(tuple(_Reader(text, now).conditions()))
+
+
+class _Reader:
+    """Goes through a query from left to right."""
+
+    def __init__(self, text: str, now: datetime) -> None:
+        self._text = text
+        self._now = now
+        self._at = 0
+
+    def conditions(self) -> list[Condition]:
+        found = []
+        while self._skip_space():
+            found.append(self._condition())
+        return found
+
+    def _skip_space(self) -> bool:
+        while self._at < len(self._text) and self._text[self._at].isspace():
+            self._at += 1
+        return self._at < len(self._text)
+
+    def _fail(self, reason: str, position: int | None = None) -> InvalidQuery:
+        return InvalidQuery(reason, self._text, self._at if position is None else position)
+
+    def _condition(self) -> Condition:
+        start = self._at
+        is_negated = self._text[start] == "-" and start + 1 < len(self._text) and not self._text[start + 1].isspace()
+        self._at += is_negated
+        match = _FIELD.match(self._text, self._at)
+        if match is None:
+            return Condition("prompt", (self._words(_BARE),), is_negated)
+        field = self._known_field(match[1])
+        self._at = match.end()
+        values = [self._value(field)]
+        while self._text.startswith(",", self._at):
+            self._at += 1
+            values.append(self._value(field))
+        if self._at < len(self._text) and not self._text[self._at].isspace():
+            raise self._fail("expected a space, or a comma and another value")
+        return Condition(field, tuple(values), is_negated)
+
+    def _known_field(self, name: str) -> str:
+        field = _OTHER_NAMES.get(name.lower(), name.lower())
+        if field in FIELDS:
+            return field
+        import difflib  # noqa: PLC0415
+
+        close = difflib.get_close_matches(field, FIELDS, 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(FIELDS)};"
+        raise self._fail(f"no field {name!r}: {hint} (a word with a colon in it goes into quotes)")
+
+    def _take(self, pattern: re.Pattern[str]) -> tuple[str, bool]:
+        """The next word, and whether it stood in quotes."""
+        if self._text.startswith('"', self._at):
+            end = self._text.find('"', self._at + 1)
+            if end < 0:
+                raise self._fail("this quote is never closed")
+            word, self._at = self._text[self._at + 1 : end], end + 1
+            return word, True
+        match = pattern.match(self._text, self._at)
+        if match is None:
+            raise self._fail("expected a value here")
+        self._at = match.end()
+        return match[0], False
+
+    def _value(self, field: str) -> Value:
+        start = self._at
+        if field in TEXTS:
+            return self._words(_BARE_VALUE)
+        word, _ = self._take(_BARE_VALUE)
+        if not word:
+            raise self._fail("expected a value here", start)
+        if field in NUMBERS:
+            return self._range(field, word, start)
+        if field in TIMES:
+            moment = self._moment(word, start)
+            return Range(low=moment) if field == "since" else Range(high=moment, is_high_open=True)
+        if field in SWITCHES:
+            return self._switch(word, start)
+        if field == "flag" and word not in FLAGS:
+            raise self._fail(f"expected {' or '.join(FLAGS)}, found {word!r}", start)
+        return Pattern(word)
+
+    def _words(self, pattern: re.Pattern[str]) -> Words:
+        start = self._at
+        word, _ = self._take(pattern)
+        is_prefix = word.endswith("*")
+        text = word.rstrip("*")
+        if not _WORD.search(text):
+            raise self._fail("expected a word to look for", start)
+        if is_prefix and len(text.split()[-1]) < MIN_PREFIX:
+            raise self._fail(f"expected at least {MIN_PREFIX} letters before the *", start)
+        return Words(text, is_prefix)
+
+    def _range(self, field: str, word: str, start: int) -> Range:
+        if match := _RANGE.fullmatch(word):
+            low, high = (_number(part) for part in match.groups())
+            if low is not None and high is not None and low > high:
+                raise self._fail(f"this range is empty; did you mean {match[2]}..{match[1]}?", start)
+            if low is not None or high is not None:
+                return Range(low, high)
+        if match := _COMPARISON.fullmatch(word):
+            return _compare(match[1] or "=", _number(match[2]) or 0)
+        raise self._fail(f"expected a number for {field}, such as 7, 5..8 or >=7, found {word!r}", start)
+
+    def _moment(self, word: str, start: int) -> int:
+        """Milliseconds since 1970."""
+        if match := _AGE.fullmatch(word):
+            try:
+                return _milliseconds(self._now - timedelta(hours=int(match[1]) * _HOURS[match[2]]))
+            except OverflowError:
+                return 0
+        try:
+            moment = datetime.fromisoformat(word)
+        except ValueError:
+            raise self._fail(
+                f"expected an age such as 7d, or a date such as 2026-01-31, found {word!r}", start
+            ) from None
+        return _milliseconds(moment if moment.tzinfo else moment.replace(tzinfo=self._now.tzinfo))
+
+    def _switch(self, word: str, start: int) -> Switch:
+        if word.lower() in ("yes", "no"):
+            return Switch(word.lower() == "yes")
+        raise self._fail(f"expected yes or no, found {word!r}", start)
+
+
+def _number(text: str | None) -> int | float | None:
+    if text is None:
+        return None
+    return float(text) if "." in text else int(text)
+
+
+def _compare(sign: str, number: float) -> Range:
+    match sign:
+        case ">" | ">=":
+            return Range(low=number, is_low_open=sign == ">")
+        case "<" | "<=":
+            return Range(high=number, is_high_open=sign == "<")
+        case _:
+            return Range(number, number)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
