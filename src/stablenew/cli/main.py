@@ -11,6 +11,7 @@ from stablenew.cli.console import FINDINGS, INTERRUPTED, USAGE, Output
 from stablenew.errors import (
     AmbiguousRun,
     ConfigError,
+    InvalidQuery,
     NotAStore,
     OutputNotFound,
     PromptPackError,
@@ -24,6 +25,7 @@ _GLOBAL_VALUES = {"--runs-dir"}
 _USAGE_ERRORS = (
     AmbiguousRun,
     ConfigError,
+    InvalidQuery,
     NotAStore,
     OutputNotFound,
     PromptPackError,
@@ -99,6 +101,8 @@ def _register() -> None:
         config_command,
         demo_command,
         feedback_command,
+        history_command,
+        index_command,
         run_command,
         schemas_command,
         show_command,
@@ -110,6 +114,9 @@ def _register() -> None:
     app.command("run")(run_command.run)
     app.command("runs")(show_command.runs)
     app.command("show")(show_command.show)
+    app.command("history")(history_command.history)
+    app.command("path")(history_command.path)
+    app.command("open")(history_command.open_run)
     app.command("verify")(verify_command.verify)
     app.command("repair")(upkeep_command.repair)
     app.command("merge")(upkeep_command.merge)
@@ -117,6 +124,7 @@ def _register() -> None:
     app.command("undo")(feedback_command.undo)
     app.command("redo")(feedback_command.redo)
     app.command("feedback")(feedback_command.feedback)
+    app.add_typer(index_command.app, name="index")
     app.add_typer(config_command.app, name="config")
     app.add_typer(schemas_command.app, name="schemas")
 

@@ -8,6 +8,7 @@ the reading is seen by the next look.
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import xxhash
@@ -34,6 +35,14 @@ class FolderLook:
 def folder_signature(status: os.stat_result) -> int:
     """One number that is another one when the folder's own list of files changed."""
     return hash((status.st_mtime_ns, status.st_ctime_ns, status.st_ino)) & _POSITIVE
+
+
+def root_signature(root: Path) -> int:
+    """One number that is another one when a run folder came or went; 0 when there is no store."""
+    try:
+        return folder_signature(os.stat(root))
+    except OSError:
+        return 0
 
 
 def look_into(path: str) -> FolderLook:

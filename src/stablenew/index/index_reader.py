@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +60,16 @@ class IndexReader:
         with self._guard:
             connection = self._open()
             return [] if connection is None else connection.execute(query, parameters).fetchall()
+
+    def iter_chunks(self, query: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of one SQL query, `size` at a time."""
+        with self._guard:
+            connection = self._open()
+            if connection is None:
+                return
+            cursor = connection.execute(query)
+            while rows := cursor.fetchmany(size):
+                yield rows
 
     def get_meta(self, key: str, default: Any = None) -> Any:
         """A fact about the index itself."""

@@ -55,8 +55,13 @@ CREATE TABLE variant(
 ) WITHOUT ROWID;
 CREATE TABLE label(field INTEGER, name INTEGER, at INTEGER, PRIMARY KEY(field, name, at)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE use_text USING fts5(prompt, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2');
-CREATE VIRTUAL TABLE negative_text USING fts5(prompt, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2');
-CREATE TABLE change(seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, kind TEXT NOT NULL);
+CREATE VIRTUAL TABLE negative_text USING fts5(
+  prompt, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2'
+);
+CREATE TABLE change(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, kind TEXT NOT NULL, old_id INTEGER, new_id INTEGER
+);
+INSERT INTO meta VALUES ('token', lower(hex(randomblob(8))));
 INSERT INTO use_text(use_text, rank) VALUES ('automerge', 0), ('crisismerge', 1000);
 """
 FINISH: Final = """

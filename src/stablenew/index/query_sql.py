@@ -21,7 +21,6 @@ from stablenew.index.index_schema import (
     first_id,
 )
 from stablenew.index.query import (
-    RUN_NUMBERS,
     TIMES,
     VARIANT_NUMBERS,
     VARIANT_WORDS,
@@ -34,25 +33,27 @@ from stablenew.index.query import (
 
 FEW: Final = 1_000
 """So many runs are looked at one by one rather than walked to."""
-_COLUMNS: Final = {
-    "cfg": "+v.cfg_scale",
-    "denoise": "+v.denoising_strength",
-    "rating": "+r.stars",
-    "variants": "+r.record_count",
-    "outputs": "+r.output_count",
-    "duration": "+r.duration",
-    "status": "+r.status",
-    "engine": "+r.engine",
-    "action": "+r.action",
+NUMBER_COLUMNS: Final = {
+    "steps": "steps",
+    "cfg": "cfg_scale",
+    "seed": "seed",
+    "width": "width",
+    "height": "height",
+    "denoise": "denoising_strength",
+    "clip_skip": "clip_skip",
+    "rating": "stars",
+    "variants": "record_count",
+    "outputs": "output_count",
+    "duration": "duration",
 }
-"""The plus keeps SQLite from an index on the column: what is tested is there already, by its id."""
+"""The column that holds each number."""
+FLAG_COLUMNS: Final = {"pick": "pick_count", "reject": "reject_count"}
 _LABELS: Final = {
     "pack": ((FIELD_PACK, FIELD_OTHER_PACK), "r.id"),
     "tag": ((FIELD_TAG,), "r.id"),
     "lora": ((FIELD_LORA,), "(r.id | v.use)"),
     "embedding": ((FIELD_EMBEDDING,), "(r.id | v.use)"),
 }
-_FLAG_COUNTS: Final = {"pick": "r.pick_count", "reject": "r.reject_count"}
 _LARGEST_INTEGER: Final = (1 << 63) - 1
 
 NameFinder = Callable[[Sequence[Pattern]], list[int]]
@@ -182,13 +183,15 @@ class QueryCompiler:
 
     def _positive(self, condition: Condition) -> Sql:
         name = condition.field
-        if name in VARIANT_NUMBERS or name in RUN_NUMBERS:
-            return _in_ranges(_COLUMNS.get(name, f"+v.{name}"), condition.ranges())
+        # The plus keeps SQLite from an index on the column: the row is there already, by its id.
+        if name in NUMBER_COLUMNS:
+            table = "v" if name in VARIANT_NUMBERS else "r"
+            return _in_ranges(f"+{table}.{NUMBER_COLUMNS[name]}", condition.ranges())
         if name in TIMES:
             return _in_time(condition.ranges())
         if name in VARIANT_WORDS or name in ("status", "engine", "action"):
-            column = _COLUMNS.get(name, f"+v.{name}")
-            return Sql(f"({column} IN ({self._names(condition)}))")
+            table = "v" if name in VARIANT_WORDS else "r"
+            return Sql(f"(+{table}.{name} IN ({self._names(condition)}))")
         if name in _LABELS:
             return self._in_labels(condition)
         match name:
@@ -199,8 +202,8 @@ class QueryCompiler:
                 test = "EXISTS (SELECT 1 FROM negative_text WHERE negative_text MATCH ? AND rowid = v.negative)"
                 return Sql(test, [_match(condition.words())])
             case "flag":
-                counts = (_FLAG_COUNTS[pattern.text] for pattern in condition.patterns())
-                return Sql("(" + " OR ".join(f"{count} > 0" for count in counts) + ")")
+                columns = (FLAG_COLUMNS[pattern.text] for pattern in condition.patterns())
+                return Sql("(" + " OR ".join(f"r.{column} > 0" for column in columns) + ")")
             case "unrated":
                 return Sql(f"(r.stars IS {'NULL' if condition.switch else 'NOT NULL'})")
             case "noted":
@@ -212,6 +215,25 @@ class QueryCompiler:
         fields, at = _LABELS[condition.field]
         test = f"field IN ({_list(fields)}) AND name IN ({self._names(condition)}) AND at = {at}"
         return Sql(f"EXISTS (SELECT 1 FROM label WHERE {test})")
+
+
+def select_uses(condition: Condition, find_names: NameFinder) -> Sql:
+    """All pairs of run and prompt for which a condition holds (as if it was not turned around), as ids."""
+    if condition.field == "prompt":
+        return Sql("SELECT rowid FROM use_text WHERE use_text MATCH ?", [_match(condition.words())])
+    if condition.field in ("lora", "embedding"):
+        fields, _ = _LABELS[condition.field]
+        names = _list(find_names(condition.patterns()))
+        return Sql(f"SELECT at FROM label WHERE field IN ({_list(fields)}) AND name IN ({names})")
+    plain = Condition(condition.field, condition.values)
+    where = QueryCompiler(Query((plain,)), find_names).where()
+    joins = "run r CROSS JOIN variant v ON v.run = r.id"
+    return Sql(f"SELECT DISTINCT r.id | v.use FROM {joins} WHERE {where.text}", where.parameters)
+
+
+def select_negatives(condition: Condition) -> Sql:
+    """The numbers of all negative prompts with the words of a condition."""
+    return Sql("SELECT rowid FROM negative_text WHERE negative_text MATCH ?", [_match(condition.words())])
 
 
 def _match(words: Sequence[Words]) -> str:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from stablenew.formats.run_id import is_generated_run_id, is_run_id
-from stablenew.index.folder_look import YOUNG_NS, folder_signature, look_into
+from stablenew.index.folder_look import YOUNG_NS, folder_signature, look_into, root_signature
 from stablenew.index.reader_pool import iter_readings
-from stablenew.index.run_index import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, Known, RunIndex
+from stablenew.index.run_changes import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
+from stablenew.index.run_index import Known, RunIndex
 from stablenew.store.change_hints import hints_path, read_hints
 from stablenew.store.run_folder import METADATA
 
@@ -37,11 +38,11 @@ class Changes:
     removed: list[str] = field(default_factory=list)
     run_count: int = 0
 
-    def take(self, changes: Iterable[tuple[str, str]]) -> None:
+    def take(self, changes: Iterable[RunChange]) -> None:
         """Add what an index said it did."""
         lists = {RUN_ADDED: self.added, RUN_CHANGED: self.changed, RUN_REMOVED: self.removed}
-        for run_id, kind in changes:
-            lists[kind].append(run_id)
+        for change in changes:
+            lists[change.kind].append(change.run_id)
 
     def extend(self, more: "Changes") -> None:
         """Add other changes."""
@@ -68,7 +69,7 @@ class Reconciler:
     """Keeps one index in step with one store. The caller holds the index's lock."""
 
     def __init__(self, index: RunIndex, root: Path) -> None:
-        self._index = index
+        self.index = index
         self._root = root
 
     def sweep(self, *, deep: bool = False, progress: Progress | None = None) -> Changes:
@@ -78,21 +79,21 @@ class Reconciler:
         """
         started = time.perf_counter()
         _, position, _ = read_hints(hints_path(self._root), 0)
-        number = int(self._index.get_meta("sweep_number", 0)) + 1
-        known = self._index.known()
+        number = int(self.index.get_meta("sweep_number", 0)) + 1
+        known = self.index.known()
         scan = self._scan(known, SLICES if deep else number % SLICES)
-        self._index.cool(scan.to_cool)
+        self.index.cool(scan.to_cool)
         scanned = time.perf_counter()
-        is_first = not self._index.get_meta("is_complete", 0)
+        is_first = not self.index.get_meta("is_complete", 0)
         is_much = is_first or len(scan.new) + len(scan.to_read) > MANY_CHANGES
         changes = self._read(scan.new, is_quiet=is_much, are_new=True, progress=progress)
         changes.extend(self._read(scan.to_read, is_quiet=is_much, progress=progress))
         if is_first:
-            self._index.finish_filling()
+            self.index.finish_filling()
         if is_much:
-            self._index.announce_reset()
+            self.index.announce_reset()
         changes.run_count = scan.seen
-        self._index.set_meta(
+        self.index.set_meta(
             is_complete=1,
             hints_position=position,
             root_signature=scan.root_signature,
@@ -109,21 +110,21 @@ class Reconciler:
 
     def take_hints(self) -> Changes | None:
         """Read the runs that programs of this machine say they wrote; None when some hints were lost."""
-        position = int(self._index.get_meta("hints_position", 0))
+        position = int(self.index.get_meta("hints_position", 0))
         run_ids, end, is_whole = read_hints(hints_path(self._root), position)
         if not is_whole:
             return None
         changes = self.update(run_ids)
         if end != position:
-            self._index.set_meta(hints_position=end)
+            self.index.set_meta(hints_position=end)
         return changes
 
     def look_at_hot_runs(self) -> Changes:
         """Look into the runs that are being written, or were only just; read those that changed."""
         scan = _Scan()
-        for run_id in self._index.hot_run_ids():
-            self._look(run_id, self._index.known_of(run_id), scan)
-        self._index.cool(scan.to_cool)
+        for run_id in self.index.hot_run_ids():
+            self._look(run_id, self.index.known_of(run_id), scan)
+        self.index.cool(scan.to_cool)
         return self._read(scan.to_read)
 
     def _scan(self, known: dict[str, Known], part: int) -> _Scan:
@@ -172,7 +173,7 @@ class Reconciler:
         """A run that is not sealed changes its state without a trace in its folder, when its writer dies."""
         from stablenew.store.run import SEALED, Run  # noqa: PLC0415
 
-        state = self._index.state_of(run_id)
+        state = self.index.state_of(run_id)
         if state == SEALED:
             if newest_ns < time.time_ns() - YOUNG_NS:
                 scan.to_cool.append(run_id)
@@ -189,19 +190,11 @@ class Reconciler:
             waiting.extend(readings)
             done += len(readings)
             if len(waiting) >= BATCH or done == len(run_ids):
-                changes.take(self._index.put(waiting, is_quiet=is_quiet, are_new=are_new))
+                changes.take(self.index.put(waiting, is_quiet=is_quiet, are_new=are_new))
                 waiting.clear()
                 if progress is not None:
                     progress(done, len(run_ids))
         return changes
-
-
-def root_signature(root: Path) -> int:
-    """One number that is another one when a run folder came or went; 0 when there is no store."""
-    try:
-        return folder_signature(os.stat(root))
-    except OSError:
-        return 0
 
 
 def _has_metadata(path: str) -> bool:

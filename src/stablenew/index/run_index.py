@@ -24,13 +24,8 @@ from stablenew.index.index_schema import (
     open_for_writing,
 )
 from stablenew.index.packed_outputs import pack_outputs
+from stablenew.index.run_changes import RESET, RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
 from stablenew.index.run_entry import NO_VARIANT, RunEntry, RunReading, VariantEntry
-
-RUN_ADDED: Final = "run_added"
-RUN_CHANGED: Final = "run_changed"
-RUN_REMOVED: Final = "run_removed"
-RESET: Final = "reset"
-"""So much changed at once that whoever follows should ask for everything again."""
 
 KEPT_CHANGES: Final = 100_000
 _LARGEST_INTEGER: Final = (1 << 63) - 1
@@ -48,12 +43,20 @@ class Known(NamedTuple):
     is_hot: bool
 
 
+class _Change(NamedTuple):
+    run_id: str
+    kind: str
+    old_id: int | None
+    new_id: int | None
+
+
 class RunIndex:
     """The index of one store, for writing. The caller holds its lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = open_for_writing(path)
+        self.inode = path.stat().st_ino
         self._names: dict[str, int] = dict(self._connection.execute("SELECT text, id FROM name"))
         self._texts: dict[tuple[str, bool], int] = {}
 
@@ -114,24 +117,22 @@ class RunIndex:
             raise
         self._connection.execute("COMMIT")
 
-    def put(
-        self, readings: Sequence[RunReading], *, is_quiet: bool = False, are_new: bool = False
-    ) -> list[tuple[str, str]]:
-        """Bring the index in step with what was read, in one transaction. Returns (run id, what happened) for each.
+    def put(self, readings: Sequence[RunReading], *, is_quiet: bool = False, are_new: bool = False) -> list[RunChange]:
+        """Bring the index in step with what was read, in one transaction. Returns what happened.
 
         With `is_quiet` nobody who follows hears of it; `are_new` promises that the index knows none of these runs.
         """
-        changes: list[tuple[str, str]] = []
+        changes: list[_Change] = []
         batch = _Batch()
         with self._transaction():
             for reading in sorted(readings, key=_time_order):  # the full-text table wants rising ids
                 change = self._put_one(reading, batch, is_new=are_new)
                 if change is not None:
-                    changes.append((reading.run_id, change))
+                    changes.append(change)
             batch.write(self._connection)
             if not is_quiet:
                 self._announce(changes)
-        return changes
+        return [RunChange(change.kind, change.run_id) for change in changes]
 
     def finish_filling(self) -> None:
         """Make what the first filling was faster without."""
@@ -140,24 +141,27 @@ class RunIndex:
     def announce_reset(self) -> None:
         """Tell whoever follows to ask for everything again."""
         with self._transaction():
-            self._announce([("", RESET)])
+            self._announce([_Change("", RESET, None, None)])
 
-    def _announce(self, changes: list[tuple[str, str]]) -> None:
-        cursor = self._connection.executemany("INSERT INTO change(run_id, kind) VALUES (?, ?)", changes)
+    def _announce(self, changes: "list[_Change]") -> None:
+        query = "INSERT INTO change(run_id, kind, old_id, new_id) VALUES (?, ?, ?, ?)"
+        cursor = self._connection.executemany(query, changes)
         if cursor.rowcount > 0:
             query = "DELETE FROM change WHERE seq <= (SELECT max(seq) FROM change) - ?"
             self._connection.execute(query, (KEPT_CHANGES,))
 
-    def _put_one(self, reading: RunReading, batch: "_Batch", *, is_new: bool) -> str | None:
+    def _put_one(self, reading: RunReading, batch: "_Batch", *, is_new: bool) -> "_Change | None":
         row = None
         if not is_new:
             row = self._connection.execute("SELECT id FROM run WHERE run_id = ?", (reading.run_id,)).fetchone()
         if row is not None:
             self._delete(row[0], batch)
         if reading.entry is None:
-            return RUN_REMOVED if row is not None else None
-        self._insert(reading, reading.entry, batch)
-        return RUN_CHANGED if row is not None else RUN_ADDED
+            return _Change(reading.run_id, RUN_REMOVED, row[0], None) if row is not None else None
+        new = self._insert(reading, reading.entry, batch)
+        if row is None:
+            return _Change(reading.run_id, RUN_ADDED, None, new)
+        return _Change(reading.run_id, RUN_CHANGED, row[0], new)
 
     def _delete(self, identifier: int, batch: "_Batch") -> None:
         """Take a run out. The full-text table keeps no text, so it must be told what to forget."""
@@ -170,7 +174,7 @@ class RunIndex:
         self._connection.execute("DELETE FROM label WHERE at BETWEEN ? AND ?", (identifier, identifier | MAX_USE))
         self._connection.execute("DELETE FROM run WHERE id = ?", (identifier,))
 
-    def _insert(self, reading: RunReading, entry: RunEntry, batch: "_Batch") -> None:
+    def _insert(self, reading: RunReading, entry: RunEntry, batch: "_Batch") -> int:
         row = self._run_row(reading, entry)
         base, slot = first_id(entry.created_ms), xxhash.xxh3_64_intdigest(entry.run_id.encode())
         for probe in range(1 << HASH_BITS):
@@ -184,6 +188,7 @@ class RunIndex:
             raise OverflowError(f"more than {1 << HASH_BITS} runs of one millisecond, {entry.run_id} among them")
         self._insert_run_labels(identifier, entry, batch)
         self._insert_variants(identifier, entry.variants or (NO_VARIANT,), batch)
+        return identifier
 
     def _run_row(self, reading: RunReading, entry: RunEntry) -> tuple[Any, ...]:
         metadata, opinions, variants = entry.metadata, entry.opinions, entry.variants

@@ -1,0 +1,211 @@
+"""`stablenew history`: the newest jobs, and any job among all of them."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stablenew.cli.console import Output, format_duration, format_local_time, plural
+
+if TYPE_CHECKING:
+    from stablenew.index.job_history import JobHistory
+
+_HELP = """List jobs, the newest first, or those that fit QUERY.
+
+\b
+model:dreamshaper* sampler:"Euler a" cfg:5..8 steps:>=30 rating:>=4 unrated:yes
+tag:portrait pack:harbour status:failed since:7d before:2026-01-01 seed:123
+"oil painting" -blurry                 words of the prompt; - turns a condition around
+"""
+
+
+def history(
+    ctx: typer.Context,
+    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="What to look for.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")] = 20,
+    sort: Annotated[str, typer.Option(help="time, oldest, rating, duration, outputs or variants.")] = "time",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with jobs as they come, until Ctrl-C.")] = False,
+) -> int:
+    """List jobs; see _HELP."""
+    out: Output = ctx.obj
+    text = join_query(query or [])
+    jobs = open_history(out)
+    jobs.parse(text)  # before anything else is said
+    rows = _find(jobs, text, limit, sort)
+    if follow:
+        return _follow(out, jobs, text, rows)
+    out.json(rows)
+    if not rows:
+        out.print(f"No job fits {text}" if text else f"No runs in {out.root} yet. `stablenew demo` makes one.")
+        return 0
+    out.table(_COLUMNS, [_cells(row) for row in rows])
+    if len(rows) == limit:
+        out.print(f"{plural(limit, 'job')} shown; --limit 0 shows all.")
+    return 0
+
+
+history.__doc__ = _HELP
+
+
+def join_query(words: list[str]) -> str:
+    """The words of a command line as one query: what the shell took the quotes from gets them back."""
+    return " ".join(_requote(word) for word in words)
+
+
+def _requote(word: str) -> str:
+    if " " not in word or '"' in word or _is_several(word):
+        return word
+    name, colon, value = word.partition(":")
+    return f'{name}:"{value}"' if colon and " " not in name else f'"{word}"'
+
+
+def _is_several(word: str) -> bool:
+    """Whether a quoted word of the command line is a query of its own: it has a field after its first blank."""
+    return any(":" in part or part.startswith("-") for part in word.split(" ")[1:])
+
+
+def open_history(out: Output) -> "JobHistory":
+    """The history of the store in use, with its index brought in step: filled with a progress bar when it is new."""
+    from stablenew.index.index_keeper import BEHIND
+    from stablenew.index.job_history import JobHistory
+
+    jobs = JobHistory(out.root)
+    if jobs.keeper.is_fresh():
+        return jobs
+    with out.progress() as bar:
+        task = bar.add_task("Indexing runs", total=None)
+        freshness = jobs.refresh(progress=lambda done, total: bar.update(task, completed=done, total=total or None))
+    if freshness.state == BEHIND:
+        _sweep_in_background(out)
+    return jobs
+
+
+def _sweep_in_background(out: Output) -> None:
+    """Let a process of its own look at every run folder, when there are so many that nobody wants to wait."""
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "stablenew", "--quiet", "--runs-dir", str(out.root), "index", "update"]
+    quiet = subprocess.DEVNULL
+    subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)  # noqa: S603
+    if not out.is_json and not out.is_quiet:
+        out.warn("looking in the background for what other machines changed; it shows the next time")
+
+
+def _find(jobs: "JobHistory", text: str, limit: int, sort: str) -> list[dict[str, Any]]:
+    if not text and sort == "time" and limit:
+        return list(jobs.recent(limit).rows)
+    rows: list[dict[str, Any]] = []
+    after = None
+    while True:
+        wanted = min(500, limit - len(rows)) if limit else 500
+        page = jobs.page(text, after=after, limit=wanted, sort=sort)
+        rows += page.rows
+        after = page.next_cursor
+        if after is None or (limit and len(rows) >= limit):
+            return rows
+
+
+_RIGHT = {"justify": "right"}
+_COLUMNS: list[str | tuple[str, dict[str, Any]]] = [
+    ("time", {"no_wrap": True}),
+    "pack",
+    ("variants", _RIGHT),
+    ("outputs", _RIGHT),
+    ("duration", _RIGHT),
+    ("seed", _RIGHT),
+    "status",
+    "stars",
+    ("run", {"no_wrap": True}),
+]
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    planned, seeds = row["plan_size"], row["seed_count"]
+    return (
+        format_local_time(row["created_at"]) if row["created_at"] else "",
+        ", ".join(row["packs"]),
+        f"{row['record_count']}{f'/{planned}' if planned is not None else ''}",
+        str(row["output_count"]),
+        format_duration(row["duration_seconds"]),
+        "" if row["seed"] is None else f"{row['seed']}{f' +{seeds - 1}' if seeds > 1 else ''}",
+        row["status"],
+        format_stars(row),
+        row["run_id"],
+    )
+
+
+def format_stars(row: dict[str, Any]) -> str:
+    """`★★★★☆` for the job's own stars; the best of its images in brackets where it has none; empty when unrated."""
+    own, best = row["rating"], row["best_rating"]
+    if own is not None:
+        return _stars(int(own))
+    return "" if best is None else f"({_stars(int(best))})"
+
+
+def _stars(rating: int) -> str:
+    return "★" * rating + "☆" * (5 - rating)
+
+
+def _follow(out: Output, jobs: "JobHistory", text: str, rows: list[dict[str, Any]]) -> int:
+    """Print what is there, oldest first, and then every job that comes or changes."""
+    from stablenew.index.run_watcher import RunWatcher
+
+    _print_rows(out, rows[::-1])
+    with RunWatcher(out.root) as watcher:
+        subscription = watcher.subscribe()
+        watcher.wait_until_ready()
+        if watcher.polling_reason and watcher.is_leading:
+            out.warn(f"looking again and again instead of waiting: {watcher.polling_reason}")
+        try:
+            for change in subscription:
+                _print_rows(out, _rows_of(jobs, text, change.run_id))
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+def _rows_of(jobs: "JobHistory", text: str, run_id: str) -> list[dict[str, Any]]:
+    """The job, if it is there and fits."""
+    return list(jobs.page(f"{text} run:{run_id}", limit=1).rows) if run_id else []
+
+
+def _print_rows(out: Output, rows: list[dict[str, Any]]) -> None:
+    import json
+    import sys
+
+    for row in rows:
+        if out.is_json:
+            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        else:
+            out.print("  ".join(cell for cell in _cells(row) if cell))
+
+
+def path(
+    ctx: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")],
+) -> None:
+    """Print the folder of a run."""
+    out: Output = ctx.obj
+    from stablenew.store.run_store import RunStore
+
+    found = RunStore(out.root).resolve(run)
+    out.json({"run_id": found.run_id, "path": str(found.path.absolute())})
+    if not out.is_json:
+        typer.echo(str(found.path.absolute()))
+
+
+def open_run(
+    ctx: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")],
+) -> int:
+    """Show the folder of a run in the file manager."""
+    out: Output = ctx.obj
+    from stablenew.store.run_store import RunStore
+
+    found = RunStore(out.root).resolve(run)
+    if typer.launch(str(found.path.absolute())) != 0:
+        out.warn(f"no program here opens folders; it is {found.path.absolute()}")
+        return 1
+    out.json({"run_id": found.run_id, "path": str(found.path.absolute())})
+    return 0

@@ -1,0 +1,115 @@
+"""`stablenew index`: a look at the index, which keeps itself."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stablenew.cli.console import Output, format_bytes, format_duration, plural
+
+if TYPE_CHECKING:
+    from stablenew.index.index_keeper import IndexKeeper
+
+app = typer.Typer(help="The index behind history: a cache that keeps itself and can be deleted.", no_args_is_help=True)
+
+
+@app.command()
+def status(ctx: typer.Context) -> int:
+    """Say where the index is, what it holds, and whether it is in step with the run folders."""
+    out: Output = ctx.obj
+    keeper = _keeper(out)
+    facts = _facts(keeper)
+    out.json(facts)
+    pairs = [
+        ("store", facts["store"]),
+        ("index", facts["path"]),
+        ("state", facts["state"]),
+        ("jobs", f"{facts['run_count']:,}"),
+        ("size", format_bytes(facts["size_bytes"])),
+        ("last look", f"{format_duration(facts['age_seconds'])} ago" if facts["age_seconds"] is not None else "never"),
+        ("a look takes", format_duration(facts["sweep_seconds"])),
+    ]
+    out.table([("", {"style": "bold", "no_wrap": True}), ""], [(name, str(value)) for name, value in pairs])
+    return 0
+
+
+def _keeper(out: Output) -> "IndexKeeper":
+    from stablenew.index.index_keeper import IndexKeeper
+
+    return IndexKeeper(out.root)
+
+
+def _facts(keeper: "IndexKeeper") -> dict[str, Any]:
+    from stablenew.index.index_keeper import try_index_lock
+
+    lock = try_index_lock(keeper.root)
+    if lock is not None:
+        lock.release()
+    swept_at, count = keeper.reader.get_meta("swept_at"), keeper.reader.fetch("SELECT count(*) FROM run")
+    state = "in step" if keeper.is_fresh() else "to be brought in step" if swept_at else "not made yet"
+    return {
+        "store": str(keeper.root.absolute()),
+        "path": str(keeper.path),
+        "state": "kept in step by another process" if lock is None else state,
+        "run_count": count[0][0] if count else 0,
+        "size_bytes": keeper.path.stat().st_size if keeper.path.exists() else 0,
+        "age_seconds": None if swept_at is None else max(0.0, time.time() - swept_at),
+        "sweep_seconds": keeper.reader.get_meta("sweep_seconds"),
+    }
+
+
+@app.command()
+def update(
+    ctx: typer.Context,
+    deep: Annotated[bool, typer.Option(help="Look into every run folder, for what was written in place.")] = False,
+) -> int:
+    """Look at every run folder now."""
+    out: Output = ctx.obj
+    keeper = _keeper(out)
+    with out.progress() as bar:
+        task = bar.add_task("Indexing runs", total=None)
+        done = keeper.sweep(deep=deep, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    out.json({"change_count": done.change_count})
+    out.print(f"{plural(done.change_count, 'run')} read.")
+    return 0
+
+
+@app.command()
+def rebuild(ctx: typer.Context) -> int:
+    """Make the index anew from the run folders. Stopped half-way, the next use of it goes on."""
+    out: Output = ctx.obj
+    keeper = _keeper(out)
+    with out.progress() as bar:
+        task = bar.add_task("Indexing runs", total=None)
+        done = keeper.rebuild(progress=lambda done, total: bar.update(task, completed=done, total=total))
+    out.json({"change_count": done.change_count})
+    out.print(f"{plural(done.change_count, 'run')} indexed.")
+    return 0
+
+
+@app.command()
+def watch(ctx: typer.Context) -> int:
+    """Keep the index in step, and print what happens, until Ctrl-C."""
+    out: Output = ctx.obj
+    import json
+    import sys
+
+    from stablenew.index.run_watcher import RunWatcher
+
+    with RunWatcher(out.root) as watcher:
+        subscription = watcher.subscribe()
+        watcher.wait_until_ready()
+        role = "keeping the index in step" if watcher.is_leading else "following another process"
+        out.warn(f"{role} for {out.root}; Ctrl-C ends it")
+        if watcher.polling_reason and watcher.is_leading:
+            out.warn(f"looking again and again instead of waiting: {watcher.polling_reason}")
+        try:
+            for change in subscription:
+                if out.is_json:
+                    sys.stdout.write(json.dumps(change._asdict()) + "\n")
+                    sys.stdout.flush()
+                else:
+                    out.print(f"{change.kind}  {change.run_id}")
+        except KeyboardInterrupt:
+            return 0
+    return 0

@@ -1,0 +1,211 @@
+"""The columns of the index in memory, as NumPy arrays: counts over a million jobs in milliseconds.
+
+A variant is a row; a facet counts runs.
+"""
+
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from stablenew.index.column_table import Column, ColumnTable, Ids, TableFile
+from stablenew.index.facet_codes import FacetCodes, code_runs, code_variants
+from stablenew.index.index_reader import IndexReader
+from stablenew.index.index_schema import FIELD_OTHER_PACK, FIELD_PACK, FIELD_TAG, MAX_USE, first_id
+from stablenew.index.query import RUN_NUMBERS, TIMES, VARIANT_NUMBERS, VARIANT_WORDS, Condition, Query
+from stablenew.index.query_sql import FLAG_COLUMNS, NUMBER_COLUMNS, select_negatives, select_uses
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+FACETS: Final = ("status", "pack", "model", "sampler", "scheduler", "cfg", "steps", "rating", "tag", "engine")
+_RUN_WORDS: Final = ("status", "engine", "action")
+_MOST_REMEMBERED: Final = 64
+_LABEL_FACETS: Final = {"pack": FIELD_PACK, "tag": FIELD_TAG}
+
+
+class FacetValue(NamedTuple):
+    """A value of a facet and how many jobs have it."""
+
+    value: str | float
+    job_count: int
+
+
+class ColumnCache:
+    """The columns of one index. `refresh` brings them up to date; only what changed is read again."""
+
+    def __init__(self, reader: IndexReader) -> None:
+        self._reader = reader
+        self._file = TableFile(reader)
+        self._take(self._file.table)
+
+    def refresh(self) -> None:
+        """Take in what the index learned since."""
+        if self._file.refresh():
+            self._take(self._file.table)
+
+    def _take(self, table: ColumnTable) -> None:
+        self.table = table
+        self._masks: dict[Condition, Mask] = {}
+        self._codes: dict[str, FacetCodes] = {}
+        self._counted: dict[Query, dict[str, list[FacetValue]]] = {}
+        self._runs = np.searchsorted(table.run_ids, table.use_ids & ~MAX_USE)
+        self._first_rows = np.searchsorted(self._runs, np.arange(len(table.run_ids)))
+        self._label_runs = np.searchsorted(table.run_ids, table.label_ids)
+        self._by_use = np.argsort(table.use_ids, kind="stable")
+        self._sorted_uses = table.use_ids[self._by_use]
+
+    def ids(self, query: Query) -> Ids:
+        """The numbers of all runs that fit, newest first."""
+        return self.table.run_ids[self._matching_runs(self._rows(query.conditions))][::-1]
+
+    def facets(self, query: Query) -> dict[str, list[FacetValue]]:
+        """For each facet its values and how many runs have them, most first; its own conditions left out."""
+        if query not in self._counted:
+            if len(self._counted) > _MOST_REMEMBERED:
+                self._counted.clear()
+            self._counted[query] = self._count_facets(query)
+        return self._counted[query]
+
+    def _count_facets(self, query: Query) -> dict[str, list[FacetValue]]:
+        own = {name: query.without(name).conditions for name in FACETS}
+        rows = {conditions: self._rows(conditions) for conditions in set(own.values())}
+        runs = {conditions: self._matching_runs(mask) for conditions, mask in rows.items()}
+        places = {conditions: np.flatnonzero(mask) if conditions else None for conditions, mask in runs.items()}
+        found = {}
+        for name, conditions in own.items():
+            if name in _LABEL_FACETS:
+                found[name] = self._count_labels(_LABEL_FACETS[name], runs[conditions])
+            else:
+                codes = self._coded(name)
+                counts = codes.count(places[conditions], rows[conditions])
+                found[name] = self._describe(name, codes.values, counts)
+        return found
+
+    def _coded(self, name: str) -> FacetCodes:
+        if name not in self._codes:
+            column = NUMBER_COLUMNS.get(name, name)
+            if name in _RUN_WORDS or name == "rating":
+                self._codes[name] = code_runs(self.table.run(column))
+            else:
+                self._codes[name] = code_variants(self.table.variant(column), self._runs, self._first_rows)
+        return self._codes[name]
+
+    def _rows(self, conditions: tuple[Condition, ...]) -> Mask | None:
+        """The variants for which all conditions hold; None is all of them."""
+        masks = [self._mask(condition) for condition in conditions]
+        return np.logical_and.reduce(masks) if masks else None
+
+    def _matching_runs(self, rows: Mask | None) -> Mask:
+        run_count = len(self.table.run_ids)
+        if rows is None:
+            return np.ones(run_count, np.bool_)
+        if len(rows) == run_count:
+            return rows
+        matching: Mask = np.logical_or.reduceat(rows, self._first_rows)
+        return matching
+
+    def _mask(self, condition: Condition) -> Mask:
+        mask = self._masks.get(condition)
+        if mask is None:
+            holds = self._holds(condition)
+            mask = self._masks[condition] = ~holds if condition.is_negated else holds
+        return mask
+
+    def _holds(self, condition: Condition) -> Mask:
+        name, table = condition.field, self.table
+        if name in VARIANT_NUMBERS and name != "seed":
+            return _in_ranges(table.variant(NUMBER_COLUMNS[name]), condition)
+        if name == "negative":
+            return np.isin(table.variant("negative"), self._negatives(condition))
+        if name in VARIANT_WORDS:
+            return np.isin(table.variant(name), self._reader.find_names(condition.patterns()))
+        runs = self._holds_for_runs(condition)
+        if runs is None:
+            return self._selected(condition)
+        return runs if len(self._runs) == len(runs) else runs[self._runs]
+
+    def _negatives(self, condition: Condition) -> list[int]:
+        selection = select_negatives(condition)
+        return [row[0] for row in self._reader.fetch(selection.text, selection.parameters)]
+
+    def _holds_for_runs(self, condition: Condition) -> Mask | None:
+        """The runs for which a condition about whole runs holds; None when it is not about them."""
+        name, table = condition.field, self.table
+        mask: Mask | None = None
+        if name in RUN_NUMBERS:
+            mask = _in_ranges(table.run(NUMBER_COLUMNS[name]), condition)
+        elif name in _RUN_WORDS:
+            mask = np.isin(table.run(name), self._reader.find_names(condition.patterns()))
+        elif name in TIMES:
+            mask = _in_time(table.run_ids, condition)
+        elif name == "unrated":
+            mask = np.isnan(table.run("stars")) == condition.switch
+        elif name == "noted":
+            mask = (table.run("note_count") > 0) == condition.switch
+        elif name == "flag":
+            counts = [table.run(FLAG_COLUMNS[pattern.text]) > 0 for pattern in condition.patterns()]
+            mask = np.logical_or.reduce(counts)
+        elif name == "pack":
+            mask = self._labelled((FIELD_PACK, FIELD_OTHER_PACK), condition)
+        elif name == "tag":
+            mask = self._labelled((FIELD_TAG,), condition)
+        return mask
+
+    def _labelled(self, kinds: tuple[int, ...], condition: Condition) -> Mask:
+        names = self._reader.find_names(condition.patterns())
+        rows = np.isin(self.table.labels[0], kinds) & np.isin(self.table.labels[1], names)
+        mask = np.zeros(len(self.table.run_ids), np.bool_)
+        mask[self._label_runs[rows]] = True
+        return mask
+
+    def _selected(self, condition: Condition) -> Mask:
+        """What only the index itself can say: words of prompts, seeds, parts of ids."""
+        selection = select_uses(condition, self._reader.find_names)
+        found = self._reader.fetch(selection.text, selection.parameters)
+        wanted = np.fromiter((row[0] for row in found), np.int64, len(found))
+        starts = np.searchsorted(self._sorted_uses, wanted, "left")
+        ends = np.searchsorted(self._sorted_uses, wanted, "right")
+        edges = np.zeros(len(self._sorted_uses) + 1, np.int32)
+        np.add.at(edges, starts, 1)
+        np.add.at(edges, ends, -1)
+        mask = np.zeros(len(self._sorted_uses), np.bool_)
+        mask[self._by_use] = np.cumsum(edges[:-1]) > 0
+        return mask
+
+    def _count_labels(self, kind: int, runs: Mask) -> list[FacetValue]:
+        chosen = (self.table.labels[0] == kind) & runs[self._label_runs]
+        counts = np.bincount(self.table.labels[1][chosen])
+        names = np.flatnonzero(counts)
+        return self._describe("tag", names, counts[names])
+
+    def _describe(self, name: str, values: Column, counts: Column) -> list[FacetValue]:
+        found: dict[str | float, int] = {}
+        names = self._reader.names()
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            shown = round(value, 5) if name in NUMBER_COLUMNS else names[int(value) - 1][1].split("\0")[0]
+            found[shown] = found.get(shown, 0) + count
+        ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+        return [FacetValue(value, count) for value, count in ordered if count]
+
+
+def _in_ranges(column: Column, condition: Condition) -> Mask:
+    tests: list[Mask] = []
+    for one in condition.ranges():
+        test: Any = ~np.isnan(column)
+        if one.low is not None:
+            test &= column > one.low if one.is_low_open else column >= one.low
+        if one.high is not None:
+            test &= column < one.high if one.is_high_open else column <= one.high
+        tests.append(test)
+    mask: Mask = np.logical_or.reduce(tests)
+    return mask
+
+
+def _in_time(ids: Ids, condition: Condition) -> Mask:
+    mask: Mask = np.logical_or.reduce(
+        [
+            ids >= first_id(int(one.low)) if one.low is not None else ids < first_id(int(one.high or 0))
+            for one in condition.ranges()
+        ]
+    )
+    return mask

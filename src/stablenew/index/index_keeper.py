@@ -1,0 +1,164 @@
+"""IndexKeeper: the index of a store, made when there is none and brought in step when somebody is about to look.
+
+One process at a time writes an index, whoever holds its lock; the others read. To look at every run folder costs time,
+so it is done when something says that it is needed, or when it was not done for `PATIENCE` times as long as it takes.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from stablenew.errors import RunLocked
+from stablenew.index.folder_look import root_signature
+from stablenew.index.index_reader import IndexReader
+from stablenew.index.index_schema import delete_index, index_folder, index_path
+from stablenew.store.change_hints import hints_path
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from stablenew.index.reconciler import Progress, Reconciler
+
+PATIENCE: Final = 50
+MIN_AGE_SECONDS: Final = 2.0
+CHEAP_SECONDS: Final = 0.25
+"""A look at every run folder that takes no longer than this is not worth putting off."""
+_POLL_SECONDS: Final = 0.1
+
+FRESH: Final = "fresh"
+UPDATED: Final = "updated"
+FOLLOWED: Final = "followed"
+BEHIND: Final = "behind"
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How an index stands to its store.
+
+    `state` is `fresh` (nothing was to do), `updated`, `followed` (another process keeps it in step), or `behind`: what
+    programs of this machine wrote is in it, and a look for what came from elsewhere was put off because it takes long.
+    """
+
+    state: str
+    change_count: int = 0
+
+
+class IndexKeeper:
+    """Keeps the index of the store at `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = index_path(root)
+        self.reader = IndexReader(self.path)
+
+    def is_fresh(self) -> bool:
+        """Whether nothing says that the index is out of step. Costs a few system calls."""
+        meta = dict(self.reader.fetch("SELECT key, value FROM meta"))
+        if not meta.get("is_complete") or meta.get("root_signature") != root_signature(self.root):
+            return False
+        if self._is_due(meta.get("swept_at", 0), meta.get("sweep_seconds", 0)):
+            return False
+        hints = hints_path(self.root)
+        size = hints.stat().st_size if hints.exists() else 0
+        return size == meta.get("hints_position", 0) and not self.reader.fetch("SELECT 1 FROM run WHERE is_hot LIMIT 1")
+
+    def _is_due(self, swept_at: float, sweep_seconds: float) -> bool:
+        age = time.time() - swept_at
+        return not 0 <= age < max(MIN_AGE_SECONDS, PATIENCE * sweep_seconds)  # below 0 somebody moved the clock
+
+    def refresh(self, *, is_patient: bool = False, progress: "Progress | None" = None) -> Freshness:
+        """Bring the index in step, filling it when there is none. With `is_patient` nothing is put off."""
+        if not is_patient and self.is_fresh():
+            return Freshness(FRESH)
+        lock = self._try_lock() or self._wait_for_filling(progress)
+        if lock is None:
+            return Freshness(FOLLOWED)
+        with self._reconciling(lock) as reconciler:
+            return self._refresh(reconciler, is_patient=is_patient, progress=progress)
+
+    def _refresh(self, reconciler: "Reconciler", *, is_patient: bool, progress: "Progress | None") -> Freshness:
+        index = reconciler.index
+        if is_patient or not index.get_meta("is_complete", 0):
+            return Freshness(UPDATED, len(reconciler.sweep(progress=progress)))
+        hinted = reconciler.take_hints()
+        cost = index.get_meta("sweep_seconds", 0)
+        is_due = hinted is None or self._is_due(index.get_meta("swept_at", 0), cost)
+        if cost <= CHEAP_SECONDS and (is_due or index.get_meta("root_signature") != root_signature(self.root)):
+            return Freshness(UPDATED, len(reconciler.sweep(progress=progress)) + len(hinted or ()))
+        hot = reconciler.look_at_hot_runs()
+        return Freshness(BEHIND if is_due else UPDATED, len(hinted or ()) + len(hot))
+
+    def sweep(self, *, deep: bool = False, progress: "Progress | None" = None) -> Freshness:
+        """Look at every run folder now; with `deep` also into it.
+
+        Raises:
+            RunLocked: another process keeps the index in step.
+        """
+        with self._reconciling(self._lock()) as reconciler:
+            return Freshness(UPDATED, len(reconciler.sweep(deep=deep, progress=progress)))
+
+    def rebuild(self, progress: "Progress | None" = None) -> Freshness:
+        """Make the index anew from the run folders. Stopped half-way, the next use goes on.
+
+        Raises:
+            RunLocked: another process keeps the index in step.
+        """
+        lock = self._lock()
+        self.reader.close()
+        delete_index(self.path)
+        with self._reconciling(lock) as reconciler:
+            return Freshness(UPDATED, len(reconciler.sweep(progress=progress)))
+
+    def _lock(self) -> "BaseFileLock":
+        lock = self._try_lock()
+        if lock is None:
+            raise RunLocked("another stablenew process keeps this index in step; stop it (serve, index watch) first")
+        return lock
+
+    def _try_lock(self) -> "BaseFileLock | None":
+        return try_index_lock(self.root)
+
+    def _wait_for_filling(self, progress: "Progress | None") -> "BaseFileLock | None":
+        """While another process fills the index for the first time there is little to read yet."""
+        while not self.reader.is_complete:
+            lock = self._try_lock()
+            if lock is not None:
+                return lock
+            if progress is not None:
+                done = self.reader.fetch("SELECT count(*) FROM run")
+                progress(done[0][0] if done else 0, 0)
+            time.sleep(_POLL_SECONDS)
+        return None
+
+    @contextlib.contextmanager
+    def _reconciling(self, lock: "BaseFileLock") -> "Iterator[Reconciler]":
+        from stablenew.index.reconciler import Reconciler  # noqa: PLC0415
+        from stablenew.index.run_index import RunIndex  # noqa: PLC0415
+
+        try:
+            index = RunIndex(self.path)
+            try:
+                yield Reconciler(index, self.root)
+            finally:
+                index.close()
+        finally:
+            lock.release()
+
+
+def try_index_lock(root: Path) -> "BaseFileLock | None":
+    """The right to write the index of a store, if nobody has it."""
+    from filelock import Timeout  # noqa: PLC0415
+
+    from stablenew.store.run_lock import file_lock  # noqa: PLC0415
+
+    folder = index_folder(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = file_lock(folder / "writer.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock

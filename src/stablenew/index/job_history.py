@@ -1,0 +1,180 @@
+"""JobHistory: the jobs of a store, newest first, found among any number of them."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from stablenew.errors import ConfigError, RunNotFound
+from stablenew.formats.clock import SYSTEM_CLOCK, Clock
+from stablenew.index.index_keeper import Freshness, IndexKeeper
+from stablenew.index.index_reader import SORTS, TIME, Cursor, IndexReader, Row
+from stablenew.index.query import Query, parse_query
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from stablenew.formats.job_summary import JobSummary
+    from stablenew.index.column_cache import ColumnCache, FacetValue
+    from stablenew.index.neighbours import Neighbour
+    from stablenew.index.reconciler import Progress
+
+OLDEST: Final = "oldest"
+ALL_SORTS: Final = (TIME, OLDEST, *SORTS)
+_NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,19})?")
+RECENT_JOBS: Final = 500
+"""How many jobs the rolling view of recent ones holds, unless told otherwise. Searches see all."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some jobs, and where the next page starts."""
+
+    rows: tuple[Row, ...]
+    """In the JSON form of JobSummary."""
+    next_cursor: str | None
+    """Give it to `page` as `after`; None when there is no more."""
+
+    @cached_property
+    def jobs(self) -> "tuple[JobSummary, ...]":
+        """The same, as models."""
+        from stablenew.formats.job_summary import JobSummary  # noqa: PLC0415
+
+        return tuple(JobSummary.from_dict(row) for row in self.rows)
+
+
+class JobHistory:
+    """The jobs in the store at `root`, from its index. Call `refresh` before you look, or run a RunWatcher."""
+
+    def __init__(self, root: Path | str, *, clock: Clock = SYSTEM_CLOCK, recent_jobs: int = RECENT_JOBS) -> None:
+        self.root = Path(root)
+        self.recent_jobs = recent_jobs
+        self.keeper = IndexKeeper(self.root)
+        self._clock = clock
+        self._columns: ColumnCache | None = None
+
+    @property
+    def _reader(self) -> IndexReader:
+        return self.keeper.reader
+
+    def refresh(self, *, is_patient: bool = False, progress: "Progress | None" = None) -> Freshness:
+        """Bring the index in step with the store; see `IndexKeeper.refresh`."""
+        return self.keeper.refresh(is_patient=is_patient, progress=progress)
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self._reader.close()
+
+    def recent(self, limit: int | None = None) -> Page:
+        """The newest jobs, at most as many as the rolling view holds."""
+        wanted = self.recent_jobs if limit is None else min(limit, self.recent_jobs)
+        return self.page("", limit=wanted)
+
+    def page(self, query: str | Query = "", *, after: str | None = None, limit: int = 50, sort: str = TIME) -> Page:
+        """Jobs that fit `query`, `limit` at a time. However far down, a page costs the same.
+
+        Raises:
+            InvalidQuery: the query cannot be understood.
+            ConfigError: there is no such order, or `after` is no cursor of this order.
+        """
+        if sort not in ALL_SORTS:
+            raise ConfigError(f"cannot sort by {sort!r}; there are {', '.join(ALL_SORTS)}")
+        cursors = self._reader.find_ids(
+            self.parse(query),
+            limit=limit + 1,
+            after=_read_cursor(after, sort),
+            sort=TIME if sort == OLDEST else sort,
+            is_ascending=sort == OLDEST,
+        )
+        shown = cursors[:limit]
+        has_more = len(cursors) > limit and shown
+        rows = self._reader.rows(cursor[-1] for cursor in shown)
+        return Page(tuple(rows), _write_cursor(shown[-1], sort) if has_more else None)
+
+    def parse(self, query: str | Query) -> Query:
+        """`query` understood, as of now."""
+        return query if isinstance(query, Query) else parse_query(query, self._clock.now().astimezone())
+
+    def search(self, query: str | Query, *, sort: str = TIME) -> "Iterator[JobSummary]":
+        """Every job that fits, one by one."""
+        parsed = self.parse(query)
+        after: str | None = None
+        while True:
+            page = self.page(parsed, after=after, limit=200, sort=sort)
+            yield from page.jobs
+            after = page.next_cursor
+            if after is None:
+                return
+
+    def get(self, run_id: str) -> "JobSummary":
+        """One job.
+
+        Raises:
+            RunNotFound: the index has no run of this id.
+        """
+        from stablenew.formats.job_summary import JobSummary  # noqa: PLC0415
+
+        identifier = self._reader.id_of(run_id)
+        rows = [] if identifier is None else self._reader.rows([identifier])
+        if not rows:
+            raise RunNotFound(f"no run {run_id!r} in the index of {self.root}")
+        return JobSummary.from_dict(rows[0])
+
+    def count(self, query: str | Query = "") -> int:
+        """How many jobs fit."""
+        return self._reader.count(self.parse(query))
+
+    @property
+    def columns(self) -> "ColumnCache":
+        """The columns of the index in memory, as of now: for counts and lists over all jobs at once."""
+        from stablenew.index.column_cache import ColumnCache  # noqa: PLC0415
+
+        if self._columns is None:
+            self._columns = ColumnCache(self._reader)
+        self._columns.refresh()
+        return self._columns
+
+    def facets(self, query: str | Query = "", *, limit: int = 20) -> "Mapping[str, list[FacetValue]]":
+        """For each facet its values with how many jobs have them among those that fit, most first.
+
+        A facet does not count its own conditions, so that it shows what else could be chosen.
+        """
+        return {name: values[:limit] for name, values in self.columns.facets(self.parse(query)).items()}
+
+    def numbers(self, query: str | Query = "") -> "npt.NDArray[np.int64]":
+        """The index's own numbers of all jobs that fit, newest first; `rows` gives the jobs of some of them."""
+        return self.columns.ids(self.parse(query))
+
+    def rows(self, numbers: Iterable[int]) -> list[Row]:
+        """The jobs of such numbers, in their order; one that is gone is left out."""
+        return self._reader.rows(map(int, numbers))
+
+    def neighbours(self, run_id: str, *, limit: int = 50) -> "list[Neighbour]":
+        """Variants of any run that differ from one of this run in exactly one setting, the newest first.
+
+        Raises:
+            RunNotFound: the index has no run of this id.
+        """
+        from stablenew.index.neighbours import find_neighbours  # noqa: PLC0415
+
+        identifier = self._reader.id_of(run_id)
+        if identifier is None:
+            raise RunNotFound(f"no run {run_id!r} in the index of {self.root}")
+        return find_neighbours(self._reader, identifier, limit)
+
+
+def _write_cursor(cursor: Cursor, sort: str) -> str:
+    return ":".join([sort, *map(str, cursor)])
+
+
+def _read_cursor(text: str | None, sort: str) -> Cursor | None:
+    if text is None:
+        return None
+    name, *parts = text.split(":")
+    expected = 1 if sort in (TIME, OLDEST) else 2
+    if name == sort and len(parts) == expected and all(_NUMBER.fullmatch(part) for part in parts):
+        return tuple(float(part) if "." in part else int(part) for part in parts)
+    raise ConfigError(f"{text!r} is no place in jobs sorted by {sort}")

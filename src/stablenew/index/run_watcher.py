@@ -1,0 +1,362 @@
+"""RunWatcher: keeps an index in step while it runs, and tells who asks what happened.
+
+Events of the file system are hints; reconciliation decides. One watch on the store itself says when a run folder comes
+or goes, one on the hints of this machine's programs when they wrote to a run; runs that are not finished are looked
+into several times a second. Whatever slips through (events that overflow, changes on another machine, a suspended
+laptop) is found by the next sweep, and sweeps take at most one twentieth of the time.
+
+Of several watchers of one store one leads and writes the index; the others follow it, and one of them takes over when
+it ends.
+"""
+
+import contextlib
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from stablenew.formats.run_id import is_run_id
+from stablenew.index.index_keeper import try_index_lock
+from stablenew.index.index_reader import IndexReader
+from stablenew.index.index_schema import index_path
+from stablenew.index.network_share import network_share_type
+from stablenew.index.reconciler import Reconciler
+from stablenew.index.run_changes import RESET, RunChange
+from stablenew.index.run_index import RunIndex
+from stablenew.store.change_hints import hints_path
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+    from watchdog.events import FileSystemEvent
+    from watchdog.observers.api import BaseObserver
+
+TICK_SECONDS: Final = 0.2
+QUIET_SECONDS: Final = 1.0
+"""After events, the least time until a sweep looks for what they may have missed."""
+LAZY_SECONDS: Final = 30.0
+"""Without events, the least time between sweeps."""
+COST_FACTOR: Final = 20
+LAZY_COST_FACTOR: Final = 100
+FOLLOW_SECONDS: Final = 0.02
+CLOCK_JUMP_SECONDS: Final = 5.0
+MOST_CHANGES: Final = 100_000
+
+
+class Subscription:
+    """What happens from now on, in order. Iterating waits; `get` waits as long as it is told."""
+
+    def __init__(self, watcher: "RunWatcher") -> None:
+        self._watcher = watcher
+        self._changes: queue.Queue[RunChange] = queue.Queue(MOST_CHANGES)
+
+    def get(self, timeout: float | None = None) -> RunChange | None:
+        """The next change, or None when there is none in `timeout` seconds."""
+        with contextlib.suppress(queue.Empty):
+            return self._changes.get(timeout=timeout)
+        return None
+
+    def __iter__(self) -> Iterator[RunChange]:
+        while self._watcher.is_running or not self._changes.empty():
+            change = self.get(TICK_SECONDS)
+            if change is not None:
+                yield change
+
+    def put(self, change: RunChange) -> None:
+        """Pass a change on; to a subscriber that has stopped listening, only that it missed something."""
+        try:
+            self._changes.put_nowait(change)
+        except queue.Full:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._changes.get_nowait()
+            self._changes.put_nowait(RunChange(RESET, ""))
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._watcher.unsubscribe(self)
+
+
+class RunWatcher:
+    """Watches the store at `root` from `start` to `stop`, or as a context manager."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self._reader = IndexReader(index_path(self.root))
+        self._subscriptions: list[Subscription] = []
+        self._guard = threading.Lock()
+        self._signals = _Signals(self.root)
+        self._stopped = threading.Event()
+        self._ready = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._is_leading = False
+        self._heard = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it watches."""
+        return self._thread is not None and self._thread.is_alive() and not self._stopped.is_set()
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether it writes the index; if not, it follows another watcher that does."""
+        return self._is_leading
+
+    @property
+    def polling_reason(self) -> str | None:
+        """Why it sweeps all the time instead of waiting for events; None when events come."""
+        return self._signals.polling_reason
+
+    def start(self) -> None:
+        """Begin, in a thread of its own. `wait_until_ready` waits for the first sweep."""
+        self._thread = threading.Thread(target=self._run, name="stablenew-watcher", daemon=True)
+        self._thread.start()
+
+    def wait_until_ready(self, timeout: float | None = None) -> bool:
+        """Wait until the index is in step for the first time; False when that took longer."""
+        return self._ready.wait(timeout)
+
+    def stop(self) -> None:
+        """End, and let another watcher lead."""
+        self._stopped.set()
+        self._signals.wake()
+        if self._thread is not None:
+            self._thread.join()
+        self._reader.close()
+
+    def subscribe(self) -> Subscription:
+        """Everything that happens from now on."""
+        subscription = Subscription(self)
+        with self._guard:
+            self._subscriptions.append(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Tell it nothing more."""
+        with self._guard, contextlib.suppress(ValueError):
+            self._subscriptions.remove(subscription)
+
+    def _run(self) -> None:
+        self._heard = self._reader.last_change()
+        while not self._stopped.is_set():
+            lock = try_index_lock(self.root)
+            if lock is None:
+                self._follow()
+            else:
+                self._lead(lock)
+
+    def _follow(self) -> None:
+        """Pass on what the leader writes, for a second."""
+        if self._reader.is_complete:
+            self._ready.set()
+        until = time.monotonic() + 1
+        while time.monotonic() < until and not self._stopped.wait(FOLLOW_SECONDS):
+            self._publish()
+
+    def _lead(self, lock: "BaseFileLock") -> None:
+        self._is_leading = True
+        try:
+            with contextlib.closing(RunIndex(index_path(self.root))) as index, self._signals.listening():
+                _Leader(index, self.root, self._signals).lead(self._stopped, self._after_step)
+        except sqlite3.DatabaseError:
+            self._stopped.wait(TICK_SECONDS)  # somebody deleted or damaged the index: it is made anew
+        finally:
+            self._is_leading = False
+            lock.release()
+
+    def _after_step(self) -> None:
+        self._publish()
+        self._ready.set()
+
+    def _publish(self) -> None:
+        last = self._reader.last_change()
+        if last == self._heard:
+            return
+        changes = [RunChange(kind, run_id) for _, run_id, kind in self._reader.changes_since(self._heard)]
+        if last < self._heard:  # the index was made anew
+            changes = [RunChange(RESET, "")]
+        self._heard = last
+        with self._guard:
+            for subscription in self._subscriptions:
+                for change in changes:
+                    subscription.put(change)
+
+
+class _Leader:
+    """The one that writes the index."""
+
+    def __init__(self, index: RunIndex, root: Path, signals: "_Signals") -> None:
+        self._index = index
+        self._reconciler = Reconciler(index, root)
+        self._root = root
+        self._signals = signals
+        self._swept_at = 0.0
+        self._wall = time.time()
+        self._monotonic = time.monotonic()
+        self._has_missed = False
+
+    def lead(self, stopped: threading.Event, after_step: Callable[[], None]) -> None:
+        """Keep the index in step until `stopped`, or until its file is gone."""
+        self._sweep()
+        after_step()
+        while not stopped.is_set() and self._is_still_there():
+            names = self._signals.wait(TICK_SECONDS)
+            self._step(names)
+            after_step()
+
+    def _is_still_there(self) -> bool:
+        with contextlib.suppress(OSError):
+            return os.stat(self._index.path).st_ino == self._index.inode
+        return False
+
+    def _step(self, names: set[str]) -> None:
+        if names:
+            self._has_missed = True
+            self._reconciler.update(names)
+        if self._reconciler.take_hints() is None:
+            self._has_missed = True
+        self._reconciler.look_at_hot_runs()
+        if self._is_sweep_due():
+            self._sweep()
+
+    def _is_sweep_due(self) -> bool:
+        if self._signals.renew() or self._has_clock_jumped():
+            return True
+        cost = self._index.get_meta("sweep_seconds", 0)
+        age = time.monotonic() - self._swept_at
+        if self._has_missed or self._signals.polling_reason is not None:
+            return bool(age > max(QUIET_SECONDS, COST_FACTOR * cost))
+        return bool(age > max(LAZY_SECONDS, LAZY_COST_FACTOR * cost))
+
+    def _has_clock_jumped(self) -> bool:
+        """Whether wall and monotonic clock have parted: somebody set the time, or the machine slept."""
+        wall, monotonic = time.time(), time.monotonic()
+        jump = abs((wall - self._wall) - (monotonic - self._monotonic))
+        self._wall, self._monotonic = wall, monotonic
+        return jump > CLOCK_JUMP_SECONDS
+
+    def _sweep(self) -> None:
+        self._has_missed = False
+        self._reconciler.sweep()
+        self._swept_at = time.monotonic()
+
+
+class _Signals:
+    """What the file system says: names of runs that may have changed, and when to look for hints."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._condition = threading.Condition()
+        self._names: set[str] = set()
+        self._is_woken = False
+        self._observer: BaseObserver | None = None
+        self._watched = 0
+        self.polling_reason: str | None = None
+
+    def wait(self, timeout: float) -> set[str]:
+        """The runs that events named, after at most `timeout` seconds."""
+        with self._condition:
+            if not self._names and not self._is_woken:
+                self._condition.wait(timeout)
+            names, self._names = self._names, set()
+            self._is_woken = False
+            return names
+
+    def wake(self, *names: str) -> None:
+        """End a wait."""
+        with self._condition:
+            self._names.update(names)
+            self._is_woken = True
+            self._condition.notify_all()
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear events, as far as the platform gives any."""
+        self._listen()
+        try:
+            yield
+        finally:
+            self._end()
+
+    def renew(self) -> bool:
+        """Listen again, if the store is another folder than it was; whether that was so."""
+        if self._watched == _inode(self._root):
+            return False
+        self._end()
+        self._listen()
+        return True
+
+    def _listen(self) -> None:
+        self._watched = _inode(self._root)
+        share = network_share_type(self._root)
+        if share is not None:
+            self.polling_reason = f"{share} does not tell what other machines write"
+        elif self._watched == 0:
+            self.polling_reason = f"there is no {self._root} yet"
+        else:
+            self._start_observer()
+
+    def _start_observer(self) -> None:
+        from watchdog.events import (  # noqa: PLC0415
+            DirCreatedEvent,
+            DirDeletedEvent,
+            DirModifiedEvent,
+            DirMovedEvent,
+            FileClosedEvent,
+            FileCreatedEvent,
+            FileModifiedEvent,
+            FileSystemEventHandler,
+        )
+        from watchdog.observers import Observer  # noqa: PLC0415
+
+        signals = self
+
+        class Handler(FileSystemEventHandler):
+            def on_any_event(self, event: "FileSystemEvent") -> None:
+                signals.take(event)
+
+        hints = hints_path(self._root)
+        hints.parent.mkdir(parents=True, exist_ok=True)
+        # Without a filter, watchdog hears itself listing folders, and drowns in it.
+        folders = [DirCreatedEvent, DirDeletedEvent, DirMovedEvent, DirModifiedEvent]
+        files = [FileCreatedEvent, FileModifiedEvent, FileClosedEvent]
+        observer = Observer()
+        try:
+            observer.schedule(Handler(), str(self._root), recursive=False, event_filter=folders)
+            observer.schedule(Handler(), str(hints.parent), recursive=False, event_filter=files)
+            observer.start()
+        except OSError as error:
+            self.polling_reason = f"the system gives no more watches ({error.strerror or error})"
+            with contextlib.suppress(RuntimeError):
+                observer.stop()
+            return
+        self.polling_reason = None
+        self._observer = observer
+
+    def _end(self) -> None:
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+            self._observer = None
+
+    def take(self, event: "FileSystemEvent") -> None:
+        """Note which runs an event is about."""
+        paths = (os.fsdecode(event.src_path), os.fsdecode(event.dest_path))
+        names = [os.path.basename(path) for path in paths if os.path.dirname(path) == str(self._root)]
+        self.wake(*(name for name in names if is_run_id(name)))
+
+
+def _inode(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_ino
+    return 0
