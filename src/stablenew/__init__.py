@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from stablenew.engines.sketch import SketchEngine
     from stablenew.errors import StableNewError
     from stablenew.formats.feedback import Feedback, FeedbackEvent, merge_feedback
+    from stablenew.formats.job_summary import JobSummary
     from stablenew.formats.learning_record import LearningRecord
     from stablenew.formats.output_reference import OutputReference
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.formats.pipeline_result import PipelineRunResult, VariantResult
     from stablenew.formats.run_metadata import RunMetadata
     from stablenew.formats.stage_event import StageEvent
+    from stablenew.index.job_history import JobHistory
+    from stablenew.index.run_watcher import RunWatcher
+    from stablenew.learning.learning_log import LearningLog
     from stablenew.pipeline.pipeline_runner import PipelineRunner
     from stablenew.pipeline.prompt_pack import Prompt, PromptPack, read_prompt_pack
     from stablenew.pipeline.randomizer import Axis, parse_randomization
@@ -48,7 +52,10 @@ _HOMES = {
     "FeedbackManager": "recording.feedback_manager",
     "Finding": "store.finding",
     "InMemoryLearningRecordWriter": "recording.learning_record_writer",
+    "JobHistory": "index.job_history",
+    "JobSummary": "formats.job_summary",
     "LearningContext": "recording.learning_record_builder",
+    "LearningLog": "learning.learning_log",
     "LearningRecord": "formats.learning_record",
     "LearningRecordWriter": "recording.learning_record_writer",
     "OutputReference": "formats.output_reference",
@@ -64,6 +71,7 @@ _HOMES = {
     "RunRecorder": "recording.run_recorder",
     "RunStore": "store.run_store",
     "RunVerifier": "store.run_verifier",
+    "RunWatcher": "index.run_watcher",
     "SketchEngine": "engines.sketch",
     "StableNewError": "errors",
     "StageEvent": "formats.stage_event",
@@ -94,7 +102,10 @@ __all__ = [
     "FeedbackManager",
     "Finding",
     "InMemoryLearningRecordWriter",
+    "JobHistory",
+    "JobSummary",
     "LearningContext",
+    "LearningLog",
     "LearningRecord",
     "LearningRecordWriter",
     "OutputReference",
@@ -110,6 +121,7 @@ __all__ = [
     "RunRecorder",
     "RunStore",
     "RunVerifier",
+    "RunWatcher",
     "SketchEngine",
     "StableNewError",
     "StageEvent",

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from stablenew.formats.feedback import Feedback, FeedbackEvent
 from stablenew.formats.i_json import encode_pretty_json
+from stablenew.formats.job_summary import JobSummary
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.formats.store_marker import StoreMarker
@@ -27,6 +28,7 @@ DOCUMENTS: Final[dict[str, type[Document]]] = {
     "learning_record": LearningRecord,
     "feedback": Feedback,
     "store": StoreMarker,
+    "job_summary": JobSummary,
 }
 """Schema name of each kind of document."""
 

@@ -13,7 +13,7 @@ from stablenew.index.facet_codes import FacetCodes, code_runs, code_variants
 from stablenew.index.index_reader import IndexReader
 from stablenew.index.index_schema import FIELD_OTHER_PACK, FIELD_PACK, FIELD_TAG, MAX_USE, first_id
 from stablenew.index.query import RUN_NUMBERS, TIMES, VARIANT_NUMBERS, VARIANT_WORDS, Condition, Query
-from stablenew.index.query_sql import FLAG_COLUMNS, NUMBER_COLUMNS, select_negatives, select_uses
+from stablenew.index.query_sql import FLAG_COLUMNS, NUMBER_COLUMNS, select_negatives, select_seeds, select_uses
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -160,6 +160,8 @@ class ColumnCache:
 
     def _selected(self, condition: Condition) -> Mask:
         """What only the index itself can say: words of prompts, seeds, parts of ids."""
+        if condition.field == "seed":
+            return self._with_seeds(condition)
         selection = select_uses(condition, self._reader.find_names)
         found = self._reader.fetch(selection.text, selection.parameters)
         wanted = np.fromiter((row[0] for row in found), np.int64, len(found))
@@ -170,6 +172,16 @@ class ColumnCache:
         np.add.at(edges, ends, -1)
         mask = np.zeros(len(self._sorted_uses), np.bool_)
         mask[self._by_use] = np.cumsum(edges[:-1]) > 0
+        return mask
+
+    def _with_seeds(self, condition: Condition) -> Mask:
+        """Seeds need 64 bits and more, the table has 32. A variant has the same place in its run as in the table."""
+        selection = select_seeds(condition)
+        found = np.array(self._reader.fetch(selection.text, selection.parameters), np.int64).reshape(-1, 2)
+        runs = np.searchsorted(self.table.run_ids, found[:, 0])
+        rows = self._first_rows[runs[runs < len(self._first_rows)]] + found[runs < len(self._first_rows), 1]
+        mask = np.zeros(len(self._runs), np.bool_)
+        mask[rows[rows < len(mask)]] = True
         return mask
 
     def _count_labels(self, kind: int, runs: Mask) -> list[FacetValue]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import zipfile
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypeAlias
 
@@ -84,7 +85,9 @@ class TableFile:
         return True
 
     def _load(self) -> None:
-        with contextlib.suppress(OSError, ValueError, KeyError), np.load(self._path, allow_pickle=False) as saved:
+        damage = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+        with contextlib.suppress(*damage):
+            saved = np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False)
             if str(saved["token"]).startswith(f"{_LAYOUT} "):
                 self.table = ColumnTable(*(saved[one.name] for one in fields(ColumnTable)))
                 self._version = (str(saved["token"]), int(saved["change"]))

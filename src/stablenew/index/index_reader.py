@@ -11,6 +11,7 @@ from stablenew.index.packed_outputs import unpack_outputs
 from stablenew.index.query import Pattern, Query
 from stablenew.index.query_sql import FEW, PLAIN_WALK, QueryCompiler, Sql, Walk
 from stablenew.index.run_entry import MAX_SHOWN_OUTPUTS
+from stablenew.index.stored_seed import write_seed
 
 TIME: Final = "time"
 SORTS: Final = {
@@ -218,7 +219,7 @@ class IndexReader:
             "plan_size": run[6],
             "output_count": run[8],
             "duration_seconds": run[9],
-            "seed": int(run[10]) if run[10] is not None else None,
+            "seed": write_seed(run[10]),
             "seed_count": run[11],
             "rating": run[12],
             "best_rating": run[13],

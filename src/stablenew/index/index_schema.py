@@ -41,7 +41,7 @@ CREATE TABLE run(
   folder_signature INTEGER NOT NULL, file_signature INTEGER NOT NULL, is_hot INTEGER NOT NULL,
   created INTEGER, state INTEGER NOT NULL, status INTEGER NOT NULL, engine INTEGER, action INTEGER,
   plan_size INTEGER, record_count INTEGER NOT NULL, output_count INTEGER NOT NULL, duration REAL,
-  seed INTEGER, seed_count INTEGER NOT NULL,
+  seed, seed_count INTEGER NOT NULL,
   rating INTEGER, best_rating INTEGER, stars INTEGER, rated_count INTEGER NOT NULL,
   pick_count INTEGER NOT NULL, reject_count INTEGER NOT NULL, note_count INTEGER NOT NULL, problem TEXT
 );
@@ -50,7 +50,7 @@ CREATE TABLE variant(
   status INTEGER, prompt INTEGER, negative INTEGER,
   model INTEGER, sampler INTEGER, scheduler INTEGER, vae INTEGER,
   steps INTEGER, clip_skip INTEGER, width INTEGER, height INTEGER, cfg_scale REAL, denoising_strength REAL,
-  seed INTEGER, duration REAL, rating INTEGER, outputs TEXT,
+  seed, duration REAL, rating INTEGER, outputs TEXT,
   PRIMARY KEY(run, position)
 ) WITHOUT ROWID;
 CREATE TABLE label(field INTEGER, name INTEGER, at INTEGER, PRIMARY KEY(field, name, at)) WITHOUT ROWID;

@@ -3,6 +3,7 @@
 from typing import Any, Final, NamedTuple
 
 from stablenew.index.index_reader import IndexReader
+from stablenew.index.stored_seed import read_seed
 
 SETTINGS: Final = (
     "prompt", "negative", "model", "sampler", "scheduler", "vae", "steps", "cfg_scale", "seed", "width", "height",
@@ -72,4 +73,4 @@ def _value(reader: IndexReader, setting: str, value: Any) -> Any:
         return reader.names()[value - 1][1]
     if setting in _TEXTS:
         return reader.fetch("SELECT body FROM text WHERE id = ?", (value,))[0][0]
-    return int(value) if setting == "seed" else value
+    return read_seed(value) if setting == "seed" else value

@@ -187,7 +187,7 @@ class _Reader:
         field = self._known_field(match[1])
         self._at = match.end()
         values = [self._value(field)]
-        while self._text.startswith(",", self._at):
+        while self._text.startswith(",", self._at) and field not in SWITCHES:
             self._at += 1
             values.append(self._value(field))
         if self._at < len(self._text) and not self._text[self._at].isspace():

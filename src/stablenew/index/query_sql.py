@@ -30,6 +30,7 @@ from stablenew.index.query import (
     Range,
     Words,
 )
+from stablenew.index.stored_seed import store_seed
 
 FEW: Final = 1_000
 """So many runs are looked at one by one rather than walked to."""
@@ -231,6 +232,11 @@ def select_uses(condition: Condition, find_names: NameFinder) -> Sql:
     return Sql(f"SELECT DISTINCT r.id | v.use FROM {joins} WHERE {where.text}", where.parameters)
 
 
+def select_seeds(condition: Condition) -> Sql:
+    """Run and position of all variants with seeds that fit a condition (as if it was not turned around)."""
+    return _few_in_ranges("SELECT run, position FROM variant", "seed", condition.ranges())
+
+
 def select_negatives(condition: Condition) -> Sql:
     """The numbers of all negative prompts with the words of a condition."""
     return Sql("SELECT rowid FROM negative_text WHERE negative_text MATCH ?", [_match(condition.words())])
@@ -250,10 +256,10 @@ def _in_ranges(column: str, ranges: Sequence[Range]) -> Sql:
         tests = []
         if one.low is not None:
             tests.append(f"{column} {'>' if one.is_low_open else '>='} ?")
-            parameters.append(_storable(one.low))
+            parameters.append(_comparable(column, one.low))
         if one.high is not None:
             tests.append(f"{column} {'<' if one.is_high_open else '<='} ?")
-            parameters.append(_storable(one.high))
+            parameters.append(_comparable(column, one.high))
         parts.append(" AND ".join(tests))
     return Sql("(" + " OR ".join(f"({part})" for part in parts) + ")", parameters)
 
@@ -263,9 +269,11 @@ def _few_in_ranges(select: str, column: str, ranges: Sequence[Range]) -> Sql:
     return Sql(f"{select} WHERE {column} IS NOT NULL AND {part.text}", part.parameters)
 
 
-def _storable(number: float) -> int | float | str:
-    """As seeds are kept: beyond SQLite's integers as text, which sorts after all numbers."""
-    return str(number) if isinstance(number, int) and abs(number) > _LARGEST_INTEGER else number
+def _comparable(column: str, number: float) -> int | float | str | None:
+    """The number as it stands in the column."""
+    if column.endswith("seed") and isinstance(number, int):
+        return store_seed(number)
+    return number if abs(number) <= _LARGEST_INTEGER else float(number)
 
 
 def _in_time(ranges: Sequence[Range]) -> Sql:

@@ -26,9 +26,9 @@ from stablenew.index.index_schema import (
 from stablenew.index.packed_outputs import pack_outputs
 from stablenew.index.run_changes import RESET, RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
 from stablenew.index.run_entry import NO_VARIANT, RunEntry, RunReading, VariantEntry
+from stablenew.index.stored_seed import store_seed
 
 KEPT_CHANGES: Final = 100_000
-_LARGEST_INTEGER: Final = (1 << 63) - 1
 _MOST_REMEMBERED: Final = 20_000
 
 _INSERT_RUN: Final = "INSERT INTO run VALUES (" + ",".join("?" * 24) + ")"
@@ -208,7 +208,7 @@ class RunIndex:
             len(variants),
             sum([len(variant.outputs) for variant in variants]),
             metadata.duration_seconds if metadata else None,
-            _storable(seeds[0]) if seeds else None,
+            store_seed(seeds[0]) if seeds else None,
             len(set(seeds)),
             opinions.rating,
             best,
@@ -264,7 +264,7 @@ class RunIndex:
             variant.height,
             variant.cfg_scale,
             variant.denoising_strength,
-            _storable(variant.seed),
+            store_seed(variant.seed),
             variant.duration_seconds,
             variant.rating,
             pack_outputs(variant.outputs),
@@ -334,8 +334,3 @@ def _join_uses(prompts: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
         bodies.setdefault(use, {})[body] = None
     joined = ((use, "\n".join(searchable(body) for body in parts)) for use, parts in bodies.items())
     return [(use, text) for use, text in joined if text]
-
-
-def _storable(seed: int | None) -> int | str | None:
-    """A seed as SQLite can keep it: ComfyUI's reach 2^64-1, its integers 2^63-1."""
-    return str(seed) if seed is not None and abs(seed) > _LARGEST_INTEGER else seed

@@ -131,6 +131,7 @@ def _read_records(path: str) -> _Records:
                 records.variants.append(_read_record(line))
             else:
                 records.is_torn = True
+                records.problem = records.problem or f"{RECORDS}, line {number}: the line is cut off"
         except ValueError as error:
             records.bad_lines += 1
             records.problem = records.problem or f"{RECORDS}, line {number}: {error}"

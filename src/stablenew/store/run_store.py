@@ -123,6 +123,10 @@ class RunStore:
         """Every run folder, by id. A store that does not exist yet has none."""
         return (Run(self.root / run_id) for run_id in sorted(self._run_ids(), reverse=newest_first))
 
+    def iter_runs_by_time(self) -> Iterator[Run]:
+        """Every run folder, the oldest first; ids that people chose do not sort by time, so their metadata is asked."""
+        return (Run(self.root / run_id) for _, run_id in sorted(map(_started, self.iter_runs())))
+
     def _run_ids(self) -> list[str]:
         if not self.root.exists():
             return []

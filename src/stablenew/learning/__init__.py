@@ -1,0 +1,1 @@
+"""Learning from runs: reading all of them at once."""

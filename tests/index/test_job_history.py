@@ -1,0 +1,277 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stablenew import FeedbackManager, JobHistory, JobSummary, RunStore
+from stablenew.errors import ConfigError, InvalidQuery, RunNotFound
+from stablenew.formats.clock import Clock
+from stablenew.index.column_cache import FACETS
+from stablenew.index.job_history import ALL_SORTS
+from stablenew.index.query import FIELDS, SWITCHES, parse_query
+from tests import samples
+from tests.index import stores
+from tests.index.plain_scan import find, scan, texts
+
+NOW = datetime(2026, 11, 13, 12, 0, tzinfo=UTC)
+CLOCK = Clock(now=lambda: NOW)
+
+
+class World(tuple):
+    """A store, its history, and what a plain scan of it says."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return f"World({self[0]!r})"
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def world(request, tmp_path_factory):
+    """A store, its history, and what a plain scan of it says."""
+    patch = pytest.MonkeyPatch()
+    folder = tmp_path_factory.mktemp("world")
+    patch.setenv("STABLENEW_STATE_DIR", str(folder / "state"))
+    store = stores.make_store(folder / "runs", request.param)
+    history = JobHistory(store.root, clock=CLOCK)
+    history.refresh()
+    yield World((store, history, scan(store)))
+    history.close()
+    patch.undo()
+
+
+def test_every_summary_is_what_a_plain_scan_finds(world):
+    _, history, scanned = world
+    found = {job.run_id: job.to_dict() for job in history.search("")}
+    assert len(found) == 40
+    for run_id, run in scanned.items():
+        problem = found[run_id].pop("problem")
+        assert found[run_id] == run.summary
+        assert bool(problem) == run.facts["has_problem"] or run.summary["created_at"] is None
+
+
+def test_summaries_fit_their_published_schema(world):
+    _, history, _ = world
+    for row in history.page("", limit=100).rows:
+        assert JobSummary.from_dict(row).to_dict() == row
+
+
+words = st.sampled_from([*stores.WORDS, "nothing"])
+phrases = st.lists(words, min_size=1, max_size=2).map(lambda parts: f'"{" ".join(parts)}"')
+numbers = st.sampled_from(["5", "7", "7.3", "123", "25", "512", "0", "2", "30", str(2**63 + 7), str(2**64 - 1)])
+ranges = st.builds("{}{}".format, st.sampled_from(["", ">", ">=", "<", "<=", "="]), numbers) | st.builds(
+    lambda low, high: "..".join(sorted([low, high], key=float)), numbers, numbers
+)
+NAMES = (
+    "dreamshaper*|DREAMSHAPER_8|sd15|euler a|Euler*|*2M|harbour|Harbour at dawn|boats|keeper*|portrait|experiment:*|"
+    "completed|failed|incomplete|interrupted|webui|moody*|ink|p?per cut|fine-detail|named-1|20261110|*"
+).split("|")
+names = st.sampled_from(NAMES).map(lambda text: f'"{text}"')
+moments = st.sampled_from(["2d", "1h", "5000d", "2026-11-12", "2026-11-12T01:00:00"])
+
+
+def values_of(field):
+    kinds = {
+        "prompt": phrases | words.filter(lambda word: len(word) > 3).map(lambda word: f"{word}*"),
+        "negative": phrases,
+        "flag": st.sampled_from(["pick", "reject"]),
+        "unrated": st.sampled_from(["yes", "no"]),
+        "noted": st.sampled_from(["yes", "no"]),
+        "since": moments,
+        "before": moments,
+    }
+    is_number = field in ("steps", "cfg", "seed", "width", "height", "denoise", "clip_skip")
+    is_count = field in ("rating", "variants", "outputs", "duration")
+    return kinds.get(field, ranges if is_number or is_count else names)
+
+
+conditions = st.sampled_from(FIELDS).flatmap(
+    lambda field: st.builds(
+        lambda sign, values: f"{sign}{field}:{','.join(values)}",
+        st.sampled_from(["", "", "-"]),
+        st.lists(values_of(field), min_size=1, max_size=1 if field in SWITCHES else 2),
+    )
+)
+queries = st.lists(conditions | st.builds("{}{}".format, st.sampled_from(["", "-"]), phrases), max_size=3).map(" ".join)
+
+
+def all_pages(history, query, sort="time", limit=7):
+    found, after = [], None
+    while True:
+        page = history.page(query, after=after, limit=limit, sort=sort)
+        found += [row["run_id"] for row in page.rows]
+        after = page.next_cursor
+        if after is None:
+            return found
+
+
+@given(queries)
+@settings(deadline=None)
+def test_the_index_finds_what_a_plain_scan_finds(world, query):
+    _, history, scanned = world
+    expected = find(scanned, parse_query(query, NOW.astimezone()))
+    pages = all_pages(history, query)
+    assert sorted(pages) == sorted(expected)
+    assert [scanned[one].created_ms for one in pages] == [scanned[one].created_ms for one in expected]
+    assert all_pages(history, query, "oldest") == pages[::-1]
+    assert history.count(query) == len(expected)
+    assert [row["run_id"] for row in history.rows(history.numbers(query))] == pages
+    for sort in ALL_SORTS:
+        assert sorted(all_pages(history, query, sort)) == sorted(expected)
+
+
+@given(queries)
+@settings(deadline=None)
+def test_facets_count_what_a_plain_scan_counts(world, query):
+    _, history, scanned = world
+    parsed = parse_query(query, NOW.astimezone())
+    facets = history.facets(query, limit=1000)
+    for name in FACETS:
+        conditions = parsed.without(name).conditions
+        matching = {
+            run_id: [variant for variant in run.variants if holds_all(run, variant, conditions)]
+            for run_id, run in scanned.items()
+        }
+        assert {one.value: one.job_count for one in facets[name]} == count_values(name, scanned, matching)
+
+
+def holds_all(run, variant, conditions):
+    from tests.index.plain_scan import holds
+
+    return all(holds(run, variant, condition) for condition in conditions)
+
+
+def count_values(name, scanned, matching):
+    counts = {}
+    for run_id, variants in matching.items():
+        run = scanned[run_id]
+        if not variants:
+            continue
+        if name == "rating":
+            found = {run.facts["stars"]}
+        elif name in ("cfg", "steps"):
+            found = {variant.get("cfg_scale" if name == "cfg" else "steps") for variant in variants}
+        elif name == "pack":
+            found = set(run.summary["packs"])
+        else:
+            found = {text for variant in variants for text in texts(run, variant, name)}
+        for value in found - {None}:
+            counts[value] = counts.get(value, 0) + 1
+    return counts
+
+
+def test_pages_by_stars_put_the_best_first_and_the_unrated_last(world):
+    _, history, scanned = world
+    stars = [scanned[one].facts["stars"] for one in all_pages(history, "", "rating")]
+    rated = [one for one in stars if one is not None]
+    assert rated == sorted(rated, reverse=True)
+    assert stars == rated + [None] * (len(stars) - len(rated))
+
+
+def test_a_cursor_of_another_order_is_refused(world):
+    _, history, _ = world
+    page = history.page("", limit=5)
+    for sort, cursor in (("rating", page.next_cursor), ("time", "time:x"), ("time", "nonsense"), ("size", None)):
+        with pytest.raises(ConfigError):
+            history.page("", sort=sort, after=cursor)
+
+
+def test_a_query_that_cannot_be_understood_is_an_error(world):
+    _, history, _ = world
+    with pytest.raises(InvalidQuery):
+        history.page("modle:x")
+
+
+def test_recent_is_a_window_and_search_is_not(world):
+    store, _, _ = world
+    history = JobHistory(store.root, recent_jobs=5)
+    history.refresh()
+    assert len(history.recent().rows) == 5
+    assert len(history.recent(limit=3).rows) == 3
+    assert len(list(history.search(""))) == 40
+    history.close()
+
+
+def test_a_job_that_is_not_there_is_an_error(world):
+    _, history, _ = world
+    for ask in (history.get, history.neighbours):
+        with pytest.raises(RunNotFound):
+            ask("no-such-run")
+
+
+def test_numbers_follow_what_changes(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    for number in range(3):
+        samples.sealed_run(store, f"run-{number}")
+    history = JobHistory(store.root)
+    history.refresh()
+    assert history.facets()["rating"] == []
+    FeedbackManager(store, rater="alice").record_feedback("run-1", None, 4)
+    samples.sealed_run(store, "run-3")
+    history.refresh()
+    assert history.facets()["rating"] == [(4.0, 1)]
+    assert len(history.numbers()) == 4
+    again = JobHistory(store.root)
+    assert again.facets() == history.facets()
+    (jobs,) = [again.rows(again.numbers("rating:4"))]
+    assert [job["run_id"] for job in jobs] == ["run-1"]
+    again.close()
+    history.close()
+
+
+def test_a_saved_table_that_is_damaged_is_read_anew(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    samples.sealed_run(store)
+    history = JobHistory(store.root)
+    history.refresh()
+    expected = history.facets()
+    for data in (b"", b"PK\x03\x04 nonsense"):
+        history.keeper.path.with_name("columns.npz").write_bytes(data)
+        again = JobHistory(store.root)
+        assert again.facets() == expected
+        again.close()
+    history.close()
+
+
+def settings_of(**fields):
+    base = {"model": "m", "sampler": "Euler a", "steps": 20, "cfg_scale": 7.0, "width": 512}
+    return base | {"seed": 5} | fields
+
+
+def run_with(store, run_id, settings):
+    writer = store.create(samples.metadata(run_id))
+    one = samples.record(run_id, requested=settings, actual={}, variant={"index": 0, "total": 1})
+    writer.append_record(one)
+    writer.seal(samples.metadata(run_id, status="completed", record_count=1, output_count=0))
+
+
+def test_neighbours_differ_in_exactly_one_setting(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    run_with(store, "mine", settings_of())
+    run_with(store, "steps", settings_of(steps=30))
+    run_with(store, "seed", settings_of(seed=6))
+    run_with(store, "sampler", settings_of(sampler=None))
+    run_with(store, "two", settings_of(steps=30, cfg_scale=9.0))
+    run_with(store, "same", settings_of())
+    history = JobHistory(store.root)
+    history.refresh()
+    found = {one.other_run_id: (one.setting, one.value, one.other_value) for one in history.neighbours("mine")}
+    assert found == {
+        "steps": ("steps", 20, 30),
+        "seed": ("seed", 5, 6),
+        "sampler": ("sampler", "Euler a", None),
+    }
+    history.close()
+
+
+def test_words_without_spaces_between_them_are_found_one_by_one(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    writer = store.create(samples.metadata("kanji"))
+    writer.append_record(samples.record("kanji", prompt={"positive": "夜明けの港, oil"}))
+    writer.abandon()
+    history = JobHistory(store.root)
+    history.refresh()
+    assert history.count("港") == history.count("夜明け") == history.count("夜明けの港") == 1
+    assert history.count("港夜") == 0
+    history.close()
