@@ -17,6 +17,7 @@ from stablenew.store.atomic_file import replace_file
 CONFIG_VARIABLE: Final = "STABLENEW_CONFIG_DIR"
 FILE_NAME: Final = "config.json"
 _TRUE: Final = {"1", "true", "yes", "on"}
+_MOST_DIGITS: Final = 9
 _FALSE: Final = {"0", "false", "no", "off"}
 
 DEFAULTS: Final[dict[str, Any]] = {
@@ -25,6 +26,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "engine": "sketch",
     "engine_url": "",
     "rater": "",
+    "recent_jobs": 500,
 }
 """Every setting with its default. Recording is opt-in."""
 
@@ -34,6 +36,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "engine": "the engine that makes images",
     "engine_url": "where that engine's server is",
     "rater": "the name your ratings are kept under",
+    "recent_jobs": "how many jobs the list of recent ones holds; searches see all",
 }
 
 
@@ -65,7 +68,7 @@ class AppConfig:
         if variable in self.environment:
             return _parse(name, self.environment[variable], variable)
         value = self._read_file().get(name, DEFAULTS[name])
-        if not isinstance(value, type(DEFAULTS[name])):
+        if type(value) is not type(DEFAULTS[name]):
             raise ConfigError(f"{self.path}: expected {name} to be {_expected(name)}, found {value!r}")
         return value
 
@@ -78,7 +81,7 @@ class AppConfig:
         """
         _check_name(name)
         parsed = _parse(name, value, name) if isinstance(value, str) else value
-        if not isinstance(parsed, type(DEFAULTS[name])):
+        if type(parsed) is not type(DEFAULTS[name]):
             raise ConfigError(f"expected {name} to be {_expected(name)}, found {value!r}")
         values = self._read_file() | {name: parsed}
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,13 +115,15 @@ def _check_name(name: str) -> None:
 
 
 def _parse(name: str, text: str, where: str) -> Any:
-    if not isinstance(DEFAULTS[name], bool):
-        return text
-    word = text.strip().lower()
-    if word in _TRUE or word in _FALSE:
+    kind, word = type(DEFAULTS[name]), text.strip().lower()
+    if kind is bool and word in _TRUE | _FALSE:
         return word in _TRUE
+    if kind is int and word.isascii() and word.isdigit() and len(word) <= _MOST_DIGITS:
+        return int(word)
+    if kind is str:
+        return text
     raise ConfigError(f"expected {where} to be {_expected(name)}, found {text!r}")
 
 
 def _expected(name: str) -> str:
-    return "true or false" if isinstance(DEFAULTS[name], bool) else "a text"
+    return {bool: "true or false", int: "a whole number"}.get(type(DEFAULTS[name]), "a text")

@@ -23,11 +23,15 @@ def history(
     query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="What to look for.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")] = 20,
     sort: Annotated[str, typer.Option(help="time, oldest, rating, duration, outputs or variants.")] = "time",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with jobs as they come, until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with jobs as they come, until Ctrl-C.")] = False,
 ) -> int:
     """List jobs; see _HELP."""
     out: Output = ctx.obj
-    text = join_query(query or [])
+    words = query or []
+    for word in words:
+        if word.startswith("--"):
+            raise typer.BadParameter(f"no such option: {word}")
+    text = join_query(words)
     jobs = open_history(out)
     jobs.parse(text)  # before anything else is said
     rows = _find(jobs, text, limit, sort)
@@ -44,6 +48,8 @@ def history(
 
 
 history.__doc__ = _HELP
+SETTINGS = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+"""A word that begins with a minus is a condition turned around, and no option."""
 
 
 def join_query(words: list[str]) -> str:
@@ -65,10 +71,11 @@ def _is_several(word: str) -> bool:
 
 def open_history(out: Output) -> "JobHistory":
     """The history of the store in use, with its index brought in step: filled with a progress bar when it is new."""
+    from stablenew.app_config import AppConfig
     from stablenew.index.index_keeper import BEHIND
     from stablenew.index.job_history import JobHistory
 
-    jobs = JobHistory(out.root)
+    jobs = JobHistory(out.root, recent_jobs=AppConfig().get("recent_jobs"))
     if jobs.keeper.is_fresh():
         return jobs
     with out.progress() as bar:
