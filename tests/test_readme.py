@@ -1,6 +1,7 @@
 """The README is the door: what it shows works as it stands there."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -25,11 +26,11 @@ def test_the_ten_lines_record_a_users_own_pipeline(tmp_path):
 
 def test_the_commands_it_shows_work(tmp_path):
     (tmp_path / "harbour.txt").write_text("a quiet harbour\n")
-    (commands,) = [block for block in blocks("sh") if "stablenew runs" in block]
+    (commands,) = [block for block in blocks("sh") if "stablenew history" in block]
     lines = ["config set learning_enabled true", *(line.partition("#")[0][10:] for line in commands.splitlines())]
     for line in lines:
         subprocess.run(
-            [sys.executable, "-m", "stablenew", *line.split()], cwd=tmp_path, check=True, capture_output=True
+            [sys.executable, "-m", "stablenew", *shlex.split(line)], cwd=tmp_path, check=True, capture_output=True
         )
 
 

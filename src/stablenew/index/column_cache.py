@@ -63,10 +63,11 @@ class ColumnCache:
         if query not in self._counted:
             if len(self._counted) > _MOST_REMEMBERED:
                 self._counted.clear()
-            self._counted[query] = self._count_facets(query)
+            self._counted[query] = self.count_facets(query)
         return self._counted[query]
 
-    def _count_facets(self, query: Query) -> dict[str, list[FacetValue]]:
+    def count_facets(self, query: Query) -> dict[str, list[FacetValue]]:
+        """As `facets`, counted anew."""
         own = {name: query.without(name).conditions for name in FACETS}
         rows = {conditions: self._rows(conditions) for conditions in set(own.values())}
         runs = {conditions: self._matching_runs(mask) for conditions, mask in rows.items()}

@@ -1,0 +1,292 @@
+"""What the history index costs, beside bare loops over the same folders. Prints JSON.
+
+    python tools/make_example_runs.py FOLDER --count 100000
+    python tools/bench/history/measure.py rebuild FOLDER      beside opening, reading and closing the same files
+    python tools/bench/history/measure.py sweep FOLDER        beside os.scandir and stat of the run folders
+    python tools/bench/history/measure.py queries FOLDER      pages, facets, bytes a run, the whole command's CPU
+    python tools/bench/history/measure.py queries FOLDER --fill 1000000     the same for runs that have no folders
+    python tools/bench/history/measure.py watch               a burst of new folders, and how soon one is heard of
+
+The index is made in a state folder of its own, `FOLDER.state`, and kept there.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+QUERIES = {
+    "newest page": "",
+    "model and sampler": 'model:dreamshaper_8 sampler:"Euler a"',
+    "rating": "rating:>=4",
+    "a common word": "harbour",
+    "a phrase without a word": '"oil painting" -birds',
+    "settings": "cfg:5..6 steps:>=40",
+    "few": "model:protogen* sampler:LMS rating:5",
+    "tag": "tag:keeper",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["rebuild", "sweep", "queries", "watch"])
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--fill", type=int, default=0, help="fill the index with so many example runs first")
+    arguments = parser.parse_args()
+    if arguments.what != "watch" and arguments.folder is None:
+        parser.error("which folder?")
+    folder = arguments.folder or Path(tempfile.mkdtemp()) / "runs"
+    os.environ["STABLENEW_STATE_DIR"] = f"{folder.absolute()}.state"
+    if arguments.fill:
+        fill(folder, arguments.fill)
+    measures: dict[str, Callable[[Path, int], dict[str, Any]]] = {
+        "rebuild": measure_rebuild,
+        "sweep": measure_sweep,
+        "queries": measure_queries,
+        "watch": measure_watch,
+    }
+    print(json.dumps(measures[arguments.what](folder, arguments.rounds), indent=2))
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def iter_files(folder: Path) -> Iterator[str]:
+    """The files that the index reads: everything at the top of a run folder."""
+    with os.scandir(folder) as runs:
+        for run in runs:
+            if not run.name.startswith("."):
+                with os.scandir(run.path) as entries:
+                    yield from (entry.path for entry in entries if entry.is_file())
+
+
+def read_bare(files: list[str]) -> int:
+    size = 0
+    for name in files:
+        with open(name, "rb") as file:
+            size += len(file.read())
+    return size
+
+
+def measure_rebuild(folder: Path, rounds: int) -> dict[str, Any]:
+    files = list(iter_files(folder))
+    read_bare(files)
+    floors, rebuilds = [], []
+    command = [sys.executable, "-m", "stablenew", "--quiet", "--runs-dir", str(folder), "index", "rebuild"]
+    for _ in range(rounds):
+        floors.append(timed(lambda: read_bare(files)))
+        rebuilds.append(timed(lambda: subprocess.run(command, check=True)))
+    floors.append(timed(lambda: read_bare(files)))
+    floor, rebuild = statistics.median(floors), statistics.median(rebuilds)
+    return {
+        "files": len(files),
+        "bare_read_seconds": floor,
+        "rebuild_seconds": rebuild,
+        "ratio": rebuild / floor,
+        "peak_mb_of_the_largest_process": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+    }
+
+
+def scan_bare(folder: Path) -> int:
+    with os.scandir(folder) as entries:
+        return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+
+
+def measure_sweep(folder: Path, rounds: int) -> dict[str, Any]:
+    from stablenew.index.index_keeper import IndexKeeper
+
+    keeper = IndexKeeper(folder)
+    keeper.refresh(is_patient=True)
+    time.sleep(2.1)
+    keeper.sweep()
+    bare, sweeps = [], []
+    for _ in range(max(rounds, 5)):
+        bare.append(timed(lambda: scan_bare(folder)))
+        sweeps.append(timed(keeper.sweep))
+    floor, sweep = statistics.median(bare), statistics.median(sweeps)
+    return {"bare_scan_seconds": floor, "sweep_seconds": sweep, "ratio": sweep / floor}
+
+
+def fill(folder: Path, count: int) -> None:
+    """An index of `count` example runs, from their documents, without a million folders on the disk."""
+    from concurrent.futures import ProcessPoolExecutor
+
+    from stablenew.index.folder_look import root_signature
+    from stablenew.index.index_schema import delete_index, index_path
+    from stablenew.index.run_index import RunIndex
+
+    folder.mkdir(parents=True, exist_ok=True)
+    delete_index(index_path(folder))
+    index = RunIndex(index_path(folder))
+    step = 2_000
+    parts = [(first, min(first + step, count), count) for first in range(0, count, step)]
+    with ProcessPoolExecutor() as pool:
+        for readings in pool.map(read_examples, parts):
+            index.put(readings, is_quiet=True, are_new=True)
+    index.finish_filling()
+    index.announce_reset()
+    signature = root_signature(folder)
+    index.set_meta(is_complete=1, hints_position=0, root_signature=signature, swept_at=time.time(), sweep_seconds=60)
+    index.close()
+
+
+def read_examples(part: tuple[int, int, int]) -> list[Any]:
+    """What a reading of some example runs would give."""
+    import random
+
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from make_example_runs import Options, build_run  # type: ignore[import-not-found]
+    from stablenew.formats.feedback import Feedback
+    from stablenew.index import run_entry as entries
+
+    first, last, count = part
+    options = Options(Path(), seed=1, count=count, outputs="links", fresh_prompts=0.3)
+    readings = []
+    for number in range(first, last):
+        run = build_run(options, number, random.Random(f"1/{number}"))
+        metadata = entries.build_metadata_entry(json.loads(run.metadata))
+        opinions: dict[tuple[str, str], Any] = {}
+        if run.feedback:
+            state = Feedback.from_json(run.feedback["feedback.json"]).state
+            opinions = {("", rater): opinion.to_dict() for rater, opinion in state.run.items()}
+            for image, by_rater in state.images.items():
+                opinions |= {(image, rater): opinion.to_dict() for rater, opinion in by_rater.items()}
+        variants = tuple(entries.build_variant_entry(json.loads(line)) for line in run.records.splitlines())
+        entry = entries.RunEntry(
+            run_id=run.run_id,
+            state="sealed",
+            status=metadata.status,
+            created_ms=metadata.created_ms,
+            metadata=metadata,
+            variants=variants,
+            opinions=entries.build_opinion_entry(opinions),
+            problem=None,
+        )
+        readings.append(entries.RunReading(run.run_id, 1 << 62, 1 << 62, is_hot=False, entry=entry))
+    return readings
+
+
+def measure_queries(folder: Path, rounds: int) -> dict[str, Any]:
+    from stablenew.index.job_history import JobHistory
+
+    history = JobHistory(folder)
+    history.refresh()
+    pages = {name: median_ms(lambda q=query: history.page(q), 20 * rounds) for name, query in QUERIES.items()}  # type: ignore[misc]
+    deep = history.page("before:2026-03-01", limit=1).next_cursor
+    pages["a page far down"] = median_ms(lambda: history.page("", after=deep), 20 * rounds)
+    pages["a word far down"] = median_ms(lambda: history.page("harbour", after=deep), 20 * rounds)
+    columns = timed(lambda: history.columns)
+    facets = {}
+    for name, query in QUERIES.items():
+        parsed = history.parse(query)
+        history.columns.facets(parsed)
+        facets[name] = median_ms(lambda q=parsed: history.columns.count_facets(q), 5 * rounds)  # type: ignore[misc]
+    return {
+        "runs": history.count(),
+        "page_ms": pages,
+        "first_columns_seconds": columns,
+        "facets_ms": facets,
+        **measure_size(history.keeper.path, history.count()),
+        **measure_command(folder),
+    }
+
+
+def median_ms(work: Callable[[], object], rounds: int) -> float:
+    work()
+    return round(statistics.median(timed(work) for _ in range(rounds)) * 1000, 2)
+
+
+def measure_size(path: Path, runs: int) -> dict[str, Any]:
+    """Bytes a run, in all and without the prompts and their full-text table."""
+    import sqlite3
+
+    connection = sqlite3.connect(path)
+    query = "SELECT sum(pgsize) FROM dbstat WHERE name NOT GLOB 'use_text*' AND name NOT GLOB '*text*'"
+    beyond = connection.execute(query).fetchone()[0]
+    connection.close()
+    return {"bytes_a_run": path.stat().st_size / runs, "bytes_a_run_beyond_prompts": beyond / runs}
+
+
+def measure_command(folder: Path) -> dict[str, Any]:
+    helps, histories = [], []
+    for _ in range(9):
+        helps.append(cpu_of("--help"))
+        histories.append(cpu_of("--runs-dir", str(folder), "history"))
+    help_seconds, history_seconds = statistics.median(helps), statistics.median(histories)
+    return {
+        "help_cpu_seconds": help_seconds,
+        "history_cpu_seconds": history_seconds,
+        "ratio": history_seconds / help_seconds,
+    }
+
+
+def cpu_of(*arguments: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "stablenew", *arguments], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def measure_watch(folder: Path, rounds: int) -> dict[str, Any]:
+    """10,000 folders as fast as the disk takes them, then single ones."""
+    from stablenew.index.job_history import JobHistory
+    from stablenew.index.run_changes import RUN_ADDED
+    from stablenew.index.run_watcher import RunWatcher
+
+    script = Path(__file__).parents[2] / "make_example_runs.py"
+    burst = 10_000
+    with RunWatcher(folder) as watcher:
+        subscription = watcher.subscribe()
+        watcher.wait_until_ready()
+        started = time.perf_counter()
+        command = [sys.executable, str(script), str(folder), "--count", str(burst), "--seed", "5"]
+        subprocess.run(command, check=True, capture_output=True)
+        written = time.perf_counter() - started
+        history = JobHistory(folder)
+        while history.count("-status:incomplete") < burst:
+            time.sleep(0.01)
+        indexed = time.perf_counter() - started
+        added = []
+        while (change := subscription.get(1)) is not None:
+            added += [change.run_id] if change.kind == RUN_ADDED else []
+        delays = [delay_of_one(folder, subscription, number) for number in range(10 * rounds)]
+    shutil.rmtree(folder)
+    return {
+        "folders": burst,
+        "written_seconds": written,
+        "all_indexed_after_seconds": indexed,
+        "heard_of": len(added),
+        "heard_of_twice": len(added) - len(set(added)),
+        "single_run_heard_after_ms": statistics.median(delays) * 1000,
+    }
+
+
+def delay_of_one(folder: Path, subscription: Any, number: int) -> float:
+    source = next(path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
+    parked = folder.parent / "parked"
+    shutil.copytree(source, parked)
+    while subscription.get(0.3) is not None:
+        pass
+    target = folder / f"20261121-{number:06d}-000-aaaaaaaaaa"
+    started = time.perf_counter()
+    parked.rename(target)
+    while (change := subscription.get(5)) is not None and change.run_id != target.name:
+        pass
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
