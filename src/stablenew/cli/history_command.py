@@ -32,8 +32,7 @@ def history(
         if word.startswith("--"):
             raise typer.BadParameter(f"no such option: {word}")
     text = join_query(words)
-    jobs = open_history(out)
-    jobs.parse(text)  # before anything else is said
+    jobs = open_history(out, text)
     rows = _find(jobs, text, limit, sort)
     if follow:
         return _follow(out, jobs, text, rows)
@@ -69,13 +68,19 @@ def _is_several(word: str) -> bool:
     return any(":" in part or part.startswith("-") for part in word.split(" ")[1:])
 
 
-def open_history(out: Output) -> "JobHistory":
-    """The history of the store in use, with its index brought in step: filled with a progress bar when it is new."""
+def open_history(out: Output, query: str = "") -> "JobHistory":
+    """The history of the store in use, with its index brought in step: filled with a progress bar when it is new.
+
+    Raises:
+        InvalidQuery: what is about to be asked cannot be understood.
+    """
     from stablenew.app_config import AppConfig
     from stablenew.index.index_keeper import BEHIND
     from stablenew.index.job_history import JobHistory
 
     jobs = JobHistory(out.root, recent_jobs=AppConfig().get("recent_jobs"))
+    if query:
+        jobs.parse(query)  # before anything else is done
     if jobs.keeper.is_fresh():
         return jobs
     with out.progress() as bar:

@@ -50,6 +50,9 @@ class ColumnCache:
         self._counted: dict[Query, dict[str, list[FacetValue]]] = {}
         self._runs = np.searchsorted(table.run_ids, table.use_ids & ~MAX_USE)
         self._first_rows = np.searchsorted(self._runs, np.arange(len(table.run_ids)))
+        self._later_rows = np.flatnonzero(np.diff(self._runs, prepend=-1) == 0)
+        """The variants of each run but its first."""
+        self._labels: dict[int, tuple[Column, FacetCodes]] = {}
         self._label_runs = np.searchsorted(table.run_ids, table.label_ids)
         self._by_use = np.argsort(table.use_ids, kind="stable")
         self._sorted_uses = table.use_ids[self._by_use]
@@ -102,7 +105,9 @@ class ColumnCache:
             return np.ones(run_count, np.bool_)
         if len(rows) == run_count:
             return rows
-        matching: Mask = np.logical_or.reduceat(rows, self._first_rows)
+        matching: Mask = rows[self._first_rows]
+        later = self._later_rows[rows[self._later_rows]]
+        matching[self._runs[later]] = True
         return matching
 
     def _mask(self, condition: Condition) -> Mask:
@@ -186,10 +191,11 @@ class ColumnCache:
         return mask
 
     def _count_labels(self, kind: int, runs: Mask) -> list[FacetValue]:
-        chosen = (self.table.labels[0] == kind) & runs[self._label_runs]
-        counts = np.bincount(self.table.labels[1][chosen])
-        names = np.flatnonzero(counts)
-        return self._describe("tag", names, counts[names])
+        if kind not in self._labels:
+            chosen = np.flatnonzero(self.table.labels[0] == kind)
+            self._labels[kind] = (self._label_runs[chosen], code_runs(self.table.labels[1][chosen].astype(np.float32)))
+        label_runs, codes = self._labels[kind]
+        return self._describe("tag", codes.values, codes.count(np.flatnonzero(runs[label_runs]), None))
 
     def _describe(self, name: str, values: Column, counts: Column) -> list[FacetValue]:
         found: dict[str | float, int] = {}

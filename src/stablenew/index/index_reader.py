@@ -4,14 +4,15 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, MAX_USE, open_for_reading
-from stablenew.index.packed_outputs import unpack_outputs
-from stablenew.index.query import Pattern, Query
-from stablenew.index.query_sql import FEW, PLAIN_WALK, QueryCompiler, Sql, Walk
-from stablenew.index.run_entry import MAX_SHOWN_OUTPUTS
+from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, LARGEST_ID, MAX_USE, open_for_reading
+from stablenew.index.packed_outputs import MAX_SHOWN_OUTPUTS, unpack_outputs
 from stablenew.index.stored_seed import write_seed
+
+if TYPE_CHECKING:
+    from stablenew.index.query import Pattern, Query
+    from stablenew.index.query_sql import QueryCompiler, Sql, Walk
 
 TIME: Final = "time"
 SORTS: Final = {
@@ -96,7 +97,7 @@ class IndexReader:
         rows = self.fetch("SELECT seq FROM sqlite_sequence WHERE name = 'change'")
         return int(rows[0][0]) if rows else 0
 
-    def find_names(self, patterns: Sequence[Pattern]) -> list[int]:
+    def find_names(self, patterns: "Sequence[Pattern]") -> list[int]:
         """The numbers of the words that fit one of the patterns. A pack fits by its name or its id."""
         matchers = [pattern.matcher() for pattern in patterns]
         return [
@@ -120,9 +121,11 @@ class IndexReader:
         return self._names[number - 1][1]
 
     def find_ids(
-        self, query: Query, *, limit: int, after: Cursor | None = None, sort: str = TIME, is_ascending: bool = False
+        self, query: "Query", *, limit: int, after: Cursor | None = None, sort: str = TIME, is_ascending: bool = False
     ) -> list[Cursor]:
         """The runs that fit, in order, as cursors: (id,) by time, else (value, id). `after` is where to go on."""
+        from stablenew.index.query_sql import PLAIN_WALK, QueryCompiler  # noqa: PLC0415
+
         with self._guard:
             compiler = QueryCompiler(query, self.find_names)
             if sort != TIME:
@@ -135,11 +138,18 @@ class IndexReader:
             low, high = compiler.bounds()
             if after is not None:
                 low, high = (max(low, after[0] + MAX_USE + 1), high) if is_ascending else (low, min(high, after[0]))
-            needs_variants = bool(query.conditions)
-            return self._walk(walk, where, (low, high), limit, is_ascending=is_ascending, joins=needs_variants)
+            return self._walk(walk, where, (low, high), limit, is_ascending=is_ascending)
 
-    def _few(self, compiler: QueryCompiler) -> list[int] | None:
+    def all_ids(self, *, limit: int, after: Cursor | None = None, is_ascending: bool = False) -> list[Cursor]:
+        """As `find_ids` by time, for all runs."""
+        test, order = (">", "ASC") if is_ascending else ("<", "DESC")
+        start = after[0] if after is not None else -1 if is_ascending else LARGEST_ID
+        return self.fetch(f"SELECT id FROM run WHERE id {test} ? ORDER BY id {order} LIMIT ?", (start, limit))
+
+    def _few(self, compiler: "QueryCompiler") -> list[int] | None:
         """All runs that can fit, if there are only few of them."""
+        from stablenew.index.query_sql import FEW  # noqa: PLC0415
+
         for selection in compiler.few():
             query = f"SELECT DISTINCT * FROM ({selection.text}) LIMIT {FEW + 1}"
             ids = [row[0] for row in self.fetch(query, selection.parameters)]
@@ -148,13 +158,13 @@ class IndexReader:
         return None
 
     def _walk(
-        self, walk: Walk, where: Sql, bounds: tuple[int, int], limit: int, *, is_ascending: bool, joins: bool
+        self, walk: "Walk", where: "Sql", bounds: tuple[int, int], limit: int, *, is_ascending: bool
     ) -> list[Cursor]:
         connection = self._open()
         if connection is None:
             return []
         query = (
-            f"SELECT {walk.key} & ~{MAX_USE} FROM {walk.source} {walk.joins if joins else ''} "
+            f"SELECT {walk.key} & ~{MAX_USE} FROM {walk.source} {walk.joins} "
             f"WHERE {walk.key} >= ? AND {walk.key} < ?{walk.tests} AND {where.text} "
             f"ORDER BY {walk.key} {'ASC' if is_ascending else 'DESC'}"
         )
@@ -165,7 +175,7 @@ class IndexReader:
                 break
         return [(run,) for run in found]
 
-    def _find_sorted(self, where: Sql, column: str, after: Cursor | None, limit: int) -> list[Cursor]:
+    def _find_sorted(self, where: "Sql", column: str, after: Cursor | None, limit: int) -> list[Cursor]:
         value = f"COALESCE({column}, -1)"
         position = "" if after is None else f" AND ({value}, r.id) < (?, ?)"
         query = (
@@ -174,10 +184,12 @@ class IndexReader:
         )
         return self.fetch(query, (*where.parameters, *(after or ()), limit))
 
-    def count(self, query: Query) -> int:
+    def count(self, query: "Query") -> int:
         """How many runs fit."""
         if not query.conditions:
             return int(self.fetch("SELECT count(*) FROM run")[0][0]) if self._open() else 0
+        from stablenew.index.query_sql import QueryCompiler  # noqa: PLC0415
+
         where = QueryCompiler(query, self.find_names).where()
         sql = f"SELECT count(DISTINCT r.id) FROM run r CROSS JOIN variant v ON v.run = r.id WHERE {where.text}"
         return int(self.fetch(sql, where.parameters)[0][0]) if self._open() else 0

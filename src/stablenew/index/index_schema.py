@@ -22,6 +22,7 @@ USE_BITS: Final = 5
 MAX_USE: Final = (1 << USE_BITS) - 1
 """The last prompt number of a run; a run with more different prompts has all the rest under it."""
 
+LARGEST_ID: Final = (1 << 63) - 1
 COMPLETED: Final = "completed"
 FIELD_PACK: Final = 1
 """As `<name> NUL <id>`."""

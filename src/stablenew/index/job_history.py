@@ -11,7 +11,6 @@ from stablenew.errors import ConfigError, RunNotFound
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.index.index_keeper import Freshness, IndexKeeper
 from stablenew.index.index_reader import SORTS, TIME, Cursor, IndexReader, Row
-from stablenew.index.query import Query, parse_query
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from stablenew.formats.job_summary import JobSummary
     from stablenew.index.column_cache import ColumnCache, FacetValue
     from stablenew.index.neighbours import Neighbour
+    from stablenew.index.query import Query
     from stablenew.index.reconciler import Progress
 
 OLDEST: Final = "oldest"
@@ -73,7 +73,7 @@ class JobHistory:
         wanted = self.recent_jobs if limit is None else min(limit, self.recent_jobs)
         return self.page("", limit=wanted)
 
-    def page(self, query: str | Query = "", *, after: str | None = None, limit: int = 50, sort: str = TIME) -> Page:
+    def page(self, query: "str | Query" = "", *, after: str | None = None, limit: int = 50, sort: str = TIME) -> Page:
         """Jobs that fit `query`, `limit` at a time. However far down, a page costs the same.
 
         Raises:
@@ -82,23 +82,30 @@ class JobHistory:
         """
         if sort not in ALL_SORTS:
             raise ConfigError(f"cannot sort by {sort!r}; there are {', '.join(ALL_SORTS)}")
-        cursors = self._reader.find_ids(
-            self.parse(query),
-            limit=limit + 1,
-            after=_read_cursor(after, sort),
-            sort=TIME if sort == OLDEST else sort,
-            is_ascending=sort == OLDEST,
-        )
+        cursors = self._find(query, sort, _read_cursor(after, sort), limit + 1)
         shown = cursors[:limit]
         has_more = len(cursors) > limit and shown
         rows = self._reader.rows(cursor[-1] for cursor in shown)
         return Page(tuple(rows), _write_cursor(shown[-1], sort) if has_more else None)
 
-    def parse(self, query: str | Query) -> Query:
-        """`query` understood, as of now."""
-        return query if isinstance(query, Query) else parse_query(query, self._clock.now().astimezone())
+    def _find(self, query: "str | Query", sort: str, after: Cursor | None, limit: int) -> list[Cursor]:
+        is_ascending = sort == OLDEST
+        if query == "" and sort in (TIME, OLDEST):
+            return self._reader.all_ids(limit=limit, after=after, is_ascending=is_ascending)
+        order = TIME if is_ascending else sort
+        return self._reader.find_ids(self.parse(query), limit=limit, after=after, sort=order, is_ascending=is_ascending)
 
-    def search(self, query: str | Query, *, sort: str = TIME) -> "Iterator[JobSummary]":
+    def parse(self, query: "str | Query") -> "Query":
+        """`query` understood, as of now.
+
+        Raises:
+            InvalidQuery: it cannot be understood.
+        """
+        from stablenew.index.query import parse_query  # noqa: PLC0415
+
+        return parse_query(query, self._clock.now().astimezone()) if isinstance(query, str) else query
+
+    def search(self, query: "str | Query", *, sort: str = TIME) -> "Iterator[JobSummary]":
         """Every job that fits, one by one."""
         parsed = self.parse(query)
         after: str | None = None
@@ -123,7 +130,7 @@ class JobHistory:
             raise RunNotFound(f"no run {run_id!r} in the index of {self.root}")
         return JobSummary.from_dict(rows[0])
 
-    def count(self, query: str | Query = "") -> int:
+    def count(self, query: "str | Query" = "") -> int:
         """How many jobs fit."""
         return self._reader.count(self.parse(query))
 
@@ -137,14 +144,14 @@ class JobHistory:
         self._columns.refresh()
         return self._columns
 
-    def facets(self, query: str | Query = "", *, limit: int = 20) -> "Mapping[str, list[FacetValue]]":
+    def facets(self, query: "str | Query" = "", *, limit: int = 20) -> "Mapping[str, list[FacetValue]]":
         """For each facet its values with how many jobs have them among those that fit, most first.
 
         A facet does not count its own conditions, so that it shows what else could be chosen.
         """
         return {name: values[:limit] for name, values in self.columns.facets(self.parse(query)).items()}
 
-    def numbers(self, query: str | Query = "") -> "npt.NDArray[np.int64]":
+    def numbers(self, query: "str | Query" = "") -> "npt.NDArray[np.int64]":
         """The index's own numbers of all jobs that fit, newest first; `rows` gives the jobs of some of them."""
         return self.columns.ids(self.parse(query))
 

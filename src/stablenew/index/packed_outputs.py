@@ -1,6 +1,10 @@
 """Outputs as the index keeps them: path and digest in one text, without what all of them share."""
 
 from collections.abc import Sequence
+from typing import Final
+
+MAX_SHOWN_OUTPUTS: Final = 8
+"""How many outputs of a run its summary shows."""
 
 
 def pack_outputs(outputs: Sequence[tuple[str, str]]) -> str | None:

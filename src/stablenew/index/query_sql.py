@@ -17,6 +17,7 @@ from stablenew.index.index_schema import (
     FIELD_OTHER_PACK,
     FIELD_PACK,
     FIELD_TAG,
+    LARGEST_ID,
     MAX_USE,
     first_id,
 )
@@ -55,7 +56,6 @@ _LABELS: Final = {
     "lora": ((FIELD_LORA,), "(r.id | v.use)"),
     "embedding": ((FIELD_EMBEDDING,), "(r.id | v.use)"),
 }
-_LARGEST_INTEGER: Final = (1 << 63) - 1
 
 NameFinder = Callable[[Sequence[Pattern]], list[int]]
 """The numbers of all names that fit one of the patterns."""
@@ -98,7 +98,7 @@ class QueryCompiler:
 
     def bounds(self) -> tuple[int, int]:
         """The least id that can fit, and the first after it that cannot."""
-        low, high = 0, _LARGEST_INTEGER
+        low, high = 0, LARGEST_ID
         for condition in self._conditions:
             if condition.field in TIMES and not condition.is_negated and len(condition.values) == 1:
                 (span,) = condition.ranges()
@@ -273,7 +273,7 @@ def _comparable(column: str, number: float) -> int | float | str | None:
     """The number as it stands in the column."""
     if column.endswith("seed") and isinstance(number, int):
         return store_seed(number)
-    return number if abs(number) <= _LARGEST_INTEGER else float(number)
+    return number if abs(number) <= LARGEST_ID else float(number)
 
 
 def _in_time(ranges: Sequence[Range]) -> Sql:

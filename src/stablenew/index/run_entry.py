@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 from stablenew.errors import StableNewError
 
-MAX_SHOWN_OUTPUTS: Final = 8
 NO_RECORD: Final = -1
 """The variant index of a run that has no record that can be read: so that every run has a variant."""
 
