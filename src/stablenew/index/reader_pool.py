@@ -1,14 +1,16 @@
 """Reading many runs at once, in processes of our own: parsing is what takes the time, and threads cannot share it.
 
 A reader is `python -m stablenew.index.reader_pool ROOT`. It takes lines of JSON, each a list of run ids, and answers
-with a pickle each: a parent that is killed closes the pipe, and its readers end.
+with a pickle each, its length before it: a parent that is killed closes the pipe, and its readers end.
 """
 
 import json
 import os
 import pickle
+import queue
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -20,7 +22,9 @@ from stablenew.index.run_entry import RunReading
 CHUNK: Final = 200
 WORTH_PROCESSES: Final = 4_000
 """Runs to read for which starting readers pays."""
-_AHEAD: Final = 2
+_AHEAD: Final = 12
+"""Chunks that each reader has to do, so that it goes on while what was read is written."""
+_LENGTH: Final = 8
 
 
 def iter_readings(root: Path, run_ids: Sequence[str]) -> Iterator[list[RunReading]]:
@@ -69,17 +73,21 @@ def _processor_count() -> int:
 
 
 class _Reader:
-    """One reading process."""
+    """One reading process, and a thread that takes its answers: a full pipe would make it wait."""
 
     def __init__(self, root: Path) -> None:
         command = [sys.executable, "-m", "stablenew.index.reader_pool", os.path.abspath(root)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._take_answers, daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
+        self._thread.join()
         self._process.communicate()
 
     def ask(self, run_ids: Sequence[str]) -> None:
@@ -87,9 +95,17 @@ class _Reader:
         self._process.stdin.write(json.dumps(run_ids).encode() + b"\n")
         self._process.stdin.flush()
 
-    def answer(self) -> list[RunReading]:
+    def _take_answers(self) -> None:
         assert self._process.stdout is not None  # noqa: S101
-        return [RunReading(*fields) for fields in pickle.load(self._process.stdout)]  # noqa: S301  # our own process
+        while len(head := self._process.stdout.read(_LENGTH)) == _LENGTH:
+            self._answers.put(self._process.stdout.read(int.from_bytes(head)))
+        self._answers.put(b"")
+
+    def answer(self) -> list[RunReading]:
+        data = self._answers.get()
+        if not data:
+            raise ChildProcessError(f"a reading process ended with {self._process.wait()}; what it printed says why")
+        return [RunReading(*fields) for fields in pickle.loads(data)]  # noqa: S301  # our own process
 
 
 def _serve(root: Path, requests: IO[bytes], answers: IO[bytes]) -> None:
@@ -102,7 +118,8 @@ def _serve(root: Path, requests: IO[bytes], answers: IO[bytes]) -> None:
     gc.disable()  # nothing here makes circles, and looking for them takes a third of the time
     reader = RunReader(root)
     for request in requests:
-        pickle.dump([reader.read(run_id) for run_id in json.loads(request)], answers, protocol=5)
+        data = pickle.dumps([reader.read(run_id) for run_id in json.loads(request)], protocol=5)
+        answers.write(len(data).to_bytes(_LENGTH) + data)
         answers.flush()
 
 
