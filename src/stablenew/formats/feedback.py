@@ -133,8 +133,8 @@ def build_event(*, clock: str, replica: str, rater: str, op: str, **fields: Json
 
 def at_clock(event: FeedbackEvent, clock: str) -> FeedbackEvent:
     """The same event said at another moment, with the id it then has."""
-    moved = event.model_copy(update={"clock": clock})
-    return moved.model_copy(update={"id": event_id(moved.to_dict())})
+    identifier = event_id(event.to_dict() | {"clock": clock})
+    return event.model_copy(update={"clock": clock, "id": identifier})
 
 
 class Note(WireModel):

@@ -5,12 +5,14 @@ but a longer search.
 """
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Final
 
-from stablenew.store.line_log import append_lines, split_lines
+from stablenew.store.line_log import split_lines
 from stablenew.store.local_state import state_folder, store_key
 
+_APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 MAX_BYTES: Final = 1 << 20
 """Beyond this the file starts over; a reader sees that it has shrunk and looks at everything."""
 
@@ -23,11 +25,22 @@ def hints_path(root: Path) -> Path:
 def note_change(run_path: Path) -> None:
     """Leave word that a run was written."""
     with contextlib.suppress(OSError):
-        path = hints_path(run_path.parent)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size > MAX_BYTES:
-            path.unlink()
-        append_lines(path, [run_path.name.encode()], durable=False)
+        _append(os.fspath(hints_path(run_path.parent)), run_path.name.encode() + b"\n")
+
+
+def _append(path: str, line: bytes) -> None:
+    try:
+        descriptor = os.open(path, _APPEND, 0o666)
+    except FileNotFoundError:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, _APPEND, 0o666)
+    try:
+        os.write(descriptor, line)
+        is_full = os.fstat(descriptor).st_size > MAX_BYTES
+    finally:
+        os.close(descriptor)
+    if is_full:
+        Path(path).unlink()
 
 
 def read_hints(path: Path, position: int) -> tuple[list[str], int, bool]:

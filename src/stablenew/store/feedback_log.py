@@ -35,21 +35,29 @@ class FeedbackLog:
         self.run_path = run_path
         self._replica = replica
         self._cached: tuple[_Signature, FeedbackReading] | None = None
+        self._known_journal: Path | None = None
 
     def read(self) -> FeedbackReading:
         """Everything said about the run. Nothing is changed; what cannot be read is reported."""
-        names = [name for name, *_ in self._signature()]
+        return self._read([name for name, *_ in self._signature()])
+
+    def _read(self, names: list[str]) -> FeedbackReading:
         replica = self._replica or known_replica_id()
         if replica is None:
             return read_feedback_files(self.run_path, names)
-        journal = read_journal(journal_path(self.run_path, replica))
+        journal = read_journal(self._journal(replica))
         return read_feedback_files(self.run_path, names, journal=journal, log_name=feedback_log_name(replica))
+
+    def _journal(self, replica: str) -> Path:
+        if self._known_journal is None or self._known_journal.parent.name != replica:
+            self._known_journal = journal_path(self.run_path, replica)
+        return self._known_journal
 
     def _read_if_changed(self) -> FeedbackReading:
         """As `read`, but for the details of files, as long as nobody wrote one since: a session rates one run often."""
         signature = self._signature()
         if self._cached is None or self._cached[0] != signature:
-            self._cached = (signature, self.read())
+            self._cached = (signature, self._read([name for name, *_ in signature]))
         return self._cached[1]
 
     def _signature(self) -> _Signature:
@@ -84,7 +92,7 @@ class FeedbackLog:
         if missing:
             replica = self._replica or replica_id()
             append_lines(self.run_path / feedback_log_name(replica), missing)
-            _keep_journal(journal_path(self.run_path, replica), missing[len(reading.unlogged) :])
+            _keep_journal(self._journal(replica), missing[len(reading.unlogged) :])
         if reading.is_damaged:
             set_aside(self.run_path)
         replace_file(self.run_path / FEEDBACK, document.encode_document())

@@ -1,11 +1,12 @@
 """A run folder, read."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from stablenew.errors import FormatError, OutputNotFound
 from stablenew.formats.i_json import MAX_BYTES, parse_json
@@ -21,6 +22,9 @@ from stablenew.store.seal import read_seal, run_digest
 
 MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
 MIN_DIGEST_PREFIX: Final = 8
+
+_OUTPUT_PATH = re.compile(r"outputs/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9])?")
+_DIGEST = re.compile(r"xxh128:[0-9a-f]{32}")
 
 SEALED: Final = "sealed"
 RUNNING: Final = "running"
@@ -136,13 +140,14 @@ class Run:
         """Every line of `records.jsonl`, in order: a record or the reason why it is none. No file, no lines."""
         try:
             for number, line, is_whole in iter_lines(self.path / RECORDS):
-                yield self._read_line(number, line, is_whole=is_whole)
+                yield self.read_line(number, line, is_whole=is_whole)
         except FileNotFoundError:
             return
         except OSError as error:
             yield RecordLine(0, None, ReadProblem(RECORDS, str(error.strerror or error)))
 
-    def _read_line(self, number: int, line: bytes, *, is_whole: bool) -> RecordLine:
+    def read_line(self, number: int, line: bytes, *, is_whole: bool) -> RecordLine:
+        """What one line of `records.jsonl` holds."""
         if not is_whole:
             reason = f"the line is cut off after {len(line)} bytes; it was never acknowledged"
             return RecordLine(number, None, ReadProblem(RECORDS, reason, number, is_torn=True))
@@ -167,25 +172,27 @@ class Run:
 
     def find_output(self, image: str) -> OutputReference:
         """The output that `image` means; see `OutputFinder.find`."""
-        return OutputFinder(self).find(image)
+        path = OutputFinder(self).find(image).path
+        return next(output for _, output in self.iter_outputs() if output.path == path)
 
 
 class OutputFinder:
-    """The outputs of one run by all their names. Reads the records once."""
+    """The outputs of one run by all their names. Reads the records once, and of them only what names the outputs."""
 
     def __init__(self, run: Run) -> None:
         self._run_id = run.run_id
-        self._by_name: dict[str, OutputReference] = {}
-        self._by_digest: dict[str, OutputReference] = {}
-        for record in run.iter_records():
-            for output in record.outputs:
+        self._by_name: dict[str, OutputName] = {}
+        self._by_digest: dict[str, OutputName] = {}
+        for variant, outputs in _iter_named_outputs(run):
+            for output in outputs:
                 self._by_digest[output.digest] = output
                 self._by_name[output.path] = self._by_name[output.path.partition("/")[2]] = output
-            for number, output in enumerate(final_outputs(record)):
-                self._by_name[f"{record.variant.index}/{number}"] = output
+            finals = [output for output in outputs if output.role == "final"] or outputs
+            for number, output in enumerate(finals):
+                self._by_name[f"{variant}/{number}"] = output
 
-    def find(self, image: str) -> OutputReference:
-        """The output that `image` means.
+    def find(self, image: str) -> "OutputName":
+        """What names the output that `image` means.
 
         That is a digest or a unique prefix of 8 or more hex digits, a path, or `<variant>/<n>`, which counts the final
         outputs of a variant from 0.
@@ -207,6 +214,45 @@ class OutputFinder:
             f"run {self._run_id} has no output {image!r}; give a digest (8 or more hex digits), a path such as "
             f"{next(iter(self._by_name), 'outputs/…')}, or <variant>/<n> such as 0/0"
         )
+
+
+class OutputName(NamedTuple):
+    """What an output is known by."""
+
+    path: str
+    digest: str
+    role: str | None
+
+
+def _iter_named_outputs(run: Run) -> Iterator[tuple[int, list[OutputName]]]:
+    """The index of each variant, and its outputs. What is not plainly a record is left to the strict reader."""
+    try:
+        lines = [line for _, line, is_whole in iter_lines(run.path / RECORDS) if is_whole]
+    except OSError:
+        return
+    for number, line in enumerate(lines, 1):
+        named = _names_in(line)
+        if named is None:
+            record = run.read_line(number, line, is_whole=True).record
+            if record is None:
+                continue
+            named = record.variant.index, [OutputName(one.path, one.digest, one.role) for one in record.outputs]
+        yield named
+
+
+def _names_in(line: bytes) -> tuple[int, list[OutputName]] | None:
+    from pydantic_core import from_json  # noqa: PLC0415
+
+    try:
+        record = from_json(line, allow_inf_nan=False)
+        if record["kind"] != LearningRecord.KIND or not record["schema_version"].startswith("1."):
+            return None
+        outputs = [OutputName(one["path"], one["digest"], one.get("role")) for one in record["outputs"]]
+        variant = record["variant"]["index"]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    is_plain = all(_OUTPUT_PATH.fullmatch(one.path) and _DIGEST.fullmatch(one.digest) for one in outputs)
+    return (variant, outputs) if is_plain and type(variant) is int else None
 
 
 def final_outputs(record: LearningRecord) -> list[OutputReference]:

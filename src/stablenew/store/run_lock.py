@@ -1,6 +1,7 @@
 """Locks of this machine, kept in the state folder: a lock file inside a synced folder would block everyone forever."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,10 @@ from stablenew.store.local_state import state_folder, store_key
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+
+_POLL_SECONDS = 0.001
+"""A write takes a few milliseconds; whoever waits for one shall not wait for fifty."""
 
 
 class RunLock:
@@ -68,11 +73,16 @@ def file_guard(path: Path) -> Iterator[None]:
 
     Some paths share a lock, so that rating thousands of runs does not make thousands of lock files.
     """
-    folder = state_folder() / "locks" / "files"
-    folder.mkdir(parents=True, exist_ok=True)
     key = digest_bytes(os.fsencode(path.absolute()))[-2:]
-    with file_lock(folder / f"{key}.lock"):
+    with file_lock(_guard_path(state_folder(), key)).acquire(poll_interval=_POLL_SECONDS):
         yield
+
+
+@functools.lru_cache(maxsize=1024)
+def _guard_path(folder: Path, key: str) -> Path:
+    place = folder / "locks" / "files"
+    place.mkdir(parents=True, exist_ok=True)
+    return place / f"{key}.lock"
 
 
 def file_lock(path: Path) -> "BaseFileLock":
