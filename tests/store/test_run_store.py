@@ -304,3 +304,19 @@ def test_a_record_that_does_not_fit_on_the_disk_leaves_room_for_the_next(store):
     assert "could be appended" in done.stdout
     assert done.stdout.endswith("sealed\n")
     assert [one.variant.index for one in store.open("sample-run").iter_records()] == [0, 2]
+
+
+def test_an_output_of_an_unusual_record_is_found_all_the_same(store):
+    writer = store.create(metadata())
+    one = write_variant(writer)
+    writer.abandon()
+    path = store.root / "sample-run" / "records.jsonl"
+    plain = path.read_bytes()
+    (output,) = one.outputs
+    for line in (plain, plain.replace(b'"index":0', b'"index":0.0'), b"nonsense\n" + plain + b'{"kind"'):
+        path.write_bytes(line)
+        for name in ("0/0", output.path, output.digest, output.digest[7:17]):
+            assert store.open("sample-run").find_output(name).digest == output.digest
+    path.write_bytes(plain.replace(b"outputs/0000", b"outputs/../0"))
+    with pytest.raises(OutputNotFound):
+        store.open("sample-run").find_output("0/0")

@@ -17,7 +17,6 @@ from stablenew.store.run_folder import OUTPUTS, SEAL
 
 YOUNG_NS: Final = 2_000_000_000
 """A file that changed this lately may change again within the same tick of the file system's clock."""
-_FEEDBACK: Final = "feedback"
 _POSITIVE: Final = (1 << 63) - 1
 
 
@@ -48,8 +47,8 @@ def root_signature(root: Path) -> int:
 def look_into(path: str) -> FolderLook:
     """What is in the run folder at `path`.
 
-    The files of a sealed run never change, so only its feedback is looked at closely; `verify` finds what else may
-    have happened to it.
+    The outputs of a sealed run never change, so only their folder is looked at; `verify` finds what may have happened
+    inside them.
 
     Raises:
         OSError: there is no such folder.
@@ -67,16 +66,12 @@ def look_into(path: str) -> FolderLook:
                 files.append(entry)
             elif entry.name == OUTPUTS and entry.is_dir(follow_symlinks=False):
                 outputs = entry
-    is_sealed = SEAL in names
     newest = status.st_mtime_ns
-    parts = [] if outputs is None else _describe_outputs(outputs, is_sealed=is_sealed)
+    parts = [] if outputs is None else _describe_outputs(outputs, is_sealed=SEAL in names)
     for entry in files:
-        if is_sealed and not entry.name.startswith(_FEEDBACK):
-            parts.append(entry.name)
-        else:
-            file = entry.stat(follow_symlinks=False)
-            newest = max(newest, file.st_mtime_ns)
-            parts.append(f"{entry.name}/{file.st_size}/{file.st_mtime_ns}/{file.st_ino}")
+        file = entry.stat(follow_symlinks=False)
+        newest = max(newest, file.st_mtime_ns)
+        parts.append(f"{entry.name}/{file.st_size}/{file.st_mtime_ns}/{file.st_ino}")
     parts.sort()
     digest = xxhash.xxh3_64_intdigest("\n".join(parts).encode("utf-8", "surrogateescape"))
     return FolderLook(folder_signature(status), digest & _POSITIVE, names, newest)

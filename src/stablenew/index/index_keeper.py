@@ -15,7 +15,7 @@ from stablenew.errors import RunLocked
 from stablenew.index.folder_look import root_signature
 from stablenew.index.index_reader import IndexReader
 from stablenew.index.index_schema import delete_index, index_folder, index_path
-from stablenew.store.change_hints import hints_path
+from stablenew.store.change_hints import end_of_hints, hints_path
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -61,9 +61,9 @@ class IndexKeeper:
             return False
         if self._is_due(meta.get("swept_at", 0), meta.get("sweep_seconds", 0)):
             return False
-        hints = hints_path(self.root)
-        size = hints.stat().st_size if hints.exists() else 0
-        return size == meta.get("hints_position", 0) and not self.reader.fetch("SELECT 1 FROM run WHERE is_hot LIMIT 1")
+        if end_of_hints(hints_path(self.root)) != meta.get("hints_place"):
+            return False
+        return not self.reader.fetch("SELECT 1 FROM run WHERE is_hot LIMIT 1")
 
     def _is_due(self, swept_at: float, sweep_seconds: float) -> bool:
         age = time.time() - swept_at

@@ -17,7 +17,7 @@ from stablenew.index.folder_look import YOUNG_NS, folder_signature, look_into, r
 from stablenew.index.reader_pool import iter_readings
 from stablenew.index.run_changes import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
 from stablenew.index.run_index import Known, RunIndex
-from stablenew.store.change_hints import hints_path, read_hints
+from stablenew.store.change_hints import NOWHERE, end_of_hints, hints_path, read_hints
 from stablenew.store.run_folder import METADATA
 
 SLICES: Final = 32
@@ -78,7 +78,7 @@ class Reconciler:
         It can be stopped at any moment; the next one goes on from there.
         """
         started = time.perf_counter()
-        _, position, _ = read_hints(hints_path(self._root), 0)
+        hints_place = end_of_hints(hints_path(self._root))
         number = int(self.index.get_meta("sweep_number", 0)) + 1
         known = self.index.known()
         scan = self._scan(known, SLICES if deep else number % SLICES)
@@ -95,7 +95,7 @@ class Reconciler:
         changes.run_count = scan.seen
         self.index.set_meta(
             is_complete=1,
-            hints_position=position,
+            hints_place=hints_place,
             root_signature=scan.root_signature,
             sweep_number=number,
             sweep_seconds=scanned - started,
@@ -110,13 +110,14 @@ class Reconciler:
 
     def take_hints(self) -> Changes | None:
         """Read the runs that programs of this machine say they wrote; None when some hints were lost."""
-        position = int(self.index.get_meta("hints_position", 0))
-        run_ids, end, is_whole = read_hints(hints_path(self._root), position)
+        place, path = self.index.get_meta("hints_place", NOWHERE), hints_path(self._root)
+        if end_of_hints(path) == place:
+            return Changes()
+        run_ids, end, is_whole = read_hints(path, place)
         if not is_whole:
             return None
         changes = self.update(run_ids)
-        if end != position:
-            self.index.set_meta(hints_position=end)
+        self.index.set_meta(hints_place=end)
         return changes
 
     def look_at_hot_runs(self) -> Changes:

@@ -6,13 +6,17 @@ but a longer search.
 
 import contextlib
 import os
+import secrets
 from pathlib import Path
 from typing import Final
 
 from stablenew.store.line_log import split_lines
 from stablenew.store.local_state import state_folder, store_key
 
-_APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+NOWHERE: Final = ""
+"""The place before the first hint."""
+_MARK: Final = "#"
+_APPEND: Final = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 MAX_BYTES: Final = 1 << 20
 """Beyond this the file starts over; a reader sees that it has shrunk and looks at everything."""
 
@@ -30,10 +34,9 @@ def note_change(run_path: Path) -> None:
 
 def _append(path: str, line: bytes) -> None:
     try:
-        descriptor = os.open(path, _APPEND, 0o666)
+        descriptor = os.open(path, _APPEND)
     except FileNotFoundError:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, _APPEND, 0o666)
+        descriptor = _begin(Path(path))
     try:
         os.write(descriptor, line)
         is_full = os.fstat(descriptor).st_size > MAX_BYTES
@@ -43,16 +46,37 @@ def _append(path: str, line: bytes) -> None:
         Path(path).unlink()
 
 
-def read_hints(path: Path, position: int) -> tuple[list[str], int, bool]:
-    """The run ids noted since `position`, where to go on, and whether nothing was missed in between."""
+def _begin(path: Path) -> int:
+    """A new file of hints. Its first line is its name: whoever read another one sees that hints were lost."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, _APPEND | os.O_CREAT, 0o666)
+    os.write(descriptor, f"{_MARK}{secrets.token_hex(4)}\n".encode())
+    return descriptor
+
+
+def end_of_hints(path: Path) -> str:
+    """Where the hints end now: equal to the place where a reading ended, as long as nobody wrote since."""
     try:
         with path.open("rb") as file:
-            size = file.seek(0, 2)
-            is_whole = size >= position
-            file.seek(position if is_whole else 0)
-            data = file.read()
+            return _place(file.readline(), file.seek(0, os.SEEK_END))
     except FileNotFoundError:
-        return [], 0, position == 0
-    lines = [line for _, line, is_complete in split_lines(data) if is_complete]
-    end = (position if is_whole else 0) + data.rfind(b"\n") + 1
-    return list(dict.fromkeys(line.decode("ascii", "replace") for line in lines)), end, is_whole
+        return NOWHERE
+
+
+def _place(first_line: bytes, position: int) -> str:
+    return f"{first_line.decode('ascii', 'replace').strip()}:{position}"
+
+
+def read_hints(path: Path, place: str) -> tuple[list[str], str, bool]:
+    """The run ids noted since `place`, where to go on, and whether nothing was missed in between."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return [], NOWHERE, place == NOWHERE
+    first_line = data.partition(b"\n")[0]
+    name, _, position = place.rpartition(":")
+    is_whole = place == NOWHERE or name == _place(first_line, 0).rpartition(":")[0]
+    start = int(position) if is_whole and position else 0
+    lines = [line.decode("ascii", "replace") for _, line, is_complete in split_lines(data[start:]) if is_complete]
+    run_ids = [line for line in lines if not line.startswith(_MARK)]
+    return list(dict.fromkeys(run_ids)), _place(first_line, data.rfind(b"\n") + 1), is_whole

@@ -139,7 +139,7 @@ def fill(folder: Path, count: int) -> None:
     index.finish_filling()
     index.announce_reset()
     signature = root_signature(folder)
-    index.set_meta(is_complete=1, hints_position=0, root_signature=signature, swept_at=time.time(), sweep_seconds=60)
+    index.set_meta(is_complete=1, hints_place="", root_signature=signature, swept_at=time.time(), sweep_seconds=60)
     index.close()
 
 
