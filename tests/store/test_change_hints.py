@@ -21,11 +21,11 @@ def test_hints_that_were_lost_are_missed(tmp_path, monkeypatch):
     for number in range(9):
         note_change(tmp_path / f"run-number-{number}")
     _, end, _ = read_hints(path, NOWHERE)
-    for number in range(9, 12):
+    for number in range(9, 18):
         note_change(tmp_path / f"run-number-{number}")
     run_ids, _, is_whole = read_hints(path, end)
     assert not is_whole
-    assert run_ids[-1] == "run-number-11"
+    assert run_ids[-1] == "run-number-17"
     path.unlink()
     assert read_hints(path, end) == ([], NOWHERE, False)
     assert read_hints(path, NOWHERE) == ([], NOWHERE, True)
