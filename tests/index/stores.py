@@ -116,7 +116,7 @@ def rate(store, run_id, chance):
 def damage(path, chance):
     """What disks, people and half-finished syncs do to a run."""
     name = chance.choice([METADATA, RECORDS, "outputs", "line", "feedback"])
-    files = sorted((path / "outputs").iterdir())
+    files = sorted((path / "outputs").glob("*"))
     if name == "outputs" and files:
         files[0].unlink()
     elif name in (METADATA, RECORDS) and (path / name).exists():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stablenew import FeedbackManager, JobHistory, RunStore, RunWatcher
-from stablenew.index import run_watcher
+from stablenew.index import file_events, run_watcher
 from stablenew.index.index_schema import delete_index, index_path
 from stablenew.index.network_share import network_share_type
 from stablenew.index.run_changes import RESET, RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
@@ -133,7 +133,7 @@ for number in range(count):
 
 
 def test_events_that_never_come_are_made_up_for_by_sweeps(store, history, monkeypatch):
-    monkeypatch.setattr(run_watcher._Signals, "take", lambda *_: None)
+    monkeypatch.setattr(file_events.FileEvents, "take", lambda *_: None)
     monkeypatch.setattr(run_watcher, "LAZY_SECONDS", 0.2)
     monkeypatch.setattr(run_watcher, "LAZY_COST_FACTOR", 1)
     with RunWatcher(store.root) as watcher:
@@ -225,7 +225,7 @@ def test_without_watches_it_polls_and_says_why(store, history, monkeypatch):
 
 
 def test_on_a_network_share_it_polls_and_says_why(store, history, monkeypatch):
-    monkeypatch.setattr(run_watcher, "network_share_type", lambda _: "nfs4")
+    monkeypatch.setattr(file_events, "network_share_type", lambda _: "nfs4")
     with RunWatcher(store.root) as watcher:
         assert watcher.wait_until_ready(PATIENCE)
         assert "nfs4" in watcher.polling_reason

@@ -3,6 +3,7 @@
 A variant is a row; a facet counts runs.
 """
 
+import threading
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -31,17 +32,22 @@ class FacetValue(NamedTuple):
 
 
 class ColumnCache:
-    """The columns of one index. `refresh` brings them up to date; only what changed is read again."""
+    """The columns of one index. `refresh` brings them up to date; only what changed is read again.
+
+    Threads may share it and take turns.
+    """
 
     def __init__(self, reader: IndexReader) -> None:
+        self._guard = threading.RLock()
         self._reader = reader
         self._file = TableFile(reader)
         self._take(self._file.table)
 
     def refresh(self) -> None:
         """Take in what the index learned since."""
-        if self._file.refresh():
-            self._take(self._file.table)
+        with self._guard:
+            if self._file.refresh():
+                self._take(self._file.table)
 
     def _take(self, table: ColumnTable) -> None:
         self.table = table
@@ -59,15 +65,17 @@ class ColumnCache:
 
     def ids(self, query: Query) -> Ids:
         """The numbers of all runs that fit, newest first."""
-        return self.table.run_ids[self._matching_runs(self._rows(query.conditions))][::-1]
+        with self._guard:
+            return self.table.run_ids[self._matching_runs(self._rows(query.conditions))][::-1]
 
     def facets(self, query: Query) -> dict[str, list[FacetValue]]:
         """For each facet its values and how many runs have them, most first; its own conditions left out."""
-        if query not in self._counted:
-            if len(self._counted) > _MOST_REMEMBERED:
-                self._counted.clear()
-            self._counted[query] = self.count_facets(query)
-        return self._counted[query]
+        with self._guard:
+            if query not in self._counted:
+                if len(self._counted) > _MOST_REMEMBERED:
+                    self._counted.clear()
+                self._counted[query] = self.count_facets(query)
+            return self._counted[query]
 
     def count_facets(self, query: Query) -> dict[str, list[FacetValue]]:
         """As `facets`, counted anew."""

@@ -73,7 +73,8 @@ class TableFile:
 
     def refresh(self) -> bool:
         """Take in what the index learned since; whether there was anything."""
-        version = (f"{_LAYOUT} {self._reader.get_meta('token', '')}", self._reader.last_change())
+        token, last = self._reader.last_change()
+        version = (f"{_LAYOUT} {token}", last)
         if version == self._version:
             return False
         if self._version is None:

@@ -83,19 +83,16 @@ class IndexReader:
         """Whether the index was filled once; until then it holds only the newest runs."""
         return bool(self.get_meta("is_complete", 0))
 
-    def data_version(self) -> tuple[int, int]:
-        """Another value when somebody wrote the index since."""
-        rows = self.fetch("PRAGMA data_version")
-        return self._inode, rows[0][0] if rows else 0
-
     def changes_since(self, sequence: int) -> list[tuple[int, str, str]]:
         """(number, run id, what happened) of everything after the change of that number."""
         return self.fetch("SELECT seq, run_id, kind FROM change WHERE seq > ? ORDER BY seq", (sequence,))
 
-    def last_change(self) -> int:
-        """The number of the last change."""
-        rows = self.fetch("SELECT seq FROM sqlite_sequence WHERE name = 'change'")
-        return int(rows[0][0]) if rows else 0
+    def last_change(self) -> tuple[str, int]:
+        """Which index this is (one made anew is another), and the number of the last change in it."""
+        which = "(SELECT value FROM meta WHERE key = 'token')"
+        last = "(SELECT seq FROM sqlite_sequence WHERE name = 'change')"
+        rows = self.fetch(f"SELECT {which}, {last}")
+        return (str(rows[0][0]), int(rows[0][1] or 0)) if rows else ("", 0)
 
     def find_names(self, patterns: "Sequence[Pattern]") -> list[int]:
         """The numbers of the words that fit one of the patterns. A pack fits by its name or its id."""

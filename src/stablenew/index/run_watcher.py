@@ -19,20 +19,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from stablenew.formats.run_id import is_run_id
+from stablenew.index.file_events import FileEvents
 from stablenew.index.index_keeper import try_index_lock
 from stablenew.index.index_reader import IndexReader
 from stablenew.index.index_schema import index_path
-from stablenew.index.network_share import network_share_type
 from stablenew.index.reconciler import Reconciler
 from stablenew.index.run_changes import RESET, RunChange
 from stablenew.index.run_index import RunIndex
-from stablenew.store.change_hints import hints_path
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
-    from watchdog.events import FileSystemEvent
-    from watchdog.observers.api import BaseObserver
 
 TICK_SECONDS: Final = 0.2
 QUIET_SECONDS: Final = 1.0
@@ -88,12 +84,12 @@ class RunWatcher:
         self._reader = IndexReader(index_path(self.root))
         self._subscriptions: list[Subscription] = []
         self._guard = threading.Lock()
-        self._signals = _Signals(self.root)
+        self._events = FileEvents(self.root)
         self._stopped = threading.Event()
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_leading = False
-        self._heard = 0
+        self._heard = ("", 0)
 
     def __enter__(self) -> Self:
         self.start()
@@ -115,7 +111,7 @@ class RunWatcher:
     @property
     def polling_reason(self) -> str | None:
         """Why it sweeps all the time instead of waiting for events; None when events come."""
-        return self._signals.polling_reason
+        return self._events.polling_reason
 
     def start(self) -> None:
         """Begin, in a thread of its own. `wait_until_ready` waits for the first sweep."""
@@ -129,7 +125,7 @@ class RunWatcher:
     def stop(self) -> None:
         """End, and let another watcher lead."""
         self._stopped.set()
-        self._signals.wake()
+        self._events.wake()
         if self._thread is not None:
             self._thread.join()
         self._reader.close()
@@ -166,8 +162,8 @@ class RunWatcher:
     def _lead(self, lock: "BaseFileLock") -> None:
         self._is_leading = True
         try:
-            with contextlib.closing(RunIndex(index_path(self.root))) as index, self._signals.listening():
-                _Leader(index, self.root, self._signals).lead(self._stopped, self._after_step)
+            with contextlib.closing(RunIndex(index_path(self.root))) as index, self._events.listening():
+                _Leader(index, self.root, self._events).lead(self._stopped, self._after_step)
         except sqlite3.DatabaseError:
             self._stopped.wait(TICK_SECONDS)  # somebody deleted or damaged the index: it is made anew
         finally:
@@ -179,13 +175,14 @@ class RunWatcher:
         self._ready.set()
 
     def _publish(self) -> None:
-        last = self._reader.last_change()
-        if last == self._heard:
+        heard = self._reader.last_change()
+        if heard == self._heard:
             return
-        changes = [RunChange(kind, run_id) for _, run_id, kind in self._reader.changes_since(self._heard)]
-        if last < self._heard:  # the index was made anew
+        if heard[0] == self._heard[0]:
+            changes = [RunChange(kind, run_id) for _, run_id, kind in self._reader.changes_since(self._heard[1])]
+        else:  # the index was made anew
             changes = [RunChange(RESET, "")]
-        self._heard = last
+        self._heard = heard
         with self._guard:
             for subscription in self._subscriptions:
                 for change in changes:
@@ -195,11 +192,11 @@ class RunWatcher:
 class _Leader:
     """The one that writes the index."""
 
-    def __init__(self, index: RunIndex, root: Path, signals: "_Signals") -> None:
+    def __init__(self, index: RunIndex, root: Path, events: FileEvents) -> None:
         self._index = index
         self._reconciler = Reconciler(index, root)
         self._root = root
-        self._signals = signals
+        self._events = events
         self._swept_at = 0.0
         self._wall = time.time()
         self._monotonic = time.monotonic()
@@ -210,7 +207,7 @@ class _Leader:
         self._sweep()
         after_step()
         while not stopped.is_set() and self._is_still_there():
-            names = self._signals.wait(TICK_SECONDS)
+            names = self._events.wait(TICK_SECONDS)
             self._step(names)
             after_step()
 
@@ -230,11 +227,11 @@ class _Leader:
             self._sweep()
 
     def _is_sweep_due(self) -> bool:
-        if self._signals.renew() or self._has_clock_jumped():
+        if self._events.renew() or self._has_clock_jumped():
             return True
         cost = self._index.get_meta("sweep_seconds", 0)
         age = time.monotonic() - self._swept_at
-        if self._has_missed or self._signals.polling_reason is not None:
+        if self._has_missed or self._events.polling_reason is not None:
             return bool(age > max(QUIET_SECONDS, COST_FACTOR * cost))
         return bool(age > max(LAZY_SECONDS, LAZY_COST_FACTOR * cost))
 
@@ -249,114 +246,3 @@ class _Leader:
         self._has_missed = False
         self._reconciler.sweep()
         self._swept_at = time.monotonic()
-
-
-class _Signals:
-    """What the file system says: names of runs that may have changed, and when to look for hints."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._condition = threading.Condition()
-        self._names: set[str] = set()
-        self._is_woken = False
-        self._observer: BaseObserver | None = None
-        self._watched = 0
-        self.polling_reason: str | None = None
-
-    def wait(self, timeout: float) -> set[str]:
-        """The runs that events named, after at most `timeout` seconds."""
-        with self._condition:
-            if not self._names and not self._is_woken:
-                self._condition.wait(timeout)
-            names, self._names = self._names, set()
-            self._is_woken = False
-            return names
-
-    def wake(self, *names: str) -> None:
-        """End a wait."""
-        with self._condition:
-            self._names.update(names)
-            self._is_woken = True
-            self._condition.notify_all()
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hear events, as far as the platform gives any."""
-        self._listen()
-        try:
-            yield
-        finally:
-            self._end()
-
-    def renew(self) -> bool:
-        """Listen again, if the store is another folder than it was; whether that was so."""
-        if self._watched == _inode(self._root):
-            return False
-        self._end()
-        self._listen()
-        return True
-
-    def _listen(self) -> None:
-        self._watched = _inode(self._root)
-        share = network_share_type(self._root)
-        if share is not None:
-            self.polling_reason = f"{share} does not tell what other machines write"
-        elif self._watched == 0:
-            self.polling_reason = f"there is no {self._root} yet"
-        else:
-            self._start_observer()
-
-    def _start_observer(self) -> None:
-        from watchdog.events import (  # noqa: PLC0415
-            DirCreatedEvent,
-            DirDeletedEvent,
-            DirModifiedEvent,
-            DirMovedEvent,
-            FileClosedEvent,
-            FileCreatedEvent,
-            FileModifiedEvent,
-            FileSystemEventHandler,
-        )
-        from watchdog.observers import Observer  # noqa: PLC0415
-
-        signals = self
-
-        class Handler(FileSystemEventHandler):
-            def on_any_event(self, event: "FileSystemEvent") -> None:
-                signals.take(event)
-
-        hints = hints_path(self._root)
-        hints.parent.mkdir(parents=True, exist_ok=True)
-        # Without a filter, watchdog hears itself listing folders, and drowns in it.
-        folders = [DirCreatedEvent, DirDeletedEvent, DirMovedEvent, DirModifiedEvent]
-        files = [FileCreatedEvent, FileModifiedEvent, FileClosedEvent]
-        observer = Observer()
-        try:
-            observer.schedule(Handler(), str(self._root), recursive=False, event_filter=folders)
-            observer.schedule(Handler(), str(hints.parent), recursive=False, event_filter=files)
-            observer.start()
-        except OSError as error:
-            self.polling_reason = f"the system gives no more watches ({error.strerror or error})"
-            with contextlib.suppress(RuntimeError):
-                observer.stop()
-            return
-        self.polling_reason = None
-        self._observer = observer
-
-    def _end(self) -> None:
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
-            self._observer = None
-
-    def take(self, event: "FileSystemEvent") -> None:
-        """Note which runs an event is about."""
-        paths = (os.fsdecode(event.src_path), os.fsdecode(event.dest_path))
-        names = [os.path.basename(path) for path in paths if os.path.dirname(path) == str(self._root)]
-        self.wake(*(name for name in names if is_run_id(name)))
-
-
-def _inode(path: Path) -> int:
-    with contextlib.suppress(OSError):
-        return path.stat().st_ino
-    return 0
