@@ -178,6 +178,21 @@ def test_an_index_that_is_deleted_under_a_watcher_comes_back(store, history):
         assert hear(subscription, "second", RUN_ADDED)
 
 
+def test_a_store_that_is_barred_for_a_while_is_watched_when_it_is_open_again(store, history, monkeypatch, caplog):
+    monkeypatch.setattr(run_watcher, "RETRY_SECONDS", 0.1)
+    sweep = run_watcher.Reconciler.sweep
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(run_watcher.Reconciler, "sweep", refuse)
+    with RunWatcher(store.root) as watcher:
+        assert eventually(lambda: "trying again" in caplog.text)
+        monkeypatch.setattr(run_watcher.Reconciler, "sweep", sweep)
+        assert watcher.wait_until_ready(PATIENCE)
+        assert history.count() == 1
+
+
 def test_a_watcher_that_is_killed_is_followed_by_another(store, history):
     command = [sys.executable, "-c", FOLLOWER, str(store.root)]
     first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -9,7 +9,7 @@ from stablenew.cli.console import Output, format_duration, format_local_time, pl
 if TYPE_CHECKING:
     from stablenew.index.job_history import JobHistory
 
-_HELP = """List jobs, the newest first, or those that fit QUERY.
+HELP = """List jobs, the newest first, or those that fit QUERY.
 
 \b
 model:dreamshaper* sampler:"Euler a" cfg:5..8 steps:>=30 rating:>=4 unrated:yes
@@ -25,7 +25,7 @@ def history(
     sort: Annotated[str, typer.Option(help="time, oldest, rating, duration, outputs or variants.")] = "time",
     follow: Annotated[bool, typer.Option("--follow", help="Go on with jobs as they come, until Ctrl-C.")] = False,
 ) -> int:
-    """List jobs; see _HELP."""
+    """List jobs."""
     out: Output = ctx.obj
     words = query or []
     for word in words:
@@ -46,7 +46,6 @@ def history(
     return 0
 
 
-history.__doc__ = _HELP
 SETTINGS = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 """A word that begins with a minus is a condition turned around, and no option."""
 

@@ -114,7 +114,9 @@ def _register() -> None:
     app.command("run")(run_command.run)
     app.command("runs")(show_command.runs)
     app.command("show")(show_command.show)
-    app.command("history", context_settings=history_command.SETTINGS)(history_command.history)
+    app.command("history", help=history_command.HELP, context_settings=history_command.SETTINGS)(
+        history_command.history
+    )
     app.command("path")(history_command.path)
     app.command("open")(history_command.open_run)
     app.command("verify")(verify_command.verify)

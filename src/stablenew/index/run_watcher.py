@@ -10,6 +10,7 @@ it ends.
 """
 
 import contextlib
+import logging
 import os
 import queue
 import sqlite3
@@ -30,7 +31,10 @@ from stablenew.index.run_index import RunIndex
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+_LOG: Final = logging.getLogger("stablenew")
+
 TICK_SECONDS: Final = 0.2
+RETRY_SECONDS: Final = 2.0
 QUIET_SECONDS: Final = 1.0
 """After events, the least time until a sweep looks for what they may have missed."""
 LAZY_SECONDS: Final = 30.0
@@ -164,8 +168,12 @@ class RunWatcher:
         try:
             with contextlib.closing(RunIndex(index_path(self.root))) as index, self._events.listening():
                 _Leader(index, self.root, self._events).lead(self._stopped, self._after_step)
-        except sqlite3.DatabaseError:
-            self._stopped.wait(TICK_SECONDS)  # somebody deleted or damaged the index: it is made anew
+        except (
+            sqlite3.DatabaseError,
+            OSError,
+        ) as error:  # damaged index, full disk, barred store
+            _LOG.warning("the index of %s could not be kept in step: %s; trying again", self.root, error)
+            self._stopped.wait(RETRY_SECONDS)
         finally:
             self._is_leading = False
             lock.release()
