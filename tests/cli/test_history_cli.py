@@ -39,6 +39,16 @@ def cli():
     return call
 
 
+def start_with_interrupts_ignored(*arguments):
+    """As a script starts a command in the background."""
+    command = [sys.executable, "-m", "stablenew", *arguments]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def listed(done):
     return [row["run_id"] for row in json.loads(done.stdout)]
 
@@ -94,8 +104,7 @@ def test_history_sees_what_another_command_has_just_done(store, cli):
 
 
 def test_follow_prints_jobs_as_they_come_until_ctrl_c(store):
-    command = [sys.executable, "-m", "stablenew", "--json", "history", "--follow"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = start_with_interrupts_ignored("--json", "history", "--follow")
     try:
         assert [json.loads(process.stdout.readline())["run_id"] for _ in range(2)] == ["older", "newer"]
         time.sleep(1)
@@ -127,8 +136,7 @@ def test_index_rebuild_and_update_say_what_they_did(store, cli):
 
 
 def test_index_watch_prints_what_happens(store):
-    command = [sys.executable, "-m", "stablenew", "--json", "index", "watch"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = start_with_interrupts_ignored("--json", "index", "watch")
     try:
         assert "keeping the index in step" in process.stderr.readline()
         assert json.loads(process.stdout.readline())["kind"] == "reset"

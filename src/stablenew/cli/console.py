@@ -92,6 +92,13 @@ class Output:
         )
 
 
+def heed_interrupts() -> None:
+    """Let Ctrl-C end a command that ends in no other way, also where a script started it with interrupts ignored."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def console() -> "Console":
     """Where people read: as wide as the terminal; into a file or a pipe no line is broken."""
     from rich.console import Console

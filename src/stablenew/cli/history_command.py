@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stablenew.cli.console import Output, format_duration, format_local_time, plural
+from stablenew.cli.console import Output, format_duration, format_local_time, heed_interrupts, plural
 
 if TYPE_CHECKING:
     from stablenew.index.job_history import JobHistory
@@ -162,6 +162,7 @@ def _follow(out: Output, jobs: "JobHistory", text: str, rows: list[dict[str, Any
     from stablenew.index.run_watcher import RunWatcher
 
     _print_rows(out, rows[::-1])
+    heed_interrupts()
     with RunWatcher(out.root) as watcher:
         subscription = watcher.subscribe()
         watcher.wait_until_ready()

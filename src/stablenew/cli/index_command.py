@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stablenew.cli.console import Output, format_bytes, format_duration, plural
+from stablenew.cli.console import Output, format_bytes, format_duration, heed_interrupts, plural
 
 if TYPE_CHECKING:
     from stablenew.index.index_keeper import IndexKeeper
@@ -96,6 +96,7 @@ def watch(ctx: typer.Context) -> int:
 
     from stablenew.index.run_watcher import RunWatcher
 
+    heed_interrupts()
     with RunWatcher(out.root) as watcher:
         subscription = watcher.subscribe()
         watcher.wait_until_ready()
