@@ -39,6 +39,10 @@ class IndexReader:
         self._inode = 0
         self._names: list[tuple[int, str]] = []
 
+    def __del__(self) -> None:
+        """A reader that somebody forgot lets go of its file all the same."""
+        self.close()
+
     def close(self) -> None:
         """Let go of the file."""
         with self._guard:

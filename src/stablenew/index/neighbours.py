@@ -36,12 +36,12 @@ def find_neighbours(reader: IndexReader, run: int, limit: int) -> list[Neighbour
     for column in ("prompt", "seed"):
         query = (
             f"SELECT v.run, v.position, o.run, o.position FROM variant v CROSS JOIN "
-            f"(SELECT * FROM variant WHERE {column} IN (SELECT {column} FROM variant WHERE run = ?1) "
+            f"(SELECT * FROM variant WHERE {column} IN (SELECT {column} FROM variant WHERE run = ?) "
             f"ORDER BY run DESC LIMIT {_MOST_CANDIDATES}) o "
-            f"WHERE v.run = ?1 AND o.{column} = v.{column} AND {_DIFFERENCES} = 1 "
-            f"ORDER BY o.run DESC, o.position, v.position LIMIT ?2"
+            f"WHERE v.run = ? AND o.{column} = v.{column} AND {_DIFFERENCES} = 1 "
+            f"ORDER BY o.run DESC, o.position, v.position LIMIT ?"
         )
-        rows |= dict.fromkeys(reader.fetch(query, (run, limit)))
+        rows |= dict.fromkeys(reader.fetch(query, (run, run, limit)))
     newest = sorted(rows, key=lambda row: (-row[2], row[3], row[1]))[:limit]
     return [_describe(reader, *row) for row in newest]
 
