@@ -2,14 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress
+
+Result = TypeVar("Result")
 
 FINDINGS = 1
 USAGE = 2
@@ -90,6 +92,12 @@ class Output:
             transient=True,
             disable=self.is_json or self.is_quiet or not sys.stderr.isatty(),
         )
+
+    def with_bar(self, title: str, work: "Callable[[Callable[[int, int], None]], Result]") -> "Result":
+        """What `work` gives; what it is called with takes how much is done, of how much (0: nobody knows yet)."""
+        with self.progress() as bar:
+            task = bar.add_task(title, total=None)
+            return work(lambda done, total: bar.update(task, completed=done, total=total or None))
 
 
 def heed_interrupts() -> None:

@@ -82,9 +82,7 @@ def open_history(out: Output, query: str = "") -> "JobHistory":
         jobs.parse(query)  # before anything else is done
     if jobs.keeper.is_fresh():
         return jobs
-    with out.progress() as bar:
-        task = bar.add_task("Indexing runs", total=None)
-        freshness = jobs.refresh(progress=lambda done, total: bar.update(task, completed=done, total=total or None))
+    freshness = out.with_bar("Indexing runs", lambda progress: jobs.refresh(progress=progress))
     if freshness.state == BEHIND:
         _sweep_in_background(out)
     return jobs

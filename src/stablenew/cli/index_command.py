@@ -66,9 +66,7 @@ def update(
     """Look at every run folder now."""
     out: Output = ctx.obj
     keeper = _keeper(out)
-    with out.progress() as bar:
-        task = bar.add_task("Indexing runs", total=None)
-        done = keeper.sweep(deep=deep, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    done = out.with_bar("Indexing runs", lambda progress: keeper.sweep(deep=deep, progress=progress))
     out.json({"change_count": done.change_count})
     out.print(f"{plural(done.change_count, 'run')} read.")
     return 0
@@ -78,10 +76,7 @@ def update(
 def rebuild(ctx: typer.Context) -> int:
     """Make the index anew from the run folders. Stopped half-way, the next use of it goes on."""
     out: Output = ctx.obj
-    keeper = _keeper(out)
-    with out.progress() as bar:
-        task = bar.add_task("Indexing runs", total=None)
-        done = keeper.rebuild(progress=lambda done, total: bar.update(task, completed=done, total=total))
+    done = out.with_bar("Indexing runs", _keeper(out).rebuild)
     out.json({"change_count": done.change_count})
     out.print(f"{plural(done.change_count, 'run')} indexed.")
     return 0

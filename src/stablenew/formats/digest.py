@@ -1,6 +1,7 @@
 """Content addresses: `xxh128:` and 32 hex digits, XXH3-128 over a file's bytes, the same that `xxh128sum` prints."""
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,15 @@ from stablenew.formats.i_json import JsonValue, canonical_bytes
 PREFIX = "xxh128:"
 SHORT_LENGTH = 12
 """Hex digits of a digest that stand in a file name."""
+
+DIGEST_PATTERN = "^xxh128:[0-9a-f]{32}$"
+
+_DIGEST = re.compile(DIGEST_PATTERN.replace("$", r"\Z"))
+
+
+def is_digest(text: str) -> bool:
+    """Whether `text` has the form of a digest."""
+    return _DIGEST.match(text) is not None
 
 
 def digest_bytes(data: bytes | bytearray | memoryview) -> str:

@@ -39,6 +39,14 @@ def is_generated_run_id(text: str) -> bool:
     return bool(_GENERATED.match(text))
 
 
+def stamp_of(run_id: str) -> str | None:
+    """The time in a generated id, as timestamps are written; None for a name that somebody chose."""
+    if not is_generated_run_id(run_id):
+        return None
+    day, time, milliseconds, _ = run_id.split("-")
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}.{milliseconds}Z"
+
+
 def check_run_id(text: str) -> str:
     """`text` again, if it can name a run.
 

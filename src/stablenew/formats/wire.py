@@ -20,7 +20,9 @@ from pydantic import (
 )
 
 from stablenew.errors import InvalidDocument, NewerFormat
+from stablenew.formats import output_path
 from stablenew.formats import run_id as run_ids
+from stablenew.formats.digest import DIGEST_PATTERN
 from stablenew.formats.i_json import MAX_SAFE_INTEGER, JsonValue, encode_json, parse_json
 
 SCHEMA_MAJOR = 1
@@ -105,7 +107,7 @@ BigInteger = Annotated[
 Seed = BigInteger
 """ComfyUI's seeds reach 2^64-1."""
 
-Digest = Annotated[str, Field(pattern="^xxh128:[0-9a-f]{32}$", min_length=39, max_length=39)]
+Digest = Annotated[str, Field(pattern=DIGEST_PATTERN, min_length=39, max_length=39)]
 Timestamp = Annotated[
     str,
     Field(
@@ -139,7 +141,7 @@ Name = Annotated[str, Field(min_length=1, max_length=256)]
 OutputPath = Annotated[
     str,
     Field(
-        pattern="^outputs/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9])?$",
+        pattern=output_path.PATTERN,
         max_length=128,
         json_schema_extra=_NO_NEWLINE,
     ),

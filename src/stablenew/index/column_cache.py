@@ -12,9 +12,9 @@ import numpy.typing as npt
 from stablenew.index.column_table import Column, ColumnTable, Ids, TableFile
 from stablenew.index.facet_codes import FacetCodes, code_runs, code_variants
 from stablenew.index.index_reader import IndexReader
-from stablenew.index.index_schema import FIELD_OTHER_PACK, FIELD_PACK, FIELD_TAG, MAX_USE, first_id
+from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, MAX_USE, first_id
 from stablenew.index.query import RUN_NUMBERS, TIMES, VARIANT_NUMBERS, VARIANT_WORDS, Condition, Query
-from stablenew.index.query_sql import FLAG_COLUMNS, NUMBER_COLUMNS, select_negatives, select_seeds, select_uses
+from stablenew.index.query_sql import FLAG_COLUMNS, LABELS, NUMBER_COLUMNS, select_negatives, select_seeds, select_uses
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -159,10 +159,8 @@ class ColumnCache:
         elif name == "flag":
             counts = [table.run(FLAG_COLUMNS[pattern.text]) > 0 for pattern in condition.patterns()]
             mask = np.logical_or.reduce(counts)
-        elif name == "pack":
-            mask = self._labelled((FIELD_PACK, FIELD_OTHER_PACK), condition)
-        elif name == "tag":
-            mask = self._labelled((FIELD_TAG,), condition)
+        elif name in _LABEL_FACETS:
+            mask = self._labelled(LABELS[name][0], condition)
         return mask
 
     def _labelled(self, kinds: tuple[int, ...], condition: Condition) -> Mask:
@@ -207,9 +205,8 @@ class ColumnCache:
 
     def _describe(self, name: str, values: Column, counts: Column) -> list[FacetValue]:
         found: dict[str | float, int] = {}
-        names = self._reader.names()
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            shown = round(value, 5) if name in NUMBER_COLUMNS else names[int(value) - 1][1].split("\0")[0]
+            shown = round(value, 5) if name in NUMBER_COLUMNS else self._reader.name(int(value)).split("\0")[0]
             found[shown] = found.get(shown, 0) + count
         ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
         return [FacetValue(value, count) for value, count in ordered if count]

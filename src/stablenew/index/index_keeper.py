@@ -73,7 +73,7 @@ class IndexKeeper:
         """Bring the index in step, filling it when there is none. With `is_patient` nothing is put off."""
         if not is_patient and self.is_fresh():
             return Freshness(FRESH)
-        lock = self._try_lock() or self._wait_for_filling(progress)
+        lock = try_index_lock(self.root) or self._wait_for_filling(progress)
         if lock is None:
             return Freshness(FOLLOWED)
         with self._reconciling(lock) as reconciler:
@@ -113,18 +113,15 @@ class IndexKeeper:
             return Freshness(UPDATED, len(reconciler.sweep(progress=progress)))
 
     def _lock(self) -> "BaseFileLock":
-        lock = self._try_lock()
+        lock = try_index_lock(self.root)
         if lock is None:
             raise RunLocked("another stablenew process keeps this index in step; stop it (serve, index watch) first")
         return lock
 
-    def _try_lock(self) -> "BaseFileLock | None":
-        return try_index_lock(self.root)
-
     def _wait_for_filling(self, progress: "Progress | None") -> "BaseFileLock | None":
         """While another process fills the index for the first time there is little to read yet."""
         while not self.reader.is_complete:
-            lock = self._try_lock()
+            lock = try_index_lock(self.root)
             if lock is not None:
                 return lock
             if progress is not None:

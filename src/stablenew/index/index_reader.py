@@ -114,12 +114,14 @@ class IndexReader:
             self._names += self.fetch("SELECT id, text FROM name WHERE id > ? ORDER BY id", (last,))
             return self._names
 
-    def _name(self, number: int | None) -> str | None:
-        if number is None:
-            return None
+    def name(self, number: int) -> str:
+        """The word of a number."""
         if number > len(self._names):
             self.names()
         return self._names[number - 1][1]
+
+    def _name_or_none(self, number: int | None) -> str | None:
+        return None if number is None else self.name(number)
 
     def find_ids(
         self, query: "Query", *, limit: int, after: Cursor | None = None, sort: str = TIME, is_ascending: bool = False
@@ -220,14 +222,14 @@ class IndexReader:
             "schema_version": "1.0",
             "run_id": run[0],
             "created_at": None if run[1] is None else timestamp_of(run[1]),
-            "status": self._name(run[3]),
-            "state": self._name(run[2]),
-            "packs": sorted(str(self._name(name)).split("\0")[0] for kind, name in labels if kind == FIELD_PACK),
-            "one_click_action": self._name(run[5]),
-            "engine": self._name(run[4]),
-            "model": self._name(variants[0][0]),
+            "status": self.name(run[3]),
+            "state": self.name(run[2]),
+            "packs": sorted(self.name(name).split("\0")[0] for kind, name in labels if kind == FIELD_PACK),
+            "one_click_action": self._name_or_none(run[5]),
+            "engine": self._name_or_none(run[4]),
+            "model": self._name_or_none(variants[0][0]),
             "prompt": variants[0][1],
-            "tags": sorted(str(self._name(name)) for kind, name in labels if kind == FIELD_TAG),
+            "tags": sorted(self.name(name) for kind, name in labels if kind == FIELD_TAG),
             "record_count": run[7],
             "plan_size": run[6],
             "output_count": run[8],

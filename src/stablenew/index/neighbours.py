@@ -70,7 +70,7 @@ def _value(reader: IndexReader, setting: str, value: Any) -> Any:
     if value is None:
         return None
     if setting in _WORDS:
-        return reader.names()[value - 1][1]
+        return reader.name(value)
     if setting in _TEXTS:
         return reader.fetch("SELECT body FROM text WHERE id = ?", (value,))[0][0]
     return read_seed(value) if setting == "seed" else value

@@ -50,12 +50,13 @@ NUMBER_COLUMNS: Final = {
 }
 """The column that holds each number."""
 FLAG_COLUMNS: Final = {"pick": "pick_count", "reject": "reject_count"}
-_LABELS: Final = {
+LABELS: Final = {
     "pack": ((FIELD_PACK, FIELD_OTHER_PACK), "r.id"),
     "tag": ((FIELD_TAG,), "r.id"),
     "lora": ((FIELD_LORA,), "(r.id | v.use)"),
     "embedding": ((FIELD_EMBEDDING,), "(r.id | v.use)"),
 }
+"""The kinds of label that each field finds, and what they hang on."""
 
 NameFinder = Callable[[Sequence[Pattern]], list[int]]
 """The numbers of all names that fit one of the patterns."""
@@ -90,6 +91,7 @@ class QueryCompiler:
     def __init__(self, query: Query, find_names: NameFinder) -> None:
         self._conditions = query.conditions
         self._find_names = find_names
+        self._found: dict[Condition, list[int]] = {}
 
     def where(self) -> Sql:
         """All conditions."""
@@ -125,7 +127,7 @@ class QueryCompiler:
         """Along variants with one model, one sampler, or both."""
         chosen: dict[str, int] = {}
         for condition in conditions:
-            names = self._find_names(condition.patterns()) if condition.field in ("model", "sampler") else []
+            names = self._numbers(condition) if condition.field in ("model", "sampler") else []
             if len(names) == 1:
                 chosen[condition.field] = names[0]
         if not chosen:
@@ -136,7 +138,7 @@ class QueryCompiler:
         return Walk(f"variant t INDEXED BY {index}", (), "t.run", joins, tests)
 
     def _tag_walk(self, condition: Condition) -> Walk | None:
-        names = self._find_names(condition.patterns()) if condition.field == "tag" else []
+        names = self._numbers(condition) if condition.field == "tag" else []
         if len(names) != 1:
             return None
         joins = "CROSS JOIN run r ON r.id = t.at CROSS JOIN variant v ON v.run = r.id"
@@ -163,14 +165,20 @@ class QueryCompiler:
                 return self._few_by_status(condition)
             case "run":
                 return _few_by_run_id(condition)
-        if name not in _LABELS:
+        if name not in LABELS:
             return None
-        fields = _list(_LABELS[name][0])
+        fields = _list(LABELS[name][0])
         test = f"field IN ({fields}) AND name IN ({self._names(condition)})"
         return Sql(f"SELECT at & ~{MAX_USE} FROM label WHERE {test}")
 
+    def _numbers(self, condition: Condition) -> list[int]:
+        """The numbers of the names that a condition asks for. Walk, shortcut and test all need them."""
+        if condition not in self._found:
+            self._found[condition] = self._find_names(condition.patterns())
+        return self._found[condition]
+
     def _names(self, condition: Condition) -> str:
-        return _list(self._find_names(condition.patterns()))
+        return _list(self._numbers(condition))
 
     def _few_by_status(self, condition: Condition) -> Sql | None:
         if any(pattern.matcher()(COMPLETED) for pattern in condition.patterns()):
@@ -193,7 +201,7 @@ class QueryCompiler:
         if name in VARIANT_WORDS or name in ("status", "engine", "action"):
             table = "v" if name in VARIANT_WORDS else "r"
             return Sql(f"(+{table}.{name} IN ({self._names(condition)}))")
-        if name in _LABELS:
+        if name in LABELS:
             return self._in_labels(condition)
         match name:
             case "prompt":
@@ -213,7 +221,7 @@ class QueryCompiler:
                 return _like_run_id(condition)
 
     def _in_labels(self, condition: Condition) -> Sql:
-        fields, at = _LABELS[condition.field]
+        fields, at = LABELS[condition.field]
         test = f"field IN ({_list(fields)}) AND name IN ({self._names(condition)}) AND at = {at}"
         return Sql(f"EXISTS (SELECT 1 FROM label WHERE {test})")
 
@@ -223,7 +231,7 @@ def select_uses(condition: Condition, find_names: NameFinder) -> Sql:
     if condition.field == "prompt":
         return Sql("SELECT rowid FROM use_text WHERE use_text MATCH ?", [_match(condition.words())])
     if condition.field in ("lora", "embedding"):
-        fields, _ = _LABELS[condition.field]
+        fields, _ = LABELS[condition.field]
         names = _list(find_names(condition.patterns()))
         return Sql(f"SELECT at FROM label WHERE field IN ({_list(fields)}) AND name IN ({names})")
     plain = Condition(condition.field, condition.values)

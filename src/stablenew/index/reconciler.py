@@ -36,7 +36,6 @@ class Changes:
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
-    run_count: int = 0
 
     def take(self, changes: Iterable[RunChange]) -> None:
         """Add what an index said it did."""
@@ -61,7 +60,6 @@ class _Scan:
     new: list[str] = field(default_factory=list)
     to_read: list[str] = field(default_factory=list)
     to_cool: list[str] = field(default_factory=list)
-    seen: int = 0
     root_signature: int = 0
 
 
@@ -92,7 +90,6 @@ class Reconciler:
             self.index.finish_filling()
         if is_much:
             self.index.announce_reset()
-        changes.run_count = scan.seen
         self.index.set_meta(
             is_complete=1,
             hints_place=hints_place,
@@ -100,7 +97,6 @@ class Reconciler:
             sweep_number=number,
             sweep_seconds=scanned - started,
             swept_at=time.time(),
-            run_count=scan.seen,
         )
         return changes
 
@@ -147,7 +143,6 @@ class Reconciler:
     def _compare(self, entry: os.DirEntry[str], before: Known | None, part: int, scan: _Scan) -> None:
         if before is None and not is_generated_run_id(entry.name) and not _has_metadata(entry.path):
             return
-        scan.seen += 1
         try:
             signature = folder_signature(entry.stat(follow_symlinks=False))
         except OSError:

@@ -9,22 +9,22 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 from stablenew.errors import StableNewError
+from stablenew.formats.digest import is_digest
+from stablenew.formats.output_path import is_output_path
+from stablenew.formats.run_id import stamp_of
 
 NO_RECORD: Final = -1
 """The variant index of a run that has no record that can be read: so that every run has a variant."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
-_GENERATED_ID = re.compile(r"\A([0-9]{4})([0-9]{2})([0-9]{2})-([0-9]{2})([0-9]{2})([0-9]{2})-([0-9]{3})-")
 _SLUG = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_OUTPUT_PATH = re.compile(r"outputs/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9])?")
 _TEXT_OR_NONE: Final = {str, type(None)}
 _SETTINGS: Final = (
     "model", "sampler", "scheduler", "vae", "steps", "clip_skip", "width", "height", "cfg_scale", "denoising_strength"
 )  # fmt: skip
 _REALS: Final = {8, 9}
 _SETTING_TYPES: Final = (*[_TEXT_OR_NONE] * 4, *[{int, type(None)}] * 4, *[{float, type(None)}] * 2)
-_DIGEST = re.compile(r"xxh128:[0-9a-f]{32}")
 
 
 class NotPlain(StableNewError, ValueError):
@@ -129,12 +129,8 @@ def milliseconds_of(timestamp: str) -> int:
 
 def milliseconds_of_id(run_id: str) -> int:
     """When a run was made by its generated id; 0 when the id does not say."""
-    match = _GENERATED_ID.match(run_id)
-    if match is None:
-        return 0
-    year, month, day, hour, minute, second, fraction = match.groups()
     try:
-        return milliseconds_of(f"{year}-{month}-{day}T{hour}:{minute}:{second}.{fraction}Z")
+        return milliseconds_of(stamp_of(run_id) or "")
     except NotPlain:
         return 0
 
@@ -170,7 +166,7 @@ def build_variant_entry(document: Any) -> VariantEntry:
     if not _TIMESTAMP.fullmatch(_text(fields, "started_at")):
         raise NotPlain("expected a timestamp in started_at")
     for output in outputs:
-        if not _OUTPUT_PATH.fullmatch(_text(output, "path")) or not _DIGEST.fullmatch(_text(output, "digest")):
+        if not is_output_path(_text(output, "path")) or not is_digest(_text(output, "digest")):
             raise NotPlain("expected the path and the digest of an output")
     finals = [one for one in outputs if one.get("role") == "final"] or outputs
     pack_id, pack_name, negative = prompt.get("pack_id"), prompt.get("pack_name"), prompt.get("negative")

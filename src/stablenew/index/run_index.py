@@ -299,8 +299,8 @@ class RunIndex:
         return None if row is None else int(row[0])
 
     def _insert_text(self, digest: bytes, body: str, *, is_negative: bool) -> int:
-        query = "INSERT INTO text(hash, body, is_negative) VALUES (?, ?, ?) RETURNING id"
-        number = int(self._connection.execute(query, (digest, body, is_negative or None)).fetchone()[0])
+        query = "INSERT INTO text(hash, body) VALUES (?, ?) RETURNING id"
+        number = int(self._connection.execute(query, (digest, body)).fetchone()[0])
         if is_negative:
             query = "INSERT INTO negative_text(rowid, prompt) VALUES (?, ?)"
             self._connection.execute(query, (number, searchable(body)))

@@ -168,10 +168,7 @@ class RunWatcher:
         try:
             with contextlib.closing(RunIndex(index_path(self.root))) as index, self._events.listening():
                 _Leader(index, self.root, self._events).lead(self._stopped, self._after_step)
-        except (
-            sqlite3.DatabaseError,
-            OSError,
-        ) as error:  # damaged index, full disk, barred store
+        except (sqlite3.DatabaseError, OSError) as error:  # damaged index, full disk
             _LOG.warning("the index of %s could not be kept in step: %s; trying again", self.root, error)
             self._stopped.wait(RETRY_SECONDS)
         finally:

@@ -1,7 +1,6 @@
 """A run folder, read."""
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,8 +8,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from stablenew.errors import FormatError, OutputNotFound
+from stablenew.formats.digest import is_digest
 from stablenew.formats.i_json import MAX_BYTES, parse_json
 from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.output_path import is_output_path
 from stablenew.formats.output_reference import OutputReference
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.store.line_log import iter_lines
@@ -22,9 +23,6 @@ from stablenew.store.seal import read_seal, run_digest
 
 MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
 MIN_DIGEST_PREFIX: Final = 8
-
-_OUTPUT_PATH = re.compile(r"outputs/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9])?")
-_DIGEST = re.compile(r"xxh128:[0-9a-f]{32}")
 
 SEALED: Final = "sealed"
 RUNNING: Final = "running"
@@ -251,7 +249,7 @@ def _names_in(line: bytes) -> tuple[int, list[OutputName]] | None:
         variant = record["variant"]["index"]
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    is_plain = all(_OUTPUT_PATH.fullmatch(one.path) and _DIGEST.fullmatch(one.digest) for one in outputs)
+    is_plain = all(is_output_path(one.path) and is_digest(one.digest) for one in outputs)
     return (variant, outputs) if is_plain and type(variant) is int else None
 
 

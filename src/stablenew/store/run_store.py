@@ -16,7 +16,7 @@ from stablenew.errors import (
 )
 from stablenew.formats.i_json import encode_pretty_json
 from stablenew.formats.output_reference import OutputReference
-from stablenew.formats.run_id import is_generated_run_id, is_run_id
+from stablenew.formats.run_id import is_generated_run_id, is_run_id, stamp_of
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.formats.store_marker import StoreMarker
 from stablenew.formats.wire import SCHEMA_VERSION
@@ -187,9 +187,8 @@ def iter_marker_files() -> Iterator[tuple[str, bytes]]:
 
 
 def _started(run: Run) -> tuple[str, str]:
-    if is_generated_run_id(run.run_id):
-        date = run.run_id
-        stamp = f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[9:11]}:{date[11:13]}:{date[13:15]}.{date[16:19]}Z"
+    stamp = stamp_of(run.run_id)
+    if stamp is not None:
         return stamp, run.run_id
     try:
         return run.metadata.created_at, run.run_id
