@@ -12,7 +12,7 @@ import pytest
 
 from stablenew.cli.console import format_bytes, format_duration
 from stablenew.cli.main import hoist_global_options
-from stablenew.cli.run_command import parse_sweeps, parse_value
+from stablenew.pipeline.run_request import parse_sweeps, parse_value
 
 PACK = "a quiet lake at [[time]]\nneg: blurry\n\na hill, __mood__\n"
 FAST = ["--set", "txt2img.width=32", "--set", "txt2img.height=32"]

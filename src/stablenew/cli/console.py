@@ -4,12 +4,15 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress
+
+    from stablenew.controller.app_controller import AppController
 
 Result = TypeVar("Result")
 
@@ -20,7 +23,7 @@ _UNBROKEN = 4096
 _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if code != 10}
 
 
-@dataclass(slots=True)
+@dataclass
 class Output:
     """The global options, and how a command speaks under them."""
 
@@ -31,11 +34,14 @@ class Output:
     @property
     def root(self) -> Path:
         """The run store in use: the option, the environment, the config file, or `./runs`."""
-        if self.runs_dir:
-            return Path(self.runs_dir)
-        from stablenew.app_config import AppConfig
+        return self.controller.root
 
-        return Path(AppConfig().get("runs_dir"))
+    @cached_property
+    def controller(self) -> "AppController":
+        """What every command calls, wired to that store."""
+        from stablenew.controller.app_controller import AppController
+
+        return AppController(runs_dir=self.runs_dir or None)
 
     def json(self, value: Any) -> None:
         """Print one JSON value on standard output, if JSON was asked for."""

@@ -29,7 +29,6 @@ def demo(ctx: typer.Context) -> int:
     from stablenew.pipeline.prompt_pack import read_prompt_pack
     from stablenew.pipeline.randomizer import SWEEP, Axis
     from stablenew.pipeline.variant_plan import VariantPlan
-    from stablenew.store.run_store import RunStore
 
     with resources.as_file(resources.files("stablenew.cli") / "demo_pack" / "harbour.json") as path:
         pack = read_prompt_pack(path)
@@ -41,7 +40,7 @@ def demo(ctx: typer.Context) -> int:
     result = run_plan(out, config, pack, plan, is_recorded=True, engine="sketch")
     show_result(out, result)
     if result.run_path:
-        run = RunStore(out.root).open(result.run_id)
+        run = out.controller.run_store.open(result.run_id)
         _show_folder(out, run)
         _show_next_steps(out, run)
     return exit_code(result)

@@ -33,11 +33,10 @@ def rate(
     """Rate a run, or one image of it, 0 to 5."""
     out: Output = ctx.obj
     from stablenew.recording.feedback_manager import KEEP, parse_stars
-    from stablenew.store.run_store import RunStore
 
     image, text = (image_or_stars, stars) if stars is not None else (None, image_or_stars)
     rating = parse_stars(text)
-    found = RunStore(out.root).resolve(run)
+    found = out.controller.run_store.resolve(run)
     feedback = _manager(out, rater).record_feedback(
         found.run_id,
         image,
@@ -64,10 +63,7 @@ def parse_flag(text: str) -> str | None:
 
 
 def _manager(out: Output, rater: str | None) -> "FeedbackManager":
-    from stablenew.app_config import AppConfig
-    from stablenew.recording.feedback_manager import FeedbackManager
-
-    return FeedbackManager(out.root, rater=rater or AppConfig().get("rater") or None)
+    return out.controller.feedback_of(rater)
 
 
 def undo(ctx: typer.Context, run: RunArgument, rater: RaterOption = None) -> None:
@@ -81,9 +77,7 @@ def redo(ctx: typer.Context, run: RunArgument, rater: RaterOption = None) -> Non
 
 
 def _step(out: Output, run: str, rater: str | None, step: str) -> None:
-    from stablenew.store.run_store import RunStore
-
-    found = RunStore(out.root).resolve(run)
+    found = out.controller.run_store.resolve(run)
     manager = _manager(out, rater)
     events = getattr(manager, step)(found.run_id)
     out.json({"run_id": found.run_id, step: [event.to_dict() for event in events]})
@@ -97,9 +91,8 @@ def feedback(ctx: typer.Context, run: RunArgument) -> int:
     """Show what everybody thinks of a run, and who said what when."""
     out: Output = ctx.obj
     from stablenew.store.feedback_log import FeedbackLog
-    from stablenew.store.run_store import RunStore
 
-    found = RunStore(out.root).resolve(run)
+    found = out.controller.run_store.resolve(run)
     reading = FeedbackLog(found.path).read()
     document = reading.build_document()
     problems = [str(problem) for problem in reading.problems]

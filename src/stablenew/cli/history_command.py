@@ -73,11 +73,9 @@ def open_history(out: Output, query: str = "") -> "JobHistory":
     Raises:
         InvalidQuery: what is about to be asked cannot be understood.
     """
-    from stablenew.app_config import AppConfig
     from stablenew.index.index_keeper import BEHIND
-    from stablenew.index.job_history import JobHistory
 
-    jobs = JobHistory(out.root, recent_jobs=AppConfig().get("recent_jobs"))
+    jobs = out.controller.history
     if query:
         jobs.parse(query)  # before anything else is done
     if jobs.keeper.is_fresh():
@@ -157,11 +155,9 @@ def _stars(rating: int) -> str:
 
 def _follow(out: Output, jobs: "JobHistory", text: str, rows: list[dict[str, Any]]) -> int:
     """Print what is there, oldest first, and then every job that comes or changes."""
-    from stablenew.index.run_watcher import RunWatcher
-
     _print_rows(out, rows[::-1])
     heed_interrupts()
-    with RunWatcher(out.root) as watcher:
+    with out.controller.build_watcher() as watcher:
         subscription = watcher.subscribe()
         watcher.wait_until_ready()
         if watcher.polling_reason and watcher.is_leading:
@@ -197,9 +193,7 @@ def path(
 ) -> None:
     """Print the folder of a run."""
     out: Output = ctx.obj
-    from stablenew.store.run_store import RunStore
-
-    found = RunStore(out.root).resolve(run)
+    found = out.controller.run_store.resolve(run)
     out.json({"run_id": found.run_id, "path": str(found.path.absolute())})
     if not out.is_json:
         typer.echo(str(found.path.absolute()))
@@ -211,9 +205,7 @@ def open_run(
 ) -> int:
     """Show the folder of a run in the file manager."""
     out: Output = ctx.obj
-    from stablenew.store.run_store import RunStore
-
-    found = RunStore(out.root).resolve(run)
+    found = out.controller.run_store.resolve(run)
     if typer.launch(str(found.path.absolute())) != 0:
         out.warn(f"no program here opens folders; it is {found.path.absolute()}")
         return 1

@@ -1,7 +1,6 @@
 """`stablenew index`: a look at the index, which keeps itself."""
 
-import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +16,7 @@ app = typer.Typer(help="The index behind history: a cache that keeps itself and 
 def status(ctx: typer.Context) -> int:
     """Say where the index is, what it holds, and whether it is in step with the run folders."""
     out: Output = ctx.obj
-    keeper = _keeper(out)
-    facts = _facts(keeper)
+    facts = _keeper(out).facts()
     out.json(facts)
     pairs = [
         ("store", facts["store"]),
@@ -34,28 +32,7 @@ def status(ctx: typer.Context) -> int:
 
 
 def _keeper(out: Output) -> "IndexKeeper":
-    from stablenew.index.index_keeper import IndexKeeper
-
-    return IndexKeeper(out.root)
-
-
-def _facts(keeper: "IndexKeeper") -> dict[str, Any]:
-    from stablenew.index.index_keeper import try_index_lock
-
-    lock = try_index_lock(keeper.root)
-    if lock is not None:
-        lock.release()
-    swept_at, count = keeper.reader.get_meta("swept_at"), keeper.reader.fetch("SELECT count(*) FROM run")
-    state = "in step" if keeper.is_fresh() else "to be brought in step" if swept_at else "not made yet"
-    return {
-        "store": str(keeper.root.absolute()),
-        "path": str(keeper.path),
-        "state": "kept in step by another process" if lock is None else state,
-        "run_count": count[0][0] if count else 0,
-        "size_bytes": keeper.path.stat().st_size if keeper.path.exists() else 0,
-        "age_seconds": None if swept_at is None else max(0.0, time.time() - swept_at),
-        "sweep_seconds": keeper.reader.get_meta("sweep_seconds"),
-    }
+    return out.controller.history.keeper
 
 
 @app.command()
@@ -89,10 +66,8 @@ def watch(ctx: typer.Context) -> int:
     import json
     import sys
 
-    from stablenew.index.run_watcher import RunWatcher
-
     heed_interrupts()
-    with RunWatcher(out.root) as watcher:
+    with out.controller.build_watcher() as watcher:
         subscription = watcher.subscribe()
         watcher.wait_until_ready()
         role = "keeping the index in step" if watcher.is_leading else "following another process"

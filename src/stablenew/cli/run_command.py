@@ -1,8 +1,6 @@
 """`stablenew run`: a prompt pack through the pipeline, with a bar while it goes on and a table at the end."""
 
 import contextlib
-import json
-import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,23 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stablenew.cli.console import FINDINGS, INTERRUPTED, USAGE, Output, format_duration, plural
+from stablenew.cli.console import FINDINGS, INTERRUPTED, Output, format_duration, plural
 
 if TYPE_CHECKING:
-    from stablenew.engines.engine import CancelToken, Engine
+    from stablenew.engines.engine import CancelToken
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.formats.pipeline_result import PipelineRunResult, VariantResult
     from stablenew.pipeline.prompt_pack import PromptPack
+    from stablenew.pipeline.recorded_plan import Plan
     from stablenew.pipeline.run_hooks import RunEvent
-    from stablenew.pipeline.variant_plan import VariantPlan
-
-LARGEST_UNASKED_PLAN = 1000
-"""More variants than this run only when a limit says so."""
+    from stablenew.pipeline.run_request import RunRequest
 
 
 def run(
     ctx: typer.Context,
-    pack: Annotated[Path, typer.Argument(help="A prompt pack: .txt, .json or .tsv.")],
+    pack: Annotated[Path | None, typer.Argument(help="A prompt pack: .txt, .json or .tsv.")] = None,
+    again: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Run the variants of this run again instead of a pack.")
+    ] = None,
+    new_seeds: Annotated[bool, typer.Option(help="With --again: let the engine choose other seeds.")] = False,
     engine: Annotated[str | None, typer.Option(help="What makes the images; see the config for the default.")] = None,
     url: Annotated[str | None, typer.Option(help="Where the engine's server is.")] = None,
     set_: Annotated[
@@ -49,19 +49,18 @@ def run(
     output: Annotated[Path | None, typer.Option(help="Also save the final images into this folder.")] = None,
     stop_on_error: Annotated[bool, typer.Option(help="Stop at the first variant that fails.")] = False,
 ) -> int:
-    """Run a prompt pack and record it."""
+    """Run a prompt pack, or a run that was, and record it."""
     out: Output = ctx.obj
-    from stablenew.app_config import AppConfig
-    from stablenew.pipeline.prompt_pack import read_prompt_pack
+    from stablenew.pipeline.run_request import RunRequest, check_plan_size, warnings_about
 
-    prompt_pack = read_prompt_pack(pack)
-    config = build_config(prompt_pack, set_ or [], seed=seed, action=action, tags=tag or [])
-    plan = build_plan(prompt_pack, randomize or [], sweep or [], mode=mode, limit=limit, seed=seed)
-    if limit is None and len(plan) > LARGEST_UNASKED_PLAN:
-        out.warn(f"the plan has {len(plan):,} variants; say --limit N, or --mode random --limit N for a sample")
-        return USAGE
-    is_recorded = AppConfig().learning_enabled if record is None else record
-    _warn(out, pack, plan, is_kept=is_recorded or output is not None)
+    request = RunRequest(set_ or (), sweep or (), randomize or (), mode, limit, seed, action, tag or ())
+    prompt_pack, config, plan = _plan(out, pack, again, request, new_seeds=new_seeds)
+    check_plan_size(plan, request)
+    is_recorded = out.controller.app_config.learning_enabled if record is None else record
+    for warning in warnings_about(plan):
+        out.warn(f"{pack}: {warning}")
+    if not is_recorded and output is None:
+        out.warn(_NOTHING_KEPT)
     result = run_plan(
         out,
         config,
@@ -79,94 +78,31 @@ def run(
     return exit_code(result)
 
 
-def build_plan(
-    pack: "PromptPack",
-    randomization: list[str],
-    sweeps: list[str],
-    *,
-    mode: str | None,
-    limit: int | None,
-    seed: int | None,
-) -> "VariantPlan":
-    """The pack's plan with the command's axes, sweeps, mode and limit.
-
-    Raises:
-        PromptPackError: a line of the randomization is none.
-        ConfigError: a sweep over a setting that does not exist, or an unknown mode.
-    """
-    from stablenew.pipeline.randomizer import SWEEP, Axis, parse_randomization
-    from stablenew.pipeline.variant_plan import VariantPlan
-
-    return VariantPlan.for_pack(
-        pack,
-        axes=parse_randomization("\n".join(randomization)),
-        sweeps=[Axis(SWEEP, name, tuple(values)) for name, values in parse_sweeps(sweeps)],
-        mode=mode,
-        limit=limit,
-        seed=seed if seed is not None else secrets.randbits(32),
-    )
+_NOTHING_KEPT = (
+    "learning is off, so nothing of this run will be kept; turn it on with "
+    "`stablenew config set learning_enabled true`, or use --record or --output DIR"
+)
 
 
-def _warn(out: Output, pack: Path, plan: "VariantPlan", *, is_kept: bool) -> None:
-    from stablenew.pipeline.prompt_pack import unresolved_tokens
+def _plan(
+    out: Output, pack: Path | None, again: str | None, request: "RunRequest", *, new_seeds: bool
+) -> "tuple[PromptPack | None, PipelineConfig, Plan]":
+    from stablenew.pipeline.prompt_pack import read_prompt_pack
+    from stablenew.pipeline.run_request import plan_again, plan_pack
 
-    for token in unresolved_tokens(plan.prompts, plan.axes):
-        out.warn(f"{pack}: {token} has no values; it is sent as it stands")
-    if not is_kept:
-        out.warn(
-            "learning is off, so nothing of this run will be kept; turn it on with "
-            "`stablenew config set learning_enabled true`, or use --record or --output DIR"
-        )
-
-
-def build_config(
-    pack: "PromptPack", assignments: list[str], *, seed: int | None, action: str | None, tags: list[str]
-) -> "PipelineConfig":
-    """The pack's preset with the command's settings on top.
-
-    Raises:
-        ConfigError: a setting that does not exist or does not fit.
-    """
-    from stablenew.formats.pipeline_config import PipelineConfig
-
-    config = PipelineConfig(**pack.preset, one_click_action=action, learning_tags=tuple(tags))
-    overrides = dict(_split_assignment(one) for one in assignments)
-    parsed = {name: parse_value(text) for name, text in overrides.items()}
-    if seed is not None:
-        parsed["txt2img.seed"] = seed
-    return config.with_overrides(parsed)
-
-
-def parse_sweeps(sweeps: list[str]) -> list[tuple[str, list[Any]]]:
-    """Setting and values of each `STAGE.KEY=V,V`."""
-    pairs = (_split_assignment(one) for one in sweeps)
-    return [(name, [parse_value(value) for value in text.split(",") if value.strip()]) for name, text in pairs]
-
-
-def _split_assignment(text: str) -> tuple[str, str]:
-    from stablenew.errors import ConfigError
-
-    name, equals, value = text.partition("=")
-    if not equals or "." not in name:
-        raise ConfigError(f"expected STAGE.KEY=VALUE, such as txt2img.steps=30, found {text!r}")
-    return name.strip(), value
-
-
-def parse_value(text: str) -> Any:
-    """A value as JSON where it is (30, 7.5, true, null), else the text itself (Euler a)."""
-    text = text.strip()
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if value is None or isinstance(value, (bool, int, float, str)) else text
+    if (pack is None) == (again is None):
+        raise typer.BadParameter("expected either a prompt PACK or --again RUN")
+    if again is not None:
+        return None, *plan_again(out.controller.run_store.resolve(again), request, has_new_seeds=new_seeds)
+    prompt_pack = read_prompt_pack(pack or Path())
+    return prompt_pack, *plan_pack(prompt_pack, request)
 
 
 def run_plan(
     out: Output,
     config: "PipelineConfig",
-    pack: "PromptPack",
-    plan: "VariantPlan",
+    pack: "PromptPack | None",
+    plan: "Plan",
     *,
     is_recorded: bool,
     engine: str | None = None,
@@ -175,7 +111,6 @@ def run_plan(
     keep_images: bool = False,
 ) -> "PipelineRunResult":
     """Run a plan with a progress bar; Ctrl-C asks it to stop, a second one insists."""
-    from stablenew.controller.pipeline_controller import PipelineController
     from stablenew.engines.engine import CancelToken
 
     cancel = CancelToken()
@@ -186,26 +121,19 @@ def run_plan(
             done = None if event.kind != "variant_finished" or event.variant is None else event.variant + 1
             progress.update(task, completed=done, description=_describe(event))
 
-        controller = PipelineController(engine=open_chosen_engine(engine, url), runs_dir=out.root, on_event=follow)
         with stopping_on_interrupt(cancel, out):
-            return controller.run(
+            return out.controller.run_pipeline(
                 config,
                 pack=pack,
                 plan=plan,
+                engine=engine,
+                url=url,
                 cancel=cancel,
+                on_event=follow,
                 on_variant_error=on_variant_error,
                 keep_images=keep_images,
                 learning=is_recorded,
             )
-
-
-def open_chosen_engine(name: str | None, url: str | None) -> "Engine":
-    """The engine that the options name, else the one the settings name."""
-    from stablenew.app_config import AppConfig
-    from stablenew.engines.engine_registry import open_engine
-
-    settings = AppConfig()
-    return open_engine(name or settings.get("engine"), url=url or settings.get("engine_url") or None)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ from stablenew.cli.console import FINDINGS, Output, format_bytes, format_duratio
 
 if TYPE_CHECKING:
     from stablenew.formats.learning_record import LearningRecord
-    from stablenew.formats.run_metadata import RunMetadata
     from stablenew.store.run import Run
 
 
@@ -20,11 +19,11 @@ def runs(
     out: Output = ctx.obj
     from itertools import islice
 
-    from stablenew.store.run_store import RunStore
+    from stablenew.store.run_description import summarise_run
 
-    store = RunStore(out.root)
+    store = out.controller.run_store
     found = list(islice(store.iter_runs(newest_first=True), limit or None))
-    summaries = [summarise(run) for run in found]
+    summaries = [summarise_run(run) for run in found]
     out.json(summaries)
     if not summaries:
         out.print(f"No runs in {store.root} yet. `stablenew demo` makes one.")
@@ -48,35 +47,6 @@ def runs(
     return FINDINGS if unreadable else 0
 
 
-def summarise(run: "Run") -> dict[str, Any]:
-    """A run in one row, as `--json` prints it; `problem` says why the metadata cannot be read, if so."""
-    try:
-        metadata = run.metadata
-    except (OSError, ValueError) as error:
-        return _summary(run, None, str(error))
-    return _summary(run, metadata, None)
-
-
-def _summary(run: "Run", metadata: "RunMetadata | None", problem: str | None) -> dict[str, Any]:
-    state = run.state
-    plan = metadata.variant_plan if metadata else None
-    return {
-        "run_id": run.run_id,
-        "path": str(run.path),
-        "state": state,
-        "status": metadata.status if metadata and state == "sealed" else state,
-        "created_at": metadata.created_at if metadata else None,
-        "duration_seconds": metadata.duration_seconds if metadata else None,
-        "packs": [pack.name or pack.id for pack in metadata.packs] if metadata else [],
-        "one_click_action": metadata.one_click_action if metadata else None,
-        "engine": metadata.source.engine if metadata else None,
-        "plan_size": plan.size if plan else None,
-        "record_count": metadata.record_count if metadata else None,
-        "output_count": metadata.output_count if metadata else None,
-        "problem": problem,
-    }
-
-
 def _summary_row(summary: dict[str, Any]) -> tuple[str, ...]:
     total = summary["plan_size"]
     done = summary["record_count"]
@@ -98,21 +68,13 @@ def show(
 ) -> int:
     """Show a run: what was asked, what really ran, what came out."""
     out: Output = ctx.obj
-    from stablenew.store.run_store import RunStore
+    from stablenew.store.run_description import describe_run
 
-    found = RunStore(out.root).resolve(run)
+    found = out.controller.run_store.resolve(run)
+    described = describe_run(found)
     records, problems = found.read_records()
-    summary = summarise(found)
-    out.json(
-        summary
-        | {
-            "digest": found.digest if found.is_sealed else None,
-            "metadata": found.metadata.to_dict() if not summary["problem"] else None,
-            "records": [record.to_dict() for record in records],
-            "problems": [str(problem) for problem in problems],
-        }
-    )
-    _show_head(out, found, summary)
+    out.json(described)
+    _show_head(out, found, described)
     out.table(
         [
             "#",
@@ -128,9 +90,9 @@ def show(
         [_record_row(record) for record in records],
     )
     _show_differences(out, records)
-    for problem in [*problems, *([summary["problem"]] if summary["problem"] else [])]:
+    for problem in [*problems, *([described["problem"]] if described["problem"] else [])]:
         out.warn(str(problem))
-    return FINDINGS if problems or summary["problem"] else 0
+    return FINDINGS if problems or described["problem"] else 0
 
 
 def _show_head(out: Output, run: "Run", summary: dict[str, Any]) -> None:

@@ -21,10 +21,9 @@ def merge(
 ) -> int:
     """Take in the runs and the feedback of another store; twice is the same as once."""
     out: Output = ctx.obj
-    from stablenew.store.run_store import RunStore
     from stablenew.store.store_merge import merge_stores
 
-    ours = RunStore(out.root)
+    ours = out.controller.run_store
     with _opened(other) as theirs, out.progress() as progress:
         task = progress.add_task("merging", total=None)
         report = merge_stores(
@@ -79,9 +78,8 @@ def repair(
     """Seal interrupted runs, remove what crashes left, merge conflict copies of feedback."""
     out: Output = ctx.obj
     from stablenew.store.run_repair import repair_run, repair_store
-    from stablenew.store.run_store import RunStore
 
-    store = RunStore(out.root)
+    store = out.controller.run_store
     found = [store.resolve(name) for name in runs] if runs else list(store.iter_runs())
     reports = [] if runs else [repair_store(store, dry_run=dry_run)]
     with out.progress() as progress:

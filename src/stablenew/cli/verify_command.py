@@ -25,9 +25,8 @@ def verify(
     """Check runs against their seals; exit 1 when something is wrong."""
     out: Output = ctx.obj
     from stablenew.store.finding import count_findings
-    from stablenew.store.run_store import RunStore
 
-    store = RunStore(out.root)
+    store = out.controller.run_store
     reports = _verify_all(out, store, runs or [], deep=deep)
     counts = count_findings(reports)
     is_ok = all(report.is_ok for report in reports)

@@ -11,8 +11,8 @@ from stablenew.formats.pipeline_config import PipelineConfig
 from stablenew.formats.pipeline_result import PipelineRunResult
 from stablenew.pipeline.pipeline_runner import CONTINUE, PipelineRunner
 from stablenew.pipeline.prompt_pack import PromptPack
+from stablenew.pipeline.recorded_plan import Plan
 from stablenew.pipeline.run_hooks import Hook, RunEvent
-from stablenew.pipeline.variant_plan import VariantPlan
 from stablenew.recording.learning_record_writer import RecordWriter
 from stablenew.store.run_store import RunStore
 
@@ -84,7 +84,7 @@ class PipelineController:
         config: PipelineConfig | None = None,
         *,
         pack: PromptPack | None = None,
-        plan: VariantPlan | None = None,
+        plan: Plan | None = None,
         cancel: CancelToken | None = None,
         on_variant_error: str = CONTINUE,
         keep_images: bool = True,

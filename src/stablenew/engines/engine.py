@@ -1,7 +1,7 @@
 """Engine: whatever turns a stage's settings and inputs into images."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -84,7 +84,14 @@ class CancelToken:
             raise Cancelled("stopped on request")
 
 
-def _no_progress(_fraction: float) -> None:
+class ProgressReport(Protocol):
+    """Hears how far a stage is."""
+
+    def __call__(self, fraction: float, preview: EngineImage | None = None) -> None:
+        """Take the part of the stage that is done, from 0 to 1, never less than before; and what it looks like."""
+
+
+def _no_progress(fraction: float, preview: EngineImage | None = None) -> None:
     pass
 
 
@@ -93,8 +100,9 @@ class StageMonitor:
     """How an engine hears of a wish to stop, and says how far it is."""
 
     cancel: CancelToken = field(default_factory=CancelToken)
-    on_progress: Callable[[float], None] = _no_progress
-    """Takes the part of the stage that is done, from 0 to 1, never less than before."""
+    on_progress: ProgressReport = _no_progress
+    wants_previews: bool = False
+    """Whether somebody looks: without that, a preview is not worth making."""
 
 
 @runtime_checkable

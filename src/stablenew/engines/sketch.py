@@ -23,6 +23,7 @@ MODEL: Final = f"sketch-{VERSION}"
 _MAX_PIXELS: Final = 40_000_000
 _COMPRESSION: Final = 3
 _SEED_BITS: Final = 32
+_PREVIEW_SCALE: Final = 8
 
 _MOODS: Final = {
     "dawn": 0.03, "sunrise": 0.03, "sunset": 0.98, "autumn": 0.07, "desert": 0.10, "meadow": 0.27, "spring": 0.30,
@@ -76,6 +77,10 @@ class SketchEngine:
         images = []
         for index in range(count):
             monitor.cancel.raise_if_cancelled()
+            if monitor.wants_previews:
+                small = (-(-size[0] // _PREVIEW_SCALE), -(-size[1] // _PREVIEW_SCALE))
+                preview = _encode(_draw_scene(request, seed + index, small), request, seed + index)
+                monitor.on_progress(index / count, preview)
             pixels = _draw_scene(request, seed + index, size)
             images.append(_encode(pixels, request, seed + index))
             monitor.on_progress((index + 1) / count)

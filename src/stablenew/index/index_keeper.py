@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.errors import RunLocked
 from stablenew.index.folder_look import root_signature
@@ -64,6 +64,24 @@ class IndexKeeper:
         if end_of_hints(hints_path(self.root)) != meta.get("hints_place"):
             return False
         return not self.reader.fetch("SELECT 1 FROM run WHERE is_hot LIMIT 1")
+
+    def facts(self) -> dict[str, Any]:
+        """Where the index is, what it holds, and how it stands to the store, as JSON."""
+        lock = try_index_lock(self.root)
+        if lock is not None:
+            lock.release()
+        swept_at, count = self.reader.get_meta("swept_at"), self.reader.fetch("SELECT count(*) FROM run")
+        state = "in step" if self.is_fresh() else "to be brought in step" if swept_at else "not made yet"
+        return {
+            "store": str(self.root.absolute()),
+            "path": str(self.path),
+            "state": "kept in step by another process" if lock is None else state,
+            "is_complete": self.reader.is_complete,
+            "run_count": count[0][0] if count else 0,
+            "size_bytes": self.path.stat().st_size if self.path.exists() else 0,
+            "age_seconds": None if swept_at is None else max(0.0, time.time() - swept_at),
+            "sweep_seconds": self.reader.get_meta("sweep_seconds"),
+        }
 
     def _is_due(self, swept_at: float, sweep_seconds: float) -> bool:
         age = time.time() - swept_at

@@ -13,6 +13,7 @@ from stablenew.formats.pipeline_result import GeneratedImage, PipelineRunResult,
 from stablenew.formats.run_id import new_run_id
 from stablenew.formats.stage_event import ErrorInfo
 from stablenew.pipeline.prompt_pack import Prompt, PromptPack
+from stablenew.pipeline.recorded_plan import Plan
 from stablenew.pipeline.run_hooks import (
     RUN_FINISHED,
     RUN_STARTED,
@@ -39,7 +40,7 @@ class _RunState:
 
     run_id: str
     config: PipelineConfig
-    plan: VariantPlan
+    plan: Plan
     pack: PromptPack | None
     context: LearningContext
     started_at: str
@@ -90,7 +91,7 @@ class PipelineRunner:
         config: PipelineConfig | None = None,
         *,
         pack: PromptPack | None = None,
-        plan: VariantPlan | None = None,
+        plan: Plan | None = None,
         cancel: CancelToken | None = None,
     ) -> PipelineRunResult:
         """Run every variant and say what came of it.
@@ -103,7 +104,13 @@ class PipelineRunner:
             ConfigError: there is nothing to run.
         """
         state = self._begin(config or PipelineConfig(), pack, plan)
-        stage_runner = StageRunner(self._engine, self._clock, cancel or CancelToken(), self._event_hook.emit)
+        stage_runner = StageRunner(
+            self._engine,
+            self._clock,
+            cancel or CancelToken(),
+            self._event_hook.emit,
+            wants_previews=len(self._event_hook) > 0,
+        )
         self._event_hook.emit(RunEvent(RUN_STARTED, state.run_id, total=len(state.plan)))
         try:
             for variant in state.plan:
@@ -114,7 +121,7 @@ class PipelineRunner:
             raise
         return self._finish(state, "cancelled" if state.is_cancelled else _status_of(state.variants))
 
-    def _begin(self, config: PipelineConfig, pack: PromptPack | None, plan: VariantPlan | None) -> _RunState:
+    def _begin(self, config: PipelineConfig, pack: PromptPack | None, plan: Plan | None) -> _RunState:
         if plan is None and pack is not None:
             plan = VariantPlan.for_pack(pack)
         if plan is None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from stablenew.engines.engine import EngineImage
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.stage_event import StageEvent
 from stablenew.recording.side_channel import SideChannel
@@ -34,6 +35,8 @@ class RunEvent:
     record: LearningRecord | None = None
     status: str | None = None
     label: str | None = None
+    images: tuple[EngineImage, ...] = ()
+    """With `stage_progress` a preview, with `stage_finished` what the stage made."""
 
 
 class Hook(Generic[Payload]):

@@ -37,8 +37,17 @@ class _Progress:
 class StageRunner:
     """Runs variants through an engine. Nothing an engine raises leaves it, but KeyboardInterrupt."""
 
-    def __init__(self, engine: Engine, clock: Clock, cancel: CancelToken, on_event: Callable[[RunEvent], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        cancel: CancelToken,
+        on_event: Callable[[RunEvent], None],
+        *,
+        wants_previews: bool = False,
+    ) -> None:
         self._engine = engine
+        self._wants_previews = wants_previews
         self._clock = clock
         self._cancel = cancel
         self._on_event = on_event
@@ -103,16 +112,19 @@ class StageRunner:
         )
         self._take_in(variant, request, result, failure, progress)
         progress.events.append(stage_event)
-        self._on_event(replace(event, kind=STAGE_FINISHED, stage_event=stage_event))
+        images = result.images if result else ()
+        self._on_event(replace(event, kind=STAGE_FINISHED, stage_event=stage_event, images=images))
         return failure is None
 
     def _ask_engine(self, request: StageRequest, event: RunEvent) -> StageResult:
         self._cancel.raise_if_cancelled()
 
-        def report(fraction: float) -> None:
-            self._on_event(replace(event, kind=STAGE_PROGRESS, fraction=min(1.0, max(0.0, fraction))))
+        def report(fraction: float, preview: EngineImage | None = None) -> None:
+            images = (preview,) if preview else ()
+            done = min(1.0, max(0.0, fraction))
+            self._on_event(replace(event, kind=STAGE_PROGRESS, fraction=done, images=images))
 
-        return self._engine.run_stage(request, StageMonitor(self._cancel, report))
+        return self._engine.run_stage(request, StageMonitor(self._cancel, report, wants_previews=self._wants_previews))
 
     def _take_in(
         self,

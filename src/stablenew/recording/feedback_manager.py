@@ -43,6 +43,9 @@ class Said:
     flag: Any = KEEP
     remove_tags: Sequence[str] = ()
     aspects: Mapping[str, int | None] | None = None
+    act: str | None = None
+    """A name for what is said, from whoever says it: said again under the same name it counts once. So a program that
+    does not know whether it was heard may repeat itself. None is a new act."""
 
 
 class FeedbackManager:
@@ -111,7 +114,7 @@ class FeedbackManager:
         """The run and what is to be said about it, checked in full before the first write."""
         run = self._store.open(run_id)
         finder = self._finder(run) if any(said.image_id is not None for said in group) else None
-        bodies = [body for said in group for body in _bodies(finder, said)]
+        bodies = [body | ({"act": said.act} if said.act else {}) for said in group for body in _bodies(finder, said)]
         if not bodies:
             raise InvalidDocument(f"nothing was said about run {run_id}: give a rating, a note, a tag or a flag")
         return run, self._draft(bodies, rater)
@@ -133,7 +136,7 @@ class FeedbackManager:
     def _append(self, run: Run, drafts: Iterable[FeedbackEvent]) -> Feedback:
         log = self._log(run)
         with log.writing() as reading:
-            return log.append(reading, self._say_now(drafts, reading))
+            return log.append(reading, self._say_now(_not_yet_said(drafts, reading), reading))
 
     def _say_now(self, drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
         latest = reading.latest_clock
@@ -162,28 +165,39 @@ class FeedbackManager:
         """What everybody thinks of a run and its images now."""
         return self.read(run_id).build_document().state
 
-    def undo(self, run_id: str, *, rater: str | None = None) -> list[FeedbackEvent]:
-        """Take back the rater's latest act on a run. Returns the events that no longer count; none: nothing to undo."""
+    def undo(self, run_id: str, *, rater: str | None = None, act: str | None = None) -> list[FeedbackEvent]:
+        """Take back the rater's latest act on a run, or the one called `act`.
+
+        Returns the events that no longer count; none: there is nothing to undo, or it was undone already.
+        """
         run = self._store.open(run_id)
         log = self._log(run)
         with log.writing() as reading:
-            done, _ = replay_acts(reading.events, rater or self.rater)
+            acts, _ = replay_acts(reading.events, rater or self.rater)
+            done = [one for one in acts if act in (None, one[0].act)]
             if not done:
                 return []
             body = {"op": "retract", "event_ids": [event.id for event in done[-1]]}
             log.append(reading, self._say_now(self._draft([body], rater), reading))
             return done[-1]
 
-    def redo(self, run_id: str, *, rater: str | None = None) -> list[FeedbackEvent]:
-        """Say again what the last undo took back, as new events. Returns them; empty: nothing to redo."""
+    def redo(
+        self, run_id: str, *, rater: str | None = None, act: str | None = None, as_act: str | None = None
+    ) -> list[FeedbackEvent]:
+        """Say again what the last undo took back, or the undone act called `act`, as new events called `as_act`.
+
+        Returns them; none: there is nothing to redo, or it was said again already.
+        """
         run = self._store.open(run_id)
         log = self._log(run)
         with log.writing() as reading:
-            _, undone = replay_acts(reading.events, rater or self.rater)
+            _, pairs = replay_acts(reading.events, rater or self.rater)
+            undone = [pair for pair in pairs if act in (None, pair[1][0].act)]
             if not undone:
                 return []
             retraction, events = undone[-1]
-            bodies = [_said_again(event, retraction) for event in events]
+            name = {"act": as_act} if as_act else {}
+            bodies = [_said_again(event, retraction) | name for event in events]
             again = self._say_now(self._draft(bodies, rater), reading)
             log.append(reading, again)
             return again
@@ -203,6 +217,18 @@ def _bodies(finder: OutputFinder | None, said: Said) -> list[dict[str, JsonValue
     if said.flag is not KEEP:
         bodies.append({"op": "flag", "flag": said.flag})
     return [{**body, "image_id": image} for body in bodies]
+
+
+def _not_yet_said(drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
+    """What is new in `drafts`. Acts are named by chance: what is there under one was said by whoever repeats it now."""
+    new = list(drafts)
+    names = {draft.act for draft in new}
+    said = {_same_saying(event) for event in reading.events if event.act in names}
+    return [draft for draft in new if _same_saying(draft) not in said]
+
+
+def _same_saying(event: FeedbackEvent) -> tuple[str | None, ...]:
+    return (event.rater, event.act, event.op, event.image_id, event.aspect, event.tag, event.note_id)
 
 
 def _forget_oldest(cache: dict[Path, Any]) -> None:

@@ -1,0 +1,189 @@
+"""AppController: what the command line and the web page call. It wires the parts together and has no logic of its own.
+
+Parts are loaded when they are first used, so that a quick command stays quick.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from stablenew.app_config import AppConfig
+
+if TYPE_CHECKING:
+    from stablenew.controller.job_runner import Job, JobRunner
+    from stablenew.engines.engine import CancelToken, Engine
+    from stablenew.formats.feedback import Feedback
+    from stablenew.formats.pipeline_config import PipelineConfig
+    from stablenew.formats.pipeline_result import PipelineRunResult
+    from stablenew.index.job_history import JobHistory
+    from stablenew.index.run_watcher import RunWatcher
+    from stablenew.learning.learning_log import LearningLog
+    from stablenew.pipeline.prompt_pack import PromptPack
+    from stablenew.pipeline.recorded_plan import Plan
+    from stablenew.pipeline.run_hooks import RunEvent
+    from stablenew.recording.feedback_manager import FeedbackManager, Said
+    from stablenew.store.run_store import RunStore
+
+JOB_COMPLETED: Final = "job_completed"
+RATING_CHANGED: Final = "rating_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobNews:
+    """Something that panels show at once."""
+
+    kind: str
+    """`job_completed` or `rating_changed`."""
+    run_id: str
+    job: dict[str, Any] | None
+    """The job as history now has it, in the JSON form of JobSummary; None when history does not have it."""
+
+
+class AppController:
+    """One store with everything that is done with it. Threads may share it."""
+
+    def __init__(
+        self, app_config: AppConfig | None = None, *, runs_dir: Path | str | None = None, rater: str | None = None
+    ) -> None:
+        self.app_config = app_config or AppConfig()
+        self.root = Path(runs_dir or self.app_config.get("runs_dir"))
+        self._rater = rater
+        self._listeners: list[Callable[[JobNews], object]] = []
+
+    @cached_property
+    def run_store(self) -> "RunStore":
+        """The run folders."""
+        from stablenew.store.run_store import RunStore
+
+        return RunStore(self.root)
+
+    @cached_property
+    def history(self) -> "JobHistory":
+        """The jobs in them, from the index."""
+        from stablenew.index.job_history import JobHistory
+
+        return JobHistory(self.root, recent_jobs=self.app_config.get("recent_jobs"))
+
+    @cached_property
+    def feedback(self) -> "FeedbackManager":
+        """What people think of them, spoken by the rater of this controller, or of the settings."""
+        return self.feedback_of(self._rater)
+
+    def feedback_of(self, rater: str | None) -> "FeedbackManager":
+        """The same, spoken by `rater`; None is the one of the settings."""
+        from stablenew.recording.feedback_manager import FeedbackManager
+
+        return FeedbackManager(self.run_store, rater=rater or self.app_config.get("rater") or None)
+
+    @cached_property
+    def learning_log(self) -> "LearningLog":
+        """Every record of every run."""
+        from stablenew.learning.learning_log import LearningLog
+
+        return LearningLog(self.run_store)
+
+    @cached_property
+    def jobs(self) -> "JobRunner":
+        """Runs in the background, one after the other."""
+        from stablenew.controller.job_runner import JobRunner
+
+        return JobRunner(self.run_pipeline, self._on_job_ended)
+
+    def build_watcher(self) -> "RunWatcher":
+        """A watcher that keeps the index in step while it runs."""
+        from stablenew.index.run_watcher import RunWatcher
+
+        return RunWatcher(self.root)
+
+    def open_engine(self, name: str | None = None, url: str | None = None) -> "Engine":
+        """The engine of this name, or the one the settings name.
+
+        Raises:
+            UnknownEngine, ConfigError: see `engine_registry.open_engine`.
+        """
+        from stablenew.engines.engine_registry import open_engine
+
+        return open_engine(name or self.app_config.get("engine"), url=url or self.app_config.get("engine_url") or None)
+
+    def run_pipeline(
+        self,
+        config: "PipelineConfig | None" = None,
+        *,
+        pack: "PromptPack | None" = None,
+        plan: "Plan | None" = None,
+        engine: str | None = None,
+        url: str | None = None,
+        cancel: "CancelToken | None" = None,
+        on_event: "Callable[[RunEvent], object] | None" = None,
+        on_variant_error: str = "continue",
+        keep_images: bool = True,
+        learning: bool | None = None,
+    ) -> "PipelineRunResult":
+        """Run a pipeline with the engine of this name; see `PipelineController.run`."""
+        from stablenew.controller.pipeline_controller import PipelineController
+
+        controller = PipelineController(
+            self.app_config, engine=self.open_engine(engine, url), runs_dir=self.root, on_event=on_event
+        )
+        result = controller.run(
+            config,
+            pack=pack,
+            plan=plan,
+            cancel=cancel,
+            on_variant_error=on_variant_error,
+            keep_images=keep_images,
+            learning=learning,
+        )
+        if result.run_path is not None:
+            self.on_job_completed(result.run_id)
+        return result
+
+    def _on_job_ended(self, job: "Job") -> None:
+        """A run of ours that was not recorded is no job of history, but whoever waits for it wants to know."""
+        if not job.is_recorded:
+            self._tell(JobNews(JOB_COMPLETED, job.run_id, None))
+
+    def subscribe(self, listener: Callable[[JobNews], object]) -> None:
+        """Call `listener` with each piece of news from now on."""
+        self._listeners.append(listener)
+
+    def on_job_completed(self, job_id: str) -> None:
+        self._tell_about(JOB_COMPLETED, job_id)
+        """A run has ended: history takes it in, panels hear of it. The learning log has it: it reads the folders."""
+
+    def on_rating_changed(self, job_id: str, rating: int | None) -> None:
+        """Somebody rated a whole job: that is kept, history takes it in, and panels hear of it.
+
+        Raises:
+            RunNotFound: there is no such job.
+            InvalidDocument: the rating is none; nothing is written.
+        """
+        self.feedback.record_feedback(job_id, None, rating)
+        self._tell_about(RATING_CHANGED, job_id)
+
+    def record_feedback(self, batch: "Iterable[Said]") -> "list[Feedback]":
+        """Say many things at once; see `FeedbackManager.record_many`. History and panels follow."""
+        said = list(batch)
+        documents = self.feedback.record_many(said)
+        for job_id in dict.fromkeys(one.run_id for one in said):
+            self._tell_about(RATING_CHANGED, job_id)
+        return documents
+
+    def _tell_about(self, kind: str, job_id: str) -> None:
+        """Without listeners nothing is looked up: history takes changes in when somebody looks."""
+        if not self._listeners:
+            return
+        from stablenew.errors import RunNotFound
+
+        self.history.refresh()
+        try:
+            job = self.history.get(job_id).to_dict()
+        except RunNotFound:
+            job = None
+        self._tell(JobNews(kind, job_id, job))
+
+    def _tell(self, news: JobNews) -> None:
+        for listener in tuple(self._listeners):
+            listener(news)

@@ -1,0 +1,119 @@
+"""RecordedPlan: the variants of a run that was, to be run again: as they were, with other seeds or other settings."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TypeAlias, overload
+
+from stablenew.errors import ConfigError
+from stablenew.formats.i_json import JsonValue, json_safe
+from stablenew.formats.learning_record import GenerationSettings, LearningRecord
+from stablenew.formats.pipeline_config import RANDOM_SEED, PipelineConfig, Txt2ImgSettings
+from stablenew.formats.run_metadata import PlanSummary, RunMetadata
+from stablenew.pipeline.prompt_pack import Prompt
+from stablenew.pipeline.randomizer import Axis
+from stablenew.pipeline.variant_plan import Variant, VariantPlan
+
+MODE = "again"
+SEED = "txt2img.seed"
+
+
+@dataclass(frozen=True)
+class RecordedPlan(Sequence[Variant]):
+    """A sequence of variants, each with its own prompt and overrides."""
+
+    variants: tuple[Variant, ...]
+    sweeps: tuple[Axis, ...] = ()
+    mode: str = MODE
+
+    @classmethod
+    def from_records(
+        cls,
+        records: Iterable[LearningRecord],
+        *,
+        has_new_seeds: bool = False,
+        sweeps: Sequence[Axis] = (),
+        limit: int | None = None,
+    ) -> "RecordedPlan":
+        """Every variant of `records`, with every value of the sweeps; at most `limit` of them.
+
+        A variant gets the seed that really ran, unless `has_new_seeds` leaves the choice to the engine again.
+        """
+        drafts = [
+            (_prompt_of(record), _label_of(record, choice), _overrides_of(record, has_new_seeds) | choice)
+            for record in records
+            for choice in _choices(sweeps)
+        ][: limit or None]
+        variants = (
+            Variant(index, len(drafts), MODE, prompt, label, overrides)
+            for index, (prompt, label, overrides) in enumerate(drafts)
+        )
+        return cls(tuple(variants), tuple(sweeps))
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+    @overload
+    def __getitem__(self, index: int) -> Variant: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Variant, ...]: ...
+    def __getitem__(self, index: int | slice) -> Variant | tuple[Variant, ...]:
+        return self.variants[index]
+
+    def __iter__(self) -> Iterator[Variant]:
+        return iter(self.variants)
+
+    @property
+    def combinations(self) -> int:
+        """Variants there could be: those there are."""
+        return len(self.variants)
+
+    def summary(self) -> PlanSummary:
+        """The plan as run metadata holds it."""
+        axes = [{"name": axis.token, "values": json_safe(axis.values)} for axis in self.sweeps]
+        return PlanSummary.model_validate({"mode": self.mode, "size": len(self), "axes": axes})
+
+
+Plan: TypeAlias = VariantPlan | RecordedPlan
+"""What a run can work through."""
+
+
+def _choices(sweeps: Sequence[Axis]) -> list[dict[str, JsonValue]]:
+    return [
+        dict(zip((axis.name for axis in sweeps), values, strict=True))
+        for values in product(*(axis.values for axis in sweeps))
+    ]
+
+
+def _prompt_of(record: LearningRecord) -> Prompt:
+    return Prompt(record.prompt.positive, record.prompt.negative or "", record.prompt.prompt_id)
+
+
+def _label_of(record: LearningRecord, choice: dict[str, JsonValue]) -> str:
+    parts = [record.variant.label, *(f"{name}={value}" for name, value in choice.items())]
+    return "; ".join(part for part in parts if part)
+
+
+def _overrides_of(record: LearningRecord, has_new_seeds: bool) -> dict[str, JsonValue]:
+    overrides = dict(record.variant.overrides or {})
+    ran = record.actual.seed if record.actual else None
+    seed = RANDOM_SEED if has_new_seeds else ran if ran is not None else record.requested.seed
+    return overrides | ({} if seed is None else {SEED: seed})
+
+
+def config_of(metadata: RunMetadata, records: Sequence[LearningRecord]) -> PipelineConfig:
+    """The config that a run had. Where another program recorded it, its first variant's settings, as far as known.
+
+    Raises:
+        ConfigError: there is neither a config of ours nor a record.
+    """
+    fields = {key: value for key, value in metadata.config.items() if key != "run_id"}
+    try:
+        return PipelineConfig.from_dict(fields)
+    except ConfigError:
+        if not records:
+            raise ConfigError(f"run {metadata.run_id} has no records and no config that could run again") from None
+    known = Txt2ImgSettings.model_fields.keys() & GenerationSettings.model_fields.keys()
+    said = records[0].requested.to_dict()
+    settings = {key: value for key, value in said.items() if key in known and value is not None}
+    return PipelineConfig(txt2img=settings, one_click_action=metadata.one_click_action)

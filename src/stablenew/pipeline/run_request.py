@@ -1,0 +1,138 @@
+"""RunRequest: what a person asks of a run, as they type it, made into a config and a plan.
+
+The command line and the web page take the same words: `txt2img.steps=30` for a setting, `txt2img.cfg_scale=5,7,9` for a
+sweep, `__mood__: calm | stormy` for what varies in the prompt.
+"""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from stablenew.errors import ConfigError
+from stablenew.formats.i_json import JsonValue
+from stablenew.formats.pipeline_config import PipelineConfig
+from stablenew.pipeline.prompt_pack import PromptPack, unresolved_tokens
+from stablenew.pipeline.randomizer import SWEEP, Axis, parse_randomization
+from stablenew.pipeline.recorded_plan import Plan, RecordedPlan, config_of
+from stablenew.pipeline.variant_plan import VariantPlan
+from stablenew.store.run import Run
+
+LARGEST_UNASKED_PLAN: Final = 1000
+"""More variants than this run only when a limit says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to change about a pack, or about a run that shall run again."""
+
+    settings: Sequence[str] = ()
+    """`STAGE.KEY=VALUE`; one turns its stage on."""
+    sweeps: Sequence[str] = ()
+    """`STAGE.KEY=V,V`."""
+    randomize: Sequence[str] = ()
+    """`cat => dog | fox`, `__mood__: a | b` or `slot: a | b`."""
+    mode: str | None = None
+    limit: int | None = None
+    seed: int | None = None
+    """Of every variant, and of random picks."""
+    action: str | None = None
+    tags: Sequence[str] = ()
+
+
+def plan_pack(pack: PromptPack, request: RunRequest) -> tuple[PipelineConfig, VariantPlan]:
+    """The pack's preset and plan, with what the request changes.
+
+    Raises:
+        PromptPackError: a line of the randomization is none.
+        ConfigError: a setting that does not exist or does not fit, an unknown mode, or too many variants to be meant.
+    """
+    config = PipelineConfig(**pack.preset, one_click_action=request.action, learning_tags=tuple(request.tags))
+    plan = VariantPlan.for_pack(
+        pack,
+        axes=parse_randomization("\n".join(request.randomize)),
+        sweeps=_sweep_axes(request),
+        mode=request.mode,
+        limit=request.limit,
+        seed=request.seed if request.seed is not None else secrets.randbits(32),
+    )
+    return config.with_overrides(_overrides(request)), plan
+
+
+def plan_again(run: Run, request: RunRequest, *, has_new_seeds: bool = False) -> tuple[PipelineConfig, RecordedPlan]:
+    """Config and variants of a run that was, with what the request changes.
+
+    Raises:
+        ConfigError: it has no variants that could run again, or see `plan_pack`.
+        FormatError, OSError: its metadata cannot be read.
+    """
+    records, _ = run.read_records()
+    config = config_of(run.metadata, records).with_overrides(_overrides(request))
+    if request.action is not None or request.tags:
+        config = config.model_copy(
+            update={"one_click_action": request.action, "learning_tags": tuple(request.tags) or config.learning_tags}
+        )
+    plan = RecordedPlan.from_records(
+        records,
+        has_new_seeds=has_new_seeds or request.seed is not None,
+        sweeps=_sweep_axes(request),
+        limit=request.limit,
+    )
+    if not plan:
+        raise ConfigError(f"run {run.run_id} has no variants that could run again")
+    return config, plan
+
+
+def check_plan_size(plan: Plan, request: RunRequest) -> None:
+    """Let nobody start a million variants by a slip.
+
+    Raises:
+        ConfigError: there are more than `LARGEST_UNASKED_PLAN`, and no limit says that they are meant.
+    """
+    if request.limit is None and len(plan) > LARGEST_UNASKED_PLAN:
+        raise ConfigError(
+            f"the plan has {len(plan):,} variants; say --limit N, or --mode random --limit N for a sample"
+        )
+
+
+def warnings_about(plan: Plan) -> list[str]:
+    """What will run, though probably nobody means it."""
+    tokens = unresolved_tokens(plan.prompts, plan.axes) if isinstance(plan, VariantPlan) else []
+    return [f"{token} has no values; it is sent as it stands" for token in tokens]
+
+
+def _overrides(request: RunRequest) -> dict[str, JsonValue]:
+    overrides = {name: parse_value(text) for name, text in map(_split_assignment, request.settings)}
+    return overrides | ({} if request.seed is None else {"txt2img.seed": request.seed})
+
+
+def _sweep_axes(request: RunRequest) -> list[Axis]:
+    return [Axis(SWEEP, name, tuple(values)) for name, values in parse_sweeps(request.sweeps)]
+
+
+def parse_sweeps(sweeps: Sequence[str]) -> list[tuple[str, list[JsonValue]]]:
+    """Setting and values of each `STAGE.KEY=V,V`.
+
+    Raises:
+        ConfigError: one is not of that form.
+    """
+    pairs = map(_split_assignment, sweeps)
+    return [(name, [parse_value(value) for value in text.split(",") if value.strip()]) for name, text in pairs]
+
+
+def _split_assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or "." not in name:
+        raise ConfigError(f"expected STAGE.KEY=VALUE, such as txt2img.steps=30, found {text!r}")
+    return name.strip(), value
+
+
+def parse_value(text: str) -> JsonValue:
+    """A value as JSON where it is (30, 7.5, true, null), else the text itself (Euler a)."""
+    text = text.strip()
+    try:
+        value: JsonValue = json.loads(text)
+    except ValueError:
+        return text
+    return value if value is None or isinstance(value, (bool, int, float, str)) else text
