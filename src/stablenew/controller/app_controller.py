@@ -117,6 +117,7 @@ class AppController:
         url: str | None = None,
         cancel: "CancelToken | None" = None,
         on_event: "Callable[[RunEvent], object] | None" = None,
+        wants_previews: bool = False,
         on_variant_error: str = "continue",
         keep_images: bool = True,
         learning: bool | None = None,
@@ -125,7 +126,11 @@ class AppController:
         from stablenew.controller.pipeline_controller import PipelineController
 
         controller = PipelineController(
-            self.app_config, engine=self.open_engine(engine, url), runs_dir=self.root, on_event=on_event
+            self.app_config,
+            engine=self.open_engine(engine, url),
+            runs_dir=self.root,
+            on_event=on_event,
+            wants_previews=wants_previews,
         )
         result = controller.run(
             config,
@@ -150,8 +155,8 @@ class AppController:
         self._listeners.append(listener)
 
     def on_job_completed(self, job_id: str) -> None:
-        self._tell_about(JOB_COMPLETED, job_id)
         """A run has ended: history takes it in, panels hear of it. The learning log has it: it reads the folders."""
+        self._tell_about(JOB_COMPLETED, job_id)
 
     def on_rating_changed(self, job_id: str, rating: int | None) -> None:
         """Somebody rated a whole job: that is kept, history takes it in, and panels hear of it.

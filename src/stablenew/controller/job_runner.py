@@ -187,6 +187,7 @@ class JobRunner:
             asked.pop("config"),
             cancel=job.cancel,
             on_event=lambda event: self._follow(job, event),
+            wants_previews=True,
             keep_images=False,
             **asked,
         )

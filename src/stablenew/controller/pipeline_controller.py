@@ -33,12 +33,14 @@ class PipelineController:
         runs_dir: Path | str | None = None,
         learning_record_writer: RecordWriter | None = None,
         on_event: Callable[[RunEvent], object] | None = None,
+        wants_previews: bool = False,
     ) -> None:
         self.app_config = app_config or AppConfig()
         self._engine = engine
         self._runs_dir = Path(runs_dir) if runs_dir is not None else None
         self._writer = learning_record_writer
         self._on_event = on_event
+        self._wants_previews = wants_previews
         self._callbacks: Hook[LearningRecord] = Hook("a learning record callback")
         self._last_record: LearningRecord | None = None
 
@@ -101,6 +103,7 @@ class PipelineController:
             on_event=self._on_event,
             on_variant_error=on_variant_error,
             keep_images=keep_images,
+            wants_previews=self._wants_previews,
         )
         return runner.run(config, pack=pack, plan=plan, cancel=cancel)
 

@@ -57,7 +57,8 @@ class PipelineRunner:
     """Runs txt2img → img2img → adetailer → upscale for each variant of a plan.
 
     Everything beside the engine is optional and a side channel: with a `run_store` the run is recorded there, each
-    record also goes to `learning_record_writer` and `on_learning_record`, and `on_event` hears how far things are.
+    record also goes to `learning_record_writer` and `on_learning_record`, and `on_event` hears how far things are,
+    with `wants_previews` also what they look like, where the engine can say.
     Whatever fails in them is logged, and the result is the same as without them.
     """
 
@@ -71,6 +72,7 @@ class PipelineRunner:
         on_event: Callable[[RunEvent], object] | None = None,
         on_variant_error: str = CONTINUE,
         keep_images: bool = True,
+        wants_previews: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if on_variant_error not in {CONTINUE, STOP}:
@@ -79,6 +81,7 @@ class PipelineRunner:
         self._run_store = run_store
         self._on_variant_error = on_variant_error
         self._keep_images = keep_images
+        self._wants_previews = wants_previews
         self._clock = clock
         self._record_hook: Hook[LearningRecord] = Hook("a learning record subscriber")
         self._record_hook.subscribe(learning_record_writer.append_record if learning_record_writer else None)
@@ -109,7 +112,7 @@ class PipelineRunner:
             self._clock,
             cancel or CancelToken(),
             self._event_hook.emit,
-            wants_previews=len(self._event_hook) > 0,
+            wants_previews=self._wants_previews,
         )
         self._event_hook.emit(RunEvent(RUN_STARTED, state.run_id, total=len(state.plan)))
         try:
