@@ -27,6 +27,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "engine_url": "",
     "rater": "",
     "recent_jobs": 500,
+    "packs_dir": "packs",
 }
 """Every setting with its default. Recording is opt-in."""
 
@@ -37,6 +38,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "engine_url": "where that engine's server is",
     "rater": "the name your ratings are kept under",
     "recent_jobs": "how many jobs the list of recent ones holds; searches see all",
+    "packs_dir": "the folder of prompt packs that the web page offers",
 }
 
 

@@ -1,6 +1,5 @@
 """`stablenew demo`: a sample job, recorded, and what to try next."""
 
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +25,11 @@ def demo(ctx: typer.Context) -> int:
     """Record a sample job and show what came out."""
     out: Output = ctx.obj
     from stablenew.formats.pipeline_config import PipelineConfig
-    from stablenew.pipeline.prompt_pack import read_prompt_pack
+    from stablenew.pipeline.pack_library import read_sample_pack
     from stablenew.pipeline.randomizer import SWEEP, Axis
     from stablenew.pipeline.variant_plan import VariantPlan
 
-    with resources.as_file(resources.files("stablenew.cli") / "demo_pack" / "harbour.json") as path:
-        pack = read_prompt_pack(path)
+    pack = read_sample_pack()
     config = PipelineConfig(
         **pack.preset, learning_enabled=True, one_click_action="demo", learning_tags=("experiment:cfg_scale",)
     )

@@ -105,6 +105,7 @@ def _register() -> None:
         index_command,
         run_command,
         schemas_command,
+        serve_command,
         show_command,
         upkeep_command,
         verify_command,
@@ -119,6 +120,7 @@ def _register() -> None:
     )
     app.command("path")(history_command.path)
     app.command("open")(history_command.open_run)
+    app.command("serve")(serve_command.serve)
     app.command("verify")(verify_command.verify)
     app.command("repair")(upkeep_command.repair)
     app.command("merge")(upkeep_command.merge)

@@ -8,7 +8,6 @@ from stablenew.cli.console import FINDINGS, Output, format_bytes, plural
 
 if TYPE_CHECKING:
     from stablenew.store.finding import VerifyReport
-    from stablenew.store.run import Run
     from stablenew.store.run_store import RunStore
 
 
@@ -45,15 +44,14 @@ def verify(
 
 
 def _verify_all(out: Output, store: "RunStore", names: list[str], *, deep: bool) -> "list[VerifyReport]":
-    from stablenew.store.run_verifier import RunVerifier, verify_store_files
+    from stablenew.store.run_verifier import verify_store_files
 
-    found: list[Run] = [store.resolve(name) for name in names] if names else list(store.iter_runs())
     reports = []
     with out.progress() as progress:
-        task = progress.add_task("verifying", total=len(found))
-        for run in found:
-            reports.append(RunVerifier(run, deep=deep).verify())
-            progress.advance(task)
+        task = progress.add_task("verifying", total=None)
+        for report, done, total in out.controller.iter_verify(names, deep=deep):
+            reports.append(report)
+            progress.update(task, completed=done, total=total)
     if not names and (store.root / ".stablenew").exists():
         reports.append(verify_store_files(store.root))
     return reports

@@ -3,7 +3,7 @@
 Parts are loaded when they are first used, so that a quick command stays quick.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from stablenew.app_config import AppConfig
 
 if TYPE_CHECKING:
     from stablenew.controller.job_runner import Job, JobRunner
+    from stablenew.controller.saved_views import SavedViews
     from stablenew.engines.engine import CancelToken, Engine
     from stablenew.formats.feedback import Feedback
     from stablenew.formats.pipeline_config import PipelineConfig
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from stablenew.pipeline.recorded_plan import Plan
     from stablenew.pipeline.run_hooks import RunEvent
     from stablenew.recording.feedback_manager import FeedbackManager, Said
+    from stablenew.store.finding import VerifyReport
+    from stablenew.store.run import Run
+    from stablenew.store.run_repair import RepairReport
     from stablenew.store.run_store import RunStore
+    from stablenew.store.store_survey import RunSurvey
 
 JOB_COMPLETED: Final = "job_completed"
 RATING_CHANGED: Final = "rating_changed"
@@ -76,6 +81,17 @@ class AppController:
         from stablenew.recording.feedback_manager import FeedbackManager
 
         return FeedbackManager(self.run_store, rater=rater or self.app_config.get("rater") or None)
+
+    def forget_rater(self) -> None:
+        """Speak with the rater that the settings now name."""
+        vars(self).pop("feedback", None)
+
+    @cached_property
+    def views(self) -> "SavedViews":
+        """Searches that were given a name."""
+        from stablenew.controller.saved_views import FILE_NAME, SavedViews
+
+        return SavedViews(self.app_config.path.with_name(FILE_NAME))
 
     @cached_property
     def learning_log(self) -> "LearningLog":
@@ -149,6 +165,37 @@ class AppController:
         """A run of ours that was not recorded is no job of history, but whoever waits for it wants to know."""
         if not job.is_recorded:
             self._tell(JobNews(JOB_COMPLETED, job.run_id, None))
+
+    def iter_verify(
+        self, names: Iterable[str] = (), *, deep: bool = False
+    ) -> "Iterator[tuple[VerifyReport, int, int]]":
+        """Verify runs, all when no names are given: each report, with how many are done, of how many.
+
+        Raises:
+            RunNotFound, AmbiguousRun: a name means no run.
+        """
+        from stablenew.store.run_verifier import RunVerifier
+
+        runs = self._runs(names)
+        for done, run in enumerate(runs, 1):
+            yield RunVerifier(run, deep=deep).verify(), done, len(runs)
+
+    def iter_survey(self) -> "Iterator[tuple[RunSurvey, int, int]]":
+        """What lies in each run folder, with how many are done, of how many."""
+        from stablenew.store.store_survey import survey_run
+
+        runs = self._runs()
+        for done, run in enumerate(runs, 1):
+            yield survey_run(run), done, len(runs)
+
+    def _runs(self, names: Iterable[str] = ()) -> "list[Run]":
+        return [self.run_store.resolve(name) for name in names] or list(self.run_store.iter_runs())
+
+    def repair(self, name: str, *, dry_run: bool = False, force: bool = False) -> "RepairReport":
+        """Bring one run into order; see `run_repair.repair_run`."""
+        from stablenew.store.run_repair import repair_run
+
+        return repair_run(self.run_store.resolve(name), dry_run=dry_run, force=force)
 
     def subscribe(self, listener: Callable[[JobNews], object]) -> None:
         """Call `listener` with each piece of news from now on."""

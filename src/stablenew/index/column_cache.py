@@ -4,6 +4,7 @@ A variant is a row; a facet counts runs.
 """
 
 import threading
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from stablenew.index.column_table import Column, ColumnTable, Ids, TableFile
 from stablenew.index.facet_codes import FacetCodes, code_runs, code_variants
-from stablenew.index.index_reader import IndexReader
+from stablenew.index.index_reader import OLDEST, SORTS, TIME, IndexReader
 from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, MAX_USE, first_id
 from stablenew.index.query import RUN_NUMBERS, TIMES, VARIANT_NUMBERS, VARIANT_WORDS, Condition, Query
 from stablenew.index.query_sql import FLAG_COLUMNS, LABELS, NUMBER_COLUMNS, select_negatives, select_seeds, select_uses
@@ -63,10 +64,27 @@ class ColumnCache:
         self._by_use = np.argsort(table.use_ids, kind="stable")
         self._sorted_uses = table.use_ids[self._by_use]
 
-    def ids(self, query: Query) -> Ids:
-        """The numbers of all runs that fit, newest first."""
+    def ids(self, query: Query, sort: str = TIME) -> Ids:
+        """The numbers of all runs that fit, in the order of `sort`."""
         with self._guard:
-            return self.table.run_ids[self._matching_runs(self._rows(query.conditions))][::-1]
+            return self.table.run_ids[self._places(query, sort)]
+
+    def ids_with(self, query: Query, sort: str, columns: Sequence[str]) -> tuple[Ids, list[Column]]:
+        """The same, and of each run the values of some columns."""
+        with self._guard:
+            places = self._places(query, sort)
+            return self.table.run_ids[places], [self.table.run(name)[places] for name in columns]
+
+    def _places(self, query: Query, sort: str) -> Column:
+        places: Column = np.flatnonzero(self._matching_runs(self._rows(query.conditions)))
+        if sort == OLDEST:
+            return places
+        newest_first = places[::-1]
+        if sort == TIME:
+            return newest_first
+        values = np.nan_to_num(self.table.run(SORTS[sort].removeprefix("r."))[newest_first], nan=-1.0)
+        ordered: Column = newest_first[np.argsort(-values, kind="stable")]
+        return ordered
 
     def facets(self, query: Query) -> dict[str, list[FacetValue]]:
         """For each facet its values and how many runs have them, most first; its own conditions left out."""

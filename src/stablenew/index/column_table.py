@@ -20,7 +20,7 @@ Ids: TypeAlias = npt.NDArray[np.int64]
 Column: TypeAlias = npt.NDArray[Any]
 
 _RUN_COLUMNS: Final = (
-    *("status", "engine", "action", "note_count"),
+    *("status", "engine", "action", "note_count", "rated_count"),
     *(NUMBER_COLUMNS[name] for name in RUN_NUMBERS),
     *FLAG_COLUMNS.values(),
 )

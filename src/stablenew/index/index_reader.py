@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stablenew.index.query_sql import QueryCompiler, Sql, Walk
 
 TIME: Final = "time"
+OLDEST: Final = "oldest"
 SORTS: Final = {
     "rating": "r.stars",
     "duration": "r.duration",
@@ -209,6 +210,16 @@ class IndexReader:
             if connection is None:
                 return []
             return [row for row in (self._row(connection, identifier) for identifier in ids) if row is not None]
+
+    def outputs(self, identifier: int) -> list[tuple[int, str, str]]:
+        """Variant, path and digest of the final outputs of a run, in order."""
+        variants = self.fetch("SELECT number, outputs FROM variant WHERE run = ? ORDER BY position", (identifier,))
+        return [(number, *output) for number, packed in variants for output in unpack_outputs(packed)]
+
+    def run_id_of(self, identifier: int) -> str | None:
+        """The run of a number."""
+        rows = self.fetch("SELECT run_id FROM run WHERE id = ?", (identifier,))
+        return rows[0][0] if rows else None
 
     def _row(self, connection: sqlite3.Connection, identifier: int) -> Row | None:
         run = connection.execute(_SELECT_RUN, (identifier,)).fetchone()

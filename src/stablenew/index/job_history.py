@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stablenew.errors import ConfigError, RunNotFound
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.index.index_keeper import Freshness, IndexKeeper
-from stablenew.index.index_reader import SORTS, TIME, Cursor, IndexReader, Row
+from stablenew.index.index_reader import OLDEST, SORTS, TIME, Cursor, IndexReader, Row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from stablenew.index.query import Query
     from stablenew.index.reconciler import Progress
 
-OLDEST: Final = "oldest"
 ALL_SORTS: Final = (TIME, OLDEST, *SORTS)
 _NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,19})?")
 RECENT_JOBS: Final = 500
@@ -44,6 +43,14 @@ class Page:
         from stablenew.formats.job_summary import JobSummary  # noqa: PLC0415
 
         return tuple(JobSummary.from_dict(row) for row in self.rows)
+
+
+class Snapshot(NamedTuple):
+    """Jobs as they were at one moment, to go through without anything moving."""
+
+    numbers: "npt.NDArray[np.int64]"
+    output_counts: "npt.NDArray[np.float32]"
+    rated_counts: "npt.NDArray[np.float32]"
 
 
 class JobHistory:
@@ -80,8 +87,7 @@ class JobHistory:
             InvalidQuery: the query cannot be understood.
             ConfigError: there is no such order, or `after` is no cursor of this order.
         """
-        if sort not in ALL_SORTS:
-            raise ConfigError(f"cannot sort by {sort!r}; there are {', '.join(ALL_SORTS)}")
+        _check_sort(sort)
         cursors = self._find(query, sort, _read_cursor(after, sort), limit + 1)
         shown = cursors[:limit]
         has_more = len(cursors) > limit and shown
@@ -135,6 +141,16 @@ class JobHistory:
         return self._reader.count(self.parse(query))
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the index was filled once; until then it holds only the newest jobs."""
+        return self._reader.is_complete
+
+    def unreadable(self, *, limit: int = 50) -> list[Row]:
+        """The newest jobs of which something cannot be read; `problem` says what."""
+        query = "SELECT id FROM run WHERE problem IS NOT NULL ORDER BY id DESC LIMIT ?"
+        return self._reader.rows(number for (number,) in self._reader.fetch(query, (limit,)))
+
+    @property
     def columns(self) -> "ColumnCache":
         """The columns of the index in memory, as of now: for counts and lists over all jobs at once."""
         from stablenew.index.column_cache import ColumnCache  # noqa: PLC0415
@@ -151,13 +167,34 @@ class JobHistory:
         """
         return {name: values[:limit] for name, values in self.columns.facets(self.parse(query)).items()}
 
-    def numbers(self, query: "str | Query" = "") -> "npt.NDArray[np.int64]":
-        """The index's own numbers of all jobs that fit, newest first; `rows` gives the jobs of some of them."""
-        return self.columns.ids(self.parse(query))
+    def numbers(self, query: "str | Query" = "", *, sort: str = TIME) -> "npt.NDArray[np.int64]":
+        """The index's own numbers of all jobs that fit, in the order of `page`; `rows` gives the jobs of some of them.
+
+        The number of a job stays the same as long as its run does, also when the index is made anew.
+
+        Raises: see `page`.
+        """
+        _check_sort(sort)
+        return self.columns.ids(self.parse(query), sort)
+
+    def snapshot(self, query: "str | Query" = "", *, sort: str = TIME) -> "Snapshot":
+        """The numbers of all jobs that fit, with how many images each has and how many of them are rated."""
+        _check_sort(sort)
+        numbers, counts = self.columns.ids_with(self.parse(query), sort, ("output_count", "rated_count"))
+        return Snapshot(numbers, *counts)
 
     def rows(self, numbers: Iterable[int]) -> list[Row]:
         """The jobs of such numbers, in their order; one that is gone is left out."""
         return self._reader.rows(map(int, numbers))
+
+    def number_of(self, run_id: str) -> int | None:
+        """The number of a job; None when the index does not have it."""
+        return self._reader.id_of(run_id)
+
+    def images(self, number: int) -> tuple[str, list[tuple[int, str, str]]] | None:
+        """The run of a number, and variant, path and digest of its final outputs; None when it is gone."""
+        run_id = self._reader.run_id_of(number)
+        return None if run_id is None else (run_id, self._reader.outputs(number))
 
     def neighbours(self, run_id: str, *, limit: int = 50) -> "list[Neighbour]":
         """Variants of any run that differ from one of this run in exactly one setting, the newest first.
@@ -171,6 +208,11 @@ class JobHistory:
         if identifier is None:
             raise RunNotFound(f"no run {run_id!r} in the index of {self.root}")
         return find_neighbours(self._reader, identifier, limit)
+
+
+def _check_sort(sort: str) -> None:
+    if sort not in ALL_SORTS:
+        raise ConfigError(f"cannot sort by {sort!r}; there are {', '.join(ALL_SORTS)}")
 
 
 def _write_cursor(cursor: Cursor, sort: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from stablenew.errors import ConfigError, InvalidDocument
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, next_hybrid_clock
-from stablenew.formats.feedback import Feedback, FeedbackEvent, FeedbackState, at_clock, build_event
+from stablenew.formats.feedback import Feedback, FeedbackEvent, FeedbackState, at_clock, build_event, fold_opinions
 from stablenew.formats.i_json import JsonValue
 from stablenew.store.feedback_files import FeedbackReading
 from stablenew.store.feedback_log import FeedbackLog
@@ -164,6 +164,10 @@ class FeedbackManager:
     def state(self, run_id: str) -> FeedbackState:
         """What everybody thinks of a run and its images now."""
         return self.read(run_id).build_document().state
+
+    def opinions(self, run_id: str) -> dict[tuple[str, str], dict[str, Any]]:
+        """The same by (image id, rater), in the form of `Opinion`; the image id of the whole run is empty."""
+        return fold_opinions(self.read(run_id).events)
 
     def undo(self, run_id: str, *, rater: str | None = None, act: str | None = None) -> list[FeedbackEvent]:
         """Take back the rater's latest act on a run, or the one called `act`.

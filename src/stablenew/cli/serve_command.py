@@ -1,0 +1,75 @@
+"""`stablenew serve`: the web page of a store."""
+
+import contextlib
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stablenew.cli.console import Output, heed_interrupts
+
+if TYPE_CHECKING:
+    from stablenew.web.server import ServerPlace
+
+
+def serve(
+    ctx: typer.Context,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Where to listen; 0 for any. The last one when not given.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the link.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Let nothing be changed.")] = False,
+) -> int:
+    """Open the web page: history, review, new runs. Ctrl-C ends it."""
+    out: Output = ctx.obj
+    from stablenew.web.server import ServerPlace, serving
+
+    place = ServerPlace(out.root)
+    if not place.take():
+        return _show_other(out, place, no_browser=no_browser)
+    try:
+        with serving(out.controller, place, port=port, is_read_only=read_only) as (note, run):
+            _show(out, "serving", note.build_url(), no_browser=no_browser)
+            out.print("Ctrl-C ends it.")
+            heed_interrupts()
+            with contextlib.suppress(KeyboardInterrupt):
+                run()
+    finally:
+        place.release()
+    return 0
+
+
+def _show_other(out: Output, place: "ServerPlace", *, no_browser: bool) -> int:
+    note = place.read()
+    if note is None:
+        out.warn("another process is just about to serve this store; try again")
+        return 1
+    _show(out, "already served", note.build_url(), no_browser=no_browser)
+    return 0
+
+
+def _show(out: Output, state: str, url: str, *, no_browser: bool) -> None:
+    """The link, flushed at once: whoever started us may be waiting for it."""
+    import sys
+
+    out.json({"state": state, "url": url, "store": str(out.root.absolute())})
+    if state == "serving":
+        out.print(f"Serving {out.root.absolute()}")
+    else:
+        out.print(f"{out.root.absolute()} is served by another process already.")
+    if not _open(url, no_browser=no_browser):
+        out.print("Open this link; it is good once (`stablenew serve` again prints a fresh one):")
+    out.print(url)
+    sys.stdout.flush()
+
+
+def _open(url: str, *, no_browser: bool) -> bool:
+    """Whether a browser was found. One that runs in the terminal is none: it would take the terminal away."""
+    if no_browser:
+        return False
+    import os
+    import sys
+    import webbrowser
+
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return False
+    return webbrowser.open(url)

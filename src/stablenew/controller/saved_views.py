@@ -1,0 +1,56 @@
+"""SavedViews: searches that somebody gave a name, kept beside the settings."""
+
+from pathlib import Path
+from typing import Final
+
+from stablenew.errors import ConfigError, FormatError
+from stablenew.formats.i_json import encode_pretty_json, parse_json
+from stablenew.store.atomic_file import replace_file
+
+FILE_NAME: Final = "views.json"
+MAX_NAME: Final = 80
+MAX_VIEWS: Final = 200
+
+
+class SavedViews:
+    """Names and their searches."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> dict[str, str]:
+        """Every view, in the order in which they were made.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        try:
+            value = parse_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (FormatError, OSError) as error:
+            raise ConfigError(f"{self.path}: {error}; mend or remove the file") from None
+        if not isinstance(value, dict) or not all(isinstance(query, str) for query in value.values()):
+            raise ConfigError(f"{self.path}: expected an object of texts; mend or remove the file")
+        return {name: str(query) for name, query in value.items()}
+
+    def put(self, name: str, query: str | None) -> dict[str, str]:
+        """Keep a search under a name, in the place of the one it had; None forgets the name. Gives every view.
+
+        Raises:
+            ConfigError: the name is empty or too long, or there are too many.
+            WriteFailed: the file could not be written; it is unharmed.
+        """
+        name = name.strip()
+        if not name or len(name) > MAX_NAME:
+            raise ConfigError(f"expected a name of 1 to {MAX_NAME} characters for the view")
+        views = self.read()
+        if query is None:
+            views.pop(name, None)
+        else:
+            views[name] = query
+        if len(views) > MAX_VIEWS:
+            raise ConfigError(f"expected at most {MAX_VIEWS} views; remove one first")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(self.path, encode_pretty_json(dict(views)))
+        return views

@@ -1,0 +1,1 @@
+"""The web page: a local server and the page it serves."""

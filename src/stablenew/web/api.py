@@ -1,0 +1,159 @@
+"""What an endpoint of the JSON API is: its address, what it takes, what it gives, and how errors are told.
+
+Endpoints are plain functions; they run in threads, because they wait for disks. Answers carry the names that the
+command line prints with `--json`.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stablenew.errors import (
+    AmbiguousRun,
+    ConfigError,
+    FormatError,
+    InvalidQuery,
+    NewerFormat,
+    OutputNotFound,
+    PromptPackError,
+    RunLocked,
+    RunNotFound,
+    StableNewError,
+    UnknownEngine,
+)
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from stablenew.web.context import WebContext
+
+_LOG: Final = logging.getLogger("stablenew")
+_STATUSES: Final[tuple[tuple[type[StableNewError], int], ...]] = (
+    (RunNotFound, 404),
+    (OutputNotFound, 404),
+    (AmbiguousRun, 404),
+    (RunLocked, 409),
+    (NewerFormat, 409),
+    (InvalidQuery, 422),
+    (ConfigError, 422),
+    (FormatError, 422),
+    (PromptPackError, 422),
+    (UnknownEngine, 422),
+)
+NO_STORE: Final = {"cache-control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Something in the query string of a request."""
+
+    name: str
+    description: str
+    kind: str = "string"
+    """`string`, `integer` or `numbers`: numbers of jobs with commas between them."""
+    default: Any = None
+
+
+class Call:
+    """One request, understood: where it is about, its parameters, its body."""
+
+    def __init__(self, context: "WebContext", endpoint: "Endpoint", request: Request, body: bytes) -> None:
+        self.context = context
+        self.path = request.path_params
+        self._endpoint = endpoint
+        self._request = request
+        self._body = body
+
+    def get(self, name: str) -> Any:
+        """The value of a parameter, or its default.
+
+        Raises:
+            ConfigError: it is not of its kind.
+        """
+        parameter = next(one for one in self._endpoint.parameters if one.name == name)
+        text = self._request.query_params.get(name)
+        if text is None:
+            return parameter.default
+        try:
+            return _READERS[parameter.kind](text)
+        except ValueError:
+            raise ConfigError(f"expected {name} to be of kind {parameter.kind}, found {text[:60]!r}") from None
+
+    def body(self, kind: "type[BaseModel]") -> Any:
+        """The body as `kind`.
+
+        Raises:
+            ConfigError: it is not what was expected; the message names the field.
+        """
+        from pydantic import ValidationError  # noqa: PLC0415
+
+        from stablenew.formats.wire import explain  # noqa: PLC0415
+
+        try:
+            return kind.model_validate_json(self._body or b"{}")
+        except ValidationError as error:
+            raise ConfigError(f"not what {self._endpoint.path} takes: {explain(error)}") from None
+
+
+_READERS: Final[dict[str, Callable[[str], Any]]] = {
+    "string": str,
+    "integer": int,
+    "numbers": lambda text: [int(part) for part in text.split(",") if part],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address of the API."""
+
+    method: str
+    path: str
+    """With `{run_id}` and the like in it."""
+    summary: str
+    handler: Callable[[Call], Any]
+    """Gives what becomes JSON, or a Response."""
+    parameters: tuple[Parameter, ...] = ()
+    body: str | None = None
+    """The name in `bodies` of what it takes."""
+    media_type: str = "application/json"
+
+    async def answer(self, context: "WebContext", request: Request) -> Response:
+        """Answer a request."""
+        body = await request.body() if self.method == "POST" else b""
+        return await run_in_threadpool(self._answer, Call(context, self, request, body))
+
+    def _answer(self, call: Call) -> Response:
+        try:
+            result = self.handler(call)
+        except (StableNewError, OSError) as error:
+            return json_response(describe_error(error), status_of(error))
+        return result if isinstance(result, Response) else json_response(result)
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """`value` as the body of an answer that nobody keeps."""
+    data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return Response(data, status, media_type="application/json", headers=NO_STORE)
+
+
+def status_of(error: Exception) -> int:
+    """The status that tells an error."""
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return status
+    _LOG.error("the page asked for something that failed: %s", error)
+    return 500
+
+
+def describe_error(error: Exception) -> dict[str, Any]:
+    """An error in JSON; of a search, also where it goes wrong."""
+    described: dict[str, Any] = {"error": str(error), "type": type(error).__name__}
+    if isinstance(error, InvalidQuery):
+        described |= {"error": error.reason, "position": error.position}
+    return described

@@ -1,0 +1,85 @@
+"""WebContext: what the endpoints of one server share."""
+
+import threading
+from typing import Any, Final
+
+from stablenew.controller.app_controller import AppController, JobNews
+from stablenew.index.run_changes import RESET, RUN_REMOVED, RunChange
+from stablenew.index.run_watcher import RunWatcher, Subscription
+from stablenew.web.live import LiveHub
+from stablenew.web.tasks import TaskRunner
+from stablenew.web.thumbnails import ThumbnailCache
+
+_TICK_SECONDS: Final = 0.2
+_MOST_AT_ONCE: Final = 500
+_MOST_JOBS_SENT: Final = 40
+
+
+class WebContext:
+    """One store, one server: its controller, its watcher, the pages that listen."""
+
+    def __init__(self, controller: AppController, *, instance: str, is_read_only: bool = False) -> None:
+        self.controller = controller
+        self.instance = instance
+        self.is_read_only = is_read_only
+        self.live = LiveHub()
+        self.thumbnails = ThumbnailCache()
+        self.tasks = TaskRunner(lambda task: self.live.publish("task", task.to_dict(), key=f"task {task.kind}"))
+        self.watcher: RunWatcher | None = None
+        self._subscription: Subscription | None = None
+        self._stopped = threading.Event()
+        controller.subscribe(self._tell_news)
+
+    def start(self) -> None:
+        """Keep the index in step, and tell pages what happens."""
+        self.watcher = self.controller.build_watcher()
+        self._subscription = self.watcher.subscribe()
+        self.watcher.start()
+        threading.Thread(target=self._follow, args=(self._subscription,), name="stablenew-live", daemon=True).start()
+
+    def stop(self) -> None:
+        """End everything that was begun; runs on their way are sealed as cancelled."""
+        self._stopped.set()
+        self.live.close()
+        if "jobs" in vars(self.controller):
+            self.controller.jobs.stop()
+        self.tasks.stop()
+        if self.watcher is not None:
+            self.watcher.stop()
+        self.thumbnails.close()
+        self.controller.history.close()
+
+    def _tell_news(self, news: JobNews) -> None:
+        self.live.publish("news", {"kind": news.kind, "run_id": news.run_id, "job": news.job})
+
+    def _follow(self, subscription: Subscription) -> None:
+        while not self._stopped.is_set():
+            change = subscription.get(_TICK_SECONDS)
+            if change is not None:
+                self._tell_changes(_take_all(subscription, change))
+
+    def _tell_changes(self, changes: list[RunChange]) -> None:
+        is_reset = any(change.kind == RESET for change in changes) or len(changes) >= _MOST_AT_ONCE
+        latest = {change.run_id: change.kind for change in changes if change.run_id}
+        told = [] if is_reset else [{"kind": kind, "run_id": run_id} for run_id, kind in latest.items()]
+        wanted = [run_id for run_id, kind in latest.items() if kind != RUN_REMOVED]
+        jobs = {} if is_reset or len(wanted) > _MOST_JOBS_SENT else self.jobs_by_id(wanted)
+        self.live.publish("changes", {"changes": told, "jobs": jobs, "is_reset": is_reset})
+
+    def jobs_by_id(self, run_ids: list[str]) -> dict[str, dict[str, Any]]:
+        """Those of the runs that history has, each with its number."""
+        found = {}
+        for run_id in run_ids:
+            number = self.controller.history.number_of(run_id)
+            rows = [] if number is None else self.controller.history.rows([number])
+            if rows:
+                found[run_id] = rows[0] | {"number": str(number)}
+        return found
+
+
+def _take_all(subscription: Subscription, first: RunChange) -> list[RunChange]:
+    """Everything that waits to be told."""
+    changes = [first]
+    while len(changes) < _MOST_AT_ONCE and (change := subscription.get(0)) is not None:
+        changes.append(change)
+    return changes

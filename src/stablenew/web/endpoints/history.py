@@ -1,0 +1,167 @@
+"""Jobs: found, counted, listed."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import Response
+
+from stablenew.errors import ConfigError, InvalidQuery
+from stablenew.index.query import FIELDS, FLAGS, SWITCHES
+from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter, describe_error
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_QUERY: Final = Parameter("query", "What to look for, in the query language of history.", default="")
+_SORT: Final = Parameter("sort", "time, oldest, rating, duration, outputs or variants.", default="time")
+_MOST_JOBS: Final = 500
+_COUNT_TYPE: Final = "<u4"
+_NUMBER_TYPE: Final = "<i8"
+
+
+def _jobs(call: Call) -> dict[str, Any]:
+    limit = call.get("limit")
+    if not 1 <= limit <= _MOST_JOBS:
+        raise ConfigError(f"expected a limit of 1 to {_MOST_JOBS}, found {limit}")
+    history = call.context.controller.history
+    page = history.page(call.get("query"), after=call.get("after"), limit=limit, sort=call.get("sort"))
+    numbered = [row | {"number": str(history.number_of(row["run_id"]))} for row in page.rows]
+    return {"jobs": numbered, "next_cursor": page.next_cursor}
+
+
+def _rows(call: Call) -> dict[str, Any]:
+    """Each number's job or null, so that a list can fill its places."""
+    history = call.context.controller.history
+    numbers = _some(call.get("numbers"))
+    found = ((number, history.rows([number])) for number in numbers)
+    return {"jobs": [rows[0] | {"number": str(number)} if rows else None for number, rows in found]}
+
+
+def _some(numbers: list[int] | None) -> list[int]:
+    if not numbers or len(numbers) > _MOST_JOBS:
+        raise ConfigError(f"expected 1 to {_MOST_JOBS} numbers")
+    return numbers
+
+
+def _numbers(call: Call) -> Response:
+    numbers = call.context.controller.history.numbers(call.get("query"), sort=call.get("sort"))
+    return _binary(numbers.astype(_NUMBER_TYPE))
+
+
+def _snapshot(call: Call) -> Response:
+    snapshot = call.context.controller.history.snapshot(call.get("query"), sort=call.get("sort"))
+    counts = (snapshot.output_counts, snapshot.rated_counts)
+    return _binary(snapshot.numbers.astype(_NUMBER_TYPE), *(column.astype(_COUNT_TYPE) for column in counts))
+
+
+def _binary(*columns: "npt.NDArray[np.generic]") -> Response:
+    data = b"".join(column.tobytes() for column in columns)
+    return Response(data, media_type="application/octet-stream", headers=NO_STORE)
+
+
+def _count(call: Call) -> dict[str, int]:
+    return {"count": len(call.context.controller.history.numbers(call.get("query")))}
+
+
+def _facets(call: Call) -> dict[str, Any]:
+    facets = call.context.controller.history.facets(call.get("query"), limit=call.get("limit"))
+    return {
+        name: [{"value": one.value, "job_count": one.job_count} for one in values] for name, values in facets.items()
+    }
+
+
+def _check(call: Call) -> dict[str, Any]:
+    """Whether a search can be understood: an answer and no error, because people type."""
+    try:
+        call.context.controller.history.parse(call.get("query"))
+    except InvalidQuery as error:
+        return {"problem": describe_error(error)}
+    return {"problem": None}
+
+
+def _fields(_call: Call) -> dict[str, Any]:
+    return {"fields": list(FIELDS), "switches": list(SWITCHES), "flags": list(FLAGS)}
+
+
+def _images(call: Call) -> dict[str, Any]:
+    return {"runs": [_images_of(call, number) for number in _some(call.get("numbers"))]}
+
+
+def _images_of(call: Call, number: int) -> dict[str, Any] | None:
+    """The images of one run with what people think of them; of the rater of this page, `mine`."""
+    found = call.context.controller.history.images(number)
+    if found is None:
+        return None
+    run_id, outputs = found
+    opinions = call.context.controller.feedback.opinions(run_id)
+    rater = call.context.controller.feedback.rater
+    return {
+        "number": str(number),
+        "run_id": run_id,
+        "images": [
+            {
+                "variant": variant,
+                "path": path,
+                "digest": digest,
+                "mine": opinions.get((digest, rater), {}),
+                "others": {who: said for (image, who), said in opinions.items() if image == digest and who != rater},
+            }
+            for variant, path, digest in outputs
+        ],
+    }
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "GET",
+        "/api/jobs",
+        "A page of jobs, as `history --json` lists them, each with its number.",
+        _jobs,
+        (
+            _QUERY,
+            _SORT,
+            Parameter("limit", "At most so many.", "integer", 50),
+            Parameter("after", "The `next_cursor` of the page before."),
+        ),
+    ),
+    Endpoint(
+        "GET",
+        "/api/jobs/rows",
+        "The jobs of some numbers, in their order; null where one is gone.",
+        _rows,
+        (Parameter("numbers", "Numbers of jobs, with commas between them.", "numbers"),),
+    ),
+    Endpoint(
+        "GET",
+        "/api/jobs/numbers",
+        "The numbers of all jobs that fit, in order: 8 bytes each, little endian.",
+        _numbers,
+        (_QUERY, _SORT),
+        media_type="application/octet-stream",
+    ),
+    Endpoint("GET", "/api/jobs/count", "How many jobs fit.", _count, (_QUERY,)),
+    Endpoint(
+        "GET",
+        "/api/images/snapshot",
+        "As `/api/jobs/numbers`; then 4 bytes a job with how many images it has, and as many with how many are rated.",
+        _snapshot,
+        (_QUERY, _SORT),
+        media_type="application/octet-stream",
+    ),
+    Endpoint(
+        "GET",
+        "/api/images",
+        "The images of the jobs of some numbers, with what people think of them.",
+        _images,
+        (Parameter("numbers", "Numbers of jobs, with commas between them.", "numbers"),),
+    ),
+    Endpoint(
+        "GET",
+        "/api/facets",
+        "For each facet its values, and how many of the jobs that fit have them.",
+        _facets,
+        (_QUERY, Parameter("limit", "At most so many values of each.", "integer", 20)),
+    ),
+    Endpoint("GET", "/api/query", "Whether a search can be understood, and where not.", _check, (_QUERY,)),
+    Endpoint("GET", "/api/query/fields", "The fields of the query language.", _fields),
+)

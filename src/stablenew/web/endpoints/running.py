@@ -1,0 +1,162 @@
+"""Runs on their way: planned, started, followed, stopped; and what there is to start them with."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import Response
+
+from stablenew.errors import ConfigError, OutputNotFound
+from stablenew.web.api import NO_STORE, Call, Endpoint
+
+if TYPE_CHECKING:
+    from stablenew.formats.pipeline_config import PipelineConfig
+    from stablenew.pipeline.pack_library import PackLibrary
+    from stablenew.pipeline.prompt_pack import PromptPack
+    from stablenew.pipeline.recorded_plan import Plan
+    from stablenew.pipeline.run_request import RunRequest
+    from stablenew.web.bodies import RunBody
+
+_SHOWN_VARIANTS: Final = 8
+_RUNS_FOR_ESTIMATE: Final = 20
+_SHOWN_MEDIA: Final = {"image/png", "image/jpeg", "image/webp"}
+
+
+def _library(call: Call) -> "PackLibrary":
+    from stablenew.pipeline.pack_library import PackLibrary  # noqa: PLC0415
+
+    return PackLibrary(call.context.controller.app_config.get("packs_dir"))
+
+
+def _choices(call: Call) -> dict[str, Any]:
+    from stablenew.engines.engine_registry import engine_names  # noqa: PLC0415
+
+    library = _library(call)
+    config = call.context.controller.app_config
+    return {
+        "packs": library.names(),
+        "packs_dir": str(library.folder.absolute()),
+        "engines": engine_names(),
+        "engine": config.get("engine"),
+        "engine_url": config.get("engine_url"),
+        "learning_enabled": config.learning_enabled,
+    }
+
+
+def _plan(call: Call) -> dict[str, Any]:
+    from stablenew.pipeline.run_request import warnings_about  # noqa: PLC0415
+
+    body = _body(call)
+    config, plan, _, request = _understand(call, body)
+    engine = body.engine or call.context.controller.app_config.get("engine")
+    return {
+        "size": len(plan),
+        "combinations": plan.combinations if plan.combinations < 2**53 else None,
+        "stages": [name for name, _ in config.stages],
+        "variants": [{"label": variant.label, "prompt": variant.prompt.positive} for variant in plan[:_SHOWN_VARIANTS]],
+        "seconds_per_variant": _seconds_per_variant(
+            call, body.engine or call.context.controller.app_config.get("engine")
+        ),
+        "warnings": [*warnings_about(plan), *_size_warning(plan, request)],
+    }
+
+
+def _body(call: Call) -> "RunBody":
+    from stablenew.web.bodies import RunBody  # noqa: PLC0415
+
+    body: RunBody = call.body(RunBody)
+    return body
+
+
+def _understand(call: Call, body: "RunBody") -> "tuple[PipelineConfig, Plan, PromptPack | None, RunRequest]":
+    from stablenew.pipeline.run_request import RunRequest, plan_again, plan_pack  # noqa: PLC0415
+
+    request = RunRequest(
+        body.settings, body.sweeps, body.randomize, body.mode, body.limit, body.seed, body.action, body.tags
+    )
+    if body.again is not None:
+        run = call.context.controller.run_store.open(body.again)
+        return *plan_again(run, request, has_new_seeds=body.new_seeds), None, request
+    pack = _pack(call, body)
+    return *plan_pack(pack, request), pack, request
+
+
+def _pack(call: Call, body: "RunBody") -> "PromptPack":
+    from stablenew.pipeline.pack_library import build_typed_pack  # noqa: PLC0415
+
+    if body.pack is not None:
+        return _library(call).read(body.pack)
+    if body.prompt is not None:
+        return build_typed_pack(body.prompt)
+    raise ConfigError("expected a pack, a prompt, or a run to run again")
+
+
+def _size_warning(plan: "Plan", request: "RunRequest") -> list[str]:
+    from stablenew.pipeline.run_request import check_plan_size  # noqa: PLC0415
+
+    try:
+        check_plan_size(plan, request)
+    except ConfigError as error:
+        return [str(error)]
+    return []
+
+
+def _seconds_per_variant(call: Call, engine: str) -> float | None:
+    """How long a variant took lately with this engine; None when there is nothing to go by."""
+    history = call.context.controller.history
+    rows = history.page(f'engine:"{engine}" status:completed', limit=_RUNS_FOR_ESTIMATE).rows
+    timed = [row for row in rows if row["duration_seconds"] is not None and row["record_count"]]
+    count = sum(row["record_count"] for row in timed)
+    return sum(row["duration_seconds"] for row in timed) / count if count else None
+
+
+def _start(call: Call) -> dict[str, Any]:
+    from stablenew.pipeline.run_request import check_plan_size  # noqa: PLC0415
+
+    body = _body(call)
+    config, plan, pack, request = _understand(call, body)
+    if not plan:
+        raise ConfigError("there is nothing to run: the plan has no variants")
+    check_plan_size(plan, request)
+    controller = call.context.controller
+    controller.open_engine(body.engine, body.url)  # an engine that is not there says so now, not later
+    learning = controller.app_config.learning_enabled
+    job = controller.jobs.start(config, plan=plan, pack=pack, engine=body.engine, url=body.url, learning=learning)
+    return job.to_dict()
+
+
+def _list(call: Call) -> dict[str, Any]:
+    return {"running": [job.to_dict() for job in call.context.controller.jobs.jobs()]}
+
+
+def _get(call: Call) -> dict[str, Any]:
+    return call.context.controller.jobs.get(call.path["run_id"]).to_dict()
+
+
+def _cancel(call: Call) -> dict[str, Any]:
+    return call.context.controller.jobs.cancel(call.path["run_id"]).to_dict()
+
+
+def _preview(call: Call) -> Response:
+    image = call.context.controller.jobs.get(call.path["run_id"]).previews.get(int(call.path["number"]))
+    if image is None or image.media_type not in _SHOWN_MEDIA:
+        raise OutputNotFound("this preview is not held any more")
+    return Response(image.data, media_type=image.media_type, headers=NO_STORE)
+
+
+ENDPOINTS: Final = (
+    Endpoint("GET", "/api/choices", "Packs, engines and settings that a run can be made with.", _choices),
+    Endpoint("POST", "/api/plans", "What a run would be: how many variants, which, how long.", _plan, (), "RunBody"),
+    Endpoint("GET", "/api/running", "Runs of this program that wait, run, or ended lately.", _list),
+    Endpoint("POST", "/api/running", "Start a run. Its id is in the answer.", _start, (), "RunBody"),
+    Endpoint("GET", "/api/running/{run_id}", "How far a run is.", _get),
+    Endpoint(
+        "POST",
+        "/api/running/{run_id}/cancel",
+        "Stop a run; what is finished of it is kept.",
+        _cancel,
+        (),
+        "NothingBody",
+    ),
+    Endpoint(
+        "GET", "/previews/{run_id}/{number}", "An image a running job has just made.", _preview, media_type="image/*"
+    ),
+)

@@ -1,0 +1,122 @@
+"""One run: shown, checked, repaired, opened; its outputs and thumbnails."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from stablenew.errors import OutputNotFound
+from stablenew.formats.digest import is_digest
+from stablenew.store.run import Run
+from stablenew.web.api import Call, Endpoint
+from stablenew.web.outputs import output_response, read_output
+from stablenew.web.thumbnails import SIZES, NoPicture
+
+_FOREVER: Final = "private, max-age=31536000, immutable"
+
+
+def _run(call: Call) -> Run:
+    return call.context.controller.run_store.open(call.path["run_id"])
+
+
+def _show(call: Call) -> dict[str, Any]:
+    from stablenew.store.run_description import describe_run  # noqa: PLC0415
+
+    return describe_run(_run(call)) | {"feedback": _feedback(call)}
+
+
+def _feedback(call: Call) -> dict[str, Any]:
+    """As `feedback --json`, and who speaks on this page."""
+    manager = call.context.controller.feedback
+    reading = manager.read(call.path["run_id"])
+    document = reading.build_document().to_dict()
+    return document | {"problems": [str(one) for one in reading.problems], "rater": manager.rater}
+
+
+def _neighbours(call: Call) -> dict[str, Any]:
+    found = call.context.controller.history.neighbours(call.path["run_id"], limit=20)
+    return {"neighbours": [one._asdict() for one in found]}
+
+
+def _verify(call: Call) -> dict[str, Any]:
+    from stablenew.formats.clock import SYSTEM_CLOCK  # noqa: PLC0415
+    from stablenew.store.run_verifier import RunVerifier  # noqa: PLC0415
+    from stablenew.web.bodies import VerifyBody  # noqa: PLC0415
+
+    report = RunVerifier(_run(call), deep=call.body(VerifyBody).deep).verify()
+    return report.to_dict() | {"verified_at": SYSTEM_CLOCK.timestamp()}
+
+
+def _open_folder(call: Call) -> dict[str, Any]:
+    import typer  # noqa: PLC0415
+
+    path = _run(call).path.absolute()
+    return {"path": str(path), "is_open": typer.launch(str(path)) == 0}
+
+
+def _output(call: Call) -> Response:
+    return output_response(_run(call), _digest(call))
+
+
+def _thumbnail(call: Call) -> Response:
+    """The thumbnail, or a picture that says that there is none: a wall of images must not be a wall of errors."""
+    digest, size = _digest(call), int(call.path["size"])
+    if size not in SIZES:
+        raise OutputNotFound(f"thumbnails are {' or '.join(map(str, SIZES))} pixels long")
+    try:
+        data = call.context.thumbnails.get(digest, size, lambda: read_output(_run(call), digest))
+    except (NoPicture, OSError) as error:
+        return _no_picture(str(error))
+    return Response(data, media_type="image/webp", headers={"cache-control": _FOREVER})
+
+
+def _digest(call: Call) -> str:
+    digest = f"xxh128:{call.path['digest']}"
+    if not is_digest(digest):
+        raise OutputNotFound("expected 32 hex digits")
+    return digest
+
+
+def _no_picture(reason: str) -> Response:
+    words = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in reason)[:300]
+    headers = {"cache-control": "no-store", "content-security-policy": "default-src 'none'; sandbox", "x-reason": words}
+    return Response(_NO_PICTURE, media_type="image/svg+xml", headers=headers)
+
+
+_NO_PICTURE: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="320" height="320" viewBox="0 0 320 320">'
+    '<rect width="320" height="320" fill="#8883"/>'
+    '<path d="M100 120h120v80H100z M100 200l40-40 25 25 20-20 35 35" fill="none" stroke="#888" stroke-width="6"/>'
+    '<path d="M90 230L230 90" stroke="#888" stroke-width="6"/>'
+    '<text x="160" y="262" text-anchor="middle" font-family="sans-serif" font-size="20" fill="#888">no preview</text>'
+    "</svg>"
+)
+
+ENDPOINTS: Final = (
+    Endpoint("GET", "/api/runs/{run_id}", "A run in full, as `show --json` prints it, and its feedback.", _show),
+    Endpoint("GET", "/api/runs/{run_id}/feedback", "Everything said about a run, as `feedback --json`.", _feedback),
+    Endpoint(
+        "GET",
+        "/api/runs/{run_id}/neighbours",
+        "Variants of any run that differ from one of this run in exactly one setting.",
+        _neighbours,
+    ),
+    Endpoint(
+        "POST",
+        "/api/runs/{run_id}/verify",
+        "Whether every byte is still what was recorded, as a report of `verify --json`.",
+        _verify,
+        (),
+        "VerifyBody",
+    ),
+    Endpoint(
+        "POST", "/api/runs/{run_id}/open", "Show the folder in the file manager.", _open_folder, (), "NothingBody"
+    ),
+    Endpoint("GET", "/outputs/{run_id}/{digest}", "An output, byte for byte.", _output, media_type="*/*"),
+    Endpoint(
+        "GET",
+        "/thumbnails/{run_id}/{digest}/{size}",
+        "A small picture of an output, 320 or 1024 pixels long.",
+        _thumbnail,
+        media_type="image/webp",
+    ),
+)

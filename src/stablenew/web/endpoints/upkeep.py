@@ -1,0 +1,168 @@
+"""The store and the page themselves: state, health, settings, saved views."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import Response, StreamingResponse
+
+from stablenew import __version__
+from stablenew.web.api import NO_STORE, Call, Endpoint
+
+if TYPE_CHECKING:
+    from stablenew.controller.app_controller import AppController
+    from stablenew.web.tasks import Task
+
+_SHOWN: Final = 200
+
+
+def _status(call: Call) -> dict[str, Any]:
+    context = call.context
+    return {
+        "version": __version__,
+        "instance": context.instance,
+        "store": str(context.controller.root.absolute()),
+        "rater": context.controller.feedback.rater,
+        "is_read_only": context.is_read_only,
+        "learning_enabled": context.controller.app_config.learning_enabled,
+        "is_indexed": context.controller.history.is_complete,
+        "run_count": context.controller.history.count(),
+    }
+
+
+def _health(call: Call) -> dict[str, Any]:
+    context = call.context
+    history = context.controller.history
+    watcher = context.watcher
+    return {
+        "index": history.keeper.facts(),
+        "watcher": {
+            "is_leading": bool(watcher and watcher.is_leading),
+            "polling_reason": watcher.polling_reason if watcher else None,
+        },
+        "interrupted": list(history.page("status:interrupted", limit=_SHOWN).rows),
+        "incomplete": list(history.page("status:incomplete", limit=_SHOWN).rows),
+        "unreadable": history.unreadable(limit=_SHOWN),
+        "tasks": [task.to_dict() for task in context.tasks.tasks()],
+    }
+
+
+def _task(call: Call) -> dict[str, Any]:
+    from stablenew.web.bodies import TaskBody  # noqa: PLC0415
+
+    body = call.body(TaskBody)
+    tasks, controller = call.context.tasks, call.context.controller
+    if body.stop:
+        tasks.cancel(body.kind)
+        return {"tasks": [task.to_dict() for task in tasks.tasks()]}
+    work = survey_store if body.kind == "survey" else verify_store
+    return tasks.start(body.kind, lambda task, report: work(controller, task, report, deep=body.deep)).to_dict()
+
+
+def verify_store(
+    controller: "AppController", task: "Task", report: Callable[[int, int], None], *, deep: bool
+) -> dict[str, Any]:
+    """Every run, verified; of those that are not as recorded, the reports."""
+    counts: Counter[str] = Counter()
+    bad, runs, files, size = [], 0, 0, 0
+    for one, done, total in controller.iter_verify(deep=deep):
+        runs, files, size = runs + 1, files + one.files, size + one.size_bytes
+        counts.update(finding.severity for finding in one.findings)
+        if not one.is_ok:
+            bad.append(one.to_dict())
+        report(done, total)
+        task.cancel.raise_if_cancelled()
+    return {
+        "ok": not bad,
+        "runs": runs,
+        "files": files,
+        "size_bytes": size,
+        "counts": dict(counts),
+        "reports": bad[:_SHOWN],
+        "left_out": max(0, len(bad) - _SHOWN),
+    }
+
+
+def survey_store(
+    controller: "AppController", task: "Task", report: Callable[[int, int], None], *, deep: bool
+) -> dict[str, Any]:
+    """How much lies in the store, by pack and month, and what should not be there."""
+    del deep
+    sizes: Counter[tuple[str, str]] = Counter()
+    copies, leftovers = [], []
+    for survey, done, total in controller.iter_survey():
+        number = controller.history.number_of(survey.run_id)
+        rows = [] if number is None else controller.history.rows([number])
+        pack = (rows[0]["packs"] or ["(no pack)"])[0] if rows else "(not indexed)"
+        month = (rows[0]["created_at"] or "?")[:7] if rows else "?"
+        sizes[pack, month] += survey.size_bytes
+        copies += [{"run_id": survey.run_id, "name": name} for name in survey.conflict_copies]
+        leftovers += [{"run_id": survey.run_id, "name": name} for name in survey.leftovers]
+        report(done, total)
+        task.cancel.raise_if_cancelled()
+    return {
+        "size_bytes": sum(sizes.values()),
+        "sizes": [{"pack": pack, "month": month, "size_bytes": size} for (pack, month), size in sorted(sizes.items())],
+        "conflict_copies": copies[:_SHOWN],
+        "conflict_copy_count": len(copies),
+        "leftovers": leftovers[:_SHOWN],
+        "leftover_count": len(leftovers),
+    }
+
+
+def _repair(call: Call) -> dict[str, Any]:
+    from stablenew.web.bodies import RepairBody  # noqa: PLC0415
+
+    reports = [call.context.controller.repair(run_id) for run_id in call.body(RepairBody).run_ids]
+    return {"runs": [report.to_dict() for report in reports]}
+
+
+def _settings(call: Call) -> dict[str, Any]:
+    from stablenew.web.bodies import SettingsBody  # noqa: PLC0415
+
+    body = call.body(SettingsBody)
+    config = call.context.controller.app_config
+    for name in body.model_fields_set:
+        config.set(name, getattr(body, name))
+    if "rater" in body.model_fields_set:
+        call.context.controller.forget_rater()
+    return {"learning_enabled": config.learning_enabled, "rater": call.context.controller.feedback.rater}
+
+
+def _views(call: Call) -> dict[str, Any]:
+    return _as_list(call.context.controller.views.read())
+
+
+def _keep_view(call: Call) -> dict[str, Any]:
+    from stablenew.web.bodies import ViewBody  # noqa: PLC0415
+
+    body = call.body(ViewBody)
+    return _as_list(call.context.controller.views.put(body.name, body.query))
+
+
+def _as_list(views: dict[str, str]) -> dict[str, Any]:
+    return {"views": [{"name": name, "query": query} for name, query in views.items()]}
+
+
+def _live(call: Call) -> Response:
+    return StreamingResponse(
+        call.context.live.stream(), media_type="text/event-stream", headers={**NO_STORE, "x-accel-buffering": "no"}
+    )
+
+
+ENDPOINTS: Final = (
+    Endpoint("GET", "/api/status", "Which store this is, and how the page stands to it.", _status),
+    Endpoint(
+        "GET",
+        "/api/live",
+        "Server-sent events: `changes` (of runs), `job` (progress), `news`, `task`.",
+        _live,
+        media_type="text/event-stream",
+    ),
+    Endpoint("GET", "/api/health", "Index, watcher, runs that need somebody, tasks.", _health),
+    Endpoint("POST", "/api/tasks", "Begin, or stop, a long look at the store.", _task, (), "TaskBody"),
+    Endpoint("POST", "/api/repair", "Repair runs, as `repair --json`.", _repair, (), "RepairBody"),
+    Endpoint("POST", "/api/settings", "Change settings; they are kept.", _settings, (), "SettingsBody"),
+    Endpoint("GET", "/api/views", "Searches that were given a name.", _views),
+    Endpoint("POST", "/api/views", "Keep a search under a name, or forget the name.", _keep_view, (), "ViewBody"),
+)

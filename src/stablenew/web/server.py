@@ -1,0 +1,161 @@
+"""The server: one for each store on this machine, at a port that it keeps, found by whoever asks a second time."""
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from stablenew.controller.app_controller import AppController
+from stablenew.errors import ConfigError
+from stablenew.store.atomic_file import replace_file
+from stablenew.store.local_state import state_folder, store_key
+from stablenew.store.run_lock import file_lock
+from stablenew.web.guard import Keys
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from filelock import BaseFileLock
+
+FIRST_PORT: Final = 8321
+_PORTS_TRIED: Final = 40
+_HOST: Final = "127.0.0.1"
+_SHUTDOWN_SECONDS: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ServerNote:
+    """What a server leaves in the state folder, for this user only: how to reach it, and its secret."""
+
+    port: int
+    secret: str
+    instance: str
+
+    @property
+    def keys(self) -> Keys:
+        """What links and cookies are made of."""
+        return Keys(bytes.fromhex(self.secret), self.instance)
+
+    def build_url(self) -> str:
+        """A fresh link into the page, good once."""
+        return f"http://{_HOST}:{self.port}/?token={self.keys.build_token()}"
+
+
+class ServerPlace:
+    """Where the server of a store leaves word of itself. Whoever holds the lock is the server."""
+
+    def __init__(self, root: Path) -> None:
+        folder = state_folder() / "servers"
+        self._note = folder / f"{store_key(root)}.json"
+        self._lock_path = folder / f"{store_key(root)}.lock"
+        self._lock: BaseFileLock | None = None
+
+    def take(self) -> bool:
+        """Become the server; False when there is one."""
+        from filelock import Timeout  # noqa: PLC0415
+
+        self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+        lock = file_lock(self._lock_path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        self._lock = lock
+        return True
+
+    def release(self) -> None:
+        """Be it no more."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def read(self) -> ServerNote | None:
+        """Word of the server that is there, or was last."""
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            return ServerNote(**json.loads(self._note.read_bytes()))
+        return None
+
+    def write(self, note: ServerNote) -> None:
+        """Leave word. Nobody else on this machine may read it.
+
+        Raises:
+            WriteFailed: the disk would not take it.
+        """
+        replace_file(self._note, json.dumps({name: getattr(note, name) for name in note.__slots__}).encode())
+        with contextlib.suppress(OSError):
+            self._note.chmod(0o600)
+
+
+def open_socket(port: int | None, last: int | None) -> socket.socket:
+    """A socket of this machine at `port`; without one at the `last` port, or the first that is free.
+
+    Raises:
+        ConfigError: the port is taken, or none is free.
+    """
+    wanted = [port] if port is not None else [*([last] if last else []), *range(FIRST_PORT, FIRST_PORT + _PORTS_TRIED)]
+    for one in wanted:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if os.name != "nt":  # there it would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((_HOST, one))
+            listener.listen(128)
+        except OSError:
+            listener.close()
+        else:
+            return listener
+    raise ConfigError(f"port {wanted[0]} is taken by another program; choose one with --port, or 0 for any")
+
+
+@contextlib.contextmanager
+def serving(
+    controller: AppController, place: ServerPlace, *, port: int | None, is_read_only: bool
+) -> Iterator[tuple[ServerNote, Callable[[], None]]]:
+    """A server ready to run: word of it, and the function that serves until it is told to stop.
+
+    The caller holds the `place`. The port listens already: a browser that comes before the server runs waits for it.
+    """
+    last = place.read()
+    listener = open_socket(port, last.port if last else None)
+    secret = last.secret if last else secrets.token_hex(32)
+    note = ServerNote(listener.getsockname()[1], secret, secrets.token_hex(8))
+    place.write(note)
+    try:
+        yield note, lambda: _serve(controller, listener, note, is_read_only=is_read_only)
+    finally:
+        listener.close()
+
+
+def _serve(controller: AppController, listener: socket.socket, note: ServerNote, *, is_read_only: bool) -> None:
+    import uvicorn  # noqa: PLC0415
+
+    from stablenew.web.context import WebContext  # noqa: PLC0415
+    from stablenew.web.web_app import build_web_app  # noqa: PLC0415
+
+    context = WebContext(controller, instance=note.instance, is_read_only=is_read_only)
+    config = uvicorn.Config(
+        build_web_app(context, port=note.port, keys=note.keys),
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    end = server.handle_exit
+
+    def handle_exit(number: int, frame: "FrameType | None") -> None:
+        context.live.close()  # or the server waits for pages that only listen
+        end(number, frame)
+
+    server.handle_exit = handle_exit  # type: ignore[method-assign, assignment]
+    server.run(sockets=[listener])

@@ -1,0 +1,83 @@
+"""TaskRunner: long looks at the whole store, in the background, with progress and a way to stop."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from stablenew.engines.engine import CancelToken
+from stablenew.recording.side_channel import attempt, describe
+
+
+@dataclass(slots=True)
+class Task:
+    """One of them, with how far it is or what came of it."""
+
+    kind: str
+    done: int = 0
+    total: int = 0
+    """0: not known yet."""
+    result: Any = None
+    error: str | None = None
+    is_over: bool = False
+    cancel: CancelToken = field(default_factory=CancelToken)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "kind": self.kind,
+            "done": self.done,
+            "total": self.total,
+            "result": self.result,
+            "error": self.error,
+            "is_over": self.is_over,
+            "is_cancelled": self.cancel.is_cancelled,
+        }
+
+
+class TaskRunner:
+    """At most one task of each kind at a time."""
+
+    def __init__(self, on_change: Callable[[Task], object]) -> None:
+        self._on_change = on_change
+        self._guard = threading.Lock()
+        self._tasks: dict[str, Task] = {}
+
+    def start(self, kind: str, work: Callable[[Task, Callable[[int, int], None]], Any]) -> Task:
+        """Begin a task, or give the one of that kind that is on its way.
+
+        `work` takes the task, whose wish to stop it heeds, and a function for done and total; it gives the result.
+        """
+        with self._guard:
+            running = self._tasks.get(kind)
+            if running is not None and not running.is_over:
+                return running
+            task = self._tasks[kind] = Task(kind)
+        threading.Thread(target=self._run, args=(task, work), name=f"stablenew-{kind}", daemon=True).start()
+        return task
+
+    def _run(self, task: Task, work: Callable[[Task, Callable[[int, int], None]], Any]) -> None:
+        def report(done: int, total: int) -> None:
+            task.done, task.total = done, total
+            self._on_change(task)
+
+        result, failure = attempt(work, task, report)
+        task.result, task.error = result, describe(failure) if failure else None
+        task.is_over = True
+        self._on_change(task)
+
+    def tasks(self) -> list[Task]:
+        """The last one of each kind."""
+        with self._guard:
+            return list(self._tasks.values())
+
+    def cancel(self, kind: str) -> None:
+        """Ask the task of this kind to stop, if there is one."""
+        with self._guard:
+            if kind in self._tasks:
+                self._tasks[kind].cancel.cancel()
+
+    def stop(self) -> None:
+        """Ask all of them to stop."""
+        for task in self.tasks():
+            task.cancel.cancel()

@@ -1,0 +1,144 @@
+"""Thumbnails: small pictures of outputs, made when they are first looked at and kept by the digest of the output.
+
+Two sizes; the small one is cut from the large one. They are a cache in the user's cache folder.
+"""
+
+import io
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from stablenew.errors import StableNewError, WriteFailed
+from stablenew.formats.digest import digest_bytes
+from stablenew.store.atomic_file import replace_cached
+from stablenew.store.local_state import cache_folder
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SMALL: Final = 320
+LARGE: Final = 1024
+SIZES: Final = (SMALL, LARGE)
+"""The longest side, in pixels."""
+MAX_PIXELS: Final = 40_000_000
+MAX_BYTES: Final = 256 * 1024 * 1024
+_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
+_WORKERS: Final = 2
+_QUALITY: Final = 80
+_METHOD: Final = 2
+
+
+class NoPicture(StableNewError, ValueError):
+    """An output of which no thumbnail can be made; the message says why."""
+
+
+class ThumbnailCache:
+    """Makes and keeps thumbnails. A few at a time, so that a wall of new images does not take the machine."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or cache_folder() / "thumbnails"
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="stablenew-thumbnail")
+        self._guard = threading.Lock()
+        self._being_made: dict[str, threading.Event] = {}
+
+    def close(self) -> None:
+        """Make no more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def path(self, digest: str, size: int) -> Path:
+        """Where a thumbnail is, or would be."""
+        name = digest.partition(":")[2]
+        return self._folder / name[:2] / f"{name}_{size}.webp"
+
+    def get(self, digest: str, size: int, read: Callable[[], bytes]) -> bytes:
+        """The thumbnail (WebP) of the output with this digest; `read` gives the output's bytes when they are needed.
+
+        Raises:
+            NoPicture: they are no image we know, not the image of that digest, cut off, or too large.
+            OSError: they cannot be read.
+        """
+        kept = self._read(digest, size)
+        return kept if kept is not None else self._pool.submit(self._make_once, digest, size, read).result()
+
+    def _read(self, digest: str, size: int) -> bytes | None:
+        try:
+            return self.path(digest, size).read_bytes()
+        except OSError:
+            return None
+
+    def _make_once(self, digest: str, size: int, read: Callable[[], bytes]) -> bytes:
+        """Two pages may ask for both sizes of one image at once; the second finds what the first has made."""
+        with self._guard:
+            other = self._being_made.get(digest)
+            if other is None:
+                self._being_made[digest] = threading.Event()
+        if other is not None:
+            other.wait()
+            kept = self._read(digest, size)
+            if kept is not None:
+                return kept
+        try:
+            return self._make(digest, size, read())
+        finally:
+            with self._guard:
+                done = self._being_made.pop(digest, None)
+            if done is not None:
+                done.set()
+
+    def _make(self, digest: str, size: int, data: bytes) -> bytes:
+        if digest_bytes(data) != digest:
+            raise NoPicture("the file is not the one that was recorded")
+        made = make_thumbnails(data)
+        for one, picture in made.items():
+            self._keep(self.path(digest, one), picture)
+        return made[size]
+
+    def _keep(self, path: Path, data: bytes) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_cached(path, data)
+        except (WriteFailed, OSError):
+            return  # a cache that cannot be written costs time and nothing else
+
+
+def make_thumbnails(data: bytes) -> dict[int, bytes]:
+    """WebP pictures of an image by size. A smaller image is not enlarged.
+
+    Raises:
+        NoPicture: it is no image we know, cut off, or too large.
+    """
+    from PIL import Image  # noqa: PLC0415
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise NoPicture(f"{image.width} x {image.height} pixels are more than are decoded here")
+                large = _fit(image, LARGE)
+    except NoPicture:
+        raise
+    except (OSError, ValueError, SyntaxError, Warning, MemoryError) as error:
+        raise NoPicture(f"it cannot be decoded: {error}") from None
+    return {LARGE: _encode(large), SMALL: _encode(_fit(large, SMALL))}
+
+
+def _fit(image: "Image", size: int) -> "Image":
+    from PIL import Image  # noqa: PLC0415
+
+    has_alpha = image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
+    fitted = image.convert("RGBA" if has_alpha else "RGB")
+    longest = max(fitted.size)
+    if longest <= size:
+        return fitted
+    width, height = (max(1, round(side * size / longest)) for side in fitted.size)
+    return fitted.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _encode(image: "Image") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=_QUALITY, method=_METHOD)
+    return buffer.getvalue()

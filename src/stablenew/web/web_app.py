@@ -1,0 +1,63 @@
+"""The web application: the page, the API and the guard in front of both."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from stablenew.web.api import Endpoint, json_response
+from stablenew.web.context import WebContext
+from stablenew.web.endpoints import feedback, history, running, runs, upkeep
+from stablenew.web.guard import App, Guard, Keys
+from stablenew.web.open_api import describe_api
+from stablenew.web.pages import SCREENS, page_response, read_page_files
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *history.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *feedback.ENDPOINTS,
+    *running.ENDPOINTS,
+    *upkeep.ENDPOINTS,
+)
+
+
+def build_web_app(context: WebContext, *, port: int, keys: Keys) -> App:
+    """The application for one store, served at `port` of this machine."""
+    files = read_page_files()
+
+    async def screen(request: Request) -> Response:
+        return page_response(files["index.html"], request)
+
+    async def static(request: Request) -> Response:
+        return page_response(files.get(request.path_params["path"]), request)
+
+    async def open_api(_request: Request) -> Response:
+        return json_response(describe_api(ENDPOINTS))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        context.live.open(asyncio.get_running_loop())
+        context.start()
+        yield
+        await asyncio.to_thread(context.stop)
+
+    routes = [
+        *(Route(path, screen) for path in SCREENS),
+        Route("/static/{path:path}", static),
+        Route("/api/openapi.json", open_api),
+        *(_route(context, endpoint) for endpoint in ENDPOINTS),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan)
+    return Guard(app, port=port, keys=keys, is_read_only=context.is_read_only)
+
+
+def _route(context: WebContext, endpoint: Endpoint) -> Route:
+    async def answer(request: Request) -> Response:
+        return await endpoint.answer(context, request)
+
+    return Route(endpoint.path, answer, methods=[endpoint.method], name=f"{endpoint.method} {endpoint.path}")
