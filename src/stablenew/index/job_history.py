@@ -150,6 +150,11 @@ class JobHistory:
         query = "SELECT id FROM run WHERE problem IS NOT NULL ORDER BY id DESC LIMIT ?"
         return self._reader.rows(number for (number,) in self._reader.fetch(query, (limit,)))
 
+    def unfinished(self, state: str, *, limit: int = 50) -> list[Row]:
+        """The newest jobs in this state: `running`, `interrupted` or `incomplete`."""
+        query = "SELECT id FROM run WHERE is_hot AND state = (SELECT id FROM name WHERE text = ?) ORDER BY id DESC LIMIT ?"
+        return self._reader.rows(number for (number,) in self._reader.fetch(query, (state, limit)))
+
     @property
     def columns(self) -> "ColumnCache":
         """The columns of the index in memory, as of now: for counts and lists over all jobs at once."""

@@ -110,20 +110,25 @@ def make_thumbnails(data: bytes) -> dict[int, bytes]:
     Raises:
         NoPicture: it is no image we know, cut off, or too large.
     """
-    from PIL import Image  # noqa: PLC0415
-
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise NoPicture(f"{image.width} x {image.height} pixels are more than are decoded here")
-                large = _fit(image, LARGE)
+            warnings.simplefilter("error")
+            large = _decode(data)
     except NoPicture:
         raise
     except (OSError, ValueError, SyntaxError, Warning, MemoryError) as error:
         raise NoPicture(f"it cannot be decoded: {error}") from None
     return {LARGE: _encode(large), SMALL: _encode(_fit(large, SMALL))}
+
+
+def _decode(data: bytes) -> "Image":
+    """The image in the larger size; its own size is known before anything is decoded."""
+    from PIL import Image  # noqa: PLC0415
+
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise NoPicture(f"{image.width} x {image.height} pixels are more than are decoded here")
+        return _fit(image, LARGE)
 
 
 def _fit(image: "Image", size: int) -> "Image":

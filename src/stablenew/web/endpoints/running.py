@@ -52,9 +52,7 @@ def _plan(call: Call) -> dict[str, Any]:
         "combinations": plan.combinations if plan.combinations < 2**53 else None,
         "stages": [name for name, _ in config.stages],
         "variants": [{"label": variant.label, "prompt": variant.prompt.positive} for variant in plan[:_SHOWN_VARIANTS]],
-        "seconds_per_variant": _seconds_per_variant(
-            call, body.engine or call.context.controller.app_config.get("engine")
-        ),
+        "seconds_per_variant": _seconds_per_variant(call, engine),
         "warnings": [*warnings_about(plan), *_size_warning(plan, request)],
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import Response, StreamingResponse
 
 from stablenew import __version__
+from stablenew.store.run import INCOMPLETE, INTERRUPTED
 from stablenew.web.api import NO_STORE, Call, Endpoint
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def _health(call: Call) -> dict[str, Any]:
             "is_leading": bool(watcher and watcher.is_leading),
             "polling_reason": watcher.polling_reason if watcher else None,
         },
-        "interrupted": list(history.page("status:interrupted", limit=_SHOWN).rows),
-        "incomplete": list(history.page("status:incomplete", limit=_SHOWN).rows),
+        "interrupted": history.unfinished(INTERRUPTED, limit=_SHOWN),
+        "incomplete": history.unfinished(INCOMPLETE, limit=_SHOWN),
         "unreadable": history.unreadable(limit=_SHOWN),
         "tasks": [task.to_dict() for task in context.tasks.tasks()],
     }

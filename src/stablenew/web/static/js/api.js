@@ -1,0 +1,53 @@
+// Talking to the server.
+
+/** The server answered that it could not be done. */
+export class Refused extends Error {
+  /** @param {number} status @param {any} body */
+  constructor(status, body) {
+    super(body?.error ?? `the server answered ${status}`);
+    this.status = status;
+    this.position = body?.position;
+  }
+}
+
+/** Nobody answered. */
+export class Unreachable extends Error {}
+
+async function ask(path, options) {
+  let response;
+  try {
+    response = await fetch(path, { credentials: "same-origin", ...options });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Unreachable("the server cannot be reached");
+  }
+  if (response.ok) return response;
+  const body = await response.json().catch(() => null);
+  throw new Refused(response.status, body);
+}
+
+function address(path, parameters) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  return search ? `${path}?${search}` : path;
+}
+
+/** @returns {Promise<any>} */
+export async function getJson(path, parameters = {}, signal = undefined) {
+  return (await ask(address(path, parameters), { signal })).json();
+}
+
+/** @returns {Promise<ArrayBuffer>} */
+export async function getBytes(path, parameters = {}, signal = undefined) {
+  return (await ask(address(path, parameters), { signal })).arrayBuffer();
+}
+
+/** @returns {Promise<any>} */
+export async function postJson(path, body = {}) {
+  const options = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  return (await ask(path, options)).json();
+}
+
+export const thumbnailUrl = (runId, digest, size) => `/thumbnails/${runId}/${digest.slice(7)}/${size}`;
+export const outputUrl = (runId, digest) => `/outputs/${runId}/${digest.slice(7)}`;
+export const runUrl = (runId) => `/runs/${runId}`;

@@ -1,0 +1,150 @@
+// The page: which screen is shown, what all screens share.
+
+import { getJson, Refused } from "./api.js";
+import { isTyping } from "./dom.js";
+import { showKeys, toast } from "./dialogs.js";
+import { live } from "./live.js";
+import { saving } from "./saving.js";
+import { plural } from "./format.js";
+
+const SCREENS = [
+  [/^\/$/, "history", () => import("./history_screen.js"), "History"],
+  [/^\/review$/, "review", () => import("./review_screen.js"), "Review"],
+  [/^\/runs\/([^/]+)$/, "history", () => import("./run_screen.js"), "Run"],
+  [/^\/new$/, "new", () => import("./new_screen.js"), "New run"],
+  [/^\/health$/, "health", () => import("./health_screen.js"), "Health"],
+];
+
+const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+
+/** What screens are given: the state of the server, and the way to other screens. */
+const app = {
+  /** @type {any} */
+  status: null,
+  /** @type {any} */
+  screen: null,
+  generation: 0,
+
+  /** Go to another address of this page. */
+  go(url, { replace = false } = {}) {
+    if (replace) history.replaceState(null, "", url);
+    else history.pushState(null, "", url);
+    return this.show();
+  },
+
+  /** Put `url` into the address bar without changing the screen. */
+  remember(url) {
+    history.replaceState(null, "", url);
+  },
+
+  async show() {
+    const path = location.pathname;
+    const found = SCREENS.map((screen) => [screen, screen[0].exec(path)]).find(([, match]) => match);
+    const generation = (this.generation += 1);
+    this.screen?.close?.();
+    this.screen = null;
+    main.replaceChildren();
+    main.className = "";
+    if (!found) return;
+    const [[, name, load, title], match] = found;
+    document.title = `${title} · StableNew`;
+    for (const link of document.querySelectorAll("[data-screen]")) {
+      if (link.dataset.screen === name) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    const module = await load();
+    if (generation !== this.generation) return;
+    try {
+      this.screen = await module.open(main, { match, search: new URLSearchParams(location.search), app: this });
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "AbortError") return;
+      toast(error.message, { isError: true });
+      if (!(error instanceof Refused)) throw error;
+    }
+  },
+};
+
+const GENERAL_KEYS = ["Everywhere", [["?", "these keys"], ["g h", "history"], ["g r", "review"], ["g n", "new run"], ["g e", "health"]]];
+
+document.addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest("a[data-link]") : null;
+  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  app.go(link.getAttribute("href"));
+});
+
+let wasG = 0;
+document.addEventListener("keydown", (event) => {
+  if (isTyping(event)) return;
+  if (event.key === "?") {
+    showKeys([...(app.screen?.keys ?? []), GENERAL_KEYS]);
+    event.preventDefault();
+    return;
+  }
+  const target = { h: "/", r: "/review", n: "/new", e: "/health" }[event.key];
+  if (target && Date.now() - wasG < 1000 && !event.ctrlKey && !event.metaKey) {
+    wasG = 0;
+    event.preventDefault();
+    app.go(target);
+    return;
+  }
+  wasG = event.key === "g" && !event.ctrlKey && !event.metaKey ? Date.now() : 0;
+  app.screen?.onKey?.(event);
+});
+
+window.addEventListener("popstate", () => app.show());
+document.getElementById("keys")?.addEventListener("click", () => showKeys([...(app.screen?.keys ?? []), GENERAL_KEYS]));
+
+function showSaving() {
+  const badge = document.getElementById("saving");
+  const unsaved = saving.unsaved;
+  const refused = saving.refused.length;
+  badge.hidden = !unsaved && !refused;
+  badge.classList.toggle("problem", Boolean(saving.problem || refused));
+  if (refused) badge.textContent = `${plural(refused, "rating")} refused: ${saving.refused[0].error} (dismiss)`;
+  else badge.textContent = saving.problem ? `${formatUnsaved(unsaved)}: ${saving.problem}` : formatUnsaved(unsaved);
+}
+
+const formatUnsaved = (count) => `${count} unsaved`;
+
+document.getElementById("saving")?.addEventListener("click", () => (saving.refused.length ? saving.dismiss() : saving.send()));
+saving.addEventListener("change", showSaving);
+window.addEventListener("beforeunload", (event) => {
+  if (saving.unsaved && saving.problem) event.preventDefault();
+});
+
+const connection = document.getElementById("connection");
+live.on("lost", () => { connection.hidden = false; });
+live.on("hello", () => {
+  connection.hidden = true;
+  saving.send();
+});
+live.on("news", ({ kind, run_id: runId, job }) => {
+  if (kind !== "job_completed") return;
+  const text = job ? `Run ended: ${job.status}, ${plural(job.output_count, "image")}` : "Run ended; it was not recorded";
+  toast(text, { action: job ? "Show" : null, onAction: () => app.go(`/runs/${runId}`) });
+});
+
+/** While the index is filled for the first time, say so; then show what it has. */
+async function watchFilling() {
+  const banner = document.getElementById("banner");
+  while (!app.status.is_indexed) {
+    banner.hidden = false;
+    banner.textContent = `Looking through the run folders: ${plural(app.status.run_count, "run")} so far. What is shown is not all yet.`;
+    await new Promise((resolve) => { setTimeout(resolve, 700); });
+    app.status = await getJson("/api/status").catch(() => app.status);
+    if (app.status.is_indexed) await app.show();
+  }
+  banner.hidden = true;
+}
+
+async function start() {
+  live.start();
+  app.status = await getJson("/api/status");
+  document.getElementById("readonly").hidden = !app.status.is_read_only;
+  saving.start(app.status.store);
+  await app.show();
+  await watchFilling();
+}
+
+start();

@@ -1,0 +1,66 @@
+// Elements from plain values. Text is always text: nothing here ever reads markup.
+
+/**
+ * A new element. Properties: `class`, `on` (listeners by event), `data` (dataset), `style` (by CSS name), everything else
+ * is an attribute; false, null and undefined leave it out. Children are elements or text; null is left out.
+ * @param {string} tag
+ * @param {Record<string, any>} [properties]
+ * @param {...any} children
+ * @returns {any}
+ */
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  setProperties(element, properties);
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** The same for SVG. */
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
+}
+
+function setProperties(element, properties) {
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name === "class") element.className = value;
+    else if (name === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+    else if (name === "data") Object.assign(element.dataset, value);
+    else if (name === "style") for (const [key, one] of Object.entries(value)) element.style.setProperty(key, String(one));
+    else if (name === "value") element.value = value;
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+}
+
+/** Put `children` in the place of what an element held. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Set the text of an element if it is another one; a list that scrolls does this thousands of times. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Call `action` when nothing has asked for it for a while; `.now()` does it at once. */
+export function debounce(action, milliseconds) {
+  let timer = 0;
+  const debounced = (...values) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => action(...values), milliseconds);
+  };
+  debounced.cancel = () => clearTimeout(timer);
+  return debounced;
+}
+
+/** Whether keys now go into a field, so that they are letters and no commands. */
+export function isTyping(event) {
+  const target = event.target;
+  if (document.querySelector("dialog[open]")) return true;
+  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+    && !/^(checkbox|radio|range|button)$/.test(target.getAttribute("type") ?? "");
+}

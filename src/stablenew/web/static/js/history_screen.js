@@ -1,0 +1,428 @@
+// Job history: every job that fits a search, newest first, as it comes.
+
+import { getBytes, getJson, runUrl, thumbnailUrl } from "./api.js";
+import { showEmpty } from "./dialogs.js";
+import { debounce, fill, h, setText } from "./dom.js";
+import { formatCount, formatDuration, formatLongTime, formatSeed, formatTime, plural } from "./format.js";
+import { live } from "./live.js";
+import { QueryBox, splitQuery, toggleCondition } from "./query_box.js";
+import { saving } from "./saving.js";
+import { buildStars } from "./stars.js";
+import { VirtualList } from "./virtual_list.js";
+import { quoteWord } from "./format.js";
+
+const FIRST_PAGE = 50;
+const MOST_ROWS_ASKED = 120;
+const MOST_ROWS_HELD = 4000;
+const SHOWN_THUMBNAILS = 3;
+const FACET_TITLES = {
+  status: "Status", rating: "Stars", pack: "Pack", model: "Model", sampler: "Sampler", scheduler: "Scheduler", cfg: "CFG scale",
+  steps: "Steps", tag: "Tag", engine: "Engine",
+};
+const STATUS_WORDS = { completed: "Success", failed: "Failed", cancelled: "Cancelled", running: "Running", partial: "Partly failed", interrupted: "Interrupted", incomplete: "Incomplete" };
+const KEYS = [["History", [
+  ["↑ ↓", "one job up or down (also k j)"], ["PgUp PgDn", "a page"], ["Home End", "newest, oldest"], ["Enter", "show the run"],
+  ["0 5", "rate the job 0 to 5"], ["Delete", "take its rating away"], ["z", "undo"], ["Z", "redo"], ["/", "search"],
+  ["v", "review the images of this search"], ["n", "show new jobs"],
+]]];
+
+export async function open(root, { search, app }) {
+  const screen = new HistoryScreen(root, app, search.get("q") ?? "", search.get("sort") ?? "time");
+  await screen.load();
+  return screen;
+}
+
+class HistoryScreen {
+  constructor(root, app, query, sort) {
+    this.app = app;
+    this.query = query;
+    this.sort = sort;
+    this.keys = KEYS;
+    this.active = 0;
+    this.numbers = new BigInt64Array(0);
+    /** @type {Map<string, any>} */
+    this.rows = new Map();
+    this.facets = {};
+    this.waiting = null;
+    this.wanted = [0, 0];
+    this.stops = [];
+    this.build(root);
+  }
+
+  build(root) {
+    root.className = "history";
+    this.box = new QueryBox({ query: this.query, onChange: (query) => this.search(query), facets: () => this.facets });
+    this.total = h("span", { class: "total", role: "status" });
+    this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.showNew() } });
+    this.order = h("select", { "aria-label": "Order", on: { change: () => this.reorder(this.order.value) } },
+      [["time", "Newest first"], ["oldest", "Oldest first"], ["rating", "Best rated"], ["duration", "Longest"], ["outputs", "Most images"], ["variants", "Most variants"]]
+        .map(([value, text]) => h("option", { value }, text)));
+    this.order.value = this.sort;
+    this.review = h("a", { class: "button primary", "data-link": true, href: "/review" }, "Review images");
+    this.rail = h("aside", { class: "facets", "aria-label": "Narrow down" });
+    this.layer = h("div", { class: "rows", role: "list", "aria-label": "Jobs" });
+    this.viewport = h("div", { class: "viewport", tabindex: -1 }, this.layer);
+    this.empty = h("div", { class: "empty", hidden: true });
+    const narrow = h("details", { class: "facet-box", open: window.matchMedia("(min-width: 900px)").matches }, h("summary", {}, "Narrow down"), this.rail);
+    fill(root, h("h1", { class: "sr-only" }, "Job history"), h("div", { class: "toolbar" }, this.box.element,
+      h("div", { class: "toolbar-end" }, this.total, this.order, this.review)),
+      h("div", { class: "columns" }, narrow, h("div", { class: "list-box" }, this.pill, this.viewport, this.empty)));
+    this.list = new VirtualList(this.viewport, this.layer, {
+      itemHeight: () => (window.matchMedia("(max-width: 700px)").matches ? 132 : 84),
+      create: () => this.createRow(), show: (node, index) => this.showRow(node, index), onRange: (first, last) => this.need(first, last),
+    });
+    this.reloadSoon = debounce(() => this.reload(), 300);
+    this.facetsSoon = debounce(() => this.loadFacets(), 400);
+    this.stops.push(live.on("changes", (detail) => this.changed(detail)), live.on("hello", () => this.reload()));
+  }
+
+  close() {
+    this.list.close();
+    this.reloadSoon.cancel();
+    this.facetsSoon.cancel();
+    this.stops.forEach((stop) => stop());
+    this.abort?.abort();
+  }
+
+  remember() {
+    const parameters = new URLSearchParams();
+    if (this.query) parameters.set("q", this.query);
+    if (this.sort !== "time") parameters.set("sort", this.sort);
+    const text = parameters.toString();
+    this.app.remember(text ? `/?${text}` : "/");
+    this.review.setAttribute("href", this.query ? `/review?q=${encodeURIComponent(this.query)}` : "/review");
+  }
+
+  search(query) {
+    this.query = query;
+    this.active = 0;
+    return this.load();
+  }
+
+  reorder(sort) {
+    this.sort = sort;
+    this.active = 0;
+    return this.load();
+  }
+
+  /** Everything anew: the first page at once, then the numbers of all jobs that fit. */
+  async load() {
+    this.remember();
+    this.abort?.abort();
+    this.abort = new AbortController();
+    const { signal } = this.abort;
+    const asked = { query: this.query, sort: this.sort };
+    const all = getBytes("/api/jobs/numbers", asked, signal);
+    all.catch(() => {});
+    try {
+      const first = await getJson("/api/jobs", { ...asked, limit: FIRST_PAGE }, signal);
+      first.jobs.forEach((job) => this.hold(job));
+      this.use(BigInt64Array.from(first.jobs.map((job) => BigInt(job.number))), { isWhole: !first.next_cursor });
+      this.list.moveTo(0);
+      this.list.render(true);
+      this.use(new BigInt64Array(await all), { isWhole: true });
+      this.showPill(null);
+      this.loadFacets();
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (error.status === 422) this.box.apply();
+      throw error;
+    }
+  }
+
+  use(numbers, { isWhole }) {
+    this.numbers = numbers;
+    this.active = Math.min(this.active, Math.max(0, numbers.length - 1));
+    this.list.setCount(numbers.length);
+    setText(this.total, isWhole ? plural(numbers.length, "job") : `${formatCount(numbers.length)}+ jobs`);
+    this.showEmptyState(isWhole);
+  }
+
+  showEmptyState(isWhole) {
+    const isEmpty = isWhole && this.numbers.length === 0;
+    this.viewport.hidden = isEmpty;
+    this.empty.hidden = !isEmpty;
+    if (!isEmpty) return;
+    if (this.query && this.app.status.is_indexed) {
+      showEmpty(this.empty, "No job fits this search",
+        h("p", {}, "Take a condition away, or begin anew."),
+        h("button", { type: "button", on: { click: () => this.box.set("") } }, "Show all jobs"));
+    } else if (!this.app.status.is_indexed) {
+      showEmpty(this.empty, "Looking through the run folders…", h("p", {}, "Jobs show up here as they are found."));
+    } else {
+      showEmpty(this.empty, "No runs yet",
+        h("p", {}, "Make one here, or let your own pipeline record into ", h("code", {}, this.app.status.store), "."),
+        h("p", {}, h("a", { class: "button primary", "data-link": true, href: "/new" }, "Make a run")),
+        h("p", { class: "hint" }, "or in a terminal: ", h("code", {}, "stablenew demo")));
+    }
+  }
+
+  hold(job) {
+    if (this.rows.size > MOST_ROWS_HELD) for (const key of [...this.rows.keys()].slice(0, MOST_ROWS_HELD / 2)) this.rows.delete(key);
+    this.rows.set(job.number, job);
+  }
+
+  /** The list shows these places now: ask for the jobs it does not have. One question at a time, about the latest places. */
+  need(first, last) {
+    this.wanted = [first, last];
+    if (!this.isAsking) this.ask();
+  }
+
+  async ask() {
+    this.isAsking = true;
+    try {
+      for (let missing = this.missing(); missing.length; missing = this.missing()) {
+        const { jobs } = await getJson("/api/jobs/rows", { numbers: missing.join(",") }, this.abort?.signal);
+        jobs.forEach((job, index) => this.hold(job ?? { number: missing[index], isGone: true }));
+        this.list.refreshAll();
+      }
+    } catch (error) {
+      if (error.name !== "AbortError") setTimeout(() => this.need(...this.wanted), 1000);
+    } finally {
+      this.isAsking = false;
+    }
+  }
+
+  missing() {
+    const [first, last] = this.wanted;
+    const found = [];
+    for (let index = first; index < last && found.length < MOST_ROWS_ASKED; index += 1) {
+      const number = String(this.numbers[index]);
+      if (index < this.numbers.length && !this.rows.has(number)) found.push(number);
+    }
+    return found;
+  }
+
+  createRow() {
+    const parts = {
+      thumbs: Array.from({ length: SHOWN_THUMBNAILS }, () => h("img", { alt: "", decoding: "async", width: 64, height: 64 })),
+      link: h("a", { "data-link": true, class: "time" }), pack: h("span", { class: "pack" }), prompt: h("span", { class: "prompt" }),
+      variants: h("span", { class: "variants" }), outputs: h("span", { class: "outputs" }), duration: h("span", { class: "duration" }),
+      seed: h("span", { class: "seed" }), status: h("span", { class: "status" }), note: h("span", { class: "note" }),
+    };
+    const node = h("div", { role: "listitem", class: "row" },
+      h("div", { class: "thumbs", "aria-hidden": "true" }, parts.thumbs),
+      h("div", { class: "what" }, h("div", { class: "line" }, parts.link, parts.pack), parts.prompt),
+      h("div", { class: "facts" }, parts.variants, parts.outputs, parts.duration, parts.seed),
+      parts.status);
+    parts.stars = buildStars("Rating", (rating) => this.rate(node.index, rating), { isReadOnly: this.app.status.is_read_only });
+    node.append(h("div", { class: "opinion" }, parts.stars, parts.note));
+    node.parts = parts;
+    node.addEventListener("click", (event) => { if (!event.target.closest("button, a")) this.activate(node.index, { focus: true }); });
+    node.addEventListener("focusin", () => this.activate(node.index));
+    node.addEventListener("dblclick", () => this.openRun(node.index));
+    return node;
+  }
+
+  showRow(node, index) {
+    const job = this.rows.get(String(this.numbers[index]));
+    node.index = index;
+    node.setAttribute("aria-setsize", String(this.numbers.length));
+    node.setAttribute("aria-posinset", String(index + 1));
+    node.classList.toggle("active", index === this.active);
+    node.classList.toggle("loading", !job);
+    node.classList.toggle("gone", Boolean(job?.isGone));
+    const { parts } = node;
+    parts.link.tabIndex = index === this.active ? 0 : -1;
+    if (!job || job.isGone) return this.showNothing(parts, job);
+    parts.link.href = runUrl(job.run_id);
+    parts.link.title = `${formatLongTime(job.created_at)}\n${job.run_id}`;
+    setText(parts.link, formatTime(job.created_at));
+    setText(parts.pack, job.packs.join(", ") || job.one_click_action || job.engine || "");
+    setText(parts.prompt, job.problem ? `⚠ ${job.problem}` : job.prompt ?? "");
+    const planned = job.plan_size ?? job.record_count;
+    setText(parts.variants, `${job.record_count}/${planned} ${planned === 1 ? "variant" : "variants"}`);
+    setText(parts.outputs, plural(job.output_count, "image"));
+    setText(parts.duration, formatDuration(job.duration_seconds));
+    setText(parts.seed, formatSeed(job) ? `seed ${formatSeed(job)}` : "");
+    setText(parts.status, STATUS_WORDS[job.status] ?? job.status);
+    parts.status.dataset.status = job.status;
+    parts.thumbs.forEach((image, place) => showThumbnail(image, job, place));
+    const opinion = saving.overlay(job.run_id, null, { rating: job.rating ?? undefined });
+    parts.stars.show(opinion.rating, `Rating of ${formatTime(job.created_at)}`);
+    setText(parts.note, describeImages(job));
+  }
+
+  showNothing(parts, job) {
+    parts.link.removeAttribute("href");
+    setText(parts.link, job?.isGone ? "removed" : "");
+    for (const name of ["pack", "prompt", "variants", "outputs", "duration", "seed", "status", "note"]) setText(parts[name], "");
+    delete parts.status.dataset.status;
+    parts.thumbs.forEach((image) => hideThumbnail(image));
+    parts.stars.show(null);
+  }
+
+  job(index) {
+    const job = this.rows.get(String(this.numbers[index]));
+    return job && !job.isGone ? job : null;
+  }
+
+  rate(index, rating) {
+    const job = this.job(index);
+    if (!job || this.app.status.is_read_only) return;
+    saving.say([{ run_id: job.run_id, image_id: null, rating }], [{ rating: job.rating }]);
+    this.setRating(job.run_id, rating);
+  }
+
+  setRating(runId, rating) {
+    for (const job of this.rows.values()) if (job.run_id === runId) job.rating = rating;
+    this.list.refreshAll();
+  }
+
+  step(name) {
+    const entry = saving[name]();
+    if (!entry) return;
+    entry.says.forEach((one, place) => {
+      if (one.image_id === null && "rating" in one) this.setRating(one.run_id, name === "undo" ? entry.before[place]?.rating ?? null : one.rating);
+    });
+  }
+
+  activate(index, { focus = false } = {}) {
+    if (index < 0 || index >= this.numbers.length) return;
+    const before = this.active;
+    this.active = index;
+    if (focus) this.list.reveal(index);
+    this.list.refresh(before);
+    this.list.refresh(index);
+    if (focus) this.list.node(index)?.parts.link.focus({ preventScroll: true });
+  }
+
+  openRun(index) {
+    const job = this.job(index);
+    if (job) this.app.go(runUrl(job.run_id));
+  }
+
+  onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const moves = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: this.list.pageSize, PageUp: -this.list.pageSize, Home: -Infinity, End: Infinity };
+    if (event.key in moves) {
+      const target = Math.max(0, Math.min(this.numbers.length - 1, this.active + moves[event.key]));
+      this.activate(target, { focus: true });
+    } else if (/^[0-5]$/.test(event.key)) this.rate(this.active, Number(event.key));
+    else if (event.key === "Delete") this.rate(this.active, null);
+    else if (event.key === "Enter" && !event.target.closest?.("a, button, summary, select")) this.openRun(this.active);
+    else if (event.key === "/") this.box.focus();
+    else if (event.key === "z") this.step("undo");
+    else if (event.key === "Z") this.step("redo");
+    else if (event.key === "v") this.app.go(this.review.getAttribute("href"));
+    else if (event.key === "n" && !this.pill.hidden) this.showNew();
+    else return;
+    event.preventDefault();
+  }
+
+  /** Jobs came, changed or went. */
+  changed({ changes, jobs, is_reset: isReset }) {
+    this.facetsSoon();
+    let needsReload = isReset;
+    const arrived = [];
+    for (const { kind, run_id: runId } of changes) {
+      const job = jobs[runId];
+      if (!job || kind === "run_removed") { needsReload = true; continue; }
+      const isKnown = this.rows.has(job.number);
+      this.hold(job);
+      if (!isKnown) arrived.push(BigInt(job.number));
+    }
+    this.list.refreshAll();
+    if (this.query || this.sort !== "time") needsReload ||= arrived.length > 0;
+    else if (arrived.length) this.insert(arrived);
+    if (needsReload) this.reloadSoon();
+  }
+
+  /** Jobs that belong into the list of all jobs, at their places by time. */
+  insert(arrived) {
+    const base = this.waiting ?? this.numbers;
+    const known = new Set(base.subarray(0, 2000));
+    const fresh = arrived.filter((number) => !known.has(number));
+    if (!fresh.length) return;
+    const oldest = fresh.reduce((least, one) => (one < least ? one : least));
+    const place = base.findIndex((number) => number < oldest);
+    const head = place < 0 ? base.length : place;
+    if (head > 5000) { this.reloadSoon(); return; }
+    const merged = [...new Set([...base.subarray(0, head), ...fresh])].sort((a, b) => (a < b ? 1 : a > b ? -1 : 0));
+    const numbers = new BigInt64Array(merged.length + base.length - head);
+    numbers.set(merged);
+    numbers.set(base.subarray(head), merged.length);
+    this.offer(numbers);
+  }
+
+  /** Take the list as it now is, or wait until the person wants to see it. */
+  offer(numbers) {
+    const isAtTop = this.list.top < this.list.itemHeight / 2;
+    if (isAtTop || !this.numbers.length) {
+      const keep = this.numbers[this.active];
+      const added = numbers.length - this.numbers.length;
+      if (this.active > 0 && added > 0 && numbers[this.active + added] === keep) this.active += added;
+      this.use(numbers, { isWhole: true });
+      this.showPill(null);
+    } else this.showPill(numbers);
+  }
+
+  showPill(numbers) {
+    this.waiting = numbers;
+    const count = numbers ? numbers.length - this.numbers.length : 0;
+    this.pill.hidden = !numbers || count <= 0;
+    if (count > 0) setText(this.pill, `${formatCount(count)} new`);
+    if (numbers && count < 0) { this.use(numbers, { isWhole: true }); this.waiting = null; }
+  }
+
+  showNew() {
+    if (!this.waiting) return;
+    const numbers = this.waiting;
+    this.active = 0;
+    this.use(numbers, { isWhole: true });
+    this.showPill(null);
+    this.list.moveTo(0);
+    this.list.render(true);
+  }
+
+  async reload() {
+    try {
+      const numbers = new BigInt64Array(await getBytes("/api/jobs/numbers", { query: this.query, sort: this.sort }, this.abort?.signal));
+      const isSame = numbers.length === this.numbers.length && numbers.every((number, index) => number === this.numbers[index]);
+      if (!isSame || !numbers.length) this.offer(numbers);
+      this.loadFacets();
+    } catch (error) {
+      if (error.name !== "AbortError") this.reloadSoon();
+    }
+  }
+
+  async loadFacets() {
+    this.facets = await getJson("/api/facets", { query: this.query, limit: 12 }, this.abort?.signal).catch(() => this.facets);
+    const chosen = new Set(splitQuery(this.query).map((part) => part.text));
+    fill(this.rail, Object.entries(FACET_TITLES).map(([field, title]) => this.buildFacet(field, title, chosen)));
+  }
+
+  buildFacet(field, title, chosen) {
+    const values = [...(this.facets[field] ?? [])];
+    if (field === "rating") values.sort((a, b) => b.value - a.value);
+    if (!values.length) return null;
+    return h("section", { class: "facet" }, h("h2", {}, title), h("ul", {}, values.map(({ value, job_count: count }) => {
+      const isOn = chosen.has(`${field}:${quoteWord(String(value))}`);
+      return h("li", {}, h("button", {
+        type: "button", "aria-pressed": String(isOn), on: { click: () => this.box.set(toggleCondition(this.query, field, value)) },
+      }, h("span", { class: "value" }, field === "rating" ? "★".repeat(value) || "0 stars" : STATUS_WORDS[value] && field === "status" ? STATUS_WORDS[value] : String(value)),
+      h("span", { class: "count" }, formatCount(count))));
+    })));
+  }
+}
+
+function showThumbnail(image, job, place) {
+  const output = job.outputs[place];
+  if (!output) return hideThumbnail(image);
+  const source = thumbnailUrl(job.run_id, output.digest, 320);
+  image.hidden = false;
+  if (image.getAttribute("src") !== source) image.src = source;
+}
+
+function hideThumbnail(image) {
+  image.hidden = true;
+  image.removeAttribute("src");
+}
+
+function describeImages(job) {
+  const parts = [];
+  if (job.rated_count) parts.push(`${formatCount(job.rated_count)}/${formatCount(job.output_count)} rated${job.best_rating !== null ? `, best ${job.best_rating}★` : ""}`);
+  if (job.pick_count) parts.push(plural(job.pick_count, "pick"));
+  if (job.reject_count) parts.push(plural(job.reject_count, "reject"));
+  return parts.join(" · ");
+}

@@ -1,0 +1,207 @@
+// The search: one line of text, its conditions as chips, completion of fields and values, and where it goes wrong.
+
+import { getJson, postJson } from "./api.js";
+import { askText, toast } from "./dialogs.js";
+import { debounce, fill, h } from "./dom.js";
+import { quoteWord } from "./format.js";
+
+const CHECK_MILLISECONDS = 120;
+const MOST_CHOICES = 12;
+
+/** The conditions of a search, as they stand in it. */
+export function splitQuery(text) {
+  const found = [];
+  const pattern = /(?:[^\s"]|"[^"]*(?:"|$))+/g;
+  for (const match of text.matchAll(pattern)) found.push({ text: match[0], at: match.index });
+  return found;
+}
+
+/** `text` with the condition on `field` for one `value` put in or taken out. */
+export function toggleCondition(text, field, value) {
+  const condition = `${field}:${quoteWord(String(value))}`;
+  const parts = splitQuery(text).map((part) => part.text);
+  const without = parts.filter((part) => part !== condition);
+  return (without.length < parts.length ? without : [...parts, condition]).join(" ");
+}
+
+export class QueryBox {
+  /** @param {{query: string, onChange: (query: string) => void, facets?: () => any}} options */
+  constructor({ query, onChange, facets = () => ({}) }) {
+    this.onChange = onChange;
+    this.facets = facets;
+    this.query = query;
+    this.fields = [];
+    this.choice = -1;
+    this.input = h("input", {
+      type: "text", id: "query", class: "query-input", autocomplete: "off", spellcheck: "false", role: "combobox",
+      "aria-label": "Search jobs", "aria-expanded": "false", "aria-controls": "query-choices", "aria-autocomplete": "list",
+      placeholder: 'model:dream* cfg:5..8 rating:>=4 since:7d "oil painting" -blurry', value: query,
+      on: {
+        input: () => this.typed(), keydown: (event) => this.onKey(event), focus: () => this.showChoices(),
+        blur: () => setTimeout(() => this.hideChoices(), 150),
+      },
+    });
+    this.chips = h("div", { class: "chips" });
+    this.problem = h("div", { class: "query-problem", role: "alert", hidden: true });
+    this.choices = h("ul", { id: "query-choices", class: "choices", role: "listbox", "aria-label": "Completions", hidden: true });
+    this.views = h("select", { "aria-label": "Saved views", on: { change: () => this.openView() } });
+    this.element = h("div", { class: "query" },
+      h("div", { class: "query-line" },
+        h("div", { class: "query-field" }, this.input, this.choices), this.views,
+        h("button", { type: "button", class: "quiet", on: { click: () => this.keepView() } }, "Save view")),
+      this.problem, this.chips);
+    this.check = debounce(() => this.apply(), CHECK_MILLISECONDS);
+    this.showChips();
+    getJson("/api/query/fields").then((answer) => { this.fields = answer.fields; this.switches = answer.switches; }, () => {});
+    this.loadViews();
+  }
+
+  focus() {
+    this.input.focus();
+    this.input.select();
+  }
+
+  /** Search for something else. */
+  set(query) {
+    this.input.value = query;
+    this.check.cancel();
+    return this.apply();
+  }
+
+  typed() {
+    this.choice = -1;
+    this.showChoices();
+    this.check();
+  }
+
+  async apply() {
+    const query = this.input.value.trim();
+    const { problem } = await getJson("/api/query", { query });
+    if (query !== this.input.value.trim()) return;
+    this.showProblem(problem, query);
+    if (problem || query === this.query) return;
+    this.query = query;
+    this.showChips();
+    this.onChange(query);
+  }
+
+  showProblem(problem, query) {
+    this.problem.hidden = !problem;
+    this.input.setAttribute("aria-invalid", String(Boolean(problem)));
+    if (!problem) return;
+    const at = Math.min(problem.position, query.length);
+    fill(this.problem, h("code", {}, query.slice(0, at), h("mark", {}, query.slice(at, at + 1) || " "), query.slice(at + 1)),
+      h("span", {}, problem.error));
+  }
+
+  showChips() {
+    const parts = splitQuery(this.query);
+    fill(this.chips, parts.length < 1 ? null : parts.map(({ text }, index) => h("button", {
+      type: "button", class: text.startsWith("-") ? "chip not" : "chip", "aria-label": `Remove ${text}`,
+      on: { click: () => this.set(parts.filter((_, other) => other !== index).map((part) => part.text).join(" ")) },
+    }, text, h("span", { "aria-hidden": "true" }, " ×"))));
+  }
+
+  /** The word the cursor is in: where it begins, and the text up to the cursor. */
+  word() {
+    const cursor = this.input.selectionStart ?? this.input.value.length;
+    const before = this.input.value.slice(0, cursor);
+    const part = splitQuery(before).at(-1);
+    return part && part.at + part.text.length === cursor ? { at: part.at, text: part.text } : { at: cursor, text: "" };
+  }
+
+  completions() {
+    const { text } = this.word();
+    const sign = text.startsWith("-") ? "-" : "";
+    const bare = text.slice(sign.length);
+    const [field, value] = bare.includes(":") ? [bare.slice(0, bare.indexOf(":")), bare.slice(bare.indexOf(":") + 1)] : [null, bare];
+    if (field === null) {
+      if (!value) return [];
+      return this.fields.filter((one) => one.startsWith(value.toLowerCase())).map((one) => ({ text: `${sign}${one}:`, note: "" }));
+    }
+    if (this.switches?.includes(field)) return ["yes", "no"].map((one) => ({ text: `${sign}${field}:${one}`, note: "" }));
+    const wanted = value.replaceAll('"', "").toLowerCase();
+    return (this.facets()[field] ?? []).filter((one) => String(one.value).toLowerCase().includes(wanted))
+      .map((one) => ({ text: `${sign}${field}:${quoteWord(String(one.value))}`, note: String(one.job_count) }));
+  }
+
+  showChoices() {
+    this.offered = document.activeElement === this.input ? this.completions().slice(0, MOST_CHOICES) : [];
+    this.choices.hidden = !this.offered.length;
+    this.input.setAttribute("aria-expanded", String(Boolean(this.offered.length)));
+    fill(this.choices, this.offered.map((one, index) => h("li", {
+      id: `choice-${index}`, role: "option", "aria-selected": String(index === this.choice),
+      class: index === this.choice ? "active" : "", on: { mousedown: (event) => { event.preventDefault(); this.complete(one); } },
+    }, h("span", {}, one.text), h("span", { class: "count" }, one.note))));
+    if (this.choice >= 0) this.input.setAttribute("aria-activedescendant", `choice-${this.choice}`);
+    else this.input.removeAttribute("aria-activedescendant");
+  }
+
+  hideChoices() {
+    this.choices.hidden = true;
+    this.input.setAttribute("aria-expanded", "false");
+  }
+
+  complete(one) {
+    const { at, text } = this.word();
+    const rest = this.input.value.slice(at + text.length);
+    const isWhole = !one.text.endsWith(":");
+    this.input.value = this.input.value.slice(0, at) + one.text + (isWhole && !rest.startsWith(" ") ? " " : "") + rest;
+    const cursor = at + one.text.length + (isWhole ? 1 : 0);
+    this.input.setSelectionRange(cursor, cursor);
+    this.typed();
+  }
+
+  onKey(event) {
+    const isOpen = !this.choices.hidden;
+    if (event.key === "ArrowDown" && isOpen) this.choice = Math.min(this.offered.length - 1, this.choice + 1);
+    else if (event.key === "ArrowUp" && isOpen) this.choice = Math.max(-1, this.choice - 1);
+    else if ((event.key === "Enter" || event.key === "Tab") && isOpen && this.choice >= 0) {
+      this.complete(this.offered[this.choice]);
+      event.preventDefault();
+      return;
+    } else if (event.key === "Enter") {
+      this.check.cancel();
+      this.hideChoices();
+      this.apply();
+      return;
+    } else if (event.key === "Escape") {
+      if (isOpen) this.hideChoices();
+      else this.input.blur();
+      return;
+    } else return;
+    event.preventDefault();
+    this.showChoices();
+  }
+
+  async loadViews() {
+    const { views } = await getJson("/api/views");
+    this.showViews(views);
+  }
+
+  showViews(views) {
+    this.saved = views;
+    fill(this.views, h("option", { value: "" }, views.length ? "Saved views…" : "No saved views"),
+      views.map((view) => h("option", { value: `+${view.name}` }, view.name)),
+      views.length ? h("optgroup", { label: "Remove" }, views.map((view) => h("option", { value: `-${view.name}` }, `Remove ${view.name}`))) : null);
+  }
+
+  async openView() {
+    const chosen = this.views.value;
+    const name = chosen.slice(1);
+    this.views.value = "";
+    if (chosen.startsWith("-")) this.showViews((await postJson("/api/views", { name, query: null })).views);
+    else if (chosen) await this.set(this.saved.find((view) => view.name === name)?.query ?? "");
+  }
+
+  async keepView() {
+    const name = await askText({ title: "Save this search", label: "Name", hint: this.query || "(all jobs)" });
+    if (!name?.trim()) return;
+    try {
+      this.showViews((await postJson("/api/views", { name, query: this.query })).views);
+      toast(`Saved as ${name.trim()}`);
+    } catch (error) {
+      toast(error.message, { isError: true });
+    }
+  }
+}
