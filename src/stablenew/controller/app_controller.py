@@ -55,6 +55,8 @@ class AppController:
         self.app_config = app_config or AppConfig()
         self.root = Path(runs_dir or self.app_config.get("runs_dir"))
         self._rater = rater
+        self.on_job_progress: Callable[[Job], object] = lambda _job: None
+        """Hears of every step of the runs in the background."""
         self._listeners: list[Callable[[JobNews], object]] = []
 
     @cached_property
@@ -105,7 +107,7 @@ class AppController:
         """Runs in the background, one after the other."""
         from stablenew.controller.job_runner import JobRunner
 
-        return JobRunner(self.run_pipeline, self._on_job_ended)
+        return JobRunner(self.run_pipeline, on_change=self._tell_progress, on_end=self._on_job_ended)
 
     def build_watcher(self) -> "RunWatcher":
         """A watcher that keeps the index in step while it runs."""
@@ -160,6 +162,9 @@ class AppController:
         if result.run_path is not None:
             self.on_job_completed(result.run_id)
         return result
+
+    def _tell_progress(self, job: "Job") -> None:
+        self.on_job_progress(job)
 
     def _on_job_ended(self, job: "Job") -> None:
         """A run of ours that was not recorded is no job of history, but whoever waits for it wants to know."""

@@ -51,6 +51,8 @@ class Job:
     previews: dict[int, EngineImage] = field(default_factory=dict)
     """The last images, by number; kept in memory only."""
     preview_count: int = 0
+    revision: int = 0
+    """Rises with every change, so that whoever hears of two in the wrong order knows which is the later."""
 
     @property
     def is_over(self) -> bool:
@@ -77,6 +79,7 @@ class Job:
         eta = self.eta_seconds
         return {
             "run_id": self.run_id,
+            "revision": self.revision,
             "label": self.label,
             "status": self.status,
             "is_over": self.is_over,
@@ -99,11 +102,15 @@ class JobRunner:
     """Runs jobs in a thread of its own. `on_change` hears of every step, `on_end` of every end."""
 
     def __init__(
-        self, run_pipeline: Callable[..., PipelineRunResult], on_end: Callable[[Job], object] = lambda _: None
+        self,
+        run_pipeline: Callable[..., PipelineRunResult],
+        *,
+        on_change: Callable[[Job], object] = lambda _: None,
+        on_end: Callable[[Job], object] = lambda _: None,
     ) -> None:
         self._run_pipeline = run_pipeline
+        self._on_change = on_change
         self._on_end = on_end
-        self.on_change: Callable[[Job], object] = lambda _: None
         self._guard = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._waiting: queue.Queue[tuple[Job, dict[str, Any]] | None] = queue.Queue()
@@ -132,7 +139,7 @@ class JobRunner:
         asked = {"pack": pack, "plan": plan, "engine": engine, "url": url, "learning": learning}
         config = config.model_copy(update={"run_id": run_id})
         self._waiting.put((job, {"config": config, **asked}))
-        self.on_change(job)
+        self._changed(job)
         return job
 
     def _forget_oldest(self) -> None:
@@ -160,7 +167,7 @@ class JobRunner:
         """Ask a run to stop; what is finished of it is kept. Raises: see `get`."""
         job = self.get(run_id)
         job.cancel.cancel()
-        self.on_change(job)
+        self._changed(job)
         return job
 
     def stop(self) -> None:
@@ -181,7 +188,7 @@ class JobRunner:
 
     def _run(self, job: Job, asked: dict[str, Any]) -> None:
         job.status, job.started = RUNNING, time.monotonic()
-        self.on_change(job)
+        self._changed(job)
         result, failure = attempt(
             self._run_pipeline,
             asked.pop("config"),
@@ -199,7 +206,7 @@ class JobRunner:
 
     def _end(self, job: Job, status: str, error: str | None) -> None:
         job.status, job.error, job.ended = status, error, time.monotonic()
-        self.on_change(job)
+        self._changed(job)
         self._on_end(job)
 
     def _follow(self, job: Job, event: RunEvent) -> None:
@@ -213,7 +220,11 @@ class JobRunner:
         job.variant_label = event.label if event.label is not None else job.variant_label
         for image in event.images:
             self._show(job, image)
-        self.on_change(job)
+        self._changed(job)
+
+    def _changed(self, job: Job) -> None:
+        job.revision += 1
+        self._on_change(job)
 
     def _show(self, job: Job, image: EngineImage) -> None:
         previews = {**job.previews, job.preview_count: image}

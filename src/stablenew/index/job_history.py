@@ -152,7 +152,8 @@ class JobHistory:
 
     def unfinished(self, state: str, *, limit: int = 50) -> list[Row]:
         """The newest jobs in this state: `running`, `interrupted` or `incomplete`."""
-        query = "SELECT id FROM run WHERE is_hot AND state = (SELECT id FROM name WHERE text = ?) ORDER BY id DESC LIMIT ?"
+        named = "(SELECT id FROM name WHERE text = ?)"
+        query = f"SELECT id FROM run WHERE is_hot AND state = {named} ORDER BY id DESC LIMIT ?"
         return self._reader.rows(number for (number,) in self._reader.fetch(query, (state, limit)))
 
     @property

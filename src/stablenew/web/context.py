@@ -6,6 +6,7 @@ from typing import Any, Final
 from stablenew.controller.app_controller import AppController, JobNews
 from stablenew.index.run_changes import RESET, RUN_REMOVED, RunChange
 from stablenew.index.run_watcher import RunWatcher, Subscription
+from stablenew.recording.side_channel import attempt
 from stablenew.web.live import LiveHub
 from stablenew.web.tasks import TaskRunner
 from stablenew.web.thumbnails import ThumbnailCache
@@ -28,7 +29,9 @@ class WebContext:
         self.watcher: RunWatcher | None = None
         self._subscription: Subscription | None = None
         self._stopped = threading.Event()
+        self._is_warm = False
         controller.subscribe(self._tell_news)
+        controller.on_job_progress = lambda job: self.live.publish("job", job.to_dict(), key=f"job {job.run_id}")
 
     def start(self) -> None:
         """Keep the index in step, and tell pages what happens."""
@@ -36,6 +39,15 @@ class WebContext:
         self._subscription = self.watcher.subscribe()
         self.watcher.start()
         threading.Thread(target=self._follow, args=(self._subscription,), name="stablenew-live", daemon=True).start()
+
+    def warm_up(self) -> None:
+        """Load what the first screen is about to ask for, while the browser still reads the page."""
+        if not self._is_warm:
+            self._is_warm = True
+            threading.Thread(target=self._load_columns, name="stablenew-warm", daemon=True).start()
+
+    def _load_columns(self) -> None:
+        attempt(lambda: self.controller.history.columns)  # whoever asks will hear what was wrong
 
     def stop(self) -> None:
         """End everything that was begun; runs on their way are sealed as cancelled."""

@@ -31,6 +31,7 @@ def build_web_app(context: WebContext, *, port: int, keys: Keys) -> App:
     files = read_page_files()
 
     async def screen(request: Request) -> Response:
+        context.warm_up()
         return page_response(files["index.html"], request)
 
     async def static(request: Request) -> Response:

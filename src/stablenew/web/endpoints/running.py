@@ -134,7 +134,8 @@ def _cancel(call: Call) -> dict[str, Any]:
 
 
 def _preview(call: Call) -> Response:
-    image = call.context.controller.jobs.get(call.path["run_id"]).previews.get(int(call.path["number"]))
+    number = int(call.path["number"]) if call.path["number"].isdecimal() else -1
+    image = call.context.controller.jobs.get(call.path["run_id"]).previews.get(number)
     if image is None or image.media_type not in _SHOWN_MEDIA:
         raise OutputNotFound("this preview is not held any more")
     return Response(image.data, media_type=image.media_type, headers=NO_STORE)

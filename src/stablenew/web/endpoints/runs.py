@@ -4,8 +4,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from stablenew.errors import OutputNotFound
+from stablenew.errors import OutputNotFound, RunNotFound
 from stablenew.formats.digest import is_digest
+from stablenew.formats.run_id import is_run_id
 from stablenew.store.run import Run
 from stablenew.web.api import Call, Endpoint
 from stablenew.web.outputs import output_response, read_output
@@ -59,12 +60,14 @@ def _output(call: Call) -> Response:
 
 def _thumbnail(call: Call) -> Response:
     """The thumbnail, or a picture that says that there is none: a wall of images must not be a wall of errors."""
-    digest, size = _digest(call), int(call.path["size"])
-    if size not in SIZES:
+    digest, size = _digest(call), {str(one): one for one in SIZES}.get(call.path["size"])
+    if size is None:
         raise OutputNotFound(f"thumbnails are {' or '.join(map(str, SIZES))} pixels long")
+    if not is_run_id(call.path["run_id"]):
+        raise OutputNotFound("expected the id of a run")
     try:
         data = call.context.thumbnails.get(digest, size, lambda: read_output(_run(call), digest))
-    except (NoPicture, OSError) as error:
+    except (NoPicture, RunNotFound, OutputNotFound, OSError) as error:
         return _no_picture(str(error))
     return Response(data, media_type="image/webp", headers={"cache-control": _FOREVER})
 

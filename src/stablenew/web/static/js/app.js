@@ -1,7 +1,7 @@
 // The page: which screen is shown, what all screens share.
 
 import { getJson, Refused } from "./api.js";
-import { isTyping } from "./dom.js";
+import { h, isTyping } from "./dom.js";
 import { showKeys, toast } from "./dialogs.js";
 import { live } from "./live.js";
 import { saving } from "./saving.js";
@@ -44,7 +44,6 @@ const app = {
     this.screen?.close?.();
     this.screen = null;
     main.replaceChildren();
-    main.className = "";
     if (!found) return;
     const [[, name, load, title], match] = found;
     document.title = `${title} · StableNew`;
@@ -54,8 +53,11 @@ const app = {
     }
     const module = await load();
     if (generation !== this.generation) return;
+    const root = h("div");  // one for each screen: what an earlier one still loads goes nowhere
+    main.replaceChildren(root);
     try {
-      this.screen = await module.open(main, { match, search: new URLSearchParams(location.search), app: this });
+      this.screen = module.open(root, { match, search: new URLSearchParams(location.search), app: this });
+      await this.screen.load();
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return;
       toast(error.message, { isError: true });

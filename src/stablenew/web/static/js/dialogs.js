@@ -22,7 +22,10 @@ export function showKeys(groups) {
       h("h3", {}, title),
       h("dl", {}, keys.map(([key, meaning]) => h("div", {}, h("dt", {}, key.split(" ").map((one) => h("kbd", {}, one))), h("dd", {}, meaning)))))),
     h("form", { method: "dialog" }, h("button", {}, "Close")));
-  dialog.addEventListener("keydown", (event) => { if (event.key === "?") dialog.close(); });
+  dialog.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "?") dialog.close();
+  });
   openDialog(dialog);
 }
 

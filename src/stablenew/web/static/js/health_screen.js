@@ -11,11 +11,8 @@ const TASKS = {
   survey: ["Look through the folders", "How much lies where, and what sync tools left behind."],
 };
 
-export async function open(root, { app }) {
-  const screen = new HealthScreen(root, app);
-  await screen.load();
-  return screen;
-}
+/** The screen, built; it takes keys from now on. `load` then fills it. */
+export const open = (root, { app }) => new HealthScreen(root, app);
 
 class HealthScreen {
   constructor(root, app) {

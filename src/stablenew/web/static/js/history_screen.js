@@ -26,11 +26,8 @@ const KEYS = [["History", [
   ["v", "review the images of this search"], ["n", "show new jobs"],
 ]]];
 
-export async function open(root, { search, app }) {
-  const screen = new HistoryScreen(root, app, search.get("q") ?? "", search.get("sort") ?? "time");
-  await screen.load();
-  return screen;
-}
+/** The screen, built; it takes keys from now on. `load` then fills it. */
+export const open = (root, { search, app }) => new HistoryScreen(root, app, search.get("q") ?? "", search.get("sort") ?? "time");
 
 class HistoryScreen {
   constructor(root, app, query, sort) {
@@ -50,7 +47,7 @@ class HistoryScreen {
   }
 
   build(root) {
-    root.className = "history";
+    root.className = "screen history";
     this.box = new QueryBox({ query: this.query, onChange: (query) => this.search(query), facets: () => this.facets });
     this.total = h("span", { class: "total", role: "status" });
     this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.showNew() } });

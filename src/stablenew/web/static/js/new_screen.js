@@ -11,11 +11,8 @@ const SAMPLERS = ["Euler a", "Euler", "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "
 const KEYS = [["New run", [["Ctrl Enter", "start"]]]];
 const OVER = { completed: "Done", failed: "Failed", cancelled: "Cancelled", partial: "Partly failed" };
 
-export async function open(root, { search, app }) {
-  const screen = new NewScreen(root, app, search);
-  await screen.load();
-  return screen;
-}
+/** The screen, built; it takes keys from now on. `load` then fills it. */
+export const open = (root, { search, app }) => new NewScreen(root, app, search);
 
 class NewScreen {
   constructor(root, app, search) {
@@ -191,6 +188,8 @@ class NewScreen {
       this.jobs.set(job.run_id, parts);
       this.running.prepend(parts.element);
     }
+    if (parts.revision > job.revision) return;
+    parts.revision = job.revision;
     const running = `${job.stage ?? "starting"}, variant ${Math.min(job.total, job.done + 1)} of ${job.total}${job.variant_label ? ` (${job.variant_label})` : ""}`;
     const eta = job.eta_seconds === null ? "" : `, about ${formatDuration(job.eta_seconds)} left`;
     const ended = `${OVER[job.status] ?? job.status}: ${job.done} of ${plural(job.total, "variant")} in ${formatDuration(job.elapsed_seconds)}`;
@@ -210,7 +209,7 @@ class NewScreen {
       bar: h("progress", { max: 1, "aria-label": `Progress of ${job.run_id}` }), previews: h("div", { class: "previews" }),
       cancel: h("button", { type: "button", on: { click: () => postJson(`/api/running/${job.run_id}/cancel`).then((one) => this.showJob(one)) } }, "Cancel"),
       review: h("a", { class: "button", "data-link": true, href: `/review?q=run:${job.run_id}` }, "Review its images"),
-      seen: new Set(),
+      seen: new Set(), revision: -1,
     };
     parts.element = h("article", { class: "job", "aria-label": job.label }, h("div", { class: "actions" }, h("strong", {}, job.label), parts.link, parts.cancel, parts.review),
       parts.bar, h("p", {}, parts.words), parts.error, parts.previews);

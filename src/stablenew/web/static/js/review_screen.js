@@ -22,11 +22,8 @@ const KEYS = [["Review", [
   ["CapsLock", "go on after rating: on, off (also a)"], ["Enter", "show the run"], ["Esc", "back"], ["/", "search"],
 ]]];
 
-export async function open(root, { search, app }) {
-  const screen = new ReviewScreen(root, app, search);
-  await screen.load();
-  return screen;
-}
+/** The screen, built; it takes keys from now on. `load` then fills it. */
+export const open = (root, { search, app }) => new ReviewScreen(root, app, search);
 
 class ReviewScreen {
   constructor(root, app, search) {
@@ -44,6 +41,7 @@ class ReviewScreen {
     this.goesOn = localStorage.getItem("stablenew:auto-advance") !== "off";
     this.ratedTimes = [];
     this.ratedNow = 0;
+    this.turn = Promise.resolve();
     this.ahead = new Map();
     this.jobs = new Map();
     this.snapshot = new Snapshot(this.query);
@@ -52,7 +50,7 @@ class ReviewScreen {
   }
 
   build(root) {
-    root.className = "review";
+    root.className = "screen review";
     this.box = new QueryBox({ query: this.query, onChange: (query) => this.app.go(`/review${query ? `?q=${encodeURIComponent(query)}` : ""}`) });
     this.pace = h("span", { class: "pace", role: "status" });
     this.place = h("span", { class: "soft" });
@@ -445,34 +443,43 @@ class ReviewScreen {
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (this.act(event)) event.preventDefault();
+    const action = this.actionFor(event);
+    if (!action) return;
+    event.preventDefault();
+    this.inTurn(action);
   }
 
-  act(event) {
+  /** Keys may come faster than images become known; each waits for the one before, so none is lost or hits another image. */
+  inTurn(action) {
+    this.turn = this.turn.then(async () => {
+      if (!this.snapshot.image(this.cursor)) await this.snapshot.need(this.cursor, this.cursor + 1);
+      await action();
+    }).catch((error) => { if (error.name !== "AbortError") toast(error.message, { isError: true }); });
+  }
+
+  /** What a key does; null when it does nothing. */
+  actionFor(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const across = this.isLarge ? 1 : this.list.columns;
     const moves = {
       ArrowLeft: -1, h: -1, ArrowRight: 1, l: 1, ArrowUp: -across, k: -across, ArrowDown: across, j: across,
       PageUp: -this.list.pageSize, PageDown: this.list.pageSize, Home: -Infinity, End: Infinity,
     };
-    if (/^[0-5]$/.test(key)) this.rate(Number(key));
-    else if (key in COLOURS) this.setColour(COLOURS[key]);
-    else if (key in moves) this.moveBy(moves[key], event);
-    else if (key === "Enter" && event.target.closest?.("a, button")) return false;
-    else if (key === " " && event.target.closest?.("button, a, input")) return false;
-    else {
-      const actions = {
-        Delete: () => this.rate(null), p: () => this.say(() => ({ flag: "pick" })), x: () => this.say(() => ({ flag: "reject" })),
-        u: () => this.say(() => ({ flag: null })), " ": () => this.setLarge(!this.isLarge), t: () => this.editTags(), n: () => this.editNote(),
-        z: () => this.step(event.shiftKey ? "redo" : "undo"), c: () => this.pin(), f: () => this.setFull(!this.isFull),
-        a: () => this.setOnwards(!this.goesOn), "]": () => this.goUnrated(1), "[": () => this.goUnrated(-1), "/": () => this.box.focus(),
-        Enter: () => { const image = this.snapshot.image(this.cursor); if (image && !image.isGone) this.app.go(runUrl(image.run_id)); },
-        Escape: () => this.back(),
-      };
-      if (!(key in actions)) return false;
-      actions[key]();
-    }
-    return true;
+    const { key: pressed, shiftKey, target } = event;
+    if (/^[0-5]$/.test(key)) return () => this.rate(Number(key));
+    if (key in COLOURS) return () => this.setColour(COLOURS[key]);
+    if (key in moves) return () => this.moveBy(moves[key], { shiftKey, key: pressed });
+    if (key === "Enter" && target.closest?.("a, button")) return null;
+    if (key === " " && target.closest?.("button, a, input")) return null;
+    const actions = {
+      Delete: () => this.rate(null), p: () => this.say(() => ({ flag: "pick" })), x: () => this.say(() => ({ flag: "reject" })),
+      u: () => this.say(() => ({ flag: null })), " ": () => this.setLarge(!this.isLarge), t: () => this.editTags(), n: () => this.editNote(),
+      z: () => this.step(shiftKey ? "redo" : "undo"), c: () => this.pin(), f: () => this.setFull(!this.isFull),
+      a: () => this.setOnwards(!this.goesOn), "]": () => this.goUnrated(1), "[": () => this.goUnrated(-1), "/": () => this.box.focus(),
+      Enter: () => { const image = this.snapshot.image(this.cursor); if (image && !image.isGone) this.app.go(runUrl(image.run_id)); },
+      Escape: () => this.back(),
+    };
+    return actions[key] ?? null;
   }
 
   back() {

@@ -13,11 +13,8 @@ const KEYS = [["Run", [
   ["v", "verify now"], ["r", "run it again"], ["Esc", "back to history"],
 ]]];
 
-export async function open(root, { match, app }) {
-  const screen = new RunScreen(root, app, decodeURIComponent(match[1]));
-  await screen.load();
-  return screen;
-}
+/** The screen, built; it takes keys from now on. `load` then fills it. */
+export const open = (root, { match, app }) => new RunScreen(root, app, decodeURIComponent(match[1]));
 
 class RunScreen {
   constructor(root, app, runId) {

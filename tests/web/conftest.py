@@ -1,0 +1,119 @@
+"""Pages in a real Chromium. Anything that goes wrong in the browser fails the test."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.web.serving import Client, Server, make_runs
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+SCREENS = Path(__file__).parents[2] / "artifacts" / "screens"
+PROMPTS = ["a quiet harbour at dawn", "an old lighthouse in fog", "a mountain lake at noon", "a tea garden at dusk"]
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    if not CHROMIUM:
+        pytest.skip("no Chromium here; install chromium, or name one in CHROMIUM")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--force-color-profile=srgb"]
+    return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": flags}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args):
+    return {
+        **browser_context_args,
+        "viewport": {"width": 1280, "height": 800},
+        "locale": "en-US",
+        "timezone_id": "UTC",
+        "reduced_motion": "reduce",
+        "service_workers": "block",
+    }
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """Four runs of three images each, made once."""
+    root = tmp_path_factory.mktemp("template") / "runs"
+    make_runs(root, PROMPTS, values=(4.0, 7.0, 10.0))
+    return root
+
+
+@pytest.fixture
+def root(tmp_path, template):
+    """A store of one's own."""
+    shutil.copytree(template, tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def run_ids(root):
+    """The runs in it, newest first."""
+    return sorted((path.name for path in root.iterdir() if path.name[0] != "."), reverse=True)
+
+
+@pytest.fixture
+def server(root, tmp_path):
+    started = Server(root, tmp_path / "machine").start()
+    yield started
+    if started.process.poll() is None:
+        started.stop()
+
+
+@pytest.fixture
+def client(server):
+    return Client(server).enter()
+
+
+def watch(page):
+    """Note everything in `page` that should not happen."""
+    bad = []
+    page.on("pageerror", lambda error: bad.append(f"error {error}"))
+    page.on("console", lambda message: bad.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("response", lambda answer: bad.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
+    page.on("request", lambda one: None if re.match(r"http://127\.0\.0\.1:|data:", one.url) else bad.append(one.url))
+    return bad
+
+
+GONE = "ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE"
+"""What a browser says while a server is away; for tests that take it away."""
+
+
+@pytest.fixture
+def open_page(browser, browser_context_args, server):
+    """A function that opens an address of the page, let in by the link; at the end nothing may have gone wrong."""
+    opened, contexts = [], []
+
+    def open_address(address="/", **context_options):
+        context = browser.new_context(**{**browser_context_args, "base_url": server.origin, **context_options})
+        contexts.append(context)
+        page = context.new_page()
+        opened.append(watch(page))
+        page.goto(server.link if not opened[1:] else fresh_link(server))
+        page.goto(address)
+        return page
+
+    open_address.tolerated = "^$"
+    yield open_address
+    for context in contexts:
+        context.close()
+    assert not [one for bad in opened for one in bad if not re.search(open_address.tolerated, one)]
+
+
+def fresh_link(server):
+    """A second `serve` says where the first one is."""
+    return re.search(r"http://\S+", server.run("serve", "--no-browser"))[0]
+
+
+@pytest.fixture
+def keep_screen():
+    """A function that keeps a picture of a page, for people to look at."""
+
+    def keep(page, name):
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SCREENS / f"{name}.png")
+
+    return keep

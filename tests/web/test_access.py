@@ -1,0 +1,130 @@
+"""Everybody can use it: axe finds nothing, keys reach everything, small windows and both colour schemes work."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.web.serving import make_runs
+from tests.web.test_run_screen import STAGES
+
+SCREENS = {
+    "history": ("/", ".row .star"),
+    "history-search": ("/?q=harbour", ".chip"),
+    "history-none": ("/?q=nowhere", ".empty h2"),
+    "review": ("/review", ".cell img[src]"),
+    "review-large": ("/review?view=large", ".loupe img.current[data-index]"),
+    "new": ("/new", "ol li"),
+    "health": ("/health", ".pairs"),
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_screen(open_page, root, scheme, keep_screen):
+    (run_id,) = make_runs(root, ["a greenhouse"], stages=STAGES)
+    page = open_page("/", color_scheme=scheme)
+    found = {}
+    for name, (address, there) in {**SCREENS, "run": (f"/runs/{run_id}", ".timing")}.items():
+        page.goto(address)
+        expect(page.locator(there).first).to_be_visible()
+        if name == "history":
+            expect(page.locator(".facet")).not_to_have_count(0)
+            page.keyboard.press("3")
+        page.wait_for_timeout(150)
+        for violation in Axe().run(page).response["violations"]:
+            found.setdefault(name, []).append(
+                (violation["id"], [node["html"][:200] for node in violation["nodes"][:3]])
+            )
+        keep_screen(page, f"{scheme}-{name}")
+    page.goto("/review")
+    expect(page.locator(".cell img[src]").first).to_be_visible()
+    for key in ("?", "t", "n"):
+        page.keyboard.press(key)
+        expect(page.get_by_role("dialog")).to_be_visible()
+        for violation in Axe().run(page, context="dialog").response["violations"]:
+            found.setdefault(f"dialog {key}", []).append(
+                (violation["id"], [node["html"] for node in violation["nodes"]])
+            )
+        page.keyboard.press("Escape")
+    assert not found
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(open_page, root, run_ids, keep_screen):
+    page = open_page("/", viewport={"width": 390, "height": 800}, has_touch=True)
+    for name, (address, there) in {**SCREENS, "run": (f"/runs/{run_ids[0]}", ".timing")}.items():
+        page.goto(address)
+        expect(page.locator(there).first).to_be_visible()
+        width = page.evaluate(
+            "() => Math.max(...[document.documentElement, document.querySelector('main')].map((one) => one.scrollWidth))"
+        )
+        assert width <= 390, name
+        keep_screen(page, f"phone-{name}")
+
+
+def test_images_are_never_stretched(open_page, root):
+    (run_id,) = make_runs(root, ["a wide lake"], stages={}, size=96)
+    page = open_page(f"/runs/{run_id}")
+    for address in (f"/runs/{run_id}", "/review", "/review?view=large", "/"):
+        page.goto(address)
+        page.wait_for_function(
+            "() => [...document.images].some((one) => one.naturalWidth && one.offsetWidth && !one.src.endsWith('svg'))"
+        )
+        fits = page.evaluate(
+            "() => [...document.images].filter((one) => one.offsetWidth).map((one) => getComputedStyle(one).objectFit)"
+        )
+        ratios = page.evaluate(
+            "() => [...document.images].filter((one) => one.offsetWidth && getComputedStyle(one).objectFit === 'fill')"
+            ".map((one) => [one.naturalWidth / one.naturalHeight, one.offsetWidth / one.offsetHeight])"
+        )
+        assert set(fits) <= {"contain", "cover", "fill"}
+        assert all(abs(natural - shown) < 0.02 for natural, shown in ratios)
+
+
+def test_focus_can_be_seen_wherever_tab_leads(open_page):
+    page = open_page("/")
+    expect(page.locator(".facet")).not_to_have_count(0)
+    reached = set()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        outline, name = page.evaluate(
+            "() => [getComputedStyle(document.activeElement).outlineStyle, document.activeElement.className || document.activeElement.tagName]"
+        )
+        if name != "BODY":
+            assert outline != "none", name
+            reached.add(name)
+    assert {"skip", "brand", "query-input", "SELECT"} <= reached
+
+
+def test_the_skip_link_leads_to_the_content(open_page):
+    page = open_page("/")
+    expect(page.locator(".row:not([hidden])")).to_have_count(4)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("#main$"))
+
+
+def test_read_only_shows_everything_and_offers_nothing(browser, browser_context_args, root, tmp_path):
+    from tests.web.conftest import watch
+    from tests.web.serving import Server
+
+    server = Server(root, tmp_path / "machine", "--port", "0", "--read-only").start()
+    context = browser.new_context(**{**browser_context_args, "base_url": server.origin})
+    page = context.new_page()
+    bad = watch(page)
+    page.goto(server.link)
+    expect(page.get_by_text("read only")).to_be_visible()
+    expect(page.locator(".row .star").first).to_be_disabled()
+    page.keyboard.press("5")
+    page.goto("/review")
+    expect(page.locator(".cell img[src]").first).to_be_visible()
+    for key in ("5", "p", "t", "n", "z"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.goto("/new")
+    expect(page.get_by_role("button", name="Start")).to_be_disabled()
+    page.wait_for_timeout(200)
+    assert not bad
+    context.close()
+    server.stop()

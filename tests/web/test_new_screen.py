@@ -1,0 +1,134 @@
+"""A new run: planned, started, followed, stopped."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from stablenew import RunStore
+
+
+def plan(page):
+    return page.get_by_role("status", name="Plan")
+
+
+@pytest.fixture
+def page(open_page, server):
+    packs = server.machine / "packs"
+    packs.mkdir(parents=True)
+    (packs / "boats.txt").write_text("a [[kind]] boat\nneg: blurry\n\na quiet [[kind]] pier\n")
+    return open_page("/new")
+
+
+def settings(server):
+    return json.loads((server.machine / "config" / "config.json").read_bytes())
+
+
+def test_a_pack_is_chosen_planned_and_run(page, server, root, keep_screen):
+    page.get_by_label("Prompt pack").select_option("boats.txt")
+    expect(plan(page)).to_contain_text("[[kind]] has no values")
+    page.get_by_text("More: other settings").click()
+    page.get_by_label("What varies in the prompt, one a line").fill("kind: blue | red | old")
+    page.get_by_label("Sweeps, one a line").fill("txt2img.cfg_scale=5,7")
+    expect(plan(page)).to_contain_text("12 variants")
+    page.get_by_label("At most so many variants").fill("4")
+    page.get_by_label("Size").fill("96x64")
+    page.get_by_label("Tags for the records").fill("experiment:boats")
+    expect(plan(page)).to_contain_text("4 variants of 12 possible")
+    expect(plan(page)).to_contain_text(re.compile("about"))
+    page.get_by_label("Learning Mode").check()
+    expect(page.get_by_text("Runs are recorded in")).to_be_visible()
+    assert settings(server) == {"learning_enabled": True}
+    page.get_by_role("button", name="Start").click()
+    job = page.locator(".job")
+    expect(job).to_contain_text("Done: 4 of 4 variants")
+    expect(job.locator(".previews img")).not_to_have_count(0)
+    expect(page.locator(".toast")).to_contain_text("Run ended: completed, 4 images")
+    keep_screen(page, "new")
+    run = RunStore(root).open(job.locator("a").first.inner_text())
+    assert (run.status, run.metadata.learning_tags) == ("completed", ("experiment:boats",))
+    record = next(iter(run.iter_records()))
+    assert (record.prompt.positive, record.prompt.negative) == ("a blue boat", "blurry")
+    assert (record.requested.width, record.requested.height) == (96, 64)
+    page.get_by_role("link", name="Review its images").click()
+    expect(page.locator(".cell:not([hidden])")).to_have_count(4)
+    page.goto("/")
+    expect(page.locator('.row[aria-posinset="1"]')).to_contain_text("a blue boat")
+
+
+def test_a_typed_prompt_runs_unrecorded_when_learning_mode_is_off(page, root):
+    page.get_by_label("Prompt pack").select_option("")
+    expect(page.get_by_role("button", name="Start")).to_be_disabled()
+    page.get_by_label("Prompt (several").fill("a lake\n\na hill")
+    expect(plan(page)).to_contain_text("2 variants")
+    expect(page.get_by_text("Learning Mode is off")).to_be_visible()
+    page.get_by_label("Prompt (several").press("Control+Enter")
+    expect(page.locator(".job")).to_contain_text("Done: 2 of 2")
+    expect(page.locator(".toast")).to_contain_text("it was not recorded")
+    assert len([path for path in root.iterdir() if path.name[0] != "."]) == 4
+
+
+def test_a_run_shows_its_id_at_once_and_can_be_stopped(page, root, keep_screen):
+    page.get_by_label("Prompt pack").select_option("sample:harbour")
+    page.get_by_label("Learning Mode").check()
+    page.get_by_text("More: other settings").click()
+    values = ",".join(str(value) for value in range(1, 90))
+    page.get_by_label("Sweeps, one a line").fill(f"txt2img.cfg_scale={values}")
+    page.get_by_label("Size").fill("768x768")
+    expect(plan(page)).to_contain_text("178 variants")
+    page.get_by_role("button", name="Start").click()
+    job = page.locator(".job")
+    expect(job).to_contain_text(re.compile("variant [2-9]+ of 178"))
+    run_id = job.locator("a").first.inner_text()
+    expect(job).to_contain_text("left")
+    expect(job.locator(".previews img").first).to_be_visible()
+    keep_screen(page, "new-running")
+    page.get_by_role("link", name="History").click()
+    first = page.locator('.row[aria-posinset="1"]')
+    expect(first).to_contain_text("Running")
+    page.get_by_role("link", name="New run").click()
+    page.locator(".job").get_by_role("button", name="Cancel").click()
+    expect(page.locator(".job")).to_contain_text("Cancelled")
+    run = RunStore(root).open(run_id)
+    assert run.status == "cancelled"
+    assert 1 <= len(list(run.iter_records())) < 178
+    page.get_by_role("link", name="History").click()
+    expect(first).to_contain_text("Cancelled")
+
+
+def test_runs_wait_for_each_other(page):
+    page.get_by_label("Size").fill("640x640")
+    page.get_by_text("More: other settings").click()
+    page.get_by_label("Sweeps, one a line").fill("txt2img.cfg_scale=1,2,3,4,5,6,7,8,9")
+    expect(plan(page)).to_contain_text("18 variants")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".job")).to_have_count(1)
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".job").first).to_contain_text("waits for the run before it")
+    page.locator(".job").first.get_by_role("button", name="Cancel").click()
+    page.locator(".job").last.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".job", has_text="Cancelled")).to_have_count(2)
+
+
+def test_what_cannot_be_run_is_said_before_it_is_started(page, open_page):
+    open_page.tolerated = "422"
+    page.get_by_label("Steps").fill("many")
+    expect(plan(page)).to_contain_text("steps")
+    expect(page.get_by_role("button", name="Start")).to_be_disabled()
+    page.get_by_label("Steps").fill("")
+    page.get_by_label("Size").fill("huge")
+    expect(plan(page)).to_contain_text("expected a size")
+
+
+def test_ctrl_c_seals_what_runs(page, server, root):
+    page.get_by_label("Learning Mode").check()
+    page.get_by_text("More: other settings").click()
+    page.get_by_label("Size").fill("768x768")
+    page.get_by_label("Sweeps, one a line").fill("txt2img.cfg_scale=" + ",".join(map(str, range(1, 60))))
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".job")).to_contain_text(re.compile("variant [2-9]"))
+    run_id = page.locator(".job a").first.inner_text()
+    page.context.close()
+    assert server.stop()[0] == 0
+    assert RunStore(root).open(run_id).status == "cancelled"

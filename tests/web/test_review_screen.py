@@ -1,0 +1,320 @@
+"""Review: every key, on images of a real store."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.web.conftest import GONE
+from tests.web.serving import events_of
+
+
+def cells(page):
+    return page.locator(".cell:not([hidden])")
+
+
+def cell(page, number):
+    return page.locator(f'.cell[aria-posinset="{number}"]')
+
+
+def marks(page, number):
+    return cell(page, number).locator(".marks")
+
+
+def cursor(page):
+    return page.locator(".cell.cursor")
+
+
+def at(page, number):
+    expect(cursor(page)).to_have_attribute("aria-posinset", str(number))
+
+
+def saved(page):
+    expect(page.locator("#saving")).to_be_hidden()
+
+
+def opinions(root, run_id):
+    """What the feedback file says of the images, by rater and all at once."""
+    state = json.loads((root / run_id / "feedback.json").read_bytes())["state"]
+    return [opinion for raters in state["images"].values() for opinion in raters.values()]
+
+
+@pytest.fixture
+def page(open_page):
+    opened = open_page("/review")
+    expect(cells(opened)).to_have_count(12)
+    expect(opened.locator(".cell img[src]")).to_have_count(12)
+    return opened
+
+
+def test_digits_rate_and_go_on(page, root, run_ids):
+    for number, key in enumerate("012345", 1):
+        page.keyboard.press(key)
+        at(page, number + 1)
+    expect(marks(page, 1)).to_have_text("0")
+    expect(marks(page, 6)).to_have_text("★★★★★")
+    expect(page.locator(".pace")).to_have_text(re.compile(r"^6 of 12 rated, \d+ a minute$"))
+    saved(page)
+    ratings = [event["rating"] for run_id in run_ids[:2] for event in events_of(root, run_id)]
+    assert ratings == [0, 1, 2, 3, 4, 5]
+
+
+def test_moving_by_arrows_and_letters(page):
+    at(page, 1)
+    for key, place in [("ArrowRight", 2), ("l", 3), ("h", 2), ("ArrowLeft", 1), ("End", 12), ("Home", 1)]:
+        page.keyboard.press(key)
+        at(page, place)
+    page.keyboard.press("j")
+    below = int(cursor(page).get_attribute("aria-posinset"))
+    assert below > 2
+    page.keyboard.press("ArrowUp")
+    at(page, 1)
+    page.keyboard.press("ArrowDown")
+    at(page, below)
+    page.keyboard.press("k")
+    at(page, 1)
+    page.keyboard.press("PageDown")
+    assert int(cursor(page).get_attribute("aria-posinset")) > below
+    page.keyboard.press("PageUp")
+    at(page, 1)
+    expect(page.get_by_role("listbox", name="Images")).to_have_attribute("aria-activedescendant", "cell-0")
+
+
+def test_flags_and_colours(page, root, run_ids):
+    page.keyboard.press("p")
+    expect(marks(page, 1)).to_contain_text("pick")
+    page.keyboard.press("x")
+    expect(cell(page, 1)).to_have_class(re.compile("rejected"))
+    page.keyboard.press("u")
+    expect(marks(page, 1)).to_have_text("")
+    for key, colour in [("6", "red"), ("7", "yellow"), ("8", "green"), ("9", "blue")]:
+        page.keyboard.press(key)
+        expect(marks(page, 1).locator(".dot")).to_have_attribute("data-colour", colour)
+    saved(page)
+    assert opinions(root, run_ids[0]) == [{"tags": ["colour:blue"]}]
+    page.keyboard.press("9")
+    expect(marks(page, 1).locator(".dot")).to_have_count(0)
+    at(page, 1)
+
+
+def test_tags_and_notes(page, root, run_ids):
+    page.keyboard.press("t")
+    page.get_by_label("With commas between them").fill("keeper, soft light")
+    page.keyboard.press("Enter")
+    expect(marks(page, 1)).to_have_text("#2")
+    page.keyboard.press("t")
+    page.get_by_label("With commas between them").fill("soft light")
+    page.keyboard.press("Enter")
+    expect(marks(page, 1)).to_have_text("#1")
+    page.keyboard.press("n")
+    page.get_by_label("What is there to say?").fill("good sky\nbad pier")
+    page.keyboard.press("Control+Enter")
+    expect(marks(page, 1)).to_have_text("#1✎")
+    page.keyboard.press("n")
+    page.keyboard.press("Escape")
+    saved(page)
+    (opinion,) = opinions(root, run_ids[0])
+    assert (opinion["tags"], opinion["notes"][0]["text"]) == (["soft light"], "good sky\nbad pier")
+
+
+def test_undo_and_redo_survive_a_reload(page, root, run_ids):
+    page.keyboard.press("4")
+    page.keyboard.press("2")
+    saved(page)
+    page.reload()
+    expect(marks(page, 2)).to_have_text("★★")
+    page.keyboard.press("z")
+    expect(marks(page, 2)).to_have_text("")
+    page.keyboard.press("z")
+    expect(marks(page, 1)).to_have_text("")
+    expect(page.locator(".pace")).to_have_text(re.compile("^0 of 12"))
+    page.reload()
+    expect(cells(page)).to_have_count(12)
+    expect(page.locator(".cell img[src]")).to_have_count(12)
+    page.keyboard.press("Shift+Z")
+    expect(marks(page, 1)).to_have_text("★★★★")
+    page.keyboard.press("Shift+Z")
+    expect(marks(page, 2)).to_have_text("★★")
+    page.keyboard.press("Shift+Z")
+    expect(page.get_by_text("Nothing to redo")).to_be_visible()
+    saved(page)
+    assert sorted(opinion["rating"] for opinion in opinions(root, run_ids[0])) == [2, 4]
+
+
+def test_several_images_are_rated_at_once(page, root, run_ids, keep_screen):
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator('.cell[aria-selected="true"]')).to_have_count(4)
+    keep_screen(page, "review-selected")
+    page.keyboard.press("3")
+    for number in (1, 2, 3, 4):
+        expect(marks(page, number)).to_have_text("★★★")
+    at(page, 4)
+    saved(page)
+    assert [len(opinions(root, run_id)) for run_id in run_ids[:2]] == [3, 1]
+    assert len({event["act"] for run_id in run_ids[:2] for event in events_of(root, run_id)}) == 1
+    page.keyboard.press("z")
+    for number in (1, 2, 3, 4):
+        expect(marks(page, number)).to_have_text("")
+    page.keyboard.press("Escape")
+    expect(page.locator('.cell[aria-selected="true"]')).to_have_count(0)
+    cell(page, 6).click()
+    cell(page, 8).click(modifiers=["Shift"])
+    expect(page.locator('.cell[aria-selected="true"]')).to_have_count(3)
+    cell(page, 7).click(modifiers=["Control"])
+    expect(page.locator('.cell[aria-selected="true"]')).to_have_count(2)
+    page.keyboard.press("x")
+    expect(page.locator(".cell.rejected")).to_have_count(2)
+    page.keyboard.press("Control+a")
+    expect(page.locator('.cell[aria-selected="true"]')).to_have_count(12)
+
+
+def test_the_large_view_shows_the_next_image_after_each_rating(page, keep_screen):
+    page.keyboard.press("Space")
+    image = page.locator(".loupe img.current")
+    expect(image).to_have_attribute("data-index", "0")
+    page.keyboard.press("5")
+    expect(image).to_have_attribute("data-index", "1")
+    assert image.evaluate("(one) => one.complete && one.naturalWidth > 0")
+    expect(page.locator(".loupe-info")).to_contain_text("a tea garden at dusk")
+    keep_screen(page, "review-large")
+    page.keyboard.press("ArrowDown")
+    expect(image).to_have_attribute("data-index", "2")
+    page.locator(".loupe").get_by_role("button", name="2 stars").click()
+    expect(image).to_have_attribute("data-index", "2")
+    page.keyboard.press("f")
+    expect(image).to_have_attribute("src", re.compile("^/outputs/"))
+    page.keyboard.press("Escape")
+    expect(image).to_have_attribute("src", re.compile("^/thumbnails/"))
+    page.reload()
+    expect(image).to_have_attribute("data-index", "2")
+    page.keyboard.press("Escape")
+    expect(page.locator(".loupe")).to_be_hidden()
+    expect(marks(page, 3)).to_have_text("★★")
+
+
+def test_two_images_are_compared_side_by_side(page, keep_screen):
+    page.keyboard.press("c")
+    expect(page.locator(".loupe figure:visible")).to_have_count(2)
+    expect(page.locator(".loupe img.current")).to_have_attribute("data-index", "1")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".loupe img.current")).to_have_attribute("data-index", "2")
+    held = page.locator("figure.pinned img").get_attribute("src")
+    assert held != page.locator(".loupe img.current").get_attribute("src")
+    keep_screen(page, "review-compare")
+    page.keyboard.press("c")
+    expect(page.locator(".loupe figure:visible")).to_have_count(1)
+
+
+def test_going_on_can_be_turned_off(page):
+    for key in ("CapsLock", "a"):
+        page.keyboard.press(key)
+    expect(page.get_by_label("go on after rating")).to_be_checked()
+    page.keyboard.press("CapsLock")
+    page.keyboard.press("3")
+    at(page, 1)
+    expect(marks(page, 1)).to_have_text("★★★")
+    page.keyboard.press("Delete")
+    expect(marks(page, 1)).to_have_text("")
+    page.reload()
+    expect(page.get_by_label("go on after rating")).not_to_be_checked()
+
+
+def test_the_next_unrated_image_is_found(page):
+    for key in "43":
+        page.keyboard.press(key)
+    page.keyboard.press("Home")
+    page.keyboard.press("]")
+    at(page, 3)
+    page.keyboard.press("End")
+    page.keyboard.press("1")
+    page.keyboard.press("[")
+    at(page, 11)
+    page.keyboard.press("End")
+    page.keyboard.press("]")
+    expect(page.get_by_text("No unrated image after this one")).to_be_visible()
+
+
+def test_what_arrives_meanwhile_moves_nothing(page, root):
+    from tests.web.serving import make_runs
+
+    page.keyboard.press("ArrowRight")
+    label = cell(page, 2).locator("img").get_attribute("src")
+    make_runs(root, ["a desert road"])
+    page.wait_for_timeout(500)
+    assert cell(page, 2).locator("img").get_attribute("src") == label
+    expect(cells(page)).to_have_count(12)
+
+
+def test_a_search_narrows_what_is_reviewed_and_enter_shows_the_run(open_page, run_ids):
+    page = open_page("/review?q=lighthouse")
+    expect(cells(page)).to_have_count(3)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"/runs/{run_ids[2]}"))
+    page.go_back()
+    expect(cells(page)).to_have_count(3)
+    page.keyboard.press("/")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("harbour")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("q=harbour"))
+    page.keyboard.press("Escape")
+    page.locator("body").press("Escape")
+    expect(page).to_have_url(re.compile(r"/\?q=harbour"))
+
+
+def test_a_server_killed_in_the_middle_loses_no_rating_and_doubles_none(open_page, server, root, run_ids):
+    """300 ratings as fast as keys can be pressed; the server dies twice, without warning."""
+    page = open_page("/review?view=large")
+    open_page.tolerated = GONE
+    expect(page.locator(".loupe img.current")).to_have_attribute("data-index", "0")
+    for number in range(300):
+        if number in (100, 200):
+            server.kill()
+            page.keyboard.press(str(number % 6))
+            expect(page.locator("#saving")).to_contain_text("waiting for the server")
+        else:
+            page.keyboard.press(str(number % 6))
+        if number in (130, 215):
+            server.restart()
+        if number % 12 == 11:
+            page.keyboard.press("Home")
+    expect(page.locator("#saving")).to_be_hidden(timeout=30_000)
+    events = [event for run_id in run_ids for event in events_of(root, run_id)]
+    assert len(events) == 300
+    assert len({event["act"] for event in events}) == 300
+    for place, run_id in enumerate(run_ids):  # three images each; after twelve it began anew
+        pressed = [number % 6 for number in range(300) if number % 12 // 3 == place]
+        assert [event["rating"] for event in events_of(root, run_id)] == pressed
+
+
+def test_what_was_not_saved_is_saved_by_the_next_page(open_page, server, root, run_ids):
+    page = open_page("/review")
+    open_page.tolerated = GONE
+    expect(page.locator(".cell img[src]")).to_have_count(12)
+    server.kill()
+    page.keyboard.press("5")
+    page.keyboard.press("4")
+    expect(page.locator("#saving")).to_have_text(re.compile("2 unsaved: waiting for the server"))
+    context = page.context
+    page.close()
+    server.restart()
+    other = context.new_page()
+    other.goto("/review")
+    expect(marks(other, 1)).to_have_text("★★★★★")
+    saved(other)
+    assert [event["rating"] for event in events_of(root, run_ids[0])] == [5, 4]
+
+
+def test_what_the_server_refuses_is_said(open_page, root, run_ids):
+    import shutil
+
+    page = open_page("/review")
+    expect(page.locator(".cell img[src]")).to_have_count(12)
+    shutil.rmtree(root / run_ids[0])
+    page.keyboard.press("5")
+    expect(page.locator("#saving")).to_contain_text("1 rating refused: no run")
+    page.locator("#saving").click()
+    saved(page)
