@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,11 @@ def server(root, tmp_path):
 
 @pytest.fixture
 def client(server):
-    return Client(server).enter()
+    """Let in, and the index is filled."""
+    entered = Client(server).enter()
+    while not entered.get("/api/status")["is_indexed"]:
+        time.sleep(0.02)
+    return entered
 
 
 def watch(page):

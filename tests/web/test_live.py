@@ -14,10 +14,10 @@ def test_eight_tabs_share_one_stream_and_hand_it_over(open_page, root):
     first = open_page("/")
     context = first.context
     streams = []
-    context.on("request", lambda request: streams.append(request.url) if "/api/live" in request.url else None)
     expect(rows(first)).to_have_count(4)
     others = [context.new_page() for _ in range(7)]
     for page in others:
+        page.on("request", lambda request: streams.append(request.url) if "/api/live" in request.url else None)
         page.goto("/")
         expect(rows(page)).to_have_count(4)
     assert not streams

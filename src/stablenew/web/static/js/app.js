@@ -95,6 +95,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 window.addEventListener("popstate", () => app.show());
+document.querySelector(".skip")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
 document.getElementById("keys")?.addEventListener("click", () => showKeys([...(app.screen?.keys ?? []), GENERAL_KEYS]));
 
 function showSaving() {
