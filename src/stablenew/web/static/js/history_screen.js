@@ -41,6 +41,7 @@ class HistoryScreen {
     this.rows = new Map();
     this.facets = {};
     this.waiting = null;
+    this.heard = 0;
     this.wanted = [0, 0];
     this.stops = [];
     this.build(root);
@@ -309,6 +310,7 @@ class HistoryScreen {
 
   /** Jobs came, changed or went. */
   changed({ changes, jobs, is_reset: isReset }) {
+    this.heard += 1;
     this.facetsSoon();
     let needsReload = isReset;
     const arrived = [];
@@ -373,8 +375,10 @@ class HistoryScreen {
   }
 
   async reload() {
+    const heard = this.heard;
     try {
       const numbers = new BigInt64Array(await getBytes("/api/jobs/numbers", { query: this.query, sort: this.sort }, this.abort?.signal));
+      if (heard !== this.heard) { this.reloadSoon(); return; }  // something came while the answer was on its way
       const isSame = numbers.length === this.numbers.length && numbers.every((number, index) => number === this.numbers[index]);
       if (!isSame || !numbers.length) this.offer(numbers);
       this.loadFacets();
