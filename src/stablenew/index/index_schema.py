@@ -13,7 +13,7 @@ from typing import Final
 
 from stablenew.store.local_state import cache_folder, store_key
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Another number in a file means that another program made it: it is made anew."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
@@ -69,7 +69,8 @@ FINISH: Final = """
 CREATE INDEX IF NOT EXISTS run_hot ON run(id) WHERE is_hot;
 CREATE INDEX IF NOT EXISTS run_stars ON run(stars, id) WHERE stars IS NOT NULL;
 CREATE INDEX IF NOT EXISTS run_status ON run(status, id) WHERE status <> 1;
-CREATE INDEX IF NOT EXISTS variant_model ON variant(model, sampler, run);
+CREATE INDEX IF NOT EXISTS variant_model ON variant(model, run);
+CREATE INDEX IF NOT EXISTS variant_model_sampler ON variant(model, sampler, run);
 CREATE INDEX IF NOT EXISTS variant_sampler ON variant(sampler, run);
 CREATE INDEX IF NOT EXISTS variant_seed ON variant(seed, run) WHERE seed IS NOT NULL;
 CREATE INDEX IF NOT EXISTS variant_prompt ON variant(prompt, run);

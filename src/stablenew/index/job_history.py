@@ -1,6 +1,7 @@
 """JobHistory: the jobs of a store, newest first, found among any number of them."""
 
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,6 +63,7 @@ class JobHistory:
         self.keeper = IndexKeeper(self.root)
         self._clock = clock
         self._columns: ColumnCache | None = None
+        self._guard = threading.Lock()
 
     @property
     def _reader(self) -> IndexReader:
@@ -161,10 +163,11 @@ class JobHistory:
         """The columns of the index in memory, as of now: for counts and lists over all jobs at once."""
         from stablenew.index.column_cache import ColumnCache  # noqa: PLC0415
 
-        if self._columns is None:
-            self._columns = ColumnCache(self._reader)
-        self._columns.refresh()
-        return self._columns
+        with self._guard:  # two of them would take twice the memory
+            if self._columns is None:
+                self._columns = ColumnCache(self._reader)
+            self._columns.refresh()
+            return self._columns
 
     def facets(self, query: "str | Query" = "", *, limit: int = 20) -> "Mapping[str, list[FacetValue]]":
         """For each facet its values with how many jobs have them among those that fit, most first.

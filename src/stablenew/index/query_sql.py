@@ -126,13 +126,14 @@ class QueryCompiler:
     def _variant_walk(self, conditions: list[Condition]) -> Walk | None:
         """Along variants with one model, one sampler, or both."""
         chosen: dict[str, int] = {}
-        for condition in conditions:
-            names = self._numbers(condition) if condition.field in ("model", "sampler") else []
-            if len(names) == 1:
-                chosen[condition.field] = names[0]
+        for column in ("model", "sampler"):
+            for condition in conditions:
+                names = self._numbers(condition) if condition.field == column else []
+                if len(names) == 1:
+                    chosen[column] = names[0]
         if not chosen:
             return None
-        index = "variant_model" if "model" in chosen else "variant_sampler"
+        index = f"variant_{'_'.join(chosen)}"  # each ends with the run, so that nothing has to be sorted
         tests = "".join(f" AND t.{column} = {number}" for column, number in chosen.items())
         joins = "CROSS JOIN run r ON r.id = t.run CROSS JOIN variant v ON v.run = r.id"
         return Walk(f"variant t INDEXED BY {index}", (), "t.run", joins, tests)

@@ -8,7 +8,7 @@ from typing import TypeAlias, overload
 from stablenew.errors import ConfigError
 from stablenew.formats.i_json import JsonValue, json_safe
 from stablenew.formats.learning_record import GenerationSettings, LearningRecord
-from stablenew.formats.pipeline_config import RANDOM_SEED, PipelineConfig, Txt2ImgSettings
+from stablenew.formats.pipeline_config import PipelineConfig, Txt2ImgSettings
 from stablenew.formats.run_metadata import PlanSummary, RunMetadata
 from stablenew.pipeline.prompt_pack import Prompt
 from stablenew.pipeline.randomizer import Axis
@@ -31,16 +31,16 @@ class RecordedPlan(Sequence[Variant]):
         cls,
         records: Iterable[LearningRecord],
         *,
-        has_new_seeds: bool = False,
+        seed: int | None = None,
         sweeps: Sequence[Axis] = (),
         limit: int | None = None,
     ) -> "RecordedPlan":
         """Every variant of `records`, with every value of the sweeps; at most `limit` of them.
 
-        A variant gets the seed that really ran, unless `has_new_seeds` leaves the choice to the engine again.
+        Each variant gets the seed that really ran, or `seed`; -1 leaves the choice to the engine again.
         """
         drafts = [
-            (_prompt_of(record), _label_of(record, choice), _overrides_of(record, has_new_seeds) | choice)
+            (_prompt_of(record), _label_of(record, choice), _overrides_of(record, seed) | choice)
             for record in records
             for choice in _choices(sweeps)
         ][: limit or None]
@@ -94,11 +94,11 @@ def _label_of(record: LearningRecord, choice: dict[str, JsonValue]) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _overrides_of(record: LearningRecord, has_new_seeds: bool) -> dict[str, JsonValue]:
-    overrides = dict(record.variant.overrides or {})
-    ran = record.actual.seed if record.actual else None
-    seed = RANDOM_SEED if has_new_seeds else ran if ran is not None else record.requested.seed
-    return overrides | ({} if seed is None else {SEED: seed})
+def _overrides_of(record: LearningRecord, seed: int | None) -> dict[str, JsonValue]:
+    if seed is None:
+        ran = record.actual.seed if record.actual else None
+        seed = record.requested.seed if ran is None else ran
+    return dict(record.variant.overrides or {}) | ({} if seed is None else {SEED: seed})
 
 
 def config_of(metadata: RunMetadata, records: Sequence[LearningRecord]) -> PipelineConfig:

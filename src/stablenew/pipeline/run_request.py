@@ -12,7 +12,7 @@ from typing import Final
 
 from stablenew.errors import ConfigError
 from stablenew.formats.i_json import JsonValue
-from stablenew.formats.pipeline_config import PipelineConfig
+from stablenew.formats.pipeline_config import RANDOM_SEED, PipelineConfig
 from stablenew.pipeline.prompt_pack import PromptPack, unresolved_tokens
 from stablenew.pipeline.randomizer import SWEEP, Axis, parse_randomization
 from stablenew.pipeline.recorded_plan import Plan, RecordedPlan, config_of
@@ -75,7 +75,7 @@ def plan_again(run: Run, request: RunRequest, *, has_new_seeds: bool = False) ->
         )
     plan = RecordedPlan.from_records(
         records,
-        has_new_seeds=has_new_seeds or request.seed is not None,
+        seed=RANDOM_SEED if has_new_seeds and request.seed is None else request.seed,
         sweeps=_sweep_axes(request),
         limit=request.limit,
     )

@@ -27,6 +27,7 @@ MAX_PIXELS: Final = 40_000_000
 MAX_BYTES: Final = 256 * 1024 * 1024
 _FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
 _WORKERS: Final = 2
+_TURNS: Final = 16
 _QUALITY: Final = 80
 _METHOD: Final = 2
 
@@ -41,8 +42,7 @@ class ThumbnailCache:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or cache_folder() / "thumbnails"
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="stablenew-thumbnail")
-        self._guard = threading.Lock()
-        self._being_made: dict[str, threading.Event] = {}
+        self._turns = [threading.Lock() for _ in range(_TURNS)]
 
     def close(self) -> None:
         """Make no more."""
@@ -70,23 +70,10 @@ class ThumbnailCache:
             return None
 
     def _make_once(self, digest: str, size: int, read: Callable[[], bytes]) -> bytes:
-        """Two pages may ask for both sizes of one image at once; the second finds what the first has made."""
-        with self._guard:
-            other = self._being_made.get(digest)
-            if other is None:
-                self._being_made[digest] = threading.Event()
-        if other is not None:
-            other.wait()
+        """Pages may ask for both sizes of one image at once; the second finds what the first has made."""
+        with self._turns[int(digest[-2:], 16) % len(self._turns)]:
             kept = self._read(digest, size)
-            if kept is not None:
-                return kept
-        try:
-            return self._make(digest, size, read())
-        finally:
-            with self._guard:
-                done = self._being_made.pop(digest, None)
-            if done is not None:
-                done.set()
+            return kept if kept is not None else self._make(digest, size, read())
 
     def _make(self, digest: str, size: int, data: bytes) -> bytes:
         if digest_bytes(data) != digest:

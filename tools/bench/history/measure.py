@@ -26,6 +26,7 @@ from typing import Any
 
 QUERIES = {
     "newest page": "",
+    "model": "model:dreamshaper_8",
     "model and sampler": 'model:dreamshaper_8 sampler:"Euler a"',
     "rating": "rating:>=4",
     "a common word": "harbour",

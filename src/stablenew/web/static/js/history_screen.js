@@ -109,6 +109,7 @@ class HistoryScreen {
     this.abort?.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
+    const heard = this.heard;
     const asked = { query: this.query, sort: this.sort };
     const all = getBytes("/api/jobs/numbers", asked, signal);
     all.catch(() => {});
@@ -120,6 +121,7 @@ class HistoryScreen {
       this.list.render(true);
       this.use(new BigInt64Array(await all), { isWhole: true });
       this.showPill(null);
+      if (heard !== this.heard) this.reloadSoon();
       this.loadFacets();
     } catch (error) {
       if (error.name === "AbortError") return;

@@ -1,0 +1,94 @@
+"""AppController: one place that wires; history and panels follow what is done."""
+
+import pytest
+
+from stablenew import AppConfig, PipelineConfig, RunStore, RunVerifier
+from stablenew.controller.app_controller import JOB_COMPLETED, RATING_CHANGED, AppController
+from stablenew.errors import InvalidDocument, RunNotFound
+from stablenew.pipeline.pack_library import build_typed_pack
+from stablenew.recording.feedback_manager import Said
+from tests import samples
+
+CONFIG = PipelineConfig(txt2img={"width": 32, "height": 32, "steps": 4})
+
+
+@pytest.fixture
+def controller(tmp_path):
+    made = AppController(runs_dir=tmp_path / "runs")
+    yield made
+    made.history.close()
+
+
+@pytest.fixture
+def news(controller):
+    heard = []
+    controller.subscribe(heard.append)
+    return heard
+
+
+def run(controller, **options):
+    return controller.run_pipeline(CONFIG, pack=build_typed_pack("a lake"), learning=True, **options)
+
+
+def test_a_completed_job_is_in_history_log_and_panels(controller, news):
+    result = run(controller)
+    assert [(one.kind, one.run_id) for one in news] == [(JOB_COMPLETED, result.run_id)]
+    assert news[0].job["status"] == "completed"
+    assert controller.history.get(result.run_id).to_dict() == news[0].job
+    assert [record.run_id for record in controller.learning_log] == [result.run_id]
+
+
+def test_a_changed_rating_is_kept_shown_and_told(controller, news):
+    run_id = run(controller).run_id
+    controller.on_rating_changed(run_id, 4)
+    assert [one.kind for one in news] == [JOB_COMPLETED, RATING_CHANGED]
+    assert news[-1].job["rating"] == 4
+    assert AppController(runs_dir=controller.root).feedback.state(run_id).run[controller.feedback.rater].rating == 4
+
+
+def test_bad_ratings_change_nothing_and_tell_nobody(controller, news):
+    run_id = run(controller).run_id
+    with pytest.raises(InvalidDocument):
+        controller.on_rating_changed(run_id, 6)
+    with pytest.raises(RunNotFound):
+        controller.on_rating_changed("20200101-000000-000-aaaaaaaaaa", 3)
+    assert len(news) == 1
+    assert not (controller.root / run_id / "feedback.json").exists()
+
+
+def test_nobody_listens_and_nothing_is_looked_up(controller):
+    run(controller)
+    assert "history" not in vars(controller)
+
+
+def test_a_batch_tells_once_for_each_run(controller, news):
+    ids = [run(controller).run_id for _ in range(2)]
+    controller.record_feedback([Said(ids[0], None, 1), Said(ids[1], None, 2), Said(ids[0], None, 3)])
+    assert [one.run_id for one in news if one.kind == RATING_CHANGED] == ids
+
+
+def test_without_learning_nothing_is_written(controller, news):
+    result = controller.run_pipeline(CONFIG, pack=build_typed_pack("a lake"))
+    assert (result.run_path, news) == (None, [])
+    assert not controller.root.exists()
+
+
+def test_it_speaks_with_the_rater_of_the_settings(controller):
+    run_id = run(controller).run_id
+    AppConfig().set("rater", "carol")
+    controller.forget_rater()
+    controller.on_rating_changed(run_id, 5)
+    assert list(controller.feedback.state(run_id).run) == ["carol"]
+
+
+def test_it_verifies_surveys_and_repairs(controller):
+    run_id = run(controller).run_id
+    ((report, done, total),) = controller.iter_verify()
+    assert (report, done, total) == (RunVerifier(RunStore(controller.root).open(run_id)).verify(), 1, 1)
+    ((survey, _, _),) = controller.iter_survey()
+    assert (survey.run_id, survey.file_count, survey.conflict_copies) == (run_id, 4, ())
+    assert survey.size_bytes == sum(
+        path.stat().st_size for path in (controller.root / run_id).rglob("*") if path.is_file()
+    )
+    assert survey.size_bytes > len(samples.png())
+    assert controller.repair("latest").actions == []

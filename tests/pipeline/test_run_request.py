@@ -1,0 +1,90 @@
+"""RunRequest: what a person types, made into config and plan; and a run that was, run again."""
+
+import pytest
+
+from stablenew import PipelineConfig, PipelineRunner, RunRecorder, SketchEngine
+from stablenew.errors import ConfigError
+from stablenew.pipeline.pack_library import build_typed_pack
+from stablenew.pipeline.run_request import RunRequest, check_plan_size, plan_again, plan_pack, warnings_about
+from stablenew.pipeline.variant_plan import VariantPlan
+
+SMALL = {"width": 32, "height": 32, "steps": 4}
+PACK = build_typed_pack("a [[kind]] boat\n\na pier")
+
+
+def test_settings_sweeps_and_what_varies_are_put_in():
+    request = RunRequest(
+        settings=["txt2img.steps=30", "upscale.factor=2", "txt2img.sampler=DDIM"],
+        sweeps=["txt2img.cfg_scale=5,7"],
+        randomize=["kind: red | blue"],
+        seed=9,
+        action="test",
+        tags=["t"],
+    )
+    config, plan = plan_pack(PACK, request)
+    assert (config.txt2img.steps, config.txt2img.sampler, config.txt2img.seed) == (30, "DDIM", 9)
+    assert [name for name, _ in config.stages] == ["txt2img", "upscale"]
+    assert (config.one_click_action, config.learning_tags, len(plan)) == ("test", ("t",), 6)
+    assert warnings_about(plan) == []
+    assert warnings_about(plan_pack(PACK, RunRequest())[1]) == ["[[kind]] has no values; it is sent as it stands"]
+
+
+def test_a_million_variants_are_meant_only_when_a_limit_says_so():
+    request = RunRequest(sweeps=["txt2img.seed=" + ",".join(map(str, range(1001)))])
+    with pytest.raises(ConfigError, match="--limit"):
+        check_plan_size(plan_pack(PACK, request)[1], request)
+    limited = RunRequest(sweeps=request.sweeps, limit=1500)
+    check_plan_size(plan_pack(PACK, limited)[1], limited)
+
+
+@pytest.fixture
+def recorded(store):
+    plan = VariantPlan(build_typed_pack("a boat\n\na pier").prompts)
+    config = PipelineConfig(txt2img=SMALL, upscale={"factor": 2}, one_click_action="first", learning_tags=("a",))
+    return store.open(PipelineRunner(SketchEngine(), run_store=store).run(config, plan=plan).run_id)
+
+
+def again(store, recorded, request=None, **options):
+    config, plan = plan_again(recorded, request or RunRequest(), **options)
+    return config, plan, PipelineRunner(SketchEngine(), run_store=store).run(config, plan=plan)
+
+
+def digests(result):
+    return [output.digest for output in result.outputs]
+
+
+def test_a_run_runs_again_byte_for_byte(store, recorded):
+    config, plan, result = again(store, recorded)
+    assert digests(result) == [output.digest for _, output in recorded.iter_outputs()]
+    assert (config.one_click_action, config.learning_tags, plan.combinations) == ("first", ("a",), 2)
+    summary = store.open(result.run_id).metadata.variant_plan
+    assert (summary.mode, summary.size) == ("again", 2)
+
+
+def test_a_run_runs_again_with_other_seeds_or_settings(store, recorded):
+    first = [output.digest for _, output in recorded.iter_outputs()]
+    _, _, varied = again(store, recorded, has_new_seeds=True)
+    assert not set(digests(varied)) & set(first)
+    assert varied.variants[0].actual["seed"] != next(recorded.iter_records()).actual.seed
+    _, _, seeded = again(store, recorded, RunRequest(seed=5))
+    assert {variant.actual["seed"] for variant in seeded.variants} == {5}
+    request = RunRequest(sweeps=["txt2img.cfg_scale=4,9"], settings=["txt2img.steps=6"], limit=3, action="second")
+    config, plan, swept = again(store, recorded, request)
+    assert [variant.label for variant in plan] == [f"txt2img.cfg_scale={value}" for value in (4, 9, 4)]
+    assert [variant.actual["cfg_scale"] for variant in swept.variants] == [4, 9, 4]
+    assert (config.one_click_action, swept.variants[0].actual["steps"]) == ("second", 6)
+
+
+def test_a_run_of_another_program_runs_again_as_far_as_it_is_known(store):
+    with RunRecorder(store.root, config={"their": "own"}, engine="theirs") as run:
+        run.record_variant(prompt="a lake", images=[], settings={"steps": 11, "sampler": "DDIM", "seed": 4})
+    config, plan = plan_again(store.open(run.run_id), RunRequest())
+    assert (config.txt2img.steps, config.txt2img.sampler, plan[0].overrides) == (11, "DDIM", {"txt2img.seed": 4})
+    assert plan[0].prompt.positive == "a lake"
+
+
+def test_a_run_without_variants_cannot_run_again(store):
+    with RunRecorder(store.root, config={"their": "own"}) as run:
+        pass
+    with pytest.raises(ConfigError, match="no records"):
+        plan_again(store.open(run.run_id), RunRequest())

@@ -1,0 +1,77 @@
+"""Thumbnails: made once, kept by digest, never of anything but the image."""
+
+import io
+import threading
+
+import pytest
+from PIL import Image
+
+from stablenew.formats.digest import digest_bytes
+from stablenew.web.thumbnails import NoPicture, ThumbnailCache, make_thumbnails
+
+
+def picture(width, height, mode="RGB", kind="PNG"):
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").resize((width, height)).convert(mode).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def sizes(data):
+    return {size: Image.open(io.BytesIO(one)).size for size, one in make_thumbnails(data).items()}
+
+
+def test_both_sizes_keep_the_shape_and_nothing_is_enlarged():
+    assert sizes(picture(2048, 1024)) == {1024: (1024, 512), 320: (320, 160)}
+    assert sizes(picture(600, 900)) == {1024: (600, 900), 320: (213, 320)}
+    assert sizes(picture(64, 48)) == {1024: (64, 48), 320: (64, 48)}
+    assert sizes(picture(5000, 1)) == {1024: (1024, 1), 320: (320, 1)}
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("RGBA", "PNG"), ("P", "PNG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("P", "GIF")]
+)
+def test_any_usual_image_has_one(mode, kind):
+    made = make_thumbnails(picture(400, 300, mode, kind))
+    assert Image.open(io.BytesIO(made[320])).format == "WEBP"
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"<svg/>", picture(400, 300)[:200], b"%!PS-Adobe-3.0 EPSF-3.0\n"])
+def test_what_is_no_whole_image_has_none(data):
+    with pytest.raises(NoPicture):
+        make_thumbnails(data)
+
+
+def test_one_is_made_once_and_kept(tmp_path):
+    data, reads = picture(500, 400), []
+
+    def read():
+        reads.append(1)
+        return data
+
+    cache = ThumbnailCache(tmp_path)
+    digest = digest_bytes(data)
+    threads = [threading.Thread(target=cache.get, args=(digest, size, read)) for size in (320, 1024, 320, 1024)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reads) == 1
+    assert ThumbnailCache(tmp_path).get(digest, 320, read) == cache.path(digest, 320).read_bytes()
+    assert len(reads) == 1
+    cache.close()
+
+
+def test_bytes_of_another_digest_are_refused_and_not_kept(tmp_path):
+    cache = ThumbnailCache(tmp_path)
+    with pytest.raises(NoPicture, match="not the one"):
+        cache.get("xxh128:" + "0" * 32, 320, lambda: picture(50, 50))
+    assert not list(tmp_path.rglob("*.webp"))
+    cache.close()
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_to_show_nothing(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    data = picture(50, 50)
+    cache = ThumbnailCache(tmp_path / "file")
+    assert cache.get(digest_bytes(data), 320, lambda: data)
+    cache.close()
