@@ -8,11 +8,11 @@ import { saving } from "./saving.js";
 import { plural } from "./format.js";
 
 const SCREENS = [
-  [/^\/$/, "history", () => import("./history_screen.js"), "History"],
-  [/^\/review$/, "review", () => import("./review_screen.js"), "Review"],
-  [/^\/runs\/([^/]+)$/, "history", () => import("./run_screen.js"), "Run"],
-  [/^\/new$/, "new", () => import("./new_screen.js"), "New run"],
-  [/^\/health$/, "health", () => import("./health_screen.js"), "Health"],
+  { path: /^\/$/, name: "history", title: "History", load: () => import("./history_screen.js") },
+  { path: /^\/review$/, name: "review", title: "Review", load: () => import("./review_screen.js") },
+  { path: /^\/runs\/([^/]+)$/, name: "history", title: "Run", load: () => import("./run_screen.js") },
+  { path: /^\/new$/, name: "new", title: "New run", load: () => import("./new_screen.js") },
+  { path: /^\/health$/, name: "health", title: "Health", load: () => import("./health_screen.js") },
 ];
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
@@ -38,25 +38,27 @@ const app = {
   },
 
   async show() {
-    const path = location.pathname;
-    const found = SCREENS.map((screen) => [screen, screen[0].exec(path)]).find(([, match]) => match);
+    const screen = SCREENS.find(({ path }) => path.test(location.pathname));
     const generation = (this.generation += 1);
     this.screen?.close?.();
     this.screen = null;
     main.replaceChildren();
-    if (!found) return;
-    const [[, name, load, title], match] = found;
-    document.title = `${title} · StableNew`;
+    if (!screen) return;
+    document.title = `${screen.title} · StableNew`;
     for (const link of document.querySelectorAll("[data-screen]")) {
-      if (link.dataset.screen === name) link.setAttribute("aria-current", "page");
+      if (link.getAttribute("data-screen") === screen.name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    const module = await load();
+    const module = await screen.load();
     if (generation !== this.generation) return;
-    const root = h("div");  // one for each screen: what an earlier one still loads goes nowhere
+    const root = h("div"); // one for each screen: what an earlier one still loads goes nowhere
     main.replaceChildren(root);
     try {
-      this.screen = module.open(root, { match, search: new URLSearchParams(location.search), app: this });
+      this.screen = module.open(root, {
+        match: screen.path.exec(location.pathname),
+        search: new URLSearchParams(location.search),
+        app: this,
+      });
       await this.screen.load();
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return;
@@ -66,7 +68,16 @@ const app = {
   },
 };
 
-const GENERAL_KEYS = ["Everywhere", [["?", "these keys"], ["g h", "history"], ["g r", "review"], ["g n", "new run"], ["g e", "health"]]];
+const GENERAL_KEYS = [
+  "Everywhere",
+  [
+    ["?", "these keys"],
+    ["g h", "history"],
+    ["g r", "review"],
+    ["g n", "new run"],
+    ["g e", "health"],
+  ],
+];
 
 document.addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a[data-link]") : null;
@@ -113,21 +124,27 @@ function showSaving() {
 
 const formatUnsaved = (count) => `${count} unsaved`;
 
-document.getElementById("saving")?.addEventListener("click", () => (saving.refused.length ? saving.dismiss() : saving.send()));
+document
+  .getElementById("saving")
+  ?.addEventListener("click", () => (saving.refused.length ? saving.dismiss() : saving.send()));
 saving.addEventListener("change", showSaving);
 window.addEventListener("beforeunload", (event) => {
   if (saving.unsaved && saving.problem) event.preventDefault();
 });
 
 const connection = document.getElementById("connection");
-live.on("lost", () => { connection.hidden = false; });
+live.on("lost", () => {
+  connection.hidden = false;
+});
 live.on("hello", () => {
   connection.hidden = true;
   saving.send();
 });
 live.on("news", ({ kind, run_id: runId, job }) => {
   if (kind !== "job_completed") return;
-  const text = job ? `Run ended: ${job.status}, ${plural(job.output_count, "image")}` : "Run ended; it was not recorded";
+  const text = job
+    ? `Run ended: ${job.status}, ${plural(job.output_count, "image")}`
+    : "Run ended; it was not recorded";
   toast(text, { action: job ? "Show" : null, onAction: () => app.go(`/runs/${runId}`) });
 });
 
@@ -137,7 +154,9 @@ async function watchFilling() {
   while (!app.status.is_indexed) {
     banner.hidden = false;
     banner.textContent = `Looking through the run folders: ${plural(app.status.run_count, "run")} so far. What is shown is not all yet.`;
-    await new Promise((resolve) => { setTimeout(resolve, 700); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 700);
+    });
     app.status = await getJson("/api/status").catch(() => app.status);
     if (app.status.is_indexed) await app.show();
   }

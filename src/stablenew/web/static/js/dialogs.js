@@ -16,12 +16,35 @@ function openDialog(dialog) {
 /** All keys of a screen: groups of [key, meaning]. */
 export function showKeys(groups) {
   if (document.querySelector("dialog[open]")) return;
-  const dialog = h("dialog", { class: "keys-dialog", "aria-labelledby": "keys-title" },
+  const dialog = h(
+    "dialog",
+    { class: "keys-dialog", "aria-labelledby": "keys-title" },
     h("h2", { id: "keys-title" }, "Keys"),
-    groups.map(([title, keys]) => h("section", {},
-      h("h3", {}, title),
-      h("dl", {}, keys.map(([key, meaning]) => h("div", {}, h("dt", {}, key.split(" ").map((one) => h("kbd", {}, one))), h("dd", {}, meaning)))))),
-    h("form", { method: "dialog" }, h("button", {}, "Close")));
+    groups.map(([title, keys]) =>
+      h(
+        "section",
+        {},
+        h("h3", {}, title),
+        h(
+          "dl",
+          {},
+          keys.map(([key, meaning]) =>
+            h(
+              "div",
+              {},
+              h(
+                "dt",
+                {},
+                key.split(" ").map((one) => h("kbd", {}, one)),
+              ),
+              h("dd", {}, meaning),
+            ),
+          ),
+        ),
+      ),
+    ),
+    h("form", { method: "dialog" }, h("button", {}, "Close")),
+  );
   dialog.addEventListener("keydown", (event) => {
     event.stopPropagation();
     if (event.key === "?") dialog.close();
@@ -37,18 +60,43 @@ export function askText({ title, label, value = "", isLong = false, hint = "", c
   return new Promise((resolve) => {
     const field = isLong
       ? h("textarea", { id: "ask-field", rows: 5, value })
-      : h("input", { id: "ask-field", type: "text", autocomplete: "off", list: choices.length ? "ask-choices" : null, value });
-    const dialog = h("dialog", { class: "ask", "aria-labelledby": "ask-title" },
+      : h("input", {
+          id: "ask-field",
+          type: "text",
+          autocomplete: "off",
+          list: choices.length ? "ask-choices" : null,
+          value,
+        });
+    const dialog = h(
+      "dialog",
+      { class: "ask", "aria-labelledby": "ask-title" },
       h("h2", { id: "ask-title" }, title),
-      h("form", { method: "dialog", on: { submit: () => dialog.close("ok") } },
-        h("label", { for: "ask-field" }, label), field,
-        choices.length ? h("datalist", { id: "ask-choices" }, choices.map((one) => h("option", { value: one }))) : null,
+      h(
+        "form",
+        { method: "dialog", on: { submit: () => dialog.close("ok") } },
+        h("label", { for: "ask-field" }, label),
+        field,
+        choices.length
+          ? h(
+              "datalist",
+              { id: "ask-choices" },
+              choices.map((one) => h("option", { value: one })),
+            )
+          : null,
         hint ? h("p", { class: "hint" }, hint) : null,
-        h("div", { class: "buttons" },
+        h(
+          "div",
+          { class: "buttons" },
           h("button", { type: "submit", class: "primary" }, "Save"),
-          h("button", { type: "button", on: { click: () => dialog.close("") } }, "Cancel"))));
+          h("button", { type: "button", on: { click: () => dialog.close("") } }, "Cancel"),
+        ),
+      ),
+    );
     dialog.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); dialog.close("ok"); }
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        dialog.close("ok");
+      }
     });
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok" ? field.value : null));
     openDialog(dialog);
@@ -60,8 +108,26 @@ export function askText({ title, label, value = "", isLong = false, hint = "", c
 /** Say something for a few seconds. */
 export function toast(text, { action = null, onAction = null, isError = false } = {}) {
   const place = document.getElementById("toasts");
-  const message = h("div", { class: isError ? "toast error" : "toast" }, h("span", {}, text),
-    action ? h("button", { type: "button", on: { click: () => { message.remove(); onAction?.(); } } }, action) : null);
+  const message = h(
+    "div",
+    { class: isError ? "toast error" : "toast" },
+    h("span", {}, text),
+    action
+      ? h(
+          "button",
+          {
+            type: "button",
+            on: {
+              click: () => {
+                message.remove();
+                onAction?.();
+              },
+            },
+          },
+          action,
+        )
+      : null,
+  );
   place?.append(message);
   setTimeout(() => message.remove(), isError ? 12000 : 6000);
 }

@@ -37,24 +37,70 @@ class HealthScreen {
     const isReadOnly = this.app.status.is_read_only;
     const state = watcher.is_leading ? "kept in step by this server" : index.state;
     const facts = [
-      ["Store", index.store], ["Jobs", formatCount(index.run_count)], ["Index", `${state}${index.is_complete ? "" : ", being filled"}`], ["Index file", `${index.path}, ${formatBytes(index.size_bytes)}`],
-      ["Last look", index.age_seconds === null ? "never" : `${formatDuration(index.age_seconds)} ago; one takes ${formatDuration(index.sweep_seconds)}`],
-      ["How it hears of changes", watcher.polling_reason ? `by looking again and again: ${watcher.polling_reason}` : "the system tells it"],
+      ["Store", index.store],
+      ["Jobs", formatCount(index.run_count)],
+      ["Index", `${state}${index.is_complete ? "" : ", being filled"}`],
+      ["Index file", `${index.path}, ${formatBytes(index.size_bytes)}`],
+      [
+        "Last look",
+        index.age_seconds === null
+          ? "never"
+          : `${formatDuration(index.age_seconds)} ago; one takes ${formatDuration(index.sweep_seconds)}`,
+      ],
+      [
+        "How it hears of changes",
+        watcher.polling_reason ? `by looking again and again: ${watcher.polling_reason}` : "the system tells it",
+      ],
     ];
-    fill(this.root, h("div", { class: "page" }, h("h1", {}, "Health"),
-      h("section", { class: "panel", "aria-label": "Store and index" }, h("dl", { class: "pairs" }, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
-      h("h2", {}, "Interrupted runs"), this.buildInterrupted(interrupted, isReadOnly),
-      incomplete.length ? [h("h2", {}, "Incomplete runs"), h("p", { class: "hint" }, "Another machine, or a sync on its way, still has the rest."), buildRunTable(incomplete)] : null,
-      unreadable.length ? [h("h2", {}, "Runs with something that cannot be read"), buildRunTable(unreadable, (job) => job.problem)] : null,
-      Object.entries(TASKS).map(([kind, [title, meaning]]) => this.buildTask(kind, title, meaning, isReadOnly))));
+    fill(
+      this.root,
+      h(
+        "div",
+        { class: "page" },
+        h("h1", {}, "Health"),
+        h(
+          "section",
+          { class: "panel", "aria-label": "Store and index" },
+          h(
+            "dl",
+            { class: "pairs" },
+            facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+          ),
+        ),
+        h("h2", {}, "Interrupted runs"),
+        this.buildInterrupted(interrupted, isReadOnly),
+        incomplete.length
+          ? [
+              h("h2", {}, "Incomplete runs"),
+              h("p", { class: "hint" }, "Another machine, or a sync on its way, still has the rest."),
+              buildRunTable(incomplete),
+            ]
+          : null,
+        unreadable.length
+          ? [h("h2", {}, "Runs with something that cannot be read"), buildRunTable(unreadable, (job) => job.problem)]
+          : null,
+        Object.entries(TASKS).map(([kind, [title, meaning]]) => this.buildTask(kind, title, meaning, isReadOnly)),
+      ),
+    );
   }
 
   buildInterrupted(runs, isReadOnly) {
     if (!runs.length) return h("p", { class: "ok" }, "None");
-    return h("section", { class: "panel", "aria-label": "Interrupted runs" },
-      h("p", {}, `${plural(runs.length, "run")} ended without a seal: a crash, a power cut. Repairing keeps every whole record and every image, and seals the run as interrupted. `,
-        h("button", { type: "button", class: "primary", disabled: isReadOnly, on: { click: () => this.repair(runs) } }, runs.length > 1 ? "Repair all" : "Repair")),
-      buildRunTable(runs));
+    return h(
+      "section",
+      { class: "panel", "aria-label": "Interrupted runs" },
+      h(
+        "p",
+        {},
+        `${plural(runs.length, "run")} ended without a seal: a crash, a power cut. Repairing keeps every whole record and every image, and seals the run as interrupted. `,
+        h(
+          "button",
+          { type: "button", class: "primary", disabled: isReadOnly, on: { click: () => this.repair(runs) } },
+          runs.length > 1 ? "Repair all" : "Repair",
+        ),
+      ),
+      buildRunTable(runs),
+    );
   }
 
   async repair(runs) {
@@ -70,11 +116,26 @@ class HealthScreen {
 
   buildTask(kind, title, meaning, isReadOnly) {
     const parts = {
-      button: h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.begin(kind) } }, title), stop: h("button", { type: "button", hidden: true, on: { click: () => postJson("/api/tasks", { kind, stop: true }) } }, "Stop"),
-      bar: h("progress", { hidden: true, "aria-label": title }), words: h("span", { role: "status", class: "soft" }), result: h("div", {}),
+      button: h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.begin(kind) } }, title),
+      stop: h(
+        "button",
+        { type: "button", hidden: true, on: { click: () => postJson("/api/tasks", { kind, stop: true }) } },
+        "Stop",
+      ),
+      bar: h("progress", { hidden: true, "aria-label": title }),
+      words: h("span", { role: "status", class: "soft" }),
+      result: h("div", {}),
     };
     this.tasks[kind] = parts;
-    return h("section", { "aria-label": title }, h("h2", {}, title), h("p", { class: "hint" }, meaning), h("div", { class: "actions" }, parts.button, parts.stop, parts.words), parts.bar, parts.result);
+    return h(
+      "section",
+      { "aria-label": title },
+      h("h2", {}, title),
+      h("p", { class: "hint" }, meaning),
+      h("div", { class: "actions" }, parts.button, parts.stop, parts.words),
+      parts.bar,
+      parts.result,
+    );
   }
 
   async begin(kind) {
@@ -87,8 +148,15 @@ class HealthScreen {
     parts.button.disabled = !task.is_over || this.app.status.is_read_only;
     parts.stop.hidden = task.is_over;
     parts.bar.hidden = task.is_over;
-    if (task.total) { parts.bar.max = task.total; parts.bar.value = task.done; }
-    parts.words.textContent = task.is_over ? "" : task.total ? `${formatCount(task.done)} of ${plural(task.total, "run")}` : "beginning…";
+    if (task.total) {
+      parts.bar.max = task.total;
+      parts.bar.value = task.done;
+    }
+    parts.words.textContent = task.is_over
+      ? ""
+      : task.total
+        ? `${formatCount(task.done)} of ${plural(task.total, "run")}`
+        : "beginning…";
     if (!task.is_over) return;
     if (task.error) fill(parts.result, h("p", { class: "bad" }, task.is_cancelled ? "stopped" : task.error));
     else fill(parts.result, task.kind === "verify" ? buildVerdict(task.result) : buildSurvey(task.result));
@@ -96,16 +164,61 @@ class HealthScreen {
 }
 
 function buildRunTable(runs, note = (job) => job.packs.join(", ")) {
-  return h("table", {}, h("thead", {}, h("tr", {}, ["Run", "Time", "Status", ""].map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, runs.map((job) => h("tr", {}, h("td", {}, h("a", { "data-link": true, href: runUrl(job.run_id) }, job.run_id)), h("td", {}, formatTime(job.created_at)), h("td", {}, job.status), h("td", {}, note(job))))));
+  return h(
+    "table",
+    {},
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        ["Run", "Time", "Status", ""].map((name) => h("th", { scope: "col" }, name)),
+      ),
+    ),
+    h(
+      "tbody",
+      {},
+      runs.map((job) =>
+        h(
+          "tr",
+          {},
+          h("td", {}, h("a", { "data-link": true, href: runUrl(job.run_id) }, job.run_id)),
+          h("td", {}, formatTime(job.created_at)),
+          h("td", {}, job.status),
+          h("td", {}, note(job)),
+        ),
+      ),
+    ),
+  );
 }
 
 function buildVerdict(result) {
   const counted = `${plural(result.runs, "run")}, ${plural(result.files, "file")}, ${formatBytes(result.size_bytes)}`;
-  return [h("p", { class: result.ok ? "ok" : "bad" }, `${result.ok ? "✓" : "✗"} ${counted}: ${result.ok ? "all as recorded" : "not all as recorded"}`),
-    result.reports.map((report) => h("div", { class: "panel" }, h("a", { "data-link": true, href: runUrl(report.run_id) }, report.run_id),
-      report.findings.map((one) => h("div", { class: `finding-${one.severity}` }, `${one.code} ${one.path}${one.line ? `, line ${one.line}` : ""}: ${one.message}`)))),
-    result.left_out ? h("p", { class: "hint" }, `and ${plural(result.left_out, "run")} more; stablenew verify names them all`) : null];
+  return [
+    h(
+      "p",
+      { class: result.ok ? "ok" : "bad" },
+      `${result.ok ? "✓" : "✗"} ${counted}: ${result.ok ? "all as recorded" : "not all as recorded"}`,
+    ),
+    result.reports.map((report) =>
+      h(
+        "div",
+        { class: "panel" },
+        h("a", { "data-link": true, href: runUrl(report.run_id) }, report.run_id),
+        report.findings.map((one) =>
+          h(
+            "div",
+            { class: `finding-${one.severity}` },
+            `${one.code} ${one.path}${one.line ? `, line ${one.line}` : ""}: ${one.message}`,
+          ),
+        ),
+      ),
+    ),
+    result.left_out
+      ? h("p", { class: "hint" }, `and ${plural(result.left_out, "run")} more; stablenew verify names them all`)
+      : null,
+  ];
 }
 
 function buildSurvey(result) {
@@ -116,14 +229,54 @@ function buildSurvey(result) {
   };
   const packs = sum("pack").sort((a, b) => b[1] - a[1]);
   const months = sum("month").sort((a, b) => (a[0] < b[0] ? 1 : -1));
-  return [h("p", {}, h("strong", {}, formatBytes(result.size_bytes)), " in all"), h("h3", {}, "By pack"), buildBars(packs), h("h3", {}, "By month"), buildBars(months),
-    h("h3", {}, "Left behind"), result.conflict_copy_count + result.leftover_count === 0 ? h("p", { class: "ok" }, "No conflict copies, no temporary files") : [
-      result.conflict_copy_count ? h("p", {}, `${plural(result.conflict_copy_count, "conflict cop").replace("cops", "copies").replace(/cop$/, "copy")} of feedback: what they say counts already; stablenew repair folds them in.`) : null,
-      result.leftover_count ? h("p", {}, `${plural(result.leftover_count, "temporary file")}; stablenew repair removes our own.`) : null,
-      h("ul", {}, [...result.conflict_copies, ...result.leftovers].slice(0, 50).map((one) => h("li", {}, h("a", { "data-link": true, href: runUrl(one.run_id) }, one.run_id), ` ${one.name}`)))]];
+  return [
+    h("p", {}, h("strong", {}, formatBytes(result.size_bytes)), " in all"),
+    h("h3", {}, "By pack"),
+    buildBars(packs),
+    h("h3", {}, "By month"),
+    buildBars(months),
+    h("h3", {}, "Left behind"),
+    result.conflict_copy_count + result.leftover_count === 0
+      ? h("p", { class: "ok" }, "No conflict copies, no temporary files")
+      : [
+          result.conflict_copy_count
+            ? h(
+                "p",
+                {},
+                `${plural(result.conflict_copy_count, "conflict cop").replace("cops", "copies").replace(/cop$/, "copy")} of feedback: what they say counts already; stablenew repair folds them in.`,
+              )
+            : null,
+          result.leftover_count
+            ? h("p", {}, `${plural(result.leftover_count, "temporary file")}; stablenew repair removes our own.`)
+            : null,
+          h(
+            "ul",
+            {},
+            [...result.conflict_copies, ...result.leftovers]
+              .slice(0, 50)
+              .map((one) =>
+                h("li", {}, h("a", { "data-link": true, href: runUrl(one.run_id) }, one.run_id), ` ${one.name}`),
+              ),
+          ),
+        ],
+  ];
 }
 
 function buildBars(rows) {
   const largest = Math.max(1, ...rows.map(([, size]) => size));
-  return h("div", {}, rows.slice(0, 40).map(([name, size]) => h("div", { class: "bar-row" }, h("span", {}, name), h("span", { class: "bar", "aria-hidden": "true", style: { width: `${(100 * size) / largest}%` } }), h("span", { class: "number" }, formatBytes(size)))));
+  return h(
+    "div",
+    {},
+    rows
+      .slice(0, 40)
+      .map(([name, size]) =>
+        h(
+          "div",
+          { class: "bar-row" },
+          h("span", {}, name),
+          h("span", { class: "bar", "aria-hidden": "true", style: { width: `${(100 * size) / largest}%` } }),
+          h("span", { class: "number" }, formatBytes(size)),
+        ),
+      ),
+  );
 }

@@ -16,18 +16,48 @@ const MOST_ROWS_ASKED = 120;
 const MOST_ROWS_HELD = 4000;
 const SHOWN_THUMBNAILS = 3;
 const FACET_TITLES = {
-  status: "Status", rating: "Stars", pack: "Pack", model: "Model", sampler: "Sampler", scheduler: "Scheduler", cfg: "CFG scale",
-  steps: "Steps", tag: "Tag", engine: "Engine",
+  status: "Status",
+  rating: "Stars",
+  pack: "Pack",
+  model: "Model",
+  sampler: "Sampler",
+  scheduler: "Scheduler",
+  cfg: "CFG scale",
+  steps: "Steps",
+  tag: "Tag",
+  engine: "Engine",
 };
-const STATUS_WORDS = { completed: "Success", failed: "Failed", cancelled: "Cancelled", running: "Running", partial: "Partly failed", interrupted: "Interrupted", incomplete: "Incomplete" };
-const KEYS = [["History", [
-  ["↑ ↓", "one job up or down (also k j)"], ["PgUp PgDn", "a page"], ["Home End", "newest, oldest"], ["Enter", "show the run"],
-  ["0 5", "rate the job 0 to 5"], ["Delete", "take its rating away"], ["z", "undo"], ["Z", "redo"], ["/", "search"],
-  ["v", "review the images of this search"], ["n", "show new jobs"],
-]]];
+const STATUS_WORDS = {
+  completed: "Success",
+  failed: "Failed",
+  cancelled: "Cancelled",
+  running: "Running",
+  partial: "Partly failed",
+  interrupted: "Interrupted",
+  incomplete: "Incomplete",
+};
+const KEYS = [
+  [
+    "History",
+    [
+      ["↑ ↓", "one job up or down (also k j)"],
+      ["PgUp PgDn", "a page"],
+      ["Home End", "newest, oldest"],
+      ["Enter", "show the run"],
+      ["0 5", "rate the job 0 to 5"],
+      ["Delete", "take its rating away"],
+      ["z", "undo"],
+      ["Z", "redo"],
+      ["/", "search"],
+      ["v", "review the images of this search"],
+      ["n", "show new jobs"],
+    ],
+  ],
+];
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
-export const open = (root, { search, app }) => new HistoryScreen(root, app, search.get("q") ?? "", search.get("sort") ?? "time");
+export const open = (root, { search, app }) =>
+  new HistoryScreen(root, app, search.get("q") ?? "", search.get("sort") ?? "time");
 
 class HistoryScreen {
   constructor(root, app, query, sort) {
@@ -52,26 +82,53 @@ class HistoryScreen {
     this.box = new QueryBox({ query: this.query, onChange: (query) => this.search(query), facets: () => this.facets });
     this.total = h("span", { class: "total", role: "status" });
     this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.showNew() } });
-    this.order = h("select", { "aria-label": "Order", on: { change: () => this.reorder(this.order.value) } },
-      [["time", "Newest first"], ["oldest", "Oldest first"], ["rating", "Best rated"], ["duration", "Longest"], ["outputs", "Most images"], ["variants", "Most variants"]]
-        .map(([value, text]) => h("option", { value }, text)));
+    this.order = h(
+      "select",
+      { "aria-label": "Order", on: { change: () => this.reorder(this.order.value) } },
+      [
+        ["time", "Newest first"],
+        ["oldest", "Oldest first"],
+        ["rating", "Best rated"],
+        ["duration", "Longest"],
+        ["outputs", "Most images"],
+        ["variants", "Most variants"],
+      ].map(([value, text]) => h("option", { value }, text)),
+    );
     this.order.value = this.sort;
     this.review = h("a", { class: "button primary", "data-link": true, href: "/review" }, "Review images");
     this.rail = h("aside", { class: "facets", "aria-label": "Narrow down" });
     this.layer = h("div", { class: "rows", role: "list", "aria-label": "Jobs" });
     this.viewport = h("div", { class: "viewport", tabindex: -1 }, this.layer);
     this.empty = h("div", { class: "empty", hidden: true });
-    const narrow = h("details", { class: "facet-box", open: window.matchMedia("(min-width: 900px)").matches }, h("summary", {}, "Narrow down"), this.rail);
-    fill(root, h("h1", { class: "sr-only" }, "Job history"), h("div", { class: "toolbar" }, this.box.element,
-      h("div", { class: "toolbar-end" }, this.total, this.order, this.review)),
-      h("div", { class: "columns" }, narrow, h("div", { class: "list-box" }, this.pill, this.viewport, this.empty)));
+    const narrow = h(
+      "details",
+      { class: "facet-box", open: window.matchMedia("(min-width: 900px)").matches },
+      h("summary", {}, "Narrow down"),
+      this.rail,
+    );
+    fill(
+      root,
+      h("h1", { class: "sr-only" }, "Job history"),
+      h(
+        "div",
+        { class: "toolbar" },
+        this.box.element,
+        h("div", { class: "toolbar-end" }, this.total, this.order, this.review),
+      ),
+      h("div", { class: "columns" }, narrow, h("div", { class: "list-box" }, this.pill, this.viewport, this.empty)),
+    );
     this.list = new VirtualList(this.viewport, this.layer, {
       itemHeight: () => (window.matchMedia("(max-width: 700px)").matches ? 132 : 84),
-      create: () => this.createRow(), show: (node, index) => this.showRow(node, index), onRange: (first, last) => this.need(first, last),
+      create: () => this.createRow(),
+      show: (node, index) => this.showRow(node, index),
+      onRange: (first, last) => this.need(first, last),
     });
     this.reloadSoon = debounce(() => this.reload(), 300);
     this.facetsSoon = debounce(() => this.loadFacets(), 400);
-    this.stops.push(live.on("changes", (detail) => this.changed(detail)), live.on("hello", () => this.reload()));
+    this.stops.push(
+      live.on("changes", (detail) => this.changed(detail)),
+      live.on("hello", () => this.reload()),
+    );
   }
 
   close() {
@@ -144,21 +201,28 @@ class HistoryScreen {
     this.empty.hidden = !isEmpty;
     if (!isEmpty) return;
     if (this.query && this.app.status.is_indexed) {
-      showEmpty(this.empty, "No job fits this search",
+      showEmpty(
+        this.empty,
+        "No job fits this search",
         h("p", {}, "Take a condition away, or begin anew."),
-        h("button", { type: "button", on: { click: () => this.box.set("") } }, "Show all jobs"));
+        h("button", { type: "button", on: { click: () => this.box.set("") } }, "Show all jobs"),
+      );
     } else if (!this.app.status.is_indexed) {
       showEmpty(this.empty, "Looking through the run folders…", h("p", {}, "Jobs show up here as they are found."));
     } else {
-      showEmpty(this.empty, "No runs yet",
+      showEmpty(
+        this.empty,
+        "No runs yet",
         h("p", {}, "Make one here, or let your own pipeline record into ", h("code", {}, this.app.status.store), "."),
         h("p", {}, h("a", { class: "button primary", "data-link": true, href: "/new" }, "Make a run")),
-        h("p", { class: "hint" }, "or in a terminal: ", h("code", {}, "stablenew demo")));
+        h("p", { class: "hint" }, "or in a terminal: ", h("code", {}, "stablenew demo")),
+      );
     }
   }
 
   hold(job) {
-    if (this.rows.size > MOST_ROWS_HELD) for (const key of [...this.rows.keys()].slice(0, MOST_ROWS_HELD / 2)) this.rows.delete(key);
+    if (this.rows.size > MOST_ROWS_HELD)
+      for (const key of [...this.rows.keys()].slice(0, MOST_ROWS_HELD / 2)) this.rows.delete(key);
     this.rows.set(job.number, job);
   }
 
@@ -195,20 +259,35 @@ class HistoryScreen {
 
   createRow() {
     const parts = {
-      thumbs: Array.from({ length: SHOWN_THUMBNAILS }, () => h("img", { alt: "", decoding: "async", width: 64, height: 64 })),
-      link: h("a", { "data-link": true, class: "time" }), pack: h("span", { class: "pack" }), prompt: h("span", { class: "prompt" }),
-      variants: h("span", { class: "variants" }), outputs: h("span", { class: "outputs" }), duration: h("span", { class: "duration" }),
-      seed: h("span", { class: "seed" }), status: h("span", { class: "status" }), note: h("span", { class: "note" }),
+      thumbs: Array.from({ length: SHOWN_THUMBNAILS }, () =>
+        h("img", { alt: "", decoding: "async", width: 64, height: 64 }),
+      ),
+      link: h("a", { "data-link": true, class: "time" }),
+      pack: h("span", { class: "pack" }),
+      prompt: h("span", { class: "prompt" }),
+      variants: h("span", { class: "variants" }),
+      outputs: h("span", { class: "outputs" }),
+      duration: h("span", { class: "duration" }),
+      seed: h("span", { class: "seed" }),
+      status: h("span", { class: "status" }),
+      note: h("span", { class: "note" }),
     };
-    const node = h("div", { role: "listitem", class: "row" },
+    const node = h(
+      "div",
+      { role: "listitem", class: "row" },
       h("div", { class: "thumbs", "aria-hidden": "true" }, parts.thumbs),
       h("div", { class: "what" }, h("div", { class: "line" }, parts.link, parts.pack), parts.prompt),
       h("div", { class: "facts" }, parts.variants, parts.outputs, parts.duration, parts.seed),
-      parts.status);
-    parts.stars = buildStars("Rating", (rating) => this.rate(node.index, rating), { isReadOnly: this.app.status.is_read_only });
+      parts.status,
+    );
+    parts.stars = buildStars("Rating", (rating) => this.rate(node.index, rating), {
+      isReadOnly: this.app.status.is_read_only,
+    });
     node.append(h("div", { class: "opinion" }, parts.stars, parts.note));
     node.parts = parts;
-    node.addEventListener("click", (event) => { if (!event.target.closest("button, a")) this.activate(node.index, { focus: true }); });
+    node.addEventListener("click", (event) => {
+      if (!event.target.closest("button, a")) this.activate(node.index, { focus: true });
+    });
     node.addEventListener("focusin", () => this.activate(node.index));
     node.addEventListener("dblclick", () => this.openRun(node.index));
     return node;
@@ -229,7 +308,7 @@ class HistoryScreen {
     parts.link.title = `${formatLongTime(job.created_at)}\n${job.run_id}`;
     setText(parts.link, formatTime(job.created_at));
     setText(parts.pack, job.packs.join(", ") || job.one_click_action || job.engine || "");
-    setText(parts.prompt, job.problem ? `⚠ ${job.problem}` : job.prompt ?? "");
+    setText(parts.prompt, job.problem ? `⚠ ${job.problem}` : (job.prompt ?? ""));
     const planned = job.plan_size ?? job.record_count;
     setText(parts.variants, `${job.record_count}/${planned} ${planned === 1 ? "variant" : "variants"}`);
     setText(parts.outputs, plural(job.output_count, "image"));
@@ -246,7 +325,8 @@ class HistoryScreen {
   showNothing(parts, job) {
     parts.link.removeAttribute("href");
     setText(parts.link, job?.isGone ? "removed" : "");
-    for (const name of ["pack", "prompt", "variants", "outputs", "duration", "seed", "status", "note"]) setText(parts[name], "");
+    for (const name of ["pack", "prompt", "variants", "outputs", "duration", "seed", "status", "note"])
+      setText(parts[name], "");
     delete parts.status.dataset.status;
     parts.thumbs.forEach((image) => hideThumbnail(image));
     parts.stars.show(null);
@@ -273,7 +353,8 @@ class HistoryScreen {
     const entry = saving[name]();
     if (!entry) return;
     entry.says.forEach((one, place) => {
-      if (one.image_id === null && "rating" in one) this.setRating(one.run_id, name === "undo" ? entry.before[place]?.rating ?? null : one.rating);
+      if (one.image_id === null && "rating" in one)
+        this.setRating(one.run_id, name === "undo" ? (entry.before[place]?.rating ?? null) : one.rating);
     });
   }
 
@@ -294,7 +375,16 @@ class HistoryScreen {
 
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const moves = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: this.list.pageSize, PageUp: -this.list.pageSize, Home: -Infinity, End: Infinity };
+    const moves = {
+      ArrowDown: 1,
+      j: 1,
+      ArrowUp: -1,
+      k: -1,
+      PageDown: this.list.pageSize,
+      PageUp: -this.list.pageSize,
+      Home: -Infinity,
+      End: Infinity,
+    };
     if (event.key in moves) {
       const target = Math.max(0, Math.min(this.numbers.length - 1, this.active + moves[event.key]));
       this.activate(target, { focus: true });
@@ -318,7 +408,10 @@ class HistoryScreen {
     const arrived = [];
     for (const { kind, run_id: runId } of changes) {
       const job = jobs[runId];
-      if (!job || kind === "run_removed") { needsReload = true; continue; }
+      if (!job || kind === "run_removed") {
+        needsReload = true;
+        continue;
+      }
       const isKnown = this.rows.has(job.number);
       this.hold(job);
       if (!isKnown) arrived.push(BigInt(job.number));
@@ -338,7 +431,10 @@ class HistoryScreen {
     const oldest = fresh.reduce((least, one) => (one < least ? one : least));
     const place = base.findIndex((number) => number < oldest);
     const head = place < 0 ? base.length : place;
-    if (head > 5000) { this.reloadSoon(); return; }
+    if (head > 5000) {
+      this.reloadSoon();
+      return;
+    }
     const merged = [...new Set([...base.subarray(0, head), ...fresh])].sort((a, b) => (a < b ? 1 : a > b ? -1 : 0));
     const numbers = new BigInt64Array(merged.length + base.length - head);
     numbers.set(merged);
@@ -363,7 +459,10 @@ class HistoryScreen {
     const count = numbers ? numbers.length - this.numbers.length : 0;
     this.pill.hidden = !numbers || count <= 0;
     if (count > 0) setText(this.pill, `${formatCount(count)} new`);
-    if (numbers && count < 0) { this.use(numbers, { isWhole: true }); this.waiting = null; }
+    if (numbers && count < 0) {
+      this.use(numbers, { isWhole: true });
+      this.waiting = null;
+    }
   }
 
   showNew() {
@@ -379,9 +478,15 @@ class HistoryScreen {
   async reload() {
     const heard = this.heard;
     try {
-      const numbers = new BigInt64Array(await getBytes("/api/jobs/numbers", { query: this.query, sort: this.sort }, this.abort?.signal));
-      if (heard !== this.heard) { this.reloadSoon(); return; }  // something came while the answer was on its way
-      const isSame = numbers.length === this.numbers.length && numbers.every((number, index) => number === this.numbers[index]);
+      const numbers = new BigInt64Array(
+        await getBytes("/api/jobs/numbers", { query: this.query, sort: this.sort }, this.abort?.signal),
+      );
+      if (heard !== this.heard) {
+        this.reloadSoon();
+        return;
+      } // something came while the answer was on its way
+      const isSame =
+        numbers.length === this.numbers.length && numbers.every((number, index) => number === this.numbers[index]);
       if (!isSame || !numbers.length) this.offer(numbers);
       this.loadFacets();
     } catch (error) {
@@ -390,22 +495,54 @@ class HistoryScreen {
   }
 
   async loadFacets() {
-    this.facets = await getJson("/api/facets", { query: this.query, limit: 12 }, this.abort?.signal).catch(() => this.facets);
+    this.facets = await getJson("/api/facets", { query: this.query, limit: 12 }, this.abort?.signal).catch(
+      () => this.facets,
+    );
     const chosen = new Set(splitQuery(this.query).map((part) => part.text));
-    fill(this.rail, Object.entries(FACET_TITLES).map(([field, title]) => this.buildFacet(field, title, chosen)));
+    fill(
+      this.rail,
+      Object.entries(FACET_TITLES).map(([field, title]) => this.buildFacet(field, title, chosen)),
+    );
   }
 
   buildFacet(field, title, chosen) {
     const values = [...(this.facets[field] ?? [])];
     if (field === "rating") values.sort((a, b) => b.value - a.value);
     if (!values.length) return null;
-    return h("section", { class: "facet" }, h("h2", {}, title), h("ul", {}, values.map(({ value, job_count: count }) => {
-      const isOn = chosen.has(`${field}:${quoteWord(String(value))}`);
-      return h("li", {}, h("button", {
-        type: "button", "aria-pressed": String(isOn), on: { click: () => this.box.set(toggleCondition(this.query, field, value)) },
-      }, h("span", { class: "value" }, field === "rating" ? "★".repeat(value) || "0 stars" : STATUS_WORDS[value] && field === "status" ? STATUS_WORDS[value] : String(value)),
-      h("span", { class: "count" }, formatCount(count))));
-    })));
+    return h(
+      "section",
+      { class: "facet" },
+      h("h2", {}, title),
+      h(
+        "ul",
+        {},
+        values.map(({ value, job_count: count }) => {
+          const isOn = chosen.has(`${field}:${quoteWord(String(value))}`);
+          return h(
+            "li",
+            {},
+            h(
+              "button",
+              {
+                type: "button",
+                "aria-pressed": String(isOn),
+                on: { click: () => this.box.set(toggleCondition(this.query, field, value)) },
+              },
+              h(
+                "span",
+                { class: "value" },
+                field === "rating"
+                  ? "★".repeat(value) || "0 stars"
+                  : STATUS_WORDS[value] && field === "status"
+                    ? STATUS_WORDS[value]
+                    : String(value),
+              ),
+              h("span", { class: "count" }, formatCount(count)),
+            ),
+          );
+        }),
+      ),
+    );
   }
 }
 
@@ -424,7 +561,10 @@ function hideThumbnail(image) {
 
 function describeImages(job) {
   const parts = [];
-  if (job.rated_count) parts.push(`${formatCount(job.rated_count)}/${formatCount(job.output_count)} rated${job.best_rating !== null ? `, best ${job.best_rating}★` : ""}`);
+  if (job.rated_count)
+    parts.push(
+      `${formatCount(job.rated_count)}/${formatCount(job.output_count)} rated${job.best_rating !== null ? `, best ${job.best_rating}★` : ""}`,
+    );
   if (job.pick_count) parts.push(plural(job.pick_count, "pick"));
   if (job.reject_count) parts.push(plural(job.reject_count, "reject"));
   return parts.join(" · ");

@@ -14,10 +14,14 @@ class Live extends EventTarget {
 
   /** Begin: listen when this tab is the one that does. */
   start() {
-    navigator.locks.request("stablenew-live", () => new Promise(() => {
-      this.isLeader = true;
-      this.listen();
-    }));
+    navigator.locks.request(
+      "stablenew-live",
+      () =>
+        new Promise(() => {
+          this.isLeader = true;
+          this.listen();
+        }),
+    );
   }
 
   listen() {

@@ -22,6 +22,8 @@ class NewScreen {
     this.vary = search.has("vary");
     this.keys = KEYS;
     this.jobs = new Map();
+    /** @type {Record<string, HTMLInputElement>} */
+    this.fields = {};
     this.planSoon = debounce(() => this.plan(), PLAN_MILLISECONDS);
     this.stops = [live.on("job", (job) => this.showJob(job)), live.on("hello", () => this.loadJobs())];
   }
@@ -45,51 +47,161 @@ class NewScreen {
     const change = { input: () => this.planSoon() };
     const field = (name, label, properties = {}) => {
       const input = h("input", { id: `f-${name}`, type: "text", autocomplete: "off", on: change, ...properties });
-      this[name] = input;
+      this.fields[name] = input;
       return h("label", { for: `f-${name}` }, label, input);
     };
-    this.pack = h("select", { id: "f-pack", on: { input: () => { this.showSource(); this.planSoon(); } } },
+    this.pack = h(
+      "select",
+      {
+        id: "f-pack",
+        on: {
+          input: () => {
+            this.showSource();
+            this.planSoon();
+          },
+        },
+      },
       h("option", { value: "" }, "A prompt typed here"),
-      choices.packs.map((name) => h("option", { value: name }, name.startsWith("sample:") ? `${name.slice(7)} (sample)` : name)));
+      choices.packs.map((name) =>
+        h("option", { value: name }, name.startsWith("sample:") ? `${name.slice(7)} (sample)` : name),
+      ),
+    );
     this.pack.value = choices.packs[0] ?? "";
-    this.prompt = h("textarea", { id: "f-prompt", rows: 4, on: change, placeholder: "a quiet harbour at dawn, [[time]]\nneg: blurry" });
-    this.engine = h("select", { id: "f-engine", on: change }, choices.engines.map((name) => h("option", { value: name }, name)));
+    this.prompt = h("textarea", {
+      id: "f-prompt",
+      rows: 4,
+      on: change,
+      placeholder: "a quiet harbour at dawn, [[time]]\nneg: blurry",
+    });
+    this.engine = h(
+      "select",
+      { id: "f-engine", on: change },
+      choices.engines.map((name) => h("option", { value: name }, name)),
+    );
     this.engine.value = choices.engine;
-    this.mode = h("select", { id: "f-mode", on: change }, [["", "as the pack says"], ["fanout", "every combination"], ["sequential", "one after the other"], ["random", "at random"]]
-      .map(([value, text]) => h("option", { value }, text)));
-    this.more = h("textarea", { id: "f-more", rows: 3, on: change, placeholder: "upscale.factor=2\nimg2img.denoising_strength=0.3" });
+    this.mode = h(
+      "select",
+      { id: "f-mode", on: change },
+      [
+        ["", "as the pack says"],
+        ["fanout", "every combination"],
+        ["sequential", "one after the other"],
+        ["random", "at random"],
+      ].map(([value, text]) => h("option", { value }, text)),
+    );
+    this.more = h("textarea", {
+      id: "f-more",
+      rows: 3,
+      on: change,
+      placeholder: "upscale.factor=2\nimg2img.denoising_strength=0.3",
+    });
     this.sweeps = h("textarea", { id: "f-sweeps", rows: 3, on: change, placeholder: "txt2img.cfg_scale=5,7,9" });
-    this.randomize = h("textarea", { id: "f-randomize", rows: 3, on: change, placeholder: "time: dawn | noon\n__mood__: calm | stormy" });
+    this.randomize = h("textarea", {
+      id: "f-randomize",
+      rows: 3,
+      on: change,
+      placeholder: "time: dawn | noon\n__mood__: calm | stormy",
+    });
     this.newSeeds = h("input", { type: "checkbox", id: "f-seeds", on: change });
     this.newSeeds.checked = this.vary;
-    this.learning = h("input", { type: "checkbox", role: "switch", id: "f-learning", on: { change: () => this.setLearning() } });
+    this.learning = h("input", {
+      type: "checkbox",
+      role: "switch",
+      id: "f-learning",
+      on: { change: () => this.setLearning() },
+    });
     this.learning.checked = choices.learning_enabled;
     this.learning.disabled = isReadOnly;
     this.learningNote = h("p", { class: "hint" });
     this.planned = h("div", { class: "panel", role: "status", "aria-label": "Plan" });
     this.start = h("button", { type: "submit", class: "primary", disabled: isReadOnly }, "Start");
     this.packBox = h("label", { for: "f-pack" }, "Prompt pack", this.pack);
-    this.promptBox = h("label", { class: "wide", for: "f-prompt" }, "Prompt (several: a blank line between them; neg: begins a negative line)", this.prompt);
+    this.promptBox = h(
+      "label",
+      { class: "wide", for: "f-prompt" },
+      "Prompt (several: a blank line between them; neg: begins a negative line)",
+      this.prompt,
+    );
     this.running = h("div", {});
-    const form = h("form", { class: "panel", on: { submit: (event) => { event.preventDefault(); this.begin(); }, keydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.begin(); } } },
-      h("div", { class: "form" },
-        this.again ? h("p", { class: "wide" }, this.vary ? "Vary the variants of " : "Run again, with the same seeds, the variants of ",
-          h("a", { "data-link": true, href: runUrl(this.again) }, this.again), " ",
-          h("label", { class: "switch", for: "f-seeds" }, this.newSeeds, "other seeds"),
-          h("a", { "data-link": true, href: "/new" }, "Something else instead")) : [this.packBox, this.promptBox],
+    const form = h(
+      "form",
+      {
+        class: "panel",
+        on: {
+          submit: (event) => {
+            event.preventDefault();
+            this.begin();
+          },
+          keydown: (event) => {
+            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.begin();
+          },
+        },
+      },
+      h(
+        "div",
+        { class: "form" },
+        this.again
+          ? h(
+              "p",
+              { class: "wide" },
+              this.vary ? "Vary the variants of " : "Run again, with the same seeds, the variants of ",
+              h("a", { "data-link": true, href: runUrl(this.again) }, this.again),
+              " ",
+              h("label", { class: "switch", for: "f-seeds" }, this.newSeeds, "other seeds"),
+              h("a", { "data-link": true, href: "/new" }, "Something else instead"),
+            )
+          : [this.packBox, this.promptBox],
         h("label", { for: "f-engine" }, "Engine", this.engine),
-        field("url", "Address of its server", { placeholder: choices.engine_url || "only for engines that are a server", value: choices.engine_url }),
-        field("steps", "Steps", { inputmode: "numeric", placeholder: asBefore }), field("cfg", "CFG scale", { inputmode: "decimal", placeholder: asBefore }),
-        field("sampler", "Sampler", { list: "samplers", placeholder: asBefore }), h("datalist", { id: "samplers" }, SAMPLERS.map((name) => h("option", { value: name }))),
-        field("size", "Size", { placeholder: "512x512" }), field("seed", "Seed", { inputmode: "numeric", placeholder: this.again ? "as above" : "chosen by the engine" }),
-        this.again ? null : h("label", { for: "f-mode" }, "Combinations", this.mode), field("limit", "At most so many variants", { inputmode: "numeric" }),
-        field("tags", "Tags for the records", { placeholder: "experiment:cfg" })),
-      h("details", {}, h("summary", {}, "More: other settings, sweeps, what varies in the prompt"), h("div", { class: "form" },
-        h("label", { for: "f-more" }, "Settings, one a line", this.more), h("label", { for: "f-sweeps" }, "Sweeps, one a line", this.sweeps),
-        h("label", { for: "f-randomize" }, "What varies in the prompt, one a line", this.randomize))),
-      h("div", { class: "actions" }, h("label", { class: "switch", for: "f-learning" }, this.learning, "Learning Mode: record runs"), this.start), this.learningNote);
-    fill(this.root, h("div", { class: "page" }, h("h1", {}, this.again ? (this.vary ? "Vary a run" : "Run again") : "New run"), form, this.planned,
-      h("h2", {}, "Runs"), h("section", { class: "panel", "aria-label": "Runs" }, this.running)));
+        field("url", "Address of its server", {
+          placeholder: choices.engine_url || "only for engines that are a server",
+          value: choices.engine_url,
+        }),
+        field("steps", "Steps", { inputmode: "numeric", placeholder: asBefore }),
+        field("cfg", "CFG scale", { inputmode: "decimal", placeholder: asBefore }),
+        field("sampler", "Sampler", { list: "samplers", placeholder: asBefore }),
+        h(
+          "datalist",
+          { id: "samplers" },
+          SAMPLERS.map((name) => h("option", { value: name })),
+        ),
+        field("size", "Size", { placeholder: "512x512" }),
+        field("seed", "Seed", { inputmode: "numeric", placeholder: this.again ? "as above" : "chosen by the engine" }),
+        this.again ? null : h("label", { for: "f-mode" }, "Combinations", this.mode),
+        field("limit", "At most so many variants", { inputmode: "numeric" }),
+        field("tags", "Tags for the records", { placeholder: "experiment:cfg" }),
+      ),
+      h(
+        "details",
+        {},
+        h("summary", {}, "More: other settings, sweeps, what varies in the prompt"),
+        h(
+          "div",
+          { class: "form" },
+          h("label", { for: "f-more" }, "Settings, one a line", this.more),
+          h("label", { for: "f-sweeps" }, "Sweeps, one a line", this.sweeps),
+          h("label", { for: "f-randomize" }, "What varies in the prompt, one a line", this.randomize),
+        ),
+      ),
+      h(
+        "div",
+        { class: "actions" },
+        h("label", { class: "switch", for: "f-learning" }, this.learning, "Learning Mode: record runs"),
+        this.start,
+      ),
+      this.learningNote,
+    );
+    fill(
+      this.root,
+      h(
+        "div",
+        { class: "page" },
+        h("h1", {}, this.again ? (this.vary ? "Vary a run" : "Run again") : "New run"),
+        form,
+        this.planned,
+        h("h2", {}, "Runs"),
+        h("section", { class: "panel", "aria-label": "Runs" }, this.running),
+      ),
+    );
     this.showSource();
     this.showLearning();
   }
@@ -112,25 +224,45 @@ class NewScreen {
   }
 
   body() {
-    const lines = (field) => field.value.split("\n").map((line) => line.trim()).filter(Boolean);
+    const lines = (field) =>
+      field.value
+        .split("\n")
+        .map((line) => line.trim())
+        .filter(Boolean);
     const settings = lines(this.more);
-    const put = (name, field) => { if (field.value.trim()) settings.push(`txt2img.${name}=${field.value.trim()}`); };
-    put("steps", this.steps);
-    put("cfg_scale", this.cfg);
-    put("sampler", this.sampler);
-    const size = /^\s*(\d+)\s*[x×]\s*(\d+)\s*$/.exec(this.size.value);
+    const put = (name, field) => {
+      if (field.value.trim()) settings.push(`txt2img.${name}=${field.value.trim()}`);
+    };
+    put("steps", this.fields.steps);
+    put("cfg_scale", this.fields.cfg);
+    put("sampler", this.fields.sampler);
+    const size = /^\s*(\d+)\s*[x×]\s*(\d+)\s*$/.exec(this.fields.size.value);
     if (size) settings.push(`txt2img.width=${size[1]}`, `txt2img.height=${size[2]}`);
-    else if (this.size.value.trim()) throw new Error("expected a size such as 512x768");
+    else if (this.fields.size.value.trim()) throw new Error("expected a size such as 512x768");
     const whole = (field, name) => {
       if (!field.value.trim()) return null;
       if (!/^\d+$/.test(field.value.trim())) throw new Error(`expected a whole number as ${name}`);
       return Number(field.value);
     };
-    const source = this.again ? { again: this.again, new_seeds: this.newSeeds.checked } : this.pack.value ? { pack: this.pack.value } : { prompt: this.prompt.value };
+    const source = this.again
+      ? { again: this.again, new_seeds: this.newSeeds.checked }
+      : this.pack.value
+        ? { pack: this.pack.value }
+        : { prompt: this.prompt.value };
     return {
-      ...source, engine: this.engine.value || null, url: this.url.value.trim() || null, settings, sweeps: lines(this.sweeps), randomize: lines(this.randomize),
-      mode: this.mode.value || null, limit: whole(this.limit, "limit"), seed: whole(this.seed, "seed"),
-      tags: this.tags.value.split(",").map((tag) => tag.trim()).filter(Boolean),
+      ...source,
+      engine: this.engine.value || null,
+      url: this.fields.url.value.trim() || null,
+      settings,
+      sweeps: lines(this.sweeps),
+      randomize: lines(this.randomize),
+      mode: this.mode.value || null,
+      limit: whole(this.fields.limit, "limit"),
+      seed: whole(this.fields.seed, "seed"),
+      tags: this.fields.tags.value
+        .split(",")
+        .map((tag) => tag.trim())
+        .filter(Boolean),
     };
   }
 
@@ -139,8 +271,15 @@ class NewScreen {
   }
 
   async plan() {
-    if (this.app.status.is_read_only) { fill(this.planned, "This page was started with --read-only; runs cannot be started here."); return; }
-    if (this.isEmpty()) { fill(this.planned, h("p", { class: "hint" }, "Type a prompt, and here stands what comes of it.")); this.start.disabled = true; return; }
+    if (this.app.status.is_read_only) {
+      fill(this.planned, "This page was started with --read-only; runs cannot be started here.");
+      return;
+    }
+    if (this.isEmpty()) {
+      fill(this.planned, h("p", { class: "hint" }, "Type a prompt, and here stands what comes of it."));
+      this.start.disabled = true;
+      return;
+    }
     try {
       this.showPlan(await postJson("/api/plans", this.body()));
     } catch (error) {
@@ -152,12 +291,28 @@ class NewScreen {
   showPlan(plan) {
     this.start.disabled = plan.size === 0;
     const seconds = plan.seconds_per_variant;
-    fill(this.planned,
-      h("p", {}, h("strong", {}, plural(plan.size, "variant")), plan.combinations && plan.combinations !== plan.size ? ` of ${formatCount(plan.combinations)} possible` : "",
-        `, through ${plan.stages.join(" → ")}`, seconds === null ? "; how long it takes is not known yet" : `, about ${formatDuration(seconds * plan.size)}`),
+    fill(
+      this.planned,
+      h(
+        "p",
+        {},
+        h("strong", {}, plural(plan.size, "variant")),
+        plan.combinations && plan.combinations !== plan.size ? ` of ${formatCount(plan.combinations)} possible` : "",
+        `, through ${plan.stages.join(" → ")}`,
+        seconds === null ? "; how long it takes is not known yet" : `, about ${formatDuration(seconds * plan.size)}`,
+      ),
       plan.warnings.map((warning) => h("p", { class: "finding-warning" }, warning)),
-      h("ol", {}, plan.variants.map((variant) => h("li", {}, variant.label ? h("strong", {}, `${variant.label}: `) : null, variant.prompt))),
-      plan.size > plan.variants.length ? h("p", { class: "hint" }, `and ${formatCount(plan.size - plan.variants.length)} more`) : null);
+      h(
+        "ol",
+        {},
+        plan.variants.map((variant) =>
+          h("li", {}, variant.label ? h("strong", {}, `${variant.label}: `) : null, variant.prompt),
+        ),
+      ),
+      plan.size > plan.variants.length
+        ? h("p", { class: "hint" }, `and ${formatCount(plan.size - plan.variants.length)} more`)
+        : null,
+    );
   }
 
   async begin() {
@@ -193,7 +348,13 @@ class NewScreen {
     const running = `${job.stage ?? "starting"}, variant ${Math.min(job.total, job.done + 1)} of ${job.total}${job.variant_label ? ` (${job.variant_label})` : ""}`;
     const eta = job.eta_seconds === null ? "" : `, about ${formatDuration(job.eta_seconds)} left`;
     const ended = `${OVER[job.status] ?? job.status}: ${job.done} of ${plural(job.total, "variant")} in ${formatDuration(job.elapsed_seconds)}`;
-    parts.words.textContent = job.is_over ? ended : job.status === "waiting" ? "waits for the run before it" : job.is_cancelling ? "stopping…" : running + eta;
+    parts.words.textContent = job.is_over
+      ? ended
+      : job.status === "waiting"
+        ? "waits for the run before it"
+        : job.is_cancelling
+          ? "stopping…"
+          : running + eta;
     parts.error.textContent = job.error ?? "";
     parts.bar.value = job.progress;
     parts.bar.hidden = job.is_over;
@@ -205,14 +366,32 @@ class NewScreen {
 
   buildJob(job) {
     const parts = {
-      link: h("a", { "data-link": true, href: runUrl(job.run_id) }, job.run_id), words: h("span", { role: "status" }), error: h("p", { class: "bad" }),
-      bar: h("progress", { max: 1, "aria-label": `Progress of ${job.run_id}` }), previews: h("div", { class: "previews" }),
-      cancel: h("button", { type: "button", on: { click: () => postJson(`/api/running/${job.run_id}/cancel`).then((one) => this.showJob(one)) } }, "Cancel"),
+      link: h("a", { "data-link": true, href: runUrl(job.run_id) }, job.run_id),
+      words: h("span", { role: "status" }),
+      error: h("p", { class: "bad" }),
+      bar: h("progress", { max: 1, "aria-label": `Progress of ${job.run_id}` }),
+      previews: h("div", { class: "previews" }),
+      cancel: h(
+        "button",
+        {
+          type: "button",
+          on: { click: () => postJson(`/api/running/${job.run_id}/cancel`).then((one) => this.showJob(one)) },
+        },
+        "Cancel",
+      ),
       review: h("a", { class: "button", "data-link": true, href: `/review?q=run:${job.run_id}` }, "Review its images"),
-      seen: new Set(), revision: -1,
+      seen: new Set(),
+      revision: -1,
     };
-    parts.element = h("article", { class: "job", "aria-label": job.label }, h("div", { class: "actions" }, h("strong", {}, job.label), parts.link, parts.cancel, parts.review),
-      parts.bar, h("p", {}, parts.words), parts.error, parts.previews);
+    parts.element = h(
+      "article",
+      { class: "job", "aria-label": job.label },
+      h("div", { class: "actions" }, h("strong", {}, job.label), parts.link, parts.cancel, parts.review),
+      parts.bar,
+      h("p", {}, parts.words),
+      parts.error,
+      parts.previews,
+    );
     return parts;
   }
 
@@ -227,4 +406,3 @@ class NewScreen {
     }
   }
 }
-

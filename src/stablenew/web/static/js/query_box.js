@@ -33,26 +33,57 @@ export class QueryBox {
     this.fields = [];
     this.choice = -1;
     this.input = h("input", {
-      type: "text", id: "query", class: "query-input", autocomplete: "off", spellcheck: "false", role: "combobox",
-      "aria-label": "Search jobs", "aria-expanded": "false", "aria-controls": "query-choices", "aria-autocomplete": "list",
-      placeholder: 'model:dream* cfg:5..8 rating:>=4 since:7d "oil painting" -blurry', value: query,
+      type: "text",
+      id: "query",
+      class: "query-input",
+      autocomplete: "off",
+      spellcheck: "false",
+      role: "combobox",
+      "aria-label": "Search jobs",
+      "aria-expanded": "false",
+      "aria-controls": "query-choices",
+      "aria-autocomplete": "list",
+      placeholder: 'model:dream* cfg:5..8 rating:>=4 since:7d "oil painting" -blurry',
+      value: query,
       on: {
-        input: () => this.typed(), keydown: (event) => this.onKey(event), focus: () => this.showChoices(),
+        input: () => this.typed(),
+        keydown: (event) => this.onKey(event),
+        focus: () => this.showChoices(),
         blur: () => setTimeout(() => this.hideChoices(), 150),
       },
     });
     this.chips = h("div", { class: "chips" });
     this.problem = h("div", { class: "query-problem", role: "alert", hidden: true });
-    this.choices = h("ul", { id: "query-choices", class: "choices", role: "listbox", "aria-label": "Completions", hidden: true });
+    this.choices = h("ul", {
+      id: "query-choices",
+      class: "choices",
+      role: "listbox",
+      "aria-label": "Completions",
+      hidden: true,
+    });
     this.views = h("select", { "aria-label": "Saved views", on: { change: () => this.openView() } });
-    this.element = h("div", { class: "query" },
-      h("div", { class: "query-line" },
-        h("div", { class: "query-field" }, this.input, this.choices), this.views,
-        h("button", { type: "button", class: "quiet", on: { click: () => this.keepView() } }, "Save view")),
-      this.problem, this.chips);
+    this.element = h(
+      "div",
+      { class: "query" },
+      h(
+        "div",
+        { class: "query-line" },
+        h("div", { class: "query-field" }, this.input, this.choices),
+        this.views,
+        h("button", { type: "button", class: "quiet", on: { click: () => this.keepView() } }, "Save view"),
+      ),
+      this.problem,
+      this.chips,
+    );
     this.check = debounce(() => this.apply(), CHECK_MILLISECONDS);
     this.showChips();
-    getJson("/api/query/fields").then((answer) => { this.fields = answer.fields; this.switches = answer.switches; }, () => {});
+    getJson("/api/query/fields").then(
+      (answer) => {
+        this.fields = answer.fields;
+        this.switches = answer.switches;
+      },
+      () => {},
+    );
     this.loadViews();
   }
 
@@ -90,16 +121,41 @@ export class QueryBox {
     this.input.setAttribute("aria-invalid", String(Boolean(problem)));
     if (!problem) return;
     const at = Math.min(problem.position, query.length);
-    fill(this.problem, h("code", {}, query.slice(0, at), h("mark", {}, query.slice(at, at + 1) || " "), query.slice(at + 1)),
-      h("span", {}, problem.error));
+    fill(
+      this.problem,
+      h("code", {}, query.slice(0, at), h("mark", {}, query.slice(at, at + 1) || " "), query.slice(at + 1)),
+      h("span", {}, problem.error),
+    );
   }
 
   showChips() {
     const parts = splitQuery(this.query);
-    fill(this.chips, parts.length < 1 ? null : parts.map(({ text }, index) => h("button", {
-      type: "button", class: text.startsWith("-") ? "chip not" : "chip", "aria-label": `Remove ${text}`,
-      on: { click: () => this.set(parts.filter((_, other) => other !== index).map((part) => part.text).join(" ")) },
-    }, text, h("span", { "aria-hidden": "true" }, " ×"))));
+    fill(
+      this.chips,
+      parts.length < 1
+        ? null
+        : parts.map(({ text }, index) =>
+            h(
+              "button",
+              {
+                type: "button",
+                class: text.startsWith("-") ? "chip not" : "chip",
+                "aria-label": `Remove ${text}`,
+                on: {
+                  click: () =>
+                    this.set(
+                      parts
+                        .filter((_, other) => other !== index)
+                        .map((part) => part.text)
+                        .join(" "),
+                    ),
+                },
+              },
+              text,
+              h("span", { "aria-hidden": "true" }, " ×"),
+            ),
+          ),
+    );
   }
 
   /** The word the cursor is in: where it begins, and the text up to the cursor. */
@@ -114,14 +170,20 @@ export class QueryBox {
     const { text } = this.word();
     const sign = text.startsWith("-") ? "-" : "";
     const bare = text.slice(sign.length);
-    const [field, value] = bare.includes(":") ? [bare.slice(0, bare.indexOf(":")), bare.slice(bare.indexOf(":") + 1)] : [null, bare];
+    const [field, value] = bare.includes(":")
+      ? [bare.slice(0, bare.indexOf(":")), bare.slice(bare.indexOf(":") + 1)]
+      : [null, bare];
     if (field === null) {
       if (!value) return [];
-      return this.fields.filter((one) => one.startsWith(value.toLowerCase())).map((one) => ({ text: `${sign}${one}:`, note: "" }));
+      return this.fields
+        .filter((one) => one.startsWith(value.toLowerCase()))
+        .map((one) => ({ text: `${sign}${one}:`, note: "" }));
     }
-    if (this.switches?.includes(field)) return ["yes", "no"].map((one) => ({ text: `${sign}${field}:${one}`, note: "" }));
+    if (this.switches?.includes(field))
+      return ["yes", "no"].map((one) => ({ text: `${sign}${field}:${one}`, note: "" }));
     const wanted = value.replaceAll('"', "").toLowerCase();
-    return (this.facets()[field] ?? []).filter((one) => String(one.value).toLowerCase().includes(wanted))
+    return (this.facets()[field] ?? [])
+      .filter((one) => String(one.value).toLowerCase().includes(wanted))
       .map((one) => ({ text: `${sign}${field}:${quoteWord(String(one.value))}`, note: String(one.job_count) }));
   }
 
@@ -129,10 +191,28 @@ export class QueryBox {
     this.offered = document.activeElement === this.input ? this.completions().slice(0, MOST_CHOICES) : [];
     this.choices.hidden = !this.offered.length;
     this.input.setAttribute("aria-expanded", String(Boolean(this.offered.length)));
-    fill(this.choices, this.offered.map((one, index) => h("li", {
-      id: `choice-${index}`, role: "option", "aria-selected": String(index === this.choice),
-      class: index === this.choice ? "active" : "", on: { mousedown: (event) => { event.preventDefault(); this.complete(one); } },
-    }, h("span", {}, one.text), h("span", { class: "count" }, one.note))));
+    fill(
+      this.choices,
+      this.offered.map((one, index) =>
+        h(
+          "li",
+          {
+            id: `choice-${index}`,
+            role: "option",
+            "aria-selected": String(index === this.choice),
+            class: index === this.choice ? "active" : "",
+            on: {
+              mousedown: (event) => {
+                event.preventDefault();
+                this.complete(one);
+              },
+            },
+          },
+          h("span", {}, one.text),
+          h("span", { class: "count" }, one.note),
+        ),
+      ),
+    );
     if (this.choice >= 0) this.input.setAttribute("aria-activedescendant", `choice-${this.choice}`);
     else this.input.removeAttribute("aria-activedescendant");
   }
@@ -181,9 +261,18 @@ export class QueryBox {
 
   showViews(views) {
     this.saved = views;
-    fill(this.views, h("option", { value: "" }, views.length ? "Saved views…" : "No saved views"),
+    fill(
+      this.views,
+      h("option", { value: "" }, views.length ? "Saved views…" : "No saved views"),
       views.map((view) => h("option", { value: `+${view.name}` }, view.name)),
-      views.length ? h("optgroup", { label: "Remove" }, views.map((view) => h("option", { value: `-${view.name}` }, `Remove ${view.name}`))) : null);
+      views.length
+        ? h(
+            "optgroup",
+            { label: "Remove" },
+            views.map((view) => h("option", { value: `-${view.name}` }, `Remove ${view.name}`)),
+          )
+        : null,
+    );
   }
 
   async openView() {

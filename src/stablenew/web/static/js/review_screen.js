@@ -14,13 +14,36 @@ const COLOURS = { 6: "red", 7: "yellow", 8: "green", 9: "blue" };
 const AHEAD = 3;
 const MOST_SELECTED = 2000;
 const PACE_MILLISECONDS = 120_000;
-const KEYS = [["Review", [
-  ["0 5", "rate 0 to 5 and go on"], ["Delete", "take the rating away"], ["p", "pick"], ["x", "reject"], ["u", "neither"],
-  ["6 9", "red, yellow, green, blue"], ["t", "tags"], ["n", "note"], ["z", "undo"], ["Z", "redo"],
-  ["← ↑ ↓ →", "move (also h k j l)"], ["Shift ←→", "select several"], ["Home End", "first, last"], ["PgUp PgDn", "a page"],
-  ["]", "next unrated"], ["[", "unrated before"], ["Space", "large view"], ["c", "compare: hold this image, move on"], ["f", "full size, fitted"],
-  ["CapsLock", "go on after rating: on, off (also a)"], ["Enter", "show the run"], ["Esc", "back"], ["/", "search"],
-]]];
+const KEYS = [
+  [
+    "Review",
+    [
+      ["0 5", "rate 0 to 5 and go on"],
+      ["Delete", "take the rating away"],
+      ["p", "pick"],
+      ["x", "reject"],
+      ["u", "neither"],
+      ["6 9", "red, yellow, green, blue"],
+      ["t", "tags"],
+      ["n", "note"],
+      ["z", "undo"],
+      ["Z", "redo"],
+      ["← ↑ ↓ →", "move (also h k j l)"],
+      ["Shift ←→", "select several"],
+      ["Home End", "first, last"],
+      ["PgUp PgDn", "a page"],
+      ["]", "next unrated"],
+      ["[", "unrated before"],
+      ["Space", "large view"],
+      ["c", "compare: hold this image, move on"],
+      ["f", "full size, fitted"],
+      ["CapsLock", "go on after rating: on, off (also a)"],
+      ["Enter", "show the run"],
+      ["Esc", "back"],
+      ["/", "search"],
+    ],
+  ],
+];
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { search, app }) => new ReviewScreen(root, app, search);
@@ -51,24 +74,55 @@ class ReviewScreen {
 
   build(root) {
     root.className = "screen review";
-    this.box = new QueryBox({ query: this.query, onChange: (query) => this.app.go(`/review${query ? `?q=${encodeURIComponent(query)}` : ""}`) });
+    this.box = new QueryBox({
+      query: this.query,
+      onChange: (query) => this.app.go(`/review${query ? `?q=${encodeURIComponent(query)}` : ""}`),
+    });
     this.pace = h("span", { class: "pace", role: "status" });
     this.place = h("span", { class: "soft" });
-    this.onwards = h("input", { type: "checkbox", id: "onwards", on: { change: () => this.setOnwards(this.onwards.checked) } });
+    this.onwards = h("input", {
+      type: "checkbox",
+      id: "onwards",
+      on: { change: () => this.setOnwards(this.onwards.checked) },
+    });
     this.onwards.checked = this.goesOn;
-    this.largeButton = h("button", { type: "button", "aria-pressed": "false", on: { click: () => this.setLarge(!this.isLarge) } }, "Large view");
-    this.bar = h("div", { class: "review-bar" }, this.box.element, this.pace, this.place,
-      h("label", { class: "switch", for: "onwards" }, this.onwards, "go on after rating"), this.largeButton,
-      h("button", { type: "button", on: { click: () => this.goUnrated(1) } }, "Next unrated ", h("kbd", {}, "]")));
-    this.layer = h("div", { class: "cells", role: "listbox", tabindex: 0, "aria-label": "Images", "aria-multiselectable": "true" });
+    this.largeButton = h(
+      "button",
+      { type: "button", "aria-pressed": "false", on: { click: () => this.setLarge(!this.isLarge) } },
+      "Large view",
+    );
+    this.bar = h(
+      "div",
+      { class: "review-bar" },
+      this.box.element,
+      this.pace,
+      this.place,
+      h("label", { class: "switch", for: "onwards" }, this.onwards, "go on after rating"),
+      this.largeButton,
+      h("button", { type: "button", on: { click: () => this.goUnrated(1) } }, "Next unrated ", h("kbd", {}, "]")),
+    );
+    this.layer = h("div", {
+      class: "cells",
+      role: "listbox",
+      tabindex: 0,
+      "aria-label": "Images",
+      "aria-multiselectable": "true",
+    });
     this.viewport = h("div", { class: "viewport" }, this.layer);
     this.empty = h("div", { class: "empty", hidden: true });
     this.buildLoupe();
-    fill(root, h("h1", { class: "sr-only" }, "Review"), this.bar, h("div", { class: "review-body" }, this.viewport, this.empty, this.loupe));
+    fill(
+      root,
+      h("h1", { class: "sr-only" }, "Review"),
+      this.bar,
+      h("div", { class: "review-body" }, this.viewport, this.empty, this.loupe),
+    );
     this.list = new VirtualList(this.viewport, this.layer, {
       itemHeight: () => (window.innerWidth <= 700 ? 170 : 220),
       columns: () => Math.max(2, Math.floor(this.viewport.clientWidth / (window.innerWidth <= 700 ? 150 : 220))),
-      create: () => this.createCell(), show: (node, index) => this.showCell(node, index), onRange: (first, last) => this.need(first, last),
+      create: () => this.createCell(),
+      show: (node, index) => this.showCell(node, index),
+      onRange: (first, last) => this.need(first, last),
     });
   }
 
@@ -78,14 +132,35 @@ class ReviewScreen {
     this.pinnedImage = h("img", { alt: "" });
     this.pinnedFigure = h("figure", { class: "pinned", hidden: true }, this.pinnedImage);
     this.info = {
-      link: h("a", { "data-link": true, class: "time" }), prompt: h("span", { class: "prompt" }), settings: h("span", { class: "soft" }),
-      marks: h("span", { class: "loupe-marks" }), tags: h("span", { class: "tags" }), note: h("span", { class: "soft" }),
+      link: h("a", { "data-link": true, class: "time" }),
+      prompt: h("span", { class: "prompt" }),
+      settings: h("span", { class: "soft" }),
+      marks: h("span", { class: "loupe-marks" }),
+      tags: h("span", { class: "tags" }),
+      note: h("span", { class: "soft" }),
       original: h("a", { target: "_blank", rel: "noreferrer" }, "Original"),
     };
-    this.stars = buildStars("Rating", (rating) => this.rate(rating, { clicked: true }), { isReadOnly: this.app.status.is_read_only, inTabOrder: true });
-    this.loupe = h("div", { class: "loupe", hidden: true, role: "group", "aria-label": "Large view" },
+    this.stars = buildStars("Rating", (rating) => this.rate(rating, { clicked: true }), {
+      isReadOnly: this.app.status.is_read_only,
+      inTabOrder: true,
+    });
+    this.loupe = h(
+      "div",
+      { class: "loupe", hidden: true, role: "group", "aria-label": "Large view" },
       h("div", { class: "loupe-images" }, this.pinnedFigure, this.figure),
-      h("div", { class: "loupe-info" }, this.stars, this.info.marks, this.info.tags, this.info.note, this.info.prompt, this.info.settings, this.info.link, this.info.original));
+      h(
+        "div",
+        { class: "loupe-info" },
+        this.stars,
+        this.info.marks,
+        this.info.tags,
+        this.info.note,
+        this.info.prompt,
+        this.info.settings,
+        this.info.link,
+        this.info.original,
+      ),
+    );
   }
 
   close() {
@@ -104,8 +179,17 @@ class ReviewScreen {
     const { length } = this.snapshot;
     this.viewport.hidden = !length;
     if (!length) {
-      showEmpty(this.empty, this.query ? "No image fits this search" : "No images yet",
-        h("p", {}, this.query ? h("a", { "data-link": true, href: "/review" }, "Review all images") : h("a", { class: "button primary", "data-link": true, href: "/new" }, "Make a run")));
+      showEmpty(
+        this.empty,
+        this.query ? "No image fits this search" : "No images yet",
+        h(
+          "p",
+          {},
+          this.query
+            ? h("a", { "data-link": true, href: "/review" }, "Review all images")
+            : h("a", { class: "button primary", "data-link": true, href: "/new" }, "Make a run"),
+        ),
+      );
       this.showPace();
       return;
     }
@@ -191,7 +275,10 @@ class ReviewScreen {
     this.cursor = index;
     if (!keepsSelection) {
       this.anchor = index;
-      if (this.selected.size) { this.selected.clear(); this.list.refreshAll(); }
+      if (this.selected.size) {
+        this.selected.clear();
+        this.list.refreshAll();
+      }
     } else this.list.refreshAll();
     this.list.reveal(index);
     this.list.refresh(before);
@@ -213,7 +300,10 @@ class ReviewScreen {
     const span = this.ratedTimes.length > 1 ? Math.max(5000, Date.now() - this.ratedTimes[0]) : 0;
     const pace = span ? `, ${Math.round((this.ratedTimes.length * 60_000) / span)} a minute` : "";
     const { length } = this.snapshot;
-    setText(this.pace, `${formatCount(Math.min(length, this.snapshot.ratedAtFirst + this.ratedNow))} of ${formatCount(length)} rated${pace}`);
+    setText(
+      this.pace,
+      `${formatCount(Math.min(length, this.snapshot.ratedAtFirst + this.ratedNow))} of ${formatCount(length)} rated${pace}`,
+    );
   }
 
   async setLarge(isLarge) {
@@ -221,7 +311,10 @@ class ReviewScreen {
     this.loupe.hidden = !isLarge;
     this.viewport.inert = isLarge;
     this.largeButton.setAttribute("aria-pressed", String(isLarge));
-    if (!isLarge) { this.unpin(); this.layer.focus(); }
+    if (!isLarge) {
+      this.unpin();
+      this.layer.focus();
+    }
     this.remember();
     if (isLarge) await this.showLarge();
   }
@@ -233,7 +326,11 @@ class ReviewScreen {
     const image = this.snapshot.image(index);
     if (index !== this.cursor || !image) return;
     this.showInfo(image);
-    if (image.isGone) { this.image.removeAttribute("src"); this.image.alt = "this run is gone"; return; }
+    if (image.isGone) {
+      this.image.removeAttribute("src");
+      this.image.alt = "this run is gone";
+      return;
+    }
     const ready = this.prepare(index);
     if (!ready) return;
     await ready.decoded;
@@ -258,7 +355,9 @@ class ReviewScreen {
       element.src = source;
       ready = { element, source, decoded: element.decode().catch(() => {}) };
       this.ahead.set(index, ready);
-      if (this.ahead.size > 16) for (const key of [...this.ahead.keys()].slice(0, 6)) if (Math.abs(key - this.cursor) > AHEAD) this.ahead.delete(key);
+      if (this.ahead.size > 16)
+        for (const key of [...this.ahead.keys()].slice(0, 6))
+          if (Math.abs(key - this.cursor) > AHEAD) this.ahead.delete(key);
     }
     return ready;
   }
@@ -273,7 +372,10 @@ class ReviewScreen {
   showInfo(image) {
     this.stars.show(image.opinion.rating ?? null, "Rating of this image");
     fill(this.info.marks, buildDots(image), flagText(image));
-    fill(this.info.tags, shownTags(image).map((tag) => h("span", { class: "tag" }, tag)));
+    fill(
+      this.info.tags,
+      shownTags(image).map((tag) => h("span", { class: "tag" }, tag)),
+    );
     setText(this.info.note, image.opinion.notes?.[0]?.text ?? "");
     if (image.isGone) return;
     this.info.link.href = runUrl(image.run_id);
@@ -285,7 +387,9 @@ class ReviewScreen {
   async showJob(image) {
     if (!this.jobs.has(image.run_id)) {
       const number = String(this.snapshot.numbers[this.snapshot.placeOf(this.cursor)]);
-      const { jobs } = await getJson("/api/jobs/rows", { numbers: number }, this.abort.signal).catch(() => ({ jobs: [null] }));
+      const { jobs } = await getJson("/api/jobs/rows", { numbers: number }, this.abort.signal).catch(() => ({
+        jobs: [null],
+      }));
       this.jobs.set(image.run_id, jobs[0]);
       if (this.jobs.size > 500) this.jobs.delete(this.jobs.keys().next().value);
     }
@@ -293,7 +397,14 @@ class ReviewScreen {
     const job = this.jobs.get(image.run_id);
     setText(this.info.link, job ? formatTime(job.created_at) : image.run_id);
     setText(this.info.prompt, job?.prompt ?? "");
-    setText(this.info.settings, job ? [job.model, job.record_count > 1 ? `variant ${image.variant + 1}/${job.plan_size ?? job.record_count}` : null].filter(Boolean).join(", ") : "");
+    setText(
+      this.info.settings,
+      job
+        ? [job.model, job.record_count > 1 ? `variant ${image.variant + 1}/${job.plan_size ?? job.record_count}` : null]
+            .filter(Boolean)
+            .join(", ")
+        : "",
+    );
   }
 
   /** The images that a key is about: the selected ones, or the one under the cursor. */
@@ -306,10 +417,15 @@ class ReviewScreen {
   async say(build) {
     if (this.app.status.is_read_only) return false;
     if (this.selected.size > 1) await this.snapshot.need(Math.min(...this.selected), Math.max(...this.selected) + 1);
-    const targets = this.targets().map(([index, image]) => [index, image, build(image)]).filter(([, , said]) => said);
+    const targets = this.targets()
+      .map(([index, image]) => [index, image, build(image)])
+      .filter(([, , said]) => said);
     if (!targets.length) return false;
     const says = targets.map(([, image, said]) => ({ run_id: image.run_id, image_id: image.digest, ...said }));
-    saving.say(says, targets.map(([, image]) => image.opinion));
+    saving.say(
+      says,
+      targets.map(([, image]) => image.opinion),
+    );
     targets.forEach(([index, image, said]) => this.setOpinion(index, image, applySaying(image.opinion, said)));
     return true;
   }
@@ -348,12 +464,25 @@ class ReviewScreen {
     const images = this.targets().map(([, image]) => image);
     if (!images.length || this.app.status.is_read_only) return;
     const before = images.length === 1 ? shownTags(images[0]) : [];
-    const choices = await getJson("/api/facets", { limit: 50 }).then((facets) => facets.tag.map((one) => String(one.value)), () => []);
+    const choices = await getJson("/api/facets", { limit: 50 }).then(
+      (facets) => facets.tag.map((one) => String(one.value)),
+      () => [],
+    );
     const text = await askText({
-      title: images.length === 1 ? "Tags" : `Tags for ${plural(images.length, "image")}`, label: "With commas between them", value: before.join(", "), choices,
+      title: images.length === 1 ? "Tags" : `Tags for ${plural(images.length, "image")}`,
+      label: "With commas between them",
+      value: before.join(", "),
+      choices,
     });
     if (text === null) return;
-    const tags = [...new Set(text.split(",").map((tag) => tag.trim()).filter(Boolean))];
+    const tags = [
+      ...new Set(
+        text
+          .split(",")
+          .map((tag) => tag.trim())
+          .filter(Boolean),
+      ),
+    ];
     const added = tags.filter((tag) => !before.includes(tag));
     const removed = before.filter((tag) => !tags.includes(tag));
     if (added.length || removed.length) await this.say(() => ({ tags: added, remove_tags: removed }));
@@ -362,24 +491,38 @@ class ReviewScreen {
   async editNote() {
     const [, image] = this.targets()[0] ?? [];
     if (!image || this.app.status.is_read_only) return;
-    const text = await askText({ title: "Note", label: "What is there to say?", isLong: true, value: image.opinion.notes?.[0]?.text ?? "", hint: "Ctrl+Enter saves" });
+    const text = await askText({
+      title: "Note",
+      label: "What is there to say?",
+      isLong: true,
+      value: image.opinion.notes?.[0]?.text ?? "",
+      hint: "Ctrl+Enter saves",
+    });
     if (text !== null) await this.say(() => ({ notes: text.trim() }));
   }
 
   async step(name) {
     if (this.app.status.is_read_only) return;
     const entry = saving[name]();
-    if (!entry) { toast(name === "undo" ? "Nothing to undo" : "Nothing to redo"); return; }
+    if (!entry) {
+      toast(name === "undo" ? "Nothing to undo" : "Nothing to redo");
+      return;
+    }
     let shown = -1;
     for (const [place, one] of entry.says.entries()) {
       const index = this.find(one);
       if (index < 0) continue;
       const image = this.snapshot.image(index);
-      this.setOpinion(index, image, name === "undo" ? entry.before[place] ?? {} : applySaying(image.opinion, one));
+      this.setOpinion(index, image, name === "undo" ? (entry.before[place] ?? {}) : applySaying(image.opinion, one));
       shown = index;
     }
     if (shown >= 0 && entry.says.length === 1) this.moveTo(shown);
-    else if (shown < 0) toast(name === "undo" ? "Undone; it was about something not shown here" : "Done again; it is about something not shown here");
+    else if (shown < 0)
+      toast(
+        name === "undo"
+          ? "Undone; it was about something not shown here"
+          : "Done again; it is about something not shown here",
+      );
   }
 
   find(saying) {
@@ -404,7 +547,10 @@ class ReviewScreen {
   }
 
   async pin() {
-    if (this.pinned >= 0) { this.unpin(); return; }
+    if (this.pinned >= 0) {
+      this.unpin();
+      return;
+    }
     const image = this.snapshot.image(this.cursor);
     if (!image || image.isGone) return;
     if (!this.isLarge) await this.setLarge(true);
@@ -434,8 +580,17 @@ class ReviewScreen {
   }
 
   onKey(event) {
-    if (event.key === "CapsLock") { this.setOnwards(!this.goesOn); return; }
-    if (!this.snapshot.length) { if (event.key === "/") { this.box.focus(); event.preventDefault(); } return; }
+    if (event.key === "CapsLock") {
+      this.setOnwards(!this.goesOn);
+      return;
+    }
+    if (!this.snapshot.length) {
+      if (event.key === "/") {
+        this.box.focus();
+        event.preventDefault();
+      }
+      return;
+    }
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a") {
       this.anchor = 0;
       this.selectTo(Math.min(this.snapshot.length, MOST_SELECTED) - 1);
@@ -451,10 +606,14 @@ class ReviewScreen {
 
   /** Keys may come faster than images become known; each waits for the one before, so none is lost or hits another image. */
   inTurn(action) {
-    this.turn = this.turn.then(async () => {
-      if (!this.snapshot.image(this.cursor)) await this.snapshot.need(this.cursor, this.cursor + 1);
-      await action();
-    }).catch((error) => { if (error.name !== "AbortError") toast(error.message, { isError: true }); });
+    this.turn = this.turn
+      .then(async () => {
+        if (!this.snapshot.image(this.cursor)) await this.snapshot.need(this.cursor, this.cursor + 1);
+        await action();
+      })
+      .catch((error) => {
+        if (error.name !== "AbortError") toast(error.message, { isError: true });
+      });
   }
 
   /** What a key does; null when it does nothing. */
@@ -462,8 +621,18 @@ class ReviewScreen {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const across = this.isLarge ? 1 : this.list.columns;
     const moves = {
-      ArrowLeft: -1, h: -1, ArrowRight: 1, l: 1, ArrowUp: -across, k: -across, ArrowDown: across, j: across,
-      PageUp: -this.list.pageSize, PageDown: this.list.pageSize, Home: -Infinity, End: Infinity,
+      ArrowLeft: -1,
+      h: -1,
+      ArrowRight: 1,
+      l: 1,
+      ArrowUp: -across,
+      k: -across,
+      ArrowDown: across,
+      j: across,
+      PageUp: -this.list.pageSize,
+      PageDown: this.list.pageSize,
+      Home: -Infinity,
+      End: Infinity,
     };
     const { key: pressed, shiftKey, target } = event;
     if (/^[0-5]$/.test(key)) return () => this.rate(Number(key));
@@ -472,11 +641,24 @@ class ReviewScreen {
     if (key === "Enter" && target.closest?.("a, button")) return null;
     if (key === " " && target.closest?.("button, a, input")) return null;
     const actions = {
-      Delete: () => this.rate(null), p: () => this.say(() => ({ flag: "pick" })), x: () => this.say(() => ({ flag: "reject" })),
-      u: () => this.say(() => ({ flag: null })), " ": () => this.setLarge(!this.isLarge), t: () => this.editTags(), n: () => this.editNote(),
-      z: () => this.step(shiftKey ? "redo" : "undo"), c: () => this.pin(), f: () => this.setFull(!this.isFull),
-      a: () => this.setOnwards(!this.goesOn), "]": () => this.goUnrated(1), "[": () => this.goUnrated(-1), "/": () => this.box.focus(),
-      Enter: () => { const image = this.snapshot.image(this.cursor); if (image && !image.isGone) this.app.go(runUrl(image.run_id)); },
+      Delete: () => this.rate(null),
+      p: () => this.say(() => ({ flag: "pick" })),
+      x: () => this.say(() => ({ flag: "reject" })),
+      u: () => this.say(() => ({ flag: null })),
+      " ": () => this.setLarge(!this.isLarge),
+      t: () => this.editTags(),
+      n: () => this.editNote(),
+      z: () => this.step(shiftKey ? "redo" : "undo"),
+      c: () => this.pin(),
+      f: () => this.setFull(!this.isFull),
+      a: () => this.setOnwards(!this.goesOn),
+      "]": () => this.goUnrated(1),
+      "[": () => this.goUnrated(-1),
+      "/": () => this.box.focus(),
+      Enter: () => {
+        const image = this.snapshot.image(this.cursor);
+        if (image && !image.isGone) this.app.go(runUrl(image.run_id));
+      },
       Escape: () => this.back(),
     };
     return actions[key] ?? null;
@@ -486,8 +668,11 @@ class ReviewScreen {
     if (this.pinned >= 0) this.unpin();
     else if (this.isFull) this.setFull(false);
     else if (this.isLarge) this.setLarge(false);
-    else if (this.selected.size) { this.selected.clear(); this.list.refreshAll(); this.showPlace(); }
-    else this.app.go(this.query ? `/?q=${encodeURIComponent(this.query)}` : "/");
+    else if (this.selected.size) {
+      this.selected.clear();
+      this.list.refreshAll();
+      this.showPlace();
+    } else this.app.go(this.query ? `/?q=${encodeURIComponent(this.query)}` : "/");
   }
 }
 
@@ -501,16 +686,30 @@ function buildDots(image) {
 }
 
 function showMarks(element, image) {
-  if (!image) { element.replaceChildren(); return; }
+  if (!image) {
+    element.replaceChildren();
+    return;
+  }
   const { rating } = image.opinion;
-  fill(element, typeof rating === "number" ? h("span", { class: "rating" }, rating ? "★".repeat(rating) : "0") : null,
-    buildDots(image), flagText(image) || null, shownTags(image).length ? `#${shownTags(image).length}` : null, image.opinion.notes?.length ? "✎" : null);
+  fill(
+    element,
+    typeof rating === "number" ? h("span", { class: "rating" }, rating ? "★".repeat(rating) : "0") : null,
+    buildDots(image),
+    flagText(image) || null,
+    shownTags(image).length ? `#${shownTags(image).length}` : null,
+    image.opinion.notes?.length ? "✎" : null,
+  );
 }
 
 function describe(image, index) {
   if (image.isGone) return `Image ${index + 1}, gone`;
   const { rating } = image.opinion;
-  const parts = [`Image ${index + 1}`, typeof rating === "number" ? `rated ${rating} of 5` : "not rated", image.opinion.flag, colourOf(image), ...shownTags(image)];
+  const parts = [
+    `Image ${index + 1}`,
+    typeof rating === "number" ? `rated ${rating} of 5` : "not rated",
+    image.opinion.flag,
+    colourOf(image),
+    ...shownTags(image),
+  ];
   return parts.filter(Boolean).join(", ");
 }
-

@@ -8,10 +8,21 @@ import { live } from "./live.js";
 import { saving } from "./saving.js";
 import { buildStars, starText } from "./stars.js";
 
-const KEYS = [["Run", [
-  ["← →", "the variant before, the next (also h l)"], ["0 5", "rate the image"], ["Delete", "take its rating away"], ["z", "undo"], ["Z", "redo"],
-  ["v", "verify now"], ["r", "run it again"], ["Esc", "back to history"],
-]]];
+const KEYS = [
+  [
+    "Run",
+    [
+      ["← →", "the variant before, the next (also h l)"],
+      ["0 5", "rate the image"],
+      ["Delete", "take its rating away"],
+      ["z", "undo"],
+      ["Z", "redo"],
+      ["v", "verify now"],
+      ["r", "run it again"],
+      ["Esc", "back to history"],
+    ],
+  ],
+];
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { match, app }) => new RunScreen(root, app, decodeURIComponent(match[1]));
@@ -24,8 +35,17 @@ class RunScreen {
     this.keys = KEYS;
     this.place = 0;
     this.report = null;
-    this.stops = [live.on("changes", ({ changes }) => { if (changes.some((change) => change.run_id === runId)) this.reload(); })];
-    saving.addEventListener("change", this.onSaved = () => { if (!saving.unsaved) this.loadFeedback(); });
+    this.stops = [
+      live.on("changes", ({ changes }) => {
+        if (changes.some((change) => change.run_id === runId)) this.reload();
+      }),
+    ];
+    saving.addEventListener(
+      "change",
+      (this.onSaved = () => {
+        if (!saving.unsaved) this.loadFeedback();
+      }),
+    );
   }
 
   close() {
@@ -37,7 +57,16 @@ class RunScreen {
     try {
       this.run = await getJson(`/api/runs/${this.runId}`);
     } catch (error) {
-      fill(this.root, h("div", { class: "page" }, h("h1", {}, "Run"), h("p", { class: "bad" }, error.message), h("a", { "data-link": true, href: "/" }, "Back to history")));
+      fill(
+        this.root,
+        h(
+          "div",
+          { class: "page" },
+          h("h1", {}, "Run"),
+          h("p", { class: "bad" }, error.message),
+          h("a", { "data-link": true, href: "/" }, "Back to history"),
+        ),
+      );
       if (error.status !== 404) throw error;
       return;
     }
@@ -65,30 +94,70 @@ class RunScreen {
     this.shownState = run.state;
     const isReadOnly = this.app.status.is_read_only;
     document.title = `${run.packs.join(", ") || run.run_id} · StableNew`;
-    this.jobStars = buildStars("Rating of the run", (rating) => this.say(null, { rating }), { isReadOnly, inTabOrder: true });
+    this.jobStars = buildStars("Rating of the run", (rating) => this.say(null, { rating }), {
+      isReadOnly,
+      inTabOrder: true,
+    });
     this.verdict = h("span", { role: "status" });
     this.variantBox = h("section", { class: "panel", "aria-label": "Variant" });
     this.strip = h("div", { class: "strip" });
     this.opinions = h("section", { class: "panel" });
     this.near = h("section", { hidden: true });
     const command = `stablenew run --again ${run.run_id} --record`;
-    fill(this.root, h("div", { class: "page" },
-      h("a", { "data-link": true, href: "/" }, "← History"),
-      h("h1", {}, run.packs.join(", ") || run.one_click_action || run.run_id),
-      h("div", { class: "actions" }, h("span", { class: "status", "data-status": run.status }, run.status), this.jobStars,
-        h("a", { class: "button", "data-link": true, href: `/new?again=${run.run_id}` }, "Reproduce"),
-        h("a", { class: "button", "data-link": true, href: `/new?again=${run.run_id}&vary=1` }, "Vary"),
-        h("button", { type: "button", on: { click: () => this.copy(command) } }, "Copy command"),
-        h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.openFolder() } }, "Open folder"),
-        h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.verify() } }, "Verify now"), this.verdict),
-      run.problem ? h("p", { class: "bad" }, run.problem) : null,
-      run.problems.map((problem) => h("p", { class: "bad" }, problem)),
-      ["interrupted", "incomplete"].includes(run.state) ? h("p", { class: "panel" },
-        run.state === "interrupted" ? "This run was cut off before its end. " : "Part of this run is not here yet. ",
-        run.state === "interrupted" && !isReadOnly ? h("button", { type: "button", on: { click: () => this.repair() } }, "Repair") : null) : null,
-      h("p", { class: "soft" }, [formatLongTime(run.created_at), formatDuration(run.duration_seconds), run.engine, `${run.records.length} of ${plural(run.plan_size ?? run.records.length, "variant")}`].filter(Boolean).join(" · ")),
-      h("div", { class: "strip-box" }, this.strip), this.variantBox,
-      h("h2", {}, "What people think"), this.opinions, this.near, h("h2", {}, "The run"), this.buildFacts()));
+    fill(
+      this.root,
+      h(
+        "div",
+        { class: "page" },
+        h("a", { "data-link": true, href: "/" }, "← History"),
+        h("h1", {}, run.packs.join(", ") || run.one_click_action || run.run_id),
+        h(
+          "div",
+          { class: "actions" },
+          h("span", { class: "status", "data-status": run.status }, run.status),
+          this.jobStars,
+          h("a", { class: "button", "data-link": true, href: `/new?again=${run.run_id}` }, "Reproduce"),
+          h("a", { class: "button", "data-link": true, href: `/new?again=${run.run_id}&vary=1` }, "Vary"),
+          h("button", { type: "button", on: { click: () => this.copy(command) } }, "Copy command"),
+          h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.openFolder() } }, "Open folder"),
+          h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.verify() } }, "Verify now"),
+          this.verdict,
+        ),
+        run.problem ? h("p", { class: "bad" }, run.problem) : null,
+        run.problems.map((problem) => h("p", { class: "bad" }, problem)),
+        ["interrupted", "incomplete"].includes(run.state)
+          ? h(
+              "p",
+              { class: "panel" },
+              run.state === "interrupted"
+                ? "This run was cut off before its end. "
+                : "Part of this run is not here yet. ",
+              run.state === "interrupted" && !isReadOnly
+                ? h("button", { type: "button", on: { click: () => this.repair() } }, "Repair")
+                : null,
+            )
+          : null,
+        h(
+          "p",
+          { class: "soft" },
+          [
+            formatLongTime(run.created_at),
+            formatDuration(run.duration_seconds),
+            run.engine,
+            `${run.records.length} of ${plural(run.plan_size ?? run.records.length, "variant")}`,
+          ]
+            .filter(Boolean)
+            .join(" · "),
+        ),
+        h("div", { class: "strip-box" }, this.strip),
+        this.variantBox,
+        h("h2", {}, "What people think"),
+        this.opinions,
+        this.near,
+        h("h2", {}, "The run"),
+        this.buildFacts(),
+      ),
+    );
     this.buildStrip();
     this.showVariant(Math.min(this.place, Math.max(0, run.records.length - 1)));
     this.showOpinions();
@@ -99,22 +168,55 @@ class RunScreen {
     const { run } = this;
     const source = run.metadata?.source ?? {};
     const pairs = [
-      ["Run", run.run_id], ["Folder", run.path],
-      ["Engine", [source.engine, source.engine_version].filter(Boolean).join(" ")], ["Recorded by", [source.name, source.version, source.host_id].filter(Boolean).join(" · ")],
-      ["Action", run.one_click_action], ["Tags", (run.metadata?.learning_tags ?? []).join(", ")],
-      ["Error", run.metadata?.error?.message], ["Digest", run.digest],
+      ["Run", run.run_id],
+      ["Folder", run.path],
+      ["Engine", [source.engine, source.engine_version].filter(Boolean).join(" ")],
+      ["Recorded by", [source.name, source.version, source.host_id].filter(Boolean).join(" · ")],
+      ["Action", run.one_click_action],
+      ["Tags", (run.metadata?.learning_tags ?? []).join(", ")],
+      ["Error", run.metadata?.error?.message],
+      ["Digest", run.digest],
     ].filter(([, value]) => value);
-    return h("div", { class: "panel" }, h("dl", { class: "pairs" }, pairs.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
-      run.metadata ? h("details", {}, h("summary", {}, "The whole config as it was before the run"), h("pre", {}, h("code", {}, JSON.stringify(run.metadata.config, null, 2)))) : null);
+    return h(
+      "div",
+      { class: "panel" },
+      h(
+        "dl",
+        { class: "pairs" },
+        pairs.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+      ),
+      run.metadata
+        ? h(
+            "details",
+            {},
+            h("summary", {}, "The whole config as it was before the run"),
+            h("pre", {}, h("code", {}, JSON.stringify(run.metadata.config, null, 2))),
+          )
+        : null,
+    );
   }
 
   buildStrip() {
-    fill(this.strip, this.run.records.map((record, place) => {
-      const output = finalOutputs(record)[0];
-      const name = `Variant ${record.variant.index + 1}${record.variant.label ? `, ${record.variant.label}` : ""}, ${record.status}`;
-      return h("button", { type: "button", "aria-label": name, title: name, "aria-pressed": "false", on: { click: () => this.showVariant(place) } },
-        output ? h("img", { alt: "", loading: "lazy", src: thumbnailUrl(this.runId, output.digest, 320) }) : record.status);
-    }));
+    fill(
+      this.strip,
+      this.run.records.map((record, place) => {
+        const output = finalOutputs(record)[0];
+        const name = `Variant ${record.variant.index + 1}${record.variant.label ? `, ${record.variant.label}` : ""}, ${record.status}`;
+        return h(
+          "button",
+          {
+            type: "button",
+            "aria-label": name,
+            title: name,
+            "aria-pressed": "false",
+            on: { click: () => this.showVariant(place) },
+          },
+          output
+            ? h("img", { alt: "", loading: "lazy", src: thumbnailUrl(this.runId, output.digest, 320) })
+            : record.status,
+        );
+      }),
+    );
     if (!this.run.records.length) fill(this.strip, h("p", { class: "hint" }, "No variant is recorded yet."));
   }
 
@@ -129,21 +231,60 @@ class RunScreen {
     this.variantBox.hidden = !record;
     if (!record) return;
     this.imageStars = [];
-    fill(this.variantBox, h("div", { class: "variant" },
-      h("div", {}, buildImages(this.runId, record), finalOutputs(record).map((output, number) => this.buildRating(output, number))),
-      h("div", {},
-        h("p", {}, h("strong", {}, `Variant ${record.variant.index + 1} of ${record.variant.total}`), record.variant.label ? `: ${record.variant.label}` : ""),
-        record.error ? h("p", { class: "bad" }, record.error.message) : null,
-        h("p", {}, record.prompt.positive), record.prompt.negative ? h("p", { class: "soft" }, `not: ${record.prompt.negative}`) : null,
-        buildSettings(record), buildTiming(record))));
+    fill(
+      this.variantBox,
+      h(
+        "div",
+        { class: "variant" },
+        h(
+          "div",
+          {},
+          buildImages(this.runId, record),
+          finalOutputs(record).map((output, number) => this.buildRating(output, number)),
+        ),
+        h(
+          "div",
+          {},
+          h(
+            "p",
+            {},
+            h("strong", {}, `Variant ${record.variant.index + 1} of ${record.variant.total}`),
+            record.variant.label ? `: ${record.variant.label}` : "",
+          ),
+          record.error ? h("p", { class: "bad" }, record.error.message) : null,
+          h("p", {}, record.prompt.positive),
+          record.prompt.negative ? h("p", { class: "soft" }, `not: ${record.prompt.negative}`) : null,
+          buildSettings(record),
+          buildTiming(record),
+        ),
+      ),
+    );
     this.showOpinions();
   }
 
   buildRating(output, number) {
-    const stars = buildStars(`Rating of image ${number + 1}`, (rating) => this.say(output.digest, { rating }), { isReadOnly: this.app.status.is_read_only, inTabOrder: true });
+    const stars = buildStars(`Rating of image ${number + 1}`, (rating) => this.say(output.digest, { rating }), {
+      isReadOnly: this.app.status.is_read_only,
+      inTabOrder: true,
+    });
     this.imageStars.push([output, stars]);
-    return h("div", { class: "actions" }, stars, h("a", { href: outputUrl(this.runId, output.digest), target: "_blank", rel: "noreferrer" }, "Original"),
-      h("span", { class: "soft" }, [output.width ? `${output.width} × ${output.height}` : null, formatBytes(output.size_bytes), output.seed !== undefined ? `seed ${output.seed}` : null].filter(Boolean).join(" · ")));
+    return h(
+      "div",
+      { class: "actions" },
+      stars,
+      h("a", { href: outputUrl(this.runId, output.digest), target: "_blank", rel: "noreferrer" }, "Original"),
+      h(
+        "span",
+        { class: "soft" },
+        [
+          output.width ? `${output.width} × ${output.height}` : null,
+          formatBytes(output.size_bytes),
+          output.seed !== undefined ? `seed ${output.seed}` : null,
+        ]
+          .filter(Boolean)
+          .join(" · "),
+      ),
+    );
   }
 
   opinion(imageId) {
@@ -156,11 +297,42 @@ class RunScreen {
     this.jobStars?.show(this.opinion(null).rating ?? null);
     for (const [output, stars] of this.imageStars ?? []) stars.show(this.opinion(output.digest).rating ?? null);
     const events = [...this.feedback.events].reverse();
-    fill(this.opinions, events.length ? h("table", {}, h("caption", { class: "sr-only" }, "Everything said, the latest first"),
-      h("thead", {}, h("tr", {}, ["When", "Who", "Of", "What"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, events.slice(0, 200).map((event) => h("tr", {}, h("td", {}, formatLongTime(momentOf(event))), h("td", {}, event.rater),
-        h("td", {}, event.image_id ? this.nameImage(event.image_id) : "the run"), h("td", {}, describeEvent(event)))))) : h("p", { class: "hint" }, "Nothing said yet."),
-    this.feedback.problems.map((problem) => h("p", { class: "bad" }, problem)));
+    fill(
+      this.opinions,
+      events.length
+        ? h(
+            "table",
+            {},
+            h("caption", { class: "sr-only" }, "Everything said, the latest first"),
+            h(
+              "thead",
+              {},
+              h(
+                "tr",
+                {},
+                ["When", "Who", "Of", "What"].map((name) => h("th", { scope: "col" }, name)),
+              ),
+            ),
+            h(
+              "tbody",
+              {},
+              events
+                .slice(0, 200)
+                .map((event) =>
+                  h(
+                    "tr",
+                    {},
+                    h("td", {}, formatLongTime(momentOf(event))),
+                    h("td", {}, event.rater),
+                    h("td", {}, event.image_id ? this.nameImage(event.image_id) : "the run"),
+                    h("td", {}, describeEvent(event)),
+                  ),
+                ),
+            ),
+          )
+        : h("p", { class: "hint" }, "Nothing said yet."),
+      this.feedback.problems.map((problem) => h("p", { class: "bad" }, problem)),
+    );
   }
 
   nameImage(digest) {
@@ -197,9 +369,18 @@ class RunScreen {
     fill(this.verdict, "verifying…");
     try {
       const report = await postJson(`/api/runs/${this.runId}/verify`, { deep: true });
-      fill(this.verdict, h("span", { class: report.ok ? "ok" : "bad" }, report.ok ? `✓ as recorded, verified at ${formatLongTime(report.verified_at)}` : "✗ not as recorded"),
+      fill(
+        this.verdict,
+        h(
+          "span",
+          { class: report.ok ? "ok" : "bad" },
+          report.ok ? `✓ as recorded, verified at ${formatLongTime(report.verified_at)}` : "✗ not as recorded",
+        ),
         h("span", { class: "soft" }, ` ${plural(report.files, "file")}, ${formatBytes(report.size_bytes)}`),
-        report.findings.map((one) => h("div", { class: `finding-${one.severity}` }, `${one.code} ${one.path}: ${one.message}`)));
+        report.findings.map((one) =>
+          h("div", { class: `finding-${one.severity}` }, `${one.code} ${one.path}: ${one.message}`),
+        ),
+      );
     } catch (error) {
       fill(this.verdict, h("span", { class: "bad" }, error.message));
     }
@@ -215,10 +396,43 @@ class RunScreen {
     const { neighbours } = await getJson(`/api/runs/${this.runId}/neighbours`).catch(() => ({ neighbours: [] }));
     this.near.hidden = !neighbours.length;
     if (!neighbours.length) return;
-    fill(this.near, h("h2", {}, "Differs in one setting"), h("div", { class: "panel" }, h("table", {},
-      h("thead", {}, h("tr", {}, ["Setting", "Here", "There", "Run"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, neighbours.slice(0, 12).map((one) => h("tr", {}, h("td", {}, one.setting), h("td", {}, String(one.value ?? "")), h("td", {}, String(one.other_value ?? "")),
-        h("td", {}, h("a", { "data-link": true, href: runUrl(one.other_run_id) }, one.other_run_id))))))));
+    fill(
+      this.near,
+      h("h2", {}, "Differs in one setting"),
+      h(
+        "div",
+        { class: "panel" },
+        h(
+          "table",
+          {},
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              ["Setting", "Here", "There", "Run"].map((name) => h("th", { scope: "col" }, name)),
+            ),
+          ),
+          h(
+            "tbody",
+            {},
+            neighbours
+              .slice(0, 12)
+              .map((one) =>
+                h(
+                  "tr",
+                  {},
+                  h("td", {}, one.setting),
+                  h("td", {}, String(one.value ?? "")),
+                  h("td", {}, String(one.other_value ?? "")),
+                  h("td", {}, h("a", { "data-link": true, href: runUrl(one.other_run_id) }, one.other_run_id)),
+                ),
+              ),
+          ),
+        ),
+      ),
+    );
   }
 
   step(name) {
@@ -229,7 +443,8 @@ class RunScreen {
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.run) return;
     const step = { ArrowLeft: -1, h: -1, ArrowRight: 1, l: 1 }[event.key];
-    if (step && event.target.getAttribute?.("type") !== "range") this.showVariant(Math.max(0, Math.min(this.run.records.length - 1, this.place + step)));
+    if (step && event.target.getAttribute?.("type") !== "range")
+      this.showVariant(Math.max(0, Math.min(this.run.records.length - 1, this.place + step)));
     else if (/^[0-5]$/.test(event.key)) this.rateCurrent(Number(event.key));
     else if (event.key === "Delete") this.rateCurrent(null);
     else if (event.key === "z") this.step("undo");
@@ -252,13 +467,22 @@ const momentOf = (event) => /^[0-9-]+T[0-9:.]+Z/.exec(event.clock)?.[0] ?? null;
 
 function describeEvent(event) {
   switch (event.op) {
-    case "rate": return event.rating === null ? "rating taken away" : `${starText(event.rating)}${event.aspect ? ` for ${event.aspect}` : ""}`;
-    case "tag": return event.present ? `tag ${event.tag}` : `tag ${event.tag} taken away`;
-    case "note": return event.text ? `“${event.text}”` : "note taken away";
-    case "flag": return event.flag ?? "flag taken away";
-    case "retract": return "took something back";
-    case "prefer": return "preferred one image";
-    default: return event.op;
+    case "rate":
+      return event.rating === null
+        ? "rating taken away"
+        : `${starText(event.rating)}${event.aspect ? ` for ${event.aspect}` : ""}`;
+    case "tag":
+      return event.present ? `tag ${event.tag}` : `tag ${event.tag} taken away`;
+    case "note":
+      return event.text ? `“${event.text}”` : "note taken away";
+    case "flag":
+      return event.flag ?? "flag taken away";
+    case "retract":
+      return "took something back";
+    case "prefer":
+      return "preferred one image";
+    default:
+      return event.op;
   }
 }
 
@@ -268,40 +492,115 @@ function buildImages(runId, record) {
   const stages = [...new Set(record.outputs.map((output) => output.stage))];
   const last = finalOutputs(record)[0];
   const large = (output) => thumbnailUrl(runId, output.digest, 1024);
-  if (stages.length < 2) return finalOutputs(record).map((output) => h("div", { class: "slider" }, h("img", { src: large(output), alt: `${output.stage}: ${record.prompt.positive.slice(0, 100)}` })));
+  if (stages.length < 2)
+    return finalOutputs(record).map((output) =>
+      h(
+        "div",
+        { class: "slider" },
+        h("img", { src: large(output), alt: `${output.stage}: ${record.prompt.positive.slice(0, 100)}` }),
+      ),
+    );
   const earlier = record.outputs.filter((output) => output.stage !== last.stage);
   const before = h("img", { alt: `before: ${earlier.at(-1).stage}`, src: large(earlier.at(-1)) });
   const after = h("img", { class: "after", alt: `after: ${last.stage}`, src: large(last) });
   const name = h("span", {}, earlier.at(-1).stage);
-  const range = h("input", { type: "range", min: 0, max: 100, "aria-label": "Before and after", on: { input: () => cut() } });
-  const cut = () => { after.style.clipPath = `inset(0 0 0 ${range.value}%)`; };
+  const range = h("input", {
+    type: "range",
+    min: 0,
+    max: 100,
+    "aria-label": "Before and after",
+    on: { input: () => cut() },
+  });
+  const cut = () => {
+    after.style.clipPath = `inset(0 0 0 ${range.value}%)`;
+  };
   range.value = "50";
   cut();
-  const choice = earlier.length > 1 ? h("select", {
-    "aria-label": "Stage before", on: { change: (event) => { const output = earlier[event.target.selectedIndex]; before.src = large(output); name.textContent = output.stage; } },
-  }, earlier.map((output, index) => h("option", { selected: index === earlier.length - 1 }, output.stage))) : null;
-  return [h("div", { class: "slider" }, before, after), range, h("div", { class: "slider-names" }, h("span", {}, name, " ", choice), h("span", {}, last.stage))];
+  const choice =
+    earlier.length > 1
+      ? h(
+          "select",
+          {
+            "aria-label": "Stage before",
+            on: {
+              change: (event) => {
+                const output = earlier[event.target.selectedIndex];
+                before.src = large(output);
+                name.textContent = output.stage;
+              },
+            },
+          },
+          earlier.map((output, index) => h("option", { selected: index === earlier.length - 1 }, output.stage)),
+        )
+      : null;
+  return [
+    h("div", { class: "slider" }, before, after),
+    range,
+    h("div", { class: "slider-names" }, h("span", {}, name, " ", choice), h("span", {}, last.stage)),
+  ];
 }
 
 function buildSettings(record) {
   const asked = record.requested;
   const ran = record.actual ?? {};
-  const names = [...new Set([...Object.keys(asked), ...Object.keys(ran)])].filter((name) => asked[name] !== null || ran[name] !== undefined);
-  const text = (value) => (value === undefined || value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value));
-  const rows = names.filter((name) => text(asked[name]) || text(ran[name])).map((name) => {
-    const isLeftOpen = name === "seed" && asked[name] === -1;
-    const differs = !isLeftOpen && text(ran[name]) !== "" && text(asked[name]) !== "" && text(asked[name]) !== text(ran[name]);
-    return h("tr", { class: differs ? "differs" : "" }, h("td", {}, name), h("td", {}, text(asked[name])), h("td", {}, text(ran[name])));
-  });
-  return h("table", {}, h("caption", { class: "sr-only" }, "Settings"),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "setting"), h("th", { scope: "col" }, "asked"), h("th", { scope: "col" }, "ran"))), h("tbody", {}, rows));
+  const names = [...new Set([...Object.keys(asked), ...Object.keys(ran)])].filter(
+    (name) => asked[name] !== null || ran[name] !== undefined,
+  );
+  const text = (value) =>
+    value === undefined || value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+  const rows = names
+    .filter((name) => text(asked[name]) || text(ran[name]))
+    .map((name) => {
+      const isLeftOpen = name === "seed" && asked[name] === -1;
+      const differs =
+        !isLeftOpen && text(ran[name]) !== "" && text(asked[name]) !== "" && text(asked[name]) !== text(ran[name]);
+      return h(
+        "tr",
+        { class: differs ? "differs" : "" },
+        h("td", {}, name),
+        h("td", {}, text(asked[name])),
+        h("td", {}, text(ran[name])),
+      );
+    });
+  return h(
+    "table",
+    {},
+    h("caption", { class: "sr-only" }, "Settings"),
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        h("th", { scope: "col" }, "setting"),
+        h("th", { scope: "col" }, "asked"),
+        h("th", { scope: "col" }, "ran"),
+      ),
+    ),
+    h("tbody", {}, rows),
+  );
 }
 
 function buildTiming(record) {
   const total = record.stages.reduce((sum, stage) => sum + stage.duration_seconds, 0);
   if (!total) return null;
   const words = record.stages.map((stage) => `${stage.name} ${formatDuration(stage.duration_seconds)}`).join(", ");
-  return [h("div", { class: "timing", role: "img", "aria-label": `Time by stage: ${words}` }, record.stages.map((stage) => h("span", {
-    "data-stage": stage.name, title: `${stage.name} ${formatDuration(stage.duration_seconds)} ${stage.status}`, style: { width: `${(100 * stage.duration_seconds) / total}%` },
-  }, stage.duration_seconds / total > 0.15 ? stage.name : ""))), h("p", { class: "soft" }, words)];
+  return [
+    h(
+      "div",
+      { class: "timing", role: "img", "aria-label": `Time by stage: ${words}` },
+      record.stages.map((stage) =>
+        h(
+          "span",
+          {
+            "data-stage": stage.name,
+            title: `${stage.name} ${formatDuration(stage.duration_seconds)} ${stage.status}`,
+            style: { width: `${(100 * stage.duration_seconds) / total}%` },
+          },
+          stage.duration_seconds / total > 0.15 ? stage.name : "",
+        ),
+      ),
+    ),
+    h("p", { class: "soft" }, words),
+  ];
 }

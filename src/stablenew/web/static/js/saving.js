@@ -34,7 +34,9 @@ class Saving extends EventTarget {
 
   reread() {
     const own = `${this.prefix}queue:`;
-    this.keys = Object.keys(localStorage).filter((key) => key.startsWith(own)).sort();
+    this.keys = Object.keys(localStorage)
+      .filter((key) => key.startsWith(own))
+      .sort();
     this.changed();
   }
 
@@ -198,7 +200,8 @@ class Saving extends EventTarget {
     let shown = opinion;
     for (const item of this.waiting()) {
       if (item.kind !== "say") continue;
-      for (const one of item.says) if (one.run_id === runId && one.image_id === imageId) shown = applySaying(shown, one);
+      for (const one of item.says)
+        if (one.run_id === runId && one.image_id === imageId) shown = applySaying(shown, one);
     }
     return shown;
   }

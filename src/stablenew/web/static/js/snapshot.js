@@ -60,7 +60,9 @@ export class Snapshot {
     }
     const jobs = [];
     for (let at = 0; at < places.length; at += MOST_ASKED) jobs.push(this.ask(places.slice(at, at + MOST_ASKED)));
-    const others = [...this.asking.entries()].filter(([place]) => this.starts[place] < last && this.starts[place + 1] > first);
+    const others = [...this.asking.entries()].filter(
+      ([place]) => this.starts[place] < last && this.starts[place + 1] > first,
+    );
     await Promise.all([...jobs, ...others.map(([, job]) => job)]);
     return places.length > 0 || others.length > 0;
   }
@@ -74,7 +76,8 @@ export class Snapshot {
   }
 
   hold(place, run) {
-    if (this.runs.size > MOST_HELD) for (const key of [...this.runs.keys()].slice(0, MOST_HELD / 2)) this.runs.delete(key);
+    if (this.runs.size > MOST_HELD)
+      for (const key of [...this.runs.keys()].slice(0, MOST_HELD / 2)) this.runs.delete(key);
     const images = Array.from({ length: this.counts[place] }, (_, index) => {
       const image = run?.images[index];
       if (!image) return { isGone: true, opinion: {} };
@@ -102,4 +105,5 @@ export class Snapshot {
 }
 
 /** Whether anybody has rated an image. */
-export const isRated = (image) => [image.opinion, ...Object.values(image.others ?? {})].some((opinion) => typeof opinion.rating === "number");
+export const isRated = (image) =>
+  [image.opinion, ...Object.values(image.others ?? {})].some((opinion) => typeof opinion.rating === "number");

@@ -7,15 +7,33 @@ import { h } from "./dom.js";
  * @param {(rating: number | null) => void} onRate
  */
 export function buildStars(about, onRate, { isReadOnly = false, inTabOrder = false } = {}) {
-  const buttons = [1, 2, 3, 4, 5].map((rating) => h("button", {
-    type: "button", class: "star", tabindex: inTabOrder ? 0 : -1, "aria-label": `${rating} ${rating === 1 ? "star" : "stars"}`,
-    disabled: isReadOnly, on: { click: (event) => { event.stopPropagation(); onRate(rating === element.rating ? null : rating); } },
-  }, "★"));
+  const buttons = [1, 2, 3, 4, 5].map((rating) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "star",
+        tabindex: inTabOrder ? 0 : -1,
+        "aria-label": `${rating} ${rating === 1 ? "star" : "stars"}`,
+        disabled: isReadOnly,
+        on: {
+          click: (event) => {
+            event.stopPropagation();
+            onRate(rating === element.rating ? null : rating);
+          },
+        },
+      },
+      "★",
+    ),
+  );
   const element = h("span", { class: "stars", role: "group" }, buttons);
   element.rating = undefined;
   element.show = (rating, name = about) => {
     element.rating = rating ?? null;
-    element.setAttribute("aria-label", `${name}: ${rating === null || rating === undefined ? "not rated" : `${rating} of 5`}`);
+    element.setAttribute(
+      "aria-label",
+      `${name}: ${rating === null || rating === undefined ? "not rated" : `${rating} of 5`}`,
+    );
     element.classList.toggle("zero", rating === 0);
     buttons.forEach((button, index) => {
       const isOn = typeof rating === "number" && index < rating;
@@ -28,4 +46,5 @@ export function buildStars(about, onRate, { isReadOnly = false, inTabOrder = fal
 }
 
 /** The same as text: `★★★★☆`. */
-export const starText = (rating) => (rating === null || rating === undefined ? "" : "★".repeat(rating) + "☆".repeat(5 - rating));
+export const starText = (rating) =>
+  rating === null || rating === undefined ? "" : "★".repeat(rating) + "☆".repeat(5 - rating);

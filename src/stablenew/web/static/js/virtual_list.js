@@ -76,8 +76,10 @@ export class VirtualList {
 
   resized() {
     const first = Math.floor(this.top / (this.lastItemHeight ?? this.itemHeight)) * (this.lastColumns ?? 1);
-    const offset = this.lastColumns === this.columns && this.lastItemHeight === this.itemHeight
-      ? this.top : Math.floor(first / this.columns) * this.itemHeight;
+    const offset =
+      this.lastColumns === this.columns && this.lastItemHeight === this.itemHeight
+        ? this.top
+        : Math.floor(first / this.columns) * this.itemHeight;
     this.layout(offset);
   }
 
@@ -103,7 +105,11 @@ export class VirtualList {
     if (!this.isScaled) this.top = scroll;
     else this.follow(scroll);
     this.lastScroll = scroll;
-    if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.render(); });
+    if (!this.frame)
+      this.frame = requestAnimationFrame(() => {
+        this.frame = 0;
+        this.render();
+      });
   }
 
   follow(scroll) {
@@ -115,7 +121,10 @@ export class VirtualList {
     const atEdge = scroll <= 0 ? this.top : scroll >= this.scrollEnd - 1 ? this.longest - this.top : null;
     if (atEdge !== null && atEdge <= reach) this.top = scroll <= 0 ? 0 : this.longest;
     clearTimeout(this.settle);
-    this.settle = setTimeout(() => { this.moveTo(this.top); this.render(); }, SETTLE_MILLISECONDS);
+    this.settle = setTimeout(() => {
+      this.moveTo(this.top);
+      this.render();
+    }, SETTLE_MILLISECONDS);
   }
 
   /** The items that can be seen: first, and one after the last. */
