@@ -89,7 +89,5 @@ def test_it_verifies_surveys_and_repairs(controller):
     assert (survey.run_id, survey.file_count, survey.conflict_copies) == (run_id, 4, ())
     files = [path for path in (controller.root / run_id).rglob("*") if path.is_file()]
     assert survey.size_bytes == sum(path.stat().st_size for path in files)
-        path.stat().st_size for path in (controller.root / run_id).rglob("*") if path.is_file()
-    )
     assert survey.size_bytes > len(samples.png())
     assert controller.repair("latest").actions == []

@@ -55,14 +55,14 @@ class ColumnCache:
         self._masks: dict[Condition, Mask] = {}
         self._codes: dict[str, FacetCodes] = {}
         self._counted: dict[Query, dict[str, list[FacetValue]]] = {}
-        self._runs = np.searchsorted(table.run_ids, table.use_ids & ~MAX_USE)
-        self._first_rows = np.searchsorted(self._runs, np.arange(len(table.run_ids)))
-        self._later_rows = np.flatnonzero(np.diff(self._runs, prepend=-1) == 0)
+        self._runs = np.searchsorted(table.run_ids, table.use_ids & ~MAX_USE).astype(np.int32)
+        """The place of each variant's run."""
+        self._first_rows = np.searchsorted(self._runs, np.arange(len(table.run_ids), dtype=np.int32)).astype(np.int32)
+        self._later_rows = np.flatnonzero(np.diff(self._runs, prepend=np.int32(-1)) == 0).astype(np.int32)
         """The variants of each run but its first."""
         self._labels: dict[int, tuple[Column, FacetCodes]] = {}
-        self._label_runs = np.searchsorted(table.run_ids, table.label_ids)
-        self._by_use = np.argsort(table.use_ids, kind="stable")
-        self._sorted_uses = table.use_ids[self._by_use]
+        self._label_runs = np.searchsorted(table.run_ids, table.label_ids).astype(np.int32)
+        self._by_use: Column | None = None
 
     def ids(self, query: Query, sort: str = TIME) -> Ids:
         """The numbers of all runs that fit, in the order of `sort`."""
@@ -195,13 +195,17 @@ class ColumnCache:
         selection = select_uses(condition, self._reader.find_names)
         found = self._reader.fetch(selection.text, selection.parameters)
         wanted = np.fromiter((row[0] for row in found), np.int64, len(found))
-        starts = np.searchsorted(self._sorted_uses, wanted, "left")
-        ends = np.searchsorted(self._sorted_uses, wanted, "right")
-        edges = np.zeros(len(self._sorted_uses) + 1, np.int32)
+        by_use = self._by_use
+        if by_use is None:  # only searches for words need it
+            by_use = self._by_use = np.argsort(self.table.use_ids, kind="stable").astype(np.int32)
+        sorted_uses = self.table.use_ids[by_use]
+        starts = np.searchsorted(sorted_uses, wanted, "left")
+        ends = np.searchsorted(sorted_uses, wanted, "right")
+        edges = np.zeros(len(sorted_uses) + 1, np.int32)
         np.add.at(edges, starts, 1)
         np.add.at(edges, ends, -1)
-        mask = np.zeros(len(self._sorted_uses), np.bool_)
-        mask[self._by_use] = np.cumsum(edges[:-1]) > 0
+        mask = np.zeros(len(sorted_uses), np.bool_)
+        mask[by_use] = np.cumsum(edges[:-1]) > 0
         return mask
 
     def _with_seeds(self, condition: Condition) -> Mask:

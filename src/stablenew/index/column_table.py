@@ -1,7 +1,6 @@
 """The columns of the index as arrays: read from it, kept beside it, and brought up to date by what changed."""
 
 import contextlib
-import io
 import zipfile
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypeAlias
@@ -14,7 +13,7 @@ from stablenew.index.index_schema import FIELD_OTHER_PACK, FIELD_PACK, FIELD_TAG
 from stablenew.index.query import RUN_NUMBERS, VARIANT_NUMBERS, VARIANT_WORDS
 from stablenew.index.query_sql import FLAG_COLUMNS, NUMBER_COLUMNS
 from stablenew.index.run_changes import RESET
-from stablenew.store.atomic_file import replace_file
+from stablenew.store.atomic_file import replace_cached
 
 Ids: TypeAlias = npt.NDArray[np.int64]
 Column: TypeAlias = npt.NDArray[Any]
@@ -87,18 +86,17 @@ class TableFile:
 
     def _load(self) -> None:
         damage = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-        with contextlib.suppress(*damage):
-            saved = np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False)
+        with contextlib.suppress(*damage), self._path.open("rb") as file:
+            saved = np.load(file, allow_pickle=False)
             if str(saved["token"]).startswith(f"{_LAYOUT} "):
                 self.table = ColumnTable(*(saved[one.name] for one in fields(ColumnTable)))
                 self._version = (str(saved["token"]), int(saved["change"]))
 
     def _save(self, version: tuple[str, int]) -> None:
-        buffer = io.BytesIO()
-        columns = {one.name: getattr(self.table, one.name) for one in fields(ColumnTable)}
-        np.savez(buffer, token=np.array(version[0]), change=np.array(version[1]), **columns)
+        saved: dict[str, Any] = {one.name: getattr(self.table, one.name) for one in fields(ColumnTable)}
+        saved |= {"token": np.array(version[0]), "change": np.array(version[1])}
         with contextlib.suppress(OSError):
-            replace_file(self._path, buffer.getvalue())
+            replace_cached(self._path, lambda file: np.savez(file, **saved))
 
     def _patch(self, version: tuple[str, int]) -> bool:
         """Read again only the runs that changed, if that is possible."""

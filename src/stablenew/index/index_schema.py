@@ -100,7 +100,6 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
             f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=30
         )
         if _version_of(connection) == VERSION:
-            connection.execute("PRAGMA mmap_size=1073741824")
             return connection
         connection.close()
     return None

@@ -11,8 +11,9 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from stablenew.errors import SyncFailed, WriteFailed
 from stablenew.store.run_folder import temporary_name
@@ -46,24 +47,28 @@ def replace_file(path: Path, data: bytes) -> None:
     _put_in_place(path, data)
 
 
-def replace_cached(path: Path, data: bytes) -> None:
+def replace_cached(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """As `replace_file`, without waiting for the disk: for caches, which a power cut may take.
+
+    `write` puts the bytes into the file it is given.
 
     Raises:
         WriteFailed: the bytes could not be written; the old file is unharmed.
     """
-    _put_in_place(path, data, is_durable=False)
-
-
-def _put_in_place(path: Path, data: bytes, *, is_durable: bool = True) -> None:
     with naming_failures(path), temporary_file(path) as (descriptor, temporary):
-        write_all(descriptor, data)
-        if is_durable:
-            sync_file(descriptor)
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            write(file)
         os.close(descriptor)
         rename(temporary, path)
-    if is_durable:
-        sync_folder(path.parent)
+
+
+def _put_in_place(path: Path, data: bytes) -> None:
+    with naming_failures(path), temporary_file(path) as (descriptor, temporary):
+        write_all(descriptor, data)
+        sync_file(descriptor)
+        os.close(descriptor)
+        rename(temporary, path)
+    sync_folder(path.parent)
 
 
 @contextlib.contextmanager

@@ -45,13 +45,15 @@ def _some(numbers: list[int] | None) -> list[int]:
 
 def _numbers(call: Call) -> Response:
     numbers = call.context.controller.history.numbers(call.get("query"), sort=call.get("sort"))
-    return _binary(numbers.astype(_NUMBER_TYPE))
+    return _binary(numbers.astype(_NUMBER_TYPE, copy=False))
 
 
 def _snapshot(call: Call) -> Response:
     snapshot = call.context.controller.history.snapshot(call.get("query"), sort=call.get("sort"))
     counts = (snapshot.output_counts, snapshot.rated_counts)
-    return _binary(snapshot.numbers.astype(_NUMBER_TYPE), *(column.astype(_COUNT_TYPE) for column in counts))
+    return _binary(
+        snapshot.numbers.astype(_NUMBER_TYPE, copy=False), *(column.astype(_COUNT_TYPE) for column in counts)
+    )
 
 
 def _binary(*columns: "npt.NDArray[np.generic]") -> Response:
