@@ -18,8 +18,8 @@ LAYERS = {
     "pipeline": 5,
     "importing": 5,
     "controller": 6,
-    "cli": 7,
     "web": 7,
+    "cli": 8,
 }
 FREE = {"__init__", "__main__"}
 """The public names, and the door for `python -m`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stablenew.app_config import AppConfig
+    from stablenew.controller.app_controller import AppController
     from stablenew.controller.pipeline_controller import PipelineController
     from stablenew.engines.engine import CancelToken, Engine, EngineImage, EngineInfo, StageRequest, StageResult
     from stablenew.engines.engine_registry import open_engine
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AppConfig": "app_config",
+    "AppController": "controller.app_controller",
     "Axis": "pipeline.randomizer",
     "CancelToken": "engines.engine",
     "Engine": "engines.engine",
@@ -92,6 +94,7 @@ _HOMES = {
 
 __all__ = [
     "AppConfig",
+    "AppController",
     "Axis",
     "CancelToken",
     "Engine",

@@ -180,6 +180,7 @@ def test_a_new_job_arrives_by_itself(open_page, root):
     expect(rows(page)).to_have_count(5)
     expect(row(page, 1)).to_contain_text("a desert road")
     expect(page.locator(".row.active")).to_contain_text("a mountain lake")
+    expect(page.locator(".row:focus-within")).to_contain_text("a mountain lake")
     expect(page.locator(".total")).to_have_text("5 jobs")
 
 

@@ -65,6 +65,7 @@ def _show_next_steps(out: Output, run: "Run") -> None:
     out.table(
         ["", ""],
         [
+            (f"  stablenew serve{where}", "look at them and rate them in the browser"),
             (f"  stablenew show {run.run_id[:19]}{where}", "what was asked, what ran, what came out"),
             (f"  stablenew verify latest{where}", "is every byte still what was recorded?"),
             ("  stablenew config set learning_enabled true", "record your own runs from now on"),

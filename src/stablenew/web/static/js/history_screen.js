@@ -72,6 +72,7 @@ class HistoryScreen {
     this.facets = {};
     this.waiting = null;
     this.heard = 0;
+    this.isTouched = false;
     this.wanted = [0, 0];
     this.stops = [];
     this.build(root);
@@ -121,6 +122,7 @@ class HistoryScreen {
       itemHeight: () => (window.matchMedia("(max-width: 700px)").matches ? 132 : 84),
       create: () => this.createRow(),
       show: (node, index) => this.showRow(node, index),
+      move: (node, index) => this.showPlace(node, index),
       onRange: (first, last) => this.need(first, last),
     });
     this.reloadSoon = debounce(() => this.reload(), 300);
@@ -187,10 +189,11 @@ class HistoryScreen {
     }
   }
 
-  use(numbers, { isWhole }) {
+  use(numbers, { isWhole, prepended = 0 }) {
     this.numbers = numbers;
     this.active = Math.min(this.active, Math.max(0, numbers.length - 1));
-    this.list.setCount(numbers.length);
+    if (prepended) this.list.prepend(prepended);
+    else this.list.setCount(numbers.length);
     setText(this.total, isWhole ? plural(numbers.length, "job") : `${formatCount(numbers.length)}+ jobs`);
     this.showEmptyState(isWhole);
   }
@@ -295,14 +298,10 @@ class HistoryScreen {
 
   showRow(node, index) {
     const job = this.rows.get(String(this.numbers[index]));
-    node.index = index;
-    node.setAttribute("aria-setsize", String(this.numbers.length));
-    node.setAttribute("aria-posinset", String(index + 1));
-    node.classList.toggle("active", index === this.active);
+    this.showPlace(node, index);
     node.classList.toggle("loading", !job);
     node.classList.toggle("gone", Boolean(job?.isGone));
     const { parts } = node;
-    parts.link.tabIndex = index === this.active ? 0 : -1;
     if (!job || job.isGone) return this.showNothing(parts, job);
     parts.link.href = runUrl(job.run_id);
     parts.link.title = `${formatLongTime(job.created_at)}\n${job.run_id}`;
@@ -320,6 +319,14 @@ class HistoryScreen {
     const opinion = saving.overlay(job.run_id, null, { rating: job.rating ?? undefined });
     parts.stars.show(opinion.rating, `Rating of ${formatTime(job.created_at)}`);
     setText(parts.note, describeImages(job));
+  }
+
+  showPlace(node, index) {
+    node.index = index;
+    node.setAttribute("aria-setsize", String(this.numbers.length));
+    node.setAttribute("aria-posinset", String(index + 1));
+    node.classList.toggle("active", index === this.active);
+    node.parts.link.tabIndex = index === this.active ? 0 : -1;
   }
 
   showNothing(parts, job) {
@@ -340,6 +347,7 @@ class HistoryScreen {
   rate(index, rating) {
     const job = this.job(index);
     if (!job || this.app.status.is_read_only) return;
+    this.isTouched = true;
     saving.say([{ run_id: job.run_id, image_id: null, rating }], [{ rating: job.rating }]);
     this.setRating(job.run_id, rating);
   }
@@ -361,6 +369,7 @@ class HistoryScreen {
   activate(index, { focus = false } = {}) {
     if (index < 0 || index >= this.numbers.length) return;
     const before = this.active;
+    this.isTouched = true;
     this.active = index;
     if (focus) this.list.reveal(index);
     this.list.refresh(before);
@@ -446,10 +455,10 @@ class HistoryScreen {
   offer(numbers) {
     const isAtTop = this.list.top < this.list.itemHeight / 2;
     if (isAtTop || !this.numbers.length) {
-      const keep = this.numbers[this.active];
       const added = numbers.length - this.numbers.length;
-      if (this.active > 0 && added > 0 && numbers[this.active + added] === keep) this.active += added;
-      this.use(numbers, { isWhole: true });
+      const isBefore = added > 0 && this.numbers.length > 0 && numbers[added] === this.numbers[0];
+      if (isBefore && this.isTouched) this.active += added; // a key must not suddenly mean another job
+      this.use(numbers, { isWhole: true, prepended: isBefore ? added : 0 });
       this.showPill(null);
     } else this.showPill(numbers);
   }

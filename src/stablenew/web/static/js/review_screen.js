@@ -100,6 +100,7 @@ class ReviewScreen {
       h("label", { class: "switch", for: "onwards" }, this.onwards, "go on after rating"),
       this.largeButton,
       h("button", { type: "button", on: { click: () => this.goUnrated(1) } }, "Next unrated ", h("kbd", {}, "]")),
+      this.app.status.is_read_only ? null : buildHint(),
     );
     this.layer = h("div", {
       class: "cells",
@@ -675,6 +676,20 @@ class ReviewScreen {
     } else this.app.go(this.query ? `/?q=${encodeURIComponent(this.query)}` : "/");
   }
 }
+
+/** Enough to begin without reading anything. */
+const buildHint = () =>
+  h(
+    "p",
+    { class: "hint keys-hint" },
+    [
+      ["0–5", "rate"],
+      ["←→", "move"],
+      ["Space", "large"],
+      ["z", "undo"],
+      ["?", "all keys"],
+    ].map(([key, meaning]) => [h("kbd", {}, key), ` ${meaning} `]),
+  );
 
 const shownTags = (image) => (image.opinion.tags ?? []).filter((tag) => !tag.startsWith("colour:"));
 const colourOf = (image) => (image.opinion.tags ?? []).find((tag) => tag.startsWith("colour:"))?.slice(7);

@@ -10,7 +10,7 @@ export class VirtualList {
   /**
    * @param {HTMLElement} viewport what scrolls
    * @param {HTMLElement} layer what holds the items; inside the viewport
-   * @param {{itemHeight: number | (() => number), columns?: () => number, create: () => HTMLElement, show: (node: any, index: number) => void, onRange?: (first: number, last: number) => void}} options
+   * @param {{itemHeight: number | (() => number), columns?: () => number, create: () => HTMLElement, show: (node: any, index: number) => void, move?: (node: any, index: number) => void, onRange?: (first: number, last: number) => void}} options
    */
   constructor(viewport, layer, options) {
     this.viewport = viewport;
@@ -72,6 +72,15 @@ export class VirtualList {
     const anchor = this.top;
     this.count = count;
     this.layout(anchor);
+  }
+
+  /** Items came before all others: those that are shown keep their nodes and move down. */
+  prepend(added) {
+    this.nodes = new Map([...this.nodes].map(([index, node]) => [index + added, node]));
+    for (const [index, node] of this.nodes) this.options.move?.(node, index);
+    this.count += added;
+    this.spacer.style.height = `${Math.min(TALLEST, this.rows * this.itemHeight)}px`;
+    this.render();
   }
 
   resized() {
