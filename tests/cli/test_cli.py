@@ -39,6 +39,7 @@ def test_demo_records_a_job_shows_it_and_says_what_next(cli, tmp_path):
     commands = [
         line.strip().split("  ")[0] for line in said.partition("Try next")[2].splitlines() if "stablenew" in line
     ]
+    assert commands.pop(0) == "stablenew serve"  # it does not end by itself
     assert len(commands) == 3
     for command in commands:
         cli(*command.split()[1:])

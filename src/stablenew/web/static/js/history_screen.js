@@ -1,41 +1,19 @@
 // Job history: every job that fits a search, newest first, as it comes.
 
-import { getBytes, getJson, runUrl, thumbnailUrl } from "./api.js";
+import { getBytes, getJson, runUrl } from "./api.js";
 import { showEmpty } from "./dialogs.js";
 import { debounce, fill, h, setText } from "./dom.js";
-import { formatCount, formatDuration, formatLongTime, formatSeed, formatTime, plural } from "./format.js";
+import { buildFacets } from "./facet_rail.js";
+import { formatCount, plural } from "./format.js";
+import { createRow, showJob } from "./job_row.js";
 import { live } from "./live.js";
 import { QueryBox, splitQuery, toggleCondition } from "./query_box.js";
 import { saving } from "./saving.js";
-import { buildStars } from "./stars.js";
 import { VirtualList } from "./virtual_list.js";
-import { quoteWord } from "./format.js";
 
 const FIRST_PAGE = 50;
 const MOST_ROWS_ASKED = 120;
 const MOST_ROWS_HELD = 4000;
-const SHOWN_THUMBNAILS = 3;
-const FACET_TITLES = {
-  status: "Status",
-  rating: "Stars",
-  pack: "Pack",
-  model: "Model",
-  sampler: "Sampler",
-  scheduler: "Scheduler",
-  cfg: "CFG scale",
-  steps: "Steps",
-  tag: "Tag",
-  engine: "Engine",
-};
-const STATUS_WORDS = {
-  completed: "Success",
-  failed: "Failed",
-  cancelled: "Cancelled",
-  running: "Running",
-  partial: "Partly failed",
-  interrupted: "Interrupted",
-  incomplete: "Incomplete",
-};
 const KEYS = [
   [
     "History",
@@ -261,33 +239,7 @@ class HistoryScreen {
   }
 
   createRow() {
-    const parts = {
-      thumbs: Array.from({ length: SHOWN_THUMBNAILS }, () =>
-        h("img", { alt: "", decoding: "async", width: 64, height: 64 }),
-      ),
-      link: h("a", { "data-link": true, class: "time" }),
-      pack: h("span", { class: "pack" }),
-      prompt: h("span", { class: "prompt" }),
-      variants: h("span", { class: "variants" }),
-      outputs: h("span", { class: "outputs" }),
-      duration: h("span", { class: "duration" }),
-      seed: h("span", { class: "seed" }),
-      status: h("span", { class: "status" }),
-      note: h("span", { class: "note" }),
-    };
-    const node = h(
-      "div",
-      { role: "listitem", class: "row" },
-      h("div", { class: "thumbs", "aria-hidden": "true" }, parts.thumbs),
-      h("div", { class: "what" }, h("div", { class: "line" }, parts.link, parts.pack), parts.prompt),
-      h("div", { class: "facts" }, parts.variants, parts.outputs, parts.duration, parts.seed),
-      parts.status,
-    );
-    parts.stars = buildStars("Rating", (rating) => this.rate(node.index, rating), {
-      isReadOnly: this.app.status.is_read_only,
-    });
-    node.append(h("div", { class: "opinion" }, parts.stars, parts.note));
-    node.parts = parts;
+    const node = createRow((rating) => this.rate(node.index, rating), this.app.status.is_read_only);
     node.addEventListener("click", (event) => {
       if (!event.target.closest("button, a")) this.activate(node.index, { focus: true });
     });
@@ -297,28 +249,8 @@ class HistoryScreen {
   }
 
   showRow(node, index) {
-    const job = this.rows.get(String(this.numbers[index]));
     this.showPlace(node, index);
-    node.classList.toggle("loading", !job);
-    node.classList.toggle("gone", Boolean(job?.isGone));
-    const { parts } = node;
-    if (!job || job.isGone) return this.showNothing(parts, job);
-    parts.link.href = runUrl(job.run_id);
-    parts.link.title = `${formatLongTime(job.created_at)}\n${job.run_id}`;
-    setText(parts.link, formatTime(job.created_at));
-    setText(parts.pack, job.packs.join(", ") || job.one_click_action || job.engine || "");
-    setText(parts.prompt, job.problem ? `⚠ ${job.problem}` : (job.prompt ?? ""));
-    const planned = job.plan_size ?? job.record_count;
-    setText(parts.variants, `${job.record_count}/${planned} ${planned === 1 ? "variant" : "variants"}`);
-    setText(parts.outputs, plural(job.output_count, "image"));
-    setText(parts.duration, formatDuration(job.duration_seconds));
-    setText(parts.seed, formatSeed(job) ? `seed ${formatSeed(job)}` : "");
-    setText(parts.status, STATUS_WORDS[job.status] ?? job.status);
-    parts.status.dataset.status = job.status;
-    parts.thumbs.forEach((image, place) => showThumbnail(image, job, place));
-    const opinion = saving.overlay(job.run_id, null, { rating: job.rating ?? undefined });
-    parts.stars.show(opinion.rating, `Rating of ${formatTime(job.created_at)}`);
-    setText(parts.note, describeImages(job));
+    showJob(node, this.rows.get(String(this.numbers[index])));
   }
 
   showPlace(node, index) {
@@ -327,16 +259,6 @@ class HistoryScreen {
     node.setAttribute("aria-posinset", String(index + 1));
     node.classList.toggle("active", index === this.active);
     node.parts.link.tabIndex = index === this.active ? 0 : -1;
-  }
-
-  showNothing(parts, job) {
-    parts.link.removeAttribute("href");
-    setText(parts.link, job?.isGone ? "removed" : "");
-    for (const name of ["pack", "prompt", "variants", "outputs", "duration", "seed", "status", "note"])
-      setText(parts[name], "");
-    delete parts.status.dataset.status;
-    parts.thumbs.forEach((image) => hideThumbnail(image));
-    parts.stars.show(null);
   }
 
   job(index) {
@@ -508,73 +430,7 @@ class HistoryScreen {
       () => this.facets,
     );
     const chosen = new Set(splitQuery(this.query).map((part) => part.text));
-    fill(
-      this.rail,
-      Object.entries(FACET_TITLES).map(([field, title]) => this.buildFacet(field, title, chosen)),
-    );
+    const toggle = (field, value) => this.box.set(toggleCondition(this.query, field, value));
+    fill(this.rail, buildFacets(this.facets, chosen, toggle));
   }
-
-  buildFacet(field, title, chosen) {
-    const values = [...(this.facets[field] ?? [])];
-    if (field === "rating") values.sort((a, b) => b.value - a.value);
-    if (!values.length) return null;
-    return h(
-      "section",
-      { class: "facet" },
-      h("h2", {}, title),
-      h(
-        "ul",
-        {},
-        values.map(({ value, job_count: count }) => {
-          const isOn = chosen.has(`${field}:${quoteWord(String(value))}`);
-          return h(
-            "li",
-            {},
-            h(
-              "button",
-              {
-                type: "button",
-                "aria-pressed": String(isOn),
-                on: { click: () => this.box.set(toggleCondition(this.query, field, value)) },
-              },
-              h(
-                "span",
-                { class: "value" },
-                field === "rating"
-                  ? "★".repeat(value) || "0 stars"
-                  : STATUS_WORDS[value] && field === "status"
-                    ? STATUS_WORDS[value]
-                    : String(value),
-              ),
-              h("span", { class: "count" }, formatCount(count)),
-            ),
-          );
-        }),
-      ),
-    );
-  }
-}
-
-function showThumbnail(image, job, place) {
-  const output = job.outputs[place];
-  if (!output) return hideThumbnail(image);
-  const source = thumbnailUrl(job.run_id, output.digest, 320);
-  image.hidden = false;
-  if (image.getAttribute("src") !== source) image.src = source;
-}
-
-function hideThumbnail(image) {
-  image.hidden = true;
-  image.removeAttribute("src");
-}
-
-function describeImages(job) {
-  const parts = [];
-  if (job.rated_count)
-    parts.push(
-      `${formatCount(job.rated_count)}/${formatCount(job.output_count)} rated${job.best_rating !== null ? `, best ${job.best_rating}★` : ""}`,
-    );
-  if (job.pick_count) parts.push(plural(job.pick_count, "pick"));
-  if (job.reject_count) parts.push(plural(job.reject_count, "reject"));
-  return parts.join(" · ");
 }

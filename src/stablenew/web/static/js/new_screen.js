@@ -4,12 +4,11 @@ import { getJson, postJson, runUrl } from "./api.js";
 import { debounce, fill, h } from "./dom.js";
 import { toast } from "./dialogs.js";
 import { formatCount, formatDuration, plural } from "./format.js";
-import { live } from "./live.js";
+import { RunningJobs } from "./running_jobs.js";
 
 const PLAN_MILLISECONDS = 250;
 const SAMPLERS = ["Euler a", "Euler", "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DDIM", "UniPC", "Heun", "LMS"];
 const KEYS = [["New run", [["Ctrl Enter", "start"]]]];
-const OVER = { completed: "Done", failed: "Failed", cancelled: "Cancelled", partial: "Partly failed" };
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { search, app }) => new NewScreen(root, app, search);
@@ -21,22 +20,21 @@ class NewScreen {
     this.again = search.get("again");
     this.vary = search.has("vary");
     this.keys = KEYS;
-    this.jobs = new Map();
     /** @type {Record<string, HTMLInputElement>} */
     this.fields = {};
     this.planSoon = debounce(() => this.plan(), PLAN_MILLISECONDS);
-    this.stops = [live.on("job", (job) => this.showJob(job)), live.on("hello", () => this.loadJobs())];
+    this.running = new RunningJobs({ isReadOnly: app.status.is_read_only });
   }
 
   close() {
     this.planSoon.cancel();
-    this.stops.forEach((stop) => stop());
+    this.running.close();
   }
 
   async load() {
     this.choices = await getJson("/api/choices");
     this.build();
-    await this.loadJobs();
+    await this.running.load();
     await this.plan();
   }
 
@@ -122,7 +120,6 @@ class NewScreen {
       "Prompt (several: a blank line between them; neg: begins a negative line)",
       this.prompt,
     );
-    this.running = h("div", {});
     const form = h(
       "form",
       {
@@ -199,7 +196,7 @@ class NewScreen {
         form,
         this.planned,
         h("h2", {}, "Runs"),
-        h("section", { class: "panel", "aria-label": "Runs" }, this.running),
+        h("section", { class: "panel", "aria-label": "Runs" }, this.running.element),
       ),
     );
     this.showSource();
@@ -320,89 +317,11 @@ class NewScreen {
     if (this.start.disabled) return;
     this.start.disabled = true;
     try {
-      this.showJob(await postJson("/api/running", this.body()));
+      this.running.showJob(await postJson("/api/running", this.body()));
     } catch (error) {
       toast(error.message, { isError: true });
     } finally {
       this.start.disabled = false;
-    }
-  }
-
-  async loadJobs() {
-    const { running } = await getJson("/api/running");
-    running.forEach((job) => this.showJob(job));
-    if (!this.jobs.size) fill(this.running, h("p", { class: "hint" }, "Nothing runs now."));
-  }
-
-  showJob(job) {
-    if (!this.running) return;
-    let parts = this.jobs.get(job.run_id);
-    if (!parts) {
-      if (!this.jobs.size) this.running.replaceChildren();
-      parts = this.buildJob(job);
-      this.jobs.set(job.run_id, parts);
-      this.running.prepend(parts.element);
-    }
-    if (parts.revision > job.revision) return;
-    parts.revision = job.revision;
-    const running = `${job.stage ?? "starting"}, variant ${Math.min(job.total, job.done + 1)} of ${job.total}${job.variant_label ? ` (${job.variant_label})` : ""}`;
-    const eta = job.eta_seconds === null ? "" : `, about ${formatDuration(job.eta_seconds)} left`;
-    const ended = `${OVER[job.status] ?? job.status}: ${job.done} of ${plural(job.total, "variant")} in ${formatDuration(job.elapsed_seconds)}`;
-    parts.words.textContent = job.is_over
-      ? ended
-      : job.status === "waiting"
-        ? "waits for the run before it"
-        : job.is_cancelling
-          ? "stopping…"
-          : running + eta;
-    parts.error.textContent = job.error ?? "";
-    parts.bar.value = job.progress;
-    parts.bar.hidden = job.is_over;
-    parts.cancel.hidden = job.is_over || this.app.status.is_read_only;
-    parts.link.hidden = !job.is_recorded;
-    parts.review.hidden = !job.is_over || !job.is_recorded;
-    this.showPreviews(job, parts);
-  }
-
-  buildJob(job) {
-    const parts = {
-      link: h("a", { "data-link": true, href: runUrl(job.run_id) }, job.run_id),
-      words: h("span", { role: "status" }),
-      error: h("p", { class: "bad" }),
-      bar: h("progress", { max: 1, "aria-label": `Progress of ${job.run_id}` }),
-      previews: h("div", { class: "previews" }),
-      cancel: h(
-        "button",
-        {
-          type: "button",
-          on: { click: () => postJson(`/api/running/${job.run_id}/cancel`).then((one) => this.showJob(one)) },
-        },
-        "Cancel",
-      ),
-      review: h("a", { class: "button", "data-link": true, href: `/review?q=run:${job.run_id}` }, "Review its images"),
-      seen: new Set(),
-      revision: -1,
-    };
-    parts.element = h(
-      "article",
-      { class: "job", "aria-label": job.label },
-      h("div", { class: "actions" }, h("strong", {}, job.label), parts.link, parts.cancel, parts.review),
-      parts.bar,
-      h("p", {}, parts.words),
-      parts.error,
-      parts.previews,
-    );
-    return parts;
-  }
-
-  showPreviews(job, parts) {
-    for (const number of job.previews) {
-      if (parts.seen.has(number)) continue;
-      parts.seen.add(number);
-      const image = h("img", { alt: `Image ${number + 1} of ${job.label}`, src: `/previews/${job.run_id}/${number}` });
-      image.addEventListener("error", () => image.remove());
-      parts.previews.prepend(image);
-      while (parts.previews.children.length > 12) parts.previews.lastChild.remove();
     }
   }
 }

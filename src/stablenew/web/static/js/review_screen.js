@@ -1,17 +1,17 @@
 // Review: look at images one after the other and say what you think, as fast as you can press keys.
 
-import { getJson, outputUrl, runUrl, thumbnailUrl } from "./api.js";
+import { getJson, runUrl, thumbnailUrl } from "./api.js";
 import { askText, showEmpty, toast } from "./dialogs.js";
 import { fill, h, setText } from "./dom.js";
-import { formatCount, formatTime, plural } from "./format.js";
+import { formatCount, plural } from "./format.js";
+import { buildDots, describe, flagText, shownTags } from "./image_words.js";
+import { Loupe } from "./loupe.js";
 import { QueryBox } from "./query_box.js";
 import { applySaying, saving } from "./saving.js";
 import { isRated, Snapshot } from "./snapshot.js";
-import { buildStars } from "./stars.js";
 import { VirtualList } from "./virtual_list.js";
 
 const COLOURS = { 6: "red", 7: "yellow", 8: "green", 9: "blue" };
-const AHEAD = 3;
 const MOST_SELECTED = 2000;
 const PACE_MILLISECONDS = 120_000;
 const KEYS = [
@@ -59,14 +59,10 @@ class ReviewScreen {
     this.anchor = 0;
     /** @type {Set<number>} */
     this.selected = new Set();
-    this.pinned = -1;
-    this.isFull = false;
     this.goesOn = localStorage.getItem("stablenew:auto-advance") !== "off";
     this.ratedTimes = [];
     this.ratedNow = 0;
     this.turn = Promise.resolve();
-    this.ahead = new Map();
-    this.jobs = new Map();
     this.snapshot = new Snapshot(this.query);
     this.build(root);
     this.abort = new AbortController();
@@ -111,12 +107,15 @@ class ReviewScreen {
     });
     this.viewport = h("div", { class: "viewport" }, this.layer);
     this.empty = h("div", { class: "empty", hidden: true });
-    this.buildLoupe();
+    this.loupe = new Loupe(this.snapshot, {
+      isReadOnly: this.app.status.is_read_only,
+      onRate: (rating) => this.rate(rating, { clicked: true }),
+    });
     fill(
       root,
       h("h1", { class: "sr-only" }, "Review"),
       this.bar,
-      h("div", { class: "review-body" }, this.viewport, this.empty, this.loupe),
+      h("div", { class: "review-body" }, this.viewport, this.empty, this.loupe.element),
     );
     this.list = new VirtualList(this.viewport, this.layer, {
       itemHeight: () => (window.innerWidth <= 700 ? 170 : 220),
@@ -127,45 +126,9 @@ class ReviewScreen {
     });
   }
 
-  buildLoupe() {
-    this.image = h("img", { class: "current", alt: "", draggable: "false" });
-    this.figure = h("figure", {}, this.image);
-    this.pinnedImage = h("img", { alt: "" });
-    this.pinnedFigure = h("figure", { class: "pinned", hidden: true }, this.pinnedImage);
-    this.info = {
-      link: h("a", { "data-link": true, class: "time" }),
-      prompt: h("span", { class: "prompt" }),
-      settings: h("span", { class: "soft" }),
-      marks: h("span", { class: "loupe-marks" }),
-      tags: h("span", { class: "tags" }),
-      note: h("span", { class: "soft" }),
-      original: h("a", { target: "_blank", rel: "noreferrer" }, "Original"),
-    };
-    this.stars = buildStars("Rating", (rating) => this.rate(rating, { clicked: true }), {
-      isReadOnly: this.app.status.is_read_only,
-      inTabOrder: true,
-    });
-    this.loupe = h(
-      "div",
-      { class: "loupe", hidden: true, role: "group", "aria-label": "Large view" },
-      h("div", { class: "loupe-images" }, this.pinnedFigure, this.figure),
-      h(
-        "div",
-        { class: "loupe-info" },
-        this.stars,
-        this.info.marks,
-        this.info.tags,
-        this.info.note,
-        this.info.prompt,
-        this.info.settings,
-        this.info.link,
-        this.info.original,
-      ),
-    );
-  }
-
   close() {
     this.list.close();
+    this.loupe.close();
     this.abort.abort();
     clearInterval(this.paceTimer);
   }
@@ -287,7 +250,7 @@ class ReviewScreen {
     this.layer.setAttribute("aria-activedescendant", `cell-${index}`);
     this.remember();
     this.showPlace();
-    if (this.isLarge) this.showLarge();
+    if (this.isLarge) this.loupe.show(this.cursor);
   }
 
   showPlace() {
@@ -309,103 +272,14 @@ class ReviewScreen {
 
   async setLarge(isLarge) {
     this.isLarge = isLarge;
-    this.loupe.hidden = !isLarge;
     this.viewport.inert = isLarge;
     this.largeButton.setAttribute("aria-pressed", String(isLarge));
     if (!isLarge) {
-      this.unpin();
+      this.loupe.hide();
       this.layer.focus();
     }
     this.remember();
-    if (isLarge) await this.showLarge();
-  }
-
-  /** Show the image under the cursor, and get the next ones ready. */
-  async showLarge() {
-    const index = this.cursor;
-    if (!this.snapshot.image(index)) await this.snapshot.need(index, index + 1);
-    const image = this.snapshot.image(index);
-    if (index !== this.cursor || !image) return;
-    this.showInfo(image);
-    if (image.isGone) {
-      this.image.removeAttribute("src");
-      this.image.alt = "this run is gone";
-      return;
-    }
-    const ready = this.prepare(index);
-    if (!ready) return;
-    await ready.decoded;
-    if (index !== this.cursor || !this.isLarge) return;
-    if (this.image !== ready.element) {
-      ready.element.className = "current";
-      this.image.replaceWith(ready.element);
-      this.image = ready.element;
-    }
-    this.image.dataset.index = String(index);
-    this.getAhead(index);
-  }
-
-  /** An image element of its own for each image, decoded before it is shown. */
-  prepare(index) {
-    const image = this.snapshot.image(index);
-    if (!image || image.isGone) return null;
-    let ready = this.ahead.get(index);
-    const source = this.isFull ? outputUrl(image.run_id, image.digest) : thumbnailUrl(image.run_id, image.digest, 1024);
-    if (!ready || ready.source !== source) {
-      const element = h("img", { alt: describe(image, index), draggable: "false" });
-      element.src = source;
-      ready = { element, source, decoded: element.decode().catch(() => {}) };
-      this.ahead.set(index, ready);
-      if (this.ahead.size > 16)
-        for (const key of [...this.ahead.keys()].slice(0, 6))
-          if (Math.abs(key - this.cursor) > AHEAD) this.ahead.delete(key);
-    }
-    return ready;
-  }
-
-  async getAhead(index) {
-    await this.snapshot.need(Math.max(0, index - 1), Math.min(this.snapshot.length, index + 20)).catch(() => {});
-    if (index !== this.cursor) return;
-    for (let step = 1; step <= AHEAD; step += 1) this.prepare(index + step);
-    this.prepare(index - 1);
-  }
-
-  showInfo(image) {
-    this.stars.show(image.opinion.rating ?? null, "Rating of this image");
-    fill(this.info.marks, buildDots(image), flagText(image));
-    fill(
-      this.info.tags,
-      shownTags(image).map((tag) => h("span", { class: "tag" }, tag)),
-    );
-    setText(this.info.note, image.opinion.notes?.[0]?.text ?? "");
-    if (image.isGone) return;
-    this.info.link.href = runUrl(image.run_id);
-    this.info.original.href = outputUrl(image.run_id, image.digest);
-    this.showJob(image);
-  }
-
-  /** What the image was made of; not needed to rate it, so it may come later. */
-  async showJob(image) {
-    if (!this.jobs.has(image.run_id)) {
-      const number = String(this.snapshot.numbers[this.snapshot.placeOf(this.cursor)]);
-      const { jobs } = await getJson("/api/jobs/rows", { numbers: number }, this.abort.signal).catch(() => ({
-        jobs: [null],
-      }));
-      this.jobs.set(image.run_id, jobs[0]);
-      if (this.jobs.size > 500) this.jobs.delete(this.jobs.keys().next().value);
-    }
-    if (this.snapshot.image(this.cursor) !== image) return;
-    const job = this.jobs.get(image.run_id);
-    setText(this.info.link, job ? formatTime(job.created_at) : image.run_id);
-    setText(this.info.prompt, job?.prompt ?? "");
-    setText(
-      this.info.settings,
-      job
-        ? [job.model, job.record_count > 1 ? `variant ${image.variant + 1}/${job.plan_size ?? job.record_count}` : null]
-            .filter(Boolean)
-            .join(", ")
-        : "",
-    );
+    if (isLarge) await this.loupe.show(this.cursor);
   }
 
   /** The images that a key is about: the selected ones, or the one under the cursor. */
@@ -440,7 +314,7 @@ class ReviewScreen {
       this.snapshot.rated[this.snapshot.placeOf(index)] += is ? 1 : -1;
     }
     this.list.refresh(index);
-    if (index === this.cursor && this.isLarge) this.showInfo(image);
+    if (index === this.cursor && this.isLarge) this.loupe.showInfo(image);
     this.showPace();
   }
 
@@ -548,30 +422,15 @@ class ReviewScreen {
   }
 
   async pin() {
-    if (this.pinned >= 0) {
-      this.unpin();
+    if (this.loupe.isPinned) {
+      this.loupe.unpin();
       return;
     }
     const image = this.snapshot.image(this.cursor);
     if (!image || image.isGone) return;
     if (!this.isLarge) await this.setLarge(true);
-    this.pinned = this.cursor;
-    this.pinnedImage.src = thumbnailUrl(image.run_id, image.digest, 1024);
-    this.pinnedImage.alt = `Held: ${describe(image, this.cursor)}`;
-    this.pinnedFigure.hidden = false;
+    this.loupe.pin(image, this.cursor);
     if (this.cursor + 1 < this.snapshot.length) this.moveTo(this.cursor + 1);
-  }
-
-  unpin() {
-    this.pinned = -1;
-    this.pinnedFigure.hidden = true;
-    this.pinnedImage.removeAttribute("src");
-  }
-
-  setFull(isFull) {
-    this.isFull = isFull;
-    this.figure.classList.toggle("full", isFull);
-    if (this.isLarge) this.showLarge();
   }
 
   moveBy(step, event) {
@@ -651,7 +510,7 @@ class ReviewScreen {
       n: () => this.editNote(),
       z: () => this.step(shiftKey ? "redo" : "undo"),
       c: () => this.pin(),
-      f: () => this.setFull(!this.isFull),
+      f: () => this.loupe.setFull(!this.loupe.isFull),
       a: () => this.setOnwards(!this.goesOn),
       "]": () => this.goUnrated(1),
       "[": () => this.goUnrated(-1),
@@ -666,8 +525,8 @@ class ReviewScreen {
   }
 
   back() {
-    if (this.pinned >= 0) this.unpin();
-    else if (this.isFull) this.setFull(false);
+    if (this.loupe.isPinned) this.loupe.unpin();
+    else if (this.loupe.isFull) this.loupe.setFull(false);
     else if (this.isLarge) this.setLarge(false);
     else if (this.selected.size) {
       this.selected.clear();
@@ -691,15 +550,6 @@ const buildHint = () =>
     ].map(([key, meaning]) => [h("kbd", {}, key), ` ${meaning} `]),
   );
 
-const shownTags = (image) => (image.opinion.tags ?? []).filter((tag) => !tag.startsWith("colour:"));
-const colourOf = (image) => (image.opinion.tags ?? []).find((tag) => tag.startsWith("colour:"))?.slice(7);
-const flagText = (image) => ({ pick: "✓ pick", reject: "✗ reject" })[image.opinion.flag] ?? "";
-
-function buildDots(image) {
-  const colour = colourOf(image);
-  return colour ? h("span", { class: "dot", "data-colour": colour, title: colour }) : null;
-}
-
 function showMarks(element, image) {
   if (!image) {
     element.replaceChildren();
@@ -714,17 +564,4 @@ function showMarks(element, image) {
     shownTags(image).length ? `#${shownTags(image).length}` : null,
     image.opinion.notes?.length ? "✎" : null,
   );
-}
-
-function describe(image, index) {
-  if (image.isGone) return `Image ${index + 1}, gone`;
-  const { rating } = image.opinion;
-  const parts = [
-    `Image ${index + 1}`,
-    typeof rating === "number" ? `rated ${rating} of 5` : "not rated",
-    image.opinion.flag,
-    colourOf(image),
-    ...shownTags(image),
-  ];
-  return parts.filter(Boolean).join(", ");
 }

@@ -1,0 +1,172 @@
+// One image, large; the next ones are fetched and decoded before anybody asks for them.
+
+import { getJson, outputUrl, runUrl, thumbnailUrl } from "./api.js";
+import { fill, h, setText } from "./dom.js";
+import { formatTime } from "./format.js";
+import { buildDots, describe, flagText, shownTags } from "./image_words.js";
+import { buildStars } from "./stars.js";
+
+const AHEAD = 3;
+const MOST_READY = 16;
+const MOST_JOBS_HELD = 500;
+
+export class Loupe {
+  /** @param {import("./snapshot.js").Snapshot} snapshot */
+  constructor(snapshot, { isReadOnly, onRate }) {
+    this.snapshot = snapshot;
+    this.place = -1;
+    this.isFull = false;
+    this.isPinned = false;
+    this.ready = new Map();
+    this.jobs = new Map();
+    this.abort = new AbortController();
+
+    this.image = h("img", { class: "current", alt: "", draggable: "false" });
+    this.figure = h("figure", {}, this.image);
+    this.pinnedImage = h("img", { alt: "" });
+    this.pinnedFigure = h("figure", { class: "pinned", hidden: true }, this.pinnedImage);
+    this.info = {
+      link: h("a", { "data-link": true, class: "time" }),
+      prompt: h("span", { class: "prompt" }),
+      settings: h("span", { class: "soft" }),
+      marks: h("span", { class: "loupe-marks" }),
+      tags: h("span", { class: "tags" }),
+      note: h("span", { class: "soft" }),
+      original: h("a", { target: "_blank", rel: "noreferrer" }, "Original"),
+    };
+    this.stars = buildStars("Rating", onRate, {
+      isReadOnly,
+      inTabOrder: true,
+    });
+    this.element = h(
+      "div",
+      { class: "loupe", hidden: true, role: "group", "aria-label": "Large view" },
+      h("div", { class: "loupe-images" }, this.pinnedFigure, this.figure),
+      h(
+        "div",
+        { class: "loupe-info" },
+        this.stars,
+        this.info.marks,
+        this.info.tags,
+        this.info.note,
+        this.info.prompt,
+        this.info.settings,
+        this.info.link,
+        this.info.original,
+      ),
+    );
+  }
+
+  close() {
+    this.abort.abort();
+  }
+
+  hide() {
+    this.unpin();
+    this.element.hidden = true;
+  }
+
+  /** Show an image, and get the next ones ready. */
+  async show(index) {
+    this.element.hidden = false;
+    this.place = index;
+    if (!this.snapshot.image(index)) await this.snapshot.need(index, index + 1);
+    const image = this.snapshot.image(index);
+    if (index !== this.place || !image) return;
+    this.showInfo(image);
+    if (image.isGone) {
+      this.image.removeAttribute("src");
+      this.image.alt = "this run is gone";
+      return;
+    }
+    const ready = this.prepare(index);
+    await ready.decoded;
+    if (index !== this.place) return;
+    if (this.image !== ready.element) {
+      ready.element.className = "current";
+      this.image.replaceWith(ready.element);
+      this.image = ready.element;
+    }
+    this.image.dataset.index = String(index);
+    this.getAhead(index);
+  }
+
+  /** An image element of its own for each image, decoded before it is shown. */
+  prepare(index) {
+    const image = this.snapshot.image(index);
+    if (!image || image.isGone) return null;
+    const source = this.isFull ? outputUrl(image.run_id, image.digest) : thumbnailUrl(image.run_id, image.digest, 1024);
+    let ready = this.ready.get(index);
+    if (ready?.source !== source) {
+      const element = h("img", { alt: describe(image, index), draggable: "false" });
+      element.src = source;
+      ready = { element, source, decoded: element.decode().catch(() => {}) };
+      this.ready.set(index, ready);
+      this.forgetFarthest();
+    }
+    return ready;
+  }
+
+  forgetFarthest() {
+    if (this.ready.size <= MOST_READY) return;
+    for (const key of this.ready.keys()) if (Math.abs(key - this.place) > AHEAD) this.ready.delete(key);
+  }
+
+  async getAhead(index) {
+    await this.snapshot.need(Math.max(0, index - 1), Math.min(this.snapshot.length, index + 20)).catch(() => {});
+    if (index !== this.place) return;
+    for (let step = 1; step <= AHEAD; step += 1) this.prepare(index + step);
+    this.prepare(index - 1);
+  }
+
+  /** Everything but the image itself. */
+  showInfo(image) {
+    this.stars.show(image.opinion.rating ?? null, "Rating of this image");
+    fill(this.info.marks, buildDots(image), flagText(image));
+    const tags = shownTags(image).map((tag) => h("span", { class: "tag" }, tag));
+    fill(this.info.tags, tags);
+    setText(this.info.note, image.opinion.notes?.[0]?.text ?? "");
+    if (image.isGone) return;
+    this.info.link.href = runUrl(image.run_id);
+    this.info.original.href = outputUrl(image.run_id, image.digest);
+    this.showJob(image);
+  }
+
+  /** What the image was made of; not needed to rate it, so it may come later. */
+  async showJob(image) {
+    if (!this.jobs.has(image.run_id)) {
+      const numbers = String(this.snapshot.numbers[this.snapshot.placeOf(this.place)]);
+      const asked = getJson("/api/jobs/rows", { numbers }, this.abort.signal);
+      const { jobs } = await asked.catch(() => ({ jobs: [null] }));
+      this.jobs.set(image.run_id, jobs[0]);
+      if (this.jobs.size > MOST_JOBS_HELD) this.jobs.delete(this.jobs.keys().next().value);
+    }
+    if (this.snapshot.image(this.place) !== image) return;
+    const job = this.jobs.get(image.run_id);
+    const variant = job?.record_count > 1 ? `variant ${image.variant + 1}/${job.plan_size ?? job.record_count}` : null;
+    setText(this.info.link, job ? formatTime(job.created_at) : image.run_id);
+    setText(this.info.prompt, job?.prompt ?? "");
+    setText(this.info.settings, [job?.model, variant].filter(Boolean).join(", "));
+  }
+
+  /** Hold an image beside the one that is shown. */
+  pin(image, index) {
+    this.isPinned = true;
+    this.pinnedImage.src = thumbnailUrl(image.run_id, image.digest, 1024);
+    this.pinnedImage.alt = `Held: ${describe(image, index)}`;
+    this.pinnedFigure.hidden = false;
+  }
+
+  unpin() {
+    this.isPinned = false;
+    this.pinnedFigure.hidden = true;
+    this.pinnedImage.removeAttribute("src");
+  }
+
+  /** Pixel for pixel, or fitted into the window. */
+  setFull(isFull) {
+    this.isFull = isFull;
+    this.figure.classList.toggle("full", isFull);
+    if (!this.element.hidden) this.show(this.place);
+  }
+}

@@ -1,0 +1,98 @@
+// The runs of this server: how far each is, what it has made, and a way to stop it.
+
+import { getJson, postJson, runUrl } from "./api.js";
+import { fill, h } from "./dom.js";
+import { formatDuration, plural } from "./format.js";
+import { live } from "./live.js";
+
+const OVER = { completed: "Done", failed: "Failed", cancelled: "Cancelled", partial: "Partly failed" };
+
+export class RunningJobs {
+  constructor({ isReadOnly }) {
+    this.isReadOnly = isReadOnly;
+    this.jobs = new Map();
+    this.element = h("div", {});
+    this.stops = [live.on("job", (job) => this.showJob(job)), live.on("hello", () => this.load())];
+  }
+
+  close() {
+    this.stops.forEach((stop) => stop());
+  }
+
+  async load() {
+    const { running } = await getJson("/api/running");
+    running.forEach((job) => this.showJob(job));
+    if (!this.jobs.size) fill(this.element, h("p", { class: "hint" }, "Nothing runs now."));
+  }
+
+  showJob(job) {
+    let parts = this.jobs.get(job.run_id);
+    if (!parts) {
+      if (!this.jobs.size) this.element.replaceChildren();
+      parts = this.buildJob(job);
+      this.jobs.set(job.run_id, parts);
+      this.element.prepend(parts.element);
+    }
+    if (parts.revision > job.revision) return;
+    parts.revision = job.revision;
+    const running = `${job.stage ?? "starting"}, variant ${Math.min(job.total, job.done + 1)} of ${job.total}${job.variant_label ? ` (${job.variant_label})` : ""}`;
+    const eta = job.eta_seconds === null ? "" : `, about ${formatDuration(job.eta_seconds)} left`;
+    const ended = `${OVER[job.status] ?? job.status}: ${job.done} of ${plural(job.total, "variant")} in ${formatDuration(job.elapsed_seconds)}`;
+    parts.words.textContent = job.is_over
+      ? ended
+      : job.status === "waiting"
+        ? "waits for the run before it"
+        : job.is_cancelling
+          ? "stopping…"
+          : running + eta;
+    parts.error.textContent = job.error ?? "";
+    parts.bar.value = job.progress;
+    parts.bar.hidden = job.is_over;
+    parts.cancel.hidden = job.is_over || this.isReadOnly;
+    parts.link.hidden = !job.is_recorded;
+    parts.review.hidden = !job.is_over || !job.is_recorded;
+    this.showPreviews(job, parts);
+  }
+
+  buildJob(job) {
+    const parts = {
+      link: h("a", { "data-link": true, href: runUrl(job.run_id) }, job.run_id),
+      words: h("span", { role: "status" }),
+      error: h("p", { class: "bad" }),
+      bar: h("progress", { max: 1, "aria-label": `Progress of ${job.run_id}` }),
+      previews: h("div", { class: "previews" }),
+      cancel: h(
+        "button",
+        {
+          type: "button",
+          on: { click: () => postJson(`/api/running/${job.run_id}/cancel`).then((one) => this.showJob(one)) },
+        },
+        "Cancel",
+      ),
+      review: h("a", { class: "button", "data-link": true, href: `/review?q=run:${job.run_id}` }, "Review its images"),
+      seen: new Set(),
+      revision: -1,
+    };
+    parts.element = h(
+      "article",
+      { class: "job", "aria-label": job.label },
+      h("div", { class: "actions" }, h("strong", {}, job.label), parts.link, parts.cancel, parts.review),
+      parts.bar,
+      h("p", {}, parts.words),
+      parts.error,
+      parts.previews,
+    );
+    return parts;
+  }
+
+  showPreviews(job, parts) {
+    for (const number of job.previews) {
+      if (parts.seen.has(number)) continue;
+      parts.seen.add(number);
+      const image = h("img", { alt: `Image ${number + 1} of ${job.label}`, src: `/previews/${job.run_id}/${number}` });
+      image.addEventListener("error", () => image.remove());
+      parts.previews.prepend(image);
+      while (parts.previews.children.length > 12) parts.previews.lastChild.remove();
+    }
+  }
+}
