@@ -52,7 +52,11 @@ def test_progress_rises_to_the_end_and_shows_what_was_made(controller):
     assert (progress[0], progress[-1]) == (0, 1)
     assert {step["stage"] for step in controller.steps} == {None, "txt2img", "upscale"}
     assert [step["revision"] for step in controller.steps] == list(range(1, len(progress) + 1))
-    assert {image.width for image in job.previews.values()} == {4, 32, 64}
+    assert [one.image.width for one in job.previews.values()] == [32, 64, 32, 64]
+    recorded = [output.digest for _, output in controller.run_store.open(job.run_id).iter_outputs()]
+    assert [one["digest"] for one in job.to_dict()["previews"]] == recorded
+    assert any(one["digest"] is None for step in controller.steps for one in step["previews"])
+    assert all(one["is_recorded"] for one in job.to_dict()["previews"])
     assert any(step["eta_seconds"] is not None for step in controller.steps)
     assert job.to_dict()["eta_seconds"] is None
 

@@ -114,7 +114,7 @@ def test_every_answer_says_what_the_page_may_do(client, run_ids):
         "/thumbnails/{run}/00000000000000000000000000000000/321",
         "/thumbnails/{run}/00000000000000000000000000000000/-1",
         "/previews/{run}/0",
-        "/previews/{run}/x",
+        "/previews/../{run}/0",
         "/api/runs/.stablenew",
         "/api/runs/..",
         "/api/runs/%2e%2e%2f{run}",

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from stablenew import RunStore
+from tests.web.serving import events_of
 
 
 def plan(page):
@@ -43,12 +44,15 @@ def test_a_pack_is_chosen_planned_and_run(page, server, root, keep_screen):
     page.get_by_role("button", name="Start").click()
     job = page.locator(".job")
     expect(job).to_contain_text("Done: 4 of 4 variants")
-    expect(job.locator(".previews img")).not_to_have_count(0)
+    expect(job.locator(".previews img")).to_have_count(4)
+    job.get_by_role("group", name="Rating of image 8").get_by_role("button", name="4 stars").click()
     expect(page.locator(".toast")).to_contain_text("Run ended: completed, 4 images")
     keep_screen(page, "new")
     run = RunStore(root).open(job.locator("a").first.inner_text())
     assert (run.status, run.metadata.learning_tags) == ("completed", ("experiment:boats",))
     record = next(iter(run.iter_records()))
+    expect(page.locator("#saving")).to_be_hidden()
+    assert [event["rating"] for event in events_of(root, run.run_id)] == [4]
     assert (record.prompt.positive, record.prompt.negative) == ("a blue boat", "blurry")
     assert (record.requested.width, record.requested.height) == (96, 64)
     page.get_by_role("link", name="Review its images").click()

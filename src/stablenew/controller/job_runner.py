@@ -10,6 +10,7 @@ from typing import Any, Final
 from stablenew.engines.engine import CancelToken, EngineImage
 from stablenew.errors import RunNotFound
 from stablenew.formats.clock import SYSTEM_CLOCK
+from stablenew.formats.digest import digest_bytes
 from stablenew.formats.pipeline_config import PipelineConfig
 from stablenew.formats.pipeline_result import PipelineRunResult
 from stablenew.formats.run_id import new_run_id
@@ -23,6 +24,16 @@ RUNNING: Final = "running"
 _REMEMBERED: Final = 50
 _PREVIEWS: Final = 24
 _STOP_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """An image of a run on its way, kept in memory only."""
+
+    image: EngineImage
+    variant: int
+    digest: str | None
+    """Of an image that a stage has made, and that the record will name; None while it is still being made."""
 
 
 @dataclass(slots=True)
@@ -48,8 +59,8 @@ class Job:
     started: float | None = None
     ended: float | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
-    previews: dict[int, EngineImage] = field(default_factory=dict)
-    """The last images, by number; kept in memory only."""
+    previews: dict[int, Preview] = field(default_factory=dict)
+    """The last images, by number."""
     preview_count: int = 0
     revision: int = 0
     """Rises with every change, so that whoever hears of two in the wrong order knows which is the later."""
@@ -93,7 +104,10 @@ class Job:
             "variant_label": self.variant_label,
             "elapsed_seconds": None if elapsed is None else round(elapsed, 3),
             "eta_seconds": None if eta is None else round(eta, 1),
-            "previews": sorted(self.previews),
+            "previews": [
+                {"number": number, "digest": one.digest, "is_recorded": self.is_recorded and one.variant < self.done}
+                for number, one in sorted(self.previews.items())
+            ],
             "error": self.error,
         }
 
@@ -218,15 +232,20 @@ class JobRunner:
             job.fraction = event.fraction or 0.0
         job.stage = event.stage or job.stage
         job.variant_label = event.label if event.label is not None else job.variant_label
-        for image in event.images:
-            self._show(job, image)
+        if event.images:
+            self._show(job, event)
         self._changed(job)
 
     def _changed(self, job: Job) -> None:
         job.revision += 1
         self._on_change(job)
 
-    def _show(self, job: Job, image: EngineImage) -> None:
-        previews = {**job.previews, job.preview_count: image}
-        job.preview_count += 1
+    def _show(self, job: Job, event: RunEvent) -> None:
+        """What was still being made gives way to what came of it."""
+        is_made = event.kind == STAGE_FINISHED
+        previews = {number: one for number, one in job.previews.items() if one.digest is not None}
+        for image in event.images:
+            digest = digest_bytes(image.data) if is_made else None
+            previews[job.preview_count] = Preview(image, event.variant or 0, digest)
+            job.preview_count += 1
         job.previews = dict(sorted(previews.items())[-_PREVIEWS:])

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
 
-from stablenew.errors import ConfigError, OutputNotFound
+from stablenew.errors import ConfigError
 from stablenew.web.api import NO_STORE, Call, Endpoint
 
 if TYPE_CHECKING:
@@ -135,10 +135,10 @@ def _cancel(call: Call) -> dict[str, Any]:
 
 def _preview(call: Call) -> Response:
     number = int(call.path["number"]) if call.path["number"].isdecimal() else -1
-    image = call.context.controller.jobs.get(call.path["run_id"]).previews.get(number)
-    if image is None or image.media_type not in _SHOWN_MEDIA:
-        raise OutputNotFound("this preview is not held any more")
-    return Response(image.data, media_type=image.media_type, headers=NO_STORE)
+    preview = call.context.controller.jobs.get(call.path["run_id"]).previews.get(number)
+    if preview is None or preview.image.media_type not in _SHOWN_MEDIA:
+        return Response(status_code=204, headers=NO_STORE)  # pages ask for what was there a moment ago
+    return Response(preview.image.data, media_type=preview.image.media_type, headers=NO_STORE)
 
 
 ENDPOINTS: Final = (

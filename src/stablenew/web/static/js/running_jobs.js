@@ -4,7 +4,10 @@ import { getJson, postJson, runUrl } from "./api.js";
 import { fill, h } from "./dom.js";
 import { formatDuration, plural } from "./format.js";
 import { live } from "./live.js";
+import { saving } from "./saving.js";
+import { buildStars } from "./stars.js";
 
+const SHOWN_PREVIEWS = 12;
 const OVER = { completed: "Done", failed: "Failed", cancelled: "Cancelled", partial: "Partly failed" };
 
 export class RunningJobs {
@@ -70,7 +73,7 @@ export class RunningJobs {
         "Cancel",
       ),
       review: h("a", { class: "button", "data-link": true, href: `/review?q=run:${job.run_id}` }, "Review its images"),
-      seen: new Set(),
+      figures: new Map(),
       revision: -1,
     };
     parts.element = h(
@@ -85,14 +88,44 @@ export class RunningJobs {
     return parts;
   }
 
+  /** The images as they come; each can be rated as soon as it is recorded. */
   showPreviews(job, parts) {
-    for (const number of job.previews) {
-      if (parts.seen.has(number)) continue;
-      parts.seen.add(number);
-      const image = h("img", { alt: `Image ${number + 1} of ${job.label}`, src: `/previews/${job.run_id}/${number}` });
-      image.addEventListener("error", () => image.remove());
-      parts.previews.prepend(image);
-      while (parts.previews.children.length > 12) parts.previews.lastChild.remove();
+    const held = new Set(job.previews.map(({ number }) => number));
+    for (const [number, figure] of parts.figures) {
+      if (!held.has(number) && !figure.digest) this.dropPreview(parts, number, figure);
     }
+    for (const preview of job.previews) {
+      let figure = parts.figures.get(preview.number);
+      if (!figure) {
+        figure = this.buildPreview(job, preview);
+        parts.figures.set(preview.number, figure);
+        parts.previews.prepend(figure);
+      }
+      if (preview.is_recorded && !figure.stars) this.addStars(job, preview, figure);
+    }
+    const oldest = [...parts.figures].sort(([a], [b]) => a - b).slice(0, -SHOWN_PREVIEWS);
+    for (const [number, figure] of oldest) this.dropPreview(parts, number, figure);
+  }
+
+  dropPreview(parts, number, figure) {
+    figure.remove();
+    parts.figures.delete(number);
+  }
+
+  buildPreview(job, { number, digest }) {
+    const image = h("img", { alt: `Image ${number + 1} of ${job.label}`, src: `/previews/${job.run_id}/${number}` });
+    image.addEventListener("error", () => image.remove());
+    const figure = h("figure", { class: digest ? "" : "unfinished" }, image);
+    figure.digest = digest;
+    return figure;
+  }
+
+  addStars(job, { number, digest }, figure) {
+    const rate = (rating) => {
+      saving.say([{ run_id: job.run_id, image_id: digest, rating }], [{ rating: figure.stars.rating ?? undefined }]);
+      figure.stars.show(rating);
+    };
+    figure.stars = buildStars(`Rating of image ${number + 1}`, rate, { isReadOnly: this.isReadOnly, inTabOrder: true });
+    figure.append(figure.stars);
   }
 }
