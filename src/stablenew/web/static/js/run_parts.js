@@ -34,6 +34,9 @@ export function describeEvent(event) {
   }
 }
 
+/** The room an image will take, so that nothing moves when it is there. */
+const sized = ({ width, height }) => (width && height ? { width, height } : {});
+
 /** The outputs by stage; of two stages, one over the other with a slider between them. */
 export function buildImages(runId, record) {
   if (!record.outputs.length) return h("p", { class: "hint" }, "No image came out.");
@@ -45,12 +48,20 @@ export function buildImages(runId, record) {
       h(
         "div",
         { class: "slider" },
-        h("img", { src: large(output), alt: `${output.stage}: ${record.prompt.positive.slice(0, 100)}` }),
+        h("img", {
+          ...sized(output),
+          src: large(output),
+          alt: `${output.stage}: ${record.prompt.positive.slice(0, 100)}`,
+        }),
       ),
     );
   const earlier = record.outputs.filter((output) => output.stage !== last.stage);
-  const before = h("img", { alt: `before: ${earlier.at(-1).stage}`, src: large(earlier.at(-1)) });
-  const after = h("img", { class: "after", alt: `after: ${last.stage}`, src: large(last) });
+  const before = h("img", {
+    ...sized(earlier.at(-1)),
+    alt: `before: ${earlier.at(-1).stage}`,
+    src: large(earlier.at(-1)),
+  });
+  const after = h("img", { ...sized(last), class: "after", alt: `after: ${last.stage}`, src: large(last) });
   const name = h("span", {}, earlier.at(-1).stage);
   const range = h("input", {
     type: "range",
