@@ -69,7 +69,7 @@ class AppConfig:
         variable = f"STABLENEW_{name.upper()}"
         if variable in self.environment:
             return _parse(name, self.environment[variable], variable)
-        value = self._read_file().get(name, DEFAULTS[name])
+        value = read_settings_file(self.path).get(name, DEFAULTS[name])
         if type(value) is not type(DEFAULTS[name]):
             raise ConfigError(f"{self.path}: expected {name} to be {_expected(name)}, found {value!r}")
         return value
@@ -85,21 +85,10 @@ class AppConfig:
         parsed = _parse(name, value, name) if isinstance(value, str) else value
         if type(parsed) is not type(DEFAULTS[name]):
             raise ConfigError(f"expected {name} to be {_expected(name)}, found {value!r}")
-        values = self._read_file() | {name: parsed}
+        values = read_settings_file(self.path) | {name: parsed}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(self.path, encode_pretty_json(values))
         return parsed
-
-    def _read_file(self) -> dict[str, Any]:
-        try:
-            value = parse_json(self.path.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except (FormatError, OSError) as error:
-            raise ConfigError(f"{self.path}: {error}; mend or remove the file") from None
-        if not isinstance(value, dict):
-            raise ConfigError(f"{self.path}: expected a JSON object, found {type(value).__name__}")
-        return value
 
     @property
     def learning_enabled(self) -> bool:
@@ -109,6 +98,23 @@ class AppConfig:
     @learning_enabled.setter
     def learning_enabled(self, value: bool) -> None:
         self.set("learning_enabled", value)
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The JSON object in one of the user's own files; none is an empty one.
+
+    Raises:
+        ConfigError: it cannot be read, or holds something else.
+    """
+    try:
+        value = parse_json(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (FormatError, OSError) as error:
+        raise ConfigError(f"{path}: {error}; mend or remove the file") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: expected a JSON object, found {type(value).__name__}; mend or remove the file")
+    return value
 
 
 def _check_name(name: str) -> None:

@@ -169,6 +169,28 @@ def test_pages_by_stars_put_the_best_first_and_the_unrated_last(world):
     assert stars == rated + [None] * (len(stars) - len(rated))
 
 
+@pytest.mark.parametrize("sort", ALL_SORTS)
+def test_lists_of_numbers_are_in_the_order_of_pages(world, sort):
+    _, history, _ = world
+    for query in ("", "harbour", "steps:>=20 -blurry", "rating:>=2"):
+        paged = [history.number_of(run_id) for run_id in all_pages(history, query, sort)]
+        assert history.numbers(query, sort=sort).tolist() == paged
+
+
+def test_a_snapshot_counts_the_images_of_each_job(world):
+    store, history, _ = world
+    snapshot = history.snapshot("", sort="oldest")
+    assert snapshot.numbers.tolist() == history.numbers("", sort="oldest").tolist()
+    for number, outputs, rated in zip(*(column.tolist() for column in snapshot), strict=True):
+        run_id, images = history.images(number)
+        (row,) = history.rows([number])
+        assert (row["run_id"], row["output_count"], row["rated_count"]) == (run_id, outputs, rated)
+        assert len(images) == outputs
+        assert [{"path": path, "digest": digest} for _, path, digest in images[:8]] == row["outputs"]
+        assert store.open(run_id)
+    assert history.images(7) is None
+
+
 def test_a_cursor_of_another_order_is_refused(world):
     _, history, _ = world
     page = history.page("", limit=5)

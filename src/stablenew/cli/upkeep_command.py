@@ -77,7 +77,7 @@ def repair(
 ) -> int:
     """Seal interrupted runs, remove what crashes left, merge conflict copies of feedback."""
     out: Output = ctx.obj
-    from stablenew.store.run_repair import repair_run, repair_store
+    from stablenew.store.run_repair import repair_store
 
     store = out.controller.run_store
     found = [store.resolve(name) for name in runs] if runs else list(store.iter_runs())
@@ -85,7 +85,7 @@ def repair(
     with out.progress() as progress:
         task = progress.add_task("repairing", total=len(found))
         for run in found:
-            reports.append(repair_run(run, dry_run=dry_run, force=force))
+            reports.append(out.controller.repair(run.run_id, dry_run=dry_run, force=force))
             progress.advance(task)
     return _show_repair(out, reports, len(found), dry_run=dry_run)
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Final
 
-from stablenew.errors import ConfigError, FormatError
-from stablenew.formats.i_json import encode_pretty_json, parse_json
+from stablenew.app_config import read_settings_file
+from stablenew.errors import ConfigError
+from stablenew.formats.i_json import encode_pretty_json
 from stablenew.store.atomic_file import replace_file
 
 FILE_NAME: Final = "views.json"
@@ -24,15 +25,10 @@ class SavedViews:
         Raises:
             ConfigError: the file cannot be read.
         """
-        try:
-            value = parse_json(self.path.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except (FormatError, OSError) as error:
-            raise ConfigError(f"{self.path}: {error}; mend or remove the file") from None
-        if not isinstance(value, dict) or not all(isinstance(query, str) for query in value.values()):
-            raise ConfigError(f"{self.path}: expected an object of texts; mend or remove the file")
-        return {name: str(query) for name, query in value.items()}
+        views = read_settings_file(self.path)
+        if not all(isinstance(query, str) for query in views.values()):
+            raise ConfigError(f"{self.path}: expected texts as searches; mend or remove the file")
+        return views
 
     def put(self, name: str, query: str | None) -> dict[str, str]:
         """Keep a search under a name, in the place of the one it had; None forgets the name. Gives every view.
