@@ -103,6 +103,7 @@ def test_a_run_is_reproduced_byte_for_byte_and_varied(open_page, root, staged):
     page.get_by_role("link", name="Vary").click()
     expect(page.get_by_label("other seeds")).to_be_checked()
     page.get_by_role("button", name="Start").click()
+    expect(page.locator(".job")).to_have_count(2)
     expect(page.locator(".job").first).to_contain_text("Done: 2 of 2 variants")
     varied = page.locator(".job a").first.inner_text()
     assert varied != again

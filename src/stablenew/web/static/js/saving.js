@@ -7,6 +7,7 @@ const MOST_AT_ONCE = 400;
 const MOST_UNDO = 500;
 const FIRST_RETRY = 300;
 const LONGEST_RETRY = 5000;
+const ANSWER_MILLISECONDS = 4000;
 
 /** @typedef {{run_id: string, image_id: string | null, rating?: number | null, flag?: string | null, tags?: string[], remove_tags?: string[], notes?: string}} Saying */
 
@@ -21,6 +22,8 @@ class Saving extends EventTarget {
     /** @type {{act: string, error: string}[]} */
     this.refused = [];
     this.keys = [];
+    /** @type {{at: number, item: any}[]} */
+    this.delivered = [];
   }
 
   /** Begin for one store; what an earlier page could not deliver is delivered now. */
@@ -115,7 +118,7 @@ class Saving extends EventTarget {
     const act = newAct();
     this.writeStack("redo", stack);
     this.pushUndo({ ...entry, act });
-    this.put({ kind: "redo", act: entry.act, as_act: act, run_ids: runIds(entry.says) });
+    this.put({ kind: "redo", act: entry.act, as_act: act, run_ids: runIds(entry.says), says: entry.says });
     return entry;
   }
 
@@ -141,6 +144,7 @@ class Saving extends EventTarget {
         this.wait(error);
         return;
       }
+      this.delivered.push(...batch.items.map((item) => ({ at: Date.now(), item })));
       for (const key of batch.keys) localStorage.removeItem(key);
       this.keys = this.keys.slice(batch.keys.length);
       this.problem = "";
@@ -185,6 +189,7 @@ class Saving extends EventTarget {
 
   wait(error) {
     this.problem = error instanceof Unreachable ? "waiting for the server" : error.message;
+    if (error.status === 401) this.problem = "this page needs a fresh link; type stablenew serve";
     this.retry = Math.min(LONGEST_RETRY, this.retry * 2);
     this.changed();
   }
@@ -195,15 +200,19 @@ class Saving extends EventTarget {
     this.changed();
   }
 
-  /** What waits to be said of one image or run, put on top of what the server knows. */
+  /**
+   * What waits to be said of one image or run, put on top of what the server says. What was delivered a moment ago
+   * counts as well: the server's answer may be older.
+   */
   overlay(runId, imageId, opinion) {
-    let shown = opinion;
-    for (const item of this.waiting()) {
-      if (item.kind !== "say") continue;
-      for (const one of item.says)
-        if (one.run_id === runId && one.image_id === imageId) shown = applySaying(shown, one);
+    this.delivered = this.delivered.filter(({ at }) => at > Date.now() - ANSWER_MILLISECONDS);
+    const standing = new Map();
+    for (const item of [...this.delivered.map((one) => one.item), ...this.waiting()]) {
+      if (item.kind === "undo") standing.delete(item.act);
+      else standing.set(item.kind === "redo" ? item.as_act : item.act, item.says);
     }
-    return shown;
+    const said = [...standing.values()].flat().filter((one) => one.run_id === runId && one.image_id === imageId);
+    return said.reduce(applySaying, opinion);
   }
 }
 
