@@ -1,11 +1,13 @@
 """Job history, as people use it."""
 
 import re
+import shutil
 
 from playwright.sync_api import expect
 
-from tests.web.conftest import GONE
-from tests.web.serving import events_of, make_runs
+from stablenew.index.index_keeper import try_index_lock
+from tests.web.conftest import GONE, watch
+from tests.web.serving import Server, events_of, make_runs
 
 
 def rows(page):
@@ -217,8 +219,6 @@ def test_a_rating_from_elsewhere_shows(open_page, server, run_ids):
 
 
 def test_a_removed_run_goes(open_page, root, run_ids):
-    import shutil
-
     page = open_page()
     expect(rows(page)).to_have_count(4)
     shutil.rmtree(root / run_ids[1])
@@ -265,9 +265,6 @@ def test_a_million_rows_scroll_as_one_list(open_page):
 
 
 def test_an_empty_store_says_how_to_begin(new_context, tmp_path, keep_screen):
-    from tests.web.conftest import watch
-    from tests.web.serving import Server
-
     server = Server(tmp_path / "nothing", tmp_path / "machine").start()
     page = new_context().new_page()
     bad = watch(page)
@@ -279,5 +276,24 @@ def test_an_empty_store_says_how_to_begin(new_context, tmp_path, keep_screen):
     expect(page.get_by_role("heading", name="New run")).to_be_visible()
     page.goto(f"{server.origin}/review")
     expect(page.get_by_role("heading", name="No images yet")).to_be_visible()
+    server.stop()
+    assert not bad
+
+
+def test_an_index_that_is_not_filled_yet_says_so_and_fills_the_page_when_it_is(
+    new_context, root, tmp_path, monkeypatch
+):
+    server = Server(root, tmp_path / "machine")
+    monkeypatch.setenv("STABLENEW_STATE_DIR", server.environment["STABLENEW_STATE_DIR"])
+    lock = try_index_lock(root)  # as if another process had just begun to fill it
+    server.start()
+    page = new_context().new_page()
+    bad = watch(page)
+    page.goto(server.link)
+    expect(page.locator("#banner")).to_contain_text("Looking through the run folders: 0 runs so far")
+    expect(page.get_by_text("Jobs show up here as they are found")).to_be_visible()
+    lock.release()
+    expect(rows(page)).to_have_count(4)
+    expect(page.locator("#banner")).to_be_hidden()
     server.stop()
     assert not bad
