@@ -280,9 +280,7 @@ def test_an_empty_store_says_how_to_begin(new_context, tmp_path, keep_screen):
     assert not bad
 
 
-def test_an_index_that_is_not_filled_yet_says_so_and_fills_the_page_when_it_is(
-    new_context, root, tmp_path, monkeypatch
-):
+def test_an_index_that_is_still_filled_says_so_and_the_page_follows(new_context, root, tmp_path, monkeypatch):
     server = Server(root, tmp_path / "machine")
     monkeypatch.setenv("STABLENEW_STATE_DIR", server.environment["STABLENEW_STATE_DIR"])
     lock = try_index_lock(root)  # as if another process had just begun to fill it
