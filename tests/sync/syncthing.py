@@ -21,8 +21,8 @@ def free_port() -> int:
 class Node:
     """One Syncthing process with its own home."""
 
-    def __init__(self, home: Path, folder: Path) -> None:
-        self.home, self.folder = home, folder
+    def __init__(self, home: Path, folder: Path, options: str = "") -> None:
+        self.home, self.folder, self.options = home, folder, options
         self.api_port, self.sync_port = free_port(), free_port()
         subprocess.run(
             ["syncthing", "generate", f"--home={home}", "--no-default-folder", "--skip-port-probing"],
@@ -58,7 +58,7 @@ class Node:
     <relaysEnabled>false</relaysEnabled><natEnabled>false</natEnabled><urAccepted>-1</urAccepted>
     <autoUpgradeIntervalH>0</autoUpgradeIntervalH><crashReportingEnabled>false</crashReportingEnabled>
     <reconnectionIntervalS>1</reconnectionIntervalS><startBrowser>false</startBrowser>
-    <stunKeepaliveStartS>0</stunKeepaliveStartS><announceLANAddresses>false</announceLANAddresses>
+    <stunKeepaliveStartS>0</stunKeepaliveStartS><announceLANAddresses>false</announceLANAddresses>{self.options}
   </options>
 </configuration>
 """
@@ -80,18 +80,21 @@ class Node:
 class SyncthingPair:
     """Both nodes, connected; `sync` returns when neither needs anything from the other."""
 
-    def __init__(self, homes: Path, left: Path, right: Path) -> None:
+    def __init__(self, homes: Path, left: Path, right: Path, options: str = "") -> None:
         for folder in (left, right):
             (folder / ".stfolder").mkdir(parents=True, exist_ok=True)
-        self.nodes = (Node(homes / "left", left), Node(homes / "right", right))
+        self.nodes = (Node(homes / "left", left, options), Node(homes / "right", right, options))
         self.conflicts_seen = 0
 
     def __enter__(self):
         left, right = self.nodes
         left.start(right)
         right.start(left)
-        self._wait(lambda: all(self._is_connected(node) for node in self.nodes), 60)
+        self.wait_until_connected()
         return self
+
+    def wait_until_connected(self) -> None:
+        self._wait(lambda: all(self._is_connected(node) for node in self.nodes), 60)
 
     def __exit__(self, *_error) -> None:
         for node in self.nodes:

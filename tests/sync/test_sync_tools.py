@@ -114,6 +114,26 @@ def test_two_syncthing_nodes_lose_nothing(tmp_path):
     assert pair.conflicts_seen > 0, "no conflict ever happened: the test has lost its point"
 
 
+def large_run(store, image_bytes):
+    """A sealed run of four images."""
+    writer = store.create(metadata())
+    rng = random.Random(3)
+    for index in range(4):
+        write_variant(writer, index, data=png(rng.randbytes(image_bytes)))
+    return writer.seal(metadata(status="completed", record_count=4, output_count=4))
+
+
+def state_of_copy(copy):
+    """What a reader makes of the run as far as it is there: never something that is not true."""
+    if not (copy.root / "sample-run").is_dir():
+        return set()
+    found = copy.open("sample-run")
+    codes = {finding.code for finding in RunVerifier(found).verify().findings}
+    assert not codes & {"record-unreadable", "metadata-mismatch"}
+    assert found.state in {"incomplete", "sealed"}
+    return {found.state}
+
+
 @pytest.mark.parametrize(
     ("slow", "again"),
     [
@@ -127,24 +147,68 @@ def test_two_syncthing_nodes_lose_nothing(tmp_path):
 def test_an_interrupted_copy_leaves_an_incomplete_run_that_the_next_one_completes(tmp_path, slow, again):
     """Killed in the middle, with partial files at their final names: that is no corruption."""
     store, copy = RunStore(tmp_path / "a"), RunStore(tmp_path / "b")
-    writer = store.create(metadata())
-    rng = random.Random(3)
-    for index in range(4):
-        write_variant(writer, index, data=png(rng.randbytes(400_000)))
-    run = writer.seal(metadata(status="completed", record_count=4, output_count=4))
+    run = large_run(store, 400_000)
     places = [f"{store.root}/", f"{copy.root}/"]
     states = set()
     for delay in (0.3, 0.6, 0.9, 1.2):
         with subprocess.Popen([*slow.split(), *places], stderr=subprocess.DEVNULL) as process:
             time.sleep(delay)
             process.send_signal(signal.SIGKILL)
-        if (copy.root / "sample-run").is_dir():
-            found = copy.open("sample-run")
-            states.add(found.state)
-            codes = {finding.code for finding in RunVerifier(found).verify().findings}
-            assert not codes & {"record-unreadable", "metadata-mismatch"}
-    assert states <= {"incomplete", "sealed"}
+        states |= state_of_copy(copy)
     assert "incomplete" in states
     command(*again.split(), *places)
     assert copy.open("sample-run").digest == run.digest
     assert RunVerifier(copy.open("sample-run"), deep=True).verify().is_ok
+
+
+@needs("unison")
+def test_a_killed_unison_leaves_nothing_that_the_next_one_does_not_complete(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNISON", str(tmp_path / "unison"))
+    store, copy = RunStore(tmp_path / "a"), RunStore(tmp_path / "b")
+    run = large_run(store, 40_000_000)
+    copy.root.mkdir()
+    unison = ["unison", store.root, copy.root, "-batch", "-auto", "-silent", "-ignorelocks"]
+    kills, leftovers = 0, 0
+    for delay in (0.1, 0.2, 0.3, 0.4):
+        with subprocess.Popen(unison, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            time.sleep(delay)
+            process.send_signal(signal.SIGKILL)
+        kills += process.returncode == -signal.SIGKILL
+        leftovers += any(copy.root.rglob(".unison*"))
+        assert state_of_copy(copy) <= {"incomplete", "sealed"}
+        assert {one.run_id for one in copy.iter_runs()} <= {"sample-run"}
+    assert kills
+    assert leftovers, "it was never killed in the middle: the test has lost its point"
+    command(*unison)
+    assert copy.open("sample-run").digest == run.digest
+    assert RunVerifier(copy.open("sample-run")).verify().is_ok
+
+
+@needs("syncthing")
+def test_a_killed_syncthing_leaves_an_incomplete_run_that_it_completes_when_it_is_back(tmp_path):
+    store, copy = RunStore(tmp_path / "a"), RunStore(tmp_path / "b")
+    run = large_run(store, 400_000)
+    slow = "<maxRecvKbps>250</maxRecvKbps><limitBandwidthInLan>true</limitBandwidthInLan>"
+    with SyncthingPair(tmp_path / "homes", store.root, copy.root, slow) as pair:
+        left, right = pair.nodes
+        states = set()
+        left.ask("/rest/db/scan?folder=runs", "POST")
+        for _ in range(3):
+            wait_for(lambda: any(copy.root.rglob(".syncthing.*.tmp")))
+            right.stop()  # SIGKILL
+            assert any(copy.root.rglob(".syncthing.*.tmp"))
+            states |= state_of_copy(copy)
+            right.start(left)
+            pair.wait_until_connected()
+        assert states == {"incomplete"}
+        pair.sync()
+    assert copy.open("sample-run").digest == run.digest
+    assert RunVerifier(copy.open("sample-run"), deep=True).verify().is_ok
+    assert [one.run_id for one in copy.iter_runs()] == ["sample-run"]
+
+
+def wait_for(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)

@@ -41,6 +41,8 @@ REQUIRED_BY_OP: dict[str, tuple[str, ...]] = {
 }
 """The fields each known op needs. `image_id` null is about the whole run; `rating`, `text` or `flag` null clears."""
 
+_NO_ID = "xxh128:" + "0" * 32
+_NO_CLOCK = "1970-01-01T00:00:00.000Z-0000"
 _NEVER_NULL = frozenset({"tag", "present", "note_id", "winner", "loser", "outcome", "event_ids"})
 
 
@@ -120,13 +122,25 @@ def build_event(*, clock: str, replica: str, rater: str, op: str, **fields: Json
     Raises:
         InvalidDocument: a field is missing or out of range, rating 6 say.
     """
+    body: dict[str, JsonValue] = {"clock": clock, "replica": replica, "rater": rater, "op": op, **fields}
+    return _validate_event({"id": event_id(body), **body})
+
+
+def draft_event(**fields: JsonValue) -> FeedbackEvent:
+    """An event that is checked but not said yet: its clock and id are those that `at_clock` will give it.
+
+    Raises: see `build_event`.
+    """
+    return _validate_event({"id": _NO_ID, "clock": _NO_CLOCK, **fields})
+
+
+def _validate_event(fields: Mapping[str, JsonValue]) -> FeedbackEvent:
     from pydantic import ValidationError  # noqa: PLC0415
 
     from stablenew.formats.wire import explain  # noqa: PLC0415
 
-    body: dict[str, JsonValue] = {"clock": clock, "replica": replica, "rater": rater, "op": op, **fields}
     try:
-        return FeedbackEvent.model_validate({"id": event_id(body), **body})
+        return FeedbackEvent.model_validate(fields)
     except ValidationError as error:
         raise InvalidDocument(f"not a valid feedback event: {explain(error)}") from None
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from stablenew.errors import ConfigError, InvalidDocument
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, next_hybrid_clock
-from stablenew.formats.feedback import Feedback, FeedbackEvent, FeedbackState, at_clock, build_event, fold_opinions
+from stablenew.formats.feedback import Feedback, FeedbackEvent, FeedbackState, at_clock, draft_event, fold_opinions
 from stablenew.formats.i_json import JsonValue
 from stablenew.store.feedback_files import FeedbackReading
 from stablenew.store.feedback_log import FeedbackLog
@@ -130,8 +130,7 @@ class FeedbackManager:
         """Events of one act, whole but for the moment they are said at."""
         self._replica = self._replica or replica_id()
         common = {"act": secrets.token_hex(6), "replica": self._replica, "rater": rater or self.rater}
-        clock = next_hybrid_clock(self._clock.now(), None)
-        return [build_event(clock=clock, **{**common, **body}) for body in bodies]
+        return [draft_event(**{**common, **body}) for body in bodies]
 
     def _append(self, run: Run, drafts: Iterable[FeedbackEvent]) -> Feedback:
         log = self._log(run)

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,15 +75,17 @@ def file_guard(path: Path) -> Iterator[None]:
     Some paths share a lock, so that rating thousands of runs does not make thousands of lock files.
     """
     key = digest_bytes(os.fsencode(path.absolute()))[-2:]
-    with file_lock(_guard_path(state_folder(), key)).acquire(poll_interval=_POLL_SECONDS):
+    among_threads, among_processes = _guard(state_folder(), key, os.getpid())
+    with among_threads, among_processes.acquire(poll_interval=_POLL_SECONDS):
         yield
 
 
 @functools.lru_cache(maxsize=1024)
-def _guard_path(folder: Path, key: str) -> Path:
+def _guard(folder: Path, key: str, _process: int) -> "tuple[threading.Lock, BaseFileLock]":
+    """Two locks, made once: threads that share the second would all be let in. A forked process has its own."""
     place = folder / "locks" / "files"
     place.mkdir(parents=True, exist_ok=True)
-    return place / f"{key}.lock"
+    return threading.Lock(), file_lock(place / f"{key}.lock")
 
 
 def file_lock(path: Path) -> "BaseFileLock":
