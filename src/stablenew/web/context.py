@@ -6,7 +6,7 @@ from typing import Any, Final
 from stablenew.controller.app_controller import AppController, JobNews
 from stablenew.index.run_changes import RESET, RUN_REMOVED, RunChange
 from stablenew.index.run_watcher import RunWatcher, Subscription
-from stablenew.recording.side_channel import attempt
+from stablenew.recording.side_channel import SideChannel, attempt
 from stablenew.web.live import LiveHub
 from stablenew.web.tasks import TaskRunner
 from stablenew.web.thumbnails import ThumbnailCache
@@ -30,6 +30,7 @@ class WebContext:
         self._subscription: Subscription | None = None
         self._stopped = threading.Event()
         self._is_warm = False
+        self._telling = SideChannel("telling pages what changed")
         controller.subscribe(self._tell_news)
         controller.on_job_progress = lambda job: self.live.publish("job", job.to_dict(), key=f"job {job.run_id}")
 
@@ -68,7 +69,7 @@ class WebContext:
         while not self._stopped.is_set():
             change = subscription.get(_TICK_SECONDS)
             if change is not None:
-                self._tell_changes(_take_all(subscription, change))
+                self._telling.call(self._tell_changes, _take_all(subscription, change))
 
     def _tell_changes(self, changes: list[RunChange]) -> None:
         is_reset = any(change.kind == RESET for change in changes) or len(changes) >= _MOST_AT_ONCE

@@ -59,7 +59,7 @@ class ServerPlace:
         """Become the server; False when there is one."""
         from filelock import Timeout  # noqa: PLC0415
 
-        self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = file_lock(self._lock_path)
         try:
             lock.acquire(timeout=0)
