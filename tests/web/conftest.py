@@ -7,12 +7,15 @@ import time
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.web.serving import Client, Server, make_runs
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SCREENS = Path(__file__).parents[2] / "artifacts" / "screens"
 PROMPTS = ["a quiet harbour at dawn", "an old lighthouse in fog", "a mountain lake at noon", "a tea garden at dusk"]
+
+expect.set_options(timeout=20_000)  # a busy machine is slow, and not wrong
 
 
 @pytest.fixture(scope="session")

@@ -43,10 +43,10 @@ def test_a_pack_is_chosen_planned_and_run(page, server, root, keep_screen):
     assert settings(server) == {"learning_enabled": True}
     page.get_by_role("button", name="Start").click()
     job = page.locator(".job")
+    expect(page.locator(".toast")).to_contain_text("Run ended: completed, 4 images")
     expect(job).to_contain_text("Done: 4 of 4 variants")
     expect(job.locator(".previews img")).to_have_count(4)
     job.get_by_role("group", name="Rating of image 8").get_by_role("button", name="4 stars").click()
-    expect(page.locator(".toast")).to_contain_text("Run ended: completed, 4 images")
     keep_screen(page, "new")
     run = RunStore(root).open(job.locator("a").first.inner_text())
     assert (run.status, run.metadata.learning_tags) == ("completed", ("experiment:boats",))

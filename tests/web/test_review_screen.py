@@ -260,6 +260,7 @@ def test_a_search_narrows_what_is_reviewed_and_enter_shows_the_run(open_page, ru
     page.keyboard.type("harbour")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("q=harbour"))
+    expect(page.locator(".pace")).to_contain_text("of 3 rated")
     page.keyboard.press("Escape")
     page.locator("body").press("Escape")
     expect(page).to_have_url(re.compile(r"/\?q=harbour"))

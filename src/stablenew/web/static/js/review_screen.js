@@ -444,13 +444,7 @@ class ReviewScreen {
       this.setOnwards(!this.goesOn);
       return;
     }
-    if (!this.snapshot.length) {
-      if (event.key === "/") {
-        this.box.focus();
-        event.preventDefault();
-      }
-      return;
-    }
+    if (!this.snapshot.length && !["/", "Escape"].includes(event.key)) return;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a") {
       this.anchor = 0;
       this.selectTo(Math.min(this.snapshot.length, MOST_SELECTED) - 1);
@@ -468,7 +462,8 @@ class ReviewScreen {
   inTurn(action) {
     this.turn = this.turn
       .then(async () => {
-        if (!this.snapshot.image(this.cursor)) await this.snapshot.need(this.cursor, this.cursor + 1);
+        const isThere = !this.snapshot.length || this.snapshot.image(this.cursor);
+        if (!isThere) await this.snapshot.need(this.cursor, this.cursor + 1);
         await action();
       })
       .catch((error) => {
