@@ -1,12 +1,13 @@
 """RunRequest: what a person types, made into config and plan; and a run that was, run again."""
 
+from dataclasses import replace
+
 import pytest
 
 from stablenew import PipelineConfig, PipelineRunner, RunRecorder, SketchEngine
 from stablenew.errors import ConfigError
 from stablenew.pipeline.pack_library import build_typed_pack
 from stablenew.pipeline.run_request import RunRequest, check_plan_size, plan_again, plan_pack, warnings_about
-from stablenew.pipeline.variant_plan import VariantPlan
 
 SMALL = {"width": 32, "height": 32, "steps": 4}
 PACK = build_typed_pack("a [[kind]] boat\n\na pier")
@@ -39,14 +40,14 @@ def test_a_million_variants_are_meant_only_when_a_limit_says_so():
 
 @pytest.fixture
 def recorded(store):
-    plan = VariantPlan(build_typed_pack("a boat\n\na pier").prompts)
+    pack = replace(build_typed_pack("a boat\n\na pier", "boats"), name="Boats", digest="xxh128:" + "1" * 32)
     config = PipelineConfig(txt2img=SMALL, upscale={"factor": 2}, one_click_action="first", learning_tags=("a",))
-    return store.open(PipelineRunner(SketchEngine(), run_store=store).run(config, plan=plan).run_id)
+    return store.open(PipelineRunner(SketchEngine(), run_store=store).run(config, pack=pack).run_id)
 
 
 def again(store, recorded, request=None, **options):
-    config, plan = plan_again(recorded, request or RunRequest(), **options)
-    return config, plan, PipelineRunner(SketchEngine(), run_store=store).run(config, plan=plan)
+    config, plan, pack = plan_again(recorded, request or RunRequest(), **options)
+    return config, plan, PipelineRunner(SketchEngine(), run_store=store).run(config, plan=plan, pack=pack)
 
 
 def digests(result):
@@ -59,6 +60,9 @@ def test_a_run_runs_again_byte_for_byte(store, recorded):
     assert (config.one_click_action, config.learning_tags, plan.combinations) == ("first", ("a",), 2)
     summary = store.open(result.run_id).metadata.variant_plan
     assert (summary.mode, summary.size) == ("again", 2)
+    assert store.open(result.run_id).metadata.packs == recorded.metadata.packs
+    named = [(record.prompt.pack_name, record.prompt.prompt_id) for record in result.records]
+    assert named == [("Boats", "boats/0"), ("Boats", "boats/1")]
 
 
 def test_a_run_runs_again_with_other_seeds_or_settings(store, recorded):
@@ -78,7 +82,8 @@ def test_a_run_runs_again_with_other_seeds_or_settings(store, recorded):
 def test_a_run_of_another_program_runs_again_as_far_as_it_is_known(store):
     with RunRecorder(store.root, config={"their": "own"}, engine="theirs") as run:
         run.record_variant(prompt="a lake", images=[], settings={"steps": 11, "sampler": "DDIM", "seed": 4})
-    config, plan = plan_again(store.open(run.run_id), RunRequest())
+    config, plan, pack = plan_again(store.open(run.run_id), RunRequest())
+    assert pack is None
     assert (config.txt2img.steps, config.txt2img.sampler, plan[0].overrides) == (11, "DDIM", {"txt2img.seed": 4})
     assert plan[0].prompt.positive == "a lake"
 

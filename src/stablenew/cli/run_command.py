@@ -93,9 +93,11 @@ def _plan(
     if (pack is None) == (again is None):
         raise typer.BadParameter("expected either a prompt PACK or --again RUN")
     if again is not None:
-        return None, *plan_again(out.controller.run_store.resolve(again), request, has_new_seeds=new_seeds)
-    prompt_pack = read_prompt_pack(pack or Path())
-    return prompt_pack, *plan_pack(prompt_pack, request)
+        found = out.controller.run_store.resolve(again)
+        config, plan, prompt_pack = plan_again(found, request, has_new_seeds=new_seeds)
+        return prompt_pack, config, plan
+    chosen = read_prompt_pack(pack or Path())
+    return chosen, *plan_pack(chosen, request)
 
 
 def run_plan(

@@ -60,8 +60,10 @@ def plan_pack(pack: PromptPack, request: RunRequest) -> tuple[PipelineConfig, Va
     return config.with_overrides(_overrides(request)), plan
 
 
-def plan_again(run: Run, request: RunRequest, *, has_new_seeds: bool = False) -> tuple[PipelineConfig, RecordedPlan]:
-    """Config and variants of a run that was, with what the request changes.
+def plan_again(
+    run: Run, request: RunRequest, *, has_new_seeds: bool = False
+) -> tuple[PipelineConfig, RecordedPlan, PromptPack | None]:
+    """Config and variants of a run that was, with what the request changes, and the pack it was made from, by name.
 
     Raises:
         ConfigError: it has no variants that could run again, or see `plan_pack`.
@@ -81,7 +83,14 @@ def plan_again(run: Run, request: RunRequest, *, has_new_seeds: bool = False) ->
     )
     if not plan:
         raise ConfigError(f"run {run.run_id} has no variants that could run again")
-    return config, plan
+    return config, plan, _pack_of(run, plan)
+
+
+def _pack_of(run: Run, plan: RecordedPlan) -> PromptPack | None:
+    """The pack that the run names, with the prompts as they were sent: its file may be gone by now."""
+    named = run.metadata.packs[:1]
+    prompts = tuple(variant.prompt for variant in plan)
+    return next((PromptPack(one.id, one.name or one.id, prompts, digest=one.digest) for one in named), None)
 
 
 def check_plan_size(plan: Plan, request: RunRequest) -> None:

@@ -72,7 +72,7 @@ def _understand(call: Call, body: "RunBody") -> "tuple[PipelineConfig, Plan, Pro
     )
     if body.again is not None:
         run = call.context.controller.run_store.open(body.again)
-        return *plan_again(run, request, has_new_seeds=body.new_seeds), None, request
+        return *plan_again(run, request, has_new_seeds=body.new_seeds), request
     pack = _pack(call, body)
     return *plan_pack(pack, request), pack, request
 
