@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from stablenew import PipelineConfig, PipelineRunner, Prompt, RunStore, SketchEngine, VariantPlan
@@ -142,3 +143,11 @@ def make_runs(root, prompts, *, values=(5.0,), size=96, stages=None):
 def events_of(root, run_id):
     """Every event in a run's feedback.json."""
     return json.loads((Path(root) / run_id / "feedback.json").read_bytes())["events"]
+
+
+def wait_for(condition):
+    """Look until it holds."""
+    until = time.monotonic() + READ_SECONDS
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from stablenew.index.index_keeper import try_index_lock
 from tests.web.conftest import GONE, watch
-from tests.web.serving import Server, events_of, make_runs
+from tests.web.serving import Server, events_of, make_runs, wait_for
 
 
 def rows(page):
@@ -216,6 +216,20 @@ def test_a_rating_from_elsewhere_shows(open_page, server, run_ids):
     expect(rows(page)).to_have_count(4)
     server.run("rate", run_ids[2], "3")
     expect(rating(page, 3)).to_have_attribute("aria-label", re.compile("3 of 5"))
+
+
+def test_a_click_on_a_star_that_somebody_else_gave_is_agreement(open_page, server, root, run_ids):
+    server.run("rate", run_ids[0], "4", "--rater", "bob")
+    page = open_page()
+    expect(rating(page, 1)).to_have_attribute("aria-label", re.compile("4 of 5"))
+    row(page, 1).get_by_role("button", name="4 stars").click()
+    said = [("bob", 4), ("me", 4)]
+    for expected in (said, [*said, ("me", None)]):
+        page.wait_for_function("() => document.getElementById('saving').hidden")
+        wait_for(lambda expected=expected: len(events_of(root, run_ids[0])) == len(expected))
+        events = events_of(root, run_ids[0])
+        assert [("bob" if one["rater"] == "bob" else "me", one["rating"]) for one in events] == expected
+        row(page, 1).get_by_role("button", name="4 stars").click()
 
 
 def test_a_removed_run_goes(open_page, root, run_ids):

@@ -195,6 +195,16 @@ def test_the_large_view_shows_the_next_image_after_each_rating(page, keep_screen
     expect(marks(page, 3)).to_have_text("★★")
 
 
+def test_what_others_gave_an_image_is_shown(open_page, server, run_ids):
+    server.run("rate", run_ids[0], "0/0", "3", "--rater", "bob")
+    page = open_page("/review?view=large")
+    expect(page.locator(".loupe-info")).to_contain_text("bob ★★★☆☆")
+    expect(page.locator(".pace")).to_contain_text("1 of 12 rated")
+    page.keyboard.press("Escape")
+    page.keyboard.press("]")
+    at(page, 2)
+
+
 def test_two_images_are_compared_side_by_side(page, keep_screen):
     page.keyboard.press("c")
     expect(page.locator(".loupe figure:visible")).to_have_count(2)

@@ -239,7 +239,7 @@ class HistoryScreen {
   }
 
   createRow() {
-    const node = createRow((rating) => this.rate(node.index, rating), this.app.status.is_read_only);
+    const node = createRow((rating) => this.clickStars(node, rating), this.app.status.is_read_only);
     node.addEventListener("click", (event) => {
       if (!event.target.closest("button, a")) this.activate(node.index, { focus: true });
     });
@@ -264,6 +264,21 @@ class HistoryScreen {
   job(index) {
     const job = this.rows.get(String(this.numbers[index]));
     return job && !job.isGone ? job : null;
+  }
+
+  /** A click on the star that is shown takes one's own rating away; where somebody else gave it, it is agreement. */
+  async clickStars(node, rating) {
+    const { index, parts } = node;
+    const job = this.job(index);
+    if (!job) return;
+    const shown = parts.stars.rating;
+    if (rating !== null) {
+      this.rate(index, rating);
+      return;
+    }
+    const { state, rater } = await getJson(`/api/runs/${job.run_id}/feedback`);
+    const mine = saving.overlay(job.run_id, null, state.run[rater] ?? {}).rating;
+    this.rate(index, mine === shown ? null : shown);
   }
 
   rate(index, rating) {

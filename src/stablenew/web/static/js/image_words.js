@@ -1,6 +1,7 @@
 // What people think of an image, in marks and words.
 
 import { h } from "./dom.js";
+import { starText } from "./stars.js";
 
 export const shownTags = (image) => (image.opinion.tags ?? []).filter((tag) => !tag.startsWith("colour:"));
 export const colourOf = (image) => (image.opinion.tags ?? []).find((tag) => tag.startsWith("colour:"))?.slice(7);
@@ -9,6 +10,12 @@ export const flagText = (image) => ({ pick: "✓ pick", reject: "✗ reject" })[
 export function buildDots(image) {
   const colour = colourOf(image);
   return colour ? h("span", { class: "dot", "data-colour": colour, title: colour }) : null;
+}
+
+/** What others gave it: `bob ★★★☆☆`. */
+export function describeOthers(image) {
+  const rated = Object.entries(image.others ?? {}).filter(([, opinion]) => typeof opinion.rating === "number");
+  return rated.map(([who, opinion]) => `${who} ${starText(opinion.rating)}`).join(", ");
 }
 
 /** An image in words, for who cannot see it. */

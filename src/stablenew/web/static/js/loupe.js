@@ -3,7 +3,7 @@
 import { getJson, outputUrl, runUrl, thumbnailUrl } from "./api.js";
 import { fill, h, setText } from "./dom.js";
 import { formatTime } from "./format.js";
-import { buildDots, describe, flagText, shownTags } from "./image_words.js";
+import { buildDots, describe, describeOthers, flagText, shownTags } from "./image_words.js";
 import { buildStars } from "./stars.js";
 
 const AHEAD = 3;
@@ -32,6 +32,7 @@ export class Loupe {
       marks: h("span", { class: "loupe-marks" }),
       tags: h("span", { class: "tags" }),
       note: h("span", { class: "soft" }),
+      others: h("span", { class: "soft" }),
       original: h("a", { target: "_blank", rel: "noreferrer" }, "Original"),
     };
     this.stars = buildStars("Rating", onRate, {
@@ -49,6 +50,7 @@ export class Loupe {
         this.info.marks,
         this.info.tags,
         this.info.note,
+        this.info.others,
         this.info.prompt,
         this.info.settings,
         this.info.link,
@@ -126,6 +128,7 @@ export class Loupe {
     const tags = shownTags(image).map((tag) => h("span", { class: "tag" }, tag));
     fill(this.info.tags, tags);
     setText(this.info.note, image.opinion.notes?.[0]?.text ?? "");
+    setText(this.info.others, describeOthers(image));
     if (image.isGone) return;
     this.info.link.href = runUrl(image.run_id);
     this.info.original.href = outputUrl(image.run_id, image.digest);
