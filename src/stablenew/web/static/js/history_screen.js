@@ -58,7 +58,7 @@ class HistoryScreen {
 
   build(root) {
     root.className = "screen history";
-    this.box = new QueryBox({ query: this.query, onChange: (query) => this.search(query), facets: () => this.facets });
+    this.box = new QueryBox({ query: this.query, onChange: (query) => this.search(query) });
     this.total = h("span", { class: "total", role: "status" });
     this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.showNew() } });
     this.order = h(

@@ -7,6 +7,7 @@ import { quoteWord } from "./format.js";
 
 const CHECK_MILLISECONDS = 120;
 const MOST_CHOICES = 12;
+const MOST_VALUES = 200;
 
 /** The conditions of a search, as they stand in it. */
 export function splitQuery(text) {
@@ -25,10 +26,11 @@ export function toggleCondition(text, field, value) {
 }
 
 export class QueryBox {
-  /** @param {{query: string, onChange: (query: string) => void, facets?: () => any}} options */
-  constructor({ query, onChange, facets = () => ({}) }) {
+  /** @param {{query: string, onChange: (query: string) => void}} options */
+  constructor({ query, onChange }) {
     this.onChange = onChange;
-    this.facets = facets;
+    /** @type {Record<string, {value: any, job_count: number}[]>} */
+    this.values = {};
     this.query = query;
     this.fields = [];
     this.choice = -1;
@@ -48,7 +50,7 @@ export class QueryBox {
       on: {
         input: () => this.typed(),
         keydown: (event) => this.onKey(event),
-        focus: () => this.showChoices(),
+        focus: () => this.loadValues(),
         blur: () => setTimeout(() => this.hideChoices(), 150),
       },
     });
@@ -182,7 +184,7 @@ export class QueryBox {
     if (this.switches?.includes(field))
       return ["yes", "no"].map((one) => ({ text: `${sign}${field}:${one}`, note: "" }));
     const wanted = value.replaceAll('"', "").toLowerCase();
-    return (this.facets()[field] ?? [])
+    return (this.values[field] ?? [])
       .filter((one) => String(one.value).toLowerCase().includes(wanted))
       .map((one) => ({ text: `${sign}${field}:${quoteWord(String(one.value))}`, note: String(one.job_count) }));
   }
@@ -215,6 +217,12 @@ export class QueryBox {
     );
     if (this.choice >= 0) this.input.setAttribute("aria-activedescendant", `choice-${this.choice}`);
     else this.input.removeAttribute("aria-activedescendant");
+  }
+
+  /** The values there are, to complete with. */
+  async loadValues() {
+    this.values = await getJson("/api/facets", { limit: MOST_VALUES }).catch(() => this.values);
+    this.showChoices();
   }
 
   hideChoices() {
