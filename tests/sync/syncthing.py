@@ -1,6 +1,7 @@
 """Two Syncthing nodes on loopback that share one folder."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -40,6 +41,7 @@ class Node:
             ["syncthing", "serve", f"--home={self.home}", "--no-browser", "--no-restart"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "STMONITORED": "yes"},  # or a second process does the work, and survives the first
         )
 
     def _config(self, peer: "Node") -> str:
@@ -72,6 +74,7 @@ class Node:
         return json.loads(data) if data else None
 
     def stop(self) -> None:
+        """SIGKILL."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

@@ -319,6 +319,31 @@ def test_what_was_not_saved_is_saved_by_the_next_page(open_page, server, root, r
     assert [event["rating"] for event in events_of(root, run_ids[0])] == [5, 4]
 
 
+def test_a_browser_without_room_loses_nothing_either(open_page, server, root, run_ids):
+    page = open_page("/review")
+    open_page.tolerated = GONE
+    expect(page.locator(".cell img[src]")).to_have_count(12)
+    page.keyboard.press("4")
+    saved(page)
+    page.evaluate(
+        """() => {
+          let text = "x".repeat(1 << 20);
+          for (let number = 0; text; number += 1) {
+            try { localStorage.setItem(`filler-${number}`, text); } catch { text = text.slice(text.length >> 1 || 1); }
+          }
+        }"""
+    )
+    server.kill()
+    page.keyboard.press("5")
+    page.keyboard.press("3")
+    expect(page.locator("#saving")).to_contain_text("2 unsaved")
+    server.restart()
+    saved(page)
+    assert [event["rating"] for event in events_of(root, run_ids[0])] == [4, 5, 3]
+    page.keyboard.press("z")
+    expect(marks(page, 3)).to_have_text("")
+
+
 def test_what_the_server_refuses_is_said(open_page, root, run_ids):
     import shutil
 

@@ -5,6 +5,7 @@ import { askText, showEmpty, toast } from "./dialogs.js";
 import { fill, h, setText } from "./dom.js";
 import { formatCount, plural } from "./format.js";
 import { buildDots, describe, flagText, shownTags } from "./image_words.js";
+import { getKept, keep } from "./kept.js";
 import { Loupe } from "./loupe.js";
 import { QueryBox } from "./query_box.js";
 import { applySaying, saving } from "./saving.js";
@@ -59,7 +60,7 @@ class ReviewScreen {
     this.anchor = 0;
     /** @type {Set<number>} */
     this.selected = new Set();
-    this.goesOn = localStorage.getItem("stablenew:auto-advance") !== "off";
+    this.goesOn = getKept("stablenew:auto-advance") !== "off";
     this.ratedTimes = [];
     this.ratedNow = 0;
     this.turn = Promise.resolve();
@@ -417,7 +418,7 @@ class ReviewScreen {
   setOnwards(isOn) {
     this.goesOn = isOn;
     this.onwards.checked = isOn;
-    localStorage.setItem("stablenew:auto-advance", isOn ? "on" : "off");
+    keep("stablenew:auto-advance", isOn ? "on" : "off");
     toast(isOn ? "Goes on after each rating" : "Stays after each rating");
   }
 

@@ -2,9 +2,11 @@
 // counts an act once however often it hears it; so after a lost connection everything unanswered is simply said again.
 
 import { postJson, Refused, Unreachable } from "./api.js";
+import { forget, getKept, keep, keptKeys } from "./kept.js";
 
 const MOST_AT_ONCE = 400;
 const MOST_UNDO = 500;
+const LONGEST_STACK = 1_000_000;
 const FIRST_RETRY = 300;
 const LONGEST_RETRY = 5000;
 const ANSWER_MILLISECONDS = 4000;
@@ -36,10 +38,7 @@ class Saving extends EventTarget {
   }
 
   reread() {
-    const own = `${this.prefix}queue:`;
-    this.keys = Object.keys(localStorage)
-      .filter((key) => key.startsWith(own))
-      .sort();
+    this.keys = keptKeys(`${this.prefix}queue:`);
     this.changed();
   }
 
@@ -59,7 +58,7 @@ class Saving extends EventTarget {
 
   read(key) {
     try {
-      return JSON.parse(localStorage.getItem(key) ?? "null");
+      return JSON.parse(getKept(key) ?? "null");
     } catch {
       return null;
     }
@@ -69,7 +68,7 @@ class Saving extends EventTarget {
     this.counter += 1;
     const place = `${String(Date.now()).padStart(15, "0")}-${String(this.counter).padStart(6, "0")}-${item.act.slice(0, 6)}`;
     const key = `${this.prefix}queue:${place}`;
-    localStorage.setItem(key, JSON.stringify(item));
+    if (!keep(key, JSON.stringify(item))) this.makeRoom();
     this.keys.push(key);
     this.changed();
     this.send();
@@ -92,7 +91,19 @@ class Saving extends EventTarget {
   }
 
   writeStack(name, stack) {
-    localStorage.setItem(`${this.prefix}${name}`, JSON.stringify(stack.slice(-MOST_UNDO)));
+    let kept = stack.slice(-MOST_UNDO);
+    let text = JSON.stringify(kept);
+    while (text.length > LONGEST_STACK && kept.length > 1) {
+      kept = kept.slice(Math.ceil(kept.length / 2)); // the oldest acts cannot be taken back by a key any more
+      text = JSON.stringify(kept);
+    }
+    keep(`${this.prefix}${name}`, text);
+  }
+
+  /** What waits for the server matters more than what could be taken back. */
+  makeRoom() {
+    this.writeStack("redo", []);
+    this.writeStack("undo", this.readStack("undo").slice(-1));
   }
 
   pushUndo(entry) {
@@ -145,7 +156,7 @@ class Saving extends EventTarget {
         return;
       }
       this.delivered.push(...batch.items.map((item) => ({ at: Date.now(), item })));
-      for (const key of batch.keys) localStorage.removeItem(key);
+      for (const key of batch.keys) forget(key);
       this.keys = this.keys.slice(batch.keys.length);
       this.problem = "";
       this.retry = FIRST_RETRY;
