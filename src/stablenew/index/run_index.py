@@ -100,8 +100,10 @@ class RunIndex:
         row = self._connection.execute(query, (run_id,)).fetchone()
         return None if row is None else str(row[0])
 
-    def cool(self, run_ids: Iterable[str]) -> None:
+    def cool(self, run_ids: Sequence[str]) -> None:
         """Remember that these runs need no closer look any more."""
+        if not run_ids:
+            return
         with self._transaction():
             self._connection.executemany("UPDATE run SET is_hot = 0 WHERE run_id = ?", ((one,) for one in run_ids))
 

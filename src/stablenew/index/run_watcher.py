@@ -212,24 +212,26 @@ class _Leader:
         self._sweep()
         after_step()
         while not stopped.is_set() and self._is_still_there():
-            names = self._events.wait(TICK_SECONDS)
-            self._step(names)
-            after_step()
+            self._step(self._events.wait(TICK_SECONDS), after_step)
 
     def _is_still_there(self) -> bool:
         with contextlib.suppress(OSError):
             return os.stat(self._index.path).st_ino == self._index.inode
         return False
 
-    def _step(self, names: set[str]) -> None:
+    def _step(self, names: set[str], after_step: Callable[[], None]) -> None:
+        """What the system named first, and told at once; a look at everything takes longer, and may wait."""
         if names:
             self._has_missed = True
             self._reconciler.update(names)
+            after_step()
         if self._reconciler.take_hints() is None:
             self._has_missed = True
         self._reconciler.look_at_hot_runs()
+        after_step()
         if self._is_sweep_due():
             self._sweep()
+            after_step()
 
     def _is_sweep_due(self) -> bool:
         if self._events.renew() or self._has_clock_jumped():

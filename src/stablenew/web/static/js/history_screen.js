@@ -14,6 +14,7 @@ import { VirtualList } from "./virtual_list.js";
 const FIRST_PAGE = 50;
 const MOST_ROWS_ASKED = 120;
 const MOST_ROWS_HELD = 4000;
+const MOST_MERGED = 5000;
 const KEYS = [
   [
     "History",
@@ -51,6 +52,7 @@ class HistoryScreen {
     this.waiting = null;
     this.heard = 0;
     this.isTouched = false;
+    this.isAheadOfIndex = false;
     this.wanted = [0, 0];
     this.stops = [];
     this.build(root);
@@ -105,7 +107,13 @@ class HistoryScreen {
     });
     this.reloadSoon = debounce(() => this.reload(), 300);
     this.facetsSoon = debounce(() => this.loadFacets(), 400);
+    const whenSaved = () => {
+      if (this.isAheadOfIndex && !saving.unsaved) this.reloadSoon();
+      this.isAheadOfIndex &&= saving.unsaved > 0;
+    };
+    saving.addEventListener("change", whenSaved);
     this.stops.push(
+      () => saving.removeEventListener("change", whenSaved),
       live.on("changes", (detail) => this.changed(detail)),
       live.on("hello", () => this.reload()),
     );
@@ -147,6 +155,7 @@ class HistoryScreen {
     this.abort = new AbortController();
     const { signal } = this.abort;
     const heard = this.heard;
+    this.isAheadOfIndex = saving.unsaved > 0; // what an earlier page said is about to change what fits, and its order
     const asked = { query: this.query, sort: this.sort };
     const all = getBytes("/api/jobs/numbers", asked, signal);
     all.catch(() => {});
@@ -362,7 +371,7 @@ class HistoryScreen {
       this.hold(job);
       if (!isKnown) arrived.push(BigInt(job.number));
     }
-    this.list.refreshAll();
+    if (arrived.length < changes.length) this.list.refreshAll();
     if (this.query || this.sort !== "time") needsReload ||= arrived.length > 0;
     else if (arrived.length) this.insert(arrived);
     if (needsReload) this.reloadSoon();
@@ -371,18 +380,16 @@ class HistoryScreen {
   /** Jobs that belong into the list of all jobs, at their places by time. */
   insert(arrived) {
     const base = this.waiting ?? this.numbers;
-    const known = new Set(base.subarray(0, 2000));
-    const fresh = arrived.filter((number) => !known.has(number));
+    const fresh = arrived.filter((number) => base[placeOf(base, number)] !== number);
     if (!fresh.length) return;
-    const oldest = fresh.reduce((least, one) => (one < least ? one : least));
-    const place = base.findIndex((number) => number < oldest);
-    const head = place < 0 ? base.length : place;
-    if (head > 5000) {
+    fresh.sort((a, b) => (a < b ? 1 : -1));
+    const head = placeOf(base, fresh[fresh.length - 1]);
+    if (head > MOST_MERGED) {
       this.reloadSoon();
       return;
     }
-    const merged = [...new Set([...base.subarray(0, head), ...fresh])].sort((a, b) => (a < b ? 1 : a > b ? -1 : 0));
-    const numbers = new BigInt64Array(merged.length + base.length - head);
+    const merged = head ? [...base.subarray(0, head), ...fresh].sort((a, b) => (a < b ? 1 : -1)) : fresh;
+    const numbers = new BigInt64Array(base.length + fresh.length);
     numbers.set(merged);
     numbers.set(base.subarray(head), merged.length);
     this.offer(numbers);
@@ -448,4 +455,16 @@ class HistoryScreen {
     const toggle = (field, value) => this.box.set(toggleCondition(this.query, field, value));
     fill(this.rail, buildFacets(this.facets, chosen, toggle));
   }
+}
+
+/** The place of `number` among falling numbers, or where it would be. */
+function placeOf(numbers, number) {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (numbers[middle] > number) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
