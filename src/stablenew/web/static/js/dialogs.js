@@ -53,10 +53,10 @@ export function showKeys(groups) {
 }
 
 /**
- * Ask for a text. Gives it, or null when the person changed their mind.
+ * Ask for a text; `choices` is a promise of texts to offer. Gives it, or null when the person changed their mind.
  * @returns {Promise<string | null>}
  */
-export function askText({ title, label, value = "", isLong = false, hint = "", choices = [] }) {
+export function askText({ title, label, value = "", isLong = false, hint = "", choices = null }) {
   return new Promise((resolve) => {
     const field = isLong
       ? h("textarea", { id: "ask-field", rows: 5, value })
@@ -64,9 +64,18 @@ export function askText({ title, label, value = "", isLong = false, hint = "", c
           id: "ask-field",
           type: "text",
           autocomplete: "off",
-          list: choices.length ? "ask-choices" : null,
+          list: choices ? "ask-choices" : null,
           value,
         });
+    const list = choices ? h("datalist", { id: "ask-choices" }) : null;
+    choices?.then(
+      (values) =>
+        fill(
+          list,
+          values.map((one) => h("option", { value: one })),
+        ),
+      () => {},
+    );
     const dialog = h(
       "dialog",
       { class: "ask", "aria-labelledby": "ask-title" },
@@ -76,13 +85,7 @@ export function askText({ title, label, value = "", isLong = false, hint = "", c
         { method: "dialog", on: { submit: () => dialog.close("ok") } },
         h("label", { for: "ask-field" }, label),
         field,
-        choices.length
-          ? h(
-              "datalist",
-              { id: "ask-choices" },
-              choices.map((one) => h("option", { value: one })),
-            )
-          : null,
+        list,
         hint ? h("p", { class: "hint" }, hint) : null,
         h(
           "div",

@@ -64,6 +64,7 @@ class ReviewScreen {
     this.ratedTimes = [];
     this.ratedNow = 0;
     this.turn = Promise.resolve();
+    this.waiting = 0;
     this.snapshot = new Snapshot(this.query);
     this.build(root);
     this.abort = new AbortController();
@@ -340,10 +341,7 @@ class ReviewScreen {
     const images = this.targets().map(([, image]) => image);
     if (!images.length || this.app.status.is_read_only) return;
     const before = images.length === 1 ? shownTags(images[0]) : [];
-    const choices = await getJson("/api/facets", { limit: 50 }).then(
-      (facets) => facets.tag.map((one) => String(one.value)),
-      () => [],
-    );
+    const choices = getJson("/api/facets", { limit: 50 }).then((facets) => facets.tag.map((one) => String(one.value)));
     const text = await askText({
       title: images.length === 1 ? "Tags" : `Tags for ${plural(images.length, "image")}`,
       label: "With commas between them",
@@ -445,7 +443,12 @@ class ReviewScreen {
       this.setOnwards(!this.goesOn);
       return;
     }
-    if (!this.snapshot.length && !["/", "Escape"].includes(event.key)) return;
+    if (event.key === "/") {
+      event.preventDefault();
+      this.box.focus();
+      return;
+    }
+    if (!this.snapshot.length && event.key !== "Escape") return;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a") {
       this.anchor = 0;
       this.selectTo(Math.min(this.snapshot.length, MOST_SELECTED) - 1);
@@ -461,14 +464,20 @@ class ReviewScreen {
 
   /** Keys may come faster than images become known; each waits for the one before, so none is lost or hits another image. */
   inTurn(action) {
-    this.turn = this.turn
-      .then(async () => {
-        const isThere = !this.snapshot.length || this.snapshot.image(this.cursor);
-        if (!isThere) await this.snapshot.need(this.cursor, this.cursor + 1);
-        await action();
-      })
+    const isThere = () => !this.snapshot.length || this.snapshot.image(this.cursor);
+    const act = async () => {
+      if (!isThere()) await this.snapshot.need(this.cursor, this.cursor + 1);
+      await action();
+    };
+    // With nothing to wait for it happens now: what is typed next belongs into the field that it may open.
+    const done = this.waiting || !isThere() ? this.turn.then(act) : (async () => action())();
+    this.waiting += 1;
+    this.turn = done
       .catch((error) => {
         if (error.name !== "AbortError") toast(error.message, { isError: true });
+      })
+      .finally(() => {
+        this.waiting -= 1;
       });
   }
 
@@ -510,7 +519,6 @@ class ReviewScreen {
       a: () => this.setOnwards(!this.goesOn),
       "]": () => this.goUnrated(1),
       "[": () => this.goUnrated(-1),
-      "/": () => this.box.focus(),
       Enter: () => {
         const image = this.snapshot.image(this.cursor);
         if (image && !image.isGone) this.app.go(runUrl(image.run_id));
