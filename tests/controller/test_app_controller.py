@@ -1,5 +1,8 @@
 """AppController: one place that wires; history and panels follow what is done."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from stablenew import AppConfig, PipelineConfig, RunStore, RunVerifier
@@ -91,3 +94,15 @@ def test_it_verifies_surveys_and_repairs(controller):
     assert survey.size_bytes == sum(path.stat().st_size for path in files)
     assert survey.size_bytes > len(samples.png())
     assert controller.repair("latest").actions == []
+
+
+def test_a_part_is_made_once_however_many_threads_ask_for_it(controller):
+    start = threading.Barrier(8)
+
+    def ask(_):
+        start.wait()
+        return controller.jobs, controller.history, controller.feedback
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ask, range(8)))
+    assert len({tuple(map(id, parts)) for parts in found}) == 1

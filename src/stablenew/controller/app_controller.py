@@ -3,6 +3,7 @@
 Parts are loaded when they are first used, so that a quick command stays quick.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,6 +47,20 @@ class JobNews:
     """The job as history now has it, in the JSON form of JobSummary; None when history does not have it."""
 
 
+if TYPE_CHECKING:
+    _part = cached_property
+else:
+
+    class _part(cached_property):  # noqa: N801  # reads as the decorator it is
+        """A part of the controller, made when it is first used; once, also when two threads ask at the same time."""
+
+        def __get__(self, instance: Any, owner: Any = None) -> Any:
+            if instance is None:
+                return self
+            with instance.guard:
+                return super().__get__(instance, owner)
+
+
 class AppController:
     """One store with everything that is done with it. Threads may share it."""
 
@@ -55,25 +70,26 @@ class AppController:
         self.app_config = app_config or AppConfig()
         self.root = Path(runs_dir or self.app_config.get("runs_dir"))
         self._rater = rater
+        self.guard = threading.RLock()
         self.on_job_progress: Callable[[Job], object] = lambda _job: None
         """Hears of every step of the runs in the background."""
         self._listeners: list[Callable[[JobNews], object]] = []
 
-    @cached_property
+    @_part
     def run_store(self) -> "RunStore":
         """The run folders."""
         from stablenew.store.run_store import RunStore
 
         return RunStore(self.root)
 
-    @cached_property
+    @_part
     def history(self) -> "JobHistory":
         """The jobs in them, from the index."""
         from stablenew.index.job_history import JobHistory
 
         return JobHistory(self.root, recent_jobs=self.app_config.get("recent_jobs"))
 
-    @cached_property
+    @_part
     def feedback(self) -> "FeedbackManager":
         """What people think of them, spoken by the rater of this controller, or of the settings."""
         return self.feedback_of(self._rater)
@@ -88,21 +104,21 @@ class AppController:
         """Speak with the rater that the settings now name."""
         vars(self).pop("feedback", None)
 
-    @cached_property
+    @_part
     def views(self) -> "SavedViews":
         """Searches that were given a name."""
         from stablenew.controller.saved_views import FILE_NAME, SavedViews
 
         return SavedViews(self.app_config.path.with_name(FILE_NAME))
 
-    @cached_property
+    @_part
     def learning_log(self) -> "LearningLog":
         """Every record of every run."""
         from stablenew.learning.learning_log import LearningLog
 
         return LearningLog(self.run_store)
 
-    @cached_property
+    @_part
     def jobs(self) -> "JobRunner":
         """Runs in the background, one after the other."""
         from stablenew.controller.job_runner import JobRunner
