@@ -34,7 +34,7 @@ export class RunningJobs {
       if (!this.jobs.size) this.element.replaceChildren();
       parts = this.buildJob(job);
       this.jobs.set(job.run_id, parts);
-      this.element.prepend(parts.element);
+      this.place(job.run_id, parts.element);
     }
     if (parts.revision > job.revision) return;
     parts.revision = job.revision;
@@ -55,6 +55,13 @@ export class RunningJobs {
     parts.link.hidden = !job.is_recorded;
     parts.review.hidden = !job.is_over || !job.is_recorded;
     this.showPreviews(job, parts);
+  }
+
+  /** The newest first, in whatever order they were heard of; ids of runs sort by time. */
+  place(runId, element) {
+    element.dataset.run = runId;
+    const others = /** @type {HTMLElement[]} */ ([...this.element.children]);
+    this.element.insertBefore(element, others.find((one) => one.dataset.run < runId) ?? null);
   }
 
   buildJob(job) {
