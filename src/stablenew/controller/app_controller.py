@@ -3,7 +3,9 @@
 Parts are loaded when they are first used, so that a quick command stays quick.
 """
 
+import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 JOB_COMPLETED: Final = "job_completed"
 RATING_CHANGED: Final = "rating_changed"
+_PATIENCE_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,14 +252,23 @@ class AppController:
         """Without listeners nothing is looked up: history takes changes in when somebody looks."""
         if not self._listeners:
             return
-        from stablenew.errors import RunNotFound
+        self._tell(JobNews(kind, job_id, self._find_job(job_id, is_over=kind == JOB_COMPLETED)))
 
-        self.history.refresh()
-        try:
-            job = self.history.get(job_id).to_dict()
-        except RunNotFound:
+    def _find_job(self, job_id: str, *, is_over: bool) -> dict[str, Any] | None:
+        """The job as history has it; where another thread keeps the index in step, that may take a moment."""
+        from stablenew.errors import RunNotFound
+        from stablenew.store.run import RUNNING
+
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            self.history.refresh()
             job = None
-        self._tell(JobNews(kind, job_id, job))
+            with contextlib.suppress(RunNotFound):
+                job = self.history.get(job_id).to_dict()
+            is_late = job is None or (is_over and job["state"] == RUNNING)
+            if not is_late or time.monotonic() > until:
+                return job
+            time.sleep(_PAUSE_SECONDS)
 
     def _tell(self, news: JobNews) -> None:
         for listener in tuple(self._listeners):

@@ -84,6 +84,9 @@ export class Snapshot {
       return { ...image, run_id: run.run_id, opinion: saving.overlay(run.run_id, image.digest, image.mine) };
     });
     this.runs.set(place, { images });
+    const rated = images.filter(isRated).length; // the index, which counted before, may be a moment behind
+    this.ratedAtFirst += rated - this.rated[place];
+    this.rated[place] = rated;
   }
 
   /** The next image from `start` on that is not rated; -1 when there is none. `step` is 1 or -1. */
