@@ -244,15 +244,16 @@ class AppController:
         """Say many things at once; see `FeedbackManager.record_many`. History and panels follow."""
         said = list(batch)
         documents = self.feedback.record_many(said)
-        for job_id in dict.fromkeys(one.run_id for one in said):
-            self._tell_about(RATING_CHANGED, job_id)
+        self._tell_about(RATING_CHANGED, *dict.fromkeys(one.run_id for one in said))
         return documents
 
-    def _tell_about(self, kind: str, job_id: str) -> None:
+    def _tell_about(self, kind: str, *job_ids: str) -> None:
         """Without listeners nothing is looked up: history takes changes in when somebody looks."""
         if not self._listeners:
             return
-        self._tell(JobNews(kind, job_id, self._find_job(job_id, is_over=kind == JOB_COMPLETED)))
+        self.history.refresh()
+        for job_id in job_ids:
+            self._tell(JobNews(kind, job_id, self._find_job(job_id, is_over=kind == JOB_COMPLETED)))
 
     def _find_job(self, job_id: str, *, is_over: bool) -> dict[str, Any] | None:
         """The job as history has it; where another thread keeps the index in step, that may take a moment."""
@@ -261,7 +262,6 @@ class AppController:
 
         until = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            self.history.refresh()
             job = None
             with contextlib.suppress(RunNotFound):
                 job = self.history.get(job_id).to_dict()
@@ -269,6 +269,7 @@ class AppController:
             if not is_late or time.monotonic() > until:
                 return job
             time.sleep(_PAUSE_SECONDS)
+            self.history.refresh()
 
     def _tell(self, news: JobNews) -> None:
         for listener in tuple(self._listeners):

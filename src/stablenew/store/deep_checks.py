@@ -21,7 +21,7 @@ from stablenew.store.run_folder import FEEDBACK, METADATA, RECORDS
 MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_IMAGE_BYTES: Final = 512 * 1024 * 1024
 MAX_PIXELS: Final = 40_000_000
-_IMAGE_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
+IMAGE_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
 
 
 def iter_schema_findings(run_path: Path) -> Iterator[Finding]:
@@ -82,7 +82,7 @@ def decode_image(data: bytes) -> tuple[int, int, str]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(data), formats=_IMAGE_FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS:,}")
             rgb = image.convert("RGB")

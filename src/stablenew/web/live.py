@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import threading
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -16,7 +15,6 @@ class LiveHub:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._guard = threading.Lock()
         self._pages: set[_Page] = set()
         self._is_closed = False
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from stablenew.errors import StableNewError, WriteFailed
 from stablenew.formats.digest import digest_bytes
 from stablenew.store.atomic_file import replace_cached
+from stablenew.store.deep_checks import IMAGE_FORMATS, MAX_PIXELS
 from stablenew.store.local_state import cache_folder
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ SMALL: Final = 320
 LARGE: Final = 1024
 SIZES: Final = (SMALL, LARGE)
 """The longest side, in pixels."""
-MAX_PIXELS: Final = 40_000_000
 MAX_BYTES: Final = 256 * 1024 * 1024
-_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
 _WORKERS: Final = 2
 _TURNS: Final = 16
 _QUALITY: Final = 80
@@ -112,7 +111,7 @@ def _decode(data: bytes) -> "Image":
     """The image in the larger size; its own size is known before anything is decoded."""
     from PIL import Image  # noqa: PLC0415
 
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+    with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise NoPicture(f"{image.width} x {image.height} pixels are more than are decoded here")
         return _fit(image, LARGE)
