@@ -12,12 +12,20 @@ from stablenew.recording.image_content import build_image
 STARTED = "2026-11-21T07:10:09.123Z"
 
 
+def chunk(kind, body):
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def huge_png(width=10_000, height=10_000):
+    """A hundred megapixels in a few hundred bytes of header and zeros."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(b"\0" * 1_000_000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
 def png(text=b"", width=8, height=6, colour=(200, 120, 40)):
     """A real PNG; `text` makes its bytes its own."""
-
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     rows = b"".join(b"\0" + bytes(colour) * width for _ in range(height))
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (

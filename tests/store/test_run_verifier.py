@@ -10,7 +10,7 @@ from stablenew.formats.feedback import build_event, build_feedback
 from stablenew.formats.i_json import encode_pretty_json
 from stablenew.store.finding import CODES, Finding
 from stablenew.store.run_verifier import verify_store_files
-from tests.samples import metadata, record, sealed_run, write_variant
+from tests.samples import huge_png, metadata, record, sealed_run, write_variant
 
 
 def codes(run, **options):
@@ -187,9 +187,10 @@ def test_forged_and_foreign_feedback_is_named(store):
     assert codes(run) == {"feedback-conflict-copy"}
 
 
-def test_deep_decodes_images_and_asks_the_schemas(store):
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n" + b"not really a picture", huge_png(20_000, 20_000)])
+def test_deep_decodes_images_and_asks_the_schemas(store, data):
     writer = store.create(metadata())
-    write_variant(writer, 0, data=b"\x89PNG\r\n\x1a\n" + b"not really a picture")
+    write_variant(writer, 0, data=data)
     run = writer.seal(metadata(status="completed"))
     assert codes(run) == set()
     assert codes(run, deep=True) == {"image-undecodable"}

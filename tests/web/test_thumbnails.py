@@ -8,6 +8,7 @@ from PIL import Image
 
 from stablenew.formats.digest import digest_bytes
 from stablenew.web.thumbnails import NoPicture, ThumbnailCache, make_thumbnails
+from tests.samples import huge_png
 
 
 def picture(width, height, mode="RGB", kind="PNG"):
@@ -35,7 +36,10 @@ def test_any_usual_image_has_one(mode, kind):
     assert Image.open(io.BytesIO(made[320])).format == "WEBP"
 
 
-@pytest.mark.parametrize("data", [b"", b"GIF89a", b"<svg/>", picture(400, 300)[:200], b"%!PS-Adobe-3.0 EPSF-3.0\n"])
+NO_IMAGES = [b"", b"GIF89a", b"<svg/>", picture(400, 300)[:200], b"%!PS-Adobe-3.0 EPSF-3.0\n"]
+
+
+@pytest.mark.parametrize("data", [*NO_IMAGES, huge_png(), huge_png(20_000, 20_000)])
 def test_what_is_no_whole_image_has_none(data):
     with pytest.raises(NoPicture):
         make_thumbnails(data)

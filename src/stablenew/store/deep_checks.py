@@ -1,12 +1,13 @@
 """The slow checks of `verify --deep`: every document against its published JSON Schema, every image decoded."""
 
+import contextlib
 import functools
 import io
 import json
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.errors import FormatError
 from stablenew.formats.digest import digest_bytes
@@ -17,6 +18,9 @@ from stablenew.store.finding import Finding
 from stablenew.store.line_log import iter_lines
 from stablenew.store.regular_file import is_regular, read_regular
 from stablenew.store.run_folder import FEEDBACK, METADATA, RECORDS
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_IMAGE_BYTES: Final = 512 * 1024 * 1024
@@ -71,19 +75,33 @@ def iter_image_findings(run_path: Path, outputs: Mapping[str, OutputReference]) 
             yield Finding("image-mismatch", path, f"its pixels have {pixel_digest[:19]}…, not what its record says")
 
 
-def decode_image(data: bytes) -> tuple[int, int, str]:
-    """Width, height and pixel digest of an image.
+@contextlib.contextmanager
+def open_image(data: bytes) -> "Iterator[Image]":
+    """The image in `data`, opened and not yet decoded: its size is known to be bearable.
 
     Raises:
-        OSError, ValueError, SyntaxError, Warning: it is no image of a known format, is cut off, or has more than 40
-            million pixels.
+        OSError, ValueError, SyntaxError, Warning: it is no image of a known format, or has more than 40 million pixels.
     """
     from PIL import Image  # noqa: PLC0415
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
+        try:
+            image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
+        except Image.DecompressionBombError as error:
+            raise ValueError(str(error)) from None
+        with image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS:,}")
-            rgb = image.convert("RGB")
+            yield image
+
+
+def decode_image(data: bytes) -> tuple[int, int, str]:
+    """Width, height and pixel digest of an image.
+
+    Raises:
+        OSError, ValueError, SyntaxError, Warning: see `open_image`; also when it is cut off.
+    """
+    with open_image(data) as image:
+        rgb = image.convert("RGB")
     return rgb.width, rgb.height, digest_bytes(rgb.tobytes())

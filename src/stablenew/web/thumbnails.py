@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from stablenew.errors import StableNewError, WriteFailed
 from stablenew.formats.digest import digest_bytes
 from stablenew.store.atomic_file import replace_cached
-from stablenew.store.deep_checks import IMAGE_FORMATS, MAX_PIXELS
+from stablenew.store.deep_checks import open_image
 from stablenew.store.local_state import cache_folder
 
 if TYPE_CHECKING:
@@ -99,22 +99,11 @@ def make_thumbnails(data: bytes) -> dict[int, bytes]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            large = _decode(data)
-    except NoPicture:
-        raise
+            with open_image(data) as image:
+                large = _fit(image, LARGE)
     except (OSError, ValueError, SyntaxError, Warning, MemoryError) as error:
         raise NoPicture(f"it cannot be decoded: {error}") from None
     return {LARGE: _encode(large), SMALL: _encode(_fit(large, SMALL))}
-
-
-def _decode(data: bytes) -> "Image":
-    """The image in the larger size; its own size is known before anything is decoded."""
-    from PIL import Image  # noqa: PLC0415
-
-    with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise NoPicture(f"{image.width} x {image.height} pixels are more than are decoded here")
-        return _fit(image, LARGE)
 
 
 def _fit(image: "Image", size: int) -> "Image":
