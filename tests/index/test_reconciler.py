@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from stablenew import FeedbackManager, JobHistory, RunStore, merge_stores
+from stablenew import FeedbackManager, JobHistory, RunStore, merge_stores, worker_pool
 from stablenew.errors import RunLocked
 from stablenew.index import index_schema, reader_pool, reconciler, run_reading
 from stablenew.index.index_keeper import BEHIND, FOLLOWED, FRESH, IndexKeeper, try_index_lock
@@ -160,7 +160,7 @@ def test_many_runs_are_read_by_processes_of_their_own(store, tmp_path, monkeypat
     expected = rebuilt(store.root, tmp_path)
     monkeypatch.setattr(reader_pool, "WORTH_PROCESSES", 1)
     monkeypatch.setattr(reader_pool, "CHUNK", 3)
-    monkeypatch.setattr(reader_pool, "_processor_count", lambda: 3)
+    monkeypatch.setattr(worker_pool, "processor_count", lambda: 3)
     assert rebuilt(store.root, tmp_path) == expected
 
 
@@ -171,7 +171,7 @@ def test_the_strict_readers_decide_what_the_quick_ones_do_not_know(store, tmp_pa
         raise ValueError
 
     monkeypatch.setattr(run_reading, "_parse", refuse)
-    monkeypatch.setattr("stablenew.index.opinion_reading.from_json", refuse)
+    monkeypatch.setattr("stablenew.store.plain_feedback.from_json", refuse)
     assert rebuilt(store.root, tmp_path) == expected
 
 

@@ -258,12 +258,11 @@ def fold_events(events: Iterable[FeedbackEvent]) -> FeedbackState:
     """What `events`, in any order, mean now."""
     ordered = merge_events(events)
     opinions = fold_opinions(ordered)
-    standing = _without_retracted(ordered)
     return FeedbackState.model_validate(
         {
             "run": {rater: opinion for (image, rater), opinion in opinions.items() if not image and opinion},
             "images": _by_image(opinions),
-            "preferences": [_preference(event) for event in standing if event.op == "prefer"],
+            "preferences": fold_preferences(ordered),
         }
     )
 
@@ -282,6 +281,11 @@ def fold_opinions(ordered: Iterable[FeedbackEvent]) -> dict[tuple[str, str], dic
         event = winners[key]
         _apply(event, opinions.setdefault((event.image_id or "", event.rater), {}))
     return opinions
+
+
+def fold_preferences(ordered: Iterable[FeedbackEvent]) -> list[dict[str, Any]]:
+    """Every comparison that stands, in the form of `Preference`; for `ordered` see `fold_opinions`."""
+    return [_preference(event) for event in _without_retracted(ordered) if event.op == "prefer"]
 
 
 def _without_retracted(events: Iterable[FeedbackEvent]) -> list[FeedbackEvent]:

@@ -13,10 +13,9 @@ from typing import Final
 
 import xxhash
 
+from stablenew.store.folder_signature import folder_signature
 from stablenew.store.run_folder import OUTPUTS, SEAL
 
-YOUNG_NS: Final = 2_000_000_000
-"""A file that changed this lately may change again within the same tick of the file system's clock."""
 _POSITIVE: Final = (1 << 63) - 1
 
 
@@ -29,11 +28,6 @@ class FolderLook:
     names: set[str]
     """The regular files at the top."""
     newest_ns: int
-
-
-def folder_signature(status: os.stat_result) -> int:
-    """One number that is another one when the folder's own list of files changed."""
-    return hash((status.st_mtime_ns, status.st_ctime_ns, status.st_ino)) & _POSITIVE
 
 
 def root_signature(root: Path) -> int:

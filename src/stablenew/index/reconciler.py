@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from stablenew.formats.run_id import is_generated_run_id, is_run_id
-from stablenew.index.folder_look import YOUNG_NS, folder_signature, look_into, root_signature
+from stablenew.index.folder_look import look_into, root_signature
 from stablenew.index.reader_pool import iter_readings
 from stablenew.index.run_changes import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
 from stablenew.index.run_index import Known, RunIndex
 from stablenew.store.change_hints import NOWHERE, end_of_hints, hints_path, read_hints
+from stablenew.store.folder_signature import YOUNG_NS, folder_signature
 from stablenew.store.run_folder import METADATA
 
 SLICES: Final = 32

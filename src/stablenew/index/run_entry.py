@@ -8,10 +8,10 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
-from stablenew.errors import StableNewError
 from stablenew.formats.digest import is_digest
 from stablenew.formats.output_path import is_output_path
 from stablenew.formats.run_id import stamp_of
+from stablenew.store.plain_feedback import NotPlain
 
 NO_RECORD: Final = -1
 """The variant index of a run that has no record that can be read: so that every run has a variant."""
@@ -25,10 +25,6 @@ _SETTINGS: Final = (
 )  # fmt: skip
 _REALS: Final = {8, 9}
 _SETTING_TYPES: Final = (*[_TEXT_OR_NONE] * 4, *[{int, type(None)}] * 4, *[{float, type(None)}] * 2)
-
-
-class NotPlain(StableNewError, ValueError):
-    """A document holds something other than its format says, or says it in an unusual way."""
 
 
 class VariantEntry(NamedTuple):

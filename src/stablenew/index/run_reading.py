@@ -13,7 +13,7 @@ from stablenew.errors import FormatError
 from stablenew.formats.i_json import parse_json
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_id import is_generated_run_id
-from stablenew.index.folder_look import YOUNG_NS, FolderLook, look_into
+from stablenew.index.folder_look import FolderLook, look_into
 from stablenew.index.opinion_reading import read_opinions
 from stablenew.index.run_entry import (
     MetadataEntry,
@@ -26,6 +26,7 @@ from stablenew.index.run_entry import (
     milliseconds_of_id,
 )
 from stablenew.store.feedback_log import journal_path
+from stablenew.store.folder_signature import YOUNG_NS
 from stablenew.store.line_log import split_lines
 from stablenew.store.local_state import known_replica_id
 from stablenew.store.regular_file import read_regular
