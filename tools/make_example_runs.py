@@ -1,10 +1,11 @@
 """Make a believable run store of any size from a seed: for demonstrations, tests and measurements.
 
-    python tools/make_example_runs.py FOLDER --count 100000 [--seed 1] [--outputs links|images|none]
+    python tools/make_example_runs.py FOLDER --count 100000 [--seed 1] [--outputs links|images|named|none]
 
 The same seed makes the same runs. They are whole, sealed runs that `stablenew verify --deep` accepts. With `links`
 their outputs are tiny pictures that share their disk blocks by hard links; with `images` every output is a picture of
-its own, drawn by the sketch engine; with `none` the variants have no outputs and there is only JSON.
+its own, drawn by the sketch engine; with `none` the variants have no outputs and there is only JSON. With `named`
+records name pictures that are not there: for measuring what reads only JSON.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,8 @@ class Options:
     count: int
     outputs: str
     fresh_prompts: float
+    variants: float | None = None
+    """How many a run has at the mean, from 1 to 64; None for mostly one, and now and then a sweep."""
     """The share of runs with a prompt that no other run has."""
 
 
@@ -83,10 +87,18 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--outputs", choices=["links", "images", "none"], default="links")
+    parser.add_argument("--outputs", choices=["links", "images", "named", "none"], default="links")
     parser.add_argument("--fresh-prompts", type=float, default=0.3, metavar="SHARE")
+    parser.add_argument("--variants", type=float, metavar="MEAN")
     arguments = parser.parse_args()
-    options = Options(arguments.folder, arguments.seed, arguments.count, arguments.outputs, arguments.fresh_prompts)
+    options = Options(
+        arguments.folder,
+        arguments.seed,
+        arguments.count,
+        arguments.outputs,
+        arguments.fresh_prompts,
+        arguments.variants,
+    )
     started = time.monotonic()
     make_runs(options, lambda done: report(done, options.count, started))
     print(f"\n{options.count:,} runs in {options.root}", file=sys.stderr)
@@ -124,7 +136,8 @@ def write_run(options: Options, number: int) -> None:
     os.makedirs(folder / OUTPUTS)
     sums = {}
     for path, (data, sha256) in run.outputs.items():
-        put_output(options, folder / path, data)
+        if options.outputs != "named":
+            put_output(options, folder / path, data)
         sums[path] = sha256
     for name, data in ((METADATA, run.metadata), (RECORDS, run.records)):
         sums[name] = hashlib.sha256(data).hexdigest()
@@ -179,7 +192,7 @@ def build_run(options: Options, number: int, chance: random.Random) -> ExampleRu
     config = {"txt2img": build_settings(chance)}
     if chance.random() < 0.2:
         config["upscale"] = {"factor": chance.choice([1.5, 2.0])}
-    overrides = build_overrides(chance)
+    overrides = build_overrides(chance) if options.variants is None else build_grid(chance, options.variants)
     status = chance.choices(["completed", "failed", "cancelled", "partial"], [95, 2, 2, 1])[0]
     prompt = build_prompt(options, number, chance)
     tags = [f"experiment:{next(iter(overrides[0]))}"] if overrides[0] else []
@@ -230,6 +243,13 @@ def build_overrides(chance: random.Random) -> list[dict[str, Any]]:
         return [{}]
     name = chance.choice(list(SWEPT))
     return [{f"txt2img.{name}": value} for value in SWEPT[name]]
+
+
+def build_grid(chance: random.Random, mean: float) -> list[dict[str, Any]]:
+    """The first of all combinations of what is swept, as many as chance says."""
+    count = min(64, 1 + int(chance.expovariate(1 / (mean - 0.5))))
+    names = [f"txt2img.{name}" for name in SWEPT]
+    return [dict(zip(names, values, strict=False)) for values in product(*SWEPT.values(), range(2))][:count]
 
 
 def build_prompt(options: Options, number: int, chance: random.Random) -> dict[str, Any]:
@@ -318,6 +338,9 @@ def build_output(
 def picture(width: int, height: int, seed: int, outputs: str, number: int) -> tuple[bytes, str, dict[str, Any]]:
     if outputs == "links":
         return tiny_picture(number)
+    if outputs == "named":
+        data, sha256, fields = tiny_picture(number)
+        return data, sha256, fields | {"digest": digest_json([seed, number]), "width": width, "height": height}
     return describe(draw(width, height, seed))
 
 

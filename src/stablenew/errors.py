@@ -21,6 +21,7 @@ so code that knows nothing of StableNew can still catch it::
     ├── ConfigError (ValueError)          a setting that does not exist or does not fit
     ├── PromptPackError (ValueError)      a prompt pack that cannot be read
     ├── InvalidQuery (ValueError)         a search that cannot be understood; it points at the character
+    ├── NotADataset (ValueError)          a folder without a dataset that can be read
     └── EngineError (RuntimeError)        the engine could not make the image
         ├── UnknownEngine (LookupError)
         └── Cancelled                     work stopped because somebody asked for it
@@ -109,6 +110,10 @@ class InvalidQuery(StableNewError, ValueError):
         self.query = query
         self.position = position
         super().__init__(f"{reason}\n  {query}\n  {' ' * position}^")
+
+
+class NotADataset(StableNewError, ValueError):
+    """A folder without a dataset that can be read."""
 
 
 class EngineError(StableNewError, RuntimeError):

@@ -5,6 +5,7 @@ pickle each, its length before it. A parent that is killed closes the pipe, and 
 `multiprocessing` this asks nothing of the main program of whoever calls us.
 """
 
+import contextlib
 import json
 import os
 import pickle
@@ -18,6 +19,8 @@ from contextlib import ExitStack
 from typing import Any, Final, Self
 
 _LENGTH: Final = 8
+_MOST_KEPT: Final = 16
+"""Answers of each worker that are kept while one before them is not there yet."""
 
 
 def is_available() -> bool:
@@ -37,39 +40,44 @@ def iter_answers(
 ) -> Iterator[Any]:
     """What workers answer to `tasks` (JSON values), in the order of the tasks.
 
-    `count` workers run `module`; by default one a processor. Each always has `ahead` tasks to do, so that it goes on
-    while its answers are used.
+    `count` workers run `module`; by default one a processor. Each has up to `ahead` tasks to do, so that it goes on
+    while answers are used.
 
     Raises:
         ChildProcessError: a worker died.
     """
+    answers: queue.SimpleQueue[tuple[_Worker, bytes]] = queue.SimpleQueue()
     with ExitStack() as stack:
-        workers = [stack.enter_context(_Worker(module, arguments)) for _ in range(count or processor_count())]
-        asked: deque[_Worker] = deque()
+        workers = [stack.enter_context(_Worker(module, arguments, answers)) for _ in range(count or processor_count())]
         waiting = enumerate(tasks)
-        for _ in range(ahead * len(workers)):
-            _ask_next(workers, waiting, asked)
-        while asked:
-            answer = asked.popleft().answer()
-            _ask_next(workers, waiting, asked)
-            yield answer
-
-
-def _ask_next(workers: "list[_Worker]", waiting: Iterator[tuple[int, Any]], asked: "deque[_Worker]") -> None:
-    for number, task in waiting:
-        worker = workers[number % len(workers)]
-        worker.ask(task)
-        asked.append(worker)
-        return
+        for worker in workers * ahead:
+            worker.ask_next(waiting)
+        done: dict[int, bytes] = {}
+        wanted = 0
+        while done or any(worker.asked for worker in workers):
+            while wanted not in done:
+                worker, data = answers.get()
+                done[worker.take(data)] = data
+                if len(done) < _MOST_KEPT * len(workers):
+                    worker.ask_next(waiting)
+            yield pickle.loads(done.pop(wanted))  # noqa: S301  # our own process
+            wanted += 1
+            for worker in workers:
+                while len(worker.asked) < ahead and worker.ask_next(waiting):
+                    pass
 
 
 class _Worker:
     """One process, and a thread that takes its answers: a full pipe would make it wait."""
 
-    def __init__(self, module: str, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, module: str, arguments: Sequence[str], answers: "queue.SimpleQueue[tuple[_Worker, bytes]]"
+    ) -> None:
         command = [sys.executable, "-m", module, *arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
-        self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._answers = answers
+        self.asked: deque[int] = deque()
+        """Numbers of the tasks it has to do."""
         self._thread = threading.Thread(target=self._take_answers, daemon=True)
         self._thread.start()
 
@@ -81,22 +89,28 @@ class _Worker:
         self._thread.join()
         self._process.communicate()
 
-    def ask(self, task: Any) -> None:
+    def ask_next(self, waiting: Iterator[tuple[int, Any]]) -> bool:
+        """Give it the next task, if there is one."""
         assert self._process.stdin is not None  # noqa: S101
-        self._process.stdin.write(json.dumps(task).encode() + b"\n")
-        self._process.stdin.flush()
+        for number, task in waiting:
+            self.asked.append(number)
+            with contextlib.suppress(BrokenPipeError):  # it died: its missing answer says so
+                self._process.stdin.write(json.dumps(task).encode() + b"\n")
+                self._process.stdin.flush()
+            return True
+        return False
 
     def _take_answers(self) -> None:
         assert self._process.stdout is not None  # noqa: S101
         while len(head := self._process.stdout.read(_LENGTH)) == _LENGTH:
-            self._answers.put(self._process.stdout.read(int.from_bytes(head)))
-        self._answers.put(b"")
+            self._answers.put((self, self._process.stdout.read(int.from_bytes(head))))
+        self._answers.put((self, b""))
 
-    def answer(self) -> Any:
-        data = self._answers.get()
+    def take(self, data: bytes) -> int:
+        """The number of the task that `data` answers."""
         if not data:
             raise ChildProcessError(f"a worker process ended with {self._process.wait()}; what it printed says why")
-        return pickle.loads(data)  # noqa: S301  # our own process
+        return self.asked.popleft()
 
 
 def serve(work: Callable[[Any], Any]) -> None:

@@ -155,6 +155,13 @@ def format_local_time(timestamp: str) -> str:
     return parse_timestamp(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def bar(share: float, width: int = 20) -> str:
+    """A bar of `share` (0 to 1) of `width` characters, in eighths."""
+    eighths = round(min(1.0, max(0.0, share)) * width * 8)
+    whole, rest = divmod(eighths, 8)
+    return "█" * whole + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+
+
 def plural(count: int, word: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

@@ -49,6 +49,24 @@ def rate(
     _show_state(out, feedback)
 
 
+def prefer(
+    ctx: typer.Context,
+    run: RunArgument,
+    winner: Annotated[str, typer.Argument(help="The better image: digest prefix, path or <variant>/<n>.")],
+    loser: Annotated[str, typer.Argument(help="The other one.")],
+    tie: Annotated[bool, typer.Option("--tie", help="Neither is better.")] = False,
+    both_bad: Annotated[bool, typer.Option("--both-bad", help="Neither is any good.")] = False,
+    rater: RaterOption = None,
+) -> None:
+    """Say which of two images of a run is better."""
+    out: Output = ctx.obj
+    outcome = "both_bad" if both_bad else "tie" if tie else "win"
+    found = out.controller.run_store.resolve(run)
+    document = _manager(out, rater).record_preference(found.run_id, winner, loser, outcome)
+    out.json({"run_id": document.run_id, "state": document.state.to_dict()})
+    out.print(describe_event(document.events[-1]))
+
+
 def parse_flag(text: str) -> str | None:
     """`pick` or `reject`, or None for `clear`.
 

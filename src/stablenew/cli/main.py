@@ -12,6 +12,7 @@ from stablenew.errors import (
     AmbiguousRun,
     ConfigError,
     InvalidQuery,
+    NotADataset,
     NotAStore,
     OutputNotFound,
     PromptPackError,
@@ -26,6 +27,7 @@ _USAGE_ERRORS = (
     AmbiguousRun,
     ConfigError,
     InvalidQuery,
+    NotADataset,
     NotAStore,
     OutputNotFound,
     PromptPackError,
@@ -99,6 +101,7 @@ def _global_options(
 def _register() -> None:
     from stablenew.cli import (
         config_command,
+        dataset_command,
         demo_command,
         feedback_command,
         history_command,
@@ -125,9 +128,11 @@ def _register() -> None:
     app.command("repair")(upkeep_command.repair)
     app.command("merge")(upkeep_command.merge)
     app.command("rate")(feedback_command.rate)
+    app.command("prefer")(feedback_command.prefer)
     app.command("undo")(feedback_command.undo)
     app.command("redo")(feedback_command.redo)
     app.command("feedback")(feedback_command.feedback)
+    app.add_typer(dataset_command.app, name="dataset")
     app.add_typer(index_command.app, name="index")
     app.add_typer(config_command.app, name="config")
     app.add_typer(schemas_command.app, name="schemas")

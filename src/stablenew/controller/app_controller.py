@@ -6,7 +6,7 @@ Parts are loaded when they are first used, so that a quick command stays quick.
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from stablenew.controller.job_runner import Job, JobRunner
     from stablenew.controller.saved_views import SavedViews
     from stablenew.engines.engine import CancelToken, Engine
+    from stablenew.formats.dataset_ledger import DatasetLedger
     from stablenew.formats.feedback import Feedback
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.formats.pipeline_result import PipelineRunResult
     from stablenew.index.job_history import JobHistory
     from stablenew.index.run_watcher import RunWatcher
+    from stablenew.learning.dataset_builder import Progress
+    from stablenew.learning.dataset_split import SplitPlan
     from stablenew.learning.learning_log import LearningLog
+    from stablenew.learning.part_engine import PartEngine
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
     from stablenew.pipeline.run_hooks import RunEvent
@@ -246,6 +250,35 @@ class AppController:
         documents = self.feedback.record_many(said)
         self._tell_about(RATING_CHANGED, *dict.fromkeys(one.run_id for one in said))
         return documents
+
+    def build_dataset(
+        self,
+        folder: Path,
+        *,
+        query: str = "",
+        split: "SplitPlan | None" = None,
+        formats: Sequence[str] = (),
+        engine: "PartEngine | None" = None,
+        is_incremental: bool = True,
+        progress: "Progress" = lambda _done, _total: None,
+    ) -> "DatasetLedger":
+        """Build a dataset of the runs that `query` finds; see `DatasetBuilder.build_learning_dataset`."""
+        from stablenew.learning.dataset_builder import DatasetBuilder
+
+        run_ids = None
+        if query:
+            self.history.parse(query)
+            self.history.refresh(is_patient=True)
+            run_ids = self.history.run_ids(query)
+        return DatasetBuilder(self.run_store, engine=engine).build_learning_dataset(
+            folder,
+            run_ids=run_ids,
+            query=query,
+            split=split,
+            formats=formats,
+            is_incremental=is_incremental,
+            progress=progress,
+        )
 
     def _tell_about(self, kind: str, *job_ids: str) -> None:
         """Without listeners nothing is looked up: history takes changes in when somebody looks."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from stablenew.formats.dataset_ledger import DatasetLedger
 from stablenew.formats.feedback import Feedback, FeedbackEvent
 from stablenew.formats.i_json import encode_pretty_json
 from stablenew.formats.job_summary import JobSummary
@@ -29,6 +30,7 @@ DOCUMENTS: Final[dict[str, type[Document]]] = {
     "feedback": Feedback,
     "store": StoreMarker,
     "job_summary": JobSummary,
+    "dataset": DatasetLedger,
 }
 """Schema name of each kind of document."""
 

@@ -26,6 +26,7 @@ SORTS: Final = {
 
 Row = dict[str, Any]
 """A run in the JSON form of JobSummary."""
+_MOST_PARAMETERS: Final = 500
 Cursor = tuple[Any, ...]
 """Where a page ended: what the next one starts after."""
 
@@ -220,6 +221,15 @@ class IndexReader:
         """The run of a number."""
         rows = self.fetch("SELECT run_id FROM run WHERE id = ?", (identifier,))
         return rows[0][0] if rows else None
+
+    def run_ids(self, identifiers: Sequence[int]) -> list[str]:
+        """The runs of numbers, in any order; one that is gone is left out."""
+        found: list[str] = []
+        for start in range(0, len(identifiers), _MOST_PARAMETERS):
+            some = identifiers[start : start + _MOST_PARAMETERS]
+            query = f"SELECT run_id FROM run WHERE id IN ({','.join('?' * len(some))})"
+            found += [run_id for (run_id,) in self.fetch(query, tuple(some))]
+        return found
 
     def _row(self, connection: sqlite3.Connection, identifier: int) -> Row | None:
         run = connection.execute(_SELECT_RUN, (identifier,)).fetchone()

@@ -196,6 +196,10 @@ class JobHistory:
         """The jobs of such numbers, in their order; one that is gone is left out."""
         return self._reader.rows(map(int, numbers))
 
+    def run_ids(self, query: "str | Query" = "") -> list[str]:
+        """The ids of all jobs that fit, in any order."""
+        return self._reader.run_ids(self.numbers(query).tolist())
+
     def number_of(self, run_id: str) -> int | None:
         """The number of a job; None when the index does not have it."""
         return self._reader.id_of(run_id)

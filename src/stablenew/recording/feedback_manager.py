@@ -24,6 +24,8 @@ from stablenew.store.run_store import RunStore
 
 KEEP: Final = object()
 """Leave a rating or flag as it is."""
+OUTCOMES: Final = ("win", "tie", "both_bad")
+"""What comparing two images can come to."""
 MAIN_NOTE: Final = "main"
 """The note that `notes` sets; programs may keep others beside it."""
 _CACHED_RUNS: Final = 256
@@ -93,6 +95,36 @@ class FeedbackManager:
         """
         said = Said(run_id, image_id, rating, notes, tags or (), flag, remove_tags, aspects)
         return self.record_many([said], rater=rater)[0]
+
+    def record_preference(
+        self,
+        run_id: str,
+        winner: str,
+        loser: str,
+        outcome: str = "win",
+        *,
+        shown: str | None = None,
+        rater: str | None = None,
+    ) -> Feedback:
+        """Say which of two images of a run is the better one. When this returns, it is durable.
+
+        `winner` and `loser` are named as in `record_feedback`. `outcome` is one of `OUTCOMES`: of a `tie`, or where
+        `both_bad`, neither won. `shown` is the side on which the winner was shown, `left` or `right`.
+
+        Raises:
+            RunNotFound, OutputNotFound: no such run or image; nothing is written.
+            InvalidDocument: no such outcome, or both are one image; nothing is written.
+            WriteFailed: the disk would not take it.
+        """
+        if outcome not in OUTCOMES:
+            raise InvalidDocument(f"expected an outcome of {', '.join(OUTCOMES)}, found {outcome!r}")
+        run = self._store.open(run_id)
+        finder = self._finder(run)
+        first, second = finder.find(winner).digest, finder.find(loser).digest
+        if first == second:
+            raise InvalidDocument(f"expected two images to compare, found {first} twice")
+        body: dict[str, JsonValue] = {"op": "prefer", "winner": first, "loser": second, "outcome": outcome}
+        return self._append(run, self._draft([body | ({} if shown is None else {"shown": shown})], rater))
 
     def record_many(self, batch: Iterable[Said], *, rater: str | None = None) -> list[Feedback]:
         """Say many things: one durable write for each run, in the order in which the runs first come.

@@ -106,7 +106,19 @@ def _read_file(run_path: Path, name: str) -> FeedbackFile:
         data = read_regular(run_path / name, MAX_FEEDBACK_BYTES)
     except OSError as error:
         return FeedbackFile(name, b"", problems=(ReadProblem(name, str(error.strerror or error), code=UNREADABLE),))
-    return _read_log(name, data) if ".jsonl" in name else _read_document(run_path.name, name, data)
+    return _parse_file(run_path.name, name, data)
+
+
+def _parse_file(run_id: str, name: str, data: bytes) -> FeedbackFile:
+    return _read_log(name, data) if ".jsonl" in name else _read_document(run_id, name, data)
+
+
+def parse_feedback(
+    run_id: str, contents: Iterable[tuple[str, bytes]]
+) -> tuple[tuple[FeedbackEvent, ...], list[ReadProblem]]:
+    """The union of what feedback files of a run (name, bytes) say, in order, and what of them cannot be read."""
+    files = [_parse_file(run_id, name, data) for name, data in contents]
+    return merge_events(*(one.events for one in files)), [problem for one in files for problem in one.problems]
 
 
 def _read_document(run_id: str, name: str, data: bytes) -> FeedbackFile:

@@ -16,15 +16,19 @@ from stablenew.store.line_log import split_lines
 _ID_LENGTH: Final = len("xxh128:") + 32
 _CLOCK_LENGTH: Final = len("2026-11-21T08:00:00.000Z-0000")
 _UNSAID: Final = dict.fromkeys(FeedbackEvent.model_fields)
-_TEXTS: Final = {
-    "rate": (),
-    "tag": ("tag",),
-    "note": ("note_id",),
-    "flag": (),
-    "prefer": ("winner", "loser", "outcome"),
+_ALWAYS: Final = {"id", "clock", "replica", "rater", "op"}
+_NEEDED: Final = {op: _ALWAYS | {*fields} for op, fields in REQUIRED_BY_OP.items()}
+"""The ops whose meaning is known here, and the fields that must be there."""
+_TEXT: Final[frozenset[Any]] = frozenset({str})
+_TEXT_OR_NULL: Final[frozenset[Any]] = frozenset({str, type(None)})
+_TYPES: Final[dict[str, frozenset[Any]]] = {
+    **dict.fromkeys((*_ALWAYS, "tag", "note_id", "winner", "loser", "outcome"), _TEXT),
+    **dict.fromkeys(("image_id", "aspect", "flag", "shown", "act", "redo_of"), _TEXT_OR_NULL),
+    "text": _TEXT_OR_NULL,
+    "rating": frozenset({int, type(None)}),
+    "present": frozenset({bool}),
+    "event_ids": frozenset({list}),
 }
-"""The ops whose meaning is known here, and the fields each must have a text in."""
-_OPTIONAL_TEXTS: Final = ("flag", "text", "aspect", "shown")
 
 
 class NotPlain(StableNewError, ValueError):
@@ -73,26 +77,17 @@ def _take_event(event: Any, events: dict[str, dict[str, Any]]) -> None:
 
 
 def _is_plain(event: dict[str, Any]) -> bool:
-    op = event.get("op")
-    if not all(type(event.get(name)) is str and event[name] for name in ("clock", "rater", "replica")):
+    needed = _NEEDED.get(event.get("op"))  # type: ignore[arg-type]
+    if needed is None or not needed <= event.keys():
         return False
-    if len(event["id"]) != _ID_LENGTH or len(event["clock"]) != _CLOCK_LENGTH:
-        return False
-    if op == "retract":
-        return type(event.get("event_ids")) is list
+    for name, value in event.items():
+        allowed = _TYPES.get(name)
+        if allowed is not None and (type(value) not in allowed or (value == "" and name != "text")):
+            return False
+    rating = event.get("rating")
     return (
-        op in _TEXTS
-        and all(name in event for name in REQUIRED_BY_OP[op])
-        and _has_plain_values(event)
-        and all(type(event.get(name)) is str and event[name] for name in _TEXTS[op])
-        and all(event.get(name) is None or type(event[name]) is str for name in _OPTIONAL_TEXTS)
-    )
-
-
-def _has_plain_values(event: dict[str, Any]) -> bool:
-    image, rating = event.get("image_id"), event.get("rating")
-    return (
-        (image is None or (type(image) is str and len(image) == _ID_LENGTH))
-        and (rating is None or (type(rating) is int and 0 <= rating <= 5))
-        and type(event.get("present", True)) is bool
+        len(event["id"]) == _ID_LENGTH
+        and len(event["clock"]) == _CLOCK_LENGTH
+        and (rating is None or 0 <= rating <= 5)
+        and (event.get("image_id") is None or len(event["image_id"]) == _ID_LENGTH)
     )

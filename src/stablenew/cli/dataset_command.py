@@ -1,0 +1,184 @@
+"""`stablenew dataset`: one joined row an image, for whatever learns from it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stablenew.cli.console import FINDINGS, Output, bar, format_bytes, format_local_time, plural
+from stablenew.cli.history_command import SETTINGS, join_query
+from stablenew.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stablenew.formats.dataset_ledger import DatasetLedger, DatasetProblem
+    from stablenew.learning.dataset_reader import Dataset
+    from stablenew.learning.dataset_split import SplitPlan
+    from stablenew.learning.part_engine import PartEngine
+
+app = typer.Typer(help="Datasets: records and feedback joined, one row an image.", no_args_is_help=True)
+
+_BUILD_HELP = """Build a dataset of every sealed run, or of those that QUERY finds, into DIR.
+
+Building again into the same folder reads only what changed. QUERY is that of `stablenew history`.
+"""
+_Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a dataset.")]
+
+
+@app.command(help=_BUILD_HELP, context_settings=SETTINGS)
+def build(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to put it.")],
+    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; all when not given.")] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="Beside Parquet: jsonl, csv, pairs, imagefolder, webdataset. Several are fine."),
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="TRAIN,VALIDATION,TEST", help="Shares in percent.")] = "80,10,10",
+    split_by: Annotated[
+        str, typer.Option(metavar="TIES", help="What never stands in two splits.")
+    ] = "prompt,seed,lineage",
+    salt: Annotated[str, typer.Option(help="Another salt, another split.")] = "",
+    incremental: Annotated[bool, typer.Option(help="Read only what changed since the last build into DIR.")] = True,
+    engine: Annotated[str, typer.Option(help="local, or dask.")] = "local",
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of a running dask cluster.")] = None,
+) -> int:
+    """Build a dataset."""
+    out: Output = ctx.obj
+    plan = _read_split(split, split_by, salt)
+    text = join_query([word for word in query or [] if _is_no_option(word)])
+    ledger = out.with_bar(
+        "Reading runs",
+        lambda progress: out.controller.build_dataset(
+            folder,
+            query=text,
+            split=plan,
+            formats=[name for given in formats or [] for name in given.split(",")],
+            engine=_open_engine(engine, scheduler),
+            is_incremental=incremental,
+            progress=progress,
+        ),
+    )
+    return _show(out, folder, ledger)
+
+
+def _is_no_option(word: str) -> bool:
+    if word.startswith("--"):
+        raise typer.BadParameter(f"no such option: {word}")
+    return True
+
+
+def _read_split(shares: str, ties: str, salt: str) -> "SplitPlan":
+    from stablenew.learning.dataset_split import SplitPlan
+
+    try:
+        train, validation, test = (float(share) / 100 for share in shares.split(","))
+    except ValueError:
+        raise ConfigError(f"expected three percentages such as 80,10,10, found {shares!r}") from None
+    return SplitPlan(train, validation, test, tuple(tie.strip() for tie in ties.split(",")), salt)
+
+
+def _open_engine(name: str, scheduler: str | None) -> "PartEngine":
+    from stablenew.learning.part_engine import open_engine
+
+    return open_engine(name, scheduler)
+
+
+@app.command()
+def show(ctx: typer.Context, folder: _Folder) -> int:
+    """Show what is in a dataset, and what was left out of it."""
+    out: Output = ctx.obj
+    dataset = _open(folder)
+    return _show(out, folder, dataset.ledger, _count_stars(dataset))
+
+
+def _open(folder: Path) -> "Dataset":
+    from stablenew.learning.dataset_reader import Dataset
+
+    return Dataset(folder)
+
+
+def _count_stars(dataset: "Dataset") -> list[int]:
+    """Images by their mean rating, rounded; from 0 to 5."""
+    import numpy as np
+
+    counts = np.zeros(6, np.int64)
+    for table in dataset.iter_tables(["rating"]):
+        stars = table["rating"].drop_null().to_numpy()
+        counts += np.bincount(np.floor(stars + 0.5).astype(np.int64), minlength=6)
+    return counts.tolist()
+
+
+def _show(out: Output, folder: Path, ledger: "DatasetLedger", stars: list[int] | None = None) -> int:
+    out.json(ledger.to_dict() | ({} if stars is None else {"images_by_stars": stars}))
+    counts = ledger.counts
+    size = sum(one.size_bytes for one in ledger.files)
+    images, runs = plural(counts.images, "image"), plural(counts.runs_joined, "run")
+    out.print(f"{folder}: {images} of {runs}, {format_bytes(size)}")
+    out.table([("", {"style": "bold", "no_wrap": True}), ""], _facts(ledger))
+    out.print("")
+    out.table(_COUNTED, _bars({name: getattr(ledger.split_counts, name) for name in _SPLITS}))
+    if stars is not None and any(stars):
+        out.print("")
+        out.table(_COUNTED, _bars({"★" * number or "0": count for number, count in enumerate(stars)}))
+    _show_left_out(out, ledger)
+    return 0
+
+
+_SPLITS = ("train", "validation", "test", "held_out")
+_COUNTED: list[str | tuple[str, dict[str, Any]]] = ["", ("images", {"justify": "right"}), ""]
+
+
+def _bars(counts: dict[str, int]) -> list[tuple[str, str, str]]:
+    most = max(*counts.values(), 1)
+    return [(name.replace("_", " "), f"{count:,}", bar(count / most, 30)) for name, count in counts.items()]
+
+
+def _facts(ledger: "DatasetLedger") -> list[tuple[str, str]]:
+    counts = ledger.counts
+    return [
+        ("rated", f"{plural(counts.images_rated, 'image')}, {plural(counts.preferences, 'comparison')}"),
+        ("runs", f"{counts.runs_seen:,} seen, {counts.runs_joined:,} joined, {counts.runs_left_out:,} left out"),
+        ("records", f"{counts.records:,} joined, {counts.records_unreadable:,} unreadable"),
+        ("from", f"{ledger.source.location}{f'  {ledger.source.query}' if ledger.source.query else ''}"),
+        ("built", f"{format_local_time(ledger.built_at)} by StableNew {ledger.software_version}"),
+        ("digest", ledger.digest),
+        *((f"as {one.name}", _describe_export(one.row_count, one.left_out)) for one in ledger.exports),
+    ]
+
+
+def _describe_export(rows: int, left_out: dict[str, int]) -> str:
+    reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in left_out.items())
+    return f"{rows:,}{f'; left out: {reasons}' if reasons else ''}"
+
+
+_MOST_SHOWN = 20
+
+
+def _show_left_out(out: Output, ledger: "DatasetLedger") -> None:
+    if not ledger.left_out_by_reason and not ledger.problems:
+        return
+    out.print("")
+    out.table(["left out", "runs"], [(reason, f"{count:,}") for reason, count in ledger.left_out_by_reason.items()])
+    rows = [(one.run_id, one.reason, one.detail) for one in ledger.left_out]
+    rows += [(one.run_id, _place(one), one.reason) for one in ledger.problems]
+    out.table(["run", "what", ""], rows[:_MOST_SHOWN])
+    if len(rows) > _MOST_SHOWN:
+        out.print(f"and {len(rows) - _MOST_SHOWN:,} more; dataset.json names them all")
+
+
+def _place(problem: "DatasetProblem") -> str:
+    return problem.path if problem.line is None else f"{problem.path}, line {problem.line}"
+
+
+@app.command()
+def verify(ctx: typer.Context, folder: _Folder) -> int:
+    """Check that every file of a dataset is there and what was built."""
+    out: Output = ctx.obj
+    dataset = _open(folder)
+    findings = out.with_bar("Checking files", lambda progress: list(dataset.iter_findings(progress)))
+    files = len(dataset.ledger.files)
+    out.json({"ok": not findings, "digest": dataset.ledger.digest, "files": files, "findings": findings})
+    for finding in findings:
+        out.print(finding)
+    out.print(f"{plural(files, 'file')}: {plural(len(findings), 'finding')}")
+    return FINDINGS if findings else 0

@@ -1,0 +1,186 @@
+"""Putting a dataset together from parts: those that were just made, and those of the last build that still hold."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import compute as pc
+from pyarrow import parquet as pq
+
+from stablenew.formats.dataset_ledger import DatasetFile
+from stablenew.formats.digest import digest_bytes
+from stablenew.learning.dataset_columns import PREFERENCES_SCHEMA
+from stablenew.learning.dataset_folder import PREFERENCES, RUNS, part_name, ties_name
+from stablenew.learning.dataset_split import SplitTies, name_splits, resolve_splits
+from stablenew.learning.dataset_state import BuildState, Stretch, write_arrow
+from stablenew.learning.part_maker import MadePart, encode_parquet, set_splits
+from stablenew.learning.run_source import UNSELECTED
+from stablenew.learning.run_tables import Problem
+from stablenew.store.atomic_file import replace_cached
+
+RUNS_SCHEMA: Final = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("left_out", pa.string()),
+        ("detail", pa.string()),
+        ("digest", pa.string()),
+        ("feedback_digest", pa.string()),
+        *((name, pa.int64()) for name in ("record_count", "image_count", "rated_image_count", "event_count")),
+        *((name, pa.int64()) for name in ("lost_opinion_count", "preference_count")),
+    ]
+)
+"""Every run that was seen: counts of what is joined, or why it is left out."""
+_TIES_SCHEMA: Final = pa.schema([("row", pa.int32()), ("key", pa.uint64())])
+_SPLITS: Final = "splits"
+
+
+class Recalled(NamedTuple):
+    """A part of the last build that still holds."""
+
+    stretch: Stretch
+    ties: SplitTies
+    runs: pa.Table
+    preferences: pa.Table
+
+
+@dataclass
+class Assembly:
+    """A dataset under way. Parts are added in the order of their runs."""
+
+    folder: Path
+    before: BuildState
+    stretches: list[Stretch] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    splits: list[npt.NDArray[np.int8]] = field(default_factory=list)
+    """Of each stretch: the split of each image, -1 where it is held out; there once they are settled."""
+    _ties: list[SplitTies] = field(default_factory=list)
+    _runs: list[pa.Table] = field(default_factory=list)
+    _preferences: list[pa.Table] = field(default_factory=list)
+    _old: "tuple[_ByRun, _ByRun] | None" = None
+
+    @property
+    def runs(self) -> pa.Table:
+        """`RUNS_SCHEMA`, sorted."""
+        return pa.concat_tables([RUNS_SCHEMA.empty_table(), *self._runs])
+
+    @property
+    def preferences(self) -> pa.Table:
+        """Every comparison that stands."""
+        return pa.concat_tables([PREFERENCES_SCHEMA.empty_table(), *self._preferences])
+
+    @property
+    def files(self) -> list[DatasetFile]:
+        """The parts that hold images."""
+        return [
+            DatasetFile(
+                path=one.part,
+                content="images",
+                row_count=one.row_count,
+                size_bytes=one.size_bytes,
+                digest=one.file_digest,
+            )
+            for one in self.stretches
+            if one.part
+        ]
+
+    def add(self, run_ids: Sequence[str], made: MadePart) -> None:
+        """Take in a part that was just made of these runs."""
+        stretch = Stretch(list(run_ids), made.digest, row_count=made.row_count)
+        if made.row_count:
+            self._keep(stretch, made.data, part_name(stretch.run_ids[0], made.digest))
+            self._keep_ties(stretch, made.ties)
+        self.stretches.append(stretch)
+        self.problems += made.problems
+        self._ties.append(made.ties)
+        self._runs.append(build_runs_table(made))
+        self._preferences.append(made.preferences)
+
+    def recall(self, run_ids: list[str], signatures: Mapping[str, int]) -> "Recalled | None":
+        """What the last build made of exactly these runs, if none of them changed since and it can still be read."""
+        stretch = self.before.find(run_ids, signatures)
+        if stretch is None:
+            return None
+        try:
+            return Recalled(stretch, self._read_ties(stretch), *self._old_tables(stretch))
+        except (OSError, ValueError):
+            return None
+
+    def take_over(self, recalled: "Recalled") -> None:
+        """Use a part of the last build again."""
+        self.stretches.append(recalled.stretch)
+        self._ties.append(recalled.ties)
+        self._runs.append(recalled.runs)
+        self._preferences.append(recalled.preferences)
+        known = set(recalled.stretch.run_ids)
+        self.problems += [one for one in self.before.problems if one.run_id in known]
+
+    def settle_splits(self) -> None:
+        """Hold images out that ties to other parts forbid, and write those parts again in which that changes one."""
+        self.splits = resolve_splits(self._ties)
+        for stretch, ties, splits in zip(self.stretches, self._ties, self.splits, strict=True):
+            held = np.flatnonzero(splits != ties.splits)
+            held_digest = digest_bytes(held.astype("<i8").tobytes()) if len(held) else ""
+            if held_digest != stretch.held_digest:
+                self._write_splits(stretch, splits, held_digest)
+
+    def _write_splits(self, stretch: Stretch, splits: npt.NDArray[np.int8], held_digest: str) -> None:
+        images = pq.read_table(self.folder / stretch.part)
+        data = encode_parquet(set_splits(images, name_splits(splits)))
+        digest = digest_bytes(f"{stretch.digest} {held_digest}".encode()) if held_digest else stretch.digest
+        self._keep(stretch, data, part_name(stretch.run_ids[0], digest))
+        stretch.held_digest = held_digest
+
+    def _keep(self, stretch: Stretch, data: bytes, path: str) -> None:
+        replace_cached(self.folder / path, lambda file: file.write(data))
+        stretch.part, stretch.size_bytes, stretch.file_digest = path, len(data), digest_bytes(data)
+
+    def _keep_ties(self, stretch: Stretch, ties: SplitTies) -> None:
+        table = pa.table([ties.rows, ties.keys], schema=_TIES_SCHEMA)
+        table = table.replace_schema_metadata({_SPLITS: ties.splits.tobytes().hex()})
+        write_arrow(self.folder / ties_name(stretch.run_ids[0], stretch.digest), table)
+
+    def _read_ties(self, stretch: Stretch) -> SplitTies:
+        if not stretch.part:
+            return SplitTies(np.empty(0, np.int8), np.empty(0, np.int32), np.empty(0, np.uint64))
+        with pa.memory_map(str(self.folder / ties_name(stretch.run_ids[0], stretch.digest))) as file:
+            table = pa.ipc.open_file(file).read_all()
+        splits = np.frombuffer(bytes.fromhex(table.schema.metadata[_SPLITS.encode()].decode()), np.int8)
+        if len(splits) != stretch.row_count:
+            raise ValueError(f"{stretch.part}: expected ties of {stretch.row_count} images, found {len(splits)}")
+        return SplitTies(splits, table["row"].to_numpy(), table["key"].to_numpy())
+
+    def _old_tables(self, stretch: Stretch) -> tuple[pa.Table, pa.Table]:
+        if self._old is None:
+            runs = pq.read_table(self.folder / RUNS, schema=RUNS_SCHEMA)
+            preferences = pq.read_table(self.folder / PREFERENCES, schema=PREFERENCES_SCHEMA)
+            self._old = (
+                _ByRun(runs.filter(pc.not_equal(pc.fill_null(runs["left_out"], ""), UNSELECTED))),
+                _ByRun(preferences),
+            )
+        runs, preferences = self._old
+        return runs.between(stretch), preferences.between(stretch)
+
+
+class _ByRun:
+    """A table that is sorted by run."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self._run_ids = table["run_id"].to_pylist()
+
+    def between(self, stretch: Stretch) -> pa.Table:
+        """The rows of a stretch's runs."""
+        first = bisect_left(self._run_ids, stretch.run_ids[0])
+        return self._table.slice(first, bisect_right(self._run_ids, stretch.run_ids[-1]) - first)
+
+
+def build_runs_table(made: MadePart) -> pa.Table:
+    """What became of each run of a part."""
+    rows: list[dict[str, Any]] = [one._asdict() for one in made.runs]
+    rows += [{"run_id": one.run_id, "left_out": one.reason, "detail": one.detail} for one in made.left_out]
+    return pa.Table.from_pylist(sorted(rows, key=lambda row: row["run_id"]), schema=RUNS_SCHEMA)

@@ -1,0 +1,207 @@
+"""The columns of the dataset: one row an output image. Name, Arrow type and meaning of each, in order.
+
+Settings come three times, because they answer three questions: `steps` is what ran (as the engine reported it, else as
+it was asked for), `requested_steps` is what the variant asked its main stage for, and `<stage>_<setting>` is what the
+run's config, with the variant's overrides, asked of a stage beyond that.
+"""
+
+import typing
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+from pydantic import BaseModel
+
+from stablenew.formats.pipeline_config import AdetailerSettings, Img2ImgSettings, Txt2ImgSettings, UpscaleSettings
+
+SEED: Final = pa.uint64()
+MOMENT: Final = pa.timestamp("ms", tz="UTC")
+_TEXTS: Final = pa.list_(pa.string())
+
+MAIN_SETTINGS: Final[dict[str, pa.DataType]] = {
+    "model": pa.string(),
+    "model_hash": pa.string(),
+    "vae": pa.string(),
+    "sampler": pa.string(),
+    "scheduler": pa.string(),
+    "steps": pa.int64(),
+    "cfg_scale": pa.float64(),
+    "seed": SEED,
+    "width": pa.int64(),
+    "height": pa.int64(),
+    "denoising_strength": pa.float64(),
+    "clip_skip": pa.int64(),
+}
+"""The settings of the main stage, as `GenerationSettings` names them. A seed left to the engine is null."""
+
+_STAGES: Final[dict[str, type[BaseModel]]] = {
+    "txt2img": Txt2ImgSettings,
+    "img2img": Img2ImgSettings,
+    "adetailer": AdetailerSettings,
+    "upscale": UpscaleSettings,
+}
+_ARROW_TYPES: Final[dict[Any, pa.DataType]] = {
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    str: pa.string(),
+}
+_SEEDS: Final = ("seed", "subseed")
+
+
+class Column(NamedTuple):
+    """One column."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+
+
+def _arrow_type(name: str, annotation: Any) -> pa.DataType:
+    if name in _SEEDS:
+        return SEED
+    if type(None) in typing.get_args(annotation):
+        annotation = next(one for one in typing.get_args(annotation) if one is not type(None))
+    while typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    return _ARROW_TYPES[str if typing.get_origin(annotation) is typing.Literal else annotation]
+
+
+def _stage_settings() -> dict[tuple[str, str], pa.DataType]:
+    return {
+        (stage, name): _arrow_type(name, field.annotation)
+        for stage, model in _STAGES.items()
+        for name, field in model.model_fields.items()
+        if name != "extra"
+    }
+
+
+STAGE_SETTINGS: Final = _stage_settings()
+"""Type of every setting of every stage, by (stage, setting)."""
+
+
+def stage_column(stage: str, setting: str) -> str | None:
+    """The column that holds what a stage's setting was: the main one for a main setting of txt2img.
+
+    None where there is no such setting.
+    """
+    if (stage, setting) not in STAGE_SETTINGS:
+        return None
+    return setting if stage == "txt2img" and setting in MAIN_SETTINGS else f"{stage}_{setting}"
+
+
+def _run_columns() -> Iterator[Column]:
+    text = pa.string()
+    yield Column("run_id", text, "the run")
+    yield Column("run_created_at", MOMENT, "when the run began")
+    yield Column("run_status", text, "how the run ended")
+    yield Column("engine", text, "the engine that made the image")
+    yield Column("engine_version", text, "its version")
+    yield Column("host_id", text, "the machine")
+    yield Column("user_id", text, "the person at it")
+    yield Column("job_id", text, "what other systems call the run")
+    yield Column("session_id", text, "what other systems call the sitting")
+    yield Column("parent_run_id", text, "the interrupted run that this one took up again")
+    yield Column("one_click_action", text, "the one-click action that began it")
+    yield Column("learning_tags", _TEXTS, "tags given when it was started; those of a learning plan begin with `plan:`")
+    yield Column("packs", _TEXTS, "ids of the prompt packs")
+    yield Column("config_digest", text, "digest of the whole config")
+    yield Column("plan_mode", text, "how variants were chosen: fanout, sequential or random")
+    yield Column("plan_size", pa.int64(), "variants in the plan")
+
+
+def _variant_columns() -> Iterator[Column]:
+    text = pa.string()
+    yield Column("variant", pa.int64(), "which variant of the run, from 0")
+    yield Column("variant_label", text, "what was put into prompt and settings, such as [time]=dawn")
+    yield Column("variant_status", text, "how the variant ended")
+    yield Column("started_at", MOMENT, "when the variant began")
+    yield Column("duration_seconds", pa.float64(), "how long it took")
+    yield Column("prompt", text, "the prompt as it was sent")
+    yield Column("negative_prompt", text, "the negative prompt as it was sent")
+    yield Column("prompt_id", text, "which prompt of its pack")
+    yield Column("pack_id", text, "the pack of the prompt")
+    yield Column("loras", pa.list_(pa.struct([("name", text), ("weight", pa.float64())])), "LoRAs the prompt calls")
+    yield Column("embeddings", _TEXTS, "embeddings the prompt calls")
+    yield Column("prompt_family", text, "equal for prompts that differ only in what a plan put in, weights or order")
+    for name, kind in MAIN_SETTINGS.items():
+        yield Column(name, kind, f"{name} as it ran: what the engine reported, else what was asked for")
+    yield Column("is_reported", pa.bool_(), "whether the engine reported what ran")
+    for name, kind in MAIN_SETTINGS.items():
+        yield Column(f"requested_{name}", kind, f"{name} as it was asked for; null where the engine was to choose")
+    for (stage, name), kind in STAGE_SETTINGS.items():
+        column = f"{stage}_{name}"
+        if stage_column(stage, name) == column:
+            yield Column(column, kind, f"{stage}.{name} as config and variant asked for it")
+
+
+def _image_columns() -> Iterator[Column]:
+    text = pa.string()
+    yield Column("image_id", text, "digest of the image's bytes; feedback knows it by this")
+    yield Column("path", text, "where it lies in its run folder")
+    yield Column("size_bytes", pa.int64(), "bytes of the file")
+    yield Column("media_type", text, "such as image/png")
+    yield Column("image_width", pa.int64(), "pixels")
+    yield Column("image_height", pa.int64(), "pixels")
+    yield Column("stage", text, "the stage it came out of")
+    yield Column("role", text, "`final` for what the variant came to, `intermediate` for what a later stage took in")
+    yield Column("image_seed", SEED, "the seed of this image of a batch")
+    yield Column("pixel_digest", text, "digest of its decoded RGB rows")
+    yield Column("parents", _TEXTS, "image ids of what it was made from")
+
+
+def _feedback_columns() -> Iterator[Column]:
+    count = pa.int32()
+    yield Column("rating", pa.float64(), "mean of the raters' stars, 0 to 5; null when nobody rated it")
+    yield Column("rating_count", count, "raters")
+    yield Column("ratings", RATINGS, "stars by rater")
+    yield Column("aspects", ASPECTS, "stars for one aspect, by rater")
+    yield Column("tags", _TEXTS, "tags that people gave the image")
+    yield Column("pick_count", count, "raters who flagged it as a pick")
+    yield Column("reject_count", count, "raters who flagged it as a reject")
+    yield Column("notes", _TEXTS, "what people wrote about it")
+    yield Column("job_rating", pa.float64(), "mean of the raters' stars for the whole run")
+    yield Column("job_rating_count", count, "raters of the whole run")
+    yield Column("job_tags", _TEXTS, "tags that people gave the whole run")
+    yield Column("win_count", count, "comparisons it won")
+    yield Column("loss_count", count, "comparisons it lost")
+    yield Column("tie_count", count, "comparisons without a winner")
+
+
+RATINGS: Final = pa.list_(pa.struct([("rater", pa.string()), ("rating", pa.int32()), ("rated_at", MOMENT)]))
+ASPECTS: Final = pa.list_(pa.struct([("rater", pa.string()), ("aspect", pa.string()), ("rating", pa.int32())]))
+
+TRAIN: Final = "train"
+VALIDATION: Final = "validation"
+TEST: Final = "test"
+SPLITS: Final = (TRAIN, VALIDATION, TEST)
+
+RUN_COLUMNS: Final = tuple(_run_columns())
+VARIANT_COLUMNS: Final = tuple(_variant_columns())
+IMAGE_COLUMNS: Final = tuple(_image_columns())
+FEEDBACK_COLUMNS: Final = tuple(_feedback_columns())
+SPLIT_COLUMN: Final = Column(
+    "split", pa.string(), "train, validation or test; null where seed or ancestry tie it to another split"
+)
+COLUMNS: Final = (*RUN_COLUMNS, *VARIANT_COLUMNS, *IMAGE_COLUMNS, *FEEDBACK_COLUMNS, SPLIT_COLUMN)
+
+PREFERENCE_COLUMNS: Final = (
+    Column("run_id", pa.string(), "the run of both images"),
+    Column("event_id", pa.string(), "the feedback event"),
+    Column("rater", pa.string(), "who compared them"),
+    Column("winner", pa.string(), "image id of the winner; of a tie, of the one named first"),
+    Column("loser", pa.string(), "image id of the other"),
+    Column("outcome", pa.string(), "win, tie or both_bad"),
+    Column("shown", pa.string(), "the side on which the winner was shown"),
+)
+
+COLUMNS_VERSION: Final = 1
+"""Counts up when a column comes, goes or changes its meaning; parts of another version are made anew."""
+
+
+def _schema(columns: tuple[Column, ...]) -> pa.Schema:
+    return pa.schema([pa.field(one.name, one.type, metadata={"meaning": one.meaning}) for one in columns])
+
+
+IMAGES_SCHEMA: Final = _schema(COLUMNS)
+PREFERENCES_SCHEMA: Final = _schema(PREFERENCE_COLUMNS)

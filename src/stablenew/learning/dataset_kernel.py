@@ -1,0 +1,264 @@
+"""The kernel of the dataset: run folders in, joined rows out. Pure, so that any engine can spread it over machines."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import starmap
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import compute as pc
+
+from stablenew.learning.dataset_columns import (
+    FEEDBACK_COLUMNS,
+    IMAGES_SCHEMA,
+    MAIN_SETTINGS,
+    MOMENT,
+    PREFERENCES_SCHEMA,
+    SEED,
+    STAGE_SETTINGS,
+    stage_column,
+)
+from stablenew.learning.json_tables import read_type
+from stablenew.learning.opinion_table import (
+    RunOpinions,
+    build_image_columns,
+    build_job_columns,
+    read_run_opinions,
+)
+from stablenew.learning.prompt_family import build_prompt_family
+from stablenew.learning.run_source import LeftOut, RunFiles
+from stablenew.learning.run_tables import Problem, RunTables, read_run_tables
+
+_COUNTS: Final = ("rating_count", "pick_count", "reject_count", "win_count", "loss_count", "tie_count")
+
+
+class JoinedRun(NamedTuple):
+    """What of a run is in the dataset."""
+
+    run_id: str
+    digest: str
+    """Of the sealed run."""
+    feedback_digest: str
+    """Of the set of its feedback events."""
+    record_count: int
+    image_count: int
+    rated_image_count: int
+    event_count: int
+    lost_opinion_count: int
+    """Images that people spoke of and that no record of the run names."""
+    preference_count: int
+
+
+@dataclass
+class DatasetPart:
+    """The rows of some runs."""
+
+    images: pa.Table
+    """`IMAGES_SCHEMA`, in the order of runs, variants and outputs; the split is still null."""
+    preferences: pa.Table
+    runs: list[JoinedRun] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def build_part(runs: Iterable[RunFiles | LeftOut]) -> DatasetPart:
+    """The rows of `runs`: each output image with its run, variant, settings, prompt, and what people think of it."""
+    found = list(runs)
+    left_out = [one for one in found if isinstance(one, LeftOut)]
+    tables = read_run_tables([one for one in found if isinstance(one, RunFiles)])
+    said = [read_run_opinions(run) for run in tables.runs]
+    records, rows = _flatten_outputs(tables)
+    columns = _image_columns(rows) | _record_columns(tables, records) | _run_columns(tables, records.runs)
+    columns |= _opinion_columns(columns, records.runs, said)
+    images = pa.table([columns.get(one.name, pa.nulls(len(rows), one.type)) for one in IMAGES_SCHEMA], IMAGES_SCHEMA)
+    return DatasetPart(
+        images=images,
+        preferences=_preferences(tables.runs, said),
+        runs=_joined_runs(tables, records.runs, columns, said),
+        left_out=[*left_out, *tables.left_out],
+        problems=[*tables.problems, *(problem for one in said for problem in one.problems)],
+    )
+
+
+class _Origins(NamedTuple):
+    """Where each image came from."""
+
+    records: npt.NDArray[np.int64]
+    """Row of its record."""
+    runs: npt.NDArray[np.int64]
+    """Row of its run."""
+
+
+def _flatten_outputs(tables: RunTables) -> tuple[_Origins, pa.StructArray]:
+    outputs = _whole(tables.records["outputs"])
+    records = pc.list_parent_indices(outputs).to_numpy(zero_copy_only=False).astype(np.int64)
+    return _Origins(records, tables.record_runs[records]), outputs.flatten()
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
+
+
+def _image_columns(outputs: pa.StructArray) -> dict[str, pa.Array]:
+    names = {"digest": "image_id", "width": "image_width", "height": "image_height", "seed": "image_seed"}
+    columns = {names.get(one.name, one.name): pc.struct_field(outputs, one.name) for one in outputs.type}
+    return columns | {"image_seed": _seed(columns["image_seed"])}
+
+
+def _record_columns(tables: RunTables, origins: _Origins) -> dict[str, pa.Array]:
+    records = tables.records
+    variant, prompt = records["variant"], records["prompt"]
+    requested = {name: _setting(records["requested"], name) for name in MAIN_SETTINGS}
+    actual = {name: _setting(records["actual"], name) for name in MAIN_SETTINGS}
+    columns: dict[str, Any] = {
+        "variant": pc.struct_field(variant, "index"),
+        "variant_label": pc.struct_field(variant, "label"),
+        "variant_status": records["status"],
+        "started_at": pc.cast(records["started_at"], MOMENT),
+        "duration_seconds": records["duration_seconds"],
+        "prompt": pc.struct_field(prompt, "positive"),
+        "negative_prompt": pc.struct_field(prompt, "negative"),
+        **{name: pc.struct_field(prompt, name) for name in ("prompt_id", "pack_id", "loras", "embeddings")},
+        "prompt_family": _prompt_families(prompt, variant),
+        "is_reported": pc.is_valid(records["actual"]),
+        **{name: pc.coalesce(actual[name], requested[name]) for name in MAIN_SETTINGS},
+        **{f"requested_{name}": requested[name] for name in MAIN_SETTINGS},
+        **_stage_columns(tables),
+    }
+    rows = pa.array(origins.records)
+    return {name: _whole_or_same(column).take(rows) for name, column in columns.items()}
+
+
+def _whole_or_same(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return _whole(column) if isinstance(column, pa.ChunkedArray) else column
+
+
+def _setting(settings: pa.ChunkedArray, name: str) -> Any:
+    column = pc.struct_field(settings, name)
+    return _seed(column) if name == "seed" else column
+
+
+def _seed(column: Any) -> Any:
+    """A seed as an unsigned number; null where an engine was left to choose, and for what is beyond any engine's."""
+    is_chosen = pc.greater_equal(column, pa.scalar(Decimal(0), column.type))
+    is_seed = pc.and_(is_chosen, pc.less(column, pa.scalar(Decimal(2**64), column.type)))
+    return pc.cast(pc.if_else(is_seed, column, None), SEED)
+
+
+def _stage_columns(tables: RunTables) -> dict[str, Any]:
+    """What config and variant ask of the stages, for each record."""
+    overrides = pc.struct_field(tables.records["variant"], "overrides")
+    config = tables.metadata["config"]
+    runs = pa.array(tables.record_runs)
+    columns = {}
+    used = {one.name for one in overrides.type}
+    for (stage, name), kind in STAGE_SETTINGS.items():
+        column = stage_column(stage, name)
+        if column is None or not column.startswith(f"{stage}_"):
+            continue
+        field = f"{stage}.{name}"
+        own = pc.struct_field(overrides, field) if field in used else pa.nulls(len(overrides), read_type(kind))
+        common = pc.struct_field(config, [stage, name])
+        if own.null_count == len(own) and common.null_count == len(common):
+            continue
+        value = pc.coalesce(own, common.take(runs))
+        columns[column] = _seed(value) if pa.types.is_decimal(value.type) else value
+    return columns
+
+
+def _prompt_families(prompt: pa.ChunkedArray, variant: pa.ChunkedArray) -> pa.Array:
+    known: dict[tuple[str, str | None], str] = {}
+    pairs = zip(
+        pc.struct_field(prompt, "positive").to_pylist(), pc.struct_field(variant, "label").to_pylist(), strict=True
+    )
+    families = []
+    for pair in pairs:
+        if pair not in known:
+            known[pair] = build_prompt_family(*pair)
+        families.append(known[pair])
+    return pa.array(families, pa.string())
+
+
+def _run_columns(tables: RunTables, runs: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
+    metadata = tables.metadata
+    columns: dict[str, Any] = {
+        "run_id": metadata["run_id"],
+        "run_created_at": pc.cast(metadata["created_at"], MOMENT),
+        "run_status": metadata["status"],
+        **{name: pc.struct_field(metadata["source"], name) for name in _SOURCE},
+        **{name: pc.struct_field(metadata["correlation"], name) for name in _CORRELATION},
+        **{name: metadata[name] for name in ("one_click_action", "learning_tags", "config_digest")},
+        "packs": _pack_ids(_whole(metadata["packs"])),
+        "plan_mode": pc.struct_field(metadata["variant_plan"], "mode"),
+        "plan_size": pc.struct_field(metadata["variant_plan"], "size"),
+    }
+    rows = pa.array(runs)
+    return {name: _whole_or_same(column).take(rows) for name, column in columns.items()}
+
+
+_SOURCE: Final = ("engine", "engine_version", "host_id", "user_id")
+_CORRELATION: Final = ("job_id", "session_id", "parent_run_id")
+
+
+def _pack_ids(packs: pa.ListArray) -> pa.ListArray:
+    return pa.ListArray.from_arrays(packs.offsets, pc.struct_field(packs.values, "id"))
+
+
+def _opinion_columns(
+    images: dict[str, pa.Array], runs: npt.NDArray[np.int64], said: Sequence[RunOpinions]
+) -> dict[str, pa.Array]:
+    """The feedback columns: joined by run and image, where anything was said."""
+    jobs = build_job_columns(said)
+    columns = {name: column.take(pa.array(runs)) for name, column in jobs.items()}
+    spoken = np.array([bool(one.by_image or one.preferences) for one in said], bool)
+    rows = np.flatnonzero(spoken[runs]) if len(runs) else np.empty(0, np.int64)
+    ids = images["image_id"].take(pa.array(rows)).to_pylist()
+    described = build_image_columns((said[run], image) for run, image in zip(runs[rows], ids, strict=True))
+    places = np.full(len(runs), -1, np.int64)
+    places[rows] = np.arange(len(rows))
+    take = pa.array(places, mask=places < 0)
+    columns |= {name: column.take(take) for name, column in described.items()}
+    for one in FEEDBACK_COLUMNS:
+        if one.name in _COUNTS:
+            columns[one.name] = pc.fill_null(columns[one.name], 0)
+    return columns
+
+
+def _preferences(runs: Sequence[RunFiles], said: Sequence[RunOpinions]) -> pa.Table:
+    rows = [
+        {"run_id": run.run_id} | preference
+        for run, one in zip(runs, said, strict=True)
+        for preference in one.preferences
+    ]
+    return pa.Table.from_pylist(rows, schema=PREFERENCES_SCHEMA)
+
+
+def _joined_runs(
+    tables: RunTables, runs: npt.NDArray[np.int64], columns: dict[str, pa.Array], said: Sequence[RunOpinions]
+) -> list[JoinedRun]:
+    count = len(tables.runs)
+    records = np.bincount(tables.record_runs, minlength=count)
+    images = np.bincount(runs, minlength=count)
+    is_rated = columns["rating_count"].to_numpy(zero_copy_only=False) > 0
+    rated = np.bincount(runs[is_rated], minlength=count)
+    starts = np.cumsum([0, *images])
+
+    def join(number: int, run: RunFiles) -> JoinedRun:
+        opinions = said[number]
+        own = columns["image_id"].slice(starts[number], images[number]) if opinions.events else None
+        return JoinedRun(
+            run.run_id,
+            run.digest,
+            opinions.digest,
+            int(records[number]),
+            int(images[number]),
+            int(rated[number]),
+            len(opinions.events),
+            0 if own is None else len(opinions.by_image.keys() - {"", *own.to_pylist()}),
+            len(opinions.preferences),
+        )
+
+    return list(starmap(join, enumerate(tables.runs)))

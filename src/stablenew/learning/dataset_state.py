@@ -1,0 +1,148 @@
+"""What one build leaves for the next: which parts there are, and how every run folder looked.
+
+A stretch of runs is made anew when one of its folders looks another way, came or went; the rest is taken as it is.
+Stretches end where the hash of a run id says so, hence the same runs give the same stretches, and a run that comes
+changes only its own.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import xxhash
+
+from stablenew.formats.i_json import JsonValue, encode_json
+from stablenew.learning.dataset_columns import COLUMNS_VERSION
+from stablenew.learning.dataset_folder import SIGNATURES, STATE
+from stablenew.learning.dataset_split import SplitPlan
+from stablenew.learning.run_source import UNSETTLED
+from stablenew.learning.run_tables import Problem
+from stablenew.store.atomic_file import replace_cached
+
+_FEWEST_RUNS: Final = 512
+_MOST_RUNS: Final = 2048
+_VERSION: Final = 1
+
+
+@dataclass
+class Stretch:
+    """Runs that follow each other, and the part that was made of them."""
+
+    run_ids: list[str]
+    """All that were looked at, also those that were left out."""
+    digest: str = ""
+    """Over what the part was made from."""
+    part: str = ""
+    """Its path; empty when no run gave an image."""
+    row_count: int = 0
+    size_bytes: int = 0
+    file_digest: str = ""
+    held_digest: str = ""
+    """Over which images are held out."""
+
+
+def cut_stretches(run_ids: Sequence[str]) -> list[list[str]]:
+    """Sorted run ids in stretches."""
+    stretches: list[list[str]] = []
+    current: list[str] = []
+    for run_id in run_ids:
+        current.append(run_id)
+        if len(current) >= _FEWEST_RUNS and (_is_end(run_id) or len(current) == _MOST_RUNS):
+            stretches.append(current)
+            current = []
+    return [*stretches, current] if current else stretches
+
+
+def _is_end(run_id: str) -> bool:
+    return xxhash.xxh3_64_intdigest(run_id.encode()) % _FEWEST_RUNS == 0
+
+
+@dataclass
+class BuildState:
+    """The last build, as far as it can be used again."""
+
+    stretches: list[Stretch] = field(default_factory=list)
+    signatures: dict[str, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def find(self, run_ids: Sequence[str], signatures: Mapping[str, int]) -> Stretch | None:
+        """The stretch of exactly these runs, if they all look as they did."""
+        known = self._by_first.get(run_ids[0])
+        if known is None or known.run_ids != run_ids:
+            return None
+        before = self.signatures
+        is_same = all(before.get(run_id) == signatures[run_id] != UNSETTLED for run_id in run_ids)
+        return known if is_same else None
+
+    def __post_init__(self) -> None:
+        self._by_first = {one.run_ids[0]: one for one in self.stretches}
+
+
+def read_state(folder: Path, made_for: JsonValue) -> BuildState:
+    """The state that the last build left in a dataset's folder; an empty one when it is of no use."""
+    try:
+        state = json.loads((folder / STATE).read_bytes())
+        if state["made_for"] != made_for:
+            return BuildState()
+        with pa.memory_map(str(folder / SIGNATURES)) as file:
+            table = pa.ipc.open_file(file).read_all()
+        run_ids = table["run_id"].to_pylist()
+        signatures = dict(zip(run_ids, table["signature"].to_pylist(), strict=True))
+        problems = [Problem(*fields) for fields in state["problems"]]
+        return BuildState(_read_stretches(folder, state["stretches"], run_ids), signatures, problems)
+    except (OSError, ValueError, KeyError, TypeError):
+        return BuildState()
+
+
+def _read_stretches(folder: Path, stretches: list[dict[str, Any]], run_ids: list[str]) -> list[Stretch]:
+    """Those whose parts are still there in their size."""
+    found, first = [], 0
+    for fields in stretches:
+        count = fields.pop("run_count")
+        one = Stretch(run_ids[first : first + count], **fields)
+        first += count
+        if not one.part or (folder / one.part).stat().st_size == one.size_bytes:
+            found.append(one)
+    return found
+
+
+def write_state(folder: Path, made_for: JsonValue, state: BuildState) -> None:
+    """Keep what the next build needs; `made_for` is what it must have in common with this one."""
+    stretches, signatures = state.stretches, state.signatures
+    run_ids = [run_id for one in stretches for run_id in one.run_ids]
+    table = pa.table({"run_id": run_ids, "signature": pa.array([signatures[run_id] for run_id in run_ids], pa.int64())})
+    write_arrow(folder / SIGNATURES, table)
+    document = {
+        "made_for": made_for,
+        "stretches": [_describe(one) for one in stretches],
+        "problems": [list(problem) for problem in state.problems],
+    }
+    replace_cached(folder / STATE, lambda file: file.write(encode_json(document)))
+
+
+def _describe(stretch: Stretch) -> dict[str, Any]:
+    fields = {name: value for name, value in vars(stretch).items() if name != "run_ids"}
+    return {"run_count": len(stretch.run_ids)} | fields
+
+
+def describe_purpose(location: str, plan: SplitPlan) -> JsonValue:
+    """What two builds must have in common to share parts."""
+    return {
+        "version": _VERSION,
+        "columns": COLUMNS_VERSION,
+        "location": location,
+        "plan": {**asdict(plan), "by": list(plan.by)},
+    }
+
+
+def write_arrow(path: Path, table: pa.Table) -> None:
+    """Keep a table in Arrow's own file format, which is the quickest to read again."""
+
+    def write(file: Any) -> None:
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+
+    replace_cached(path, write)

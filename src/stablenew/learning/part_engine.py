@@ -1,0 +1,84 @@
+"""Engines: what spreads the making of parts over processors or machines. All run the same kernel.
+
+The local engine is here: worker processes, or this process where starting them does not pay. As a program this module
+is such a worker.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from stablenew import worker_pool
+from stablenew.errors import ConfigError
+from stablenew.learning.dataset_split import SplitPlan
+from stablenew.learning.part_maker import MadePart, make_part
+from stablenew.learning.run_source import LocalSource, RunSource
+
+LOCAL: Final = "local"
+DASK: Final = "dask"
+WORTH_PROCESSES: Final = 3_000
+"""Runs to read for which starting workers pays."""
+
+
+class PartEngine(Protocol):
+    """Makes parts somewhere."""
+
+    def iter_parts(self, source: RunSource, stretches: Sequence[Sequence[str]], plan: SplitPlan) -> Iterator[MadePart]:
+        """The part of each stretch of run ids, in order."""
+
+
+class LocalEngine:
+    """This machine."""
+
+    def __init__(self, processes: int | None = None) -> None:
+        self._processes = processes
+
+    def iter_parts(self, source: RunSource, stretches: Sequence[Sequence[str]], plan: SplitPlan) -> Iterator[MadePart]:
+        """The part of each stretch of run ids, in order; by `processes` workers, or by one a processor if it pays."""
+        count = self._processes or self._worth(stretches)
+        if count == 1 or not isinstance(source, LocalSource) or not worker_pool.is_available():
+            return (make_part(source, run_ids, plan) for run_ids in stretches)
+        tasks: Iterable[Any] = ({"run_ids": list(run_ids), "plan": asdict(plan)} for run_ids in stretches)
+        return worker_pool.iter_answers(__name__, [os.fspath(source.location)], tasks, count=count)
+
+    def _worth(self, stretches: Sequence[Sequence[str]]) -> int:
+        is_worth_it = sum(map(len, stretches)) >= WORTH_PROCESSES
+        return min(len(stretches), worker_pool.processor_count()) if is_worth_it else 1
+
+
+def open_engine(name: str, scheduler: str | None = None) -> PartEngine:
+    """The engine of this name: `local`, or `dask` with the address of its scheduler.
+
+    Raises:
+        ConfigError: there is no such engine, or it needs the extra `stablenew[distributed]`.
+    """
+    if name == LOCAL:
+        return LocalEngine()
+    if name == DASK:
+        from stablenew.learning.dask_engine import DaskEngine  # noqa: PLC0415
+
+        return DaskEngine(scheduler)
+    raise ConfigError(f"no engine {name!r} for datasets; there are {LOCAL} and {DASK}")
+
+
+def read_plan(fields: Mapping[str, Any]) -> SplitPlan:
+    """The plan whose fields came as JSON."""
+    return SplitPlan(**{**fields, "by": tuple(fields["by"])})
+
+
+def _serve(location: str) -> None:
+    import gc  # noqa: PLC0415
+
+    import pyarrow as pa  # noqa: PLC0415
+
+    gc.disable()  # nothing here makes circles, and looking for them takes time
+    pa.set_cpu_count(1)
+    source = LocalSource(Path(location))
+    worker_pool.serve(lambda task: make_part(source, task["run_ids"], read_plan(task["plan"])))
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])

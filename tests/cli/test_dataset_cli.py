@@ -1,0 +1,92 @@
+"""`stablenew dataset` and `prefer`, as typed."""
+
+import json
+
+import pytest
+
+from stablenew import RunStore
+from stablenew.cli.main import _run
+from tests.index.stores import make_store
+from tests.samples import sealed_run
+
+
+@pytest.fixture
+def stablenew(tmp_path, capsys):
+    make_store(tmp_path / "runs", 31, count=30)
+
+    def call(*arguments):
+        code = _run(["--runs-dir", str(tmp_path / "runs"), *map(str, arguments)])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def test_a_dataset_is_built_shown_and_verified(stablenew, tmp_path):
+    folder = tmp_path / "ds"
+    code, text, _ = stablenew("dataset", "build", "-o", folder, "--format", "csv,jsonl", "--split", "60,20,20")
+    assert code == 0
+    assert "runs" in text
+    assert "30 seen" in text
+    assert "left out" in text
+    code, text, _ = stablenew("--json", "dataset", "show", folder)
+    ledger = json.loads(text)
+    assert (ledger["split"]["train"], ledger["counts"]["runs_seen"]) == (0.6, 30)
+    assert sum(ledger["images_by_stars"]) == ledger["counts"]["images_rated"]
+    code, text, _ = stablenew("dataset", "show", folder)
+    assert "█" in text
+    assert "★★" in text
+    assert stablenew("dataset", "verify", folder)[0] == 0
+    (folder / "images.csv").write_bytes(b"")
+    code, text, _ = stablenew("dataset", "verify", folder)
+    assert code == 1
+    assert "images.csv" in text
+
+
+def test_a_query_chooses_the_runs(stablenew, tmp_path):
+    code, text, _ = stablenew("--json", "dataset", "build", "-o", tmp_path / "ds", "model:dreamshaper*", "-blurry")
+    ledger = json.loads(text)
+    assert code == 0
+    assert ledger["source"]["query"] == "model:dreamshaper* -blurry"
+    assert 0 < ledger["left_out_by_reason"]["not_in_query"] < 30
+    code, text, _ = stablenew("--json", "history", "model:dreamshaper*", "-blurry", "--limit", "0")
+    found = {row["run_id"] for row in json.loads(text)}
+    left_out = {one["run_id"] for one in ledger["left_out"]}
+    assert ledger["counts"]["runs_joined"] == len(found - left_out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "tfrecord"], "no format 'tfrecord'"),
+        (["--split", "80,20"], "three percentages"),
+        (["--split", "80,30,10"], "come to 1"),
+        (["--split-by", "seed"], "by prompt"),
+        (["--engine", "spark"], "local and dask"),
+        (["modle:x"], "did you mean model"),
+        (["--formt", "csv"], "no such option"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_anything_is_done(stablenew, tmp_path, arguments, message):
+    code, _, error = stablenew("dataset", "build", "-o", tmp_path / "ds", *arguments)
+    assert code == 2
+    assert message in error
+    assert not (tmp_path / "ds").exists()
+
+
+def test_a_folder_without_a_dataset_is_a_usage_error(stablenew, tmp_path):
+    assert stablenew("dataset", "show", tmp_path)[0] == 2
+    assert stablenew("dataset", "verify", tmp_path)[0] == 2
+
+
+def test_two_images_are_compared(stablenew, tmp_path):
+    run = sealed_run(RunStore(tmp_path / "runs"), "compared", variants=3)
+    first, second, _ = [output.digest for _, output in run.iter_outputs()]
+    assert stablenew("prefer", "compared", "0/0", "1/0", "--rater", "anna")[0] == 0
+    code, text, _ = stablenew("--json", "prefer", "compared", "0/0", "2/0", "--tie", "--rater", "anna")
+    found = json.loads(text)["state"]["preferences"]
+    assert code == 0
+    assert [(one["winner"], one["outcome"]) for one in found] == [(first, "win"), (first, "tie")]
+    assert found[0]["loser"] == second
+    assert stablenew("prefer", "compared", "0/0", "0/0")[0] == 1
+    assert stablenew("prefer", "compared", "0/0", "9/0")[0] == 2
