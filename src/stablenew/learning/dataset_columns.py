@@ -80,6 +80,11 @@ STAGE_SETTINGS: Final = _stage_settings()
 """Type of every setting of every stage, by (stage, setting)."""
 
 
+def stage_model(stage: str) -> type[BaseModel]:
+    """The model of a stage's settings."""
+    return _STAGES[stage]
+
+
 def stage_column(stage: str, setting: str) -> str | None:
     """The column that holds what a stage's setting was: the main one for a main setting of txt2img.
 

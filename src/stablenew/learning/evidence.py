@@ -1,0 +1,287 @@
+"""Evidence: which values of a setting were rated better, how sure that is, and what speaks against believing it.
+
+Three kinds, kept apart, because they deserve different trust:
+
+- What images with a value were rated: a mean, shrunken, with an interval. Other settings and prompts may be behind it.
+- Matched comparisons: images of one rater that are alike in prompt and every setting but this one and the seed. What a
+  learning plan varied on purpose (controlled) is counted apart from what happened to vary (observational).
+- Preferences: of two images of that kind, which one people preferred.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stablenew.learning.evidence_table import Codes, EvidenceTable, Factor, find_setting
+from stablenew.learning.statistics_of_stars import (
+    Difference,
+    Interval,
+    Strength,
+    count_stars,
+    fit_bradley_terry,
+    measure_agreement,
+    measure_difference,
+    measure_groups,
+    shrink_means,
+)
+
+FEW_IMAGES: Final = 10
+"""Fewer rated images than this say little about a value."""
+FEW_PLACES: Final = 5
+"""Fewer matched places than this say nothing about a difference."""
+_ALWAYS_TOGETHER: Final = 0.95
+_NOT_ALONE: Final = 0.2
+
+CONTROLLED: Final = "controlled"
+OBSERVATIONAL: Final = "observational"
+KINDS: Final = (CONTROLLED, OBSERVATIONAL)
+
+
+@dataclass(frozen=True)
+class ValueEvidence:
+    """What images with one value, or one pair of values, were rated."""
+
+    value: Any
+    """Of the setting; with two settings a list of both."""
+    image_count: int
+    controlled_count: int
+    stars: list[int]
+    """Images by stars, from 0 to 5."""
+    raw_mean: float
+    mean: Interval
+    run_ids: tuple[str, ...]
+    """The runs behind it."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much better one value of the setting was than another where all else was alike."""
+
+    value: Any
+    other: Any
+    kind: str
+    """`controlled` or `observational`."""
+    difference: Difference
+    """In stars, `value` over `other`."""
+    run_ids: tuple[str, ...]
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are places enough to say anything."""
+        return self.difference.effective_count >= FEW_PLACES
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything known of one setting, or of a pair."""
+
+    setting: str
+    against: str | None
+    values: list[ValueEvidence]
+    comparisons: list[Comparison]
+    """Both directions; a pair of settings has none."""
+    preferences: dict[Any, Strength]
+    """By value: how often it would be preferred."""
+    preference_count: int
+    unmatched_preference_count: int
+    """Comparisons of images that differ in more than this setting; they do not count."""
+    agreement: float | None
+    """Krippendorff's alpha of the raters; None when nobody rated the same image as another."""
+    warnings: list[str] = field(default_factory=list)
+
+
+def build_evidence(table: EvidenceTable, setting: str, against: str | None = None) -> Evidence:
+    """The evidence for the values of a setting, or for pairs of values of two.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+    name = find_setting(setting)
+    other = None if against is None else find_setting(against)
+    factor = table.factors[name] if other is None else _pair(table.factors[name], table.factors[other])
+    strengths, matched = _preferences(table, name) if other is None else ({}, 0)
+    return Evidence(
+        setting=name,
+        against=other,
+        values=_values(table, factor),
+        comparisons=list(_comparisons(table, name)) if other is None else [],
+        preferences=strengths,
+        preference_count=matched,
+        unmatched_preference_count=len(table.preferences) - matched if other is None else 0,
+        agreement=measure_agreement(table.rating_images, table.rating_stars),
+        warnings=list(_warnings(table, factor, name if other is None else None)),
+    )
+
+
+def _pair(one: Factor, other: Factor) -> Factor:
+    width = max(1, len(other.values))
+    used, codes = np.unique(one.codes * width + other.codes, return_inverse=True)
+    values = [[one.values[code // width], other.values[code % width]] for code in used.tolist()]
+    return Factor(f"{one.name} and {other.name}", values, codes.astype(np.int64))
+
+
+def _used(factor: Factor) -> tuple[list[int], Codes]:
+    """The codes that some rated image has, and for each image the place of its own among them."""
+    used, places = np.unique(factor.codes, return_inverse=True)
+    return used.tolist(), places.astype(np.int64)
+
+
+def _values(table: EvidenceTable, factor: Factor) -> list[ValueEvidence]:
+    used, places = _used(factor)
+    if not used:
+        return []
+    groups = measure_groups(table.stars, places, table.families, len(used))
+    means = shrink_means(groups)
+    found = []
+    for place, code in enumerate(used):
+        rows = np.flatnonzero(places == place)
+        found.append(
+            ValueEvidence(
+                value=factor.values[code],
+                image_count=len(rows),
+                controlled_count=int(table.is_controlled[rows].sum()),
+                stars=count_stars(table.stars[rows]),
+                raw_mean=float(groups.means[place]),
+                mean=means[place],
+                run_ids=_runs(table, rows),
+            )
+        )
+    return sorted(found, key=lambda one: -one.mean.estimate)
+
+
+def _runs(table: EvidenceTable, rows: "Sequence[int] | npt.NDArray[np.int64]") -> tuple[str, ...]:
+    return tuple(sorted({table.run_ids[row] for row in rows}))
+
+
+def _comparisons(table: EvidenceTable, name: str) -> Iterator[Comparison]:
+    factor = table.factors[name]
+    contexts = table.contexts_without(name)
+    for kind in KINDS:
+        is_kind = table.is_controlled == (kind == CONTROLLED)
+        for (code, other), places in _matched_places(table, factor, contexts, is_kind).items():
+            differences, weights, rows = zip(*places, strict=True)
+            yield Comparison(
+                factor.values[code],
+                factor.values[other],
+                kind,
+                measure_difference(np.array(differences), np.array(weights)),
+                _runs(table, np.concatenate(rows)),
+            )
+
+
+_Place = tuple[float, float, Codes]
+"""Difference, weight, and the images behind it."""
+
+
+def _matched_places(
+    table: EvidenceTable, factor: Factor, contexts: npt.NDArray[np.uint64], is_kind: npt.NDArray[np.bool_]
+) -> Mapping[tuple[int, int], list[_Place]]:
+    """For each ordered pair of values the places where one rater rated images of both that are alike in all else."""
+    wanted = np.flatnonzero(is_kind[table.rating_images])
+    images = table.rating_images[wanted]
+    keys = contexts[images] ^ ((table.rating_raters[wanted].astype(np.uint64) + np.uint64(1)) << np.uint64(40))
+    order = np.argsort(keys, kind="stable")
+    ends = np.flatnonzero(keys[order][1:] != keys[order][:-1]) + 1
+    found: dict[tuple[int, int], list[_Place]] = {}
+    for rows in np.split(order, ends) if len(order) else ():
+        codes = factor.codes[images[rows]]
+        if (codes != codes[0]).any():
+            _add_place(found, codes, table.rating_stars[wanted[rows]], images[rows])
+    return found
+
+
+def _add_place(
+    found: dict[tuple[int, int], list[_Place]], codes: Codes, stars: npt.NDArray[np.float64], images: Codes
+) -> None:
+    used, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    means = np.bincount(places, stars) / counts
+    for one in range(len(used)):
+        for other in range(len(used)):
+            if one != other:
+                weight = counts[one] * counts[other] / (counts[one] + counts[other])
+                rows = images[(places == one) | (places == other)]
+                pair = (int(used[one]), int(used[other]))
+                found.setdefault(pair, []).append((float(means[one] - means[other]), float(weight), rows))
+
+
+def _preferences(table: EvidenceTable, name: str) -> tuple[dict[Any, Strength], int]:
+    """Strengths from comparisons of images that differ in this setting alone, and how many those are."""
+    if not table.preferences:
+        return {}, 0
+    contexts, codes = table.compared_contexts_without(name), table.compared_codes[name]
+    matched = []
+    for one in table.preferences:
+        winner = table.compared.get((one["run_id"], one["winner"]))
+        loser = table.compared.get((one["run_id"], one["loser"]))
+        if winner is None or loser is None or one["outcome"] not in ("win", "tie"):
+            continue
+        if contexts[winner] == contexts[loser] and codes[winner] != codes[loser]:
+            matched.append((codes[winner], codes[loser], 1.0 if one["outcome"] == "win" else 0.5))
+    if not matched:
+        return {}, 0
+    winners, losers, points = (np.array(column) for column in zip(*matched, strict=True))
+    used, places = np.unique(np.concatenate([winners, losers]), return_inverse=True)
+    half = len(matched)
+    strengths = fit_bradley_terry(places[:half], places[half:], points.astype(float), len(used))
+    values = table.factors[name].values
+    return {values[code]: one for code, one in zip(used.tolist(), strengths, strict=True)}, half
+
+
+def _warnings(table: EvidenceTable, factor: Factor, name: str | None) -> Iterator[str]:
+    used, places = _used(factor)
+    if not used:
+        yield "no image is rated yet"
+        return
+    counts = np.bincount(places)
+    thin = [_show(factor.values[code]) for code, count in zip(used, counts.tolist(), strict=True) if count < FEW_IMAGES]
+    if thin:
+        yield f"fewer than {FEW_IMAGES} rated images: {', '.join(thin)}"
+    if len(used) == 1:
+        yield f"{factor.name} was never varied"
+    if name is not None and len(used) > 1:
+        yield from _confounded(table, factor, used, places)
+
+
+def _confounded(table: EvidenceTable, factor: Factor, used: list[int], places: Codes) -> Iterator[str]:
+    """Values that came with one value of another setting only, while elsewhere that setting had others."""
+    for other in table.factors.values():
+        if other.name == factor.name or not other.is_varied:
+            continue
+        for place, code in enumerate(used):
+            here, elsewhere = other.codes[places == place], other.codes[places != place]
+            if len(here) < FEW_PLACES or not len(elsewhere):
+                continue
+            values, counts = np.unique(here, return_counts=True)
+            main = values[counts.argmax()]
+            is_alone = counts.max() / len(here) >= _ALWAYS_TOGETHER
+            if is_alone and (elsewhere != main).mean() >= _NOT_ALONE:
+                yield (
+                    f"{factor.name} {_show(factor.values[code])} was only ever used with {other.name} "
+                    f"{_show(other.values[main])}: which of the two matters cannot be told from its mean"
+                )
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, list):
+        return " and ".join(map(_show, value))
+    return "unknown" if value is None else str(value)
+
+
+def to_json(value: Any) -> Any:
+    """Evidence in JSON: dataclasses and tuples with names as objects."""
+    from dataclasses import fields, is_dataclass  # noqa: PLC0415
+
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: to_json(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):
+        return {name: to_json(item) for name, item in zip(names, value, strict=True)}
+    if isinstance(value, dict):
+        return [{"value": key} | to_json(item) for key, item in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 4) if np.isfinite(value) else None
+    return value

@@ -1,0 +1,36 @@
+"""What a setting may be, as the pipeline's own models say."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stablenew.learning.dataset_columns import stage_model
+
+_TYPES = {"integer": "integer", "number": "number", "string": "text", "boolean": "yes or no"}
+
+
+@dataclass(frozen=True)
+class SettingLimits:
+    """The type of a setting, its lowest and highest value or its choices, and its default."""
+
+    type: str
+    lowest: float | None = None
+    highest: float | None = None
+    choices: tuple[str, ...] = ()
+    default: Any = None
+
+
+def limits_of(name: str) -> SettingLimits:
+    """The limits of a setting, given its dotted name."""
+    stage, _, key = name.partition(".")
+    schema = stage_model(stage).model_json_schema(by_alias=False)["properties"].get(key)
+    if schema is None:
+        return SettingLimits("number")
+    default = schema.get("default")
+    schema = next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), schema)
+    return SettingLimits(
+        _TYPES.get(schema.get("type"), "text"),
+        schema.get("minimum", schema.get("exclusiveMinimum")),
+        schema.get("maximum", schema.get("exclusiveMaximum")),
+        tuple(schema.get("enum", ())),
+        default,
+    )
