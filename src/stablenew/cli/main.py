@@ -106,6 +106,8 @@ def _register() -> None:
         feedback_command,
         history_command,
         index_command,
+        learn_command,
+        plan_command,
         run_command,
         schemas_command,
         serve_command,
@@ -133,6 +135,8 @@ def _register() -> None:
     app.command("redo")(feedback_command.redo)
     app.command("feedback")(feedback_command.feedback)
     app.add_typer(dataset_command.app, name="dataset")
+    app.add_typer(learn_command.app, name="learn")
+    app.add_typer(plan_command.app, name="plan")
     app.add_typer(index_command.app, name="index")
     app.add_typer(config_command.app, name="config")
     app.add_typer(schemas_command.app, name="schemas")

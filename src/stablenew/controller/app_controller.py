@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stablenew.index.job_history import JobHistory
     from stablenew.index.run_watcher import RunWatcher
     from stablenew.learning.dataset_builder import Progress
+    from stablenew.learning.dataset_reader import Dataset
     from stablenew.learning.dataset_split import SplitPlan
     from stablenew.learning.learning_log import LearningLog
     from stablenew.learning.part_engine import PartEngine
@@ -279,6 +280,17 @@ class AppController:
             is_incremental=is_incremental,
             progress=progress,
         )
+
+    def open_dataset(self, query: str = "", *, progress: "Progress" = lambda _done, _total: None) -> "Dataset":
+        """A dataset of this store that is kept in the cache folder and brought up to date each time."""
+        from stablenew.formats.digest import digest_bytes
+        from stablenew.learning.dataset_reader import Dataset
+        from stablenew.store.local_state import cache_folder, store_key
+
+        name = f"{store_key(self.root)}-{digest_bytes(query.encode())[-12:]}" if query else store_key(self.root)
+        folder = cache_folder() / "datasets" / name
+        self.build_dataset(folder, query=query, progress=progress)
+        return Dataset(folder)
 
     def _tell_about(self, kind: str, *job_ids: str) -> None:
         """Without listeners nothing is looked up: history takes changes in when somebody looks."""

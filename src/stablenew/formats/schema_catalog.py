@@ -15,6 +15,8 @@ from stablenew.formats.dataset_ledger import DatasetLedger
 from stablenew.formats.feedback import Feedback, FeedbackEvent
 from stablenew.formats.i_json import encode_pretty_json
 from stablenew.formats.job_summary import JobSummary
+from stablenew.formats.learning_package import LearningPackage
+from stablenew.formats.learning_plan import LearningPlan
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.formats.store_marker import StoreMarker
@@ -31,6 +33,8 @@ DOCUMENTS: Final[dict[str, type[Document]]] = {
     "store": StoreMarker,
     "job_summary": JobSummary,
     "dataset": DatasetLedger,
+    "learning_plan": LearningPlan,
+    "learning_package": LearningPackage,
 }
 """Schema name of each kind of document."""
 

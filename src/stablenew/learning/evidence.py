@@ -3,8 +3,9 @@
 Three kinds, kept apart, because they deserve different trust:
 
 - What images with a value were rated: a mean, shrunken, with an interval. Other settings and prompts may be behind it.
-- Matched comparisons: images of one rater that are alike in prompt and every setting but this one and the seed. What a
-  learning plan varied on purpose (controlled) is counted apart from what happened to vary (observational).
+- Matched comparisons: images of one rater that are alike in prompt and every setting but this one and the seed. Such a
+  prompt with its settings is a place, and differences are compared between places. What a learning plan varied on
+  purpose (controlled) is counted apart from what happened to vary (observational).
 - Preferences: of two images of that kind, which one people preferred.
 """
 
@@ -66,6 +67,8 @@ class Comparison:
     """`controlled` or `observational`."""
     difference: Difference
     """In stars, `value` over `other`."""
+    is_of_few_prompts: bool
+    """Whether places are seeds, because there are too few prompts: then it says nothing about other prompts."""
     run_ids: tuple[str, ...]
 
     @property
@@ -161,13 +164,17 @@ def _comparisons(table: EvidenceTable, name: str) -> Iterator[Comparison]:
     contexts = table.contexts_without(name)
     for kind in KINDS:
         is_kind = table.is_controlled == (kind == CONTROLLED)
+        by_seed = _matched_places(table, factor, contexts + table.seeds, is_kind)
         for (code, other), places in _matched_places(table, factor, contexts, is_kind).items():
-            differences, weights, rows = zip(*places, strict=True)
+            seeds = by_seed.get((code, other), [])
+            is_of_few_prompts = len(places) < FEW_PLACES <= len(seeds)
+            differences, weights, rows = zip(*(seeds if is_of_few_prompts else places), strict=True)
             yield Comparison(
                 factor.values[code],
                 factor.values[other],
                 kind,
                 measure_difference(np.array(differences), np.array(weights)),
+                is_of_few_prompts,
                 _runs(table, np.concatenate(rows)),
             )
 

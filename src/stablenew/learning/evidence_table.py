@@ -12,16 +12,15 @@ import xxhash
 from pyarrow import compute as pc
 
 from stablenew.errors import ConfigError
+from stablenew.formats.learning_plan import PLAN_TAG
 from stablenew.learning.dataset_columns import MAIN_SETTINGS, STAGE_SETTINGS, stage_column
 from stablenew.learning.dataset_reader import Dataset
 
-PLAN_TAG: Final = "plan:"
-"""Runs of a learning plan have a tag that begins so: what varies in them was varied on purpose."""
 _NOT_SETTINGS: Final = frozenset({"seed", "model_hash", "txt2img_subseed", "img2img_seed"})
 _CONTEXT: Final = ("prompt", "negative_prompt", "engine", "loras")
 """What must be alike besides the settings for two images to be compared."""
 _OTHER: Final = (
-    "run_id", "image_id", "prompt_family", "learning_tags", "rating", "ratings", "role", "run_created_at",
+    "run_id", "image_id", "seed", "image_seed", "prompt_family", "learning_tags", "rating", "ratings", "role",
 )  # fmt: skip
 
 Codes = npt.NDArray[np.int64]
@@ -38,15 +37,16 @@ SETTINGS: Final = _setting_columns()
 
 
 def find_setting(name: str) -> str:
-    """The dotted name of a setting, given it or, for a main setting, its own name (`sampler`).
+    """The dotted name of a setting, given it or, for a main setting, its own name or its beginning (`cfg`).
 
     Raises:
         ConfigError: there is no such setting.
     """
     if name in SETTINGS:
         return name
-    if f"txt2img.{name}" in SETTINGS and name in MAIN_SETTINGS:
-        return f"txt2img.{name}"
+    begun = [one for one in MAIN_SETTINGS if one.startswith(name) and f"txt2img.{one}" in SETTINGS]
+    if name in begun or len(begun) == 1:
+        return f"txt2img.{name if name in begun else begun[0]}"
     import difflib  # noqa: PLC0415
 
     near = difflib.get_close_matches(name, [*SETTINGS, *MAIN_SETTINGS], 1)
@@ -84,6 +84,8 @@ class EvidenceTable:
     factors: dict[str, Factor]
     contexts: npt.NDArray[np.uint64]
     """Equal for images that are alike in all settings and in all else but the seed."""
+    seeds: npt.NDArray[np.uint64]
+    """Equal for images of one seed."""
     rating_images: Codes
     """Of each rating its image, ..."""
     rating_raters: Codes
@@ -140,6 +142,7 @@ def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]]
         is_controlled=_has_plan_tag(rated["learning_tags"]),
         factors={name: Factor(name, one.values, one.codes[is_rated]) for name, one in factors.items()},
         contexts=contexts[is_rated],
+        seeds=_hash_codes("seed", _encode(pc.coalesce(rated["image_seed"], rated["seed"]))[1]),
         rating_images=ratings[0],
         rating_raters=ratings[1],
         rating_stars=ratings[2],

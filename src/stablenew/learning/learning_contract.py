@@ -202,9 +202,10 @@ def _propose(table: EvidenceTable, factor: Factor, current: Any) -> Proposal:
         best_found = f"the best, {best.value}, by {gain.estimate:+.2f} stars"
         reason = f"no other value is surely better than {current}: {best_found}"
         return Proposal(factor.name, current, None, True, reason, gain, confidence, best.kind, *_behind(best))
+    scope = "seeds of a few prompts" if best.is_of_few_prompts else "places"
     reason = (
         f"{best.value} was rated {gain.estimate:+.2f} stars against {current} where all else was alike "
-        f"({best.difference.place_count} places, {best.kind})"
+        f"({best.difference.place_count} {scope}, {best.kind})"
     )
     return Proposal(factor.name, current, best.value, True, reason, gain, confidence, best.kind, *_behind(best))
 

@@ -96,14 +96,9 @@ def measure_groups(stars: Floats, groups: Codes, clusters: Codes, group_count: i
     own_shares = cell_counts / counts[cell_groups]
     crossed = np.bincount(cell_groups, own_shares**2 - 2 * own_shares * shares[cell_clusters], group_count)
     common = float(np.sum(shares**2))
-    variances = within / counts + between * np.maximum(0.0, crossed + common)
-    cluster_count = int(np.count_nonzero(shares))
-    return GroupMeans(
-        counts,
-        means,
-        _widened(len(used) - group_count) * variances,
-        _widened(cluster_count - 1) * between * common,
-    )
+    between *= _widened(int(np.count_nonzero(shares)) - 1)
+    own = _widened(len(used) - group_count) * within / counts + between * np.maximum(0.0, crossed + common)
+    return GroupMeans(counts, means, own, between * common)
 
 
 def _widened(degrees: int) -> float:

@@ -1,0 +1,246 @@
+"""`stablenew learn`: which settings worked, how sure that is, and what might be changed. Nothing is changed by it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stablenew.cli.console import Output, bar, plural
+from stablenew.cli.history_command import SETTINGS, join_query
+
+if TYPE_CHECKING:
+    from stablenew.learning.dataset_reader import Dataset
+    from stablenew.learning.evidence import Evidence
+    from stablenew.learning.learning_contract import LearningContract
+    from stablenew.learning.statistics_of_stars import Interval
+
+app = typer.Typer(help="What the ratings say about settings.", no_args_is_help=True)
+
+DatasetOption = Annotated[
+    Path | None, typer.Option("--dataset", metavar="DIR", help="A dataset; by default one of every run is kept.")
+]
+_Query = Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; all when not given.")]
+_BAR = 24
+
+
+def _open(out: Output, folder: Path | None, query: list[str] | None = None) -> "Dataset":
+    """The dataset that was named, or one of the store, brought up to date."""
+    if folder is not None:
+        from stablenew.learning.dataset_reader import Dataset
+
+        return Dataset(folder)
+    text = join_query(query or [])
+    return out.with_bar("Reading runs", lambda progress: out.controller.open_dataset(text, progress=progress))
+
+
+@app.command(context_settings=SETTINGS)
+def evidence(
+    ctx: typer.Context,
+    query: _Query = None,
+    by: Annotated[list[str] | None, typer.Option(metavar="SETTING", help="Such as txt2img.cfg_scale.")] = None,
+    against: Annotated[str | None, typer.Option(metavar="SETTING", help="Look at pairs of both.")] = None,
+    dataset: DatasetOption = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many values; 0 for all.")] = 15,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: a .png or .svg.")] = None,
+) -> int:
+    """Show what images with each value of a setting were rated, and what matched comparisons say."""
+    out: Output = ctx.obj
+    from stablenew.learning.evidence import build_evidence, to_json
+    from stablenew.learning.evidence_table import find_setting, read_evidence_table
+    from stablenew.learning.learning_contract import EvidenceContract
+
+    for name in [*(by or ()), *([against] if against else ())]:
+        find_setting(name)
+    table = read_evidence_table(_open(out, dataset, query))
+    varied = [one.name for one in EvidenceContract(table).get_available_modifiers() if one.is_varied]
+    found = [build_evidence(table, name, against) for name in by or varied]
+    out.json({"rated_image_count": len(table.stars), "settings": [to_json(one) for one in found]})
+    if not len(table.stars):
+        out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
+    for one in found:
+        _show_evidence(out, one, limit)
+    if plot is not None and found:
+        _draw(plot, found[0])
+        out.print(f"drawn: {plot}")
+    return 0
+
+
+def _draw(path: Path, evidence: "Evidence") -> None:
+    from stablenew.learning.evidence_plot import draw_evidence
+    from stablenew.store.atomic_file import replace_cached
+
+    data = draw_evidence(evidence, path.suffix)
+    replace_cached(path, lambda file: file.write(data))
+
+
+def _show_evidence(out: Output, evidence: "Evidence", limit: int) -> None:
+    title = evidence.setting + (f" and {evidence.against}" if evidence.against else "")
+    agreement = "" if evidence.agreement is None else f"; raters agree {evidence.agreement:.2f}"
+    out.print(f"\n{title}{agreement}")
+    shown = evidence.values[: limit or None]
+    out.table(
+        ["value", ("images", _RIGHT), "mean stars", "", "0 1 2 3 4 5"],
+        [
+            (
+                show_value(one.value),
+                f"{one.image_count:,}",
+                show_interval(one.mean),
+                bar(one.mean.estimate / 5, _BAR),
+                _sparkline(one.stars),
+            )
+            for one in shown
+        ],
+    )
+    if len(shown) < len(evidence.values):
+        out.print(f"and {len(evidence.values) - len(shown)} more values; --limit 0 shows all")
+    _show_comparisons(out, evidence, limit)
+    for warning in evidence.warnings:
+        out.print(f"! {warning}")
+
+
+def _show_comparisons(out: Output, evidence: "Evidence", limit: int) -> None:
+    gains = [one for one in evidence.comparisons if one.difference.interval.estimate >= 0 and one.is_enough]
+    gains.sort(key=lambda one: -one.difference.confidence)
+    shown = gains[: limit or None]
+    out.table(
+        ["where all else was alike", "", "stars", ("places", _RIGHT), ("sure", _RIGHT)],
+        [
+            (
+                f"{show_value(one.value)} over {show_value(one.other)}",
+                f"{one.kind}, few prompts" if one.is_of_few_prompts else one.kind,
+                show_interval(one.difference.interval, sign=True),
+                f"{one.difference.place_count:,}",
+                f"{one.difference.confidence:.0%}",
+            )
+            for one in shown
+        ],
+    )
+    if evidence.comparisons and not gains:
+        most = max(one.difference.place_count for one in evidence.comparisons)
+        out.print(f"too few places are alike in all else to compare values: {most} at most")
+    if len(shown) < len(gains):
+        out.print(f"and {len(gains) - len(shown)} more comparisons; --limit 0 shows all")
+    out.table(
+        ["preferred", "how often", ("comparisons", _RIGHT)],
+        [
+            (show_value(value), show_interval(one.win_rate), f"{one.comparison_count:,}")
+            for value, one in sorted(evidence.preferences.items(), key=lambda item: -item[1].win_rate.estimate)
+        ],
+    )
+
+
+_RIGHT: dict[str, Any] = {"justify": "right"}
+
+
+def show_value(value: Any) -> str:
+    """A value of a setting as people read it."""
+    if isinstance(value, list):
+        return " + ".join(map(show_value, value))
+    return "—" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def show_interval(interval: "Interval", *, sign: bool = False) -> str:
+    """`3.52 (3.31 to 3.74)`."""
+    form = "+.2f" if sign else ".2f"
+    return f"{interval.estimate:{form}} ({interval.low:{form}} to {interval.high:{form}})"
+
+
+def _sparkline(stars: list[int]) -> str:
+    most = max(*stars, 1)
+    return " ".join("▁▂▃▄▅▆▇█"[round(count / most * 7)] if count else "·" for count in stars)
+
+
+def _contract(out: Output, dataset: Path | None, query: list[str] | None, proposer: str) -> "LearningContract":
+    from stablenew.learning.learning_contract import open_contract
+
+    return open_contract(_open(out, dataset, query), proposer)
+
+
+_Proposer = Annotated[str, typer.Option(metavar="NAME", help="Another proposer that is installed.")]
+
+
+@app.command(context_settings=SETTINGS)
+def defaults(
+    ctx: typer.Context, query: _Query = None, dataset: DatasetOption = None, proposer: _Proposer = "evidence"
+) -> int:
+    """Show for each setting the value that the evidence speaks for."""
+    out: Output = ctx.obj
+    from stablenew.learning.evidence import to_json
+
+    found = _contract(out, dataset, query, proposer).get_current_best_defaults()
+    out.json([to_json(one) for one in found.values()])
+    out.table(
+        ["setting", "value", "mean stars", ("images", _RIGHT), ""],
+        [
+            (
+                one.name,
+                show_value(one.value),
+                "" if one.mean is None else show_interval(one.mean),
+                f"{one.image_count:,}",
+                one.reason,
+            )
+            for one in found.values()
+        ],
+    )
+    if not found:
+        out.print("no image is rated yet")
+    return 0
+
+
+@app.command(context_settings=SETTINGS)
+def propose(
+    ctx: typer.Context,
+    query: _Query = None,
+    current: Annotated[
+        list[str] | None, typer.Option(metavar="SETTING=VALUE", help="What you use now; else what you used most.")
+    ] = None,
+    dataset: DatasetOption = None,
+    proposer: _Proposer = "evidence",
+) -> int:
+    """Say which settings to change, or that there is not enough evidence. Nothing is changed."""
+    out: Output = ctx.obj
+    from stablenew.cli.plan_command import read_assignments
+    from stablenew.learning.evidence import to_json
+
+    found = _contract(out, dataset, query, proposer).propose_new_defaults(current=read_assignments(current or []))
+    out.json([to_json(one) for one in found])
+    out.table(
+        ["setting", "now", "proposed", "stars", ("sure", _RIGHT), ""],
+        [
+            (
+                one.name,
+                show_value(one.current),
+                "—" if one.proposed is None else show_value(one.proposed),
+                "" if one.gain is None else show_interval(one.gain, sign=True),
+                "" if one.confidence is None else f"{one.confidence:.0%}",
+                one.reason,
+            )
+            for one in found
+        ],
+    )
+    changes = [one for one in found if one.proposed is not None]
+    out.print(f"{plural(len(changes), 'proposal')}; nothing was changed")
+    for one in changes:
+        out.print(f"  stablenew run PACK --set {one.name}={show_value(one.proposed)}")
+    return 0
+
+
+@app.command(context_settings=SETTINGS)
+def package(
+    ctx: typer.Context,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to put it.")],
+    query: _Query = None,
+    dataset: DatasetOption = None,
+    examples: Annotated[int, typer.Option(min=0, help="Prompts of so many best and worst images.")] = 10,
+) -> int:
+    """Write what the ratings say as one small JSON file, for a language model or a colleague. Nobody is called."""
+    out: Output = ctx.obj
+    from stablenew.learning.llm_package import package_for_llm
+    from stablenew.store.atomic_file import replace_cached
+
+    found = package_for_llm(_open(out, dataset, query), examples=examples)
+    data = found.encode_document()
+    replace_cached(output, lambda file: file.write(data))
+    out.json(found.to_dict())
+    out.print(f"{output}: {plural(len(found.settings), 'setting')}, {len(data):,} bytes")
+    return 0

@@ -1,0 +1,202 @@
+"""`stablenew plan`: experiments on purpose. One setting varied, two against each other, or presets compared."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stablenew.cli.console import FINDINGS, INTERRUPTED, Output, bar, plural
+from stablenew.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stablenew.controller.plan_controller import PlanController
+    from stablenew.formats.i_json import JsonValue
+    from stablenew.learning.learning_runner import PlanStatus
+
+app = typer.Typer(help="Learning plans: vary settings on purpose, and see what they do.", no_args_is_help=True)
+
+PlanFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file of a plan.")]
+
+
+@app.command()
+def new(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to keep the plan, such as cfg.plan.json.")],
+    pack: Annotated[Path | None, typer.Argument(metavar="[PACK]", help="A prompt pack with the prompts.")] = None,
+    prompt: Annotated[list[str] | None, typer.Option(help="A prompt; may be repeated.")] = None,
+    negative: Annotated[str, typer.Option(help="The negative prompt of these.")] = "",
+    sweep: Annotated[
+        list[str] | None, typer.Option(metavar="STAGE.KEY=V,V", help="What to vary; two of them make a grid.")
+    ] = None,
+    preset: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:STAGE.KEY=V;STAGE.KEY=V", help="A preset to compare.")
+    ] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE")] = None,
+    seeds: Annotated[str, typer.Option(metavar="N,N", help="The seeds; each prompt runs with each.")] = "1,2,3",
+    name: Annotated[str | None, typer.Option(help="What to call it; by default as its file.")] = None,
+    engine: Annotated[str | None, typer.Option(help="The engine to use.")] = None,
+) -> int:
+    """Make a plan. Nothing runs yet."""
+    out: Output = ctx.obj
+    from stablenew.controller.plan_controller import build_plan, prompts_of, save_plan
+    from stablenew.formats.pipeline_config import PipelineConfig
+    from stablenew.pipeline.prompt_pack import Prompt, read_prompt_pack
+    from stablenew.pipeline.run_request import parse_sweeps
+
+    given = None if pack is None else read_prompt_pack(pack)
+    prompts = [*(prompts_of(given) if given else ()), *(Prompt(text, negative) for text in prompt or ())]
+    if not prompts:
+        raise typer.BadParameter("expected a prompt PACK, or --prompt TEXT")
+    config = PipelineConfig(**(given.preset if given else {})).with_overrides(read_assignments(setting or []))
+    plan = build_plan(
+        name or file.name.partition(".")[0],
+        config,
+        prompts,
+        sweeps=parse_sweeps(sweep or []),
+        presets=[_read_preset(text) for text in preset or []],
+        seeds=_read_seeds(seeds),
+        engine=engine,
+    )
+    save_plan(plan, file)
+    out.json(plan.to_dict() | {"plan_id": plan.plan_id, "path": str(file)})
+    images = len(plan.cells) * len(plan.steps)
+    out.print(f"{file}: {plural(len(plan.steps), 'run')} of {plural(len(plan.cells), 'variant')}, {images:,} images")
+    out.print(f"next: stablenew plan run {file}")
+    return 0
+
+
+def read_assignments(texts: list[str]) -> "dict[str, JsonValue]":
+    """Setting and value of each `STAGE.KEY=VALUE`.
+
+    Raises:
+        ConfigError: one is not of that form.
+    """
+    from stablenew.pipeline.run_request import parse_value
+
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"expected STAGE.KEY=VALUE, such as txt2img.steps=30, found {text!r}")
+        found[name.strip()] = parse_value(value)
+    return found
+
+
+def _read_preset(text: str) -> "tuple[str, dict[str, JsonValue]]":
+    name, colon, settings = text.partition(":")
+    if not colon or not name:
+        raise ConfigError(f"expected NAME:STAGE.KEY=VALUE, found {text!r}")
+    return name.strip(), read_assignments([part for part in settings.split(";") if part.strip()])
+
+
+def _read_seeds(text: str) -> list[int]:
+    try:
+        seeds = [int(seed) for seed in text.split(",") if seed.strip()]
+    except ValueError:
+        raise ConfigError(f"expected seeds such as 1,2,3, found {text!r}") from None
+    if any(seed < 0 for seed in seeds):
+        raise ConfigError("a plan needs seeds of its own: with -1 every image would differ in more than one thing")
+    return list(dict.fromkeys(seeds))
+
+
+def _open(out: Output, file: Path) -> "PlanController":
+    from stablenew.controller.plan_controller import PlanController, load_plan
+
+    return PlanController(out.controller, load_plan(file))
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    file: PlanFile,
+    engine: Annotated[str | None, typer.Option(help="Another engine than the plan's.")] = None,
+    url: Annotated[str | None, typer.Option(help="Where the engine's server is.")] = None,
+) -> int:
+    """Run what is left of a plan. Stopped or killed, the next `run` goes on."""
+    out: Output = ctx.obj
+    from stablenew.cli.run_command import run_plan
+
+    plans = _open(out, file)
+    statuses = []
+    runner = plans.build_runner(
+        lambda config, variants: run_plan(
+            out, config, None, variants, is_recorded=True, engine=engine or plans.plan.engine, url=url
+        )
+    )
+    before = runner.status()
+    for result in runner.iter_results():
+        statuses.append(result.status)
+        out.print(f"{result.run_id}  run {result.step + 1} of {len(plans.plan.steps)}: {result.status}")
+        if result.status == "cancelled":
+            break
+    after = runner.status()
+    out.json(_describe(plans, after) | {"ran": len(statuses)})
+    if not before.pending:
+        out.print("nothing is left to run")
+    _show_status(out, plans, after)
+    if statuses and statuses[-1] == "cancelled":
+        return INTERRUPTED
+    return 0 if after.is_done else FINDINGS
+
+
+@app.command()
+def resume(ctx: typer.Context, file: PlanFile) -> int:
+    """Go on with a plan that was stopped: the same as `run`."""
+    return run(ctx, file)
+
+
+@app.command()
+def status(ctx: typer.Context, file: PlanFile) -> int:
+    """Say how far a plan is."""
+    out: Output = ctx.obj
+    plans = _open(out, file)
+    found = plans.build_runner(_never).status()
+    out.json(_describe(plans, found))
+    _show_status(out, plans, found)
+    return 0
+
+
+def _never(*_: Any) -> Any:
+    raise AssertionError("a status runs nothing")
+
+
+def _describe(plans: "PlanController", found: "PlanStatus") -> dict[str, Any]:
+    return {
+        "plan_id": plans.plan.plan_id,
+        "name": plans.plan.name,
+        "tag": plans.plan.tag,
+        "done": [one._asdict() for one in found.done],
+        "undone": [one._asdict() for one in found.undone],
+        "pending": [{"step": one.number, "prompt": one.prompt.positive, "seed": one.seed} for one in found.pending],
+    }
+
+
+def _show_status(out: Output, plans: "PlanController", found: "PlanStatus") -> None:
+    total = len(plans.plan.steps)
+    out.print(f"{plans.plan.name}: {bar(len(found.done) / total)} {len(found.done)} of {plural(total, 'run')} done")
+    if found.undone:
+        out.table(["run", "of", ""], [(one.run_id, f"{one.step + 1}", one.status) for one in found.undone])
+    if found.is_done:
+        out.print(f"rate its images (`stablenew serve`, tag:{plans.plan.tag}), then `stablenew learn evidence`")
+
+
+@app.command()
+def sheet(
+    ctx: typer.Context,
+    file: PlanFile,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="Where to put the picture.")],
+    size: Annotated[int, typer.Option(min=64, max=1024, help="Pixels of a cell.")] = 256,
+) -> int:
+    """Draw every image of a plan in its place, axes labelled."""
+    out: Output = ctx.obj
+    from stablenew.learning.result_sheet import build_result_sheet
+    from stablenew.store.atomic_file import replace_cached
+
+    plans = _open(out, file)
+    cells = plans.read_cells()
+    data = build_result_sheet(plans.plan, cells, cell_size=size)
+    replace_cached(output, lambda target: target.write(data))
+    expected = len(plans.plan.cells) * len(plans.plan.steps)
+    out.json({"path": str(output), "images": len(cells), "cells": expected})
+    out.print(f"{output}: {len(cells)} of {plural(expected, 'image')}")
+    return 0
