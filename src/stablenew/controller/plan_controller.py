@@ -74,6 +74,7 @@ def build_plan(
                 **({} if engine is None else {"engine": engine}),
             }
         )
+        plan.check()
     except InvalidDocument as error:
         raise ConfigError(str(error)) from None
     for cell in plan.cells:
@@ -103,11 +104,13 @@ def load_plan(path: Path) -> LearningPlan:
         ConfigError: there is none that can be read.
     """
     try:
-        return LearningPlan.from_json(read_regular(path, MAX_PLAN_BYTES))
+        plan = LearningPlan.from_json(read_regular(path, MAX_PLAN_BYTES))
+        plan.check()
     except OSError as error:
         raise ConfigError(f"no plan in {path}: {error.strerror}; `stablenew plan new` makes one") from None
     except FormatError as error:
         raise ConfigError(f"{path}: {error}") from None
+    return plan
 
 
 class PlanController:

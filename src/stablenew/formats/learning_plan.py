@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import ClassVar, Literal, NamedTuple
 
-from pydantic import model_validator
-
+from stablenew.errors import InvalidDocument
 from stablenew.formats.digest import digest_json
 from stablenew.formats.i_json import JsonValue
 from stablenew.formats.wire import (
@@ -103,18 +102,22 @@ class LearningPlan(Document):
     ext: JsonObject | None = None
     """Extensions under reverse-DNS keys."""
 
-    @model_validator(mode="after")
-    def _fits_its_method(self) -> "LearningPlan":
+    def check(self) -> None:
+        """Do nothing, if the plan compares something as its method says.
+
+        Raises:
+            InvalidDocument: it does not; a schema cannot say that.
+        """
         wanted = {SWEEP: (1, 0), GRID: (2, 0), PRESETS: (0, None)}.get(self.method)
-        if wanted is not None:
-            axes, presets = wanted
-            if len(self.axes) != axes or (presets is not None and len(self.presets) != presets):
-                raise ValueError(f"a {self.method} has {axes} axes, found {len(self.axes)}")
+        if wanted is None:
+            raise InvalidDocument(f"no method {self.method!r} of a plan; there are {', '.join(METHODS)}")
+        axes, presets = wanted
+        if len(self.axes) != axes or (presets is not None and len(self.presets) != presets):
+            raise InvalidDocument(f"expected a {self.method} to have {axes} axes, found {len(self.axes)}")
         if len(self.cells) < 2:
-            raise ValueError("a plan compares two things or more")
+            raise InvalidDocument("a plan compares two things or more")
         if not self.prompts or not self.seeds:
-            raise ValueError("a plan needs a prompt and a seed")
-        return self
+            raise InvalidDocument("a plan needs a prompt and a seed")
 
     @property
     def plan_id(self) -> str:

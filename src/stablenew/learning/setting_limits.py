@@ -29,8 +29,13 @@ def limits_of(name: str) -> SettingLimits:
     schema = next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), schema)
     return SettingLimits(
         _TYPES.get(schema.get("type"), "text"),
-        schema.get("minimum", schema.get("exclusiveMinimum")),
-        schema.get("maximum", schema.get("exclusiveMaximum")),
+        _first(schema, "minimum", "exclusiveMinimum", "ge", "gt"),
+        _first(schema, "maximum", "exclusiveMaximum", "le", "lt"),
         tuple(schema.get("enum", ())),
         default,
     )
+
+
+def _first(schema: dict[str, Any], *keys: str) -> Any:
+    """What stands under the first of `keys` that is there; pydantic leaves some bounds under their Python names."""
+    return next((schema[key] for key in keys if key in schema), None)

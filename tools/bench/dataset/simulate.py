@@ -16,10 +16,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
+from tests.learning.simulated_user import VALUES, User, build_images
+
 from stablenew.learning.evidence import build_evidence
 from stablenew.learning.evidence_table import build_evidence_table
 from stablenew.learning.learning_contract import EvidenceContract
-from tests.learning.simulated_user import VALUES, User, build_images
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def share(held: list[bool]) -> str:
 
 
 def covered_means(user: Any, table: Any) -> list[bool]:
-    """Whether the interval of each value's mean holds what images with it get in the long run, of prompts like these."""
+    """Whether the interval of each value's mean holds what its images get in the long run, of prompts like these."""
     truth = long_run(user)
     return [
         one.mean.low <= truth[name][one.value] <= one.mean.high
