@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from stablenew.engines.engine_registry import open_engine
     from stablenew.engines.sketch import SketchEngine
     from stablenew.errors import StableNewError
+    from stablenew.formats.dataset_ledger import DatasetLedger
     from stablenew.formats.feedback import Feedback, FeedbackEvent, merge_feedback
     from stablenew.formats.job_summary import JobSummary
+    from stablenew.formats.learning_plan import LearningPlan, LearningRunResult, LearningRunStep
     from stablenew.formats.learning_record import LearningRecord
     from stablenew.formats.output_reference import OutputReference
     from stablenew.formats.pipeline_config import PipelineConfig
@@ -23,7 +25,14 @@ if TYPE_CHECKING:
     from stablenew.formats.stage_event import StageEvent
     from stablenew.index.job_history import JobHistory
     from stablenew.index.run_watcher import RunWatcher
+    from stablenew.learning.dataset_builder import DatasetBuilder
+    from stablenew.learning.dataset_reader import Dataset
+    from stablenew.learning.dataset_split import SplitPlan
+    from stablenew.learning.evidence import build_evidence
+    from stablenew.learning.learning_contract import EvidenceContract, LearningContract, open_contract
     from stablenew.learning.learning_log import LearningLog
+    from stablenew.learning.learning_runner import LearningRunner
+    from stablenew.learning.llm_package import package_for_llm
     from stablenew.pipeline.pipeline_runner import PipelineRunner
     from stablenew.pipeline.prompt_pack import Prompt, PromptPack, read_prompt_pack
     from stablenew.pipeline.randomizer import Axis, parse_randomization
@@ -46,9 +55,13 @@ _HOMES = {
     "AppController": "controller.app_controller",
     "Axis": "pipeline.randomizer",
     "CancelToken": "engines.engine",
+    "Dataset": "learning.dataset_reader",
+    "DatasetBuilder": "learning.dataset_builder",
+    "DatasetLedger": "formats.dataset_ledger",
     "Engine": "engines.engine",
     "EngineImage": "engines.engine",
     "EngineInfo": "engines.engine",
+    "EvidenceContract": "learning.learning_contract",
     "Feedback": "formats.feedback",
     "FeedbackEvent": "formats.feedback",
     "FeedbackManager": "recording.feedback_manager",
@@ -57,9 +70,14 @@ _HOMES = {
     "JobHistory": "index.job_history",
     "JobSummary": "formats.job_summary",
     "LearningContext": "recording.learning_record_builder",
+    "LearningContract": "learning.learning_contract",
     "LearningLog": "learning.learning_log",
+    "LearningPlan": "formats.learning_plan",
     "LearningRecord": "formats.learning_record",
     "LearningRecordWriter": "recording.learning_record_writer",
+    "LearningRunResult": "formats.learning_plan",
+    "LearningRunStep": "formats.learning_plan",
+    "LearningRunner": "learning.learning_runner",
     "OutputReference": "formats.output_reference",
     "PipelineConfig": "formats.pipeline_config",
     "PipelineController": "controller.pipeline_controller",
@@ -75,6 +93,7 @@ _HOMES = {
     "RunVerifier": "store.run_verifier",
     "RunWatcher": "index.run_watcher",
     "SketchEngine": "engines.sketch",
+    "SplitPlan": "learning.dataset_split",
     "StableNewError": "errors",
     "StageEvent": "formats.stage_event",
     "StageRequest": "engines.engine",
@@ -83,10 +102,13 @@ _HOMES = {
     "VariantPlan": "pipeline.variant_plan",
     "VariantResult": "formats.pipeline_result",
     "VerifyReport": "store.finding",
+    "build_evidence": "learning.evidence",
     "build_learning_record": "recording.learning_record_builder",
     "merge_feedback": "formats.feedback",
     "merge_stores": "store.store_merge",
+    "open_contract": "learning.learning_contract",
     "open_engine": "engines.engine_registry",
+    "package_for_llm": "learning.llm_package",
     "parse_randomization": "pipeline.randomizer",
     "read_prompt_pack": "pipeline.prompt_pack",
 }
@@ -97,9 +119,13 @@ __all__ = [
     "AppController",
     "Axis",
     "CancelToken",
+    "Dataset",
+    "DatasetBuilder",
+    "DatasetLedger",
     "Engine",
     "EngineImage",
     "EngineInfo",
+    "EvidenceContract",
     "Feedback",
     "FeedbackEvent",
     "FeedbackManager",
@@ -108,9 +134,14 @@ __all__ = [
     "JobHistory",
     "JobSummary",
     "LearningContext",
+    "LearningContract",
     "LearningLog",
+    "LearningPlan",
     "LearningRecord",
     "LearningRecordWriter",
+    "LearningRunResult",
+    "LearningRunStep",
+    "LearningRunner",
     "OutputReference",
     "PipelineConfig",
     "PipelineController",
@@ -126,6 +157,7 @@ __all__ = [
     "RunVerifier",
     "RunWatcher",
     "SketchEngine",
+    "SplitPlan",
     "StableNewError",
     "StageEvent",
     "StageRequest",
@@ -135,10 +167,13 @@ __all__ = [
     "VariantResult",
     "VerifyReport",
     "__version__",
+    "build_evidence",
     "build_learning_record",
     "merge_feedback",
     "merge_stores",
+    "open_contract",
     "open_engine",
+    "package_for_llm",
     "parse_randomization",
     "read_prompt_pack",
 ]
