@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stablenew.cli.console import FINDINGS, Output, bar, format_bytes, format_local_time, plural
-from stablenew.cli.history_command import SETTINGS, join_query
+from stablenew.cli.history_command import SETTINGS, read_query
 from stablenew.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def build(
     """Build a dataset."""
     out: Output = ctx.obj
     plan = _read_split(split, split_by, salt)
-    text = join_query([word for word in query or [] if _is_no_option(word)])
+    text = read_query(query)
     ledger = out.with_bar(
         "Reading runs",
         lambda progress: out.controller.build_dataset(
@@ -59,12 +59,6 @@ def build(
         ),
     )
     return _show(out, folder, ledger)
-
-
-def _is_no_option(word: str) -> bool:
-    if word.startswith("--"):
-        raise typer.BadParameter(f"no such option: {word}")
-    return True
 
 
 def _read_split(shares: str, ties: str, salt: str) -> "SplitPlan":

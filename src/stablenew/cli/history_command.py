@@ -27,11 +27,7 @@ def history(
 ) -> int:
     """List jobs."""
     out: Output = ctx.obj
-    words = query or []
-    for word in words:
-        if word.startswith("--"):
-            raise typer.BadParameter(f"no such option: {word}")
-    text = join_query(words)
+    text = read_query(query)
     jobs = open_history(out, text)
     rows = _find(jobs, text, limit, sort)
     if follow:
@@ -48,6 +44,14 @@ def history(
 
 SETTINGS = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 """A word that begins with a minus is a condition turned around, and no option."""
+
+
+def read_query(words: list[str] | None) -> str:
+    """The words of a command line that takes a query (see `SETTINGS`), as one query."""
+    for word in words or ():
+        if word.startswith("--"):
+            raise typer.BadParameter(f"no such option: {word}")
+    return join_query(words or [])
 
 
 def join_query(words: list[str]) -> str:

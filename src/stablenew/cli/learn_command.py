@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stablenew.cli.console import Output, bar, plural
-from stablenew.cli.history_command import SETTINGS, join_query
+from stablenew.cli.history_command import SETTINGS, read_query
 
 if TYPE_CHECKING:
     from stablenew.learning.dataset_reader import Dataset
@@ -29,7 +29,7 @@ def _open(out: Output, folder: Path | None, query: list[str] | None = None) -> "
         from stablenew.learning.dataset_reader import Dataset
 
         return Dataset(folder)
-    text = join_query(query or [])
+    text = read_query(query)
     return out.with_bar("Reading runs", lambda progress: out.controller.open_dataset(text, progress=progress))
 
 
