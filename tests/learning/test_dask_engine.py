@@ -1,9 +1,11 @@
 """The same dataset past one machine: a real cluster of two workers, runs on a real S3 server."""
 
+import json
 import shutil
 
 import pytest
 
+from stablenew.cli.main import _run
 from stablenew.errors import ConfigError
 from stablenew.learning import dataset_state
 from stablenew.learning.dask_engine import DaskEngine
@@ -40,6 +42,19 @@ def test_a_cluster_of_two_over_s3_gives_what_this_machine_gives(tmp_path):
     assert rows(tmp_path / "there") == rows(tmp_path / "here")
     assert there.counts.images > 30
     assert [one.reason for one in there.left_out] == [one.reason for one in here.left_out]
+
+
+@needs_s3
+def test_another_store_is_named_on_the_command_line(tmp_path, capsys):
+    make_store(tmp_path / "bucket" / "runs", 24, count=12)
+    here = DatasetBuilder(tmp_path / "bucket" / "runs").build_learning_dataset(tmp_path / "here")
+    with serving(tmp_path) as options:
+        storage = [f"key={options['key']}", f"secret={options['secret']}", f"endpoint_url={options['endpoint_url']}"]
+        given = [part for option in storage for part in ("--storage", option)]
+        command = ["--json", "dataset", "build", "-o", tmp_path / "there", "--from", "s3://bucket/runs", *given]
+        assert _run([str(one) for one in command]) == 0
+    assert json.loads(capsys.readouterr().out)["digest"] == here.digest
+    assert _run(["dataset", "build", "-o", str(tmp_path / "x"), "--from", "s3://bucket/runs", "model:x"]) == 2
 
 
 @needs_s3

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stablenew.learning.dataset_reader import Dataset
     from stablenew.learning.dataset_split import SplitPlan
     from stablenew.learning.part_engine import PartEngine
+    from stablenew.learning.run_source import RunSource
 
 app = typer.Typer(help="Datasets: records and feedback joined, one row an image.", no_args_is_help=True)
 
@@ -41,6 +42,12 @@ def build(
     incremental: Annotated[bool, typer.Option(help="Read only what changed since the last build into DIR.")] = True,
     engine: Annotated[str, typer.Option(help="local, or dask.")] = "local",
     scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of a running dask cluster.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="ADDRESS", help="Another store, such as s3://bucket/runs.")
+    ] = None,
+    storage: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="For its file system, such as endpoint_url=URL.")
+    ] = None,
 ) -> int:
     """Build a dataset."""
     out: Output = ctx.obj
@@ -53,6 +60,7 @@ def build(
             query=text,
             split=plan,
             formats=[name for given in formats or [] for name in given.split(",")],
+            source=None if source is None else _open_source(source, storage or []),
             engine=_open_engine(engine, scheduler),
             is_incremental=incremental,
             progress=progress,
@@ -75,6 +83,16 @@ def _open_engine(name: str, scheduler: str | None) -> "PartEngine":
     from stablenew.learning.part_engine import open_engine
 
     return open_engine(name, scheduler)
+
+
+def _open_source(address: str, options: list[str]) -> "RunSource":
+    from stablenew.learning.remote_source import open_source
+
+    pairs = [option.partition("=") for option in options]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise ConfigError(f"expected NAME=VALUE, such as endpoint_url=http://127.0.0.1:9000, found {name!r}")
+    return open_source(address, {name: value for name, _, value in pairs})
 
 
 @app.command()

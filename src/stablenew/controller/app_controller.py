@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from stablenew.learning.dataset_split import SplitPlan
     from stablenew.learning.learning_log import LearningLog
     from stablenew.learning.part_engine import PartEngine
+    from stablenew.learning.run_source import RunSource
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
     from stablenew.pipeline.run_hooks import RunEvent
@@ -259,19 +260,29 @@ class AppController:
         query: str = "",
         split: "SplitPlan | None" = None,
         formats: Sequence[str] = (),
+        source: "RunSource | None" = None,
         engine: "PartEngine | None" = None,
         is_incremental: bool = True,
         progress: "Progress" = lambda _done, _total: None,
     ) -> "DatasetLedger":
-        """Build a dataset of the runs that `query` finds; see `DatasetBuilder.build_learning_dataset`."""
+        """Build a dataset of the runs that `query` finds; see `DatasetBuilder.build_learning_dataset`.
+
+        `source` is another store than this one, on object storage say; a query cannot look into it.
+
+        Raises:
+            ConfigError: a query and a `source`.
+        """
+        from stablenew.errors import ConfigError
         from stablenew.learning.dataset_builder import DatasetBuilder
 
+        if source is not None and query:
+            raise ConfigError("a query looks into the history of this machine, and cannot look into another store")
         run_ids = None
         if query:
             self.history.parse(query)
             self.history.refresh(is_patient=True)
             run_ids = self.history.run_ids(query)
-        return DatasetBuilder(self.run_store, engine=engine).build_learning_dataset(
+        return DatasetBuilder(source or self.run_store, engine=engine).build_learning_dataset(
             folder,
             run_ids=run_ids,
             query=query,

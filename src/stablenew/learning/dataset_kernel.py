@@ -98,7 +98,9 @@ def _flatten_outputs(tables: RunTables) -> tuple[_Origins, pa.StructArray]:
     return _Origins(records, tables.record_runs[records]), outputs.flatten()
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
+def _whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
 
 
@@ -129,11 +131,7 @@ def _record_columns(tables: RunTables, origins: _Origins) -> dict[str, pa.Array]
         **_stage_columns(tables),
     }
     rows = pa.array(origins.records)
-    return {name: _whole_or_same(column).take(rows) for name, column in columns.items()}
-
-
-def _whole_or_same(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return _whole(column) if isinstance(column, pa.ChunkedArray) else column
+    return {name: _whole(column).take(rows) for name, column in columns.items()}
 
 
 def _setting(settings: pa.ChunkedArray, name: str) -> Any:
@@ -170,16 +168,19 @@ def _stage_columns(tables: RunTables) -> dict[str, Any]:
 
 
 def _prompt_families(prompt: pa.ChunkedArray, variant: pa.ChunkedArray) -> pa.Array:
-    known: dict[tuple[str, str | None], str] = {}
-    pairs = zip(
-        pc.struct_field(prompt, "positive").to_pylist(), pc.struct_field(variant, "label").to_pylist(), strict=True
-    )
-    families = []
-    for pair in pairs:
-        if pair not in known:
-            known[pair] = build_prompt_family(*pair)
-        families.append(known[pair])
-    return pa.array(families, pa.string())
+    """Worked out once for each different prompt and label: most come many times."""
+    prompts = _whole(pc.struct_field(prompt, "positive")).dictionary_encode()
+    labels = _whole(pc.fill_null(pc.struct_field(variant, "label"), "")).dictionary_encode()
+    width = max(1, len(labels.dictionary))
+    pairs, places = np.unique(_codes(prompts) * width + _codes(labels), return_inverse=True)
+    texts, names = prompts.dictionary.to_pylist(), labels.dictionary.to_pylist()
+    families = [build_prompt_family(texts[pair // width], names[pair % width]) for pair in pairs.tolist()]
+    return pa.array(families, pa.string()).take(pa.array(places))
+
+
+def _codes(column: pa.DictionaryArray) -> npt.NDArray[np.int64]:
+    codes: npt.NDArray[np.int64] = column.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
 
 
 def _run_columns(tables: RunTables, runs: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
@@ -196,7 +197,7 @@ def _run_columns(tables: RunTables, runs: npt.NDArray[np.int64]) -> dict[str, pa
         "plan_size": pc.struct_field(metadata["variant_plan"], "size"),
     }
     rows = pa.array(runs)
-    return {name: _whole_or_same(column).take(rows) for name, column in columns.items()}
+    return {name: _whole(column).take(rows) for name, column in columns.items()}
 
 
 _SOURCE: Final = ("engine", "engine_version", "host_id", "user_id")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,8 @@ from stablenew.store.plain_feedback import read_plain_events
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_UNSAID: dict[str, Any] = {}
+_NO_COMPARISONS = {"win_count": 0, "loss_count": 0, "tie_count": 0}
 _CLOCK_TIME = len("2026-11-21T08:00:00.000Z")
 _JOB_COLUMNS = ("job_rating", "job_rating_count", "job_tags")
 
@@ -30,6 +33,11 @@ class RunOpinions:
     """Opinions by image id and rater; the image id of the whole run is empty."""
     preferences: list[dict[str, Any]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+    @cached_property
+    def subjects(self) -> set[str]:
+        """Every image that anybody spoke of."""
+        return {*self.by_image, *(one[side] for one in self.preferences for side in ("winner", "loser"))}
 
     @property
     def digest(self) -> str:
@@ -56,7 +64,7 @@ def read_run_opinions(run: RunFiles) -> RunOpinions:
 
 def build_image_columns(images: Iterable[tuple[RunOpinions, str]]) -> dict[str, pa.Array]:
     """For each image (what is said of its run, image id) a value of every feedback column about images."""
-    rows = [_describe_image(opinions, image) for opinions, image in images]
+    rows = [_describe_image(run, image) if image in run.subjects else _UNSAID for run, image in images]
     wanted = [column for column in FEEDBACK_COLUMNS if column.name not in _JOB_COLUMNS]
     return {column.name: pa.array([row.get(column.name) for row in rows], column.type) for column in wanted}
 
@@ -99,7 +107,7 @@ def _describe_image(run: RunOpinions, image: str) -> dict[str, Any]:
         "pick_count": flags.count("pick"),
         "reject_count": flags.count("reject"),
         "notes": [note["text"] for _, one in said for note in one.get("notes", ())],
-        **_count_comparisons(run.preferences, image),
+        **(_count_comparisons(run.preferences, image) if run.preferences else _NO_COMPARISONS),
     }
 
 
@@ -109,7 +117,7 @@ def _moment(clock: str) -> int:
 
 
 def _count_comparisons(preferences: list[dict[str, Any]], image: str) -> dict[str, int]:
-    counts = {"win_count": 0, "loss_count": 0, "tie_count": 0}
+    counts = dict(_NO_COMPARISONS)
     for one in preferences:
         if image in (one["winner"], one["loser"]):
             is_win = one["outcome"] == "win"
