@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pyarrow.csv
 import pyarrow.dataset
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
 from stablenew import FeedbackManager
 from stablenew.learning.dataset_builder import DatasetBuilder
+from stablenew.learning.dataset_columns import IMAGES_SCHEMA
 from stablenew.learning.dataset_reader import Dataset
 from stablenew.learning.dataset_split import SplitPlan
 from stablenew.store.run_verifier import RunVerifier
@@ -74,7 +76,10 @@ def test_parquet_is_read_by_pyarrow(rated, tmp_path):
     table = pyarrow.dataset.dataset(tmp_path / "ds" / "images", format="parquet").to_table()
     assert table.num_rows == 14
     assert table["seed"].to_pylist()[0] == 2**63
-    assert table.schema.field("rating").metadata[b"meaning"].startswith(b"mean of the raters' stars")
+    assert table.schema.equals(IMAGES_SCHEMA)
+    first = next((tmp_path / "ds" / "images").iterdir())
+    meanings = json.loads(pyarrow.parquet.read_metadata(first).metadata[b"stablenew.columns"])
+    assert meanings["rating"].startswith("mean of the raters' stars")
 
 
 def test_parquet_and_json_lines_are_read_by_datasets(rated, tmp_path):

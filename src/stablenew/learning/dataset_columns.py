@@ -205,7 +205,7 @@ COLUMNS_VERSION: Final = 1
 
 
 def _schema(columns: tuple[Column, ...]) -> pa.Schema:
-    return pa.schema([pa.field(one.name, one.type, metadata={"meaning": one.meaning}) for one in columns])
+    return pa.schema([pa.field(one.name, one.type) for one in columns])
 
 
 IMAGES_SCHEMA: Final = _schema(COLUMNS)
