@@ -10,7 +10,10 @@ from stablenew.engines.engine import Engine
 from stablenew.errors import ConfigError, UnknownEngine
 
 ENTRY_POINT_GROUP: Final = "stablenew.engines"
-_BUILT_IN: Final = {"sketch": "stablenew.engines.sketch:SketchEngine"}
+_BUILT_IN: Final = {
+    "sketch": "stablenew.engines.sketch:SketchEngine",
+    "webui": "stablenew.engines.webui:WebUIEngine",
+}
 
 
 def engine_names() -> list[str]:

@@ -1,0 +1,271 @@
+"""The `webui` engine: AUTOMATIC1111, Forge, reForge and SD.Next by one client, through their HTTP API."""
+
+import contextlib
+import logging
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
+from stablenew.engines.webui_client import WebUIClient
+from stablenew.engines.webui_replies import WebUIReply, read_image, read_reply, same_checkpoint
+from stablenew.engines.webui_requests import (
+    IMG2IMG,
+    SINGLE,
+    TXT2IMG,
+    UPSCALE,
+    build_adetailer,
+    build_img2img,
+    build_txt2img,
+    build_upscale,
+    build_upscale_by_img2img,
+)
+from stablenew.errors import Cancelled, EngineError
+from stablenew.formats.i_json import JsonValue
+from stablenew.formats.stage_event import STAGES
+
+_log = logging.getLogger(__name__)
+_POLL_SECONDS: Final = 0.4
+_GRACE_SECONDS: Final = 20.0
+_STALL_SECONDS: Final = 900.0
+
+
+class WebUIEngine:
+    """Makes images by a WebUI at `url`, which may hold a name and a password."""
+
+    def __init__(
+        self, url: str = "", *, stall_seconds: float = _STALL_SECONDS, poll_seconds: float = _POLL_SECONDS
+    ) -> None:
+        self._client = WebUIClient(url)
+        self._stall_seconds = stall_seconds
+        self._poll_seconds = poll_seconds
+        self._version: str | None = None
+        self._overrides: Mapping[str, JsonValue] = {}
+        """Checkpoint and VAE of the main stage: later stages of the variant keep them."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, version and abilities. The version is that of the server, once it has said one."""
+        if self._version is None:
+            said = self._client.find("/sdapi/v1/version")
+            self._version = str(said.get("updated") or said.get("commit") or "") if isinstance(said, dict) else ""
+        return EngineInfo(
+            name="webui",
+            version=self._version or "unknown",
+            description="AUTOMATIC1111, Forge, reForge or SD.Next, through their API",
+            stages=STAGES,
+            is_deterministic=False,
+        )
+
+    def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
+        """Make the images of one stage.
+
+        Raises:
+            Cancelled: it was asked to stop; the server was told.
+            EngineError: the server could not; the message tells a person what to do.
+        """
+        if request.stage not in STAGES:
+            raise EngineError(f"no stage {request.stage!r}; there are {', '.join(STAGES)}")
+        if request.stage != "txt2img" and not request.inputs:
+            raise EngineError(f"the stage {request.stage} needs an image to start from")
+        monitor.cancel.raise_if_cancelled()
+        if request.stage == "txt2img":
+            return self._run_txt2img(request, monitor)
+        return self._run_each(request, monitor)
+
+    def _run_txt2img(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
+        task_id = _new_task_id()
+        body = build_txt2img(request, task_id)
+        self._overrides = body.get("override_settings", {})
+        reply = read_reply(self._work(TXT2IMG, body, task_id, monitor, _whole_stage(monitor)))
+        self._notice(request, reply)
+        monitor.on_progress(1.0)
+        return StageResult(reply.images, reply.actual)
+
+    def _run_each(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
+        """A stage that takes images, one after the other: so that each keeps its seed and its parent."""
+        images: list[EngineImage] = []
+        actual: Mapping[str, JsonValue] = {}
+        count = len(request.inputs)
+        for number, image in enumerate(request.inputs):
+            monitor.cancel.raise_if_cancelled()
+            report = _part_of_stage(monitor, number, count)
+            made, ran = self._run_one(request, image, number, monitor, report)
+            images += made
+            actual = actual or ran
+            report(1.0, None)
+        return StageResult(tuple(images), actual)
+
+    def _run_one(
+        self,
+        request: StageRequest,
+        image: EngineImage,
+        number: int,
+        monitor: StageMonitor,
+        report: "Callable[[float, EngineImage | None], None]",
+    ) -> tuple[tuple[EngineImage, ...], Mapping[str, JsonValue]]:
+        task_id = _new_task_id()
+        if request.stage == "upscale" and request.settings.get("mode", SINGLE) == SINGLE:
+            answer = self._work(UPSCALE, build_upscale(request, image), task_id, monitor, report)
+            text = answer.get("image") if isinstance(answer, dict) else None
+            made = read_image(text, seed=image.seed, parent=number)
+            return (made,), {"width": made.width, "height": made.height}
+        build = {"adetailer": build_adetailer, "upscale": build_upscale_by_img2img}.get(request.stage, build_img2img)
+        body = build(request, image, task_id)
+        body["override_settings"] = {**self._overrides, **body.get("override_settings", {})}
+        reply = read_reply(self._work(IMG2IMG, body, task_id, monitor, report), parent=number)
+        self._notice(request, reply)
+        return reply.images, reply.actual
+
+    def _notice(self, request: StageRequest, reply: WebUIReply) -> None:
+        """Say what the server did otherwise than asked; the record has both."""
+        if isinstance(reply.info.get("version"), str):
+            self._version = reply.info["version"]
+        asked, ran = request.settings.get("model"), reply.actual.get("model")
+        if request.stage != "adetailer" and asked and ran and not same_checkpoint(str(asked), str(ran)):
+            _log.warning("the server kept the checkpoint %s; %s was asked for", ran, asked)
+        if reply.left_out:
+            _log.info("%d images of the reply are grids or maps and no outputs", reply.left_out)
+
+    def _work(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        task_id: str,
+        monitor: StageMonitor,
+        report: "Callable[[float, EngineImage | None], None]",
+    ) -> Any:
+        """The answer to a call that may take minutes, while progress is asked for beside it."""
+        answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+        threading.Thread(target=self._call, args=(path, body, answers), daemon=True).start()
+        watch = _ProgressWatch(self._client, task_id, wants_previews=monitor.wants_previews)
+        last_change = time.monotonic()
+        for answer, failure in _poll(answers, self._poll_seconds):
+            if failure is not None:
+                raise failure
+            if answer is not None:
+                return answer
+            if monitor.cancel.is_cancelled:
+                self._stop(answers)
+                raise Cancelled("stopped on request; the server was told")
+            if watch.look():
+                last_change = time.monotonic()
+                report(watch.fraction, watch.preview)
+            elif time.monotonic() - last_change > self._stall_seconds:
+                self._client.interrupt()
+                raise EngineError(
+                    f"{self._client.url} has made no progress for {self._stall_seconds:.0f} s; it may hang: look at "
+                    "its window, or start it again"
+                )
+        raise AssertionError("polling ends with an answer")
+
+    def _call(
+        self, path: str, body: Mapping[str, Any], answers: "queue.SimpleQueue[tuple[Any, Exception | None]]"
+    ) -> None:
+        try:
+            answers.put((self._client.work(path, dict(body)), None))
+        except EngineError as error:
+            answers.put((None, self._name_what_is_known(error, body)))
+
+    def _name_what_is_known(self, error: EngineError, body: Mapping[str, Any]) -> EngineError:
+        """The same error, with the names there are where one was not known."""
+        said = str(error).lower()
+        for word, field, path in (("sampler", "sampler_name", "samplers"), ("upscaler", "upscaler_1", "upscalers")):
+            if word in said and "not found" in said:
+                known = self._client.find(f"/sdapi/v1/{path}")
+                names = [str(one.get("name")) for one in known or () if isinstance(one, dict)]
+                return EngineError(f"the server knows no {word} {body.get(field)!r}; it has {', '.join(names)}")
+        if "adetailer" in said and "not found" in said:
+            return EngineError("the server has no ADetailer; install the extension, or leave the stage out")
+        return error
+
+    def _stop(self, answers: "queue.SimpleQueue[tuple[Any, Exception | None]]") -> None:
+        """Interrupt, and wait a moment for the call to end, so that the next one does not meet it."""
+        self._client.interrupt()
+        with contextlib.suppress(queue.Empty):
+            answers.get(timeout=_GRACE_SECONDS)
+
+
+def _poll(
+    answers: "queue.SimpleQueue[tuple[Any, Exception | None]]", seconds: float
+) -> Iterator[tuple[Any, Exception | None]]:
+    """The answer when it is there, (None, None) each time it is not."""
+    while True:
+        try:
+            yield answers.get(timeout=seconds)
+        except queue.Empty:
+            yield None, None
+
+
+def _new_task_id() -> str:
+    return f"task(stablenew-{secrets.token_hex(8)})"
+
+
+def _whole_stage(monitor: StageMonitor) -> "Callable[[float, EngineImage | None], None]":
+    def report(fraction: float, preview: EngineImage | None) -> None:
+        if preview is None:
+            monitor.on_progress(fraction)
+        else:
+            monitor.on_progress(fraction, preview)
+
+    return report
+
+
+def _part_of_stage(monitor: StageMonitor, number: int, count: int) -> "Callable[[float, EngineImage | None], None]":
+    report = _whole_stage(monitor)
+    return lambda fraction, preview: report((number + fraction) / count, preview)
+
+
+class _ProgressWatch:
+    """How far a task is: asked by its id where the server can tell, else as whatever it is doing."""
+
+    def __init__(self, client: WebUIClient, task_id: str, *, wants_previews: bool) -> None:
+        self._client = client
+        self._task_id = task_id
+        self._wants_previews = wants_previews
+        self._preview_id = -1
+        self._can_tell_tasks = True
+        self._last: object = None
+        self.fraction = 0.0
+        self.preview: EngineImage | None = None
+
+    def look(self) -> bool:
+        """Ask; whether anything moved since the last time."""
+        said = self._ask_task() if self._can_tell_tasks else None
+        if said is None:
+            self._can_tell_tasks = False
+            said = self._client.find(f"/sdapi/v1/progress?skip_current_image={str(not self._wants_previews).lower()}")
+        if not isinstance(said, dict):
+            return False
+        self.preview = self._read_preview(said)
+        state = said.get("state") if isinstance(said.get("state"), dict) else {}
+        seen = (said.get("progress"), said.get("queued"), self._preview_id, str(state))
+        has_moved, self._last = seen != self._last, seen
+        progress = said.get("progress")
+        if isinstance(progress, (int, float)):
+            self.fraction = min(0.99, max(self.fraction, float(progress)))
+        return has_moved
+
+    def _ask_task(self) -> dict[str, Any] | None:
+        body = {
+            "id_task": self._task_id,
+            "id_live_preview": self._preview_id,
+            "live_preview": self._wants_previews,
+        }
+        with contextlib.suppress(EngineError):
+            said = self._client.ask("/internal/progress", body)
+            return said if isinstance(said, dict) else None
+        return None
+
+    def _read_preview(self, said: Mapping[str, Any]) -> EngineImage | None:
+        text = said.get("live_preview") or said.get("current_image")
+        if isinstance(said.get("id_live_preview"), int):
+            self._preview_id = said["id_live_preview"]
+        if not self._wants_previews or not text:
+            return None
+        with contextlib.suppress(EngineError):
+            return read_image(text)
+        return None
