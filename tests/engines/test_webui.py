@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import io
+import json
 import socket
 import struct
 import threading
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from stablenew import CancelToken, PipelineConfig, PipelineController, RunVerifier, StageRequest, open_engine
+from stablenew.cli.main import _run
 from stablenew.engines.engine import StageMonitor
 from stablenew.engines.webui import WebUIEngine
 from stablenew.engines.webui_replies import same_checkpoint
@@ -297,6 +299,34 @@ def test_what_was_finished_is_kept_when_the_server_fails(webui, tmp_path):
     assert [record.status for record in records] == ["completed", "failed", "completed"]
     assert "IndexError: index 20 is out of bounds" in records[1].error.message
     assert [len(record.outputs) for record in records] == [1, 0, 1]
+
+
+def test_it_says_what_is_there_and_what_will_not_work(webui):
+    _, engine = webui()
+    found = engine.check()
+    assert found.facts == {"program": "AUTOMATIC1111", "checkpoint": "dreamshaper_8.safetensors [879db523c3]"}
+    assert found.names["models"] == ["dreamshaper_8", "sd_xl_base_1.0"]
+    assert found.names["samplers"][:2] == ["Euler a", "Euler"]
+    assert found.problems == []
+    _, bare = webui(scripts=())
+    assert "ADetailer is not installed" in bare.check().problems[0]
+    _, closed = webui("no_api")
+    with pytest.raises(EngineError, match="--api"):
+        closed.check()
+
+
+def test_engines_are_listed_and_checked_on_the_command_line(webui, capsys):
+    fake, _ = webui(scripts=())
+    assert _run(["engines"]) == 0
+    assert "sketch" in (listed := capsys.readouterr().out)
+    assert "webui" in listed
+    assert _run(["engines", "check", "--engine", "webui", "--url", fake.url]) == 1
+    assert "ADetailer is not installed" in capsys.readouterr().out
+    assert _run(["--json", "engines", "check"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "sketch"
+    assert _run(["engines", "check", "--engine", "webui", "--url", "http://127.0.0.1:1"]) == 1
+    assert "start the WebUI with --api" in capsys.readouterr().err
+    assert _run(["engines", "check", "--engine", "comfyuii"]) == 2
 
 
 def test_it_is_opened_by_name_and_address(webui):

@@ -103,6 +103,7 @@ def _register() -> None:
         config_command,
         dataset_command,
         demo_command,
+        engines_command,
         feedback_command,
         history_command,
         index_command,
@@ -134,6 +135,7 @@ def _register() -> None:
     app.command("undo")(feedback_command.undo)
     app.command("redo")(feedback_command.redo)
     app.command("feedback")(feedback_command.feedback)
+    app.add_typer(engines_command.app, name="engines")
     app.add_typer(dataset_command.app, name="dataset")
     app.add_typer(learn_command.app, name="learn")
     app.add_typer(plan_command.app, name="plan")

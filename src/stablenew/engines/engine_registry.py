@@ -21,6 +21,16 @@ def engine_names() -> list[str]:
     return sorted({*_BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
 
 
+def describe_engines() -> list[dict[str, str]]:
+    """Name and description of every engine, without asking any server."""
+    return [{"name": name, "description": _describe(name)} for name in engine_names()]
+
+
+def _describe(name: str) -> str:
+    """The first line of what its class says of itself."""
+    return (inspect.getdoc(_find_factory(name)) or "").partition("\n")[0].rstrip(".")
+
+
 def open_engine(name: str, *, url: str | None = None) -> Engine:
     """The engine called `name`; `url` is for those that are a server.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
+from stablenew.engines.engine_check import EngineCheck
 from stablenew.engines.webui_client import WebUIClient
 from stablenew.engines.webui_replies import WebUIReply, read_image, read_reply, same_checkpoint
 from stablenew.engines.webui_requests import (
@@ -31,6 +32,7 @@ _log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.4
 _GRACE_SECONDS: Final = 20.0
 _STALL_SECONDS: Final = 900.0
+_LISTS: Final = ("samplers", "schedulers", "upscalers")
 
 
 class WebUIEngine:
@@ -59,6 +61,34 @@ class WebUIEngine:
             stages=STAGES,
             is_deterministic=False,
         )
+
+    def check(self) -> EngineCheck:
+        """Version, models and what else the server has, and what of the stages will not work.
+
+        Raises:
+            EngineError: it cannot be reached, or has no API.
+        """
+        options = self._client.ask("/sdapi/v1/options")
+        names = {
+            "models": _names(self._client.ask("/sdapi/v1/sd-models"), "model_name"),
+            **{name: _names(self._client.find(f"/sdapi/v1/{name}")) for name in _LISTS},
+            "vaes": _names(self._client.find("/sdapi/v1/sd-vae"), "model_name"),
+            "scripts": _scripts(self._client.find("/sdapi/v1/scripts")),
+        }
+        problems = []
+        if not names["models"]:
+            problems.append("it has no checkpoint: put one into models/Stable-diffusion")
+        if "adetailer" not in (name.lower() for name in names["scripts"]):
+            problems.append("the stage adetailer will not work: the extension ADetailer is not installed")
+        loaded = options.get("sd_model_checkpoint") if isinstance(options, dict) else None
+        facts = {"program": self._program(), "checkpoint": str(loaded or "none")}
+        return EngineCheck("webui", self.info.version, facts, names, problems)
+
+    def _program(self) -> str:
+        """Which of the kin it is, by what only one of them answers."""
+        if self._client.find("/sdapi/v1/version") is not None:
+            return "SD.Next"
+        return "Forge" if self._client.find("/sdapi/v1/sd-modules") is not None else "AUTOMATIC1111"
 
     def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
         """Make the images of one stage.
@@ -198,6 +228,16 @@ def _poll(
             yield answers.get(timeout=seconds)
         except queue.Empty:
             yield None, None
+
+
+def _names(answer: Any, field: str = "name") -> list[str]:
+    """The names in an answer; the programs put them under several."""
+    found = [one for one in answer if isinstance(one, dict)] if isinstance(answer, list) else []
+    return [str((one.get("label") if field == "name" else None) or one[field]) for one in found if one.get(field)]
+
+
+def _scripts(answer: Any) -> list[str]:
+    return [str(name) for name in answer.get("img2img") or ()] if isinstance(answer, dict) else []
 
 
 def _new_task_id() -> str:

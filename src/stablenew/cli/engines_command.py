@@ -1,0 +1,72 @@
+"""`stablenew engines`: what can make images, and whether it is ready to."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stablenew.cli.console import FINDINGS, Output
+
+if TYPE_CHECKING:
+    from stablenew.engines.engine_check import EngineCheck
+
+app = typer.Typer(help="What can make images. Without a command: list the engines.", invoke_without_command=True)
+
+_SHOWN = 12
+
+
+@app.callback()
+def list_engines(ctx: typer.Context) -> int:
+    """List the engines."""
+    out: Output = ctx.find_root().obj
+    ctx.obj = out
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from stablenew.engines.engine_registry import describe_engines
+
+    found = describe_engines()
+    default = out.controller.app_config.get("engine")
+    out.json([{**one, "is_default": one["name"] == default} for one in found])
+    out.table(
+        ["engine", "", "what it is"],
+        [(one["name"], "default" if one["name"] == default else "", one["description"]) for one in found],
+    )
+    return 0
+
+
+@app.command()
+def check(
+    ctx: typer.Context,
+    engine: Annotated[str | None, typer.Option(help="Which; by default that of the settings.")] = None,
+    url: Annotated[str | None, typer.Option(help="Where its server is.")] = None,
+) -> int:
+    """Say whether an engine answers, what it has, and what will not work."""
+    out: Output = ctx.obj
+    from stablenew.engines.engine_check import Checkable, EngineCheck
+
+    opened = out.controller.open_engine(engine, url)
+    info = opened.info
+    found = opened.check() if isinstance(opened, Checkable) else EngineCheck(info.name, info.version)
+    out.json(
+        {
+            "ok": not found.problems,
+            "name": found.name,
+            "version": found.version,
+            "facts": found.facts,
+            "names": found.names,
+            "problems": found.problems,
+        }
+    )
+    _show(out, found)
+    return FINDINGS if found.problems else 0
+
+
+def _show(out: Output, found: "EngineCheck") -> None:
+    rows = [("engine", f"{found.name} {found.version}"), *found.facts.items()]
+    for kind, names in found.names.items():
+        more = f" and {len(names) - _SHOWN} more; --json names them all" if len(names) > _SHOWN else ""
+        rows.append((kind, f"{', '.join(names[:_SHOWN]) or 'none'}{more}"))
+    out.table([("", {"style": "bold", "no_wrap": True}), ""], rows)
+    for problem in found.problems:
+        out.print(f"! {problem}")
+    if not found.problems:
+        out.print("ready")
