@@ -132,7 +132,7 @@ class DatasetLedger(Document):
     counts: DatasetCounts
     split_counts: SplitCounts
     left_out_by_reason: dict[str, Count]
-    """Runs left out, by reason; those that the query did not find are counted here and named in `runs.parquet`."""
+    """Runs left out, by reason; those that the query did not find are counted here and named in the table of runs."""
     left_out: Array[LeftOutRun]
     problems: Array[DatasetProblem]
     exports: Array[DatasetExport]

@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyarrow import compute as pc
 from pyarrow import parquet as pq
 
 from stablenew.formats.dataset_ledger import DatasetFile
@@ -19,7 +18,6 @@ from stablenew.learning.dataset_folder import PREFERENCES, RUNS, part_name, ties
 from stablenew.learning.dataset_split import SplitTies, name_splits, resolve_splits
 from stablenew.learning.dataset_state import BuildState, Stretch, write_arrow
 from stablenew.learning.part_maker import MadePart, encode_parquet, set_splits
-from stablenew.learning.run_source import UNSELECTED
 from stablenew.learning.run_tables import Problem
 from stablenew.store.atomic_file import replace_cached
 
@@ -61,7 +59,7 @@ class Assembly:
     _ties: list[SplitTies] = field(default_factory=list)
     _runs: list[pa.Table] = field(default_factory=list)
     _preferences: list[pa.Table] = field(default_factory=list)
-    _old: "tuple[_ByRun, _ByRun] | None" = None
+    _old: tuple[pa.Table, pa.Table, list[str]] | None = None
 
     @property
     def runs(self) -> pa.Table:
@@ -107,7 +105,7 @@ class Assembly:
             return None
         try:
             return Recalled(stretch, self._read_ties(stretch), *self._old_tables(stretch))
-        except (OSError, ValueError):
+        except (OSError, ValueError, LookupError):
             return None
 
     def take_over(self, recalled: "Recalled") -> None:
@@ -155,28 +153,17 @@ class Assembly:
         return SplitTies(splits, table["row"].to_numpy(), table["key"].to_numpy())
 
     def _old_tables(self, stretch: Stretch) -> tuple[pa.Table, pa.Table]:
+        """What the last build had in its tables about these runs."""
         if self._old is None:
-            runs = pq.read_table(self.folder / RUNS, schema=RUNS_SCHEMA)
-            preferences = pq.read_table(self.folder / PREFERENCES, schema=PREFERENCES_SCHEMA)
-            self._old = (
-                _ByRun(runs.filter(pc.not_equal(pc.fill_null(runs["left_out"], ""), UNSELECTED))),
-                _ByRun(preferences),
-            )
-        runs, preferences = self._old
-        return runs.between(stretch), preferences.between(stretch)
-
-
-class _ByRun:
-    """A table that is sorted by run."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self._table = table
-        self._run_ids = table["run_id"].to_pylist()
-
-    def between(self, stretch: Stretch) -> pa.Table:
-        """The rows of a stretch's runs."""
-        first = bisect_left(self._run_ids, stretch.run_ids[0])
-        return self._table.slice(first, bisect_right(self._run_ids, stretch.run_ids[-1]) - first)
+            runs = pq.read_table(self.folder / self.before.tables[RUNS], schema=RUNS_SCHEMA)
+            preferences = pq.read_table(self.folder / self.before.tables[PREFERENCES], schema=PREFERENCES_SCHEMA)
+            self._old = runs, preferences, preferences["run_id"].to_pylist()
+        runs, preferences, compared = self._old
+        found = runs.slice(stretch.first_row, len(stretch.run_ids))
+        if found["run_id"][0].as_py() != stretch.run_ids[0] or found["run_id"][-1].as_py() != stretch.run_ids[-1]:
+            raise ValueError("the table of runs is not that of the last build")
+        first = bisect_left(compared, stretch.run_ids[0])
+        return found, preferences.slice(first, bisect_right(compared, stretch.run_ids[-1]) - first)
 
 
 def build_runs_table(made: MadePart) -> pa.Table:

@@ -19,9 +19,19 @@ from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.learning.dataset_assembly import RUNS_SCHEMA, Assembly
 from stablenew.learning.dataset_exports import check_formats, describe_export, write_export
-from stablenew.learning.dataset_folder import BUILD, IMAGES, LEDGER, PREFERENCES, RUNS, is_file_of_ours, ties_name
+from stablenew.learning.dataset_folder import (
+    BUILD,
+    IMAGES,
+    LEDGER,
+    PREFERENCES,
+    RUNS,
+    is_file_of_ours,
+    table_name,
+    ties_name,
+)
 from stablenew.learning.dataset_split import SplitPlan
 from stablenew.learning.dataset_state import BuildState, cut_stretches, describe_purpose, read_state, write_state
+from stablenew.learning.export_writer import Export
 from stablenew.learning.ledger_builder import BuildFacts, build_ledger
 from stablenew.learning.part_engine import LocalEngine, PartEngine
 from stablenew.learning.part_maker import encode_parquet
@@ -97,37 +107,28 @@ class DatasetBuilder:
             WriteFailed: the disk would not take it; a dataset that was there is unharmed.
         """
         wanted_exports = check_formats(formats)
-        asked_at = format_timestamp(self._clock.now())
-        target, plan = Path(folder), split or SplitPlan()
+        facts = BuildFacts(
+            software_version=_software_version(),
+            location=self._source.location,
+            query=query,
+            asked_at=format_timestamp(self._clock.now()),
+            split=split or SplitPlan(),
+        )
+        target = Path(folder)
         for name in (IMAGES, BUILD):
             (target / name).mkdir(parents=True, exist_ok=True)
         signatures = self._source.signatures()
         wanted = sorted(signatures if run_ids is None else signatures.keys() & set(run_ids))
-        purpose = describe_purpose(self._source.location, plan)
+        purpose = describe_purpose(facts.location, facts.split)
         assembly = Assembly(target, read_state(target, purpose) if is_incremental else BuildState())
-        self._add_parts(assembly, cut_stretches(wanted), signatures, plan, progress)
+        self._add_parts(assembly, cut_stretches(wanted), signatures, facts.split, progress)
         assembly.settle_splits()
-        runs = pa.concat_tables([assembly.runs, _describe_unselected(sorted(signatures.keys() - set(wanted)))])
-        files = [
-            *assembly.files,
-            _write_table(target, PREFERENCES, "preferences", assembly.preferences),
-            _write_table(target, RUNS, "runs", runs),
-        ]
-        parts = [one.path for one in assembly.files]
-        exports = [write_export(name, target, parts, self._source) for name in wanted_exports]
-        ledger = build_ledger(
-            self._facts(query, asked_at, plan),
-            runs,
-            assembly.splits,
-            [*assembly.problems, *(problem for one in exports for problem in one.problems)],
-            [*files, *(file for one in exports for file in one.files)],
-            [describe_export(one) for one in exports],
-        )
-        old_files = _files_of_last_build(target)
-        replace_cached(target / LEDGER, lambda file: file.write(ledger.encode_document()))
-        write_state(target, purpose, BuildState(assembly.stretches, dict(signatures), assembly.problems))
-        _remove_stale(target, assembly, old_files - {one.path for one in ledger.files})
-        return ledger
+        unselected = sorted(signatures.keys() - set(wanted))
+        publication = _Publication(facts, assembly, unselected, self._clock)
+        looks = [signatures[run_id] for run_id in wanted]
+        write_state(target, purpose, BuildState(assembly.stretches, looks, assembly.problems, publication.table_names))
+        parts = publication.parts
+        return publication.publish([write_export(name, target, parts, self._source) for name in wanted_exports])
 
     def _add_parts(
         self,
@@ -151,11 +152,58 @@ class DatasetBuilder:
             done += len(run_ids)
             progress(done, total)
 
-    def _facts(self, query: str, asked_at: str, plan: SplitPlan) -> BuildFacts:
-        from stablenew import __version__  # noqa: PLC0415
 
-        built_at = format_timestamp(self._clock.now())
-        return BuildFacts(__version__, self._source.location, query, asked_at, built_at, plan)
+class _Publication:
+    """The ledger of an assembled dataset: out first for the rows alone, then with the exports, which take longer.
+
+    What is there under its final name is whole at every moment, whenever the build is stopped.
+    """
+
+    def __init__(self, facts: BuildFacts, assembly: Assembly, unselected: list[str], clock: Clock) -> None:
+        self._facts = facts
+        self._assembly = assembly
+        self._folder = assembly.folder
+        self._clock = clock
+        self._runs = pa.concat_tables([assembly.runs, _describe_unselected(unselected)])
+        self._old_files = _files_of_last_build(self._folder)
+        tables = {PREFERENCES: assembly.preferences, RUNS: self._runs}
+        self._tables = [_write_table(self._folder, kind, table) for kind, table in tables.items()]
+        self._write_ledger(())
+
+    @property
+    def table_names(self) -> dict[str, str]:
+        """Paths of the tables of runs and of preferences."""
+        return {one.content: one.path for one in self._tables}
+
+    @property
+    def parts(self) -> list[str]:
+        """Paths of the parts."""
+        return [one.path for one in self._assembly.files]
+
+    def publish(self, exports: Sequence[Export]) -> DatasetLedger:
+        """Name the exports too, and remove what earlier builds left."""
+        ledger = self._write_ledger(exports)
+        _remove_stale(self._folder, self._assembly, {one.path for one in ledger.files}, self._old_files)
+        return ledger
+
+    def _write_ledger(self, exports: Sequence[Export]) -> DatasetLedger:
+        ledger = build_ledger(
+            self._facts,
+            format_timestamp(self._clock.now()),
+            self._runs,
+            self._assembly.splits,
+            [*self._assembly.problems, *(problem for one in exports for problem in one.problems)],
+            [*self._assembly.files, *self._tables, *(file for one in exports for file in one.files)],
+            [describe_export(one) for one in exports],
+        )
+        replace_cached(self._folder / LEDGER, lambda file: file.write(ledger.encode_document()))
+        return ledger
+
+
+def _software_version() -> str:
+    from stablenew import __version__  # noqa: PLC0415
+
+    return __version__
 
 
 def _describe_unselected(run_ids: list[str]) -> pa.Table:
@@ -163,12 +211,12 @@ def _describe_unselected(run_ids: list[str]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=RUNS_SCHEMA)
 
 
-def _write_table(folder: Path, name: str, content: str, table: pa.Table) -> DatasetFile:
+def _write_table(folder: Path, kind: str, table: pa.Table) -> DatasetFile:
     data = encode_parquet(table)
+    digest = digest_bytes(data)
+    name = table_name(kind, digest)
     replace_cached(folder / name, lambda file: file.write(data))
-    return DatasetFile(
-        path=name, content=content, row_count=len(table), size_bytes=len(data), digest=digest_bytes(data)
-    )
+    return DatasetFile(path=name, content=kind, row_count=len(table), size_bytes=len(data), digest=digest)
 
 
 def _files_of_last_build(folder: Path) -> set[str]:
@@ -178,12 +226,11 @@ def _files_of_last_build(folder: Path) -> set[str]:
         return set()
 
 
-def _remove_stale(folder: Path, assembly: Assembly, old_files: set[str]) -> None:
-    """Remove what earlier builds left: files that their ledger named, and parts of builds that were stopped."""
-    parts = {one.part for one in assembly.stretches}
+def _remove_stale(folder: Path, assembly: Assembly, kept: set[str], old_files: set[str]) -> None:
+    """Remove what earlier builds left: files that their ledger named, and what builds left that were stopped."""
     ties = {ties_name(one.run_ids[0], one.digest) for one in assembly.stretches}
-    for kept, pattern in ((parts, f"{IMAGES}/*.parquet"), (ties, f"{BUILD}/*.ties.arrow")):
-        old_files |= {path.relative_to(folder).as_posix() for path in folder.glob(pattern)} - kept
-    for path in old_files:
+    for pattern in (f"{IMAGES}/*.parquet", f"{BUILD}/*.ties.arrow", f"{RUNS}.*.parquet", f"{PREFERENCES}.*.parquet"):
+        old_files |= {path.relative_to(folder).as_posix() for path in folder.glob(pattern)}
+    for path in old_files - kept - ties:
         if is_file_of_ours(path):
             (folder / path).unlink(missing_ok=True)

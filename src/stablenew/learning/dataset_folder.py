@@ -3,8 +3,8 @@
 DIR/
 dataset.json                  the ledger, replaced last: it names every file that counts
 images/<first run>.<digest>.parquet     the rows, a part for each stretch of runs
-preferences.parquet           every comparison that stands
-runs.parquet                  every run that was seen: its digests and counts, or why it was left out
+preferences.<digest>.parquet  every comparison that stands
+      runs.<digest>.parquet         every run that was seen: its digests and counts, or why it was left out
 exports                       images.jsonl, images.csv, pairs/, imagefolder/, webdataset/
 .build/                       what makes the next build quick; it can be deleted
 """
@@ -14,20 +14,26 @@ from typing import Final
 
 LEDGER: Final = "dataset.json"
 IMAGES: Final = "images"
-PREFERENCES: Final = "preferences.parquet"
-RUNS: Final = "runs.parquet"
+PREFERENCES: Final = "preferences"
+RUNS: Final = "runs"
 BUILD: Final = ".build"
 STATE: Final = ".build/state.json"
 SIGNATURES: Final = ".build/signatures.arrow"
 _NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _OURS: Final = re.compile(
     rf"(?:{IMAGES}|pairs|webdataset|\.build)/{_NAME}|imagefolder/[a-z]+/{_NAME}|images\.(?:jsonl|csv)"
+    rf"|(?:{PREFERENCES}|{RUNS})\.[0-9a-f]{{16}}\.parquet"
 )
 
 
 def part_name(first_run_id: str, digest: str) -> str:
     """The path of a part; names sort by run."""
     return f"{IMAGES}/{first_run_id}.{digest.partition(':')[2][:16]}.parquet"
+
+
+def table_name(kind: str, digest: str) -> str:
+    """The path of a table that is whole in itself; a new one never takes the place of an old one."""
+    return f"{kind}.{digest.partition(':')[2][:16]}.parquet"
 
 
 def ties_name(first_run_id: str, digest: str) -> str:

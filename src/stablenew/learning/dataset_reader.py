@@ -10,7 +10,7 @@ from pyarrow import parquet as pq
 from stablenew.errors import FormatError, NotADataset
 from stablenew.formats.dataset_ledger import DatasetFile, DatasetLedger
 from stablenew.formats.digest import digest_bytes
-from stablenew.learning.dataset_folder import LEDGER, RUNS
+from stablenew.learning.dataset_folder import LEDGER, PREFERENCES, RUNS
 from stablenew.learning.dataset_split import SplitPlan
 from stablenew.learning.ledger_builder import digest_dataset
 
@@ -53,7 +53,14 @@ class Dataset:
 
     def read_preferences(self) -> pa.Table:
         """Every comparison that stands."""
-        return pq.read_table(self.folder / "preferences.parquet")
+        return pq.read_table(self.folder / self._path_of(PREFERENCES))
+
+    def read_runs(self) -> pa.Table:
+        """Every run that was seen: its digests and counts, or why it was left out."""
+        return pq.read_table(self.folder / self._path_of(RUNS))
+
+    def _path_of(self, content: str) -> str:
+        return next(one.path for one in self.ledger.files if one.content == content)
 
     def iter_findings(self, progress: Callable[[int, int], object] = lambda _done, _total: None) -> Iterator[str]:
         """What is not as the ledger says, one sentence each."""
@@ -63,13 +70,14 @@ class Dataset:
             yield from self._check_file(one)
         progress(len(files), len(files))
         try:
-            runs = pq.read_table(self.folder / RUNS)
+            path = self._path_of(RUNS)
+            runs = self.read_runs()
             digest = digest_dataset(runs.filter(pc.is_null(runs["left_out"])), _split_of(self.ledger))
         except (OSError, ValueError, KeyError) as error:
-            yield f"{RUNS}: cannot be read: {error}"
+            yield f"the table of runs cannot be read: {error}"
             return
         if digest != self.ledger.digest:
-            yield f"{RUNS}: comes to {digest}, {LEDGER} says {self.ledger.digest}"
+            yield f"{path}: comes to {digest}, {LEDGER} says {self.ledger.digest}"
 
     def _check_file(self, one: DatasetFile) -> Iterator[str]:
         try:

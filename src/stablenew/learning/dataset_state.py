@@ -22,8 +22,8 @@ from stablenew.learning.run_source import UNSETTLED
 from stablenew.learning.run_tables import Problem
 from stablenew.store.atomic_file import replace_cached
 
-_FEWEST_RUNS: Final = 512
-_MOST_RUNS: Final = 2048
+_FEWEST_RUNS: Final = 256
+_MOST_RUNS: Final = 1024
 _VERSION: Final = 1
 
 
@@ -42,6 +42,8 @@ class Stretch:
     file_digest: str = ""
     held_digest: str = ""
     """Over which images are held out."""
+    first_row: int = 0
+    """Where its runs begin among all runs of the build."""
 
 
 def cut_stretches(run_ids: Sequence[str]) -> list[list[str]]:
@@ -65,17 +67,20 @@ class BuildState:
     """The last build, as far as it can be used again."""
 
     stretches: list[Stretch] = field(default_factory=list)
-    signatures: dict[str, int] = field(default_factory=dict)
+    signatures: list[int] = field(default_factory=list)
+    """Of every run of every stretch, in order."""
     problems: list[Problem] = field(default_factory=list)
+    tables: dict[str, str] = field(default_factory=dict)
+    """Paths of the tables of runs and of preferences."""
 
     def find(self, run_ids: Sequence[str], signatures: Mapping[str, int]) -> Stretch | None:
         """The stretch of exactly these runs, if they all look as they did."""
         known = self._by_first.get(run_ids[0])
         if known is None or known.run_ids != run_ids:
             return None
-        before = self.signatures
-        is_same = all(before.get(run_id) == signatures[run_id] != UNSETTLED for run_id in run_ids)
-        return known if is_same else None
+        now = [signatures[run_id] for run_id in run_ids]
+        before = self.signatures[known.first_row : known.first_row + len(run_ids)]
+        return known if UNSETTLED not in now and now == before else None
 
     def __post_init__(self) -> None:
         self._by_first = {one.run_ids[0]: one for one in self.stretches}
@@ -90,9 +95,10 @@ def read_state(folder: Path, made_for: JsonValue) -> BuildState:
         with pa.memory_map(str(folder / SIGNATURES)) as file:
             table = pa.ipc.open_file(file).read_all()
         run_ids = table["run_id"].to_pylist()
-        signatures = dict(zip(run_ids, table["signature"].to_pylist(), strict=True))
+        signatures = table["signature"].to_pylist()
         problems = [Problem(*fields) for fields in state["problems"]]
-        return BuildState(_read_stretches(folder, state["stretches"], run_ids), signatures, problems)
+        stretches = _read_stretches(folder, state["stretches"], run_ids)
+        return BuildState(stretches, signatures, problems, state["tables"])
     except (OSError, ValueError, KeyError, TypeError):
         return BuildState()
 
@@ -102,7 +108,7 @@ def _read_stretches(folder: Path, stretches: list[dict[str, Any]], run_ids: list
     found, first = [], 0
     for fields in stretches:
         count = fields.pop("run_count")
-        one = Stretch(run_ids[first : first + count], **fields)
+        one = Stretch(run_ids[first : first + count], first_row=first, **fields)
         first += count
         if not one.part or (folder / one.part).stat().st_size == one.size_bytes:
             found.append(one)
@@ -111,20 +117,21 @@ def _read_stretches(folder: Path, stretches: list[dict[str, Any]], run_ids: list
 
 def write_state(folder: Path, made_for: JsonValue, state: BuildState) -> None:
     """Keep what the next build needs; `made_for` is what it must have in common with this one."""
-    stretches, signatures = state.stretches, state.signatures
+    stretches = state.stretches
     run_ids = [run_id for one in stretches for run_id in one.run_ids]
-    table = pa.table({"run_id": run_ids, "signature": pa.array([signatures[run_id] for run_id in run_ids], pa.int64())})
+    table = pa.table({"run_id": run_ids, "signature": pa.array(state.signatures, pa.int64())})
     write_arrow(folder / SIGNATURES, table)
     document = {
         "made_for": made_for,
         "stretches": [_describe(one) for one in stretches],
         "problems": [list(problem) for problem in state.problems],
+        "tables": state.tables,
     }
     replace_cached(folder / STATE, lambda file: file.write(encode_json(document)))
 
 
 def _describe(stretch: Stretch) -> dict[str, Any]:
-    fields = {name: value for name, value in vars(stretch).items() if name != "run_ids"}
+    fields = {name: value for name, value in vars(stretch).items() if name not in ("run_ids", "first_row")}
     return {"run_count": len(stretch.run_ids)} | fields
 
 

@@ -27,12 +27,12 @@ class BuildFacts:
     location: str
     query: str
     asked_at: str
-    built_at: str
     split: SplitPlan
 
 
 def build_ledger(
     facts: BuildFacts,
+    built_at: str,
     runs: pa.Table,
     splits: Iterable[npt.NDArray[np.int8]],
     problems: Sequence[Problem],
@@ -46,7 +46,7 @@ def build_ledger(
     return DatasetLedger.model_validate(
         {
             "software_version": facts.software_version,
-            "built_at": facts.built_at,
+            "built_at": built_at,
             "digest": digest_dataset(joined, facts.split),
             "columns_version": COLUMNS_VERSION,
             "source": {"location": facts.location, "query": facts.query, "asked_at": facts.asked_at},
@@ -110,7 +110,7 @@ def _count_splits(splits: Iterable[npt.NDArray[np.int8]]) -> dict[str, int]:
 
 
 def _name_left_out(left_out: pa.Table) -> list[dict[str, str]]:
-    """All but those that the query did not find, which are in `runs.parquet`."""
+    """All but those that the query did not find, which the table of runs names."""
     named = left_out.filter(pc.not_equal(left_out["left_out"], UNSELECTED))
     return [
         {"run_id": one["run_id"], "reason": one["left_out"], "detail": one["detail"]}

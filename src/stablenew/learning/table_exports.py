@@ -9,7 +9,7 @@ from pyarrow import parquet as pq
 
 from stablenew.formats.i_json import encode_json
 from stablenew.learning.dataset_columns import IMAGES_SCHEMA, SPLITS
-from stablenew.learning.dataset_folder import PREFERENCES
+from stablenew.learning.dataset_reader import Dataset
 from stablenew.learning.export_writer import (
     HELD_OUT,
     NO_IMAGE,
@@ -92,7 +92,7 @@ _ROW_GROUP: Final = 64
 
 def write_pairs(export: Export) -> None:
     """`pairs/<split>.parquet`: a row for each comparison of two images of one prompt."""
-    preferences = pq.read_table(export.folder / PREFERENCES).to_pylist()
+    preferences = Dataset(export.folder).read_preferences().to_pylist()
     runs = {one["run_id"] for one in preferences}
     images = {(row["run_id"], row["image_id"]): row for row in export.find_rows(runs, _PAIR_COLUMNS)}
     for split in SPLITS:
