@@ -168,7 +168,7 @@ class _Publication:
         self._old_files = _files_of_last_build(self._folder)
         tables = {PREFERENCES: assembly.preferences, RUNS: self._runs}
         self._tables = [_write_table(self._folder, kind, table) for kind, table in tables.items()]
-        self._write_ledger(())
+        self._ledger = self._write_ledger(())
 
     @property
     def table_names(self) -> dict[str, str]:
@@ -182,7 +182,7 @@ class _Publication:
 
     def publish(self, exports: Sequence[Export]) -> DatasetLedger:
         """Name the exports too, and remove what earlier builds left."""
-        ledger = self._write_ledger(exports)
+        ledger = self._write_ledger(exports) if exports else self._ledger
         _remove_stale(self._folder, self._assembly, {one.path for one in ledger.files}, self._old_files)
         return ledger
 
