@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Final, Self
 
@@ -36,19 +36,27 @@ def processor_count() -> int:
 
 
 def iter_answers(
-    module: str, arguments: Sequence[str], tasks: Iterable[Any], *, count: int | None = None, ahead: int = 2
+    module: str,
+    arguments: Sequence[str],
+    tasks: Iterable[Any],
+    *,
+    count: int | None = None,
+    ahead: int = 2,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Any]:
     """What workers answer to `tasks` (JSON values), in the order of the tasks.
 
     `count` workers run `module`; by default one a processor. Each has up to `ahead` tasks to do, so that it goes on
-    while answers are used.
+    while answers are used. `environment` is added to ours.
 
     Raises:
         ChildProcessError: a worker died.
     """
     answers: queue.SimpleQueue[tuple[_Worker, bytes]] = queue.SimpleQueue()
     with ExitStack() as stack:
-        workers = [stack.enter_context(_Worker(module, arguments, answers)) for _ in range(count or processor_count())]
+        variables = {**os.environ, **(environment or {})}
+        new = [_Worker(module, arguments, answers, variables) for _ in range(count or processor_count())]
+        workers = [stack.enter_context(worker) for worker in new]
         waiting = enumerate(tasks)
         for worker in workers * ahead:
             worker.ask_next(waiting)
@@ -71,10 +79,15 @@ class _Worker:
     """One process, and a thread that takes its answers: a full pipe would make it wait."""
 
     def __init__(
-        self, module: str, arguments: Sequence[str], answers: "queue.SimpleQueue[tuple[_Worker, bytes]]"
+        self,
+        module: str,
+        arguments: Sequence[str],
+        answers: "queue.SimpleQueue[tuple[_Worker, bytes]]",
+        environment: Mapping[str, str],
     ) -> None:
         command = [sys.executable, "-m", module, *arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment)  # noqa: S603
         self._answers = answers
         self.asked: deque[int] = deque()
         """Numbers of the tasks it has to do."""

@@ -132,13 +132,14 @@ def parse_records(files: Sequence[bytes]) -> pa.Table:
     """Whole files of records as one table, `RECORD_SCHEMA` but for overrides that nobody uses; see `parse_table`."""
     texts = {match for data in files for match in _OVERRIDES_TEXT.findall(data)}
     if any(end == b"{" for _, end in texts):
-        return parse_table(files, RECORD_SCHEMA)
+        return parse_table(files, RECORD_SCHEMA, is_lines=True)
     used = b"".join(text for text, _ in texts)
-    return parse_table(files, _record_schema([one for one in _OVERRIDES if f'"{one[0]}"'.encode() in used]))
+    schema = _record_schema([one for one in _OVERRIDES if f'"{one[0]}"'.encode() in used])
+    return parse_table(files, schema, is_lines=True)
 
 
-def parse_table(documents: Sequence[bytes], schema: pa.Schema) -> pa.Table:
-    """Documents, or whole files of JSON Lines, as one table: a row each, in order.
+def parse_table(documents: Sequence[bytes], schema: pa.Schema, *, is_lines: bool = False) -> pa.Table:
+    """Documents, or with `is_lines` whole files of JSON Lines, as one table: a row each, in order.
 
     Raises:
         ValueError: something in them is not what `schema` says, or not JSON; Arrow does not say where.
@@ -152,7 +153,7 @@ def parse_table(documents: Sequence[bytes], schema: pa.Schema) -> pa.Table:
         pa.BufferReader(joined),
         read_options=arrow_json.ReadOptions(use_threads=False, block_size=min(len(joined) + 1, _BLOCK_BYTES)),
         parse_options=arrow_json.ParseOptions(
-            explicit_schema=schema, unexpected_field_behavior="ignore", newlines_in_values=True
+            explicit_schema=schema, unexpected_field_behavior="ignore", newlines_in_values=not is_lines
         ),
     ).combine_chunks()
 
