@@ -52,6 +52,19 @@ def test_six_bad_images_do_not_beat_three_very_good_ones():
     assert few.low > many.high
 
 
+def test_one_image_says_next_to_nothing():
+    (only,) = shrink_means(groups_of([5]))
+    assert only.high - only.low > 4
+    (same,) = shrink_means(groups_of([5, 5, 5]))
+    assert 0.3 < same.high - same.low < 2
+
+
+def test_places_that_agree_to_the_star_leave_a_doubt():
+    found = measure_difference(np.full(5, 1.0), np.full(5, 0.5))
+    assert 0.3 < found.interval.low < 1 < found.interval.high
+    assert 0.95 < found.confidence < 1
+
+
 def test_values_that_hardly_differ_are_drawn_together():
     chance = np.random.default_rng(1)
     raw = groups_of(*(list(chance.normal(3, 1, 6)) for _ in range(12)))

@@ -36,7 +36,10 @@ _LISTS: Final = ("samplers", "schedulers", "upscalers")
 
 
 class WebUIEngine:
-    """Makes images by a WebUI at `url`, which may hold a name and a password."""
+    """Has AUTOMATIC1111, Forge, reForge or SD.Next make images, through their API.
+
+    `url` may hold a name and a password.
+    """
 
     def __init__(
         self, url: str = "", *, stall_seconds: float = _STALL_SECONDS, poll_seconds: float = _POLL_SECONDS

@@ -14,6 +14,10 @@ Codes = npt.NDArray[np.int64]
 CONFIDENCE: Final = 0.95
 _GRID: Final = 80
 _WIDEST: Final = 5.0
+_ROUNDING: Final = 1 / 12
+"""The variance of what is lost when a liking is told in whole stars."""
+_ANY_STARS: Final = 35 / 12
+"""The variance of stars from 0 to 5 that are all as likely."""
 _USUAL_SPREAD: Final = 0.35
 """Stars by which the values of a setting usually differ: the scale of a prior that much data overrules."""
 _HALVINGS: Final = 50
@@ -111,10 +115,16 @@ def _widened(degrees: int) -> float:
 def _variance_within(
     stars: Floats, cell_means: Floats, cell_count: int, group_means: Floats, group_count: int
 ) -> float:
-    """The variance of images of one cluster; of all images about their group where clusters have one image each."""
+    """The variance of images of one cluster; of all images about their group where clusters have one image each.
+
+    Never less than what rounding to whole stars alone comes to; and where nothing can be told from so few, that of
+    stars that might be any.
+    """
     if len(stars) > cell_count:
-        return float(np.sum((stars - cell_means) ** 2) / (len(stars) - cell_count))
-    return float(np.sum((stars - group_means) ** 2) / max(1, len(stars) - group_count))
+        return max(_ROUNDING, float(np.sum((stars - cell_means) ** 2) / (len(stars) - cell_count)))
+    if len(stars) > group_count:
+        return max(_ROUNDING, float(np.sum((stars - group_means) ** 2) / (len(stars) - group_count)))
+    return _ANY_STARS
 
 
 def shrink_means(groups: GroupMeans) -> list[Interval]:
@@ -173,19 +183,22 @@ class Difference(NamedTuple):
 
 
 def measure_difference(differences: Floats, weights: Floats) -> Difference:
-    """The weighted mean of differences found in independent places, with an interval from how much they scatter."""
+    """The weighted mean of differences found in independent places, with an interval from how much they scatter.
+
+    A place weighs `n m / (n + m)` for means of n and m ratings. However alike places are, whole stars leave a doubt.
+    """
     total = float(weights.sum())
     estimate = float(np.sum(weights * differences) / total)
     effective = float(total**2 / np.sum(weights**2))
     degrees = max(1.0, effective - 1)
     scatter = float(np.sum(weights**2 * (differences - estimate) ** 2) / total**2)
-    error = math.sqrt(scatter * effective / degrees) if len(differences) > 1 else math.inf
+    error = math.sqrt(max(scatter * effective / degrees, _ROUNDING / total)) if len(differences) > 1 else math.inf
     half = student_quantile(0.5 + CONFIDENCE / 2, degrees) * error
     return Difference(
         Interval(estimate, estimate - half, estimate + half),
         len(differences),
         effective,
-        _student_cdf(abs(estimate) / error, degrees) if error > 0 else (1.0 if estimate else 0.5),
+        _student_cdf(abs(estimate) / error, degrees),
     )
 
 
