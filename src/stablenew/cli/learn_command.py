@@ -199,10 +199,11 @@ def propose(
 ) -> int:
     """Say which settings to change, or that there is not enough evidence. Nothing is changed."""
     out: Output = ctx.obj
-    from stablenew.cli.plan_command import read_assignments
     from stablenew.learning.evidence import to_json
+    from stablenew.pipeline.run_request import parse_assignments
 
-    found = _contract(out, dataset, query, proposer).propose_new_defaults(current=read_assignments(current or []))
+    used = parse_assignments(current or [], is_dotted=False)
+    found = _contract(out, dataset, query, proposer).propose_new_defaults(current=used)
     out.json([to_json(one) for one in found])
     out.table(
         ["setting", "now", "proposed", "stars", ("sure", _RIGHT), ""],

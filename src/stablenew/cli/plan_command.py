@@ -41,13 +41,14 @@ def new(
     from stablenew.controller.plan_controller import build_plan, prompts_of, save_plan
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.pipeline.prompt_pack import Prompt, read_prompt_pack
-    from stablenew.pipeline.run_request import parse_sweeps
+    from stablenew.pipeline.run_request import parse_assignments, parse_sweeps
 
     given = None if pack is None else read_prompt_pack(pack)
     prompts = [*(prompts_of(given) if given else ()), *(Prompt(text, negative) for text in prompt or ())]
     if not prompts:
         raise typer.BadParameter("expected a prompt PACK, or --prompt TEXT")
-    config = PipelineConfig(**(given.preset if given else {})).with_overrides(read_assignments(setting or []))
+    overrides = parse_assignments(setting or [], is_dotted=False)
+    config = PipelineConfig(**(given.preset if given else {})).with_overrides(overrides)
     plan = build_plan(
         name or file.name.partition(".")[0],
         config,
@@ -65,28 +66,14 @@ def new(
     return 0
 
 
-def read_assignments(texts: list[str]) -> "dict[str, JsonValue]":
-    """Setting and value of each `STAGE.KEY=VALUE`.
-
-    Raises:
-        ConfigError: one is not of that form.
-    """
-    from stablenew.pipeline.run_request import parse_value
-
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"expected STAGE.KEY=VALUE, such as txt2img.steps=30, found {text!r}")
-        found[name.strip()] = parse_value(value)
-    return found
-
-
 def _read_preset(text: str) -> "tuple[str, dict[str, JsonValue]]":
+    from stablenew.pipeline.run_request import parse_assignments
+
     name, colon, settings = text.partition(":")
     if not colon or not name:
         raise ConfigError(f"expected NAME:STAGE.KEY=VALUE, found {text!r}")
-    return name.strip(), read_assignments([part for part in settings.split(";") if part.strip()])
+    parts = [part for part in settings.split(";") if part.strip()]
+    return name.strip(), parse_assignments(parts, is_dotted=False)
 
 
 def _read_seeds(text: str) -> list[int]:

@@ -28,6 +28,8 @@ from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.i_json import JsonValue
 from stablenew.formats.stage_event import STAGES
 
+_Report = Callable[[float, EngineImage | None], None]
+"""Takes the part that is done, and what it looks like."""
 _log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.4
 _GRACE_SECONDS: Final = 20.0
@@ -138,7 +140,7 @@ class WebUIEngine:
         image: EngineImage,
         number: int,
         monitor: StageMonitor,
-        report: "Callable[[float, EngineImage | None], None]",
+        report: _Report,
     ) -> tuple[tuple[EngineImage, ...], Mapping[str, JsonValue]]:
         task_id = _new_task_id()
         if request.stage == "upscale" and request.settings.get("mode", SINGLE) == SINGLE:
@@ -169,7 +171,7 @@ class WebUIEngine:
         body: Mapping[str, Any],
         task_id: str,
         monitor: StageMonitor,
-        report: "Callable[[float, EngineImage | None], None]",
+        report: _Report,
     ) -> Any:
         """The answer to a call that may take minutes, while progress is asked for beside it."""
         answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
@@ -247,7 +249,7 @@ def _new_task_id() -> str:
     return f"task(stablenew-{secrets.token_hex(8)})"
 
 
-def _whole_stage(monitor: StageMonitor) -> "Callable[[float, EngineImage | None], None]":
+def _whole_stage(monitor: StageMonitor) -> _Report:
     def report(fraction: float, preview: EngineImage | None) -> None:
         if preview is None:
             monitor.on_progress(fraction)
@@ -257,7 +259,7 @@ def _whole_stage(monitor: StageMonitor) -> "Callable[[float, EngineImage | None]
     return report
 
 
-def _part_of_stage(monitor: StageMonitor, number: int, count: int) -> "Callable[[float, EngineImage | None], None]":
+def _part_of_stage(monitor: StageMonitor, number: int, count: int) -> _Report:
     report = _whole_stage(monitor)
     return lambda fraction, preview: report((number + fraction) / count, preview)
 

@@ -5,7 +5,7 @@ import stat
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic_core import from_json
 
@@ -30,11 +30,9 @@ from stablenew.store.folder_signature import YOUNG_NS
 from stablenew.store.line_log import split_lines
 from stablenew.store.local_state import known_replica_id
 from stablenew.store.regular_file import read_regular
-from stablenew.store.run import MAX_METADATA_BYTES, SEALED, Run
+from stablenew.store.run import MAX_METADATA_BYTES, MAX_RECORDS_BYTES, SEALED, Run
 from stablenew.store.run_folder import METADATA, RECORDS, SEAL, is_feedback, is_temporary
 from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
-
-MAX_RECORDS_BYTES: Final = 1 << 32
 
 
 class RunReader:

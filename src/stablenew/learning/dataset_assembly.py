@@ -14,7 +14,7 @@ from pyarrow import parquet as pq
 from stablenew.formats.dataset_ledger import DatasetFile
 from stablenew.formats.digest import digest_bytes
 from stablenew.learning.dataset_columns import PREFERENCES_SCHEMA
-from stablenew.learning.dataset_folder import PREFERENCES, RUNS, part_name, ties_name
+from stablenew.learning.dataset_folder import IMAGES, PREFERENCES, RUNS, part_name, ties_name
 from stablenew.learning.dataset_split import SplitTies, name_splits, resolve_splits
 from stablenew.learning.dataset_state import BuildState, Stretch, write_arrow
 from stablenew.learning.part_maker import MadePart, encode_parquet, set_splits
@@ -77,7 +77,7 @@ class Assembly:
         return [
             DatasetFile(
                 path=one.part,
-                content="images",
+                content=IMAGES,
                 row_count=one.row_count,
                 size_bytes=one.size_bytes,
                 digest=one.file_digest,

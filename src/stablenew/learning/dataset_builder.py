@@ -127,8 +127,7 @@ class DatasetBuilder:
         publication = _Publication(facts, assembly, unselected, self._clock)
         looks = [signatures[run_id] for run_id in wanted]
         write_state(target, purpose, BuildState(assembly.stretches, looks, assembly.problems, publication.table_names))
-        parts = publication.parts
-        return publication.publish([write_export(name, target, parts, self._source) for name in wanted_exports])
+        return publication.publish([write_export(name, target, self._source) for name in wanted_exports])
 
     def _add_parts(
         self,
@@ -174,11 +173,6 @@ class _Publication:
     def table_names(self) -> dict[str, str]:
         """Paths of the tables of runs and of preferences."""
         return {one.content: one.path for one in self._tables}
-
-    @property
-    def parts(self) -> list[str]:
-        """Paths of the parts."""
-        return [one.path for one in self._assembly.files]
 
     def publish(self, exports: Sequence[Export]) -> DatasetLedger:
         """Name the exports too, and remove what earlier builds left."""

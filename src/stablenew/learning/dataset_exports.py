@@ -6,6 +6,7 @@ from typing import Final
 
 from stablenew.errors import ConfigError
 from stablenew.formats.dataset_ledger import DatasetExport
+from stablenew.learning.dataset_reader import Dataset
 from stablenew.learning.export_writer import Export
 from stablenew.learning.image_exports import write_image_folder, write_web_dataset
 from stablenew.learning.run_source import RunSource
@@ -34,13 +35,13 @@ def check_formats(names: Sequence[str]) -> list[str]:
     return [name for name in EXPORTS if name in names]
 
 
-def write_export(name: str, folder: Path, parts: Sequence[str], source: RunSource) -> Export:
-    """Write one export of the parts in `folder`.
+def write_export(name: str, folder: Path, source: RunSource) -> Export:
+    """Write one export of the dataset in `folder`.
 
     Raises:
         WriteFailed: the disk would not take it.
     """
-    export = Export(name, folder, parts, source)
+    export = Export(name, Dataset(folder), source)
     EXPORTS[name](export)
     return export
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute as pc
 
+from stablenew.learning.arrow_column import whole
 from stablenew.learning.dataset_columns import (
     FEEDBACK_COLUMNS,
     IMAGES_SCHEMA,
@@ -93,15 +94,9 @@ class _Origins(NamedTuple):
 
 
 def _flatten_outputs(tables: RunTables) -> tuple[_Origins, pa.StructArray]:
-    outputs = _whole(tables.records["outputs"])
+    outputs = whole(tables.records["outputs"])
     records = pc.list_parent_indices(outputs).to_numpy(zero_copy_only=False).astype(np.int64)
     return _Origins(records, tables.record_runs[records]), outputs.flatten()
-
-
-def _whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    if isinstance(column, pa.Array):
-        return column
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
 
 
 def _image_columns(outputs: pa.StructArray) -> dict[str, pa.Array]:
@@ -131,7 +126,7 @@ def _record_columns(tables: RunTables, origins: _Origins) -> dict[str, pa.Array]
         **_stage_columns(tables),
     }
     rows = pa.array(origins.records)
-    return {name: _whole(column).take(rows) for name, column in columns.items()}
+    return {name: whole(column).take(rows) for name, column in columns.items()}
 
 
 def _setting(settings: pa.ChunkedArray, name: str) -> Any:
@@ -169,8 +164,8 @@ def _stage_columns(tables: RunTables) -> dict[str, Any]:
 
 def _prompt_families(prompt: pa.ChunkedArray, variant: pa.ChunkedArray) -> pa.Array:
     """Worked out once for each different prompt and label: most come many times."""
-    prompts = _whole(pc.struct_field(prompt, "positive")).dictionary_encode()
-    labels = _whole(pc.fill_null(pc.struct_field(variant, "label"), "")).dictionary_encode()
+    prompts = whole(pc.struct_field(prompt, "positive")).dictionary_encode()
+    labels = whole(pc.fill_null(pc.struct_field(variant, "label"), "")).dictionary_encode()
     width = max(1, len(labels.dictionary))
     pairs, places = np.unique(_codes(prompts) * width + _codes(labels), return_inverse=True)
     texts, names = prompts.dictionary.to_pylist(), labels.dictionary.to_pylist()
@@ -192,12 +187,12 @@ def _run_columns(tables: RunTables, runs: npt.NDArray[np.int64]) -> dict[str, pa
         **{name: pc.struct_field(metadata["source"], name) for name in _SOURCE},
         **{name: pc.struct_field(metadata["correlation"], name) for name in _CORRELATION},
         **{name: metadata[name] for name in ("one_click_action", "learning_tags", "config_digest")},
-        "packs": _pack_ids(_whole(metadata["packs"])),
+        "packs": _pack_ids(whole(metadata["packs"])),
         "plan_mode": pc.struct_field(metadata["variant_plan"], "mode"),
         "plan_size": pc.struct_field(metadata["variant_plan"], "size"),
     }
     rows = pa.array(runs)
-    return {name: _whole(column).take(rows) for name, column in columns.items()}
+    return {name: whole(column).take(rows) for name, column in columns.items()}
 
 
 _SOURCE: Final = ("engine", "engine_version", "host_id", "user_id")

@@ -10,11 +10,9 @@ from pyarrow import parquet as pq
 from stablenew.errors import FormatError, NotADataset
 from stablenew.formats.dataset_ledger import DatasetFile, DatasetLedger
 from stablenew.formats.digest import digest_bytes
-from stablenew.learning.dataset_folder import LEDGER, PREFERENCES, RUNS
+from stablenew.learning.dataset_folder import IMAGES, LEDGER, PREFERENCES, RUNS
 from stablenew.learning.dataset_split import SplitPlan
 from stablenew.learning.ledger_builder import digest_dataset
-
-IMAGES = "images"
 
 
 class Dataset:
@@ -72,7 +70,8 @@ class Dataset:
         try:
             path = self._path_of(RUNS)
             runs = self.read_runs()
-            digest = digest_dataset(runs.filter(pc.is_null(runs["left_out"])), _split_of(self.ledger))
+            plan = SplitPlan.from_dict(self.ledger.split.to_dict())
+            digest = digest_dataset(runs.filter(pc.is_null(runs["left_out"])), plan)
         except (OSError, ValueError, KeyError) as error:
             yield f"the table of runs cannot be read: {error}"
             return
@@ -97,8 +96,3 @@ def _empty(columns: Sequence[str]) -> pa.Table:
     from stablenew.learning.dataset_columns import IMAGES_SCHEMA  # noqa: PLC0415
 
     return IMAGES_SCHEMA.empty_table().select(list(columns))
-
-
-def _split_of(ledger: DatasetLedger) -> SplitPlan:
-    split = ledger.split
-    return SplitPlan(split.train, split.validation, split.test, tuple(split.by), split.salt)

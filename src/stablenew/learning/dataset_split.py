@@ -7,8 +7,10 @@ two splits; and since newer runs come last, a newer run never moves an older ima
 """
 
 import hashlib
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ import pyarrow as pa
 from pyarrow import compute as pc
 
 from stablenew.errors import ConfigError
+from stablenew.learning.arrow_column import whole
 from stablenew.learning.dataset_columns import SPLITS
 
 PROMPT: Final = "prompt"
@@ -48,6 +51,16 @@ class SplitPlan:
         if unknown or PROMPT not in self.by:
             raise ConfigError(f"a split is by prompt, and may be by seed and lineage, found {', '.join(self.by)}")
 
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON has it, in the form of `SplitShares`."""
+        return asdict(self) | {"by": list(self.by)}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """The plan that `to_dict` gave; fields of later versions are passed over."""
+        known = {one.name: fields[one.name] for one in dataclass_fields(cls)}
+        return cls(**{**known, "by": tuple(known["by"])})
+
     def split_of(self, family: str) -> int:
         """Where a prompt family belongs: its place in `SPLITS`."""
         digest = hashlib.sha256(f"{self.salt}\n{family}".encode()).digest()
@@ -68,8 +81,7 @@ class SplitTies(NamedTuple):
 
 def build_ties(images: pa.Table, plan: SplitPlan) -> SplitTies:
     """The ties of a part's images."""
-    families = images["prompt_family"].combine_chunks().dictionary_encode()
-    families = families.chunk(0) if isinstance(families, pa.ChunkedArray) else families
+    families = whole(images["prompt_family"]).dictionary_encode()
     known = np.array([plan.split_of(family) for family in families.dictionary.to_pylist()], np.int8)
     splits = known[families.indices.to_numpy(zero_copy_only=False)] if len(images) else np.empty(0, np.int8)
     ties = []
@@ -99,8 +111,7 @@ def _own_ties(ids: pa.ChunkedArray) -> _Ties:
 
 
 def _parent_ties(parents: pa.ChunkedArray) -> _Ties:
-    lists = parents.combine_chunks()
-    lists = lists.chunk(0) if isinstance(lists, pa.ChunkedArray) else lists
+    lists = whole(parents)
     rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False).astype(np.int32)
     return rows, _keys_of(pc.list_flatten(lists).to_pylist())
 

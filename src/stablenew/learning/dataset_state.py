@@ -7,7 +7,7 @@ changes only its own.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -141,7 +141,7 @@ def describe_purpose(location: str, plan: SplitPlan) -> JsonValue:
         "version": _VERSION,
         "columns": COLUMNS_VERSION,
         "location": location,
-        "plan": {**asdict(plan), "by": list(plan.by)},
+        "plan": plan.to_dict(),
     }
 
 

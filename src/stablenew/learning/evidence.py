@@ -23,7 +23,6 @@ from stablenew.learning.statistics_of_stars import (
     Strength,
     count_stars,
     fit_bradley_terry,
-    measure_agreement,
     measure_difference,
     measure_groups,
     shrink_means,
@@ -109,12 +108,12 @@ def build_evidence(table: EvidenceTable, setting: str, against: str | None = Non
     return Evidence(
         setting=name,
         against=other,
-        values=_values(table, factor),
+        values=build_values(table, factor),
         comparisons=list(_comparisons(table, name)) if other is None else [],
         preferences=strengths,
         preference_count=matched,
         unmatched_preference_count=len(table.preferences) - matched if other is None else 0,
-        agreement=measure_agreement(table.rating_images, table.rating_stars),
+        agreement=table.agreement,
         warnings=list(_warnings(table, factor, name if other is None else None)),
     )
 
@@ -132,7 +131,8 @@ def _used(factor: Factor) -> tuple[list[int], Codes]:
     return used.tolist(), places.astype(np.int64)
 
 
-def _values(table: EvidenceTable, factor: Factor) -> list[ValueEvidence]:
+def build_values(table: EvidenceTable, factor: Factor) -> list[ValueEvidence]:
+    """What images with each value of a factor were rated, the best first."""
     used, places = _used(factor)
     if not used:
         return []

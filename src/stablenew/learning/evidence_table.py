@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -13,8 +14,10 @@ from pyarrow import compute as pc
 
 from stablenew.errors import ConfigError
 from stablenew.formats.learning_plan import PLAN_TAG
+from stablenew.learning.arrow_column import whole
 from stablenew.learning.dataset_columns import MAIN_SETTINGS, STAGE_SETTINGS, stage_column
 from stablenew.learning.dataset_reader import Dataset
+from stablenew.learning.statistics_of_stars import measure_agreement
 
 _NOT_SETTINGS: Final = frozenset({"seed", "model_hash", "txt2img_subseed", "img2img_seed"})
 _CONTEXT: Final = ("prompt", "negative_prompt", "engine", "loras")
@@ -74,7 +77,6 @@ class EvidenceTable:
     """Rated images, an entry each; ratings by rater apart, an entry each."""
 
     run_ids: list[str]
-    image_ids: list[str]
     stars: npt.NDArray[np.float64]
     """The mean of its raters."""
     families: Codes
@@ -92,12 +94,17 @@ class EvidenceTable:
     rating_stars: npt.NDArray[np.float64]
     raters: list[str]
     preferences: list[dict[str, Any]] = field(default_factory=list)
-    """Comparisons, in the columns of `preferences.parquet`."""
+    """Comparisons, in the columns of a dataset's table of preferences."""
     compared: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Place in `compared_factors` of each compared image, by run and image id."""
+    """Place in `compared_codes` of each compared image, by run and image id."""
     compared_codes: dict[str, Codes] = field(default_factory=dict)
     """Of each compared image the code of each setting, ..."""
     compared_contexts: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+
+    @cached_property
+    def agreement(self) -> float | None:
+        """Krippendorff's alpha of the raters; None when nobody rated the same image as another."""
+        return measure_agreement(self.rating_images, self.rating_stars)
 
     def contexts_without(self, name: str) -> npt.NDArray[np.uint64]:
         """As `contexts`, with one setting left open."""
@@ -136,7 +143,6 @@ def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]]
     keys = list(zip(images["run_id"].to_pylist(), images["image_id"].to_pylist(), strict=True))
     return EvidenceTable(
         run_ids=rated["run_id"].to_pylist(),
-        image_ids=rated["image_id"].to_pylist(),
         stars=rated["rating"].to_numpy().astype(np.float64),
         families=_encode(rated["prompt_family"])[1],
         is_controlled=_has_plan_tag(rated["learning_tags"]),
@@ -168,10 +174,7 @@ def _sort_key(value: Any) -> tuple[bool, str, Any]:
 
 def _encode(column: pa.ChunkedArray) -> tuple[list[Any], Codes]:
     """The different values, null among them, and for each entry the place of its own."""
-    encoded = pc.dictionary_encode(column, null_encoding="encode")
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-        encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) and encoded.num_chunks else encoded
+    encoded = pc.dictionary_encode(whole(column), null_encoding="encode")
     if len(encoded) == 0:
         return [], np.empty(0, np.int64)
     return encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -199,8 +202,7 @@ def _has_plan_tag(tags: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
 
 
 def _flatten_ratings(rated: pa.Table) -> tuple[Codes, Codes, npt.NDArray[np.float64], list[str]]:
-    lists = rated["ratings"].combine_chunks()
-    lists = lists.chunk(0) if isinstance(lists, pa.ChunkedArray) else lists
+    lists = whole(rated["ratings"])
     images = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False).astype(np.int64)
     entries = pc.list_flatten(lists)
     raters, codes = _encode(pa.chunked_array([pc.struct_field(entries, "rater")]))

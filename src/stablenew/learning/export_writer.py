@@ -5,17 +5,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import xxhash
 from pyarrow import compute as pc
-from pyarrow import parquet as pq
 
 from stablenew.formats.clock import format_timestamp
 from stablenew.formats.dataset_ledger import DatasetFile
 from stablenew.formats.digest import PREFIX, digest_bytes
+from stablenew.learning.dataset_reader import Dataset
 from stablenew.learning.run_source import RunSource
 from stablenew.learning.run_tables import Problem
 from stablenew.store.atomic_file import replace_cached
@@ -64,9 +63,7 @@ class Export:
     """One export under way."""
 
     name: str
-    folder: Path
-    parts: Sequence[str]
-    """Paths of the parts in `folder`, in order."""
+    dataset: Dataset
     source: RunSource
     files: list[DatasetFile] = field(default_factory=list)
     row_count: int = 0
@@ -75,25 +72,20 @@ class Export:
     columns_left_out: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
-    def iter_tables(self) -> Iterator[pa.Table]:
-        """The images, a part at a time."""
-        for path in self.parts:
-            yield pq.read_table(self.folder / path)
-
     def iter_rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
         """The images, one by one."""
-        for table in self.iter_tables():
-            yield from (table if columns is None else table.select(list(columns))).to_pylist()
+        for table in self.dataset.iter_tables(columns):
+            yield from table.to_pylist()
 
     def find_rows(self, run_ids: set[str], columns: Sequence[str]) -> Iterator[Row]:
-        """The images of some runs."""
+        """The images of some runs; `run_id` is one of the `columns`."""
         wanted = pa.array(sorted(run_ids), pa.string())
-        for table in self.iter_tables():
-            yield from table.filter(pc.is_in(table["run_id"], wanted)).select(list(columns)).to_pylist()
+        for table in self.dataset.iter_tables(columns):
+            yield from table.filter(pc.is_in(table["run_id"], wanted)).to_pylist()
 
     def write_file(self, path: str, write: Callable[[CountingFile], int]) -> None:
         """Write one file of the export; `write` says how many rows it holds."""
-        target = self.folder / path
+        target = self.dataset.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
 
         def put(file: BinaryIO) -> None:

@@ -34,15 +34,20 @@ class _Sample(NamedTuple):
 
 def _iter_samples(export: Export, split: str) -> Iterator[_Sample]:
     for row in export.iter_rows(_COLUMNS):
-        if row["split"] == split and row["role"] in (None, "final"):
+        if row["split"] == split and _is_final(row):
             data = export.read_image(row["run_id"], row["path"], row["image_id"])
             if data is not None:
                 yield _Sample(_name(row), extension_for(row["media_type"]), data, describe_image(row))
 
 
+def _is_final(row: Row) -> bool:
+    """Whether a variant came to this image; programs that mark none count all."""
+    return row["role"] in (None, "final")
+
+
 def _count_left_out(export: Export) -> None:
     for row in export.iter_rows(("split", "role")):
-        if row["role"] not in (None, "final"):
+        if not _is_final(row):
             export.left_out[INTERMEDIATE] += 1
         elif row["split"] is None:
             export.left_out[HELD_OUT] += 1
@@ -88,7 +93,7 @@ def _untyped_numbers(export: Export) -> list[str]:
     """The numbers that some split knows of none of its images: its reader would take them for another type."""
     known: dict[str, set[str]] = {}
     for row in export.iter_rows((*_NUMBERS, "split", "role")):
-        if row["split"] is not None and row["role"] in (None, "final"):
+        if row["split"] is not None and _is_final(row):
             known.setdefault(row["split"], set()).update(name for name in _NUMBERS if row[name] is not None)
     return [name for name in _NUMBERS if not all(name in names for names in known.values())]
 

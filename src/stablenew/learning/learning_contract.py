@@ -14,7 +14,7 @@ import numpy as np
 
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset_reader import Dataset
-from stablenew.learning.evidence import KINDS, Comparison, build_evidence
+from stablenew.learning.evidence import KINDS, Comparison, build_evidence, build_values
 from stablenew.learning.evidence_table import (
     EvidenceTable,
     Factor,
@@ -147,7 +147,7 @@ class EvidenceContract:
     def _best(self, name: str, used: Any, proposal: Proposal | None) -> BestDefault:
         is_changed = proposal is not None and proposal.proposed is not None
         value = proposal.proposed if proposal is not None and is_changed else used
-        known = {_key(one.value): one for one in build_evidence(self._table, name).values}
+        known = {_key(one.value): one for one in build_values(self._table, self._table.factors[name])}
         found = known.get(_key(value))
         return BestDefault(
             name,

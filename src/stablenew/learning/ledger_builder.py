@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +49,7 @@ def build_ledger(
             "digest": digest_dataset(joined, facts.split),
             "columns_version": COLUMNS_VERSION,
             "source": {"location": facts.location, "query": facts.query, "asked_at": facts.asked_at},
-            "split": describe_split(facts.split),
+            "split": facts.split.to_dict(),
             "counts": _count(runs, joined, left_out, problems),
             "split_counts": _count_splits(splits),
             "left_out_by_reason": {one["values"]: one["counts"] for one in reasons},
@@ -65,20 +64,9 @@ def build_ledger(
     )
 
 
-def describe_split(plan: SplitPlan) -> dict[str, Any]:
-    """A split plan in the form of `SplitShares`."""
-    return {
-        "train": plan.train,
-        "validation": plan.validation,
-        "test": plan.test,
-        "by": list(plan.by),
-        "salt": plan.salt,
-    }
-
-
 def digest_dataset(joined: pa.Table, plan: SplitPlan) -> str:
     """The digest of a dataset of these runs, in the order of their ids: equal wherever and however it is built."""
-    head = {"columns_version": COLUMNS_VERSION, "split": describe_split(plan)}
+    head = {"columns_version": COLUMNS_VERSION, "split": plan.to_dict()}
     columns = [joined[name] for name in ("run_id", "digest", "feedback_digest")]
     lines = pc.binary_join_element_wise(*columns, " ").to_pylist()
     return digest_bytes(canonical_bytes(head) + b"\n" + "\n".join(lines).encode())

@@ -36,7 +36,7 @@ def package_for_llm(dataset: Dataset, *, examples: int = 10) -> LearningPackage:
     varied = [one.name for one in contract.get_available_modifiers() if one.is_varied]
     evidence = [build_evidence(table, name) for name in varied]
     best, worst = _examples(dataset, examples)
-    agreement = evidence[0].agreement if evidence else None
+    agreement = table.agreement if evidence else None
     return LearningPackage.model_validate(
         {
             "software_version": __version__,

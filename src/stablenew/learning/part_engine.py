@@ -6,8 +6,7 @@ is such a worker.
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -48,7 +47,7 @@ class LocalEngine:
         count = self._processes or self._worth(stretches)
         if count == 1 or not isinstance(source, LocalSource) or not worker_pool.is_available():
             return (_make_here(source, run_ids, plan) for run_ids in stretches)
-        tasks: Iterable[Any] = ({"run_ids": list(run_ids), "plan": asdict(plan)} for run_ids in stretches)
+        tasks: Iterable[Any] = ({"run_ids": list(run_ids), "plan": plan.to_dict()} for run_ids in stretches)
         arguments = [os.fspath(source.location)]
         return worker_pool.iter_answers(__name__, arguments, tasks, count=count, environment=_KEEP_MEMORY)
 
@@ -85,11 +84,6 @@ def open_engine(name: str, scheduler: str | None = None) -> PartEngine:
     raise ConfigError(f"no engine {name!r} for datasets; there are {LOCAL} and {DASK}")
 
 
-def read_plan(fields: Mapping[str, Any]) -> SplitPlan:
-    """The plan whose fields came as JSON."""
-    return SplitPlan(**{**fields, "by": tuple(fields["by"])})
-
-
 def _serve(location: str) -> None:
     import gc  # noqa: PLC0415
 
@@ -98,7 +92,7 @@ def _serve(location: str) -> None:
     gc.disable()  # nothing here makes circles, and looking for them takes time
     pa.set_cpu_count(1)
     source = LocalSource(Path(location))
-    worker_pool.serve(lambda task: make_part(source, task["run_ids"], read_plan(task["plan"])))
+    worker_pool.serve(lambda task: make_part(source, task["run_ids"], SplitPlan.from_dict(task["plan"])))
 
 
 if __name__ == "__main__":

@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from stablenew.errors import FormatError
-from stablenew.formats.run_id import is_generated_run_id, is_run_id
 from stablenew.store.feedback_files import MAX_FEEDBACK_BYTES
 from stablenew.store.feedback_log import journal_path
 from stablenew.store.folder_signature import YOUNG_NS, folder_signature
 from stablenew.store.local_state import known_replica_id
-from stablenew.store.regular_file import is_regular, read_regular
-from stablenew.store.run import MAX_METADATA_BYTES
+from stablenew.store.regular_file import read_regular
+from stablenew.store.run import MAX_METADATA_BYTES, MAX_RECORDS_BYTES
 from stablenew.store.run_folder import METADATA, RECORDS, SEAL, feedback_log_name, is_feedback, is_temporary
-from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
+from stablenew.store.run_store import is_run_entry
+from stablenew.store.seal import MAX_SEAL_BYTES, digest_seal, parse_seal
 
 UNSETTLED: Final = -1
-MAX_RECORDS_BYTES: Final = 1 << 32
 
 UNSEALED: Final = "unsealed"
 DAMAGED: Final = "damaged"
@@ -104,7 +103,7 @@ class LocalSource:
         young = time.time_ns() - YOUNG_NS
         try:
             with os.scandir(self._root) as entries:
-                return {entry.name: _signature(entry, young) for entry in entries if _is_run(entry)}
+                return {entry.name: _signature(entry, young) for entry in entries if is_run_entry(entry)}
         except FileNotFoundError:
             return {}
 
@@ -124,12 +123,6 @@ class LocalSource:
     def read_output(self, run_id: str, path: str) -> bytes:
         """The bytes of an output."""
         return read_regular(f"{self._root}{os.sep}{run_id}{os.sep}{path}", 1 << 32)
-
-
-def _is_run(entry: "os.DirEntry[str]") -> bool:
-    if not entry.is_dir(follow_symlinks=False):
-        return False
-    return is_generated_run_id(entry.name) or (is_run_id(entry.name) and is_regular(Path(entry.path) / METADATA))
 
 
 def _signature(entry: "os.DirEntry[str]", young: int) -> int:
@@ -171,13 +164,11 @@ def read_documents(run_id: str, names: Iterable[str], read: Callable[[str, int],
         )
     except _Damaged as error:
         return LeftOut(run_id, DAMAGED, str(error))
-    except OSError as error:
-        return LeftOut(run_id, UNREADABLE, str(error))
-    except FormatError as error:
+    except (OSError, FormatError) as error:
         return LeftOut(run_id, UNREADABLE, str(error))
     if metadata is None:
         return LeftOut(run_id, DAMAGED, f"its seal does not name {METADATA}")
-    return RunFiles(run_id, "sha256:" + hashlib.sha256(seal).hexdigest(), metadata, records or b"", feedback)
+    return RunFiles(run_id, digest_seal(seal), metadata, records or b"", feedback)
 
 
 class _Damaged(Exception):

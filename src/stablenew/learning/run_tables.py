@@ -19,6 +19,7 @@ from stablenew.formats.i_json import MAX_BYTES, JsonValue, parse_json
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.output_path import PATTERN as PATH_PATTERN
 from stablenew.formats.run_metadata import RunMetadata
+from stablenew.learning.arrow_column import whole
 from stablenew.learning.dataset_columns import MOMENT
 from stablenew.learning.json_tables import METADATA_SCHEMA, RECORD_SCHEMA, build_table, parse_records, parse_table
 from stablenew.learning.run_source import NEWER, UNREADABLE, LeftOut, RunFiles
@@ -81,13 +82,12 @@ def _complete(table: pa.Table, schema: pa.Schema) -> pa.Table:
     if table.schema == schema:
         return table
     place, field = schema.get_field_index("variant"), schema.field("variant")
-    variant = table["variant"].combine_chunks()
-    variant = variant.chunk(0) if isinstance(variant, pa.ChunkedArray) else variant
+    variant = whole(table["variant"])
     parts = [variant.field(one.name) for one in field.type]
     overrides = field.type.get_field_index("overrides")
     parts[overrides] = _complete_overrides(parts[overrides], field.type.field(overrides).type)
-    whole = pa.StructArray.from_arrays(parts, fields=list(field.type), mask=variant.is_null())
-    return table.set_column(place, field, whole)
+    completed = pa.StructArray.from_arrays(parts, fields=list(field.type), mask=variant.is_null())
+    return table.set_column(place, field, completed)
 
 
 def _complete_overrides(overrides: pa.StructArray, kind: pa.StructType) -> pa.StructArray:

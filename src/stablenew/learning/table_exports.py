@@ -9,7 +9,6 @@ from pyarrow import parquet as pq
 
 from stablenew.formats.i_json import encode_json
 from stablenew.learning.dataset_columns import IMAGES_SCHEMA, SPLITS
-from stablenew.learning.dataset_reader import Dataset
 from stablenew.learning.export_writer import (
     HELD_OUT,
     NO_IMAGE,
@@ -41,7 +40,7 @@ def write_csv(export: Export) -> None:
     def write(file: CountingFile) -> int:
         count = 0
         with arrow_csv.CSVWriter(pa.PythonFile(file, "w"), schema) as writer:
-            for table in export.iter_tables():
+            for table in export.dataset.iter_tables():
                 columns = [_flatten(table[field.name], field) for field in IMAGES_SCHEMA]
                 writer.write_table(pa.table(columns, schema=schema))
                 count += len(table)
@@ -90,25 +89,30 @@ _PAIR_COLUMNS: Final = ("run_id", "image_id", "path", "prompt", "model", "split"
 _ROW_GROUP: Final = 64
 
 
+_Pair = tuple[Row, Row, Row]
+"""A comparison, its winner and its loser."""
+
+
 def write_pairs(export: Export) -> None:
     """`pairs/<split>.parquet`: a row for each comparison of two images of one prompt."""
-    preferences = Dataset(export.folder).read_preferences().to_pylist()
+    preferences = export.dataset.read_preferences().to_pylist()
     runs = {one["run_id"] for one in preferences}
     images = {(row["run_id"], row["image_id"]): row for row in export.find_rows(runs, _PAIR_COLUMNS)}
-    for split in SPLITS:
-        wanted = [pair for one in preferences if (pair := _pair(export, one, images, split)) is not None]
-        if wanted:
-            export.write_file(f"pairs/{split}.parquet", lambda file, pairs=wanted: _write_pairs(export, pairs, file))  # type: ignore[misc]
+    by_split: dict[str, list[_Pair]] = {split: [] for split in SPLITS}
     for one in preferences:
-        reason = _why_not(one, images)
+        winner, loser = (images.get((one["run_id"], one[name])) for name in ("winner", "loser"))
+        reason = _why_not(winner, loser)
         if reason is not None:
             export.left_out[reason] += 1
+        elif winner is not None and loser is not None:
+            by_split[winner["split"]].append((one, winner, loser))
+    for split, pairs in by_split.items():
+        if pairs:
+            export.write_file(f"pairs/{split}.parquet", lambda file, pairs=pairs: _write_pairs(export, pairs, file))  # type: ignore[misc]
 
 
-def _why_not(preference: Row, images: dict[tuple[str, str], Row]) -> str | None:
-    """Why a comparison is no pair to learn from."""
-    winner = images.get((preference["run_id"], preference["winner"]))
-    loser = images.get((preference["run_id"], preference["loser"]))
+def _why_not(winner: Row | None, loser: Row | None) -> str | None:
+    """Why a comparison of two images is no pair to learn from."""
     if winner is None or loser is None:
         return NO_IMAGE
     if winner["prompt"] != loser["prompt"]:
@@ -116,17 +120,7 @@ def _why_not(preference: Row, images: dict[tuple[str, str], Row]) -> str | None:
     return HELD_OUT if winner["split"] is None or winner["split"] != loser["split"] else None
 
 
-def _pair(
-    export: Export, preference: Row, images: dict[tuple[str, str], Row], split: str
-) -> tuple[Row, Row, Row] | None:
-    del export
-    if _why_not(preference, images) is not None:
-        return None
-    winner, loser = (images[preference["run_id"], preference[name]] for name in ("winner", "loser"))
-    return (preference, winner, loser) if winner["split"] == split else None
-
-
-def _write_pairs(export: Export, pairs: list[tuple[Row, Row, Row]], file: CountingFile) -> int:
+def _write_pairs(export: Export, pairs: list[_Pair], file: CountingFile) -> int:
     count = 0
     with pq.ParquetWriter(pa.PythonFile(file, "w"), PAIRS_SCHEMA, compression="zstd") as writer:
         for start in range(0, len(pairs), _ROW_GROUP):
@@ -169,6 +163,3 @@ def _is_winner_first(preference: Row) -> bool:
     if preference["shown"] in {"left", "right"}:
         return bool(preference["shown"] == "left")
     return int(preference["event_id"][-1], 16) % 2 == 0
-
-
-__all__ = ["PAIRS_SCHEMA", "write_csv", "write_json_lines", "write_pairs"]

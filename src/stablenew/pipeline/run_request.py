@@ -112,12 +112,21 @@ def warnings_about(plan: Plan) -> list[str]:
 
 
 def _overrides(request: RunRequest) -> dict[str, JsonValue]:
-    overrides = {name: parse_value(text) for name, text in map(_split_assignment, request.settings)}
-    return overrides | ({} if request.seed is None else {"txt2img.seed": request.seed})
+    return parse_assignments(request.settings) | ({} if request.seed is None else {"txt2img.seed": request.seed})
 
 
 def _sweep_axes(request: RunRequest) -> list[Axis]:
     return [Axis(SWEEP, name, tuple(values)) for name, values in parse_sweeps(request.sweeps)]
+
+
+def parse_assignments(texts: Sequence[str], *, is_dotted: bool = True) -> dict[str, JsonValue]:
+    """Setting and value of each `STAGE.KEY=VALUE`; unless `is_dotted`, the name of a setting may stand alone.
+
+    Raises:
+        ConfigError: one is not of that form.
+    """
+    pairs = (_split_assignment(text, is_dotted=is_dotted) for text in texts)
+    return {name: parse_value(value) for name, value in pairs}
 
 
 def parse_sweeps(sweeps: Sequence[str]) -> list[tuple[str, list[JsonValue]]]:
@@ -130,9 +139,9 @@ def parse_sweeps(sweeps: Sequence[str]) -> list[tuple[str, list[JsonValue]]]:
     return [(name, [parse_value(value) for value in text.split(",") if value.strip()]) for name, text in pairs]
 
 
-def _split_assignment(text: str) -> tuple[str, str]:
+def _split_assignment(text: str, *, is_dotted: bool = True) -> tuple[str, str]:
     name, equals, value = text.partition("=")
-    if not equals or "." not in name:
+    if not equals or (is_dotted and "." not in name):
         raise ConfigError(f"expected STAGE.KEY=VALUE, such as txt2img.steps=30, found {text!r}")
     return name.strip(), value
 

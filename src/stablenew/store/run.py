@@ -22,6 +22,7 @@ from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import read_seal, run_digest
 
 MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
+MAX_RECORDS_BYTES: Final = 1 << 32
 MIN_DIGEST_PREFIX: Final = 8
 
 SEALED: Final = "sealed"

@@ -132,14 +132,9 @@ class RunStore:
             return []
         try:
             with os.scandir(self.root) as entries:
-                return [entry.name for entry in entries if self._is_run(entry)]
+                return [entry.name for entry in entries if is_run_entry(entry)]
         except NotADirectoryError:
             raise NotAStore(f"expected a folder of runs, found something else: {self.root}") from None
-
-    def _is_run(self, entry: os.DirEntry[str]) -> bool:
-        if not is_run_id(entry.name) or not entry.is_dir(follow_symlinks=False):
-            return False
-        return is_generated_run_id(entry.name) or is_regular(self.root / entry.name / METADATA)
 
     def find_output(self, digest: str) -> tuple[Run, OutputReference]:
         """The newest run that has an output with this digest, and the output.
@@ -154,6 +149,13 @@ class RunStore:
                 if output.digest == digest:
                     return run, output
         raise OutputNotFound(f"no run in {self.root} has an output {digest}")
+
+
+def is_run_entry(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a store is a run folder; under a name that somebody chose, only once it has metadata."""
+    if not entry.is_dir(follow_symlinks=False):
+        return False
+    return is_generated_run_id(entry.name) or (is_run_id(entry.name) and is_regular(Path(entry.path) / METADATA))
 
 
 def read_marker_version(root: Path) -> str | None:

@@ -65,4 +65,9 @@ def read_seal(run_path: Path) -> dict[str, str]:
 
 def run_digest(run_path: Path) -> str:
     """The digest of a sealed run, `sha256:` and 64 hex digits."""
-    return "sha256:" + hashlib.sha256(read_regular(run_path / SEAL, MAX_SEAL_BYTES)).hexdigest()
+    return digest_seal(read_regular(run_path / SEAL, MAX_SEAL_BYTES))
+
+
+def digest_seal(data: bytes) -> str:
+    """The digest of the run that a seal of these bytes belongs to."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
