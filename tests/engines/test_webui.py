@@ -286,7 +286,7 @@ def test_a_name_and_a_password_go_with_the_address(webui):
 
 
 def test_what_was_finished_is_kept_when_the_server_fails(webui, tmp_path):
-    _, engine = webui("fails_second")
+    _, engine = webui("fails_2")
     from stablenew.pipeline.prompt_pack import Prompt
     from stablenew.pipeline.variant_plan import VariantPlan
 
@@ -299,6 +299,31 @@ def test_what_was_finished_is_kept_when_the_server_fails(webui, tmp_path):
     assert [record.status for record in records] == ["completed", "failed", "completed"]
     assert "IndexError: index 20 is out of bounds" in records[1].error.message
     assert [len(record.outputs) for record in records] == [1, 0, 1]
+
+
+def test_what_a_stage_had_finished_is_kept_when_the_server_fails_in_its_middle(webui, tmp_path):
+    _, engine = webui("fails_3")
+    result = run_pipeline(engine, tmp_path / "runs", txt2img={**SETTINGS, "batch_size": 3}, img2img={"steps": 5})
+    assert result.status == "failed"
+    (run,) = controller_runs(tmp_path)
+    (record,) = run.iter_records()
+    assert [(output.stage, output.role, output.seed) for output in record.outputs] == [
+        *(("txt2img", "intermediate", seed) for seed in (11, 12, 13)), ("img2img", "intermediate", 11),
+    ]  # fmt: skip
+    assert [(event.status, event.output_count) for event in record.stages] == [("completed", 3), ("failed", 1)]
+    assert "index 20 is out of bounds" in record.error.message
+
+
+def test_a_mask_may_be_a_file(webui, tmp_path):
+    fake, engine = webui()
+    first = ask(engine).images
+    (tmp_path / "mask.png").write_bytes(first[0].data)
+    result = ask(engine, "img2img", inputs=first, extra={"mask": str(tmp_path / "mask.png"), "mask_blur": 8})
+    assert base64.b64decode(fake.requests[-1]["mask"]) == first[0].data
+    assert fake.requests[-1]["mask_blur"] == 8
+    assert result.actual["mask_digest"] == digest_bytes(first[0].data)
+    with pytest.raises(EngineError, match=r"the mask /not/there.png cannot be read: No such file"):
+        ask(engine, "img2img", inputs=first, extra={"mask": "/not/there.png"})
 
 
 def test_it_says_what_is_there_and_what_will_not_work(webui):

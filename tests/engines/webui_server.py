@@ -121,7 +121,7 @@ class FakeWebUI:
                 return self.refuse(422, f"always on script {name} not found")
         if "out_of_memory" in self.quirks:
             return self.refuse(500, "CUDA out of memory. Tried to allocate 2.00 GiB", "OutOfMemoryError")
-        if "fails_second" in self.quirks and self.calls == 2:
+        if f"fails_{self.calls}" in self.quirks:
             return self.refuse(500, "index 20 is out of bounds", "IndexError")
         self.interrupted.clear()
         return await anyio.to_thread.run_sync(self.make, body, image)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from stablenew.errors import Cancelled
+from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.i_json import JsonValue
 
 
@@ -57,6 +57,8 @@ class StageResult:
     images: tuple[EngineImage, ...]
     actual: Mapping[str, JsonValue] = field(default_factory=dict)
     """Settings that really ran, as far as the engine knows them."""
+    failure: EngineError | None = None
+    """Why it ended before all images were made; those that were finished are kept."""
 
 
 class CancelToken:
@@ -119,6 +121,7 @@ class Engine(Protocol):
 
         Raises:
             Cancelled: `monitor.cancel` was asked to stop.
-            EngineError: it could not; the message tells a person what to do.
+            EngineError: it could not; the message tells a person what to do. With some images finished, an engine
+                gives a result with both instead, `StageResult.failure`.
         """
         ...

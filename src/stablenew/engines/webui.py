@@ -1,16 +1,20 @@
 """The `webui` engine: AUTOMATIC1111, Forge, reForge and SD.Next by one client, through their HTTP API."""
 
+import base64
 import contextlib
 import logging
 import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.engine_check import EngineCheck
+from stablenew.engines.image_by_image import run_each
 from stablenew.engines.webui_client import WebUIClient
 from stablenew.engines.webui_replies import WebUIReply, read_image, read_reply, same_checkpoint
 from stablenew.engines.webui_requests import (
@@ -25,15 +29,15 @@ from stablenew.engines.webui_requests import (
     build_upscale_by_img2img,
 )
 from stablenew.errors import Cancelled, EngineError
+from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import JsonValue
 from stablenew.formats.stage_event import STAGES
 
-_Report = Callable[[float, EngineImage | None], None]
-"""Takes the part that is done, and what it looks like."""
 _log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.4
 _GRACE_SECONDS: Final = 20.0
 _STALL_SECONDS: Final = 900.0
+_LONGEST_PATH: Final = 4096
 _LISTS: Final = ("samplers", "schedulers", "upscalers")
 
 
@@ -109,51 +113,31 @@ class WebUIEngine:
         monitor.cancel.raise_if_cancelled()
         if request.stage == "txt2img":
             return self._run_txt2img(request, monitor)
-        return self._run_each(request, monitor)
+        return run_each(len(request.inputs), lambda number, part: self._run_one(request, number, part), monitor)
 
     def _run_txt2img(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
         task_id = _new_task_id()
         body = build_txt2img(request, task_id)
         self._overrides = body.get("override_settings", {})
-        reply = read_reply(self._work(TXT2IMG, body, task_id, monitor, _whole_stage(monitor)))
+        reply = read_reply(self._work(TXT2IMG, body, task_id, monitor))
         self._notice(request, reply)
         monitor.on_progress(1.0)
         return StageResult(reply.images, reply.actual)
 
-    def _run_each(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
-        """A stage that takes images, one after the other: so that each keeps its seed and its parent."""
-        images: list[EngineImage] = []
-        actual: Mapping[str, JsonValue] = {}
-        count = len(request.inputs)
-        for number, image in enumerate(request.inputs):
-            monitor.cancel.raise_if_cancelled()
-            report = _part_of_stage(monitor, number, count)
-            made, ran = self._run_one(request, image, number, monitor, report)
-            images += made
-            actual = actual or ran
-            report(1.0, None)
-        return StageResult(tuple(images), actual)
-
-    def _run_one(
-        self,
-        request: StageRequest,
-        image: EngineImage,
-        number: int,
-        monitor: StageMonitor,
-        report: _Report,
-    ) -> tuple[tuple[EngineImage, ...], Mapping[str, JsonValue]]:
-        task_id = _new_task_id()
+    def _run_one(self, request: StageRequest, number: int, monitor: StageMonitor) -> StageResult:
+        image, task_id = request.inputs[number], _new_task_id()
+        request, mask_digest = _with_mask(request)
         if request.stage == "upscale" and request.settings.get("mode", SINGLE) == SINGLE:
-            answer = self._work(UPSCALE, build_upscale(request, image), task_id, monitor, report)
+            answer = self._work(UPSCALE, build_upscale(request, image), task_id, monitor)
             text = answer.get("image") if isinstance(answer, dict) else None
             made = read_image(text, seed=image.seed, parent=number)
-            return (made,), {"width": made.width, "height": made.height}
+            return StageResult((made,), {"width": made.width, "height": made.height})
         build = {"adetailer": build_adetailer, "upscale": build_upscale_by_img2img}.get(request.stage, build_img2img)
         body = build(request, image, task_id)
         body["override_settings"] = {**self._overrides, **body.get("override_settings", {})}
-        reply = read_reply(self._work(IMG2IMG, body, task_id, monitor, report), parent=number)
+        reply = read_reply(self._work(IMG2IMG, body, task_id, monitor), parent=number)
         self._notice(request, reply)
-        return reply.images, reply.actual
+        return StageResult(reply.images, {**reply.actual, **({"mask_digest": mask_digest} if mask_digest else {})})
 
     def _notice(self, request: StageRequest, reply: WebUIReply) -> None:
         """Say what the server did otherwise than asked; the record has both."""
@@ -165,14 +149,7 @@ class WebUIEngine:
         if reply.left_out:
             _log.info("%d images of the reply are grids or maps and no outputs", reply.left_out)
 
-    def _work(
-        self,
-        path: str,
-        body: Mapping[str, Any],
-        task_id: str,
-        monitor: StageMonitor,
-        report: _Report,
-    ) -> Any:
+    def _work(self, path: str, body: Mapping[str, Any], task_id: str, monitor: StageMonitor) -> Any:
         """The answer to a call that may take minutes, while progress is asked for beside it."""
         answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
         threading.Thread(target=self._call, args=(path, body, answers), daemon=True).start()
@@ -188,7 +165,7 @@ class WebUIEngine:
                 raise Cancelled("stopped on request; the server was told")
             if watch.look():
                 last_change = time.monotonic()
-                report(watch.fraction, watch.preview)
+                monitor.on_progress(watch.fraction, *([watch.preview] if watch.preview else []))
             elif time.monotonic() - last_change > self._stall_seconds:
                 self._client.interrupt()
                 raise EngineError(
@@ -224,6 +201,20 @@ class WebUIEngine:
             answers.get(timeout=_GRACE_SECONDS)
 
 
+def _with_mask(request: StageRequest) -> tuple[StageRequest, str | None]:
+    """The request with the bytes of the mask that `extra.mask` names as a file, and their digest."""
+    extra = dict(request.settings.get("extra") or {})  # type: ignore[arg-type]
+    mask = str(extra.get("mask") or "")
+    if not mask or len(mask) > _LONGEST_PATH:  # base64 already
+        return request, None
+    try:
+        data = Path(mask).expanduser().read_bytes()
+    except OSError as error:
+        raise EngineError(f"the mask {mask} cannot be read: {error.strerror or error}") from None
+    extra["mask"] = base64.b64encode(data).decode("ascii")
+    return replace(request, settings={**request.settings, "extra": extra}), digest_bytes(data)
+
+
 def _poll(
     answers: "queue.SimpleQueue[tuple[Any, Exception | None]]", seconds: float
 ) -> Iterator[tuple[Any, Exception | None]]:
@@ -247,21 +238,6 @@ def _scripts(answer: Any) -> list[str]:
 
 def _new_task_id() -> str:
     return f"task(stablenew-{secrets.token_hex(8)})"
-
-
-def _whole_stage(monitor: StageMonitor) -> _Report:
-    def report(fraction: float, preview: EngineImage | None) -> None:
-        if preview is None:
-            monitor.on_progress(fraction)
-        else:
-            monitor.on_progress(fraction, preview)
-
-    return report
-
-
-def _part_of_stage(monitor: StageMonitor, number: int, count: int) -> _Report:
-    report = _whole_stage(monitor)
-    return lambda fraction, preview: report((number + fraction) / count, preview)
 
 
 class _ProgressWatch:

@@ -96,6 +96,7 @@ class StageRunner:
         self._on_event(event)
         started_at, started = self._clock.timestamp(), self._clock.monotonic()
         result, failure = attempt(self._ask_engine, request, event)
+        failure = failure or (result.failure if result else None)
         stage_event = StageEvent.model_validate(
             {
                 "name": stage,
@@ -137,8 +138,9 @@ class StageRunner:
         stage = request.stage
         if not progress.requested:
             progress.requested = dict(request.settings)
-        if result is None:
+        if failure is not None:
             progress.failure, progress.failed_stage = failure, stage
+        if result is None:
             return
         if not progress.actual:
             progress.actual = dict(result.actual)

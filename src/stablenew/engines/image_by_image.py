@@ -1,0 +1,45 @@
+"""A stage made image by image: so that each has its own seed and parent, and what was finished outlives a failure."""
+
+from collections.abc import Callable, Mapping
+
+from stablenew.engines.engine import EngineImage, ProgressReport, StageMonitor, StageResult
+from stablenew.errors import EngineError
+from stablenew.formats.i_json import JsonValue
+
+
+def run_each(count: int, make: Callable[[int, StageMonitor], StageResult], monitor: StageMonitor) -> StageResult:
+    """What `make(number, monitor)` gives for each number below `count`, as one result.
+
+    Raises:
+        EngineError: the very first one failed. A later failure stands in the result.
+    """
+    images: list[EngineImage] = []
+    actual: Mapping[str, JsonValue] = {}
+    for number in range(count):
+        part = StageMonitor(monitor.cancel, _part_of(monitor.on_progress, number, count), monitor.wants_previews)
+        try:
+            monitor.cancel.raise_if_cancelled()
+            result = make(number, part)
+        except EngineError as failure:
+            if not images:
+                raise
+            return StageResult(tuple(images), actual, failure)
+        images += result.images
+        actual = actual or result.actual
+        if result.failure is not None:
+            return StageResult(tuple(images), actual, result.failure)
+        part.on_progress(1.0)
+    return StageResult(tuple(images), actual)
+
+
+def _part_of(report: ProgressReport, number: int, count: int) -> ProgressReport:
+    """The progress of one image as that of the whole stage."""
+
+    def report_part(fraction: float, preview: EngineImage | None = None) -> None:
+        done = (number + fraction) / count
+        if preview is None:
+            report(done)
+        else:
+            report(done, preview)
+
+    return report_part
