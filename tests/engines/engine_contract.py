@@ -35,7 +35,10 @@ class EngineContract:
 
     def ask(self, stage="txt2img", *, prompt=PROMPT, inputs=(), monitor=None, **settings):
         request = StageRequest(stage, {**self.settings, **settings}, prompt, inputs=tuple(inputs))
-        return self.make_engine().run_stage(request, monitor or StageMonitor())
+        result = self.make_engine().run_stage(request, monitor or StageMonitor())
+        if result.failure is not None:
+            raise result.failure
+        return result
 
     def test_it_is_an_engine_and_says_what_it_is(self):
         engine = self.make_engine()

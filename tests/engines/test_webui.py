@@ -17,7 +17,6 @@ from stablenew import CancelToken, PipelineConfig, PipelineController, RunVerifi
 from stablenew.cli.main import _run
 from stablenew.engines.engine import StageMonitor
 from stablenew.engines.webui import WebUIEngine
-from stablenew.engines.webui_replies import same_checkpoint
 from stablenew.errors import Cancelled, ConfigError, EngineError
 from stablenew.formats.digest import digest_bytes
 from tests.engines.engine_contract import PROMPT, EngineContract
@@ -173,19 +172,6 @@ def test_what_ran_is_recorded_where_the_server_does_otherwise(webui, caplog):
     result = ask(engine, model="sd_xl_base_1.0", steps=7)
     assert (result.actual["model"], result.actual["steps"]) == ("dreamshaper_8", 20)
     assert "kept the checkpoint dreamshaper_8; sd_xl_base_1.0 was asked for" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("asked", "ran", "same"),
-    [
-        ("dreamshaper_8", "dreamshaper_8", True),
-        ("dreamshaper_8.safetensors [879db523c3]", "dreamshaper_8", True),
-        ("SD15\\DreamShaper_8.safetensors", "dreamshaper_8", True),
-        ("dreamshaper_8", "dreamshaper_7", False),
-    ],
-)
-def test_checkpoints_have_several_names(asked, ran, same):
-    assert same_checkpoint(asked, ran) == same
 
 
 @pytest.mark.parametrize("quirk", [(), ("no_task_progress",)])

@@ -11,17 +11,17 @@ import hashlib
 import io
 import json
 import random
-import socket
 import threading
 import time
 
-import uvicorn
 from PIL import Image, ImageOps, PngImagePlugin
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+
+from tests.engines.live_server import live_server
 
 SAMPLERS = ["Euler a", "Euler", "DPM++ 2M", "DDIM"]
 MODELS = [("dreamshaper_8", "879db523c3"), ("sd_xl_base_1.0", "31e35c80fc")]
@@ -270,20 +270,8 @@ def grid(pictures):
 @contextlib.contextmanager
 def serving(fake):
     """The address of a running server."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(fake.app(), log_level="critical", lifespan="off")
-        fake.server = uvicorn.Server(config)
-        thread = threading.Thread(target=fake.server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not fake.server.started and thread.is_alive():
-            time.sleep(0.01)
+    with live_server(fake.app()) as address:
         try:
             yield address
         finally:
             fake.interrupted.set()
-            fake.server.should_exit = True
-            fake.server.force_exit = True
-            thread.join(timeout=10)

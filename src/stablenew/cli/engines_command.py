@@ -1,5 +1,6 @@
 """`stablenew engines`: what can make images, and whether it is ready to."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,3 +71,35 @@ def _show(out: Output, found: "EngineCheck") -> None:
         out.print(f"! {problem}")
     if not found.problems:
         out.print("ready")
+
+
+@app.command()
+def workflow(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A workflow of ComfyUI in API format.", exists=True, dir_okay=False)],
+) -> int:
+    """Show where settings go in a ComfyUI workflow."""
+    out: Output = ctx.obj
+    from stablenew.engines.comfyui_graph import describe_node, find_bindings, read_graph, read_values
+
+    graph = read_graph(file.read_bytes(), str(file))
+    bindings = find_bindings(graph)
+    values = read_values(graph, bindings)
+    out.json(
+        {
+            "bindings": {
+                name: {"places": [str(place) for place in places], "value": values[name]}
+                for name, places in bindings.items()
+            }
+        }
+    )
+    out.table(
+        ["setting", "goes to", "", "now"],
+        [
+            (name, " ".join(map(str, places)), describe_node(graph, places[0].node), str(values[name])[:60])
+            for name, places in bindings.items()
+        ],
+    )
+    out.print(f"use it: --engine comfyui --set txt2img.extra.workflow={file}")
+    out.print("another place: --set txt2img.extra.bind.NAME=NODE.INPUT; null leaves the workflow's own value alone")
+    return 0 if "prompt" in bindings else FINDINGS

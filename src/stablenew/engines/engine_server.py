@@ -145,6 +145,11 @@ def is_out_of_memory(said: str) -> bool:
     return any(word in said for word in _OUT_OF_MEMORY)
 
 
+def whole_text(text: str) -> str:
+    """`text` without halves of surrogate pairs, which no JSON can carry."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def split_auth(url: str) -> tuple[str, tuple[str, str] | None]:
     """An address without name and password, and these.
 

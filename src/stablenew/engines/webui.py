@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from stablenew.engines.common_names import same_checkpoint
 from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.engine_check import EngineCheck
 from stablenew.engines.image_by_image import run_each
 from stablenew.engines.webui_client import WebUIClient
-from stablenew.engines.webui_replies import WebUIReply, read_image, read_reply, same_checkpoint
+from stablenew.engines.webui_replies import WebUIReply, read_image, read_reply
 from stablenew.engines.webui_requests import (
     IMG2IMG,
     SINGLE,
@@ -203,7 +204,7 @@ class WebUIEngine:
 
 def _with_mask(request: StageRequest) -> tuple[StageRequest, str | None]:
     """The request with the bytes of the mask that `extra.mask` names as a file, and their digest."""
-    extra = dict(request.settings.get("extra") or {})  # type: ignore[arg-type]
+    extra = dict(request.settings.get("extra") or {})
     mask = str(extra.get("mask") or "")
     if not mask or len(mask) > _LONGEST_PATH:  # base64 already
         return request, None

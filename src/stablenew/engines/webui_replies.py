@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stablenew.engines.engine import EngineImage
+from stablenew.engines.image_reading import check_image
 from stablenew.errors import EngineError
 from stablenew.formats.i_json import JsonValue
-from stablenew.store.deep_checks import open_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +64,6 @@ def read_image(text: Any, *, seed: int | None = None, parent: int | None = None)
     return check_image(data, seed=seed, parent=parent)
 
 
-def check_image(data: bytes, *, seed: int | None = None, parent: int | None = None) -> EngineImage:
-    """The image in `data`, exactly these bytes, if they are a whole one.
-
-    Raises:
-        EngineError: they are not.
-    """
-    from PIL import Image  # noqa: PLC0415
-
-    try:
-        with open_image(data) as image:
-            image.load()
-            media_type = Image.MIME[image.format or ""]
-            return EngineImage(data, media_type, image.width, image.height, seed=seed, parent=parent)
-    except (OSError, ValueError, SyntaxError, KeyError, Warning) as error:
-        raise EngineError(f"the server sent an image that cannot be decoded: {error}") from None
-
-
 def _read_info(text: Any) -> dict[str, Any]:
     try:
         info = json.loads(text) if isinstance(text, str) else text
@@ -116,18 +99,3 @@ def _actual(info: Mapping[str, Any]) -> dict[str, JsonValue]:
     if params:
         found["generation_params"] = {key: str(value) for key, value in params.items()}
     return found
-
-
-def same_checkpoint(asked: str, ran: str) -> bool:
-    """Whether the name a checkpoint was asked for by is that of the one that ran.
-
-    Servers take `model.safetensors [hash]`, a path, or the bare name, and answer with the bare name.
-    """
-    return _bare(asked) == _bare(ran)
-
-
-def _bare(name: str) -> str:
-    stem = name.partition(" [")[0].replace("\\", "/").rpartition("/")[2]
-    for ending in (".safetensors", ".ckpt", ".pt", ".gguf"):
-        stem = stem.removesuffix(ending)
-    return stem.casefold()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from stablenew.engines.engine import EngineImage, StageRequest
+from stablenew.engines.engine_server import whole_text
 
 TXT2IMG: Final = "/sdapi/v1/txt2img"
 IMG2IMG: Final = "/sdapi/v1/img2img"
@@ -108,19 +109,14 @@ def encode_image(image: EngineImage) -> str:
 def _common(request: StageRequest, task_id: str) -> dict[str, Any]:
     overrides = _renamed(request.settings, _OVERRIDES) if request.stage != "adetailer" else {}
     return {
-        "prompt": _whole(request.prompt),
-        "negative_prompt": _whole(request.negative_prompt),
+        "prompt": whole_text(request.prompt),
+        "negative_prompt": whole_text(request.negative_prompt),
         "send_images": True,
         "save_images": False,
         "do_not_save_grid": True,
         "force_task_id": task_id,
         **({"override_settings": overrides} if overrides else {}),
     }
-
-
-def _whole(text: str) -> str:
-    """`text` without halves of surrogate pairs, which no JSON can carry."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _own_seed(settings: Mapping[str, Any], image: EngineImage) -> dict[str, Any]:

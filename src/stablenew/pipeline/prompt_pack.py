@@ -16,12 +16,11 @@ from stablenew.errors import FormatError, PromptPackError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import JsonValue, parse_json
 from stablenew.formats.pipeline_config import settings_from_preset
+from stablenew.formats.prompt_tags import EMBEDDING_TAG, find_loras
 from stablenew.formats.stage_event import STAGES
 from stablenew.pipeline.randomizer import MATRIX, WILDCARD, Axis, in_order, parse_randomization
 
 MAX_PACK_BYTES: Final = 16 * 1024 * 1024
-_LORA = re.compile(r"<lora:([^:<>]+)(?::([-+]?[0-9]*\.?[0-9]+))?[^<>]*>")
-_EMBEDDING = re.compile(r"<embedding:([^:<>]+)>")
 _WILDCARD = re.compile(r"__([A-Za-z0-9][A-Za-z0-9 /_-]*?)__")
 _SLOT = re.compile(r"\[\[([^\[\]]+)\]\]")
 _NEGATIVE = re.compile(r"\Aneg(?:ative)?\s*:\s*", re.IGNORECASE)
@@ -42,12 +41,12 @@ class Prompt:
     @property
     def loras(self) -> tuple[tuple[str, float | None], ...]:
         """Name and weight of every LoRA the positive prompt calls."""
-        return tuple((m[1].strip(), float(m[2]) if m[2] else None) for m in _LORA.finditer(self.positive))
+        return tuple(find_loras(self.positive))
 
     @property
     def embeddings(self) -> tuple[str, ...]:
         """Names of the embeddings in either prompt, each once."""
-        return tuple(dict.fromkeys(m[1].strip() for m in _EMBEDDING.finditer(f"{self.positive}\n{self.negative}")))
+        return tuple(dict.fromkeys(m[1].strip() for m in EMBEDDING_TAG.finditer(f"{self.positive}\n{self.negative}")))
 
 
 @dataclass(frozen=True, slots=True)

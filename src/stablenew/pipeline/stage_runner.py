@@ -87,7 +87,7 @@ class StageRunner:
         requested = resolve_settings(stage, settings_to_dict(settings), progress)
         request = StageRequest(
             stage=stage,
-            settings=requested,
+            settings=_with_whole_seeds(requested),
             prompt=str(requested.get("prompt") or variant.prompt.positive),
             negative_prompt=str(requested.get("negative_prompt") or variant.prompt.negative),
             inputs=progress.inputs,
@@ -161,6 +161,12 @@ def resolve_settings(stage: str, own: dict[str, JsonValue], progress: _Progress)
     if "seed" in own and own["seed"] is None:
         inherited["seed"] = progress.actual.get("seed", progress.requested.get("seed"))
     return own | inherited
+
+
+def _with_whole_seeds(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Settings with seeds as numbers: beyond 2^53 JSON has them as text, which no engine should meet."""
+    seeds = {name: settings[name] for name in ("seed", "subseed") if name in settings}
+    return settings | {name: int(value) for name, value in seeds.items() if isinstance(value, str)}
 
 
 def _build_output(image: EngineImage, variant: int, stage: str, number: int, inputs: tuple[str, ...]) -> GeneratedImage:

@@ -1,0 +1,121 @@
+"""What the same thing is called by different programs: samplers, schedulers, checkpoints.
+
+The name that records carry is that of the WebUIs, which people, presets and shared images use, so that runs of
+different engines can be compared. ComfyUI's names are those of `comfy/samplers.py`; the classes of diffusers follow the
+table in its documentation of schedulers.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from stablenew.formats.i_json import JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """One sampler under each of its names; None where a program does not have it."""
+
+    name: str
+    comfyui: str | None = None
+    diffusers: str | None = None
+    """The class of the scheduler."""
+    options: dict[str, JsonValue] = field(default_factory=dict)
+    """What the class is configured with."""
+
+
+_MULTISTEP: Final = "DPMSolverMultistepScheduler"
+SAMPLERS: Final = (
+    Sampler("Euler a", "euler_ancestral", "EulerAncestralDiscreteScheduler"),
+    Sampler("Euler", "euler", "EulerDiscreteScheduler"),
+    Sampler("LMS", "lms", "LMSDiscreteScheduler"),
+    Sampler("Heun", "heun", "HeunDiscreteScheduler"),
+    Sampler("DPM2", "dpm_2", "KDPM2DiscreteScheduler"),
+    Sampler("DPM2 a", "dpm_2_ancestral", "KDPM2AncestralDiscreteScheduler"),
+    Sampler("DPM++ 2S a", "dpmpp_2s_ancestral"),
+    Sampler("DPM++ 2M", "dpmpp_2m", _MULTISTEP, {"algorithm_type": "dpmsolver++"}),
+    Sampler("DPM++ SDE", "dpmpp_sde", "DPMSolverSinglestepScheduler"),
+    Sampler("DPM++ 2M SDE", "dpmpp_2m_sde", _MULTISTEP, {"algorithm_type": "sde-dpmsolver++"}),
+    Sampler("DPM++ 3M SDE", "dpmpp_3m_sde"),
+    Sampler("DPM fast", "dpm_fast"),
+    Sampler("DPM adaptive", "dpm_adaptive"),
+    Sampler("DDIM", "ddim", "DDIMScheduler"),
+    Sampler("DDPM", "ddpm", "DDPMScheduler"),
+    Sampler("PLMS", None, "PNDMScheduler"),
+    Sampler("UniPC", "uni_pc", "UniPCMultistepScheduler"),
+    Sampler("LCM", "lcm", "LCMScheduler"),
+)
+
+_COMFYUI_SCHEDULERS: Final = {
+    "Automatic": "normal",
+    "Normal": "normal",
+    "Karras": "karras",
+    "Exponential": "exponential",
+    "SGM Uniform": "sgm_uniform",
+    "Simple": "simple",
+    "DDIM": "ddim_uniform",
+    "Beta": "beta",
+    "KL Optimal": "kl_optimal",
+}
+DIFFUSERS_SIGMAS: Final[dict[str, dict[str, JsonValue]]] = {
+    "Karras": {"use_karras_sigmas": True},
+    "Exponential": {"use_exponential_sigmas": True},
+    "Beta": {"use_beta_sigmas": True},
+    "SGM Uniform": {"timestep_spacing": "trailing"},
+}
+"""What a scheduler of diffusers is configured with for a noise schedule."""
+
+UPSCALER_FILES: Final = {
+    "R-ESRGAN 4x+": "RealESRGAN_x4plus",
+    "R-ESRGAN 4x+ Anime6B": "RealESRGAN_x4plus_anime_6B",
+    "R-ESRGAN 2x+": "RealESRGAN_x2plus",
+}
+"""The files of the upscalers that the WebUIs have under names of their own."""
+_ENDINGS: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".gguf")
+
+
+def find_sampler(name: str) -> Sampler | None:
+    """The sampler that any program calls `name`."""
+    wanted = name.casefold()
+    return next((one for one in SAMPLERS if wanted in (one.name.casefold(), one.comfyui, _lower(one.diffusers))), None)
+
+
+def comfyui_sampler(name: str) -> str:
+    """What ComfyUI calls a sampler; a name that is in no list goes as it is."""
+    found = find_sampler(name)
+    return found.comfyui if found and found.comfyui else name
+
+
+def comfyui_scheduler(name: str) -> str:
+    """What ComfyUI calls a noise schedule; a name that is in no list goes as it is."""
+    return {key.casefold(): value for key, value in _COMFYUI_SCHEDULERS.items()}.get(name.casefold(), name)
+
+
+def common_sampler(name: str) -> str:
+    """The name that records carry for what a program calls `name`."""
+    found = find_sampler(name)
+    return found.name if found else name
+
+
+def common_scheduler(name: str) -> str:
+    """The name that records carry for what ComfyUI calls `name`."""
+    return {value: key for key, value in _COMFYUI_SCHEDULERS.items()}.get(name, name)
+
+
+def checkpoint_stem(name: str) -> str:
+    """A checkpoint's bare name: no folder, no ending, no hash.
+
+    Programs take and give `model.safetensors [hash]`, `folder/model.safetensors` and `model` for the same thing.
+    """
+    stem = name.partition(" [")[0].replace("\\", "/").rpartition("/")[2]
+    for ending in _ENDINGS:
+        stem = stem.removesuffix(ending)
+    return stem
+
+
+def same_checkpoint(asked: str, ran: str) -> bool:
+    """Whether two names are those of one checkpoint."""
+    return checkpoint_stem(asked).casefold() == checkpoint_stem(ran).casefold()
+
+
+def _lower(name: str | None) -> str | None:
+    return name.casefold() if name else None

@@ -1,0 +1,12 @@
+"""What a prompt calls by tag: LoRAs as `<lora:name:0.65>`, embeddings as `<embedding:name>`."""
+
+import re
+from typing import Final
+
+LORA_TAG: Final = re.compile(r"<lora:([^:<>]+)(?::([-+]?[0-9]*\.?[0-9]+))?[^<>]*>")
+EMBEDDING_TAG: Final = re.compile(r"<embedding:([^:<>]+)>")
+
+
+def find_loras(text: str) -> list[tuple[str, float | None]]:
+    """Name and weight of every LoRA that `text` calls."""
+    return [(match[1].strip(), float(match[2]) if match[2] else None) for match in LORA_TAG.finditer(text)]

@@ -1,0 +1,399 @@
+"""A stand-in for ComfyUI: real HTTP and a real websocket, the real fields, no GPU.
+
+Built from ComfyUI 0.3.64 (`server.py`, `execution.py`, `nodes.py`) and, for FaceDetailer, from the Impact Pack. It
+executes the graph it is given, node by node, caches what has not changed as the real one does, and tells the client
+that submitted. Pictures are drawn from what reaches the nodes, so that another setting gives another picture. `quirks`
+turns on what real servers do to their clients.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import io
+import json
+import struct
+import threading
+import time
+import uuid
+from collections import deque
+
+from PIL import Image, ImageOps, PngImagePlugin
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
+
+from tests.engines.live_server import live_server
+
+SAMPLERS = ["euler", "euler_ancestral", "dpmpp_2m", "ddim"]
+SCHEDULERS = ["normal", "karras", "simple"]
+MODELS = ["dreamshaper_8.safetensors", "sdxl/sd_xl_base_1.0.safetensors"]
+NODES = {
+    "CheckpointLoaderSimple": {"ckpt_name": MODELS},
+    "VAELoader": {"vae_name": ["vae-ft-mse.safetensors"]},
+    "LoraLoader": {"lora_name": ["detail/more_details.safetensors"], "strength_model": 1.0, "strength_clip": 1.0},
+    "CLIPSetLastLayer": {"stop_at_clip_layer": -1},
+    "CLIPTextEncode": {"text": ""},
+    "EmptyLatentImage": {"width": 512, "height": 512, "batch_size": 1},
+    "KSampler": {
+        "seed": 0, "steps": 20, "cfg": 8.0, "sampler_name": SAMPLERS, "scheduler": SCHEDULERS, "denoise": 1.0,
+    },
+    "RandomNoise": {"noise_seed": 0},
+    "KSamplerSelect": {"sampler_name": SAMPLERS},
+    "BasicScheduler": {"scheduler": SCHEDULERS, "steps": 20, "denoise": 1.0},
+    "CFGGuider": {"cfg": 8.0},
+    "SamplerCustomAdvanced": {},
+    "LatentUpscaleBy": {"upscale_method": ["nearest-exact", "bilinear"], "scale_by": 1.5},
+    "VAEDecode": {},
+    "VAEEncode": {},
+    "LoadImage": {"image": ""},
+    "ImageScale": {"upscale_method": ["nearest-exact", "lanczos"], "width": 512, "height": 512, "crop": ["disabled"]},
+    "UpscaleModelLoader": {"model_name": ["RealESRGAN_x4plus.pth"]},
+    "ImageUpscaleWithModel": {},
+    "UltralyticsDetectorProvider": {"model_name": ["bbox/face_yolov8n.pt", "bbox/hand_yolov8n.pt"]},
+    "FaceDetailer": {
+        "seed": 0, "steps": 20, "cfg": 8.0, "sampler_name": SAMPLERS, "scheduler": SCHEDULERS, "denoise": 0.5,
+        "feather": 5, "bbox_threshold": 0.5,
+    },
+    "SaveImage": {"filename_prefix": "ComfyUI"},
+    "PreviewImage": {},
+    "PrimitiveInt": {"value": 0},
+    "PrimitiveString": {"value": ""},
+}  # fmt: skip
+"""Classes of nodes, and their inputs that are no links, with a default or the list to choose from."""
+OUTPUT_NODES = {"SaveImage", "PreviewImage"}
+IMPACT = {"UltralyticsDetectorProvider", "FaceDetailer"}
+
+
+class Interrupted(Exception):
+    """Somebody asked to stop."""
+
+
+class FakeComfyUI:
+    """The server's state, its answers, and the thread that executes prompts."""
+
+    def __init__(self, *, quirks=(), seconds_per_step=0.0, nodes=frozenset(NODES)):
+        self.quirks = set(quirks)
+        self.seconds_per_step = seconds_per_step
+        self.nodes = set(nodes)
+        self.files = {}
+        self.history = {}
+        self.pending = deque()
+        self.running = None
+        self.interrupted = threading.Event()
+        self.closing = threading.Event()
+        self.sockets = {}
+        self.cache = {}
+        self.requests = []
+        self.executed = 0
+        self.number = 0
+        self.loop = None
+        self.guard = threading.Lock()
+
+    def app(self):
+        get, post = {"methods": ["GET"]}, {"methods": ["POST"]}
+        routes = [
+            Route("/prompt", self.post_prompt, **post),
+            Route("/queue", self.get_queue, **get),
+            Route("/queue", self.post_queue, **post),
+            Route("/history/{key}", self.get_history, **get),
+            Route("/view", self.view, **get),
+            Route("/upload/image", self.upload, **post),
+            Route("/interrupt", self.interrupt, **post),
+            Route("/object_info/{kind}", self.object_info, **get),
+            Route("/system_stats", self.system_stats, **get),
+        ]
+        if "no_websocket" not in self.quirks:
+            routes.append(WebSocketRoute("/ws", self.websocket))
+        if "html" in self.quirks:
+            routes = [Route("/{path:path}", lambda _: HTMLResponse("<title>router</title>"), methods=["GET", "POST"])]
+        threading.Thread(target=self.work, daemon=True).start()
+        return Starlette(routes=routes)
+
+    # what a client asks
+
+    async def post_prompt(self, request):
+        body = await request.json()
+        self.requests.append(body)
+        graph = body["prompt"]
+        refusal = self.refuse_prompt(graph)
+        if refusal:
+            return JSONResponse(refusal, 400)
+        with self.guard:
+            self.number += 1
+            key = body.get("prompt_id") or str(uuid.uuid4())
+            outputs = [name for name, node in graph.items() if node["class_type"] in OUTPUT_NODES]
+            self.pending.append([self.number, key, graph, {"client_id": body.get("client_id")}, outputs])
+        return JSONResponse({"prompt_id": key, "number": self.number, "node_errors": {}})
+
+    def refuse_prompt(self, graph):
+        for key, node in graph.items():
+            if node["class_type"] not in self.nodes:
+                said = f"Cannot execute because node {node['class_type']} does not exist."
+                error = {"type": "invalid_prompt", "message": said, "details": f"Node ID '#{key}'", "extra_info": {}}
+                return {"error": error, "node_errors": {}}
+        if not any(node["class_type"] in OUTPUT_NODES for node in graph.values()):
+            error = {"type": "prompt_no_outputs", "message": "Prompt has no outputs", "details": "", "extra_info": {}}
+            return {"error": error, "node_errors": {}}
+        wrong = {}
+        for key, node in graph.items():
+            for name, known in NODES[node["class_type"]].items():
+                value = node["inputs"].get(name)
+                if isinstance(known, list) and isinstance(value, str) and value not in known:
+                    wrong[key] = {
+                        "errors": [
+                            {
+                                "type": "value_not_in_list",
+                                "message": "Value not in list",
+                                "details": f"{name}: '{value}' not in {known}",
+                                "extra_info": {"input_name": name, "received_value": value},
+                            }
+                        ],
+                        "dependent_outputs": ["save"],
+                        "class_type": node["class_type"],
+                    }
+        if wrong:
+            message = {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation"}
+            return {"error": {**message, "details": "", "extra_info": {}}, "node_errors": wrong}
+        return None
+
+    async def get_queue(self, _request):
+        with self.guard:
+            running = [self.running] if self.running else []
+            return JSONResponse({"queue_running": running, "queue_pending": list(self.pending)})
+
+    async def post_queue(self, request):
+        wanted = (await request.json()).get("delete", [])
+        with self.guard:
+            self.pending = deque(one for one in self.pending if one[1] not in wanted)
+        return Response()
+
+    async def get_history(self, request):
+        key = request.path_params["key"]
+        return JSONResponse({key: self.history[key]} if key in self.history else {})
+
+    async def view(self, request):
+        asked = request.query_params
+        data = self.files.get((asked["type"], asked.get("subfolder", ""), asked["filename"]))
+        if data is None:
+            return Response(status_code=404)
+        return Response(data[: len(data) // 2] if "truncated" in self.quirks else data, media_type="image/png")
+
+    async def upload(self, request):
+        async with request.form() as form:
+            image = form["image"]
+            kind, folder = form.get("type", "input"), form.get("subfolder", "")
+            self.files[kind, folder, image.filename] = await image.read()
+            return JSONResponse({"name": image.filename, "subfolder": folder, "type": kind})
+
+    async def interrupt(self, request):
+        asked = json.loads(await request.body() or b"{}")
+        if self.running and asked.get("prompt_id") in (None, self.running[1]):
+            self.interrupted.set()
+        return Response()
+
+    async def object_info(self, request):
+        kind = request.path_params["kind"]
+        if kind not in self.nodes:
+            return JSONResponse({})
+        required = {}
+        for name, known in NODES[kind].items():
+            is_list = isinstance(known, list)
+            listed = ["COMBO", {"options": known}] if "new_lists" in self.quirks else [known]
+            required[name] = listed if is_list else ["INT", {"default": known}]
+        about = {"input": {"required": required}, "name": kind, "output_node": kind in OUTPUT_NODES}
+        return JSONResponse({kind: about})
+
+    async def system_stats(self, _request):
+        system = {"os": "posix", "comfyui_version": "0.3.64", "python_version": "3.12.3", "pytorch_version": "2.8.0"}
+        return JSONResponse({"system": system, "devices": [{"name": "cuda:0 NVIDIA", "type": "cuda", "vram_total": 1}]})
+
+    async def websocket(self, socket):
+        await socket.accept()
+        self.loop = asyncio.get_running_loop()
+        self.sockets[socket.query_params["clientId"]] = socket
+        await socket.send_json({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}}})
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                await socket.receive_text()
+
+    # what happens in the meantime
+
+    def send(self, kind, **data):
+        client = self.running[3]["client_id"]
+        message = json.dumps({"type": kind, "data": {**data, "prompt_id": self.running[1]}})
+        self.deliver(client, message)
+
+    def deliver(self, client, message):
+        socket = self.sockets.get(client)
+        if socket is None:
+            return
+        send = socket.send_bytes(message) if isinstance(message, bytes) else socket.send_text(message)
+        with contextlib.suppress(Exception):
+            asyncio.run_coroutine_threadsafe(send, self.loop).result(5)
+
+    def work(self):
+        while not self.closing.is_set():
+            with self.guard:
+                self.running = self.pending.popleft() if self.pending else None
+            if self.running is None:
+                time.sleep(0.002)
+                continue
+            if "forgets" in self.quirks:
+                self.running = None
+                continue
+            self.interrupted.clear()
+            self.execute(*self.running)
+            with self.guard:
+                self.running = None
+
+    def execute(self, number, key, graph, extra, outputs):
+        self.executed += 1
+        messages, found = [], {}
+        self.send("execution_start", timestamp=int(time.time() * 1000))
+        signatures = {name: self.signature(graph, name) for name in graph}
+        cached = [name for name in graph if signatures[name] in self.cache]
+        self.send("execution_cached", nodes=cached)
+        status = "success"
+        current = None
+        try:
+            values = {name: self.cache[signatures[name]][0] for name in cached}
+            for current in self.order(graph):
+                if current not in values:
+                    self.send("executing", node=current, display_node=current)
+                    values[current] = self.run_node(graph, current, values)
+                    self.cache[signatures[current]] = (values[current],)
+                if current in outputs:
+                    found[current] = {"images": [values[current]]}
+                    self.send("executed", node=current, output=found[current])
+            messages.append(["execution_success", {"prompt_id": key}])
+        except Interrupted:
+            status = "error"
+            messages.append(["execution_interrupted", {"prompt_id": key, "node_id": current}])
+        except Exception as error:
+            status = "error"
+            about = {
+                "prompt_id": key, "node_id": current, "node_type": graph[current]["class_type"],
+                "exception_message": str(error), "exception_type": type(error).__name__, "traceback": [],
+            }  # fmt: skip
+            messages.append(["execution_error", about])
+        for kind, data in messages:
+            self.send(kind, **{name: value for name, value in data.items() if name != "prompt_id"})
+        self.history[key] = {
+            "prompt": [number, key, graph, extra, outputs],
+            "outputs": found,
+            "status": {"status_str": status, "completed": status == "success", "messages": messages},
+            "meta": {},
+        }
+        self.send("executing", node=None)
+
+    def order(self, graph):
+        done = []
+
+        def visit(name):
+            for value in graph[name]["inputs"].values():
+                if isinstance(value, list):
+                    visit(value[0])
+            if name not in done:
+                done.append(name)
+
+        for name in graph:
+            visit(name)
+        return done
+
+    def signature(self, graph, name):
+        """What a node's outcome follows from: its class, its own values, and the nodes behind it."""
+        node = graph[name]
+        inputs = {
+            key: self.signature(graph, value[0]) if isinstance(value, list) else value
+            for key, value in node["inputs"].items()
+        }
+        told = json.dumps([node["class_type"], inputs], sort_keys=True)
+        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def run_node(self, graph, name, values):
+        node = graph[name]
+        inputs = {key: values[value[0]] if isinstance(value, list) else value for key, value in node["inputs"].items()}
+        if f"fails_{self.executed}" in self.quirks and "steps" in inputs:
+            raise ValueError("mat1 and mat2 shapes cannot be multiplied")
+        if "out_of_memory" in self.quirks and "steps" in inputs:
+            raise type("OutOfMemoryError", (RuntimeError,), {})("Allocation on device 0 would exceed allowed memory.")
+        kind = node["class_type"]
+        if kind in ("KSampler", "FaceDetailer", "SamplerCustomAdvanced"):
+            self.take_time(name, inputs)
+            return self.sample(kind, inputs)
+        if kind in OUTPUT_NODES:
+            return self.save(kind, inputs["images"], graph, name)
+        simple = {
+            "EmptyLatentImage": lambda: Image.new("RGB", (inputs["width"], inputs["height"])),
+            "LatentUpscaleBy": lambda: scaled(inputs["samples"], inputs["scale_by"]),
+            "VAEDecode": lambda: inputs["samples"],
+            "VAEEncode": lambda: inputs["pixels"],
+            "LoadImage": lambda: self.load(inputs["image"]),
+            "ImageScale": lambda: inputs["image"].resize((inputs["width"], inputs["height"])),
+            "ImageUpscaleWithModel": lambda: scaled(inputs["image"], 4),
+        }
+        return simple[kind]() if kind in simple else told_by(inputs)
+
+    def load(self, name):
+        path, _, kind = name.removesuffix("]").rpartition(" [")
+        folder, _, filename = path.rpartition("/")
+        return Image.open(io.BytesIO(self.files[kind, folder, filename])).convert("RGB")
+
+    def take_time(self, name, inputs):
+        steps = inputs.get("steps", 4)
+        for step in range(steps):
+            if self.interrupted.is_set():
+                raise Interrupted
+            while "hangs" in self.quirks and not (self.interrupted.is_set() or self.closing.is_set()):
+                time.sleep(0.01)
+            time.sleep(self.seconds_per_step)
+            if "drops_websocket" in self.quirks and step == 1:
+                for socket in self.sockets.values():
+                    asyncio.run_coroutine_threadsafe(socket.close(), self.loop).result(5)
+                self.sockets = {}
+            self.send("progress", value=step + 1, max=steps, node=name)
+            if "previews" in self.quirks:
+                self.deliver(self.running[3]["client_id"], struct.pack(">II", 1, 2) + png(Image.new("RGB", (16, 12))))
+
+    def sample(self, kind, inputs):
+        image = inputs.get("latent_image") or inputs.get("image")
+        told = told_by({key: value for key, value in inputs.items() if not isinstance(value, Image.Image)})
+        colour = tuple(hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()[:3])
+        if inputs.get("denoise", 1.0) >= 1.0:
+            return ImageOps.colorize(Image.radial_gradient("L").resize(image.size), colour, "white")
+        return Image.blend(image, Image.new("RGB", image.size, colour), 0.3)
+
+    def save(self, kind, image, graph, name):
+        place = "temp" if kind == "PreviewImage" else "output"
+        filename = f"ComfyUI_{len(self.files):05}_.png"
+        self.files[place, "", filename] = png(image, prompt=json.dumps(graph), node=name)
+        return {"filename": filename, "subfolder": "", "type": place}
+
+
+@contextlib.contextmanager
+def serving(fake):
+    """The address of a running server."""
+    with live_server(fake.app(), ws="websockets-sansio") as address:
+        try:
+            yield address
+        finally:
+            fake.closing.set()
+
+
+def told_by(inputs):
+    """A text that is another one when anything that reached a node is."""
+    told = {key: value for key, value in inputs.items() if not isinstance(value, Image.Image)}
+    return json.dumps(told, sort_keys=True)
+
+
+def scaled(image, factor):
+    return image.resize((round(image.width * factor), round(image.height * factor)))
+
+
+def png(image, **texts):
+    buffer, info = io.BytesIO(), PngImagePlugin.PngInfo()
+    for key, value in texts.items():
+        info.add_text(key, value)
+    image.save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
