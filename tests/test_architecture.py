@@ -12,6 +12,7 @@ LAYERS = {
     "formats": 1,
     "store": 2,
     "app_config": 3,
+    "diffusers_facts": 3,
     "engines": 4,
     "recording": 4,
     "index": 4,

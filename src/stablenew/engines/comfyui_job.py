@@ -18,7 +18,10 @@ from stablenew.engines.comfyui_graph import (
     with_values,
 )
 from stablenew.engines.comfyui_workflows import PIXEL_METHODS, build_workflow, with_vae
-from stablenew.engines.common_names import (
+from stablenew.engines.engine import EngineImage, StageRequest
+from stablenew.engines.engine_server import whole_text
+from stablenew.errors import EngineError
+from stablenew.formats.common_names import (
     UPSCALER_FILES,
     checkpoint_stem,
     comfyui_sampler,
@@ -26,9 +29,6 @@ from stablenew.engines.common_names import (
     common_sampler,
     common_scheduler,
 )
-from stablenew.engines.engine import EngineImage, StageRequest
-from stablenew.engines.engine_server import whole_text
-from stablenew.errors import EngineError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import JsonValue
 from stablenew.formats.prompt_tags import EMBEDDING_TAG, LORA_TAG, find_loras

@@ -12,6 +12,7 @@ from stablenew.errors import ConfigError, UnknownEngine
 ENTRY_POINT_GROUP: Final = "stablenew.engines"
 _BUILT_IN: Final = {
     "comfyui": "stablenew.engines.comfyui:ComfyUIEngine",
+    "diffusers": "stablenew.engines.diffusers:DiffusersEngine",
     "sketch": "stablenew.engines.sketch:SketchEngine",
     "webui": "stablenew.engines.webui:WebUIEngine",
 }

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from stablenew.engines.common_names import same_checkpoint
 from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.engine_check import EngineCheck
 from stablenew.engines.image_by_image import run_each
@@ -30,6 +29,7 @@ from stablenew.engines.webui_requests import (
     build_upscale_by_img2img,
 )
 from stablenew.errors import Cancelled, EngineError
+from stablenew.formats.common_names import same_checkpoint
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import JsonValue
 from stablenew.formats.stage_event import STAGES

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stablenew.engines.common_names import (
+from stablenew.formats.common_names import (
     SAMPLERS,
     comfyui_sampler,
     comfyui_scheduler,

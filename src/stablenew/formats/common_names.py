@@ -74,9 +74,9 @@ _ENDINGS: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".gguf")
 
 
 def find_sampler(name: str) -> Sampler | None:
-    """The sampler that any program calls `name`."""
+    """The sampler that any program calls `name`; a class of diffusers that is several may name its algorithm too."""
     wanted = name.casefold()
-    return next((one for one in SAMPLERS if wanted in (one.name.casefold(), one.comfyui, _lower(one.diffusers))), None)
+    return next((one for one in SAMPLERS if wanted in _names_of(one)), None)
 
 
 def comfyui_sampler(name: str) -> str:
@@ -117,5 +117,7 @@ def same_checkpoint(asked: str, ran: str) -> bool:
     return checkpoint_stem(asked).casefold() == checkpoint_stem(ran).casefold()
 
 
-def _lower(name: str | None) -> str | None:
-    return name.casefold() if name else None
+def _names_of(sampler: Sampler) -> set[str]:
+    kind = sampler.diffusers or ""
+    algorithm = sampler.options.get("algorithm_type", "")
+    return {name.casefold() for name in (sampler.name, sampler.comfyui or "", kind, f"{kind}:{algorithm}")} - {"", ":"}
