@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from stablenew.recording.feedback_manager import FeedbackManager
     from stablenew.recording.learning_record_builder import LearningContext, build_learning_record
     from stablenew.recording.learning_record_writer import InMemoryLearningRecordWriter, LearningRecordWriter
+    from stablenew.recording.pipeline_recorder import record_pipeline
     from stablenew.recording.ratings_store import RatingsStore
     from stablenew.recording.run_recorder import RunRecorder
     from stablenew.store.finding import Finding, VerifyReport
@@ -111,6 +112,7 @@ _HOMES = {
     "package_for_llm": "learning.llm_package",
     "parse_randomization": "pipeline.randomizer",
     "read_prompt_pack": "pipeline.prompt_pack",
+    "record_pipeline": "recording.pipeline_recorder",
 }
 """Module of each public name."""
 
@@ -176,6 +178,7 @@ __all__ = [
     "package_for_llm",
     "parse_randomization",
     "read_prompt_pack",
+    "record_pipeline",
 ]
 
 

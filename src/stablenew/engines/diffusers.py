@@ -207,9 +207,8 @@ class DiffusersEngine:
         with _explained(pipe):
             made = pipe(**arguments)
         images = tuple(_encode(one, seed, parent) for one, seed in zip(made.images, seeds, strict=True))
-        return StageResult(
-            images, _actual(pipe, model, made, arguments, images, clip_skip if "clip_skip" in known else None)
-        )
+        skipped = clip_skip if "clip_skip" in known else None
+        return StageResult(images, _actual(pipe, model, made, arguments, images, skipped))
 
     def _prepare(self, settings: Mapping[str, Any], request: StageRequest, *, takes_image: bool) -> tuple[Any, str]:
         """The pipeline of the wanted kind, with sampler and LoRAs as asked, and its model."""

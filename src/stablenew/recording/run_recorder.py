@@ -111,6 +111,7 @@ class RunRecorder:
         settings: Mapping[str, JsonValue] | None = None,
         actual: Mapping[str, JsonValue] | None = None,
         seeds: Sequence[int] | None = None,
+        parents: Sequence[str | None] | None = None,
         stage: str = "txt2img",
         label: str | None = None,
         overrides: Mapping[str, JsonValue] | None = None,
@@ -121,8 +122,8 @@ class RunRecorder:
         """Record one executed variant with its images; when this returns, both survive a power cut.
 
         `settings` are those you asked for, `actual` those that ran, under the standard names (`steps`, `sampler`,
-        `cfg_scale`, `seed`, `model`, …); `seeds` one for each image. Returns the record, or None when it could not be
-        written.
+        `cfg_scale`, `seed`, `model`, …); `seeds` one for each image, and so are `parents`: the digest of the output
+        that it was made from. Returns the record, or None when it could not be written.
         """
         record: LearningRecord | None = self._call(
             self._record,
@@ -140,6 +141,7 @@ class RunRecorder:
             {"label": label, "overrides": dict(overrides) if overrides else None},
             stage,
             seeds,
+            parents,
         )
         return record
 
@@ -150,9 +152,10 @@ class RunRecorder:
         variant: dict[str, JsonValue],
         stage: str,
         seeds: Sequence[int] | None,
+        parents: Sequence[str | None] | None,
     ) -> LearningRecord:
         index, self._next_index = self._next_index, self._next_index + 1
-        outputs = _build_outputs(images, variant=index, stage=stage, seeds=seeds)
+        outputs = _build_outputs(images, variant=index, stage=stage, seeds=seeds, parents=parents)
         info = {"index": index, "total": max(self._total or 0, index + 1), **variant}
         everything: dict[str, JsonValue] = {
             "kind": LearningRecord.KIND,
@@ -185,19 +188,32 @@ class RunRecorder:
 
 
 def _build_outputs(
-    images: ImageLike | Iterable[ImageLike], *, variant: int, stage: str, seeds: Sequence[int] | None
+    images: ImageLike | Iterable[ImageLike],
+    *,
+    variant: int,
+    stage: str,
+    seeds: Sequence[int] | None,
+    parents: Sequence[str | None] | None,
 ) -> list[GeneratedImage]:
     is_one = isinstance(images, (bytes, str, Path)) or hasattr(images, "tobytes")
     many: list[Any] = [images] if is_one else list(images)  # type: ignore[arg-type]
-    if seeds is not None and len(seeds) != len(many):
-        raise ValueError(f"expected a seed for each of {len(many)} images, found {len(seeds)}")
+    for name, given in (("seed", seeds), ("parent", parents)):
+        if given is not None and len(given) != len(many):
+            raise ValueError(f"expected a {name} for each of {len(many)} images, found {len(given)}")
     outputs = []
     for number, image in enumerate(many):
         data, pixel_digest = read_image(image)
-        seed = seeds[number] if seeds is not None else None
+        parent = parents[number] if parents is not None else None
         outputs.append(
             build_image(
-                data, variant=variant, stage=stage, number=number, seed=seed, role="final", pixel_digest=pixel_digest
+                data,
+                variant=variant,
+                stage=stage,
+                number=number,
+                seed=seeds[number] if seeds is not None else None,
+                role="final",
+                pixel_digest=pixel_digest,
+                parents=[parent] if parent else (),
             )
         )
     return outputs
