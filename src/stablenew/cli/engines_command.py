@@ -103,3 +103,23 @@ def workflow(
     out.print(f"use it: --engine comfyui --set txt2img.extra.workflow={file}")
     out.print("another place: --set txt2img.extra.bind.NAME=NODE.INPUT; null leaves the workflow's own value alone")
     return 0 if "prompt" in bindings else FINDINGS
+
+
+@app.command()
+def install(
+    ctx: typer.Context,
+    tool: Annotated[str, typer.Argument(metavar="webui|comfyui", help="The program to record in.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Its folder, or where to put the one to copy.")],
+) -> int:
+    """Write the folder that records inside a WebUI or ComfyUI what it makes."""
+    out: Output = ctx.obj
+    from stablenew.cli.hook_folders import TOOLS, write_hook_folder
+
+    if tool not in TOOLS:
+        raise typer.BadParameter(f"expected one of {', '.join(TOOLS)}, found {tool!r}")
+    runs_dir = out.controller.run_store.root
+    written = write_hook_folder(tool, folder, runs_dir)
+    out.json({"ok": True, "folder": str(written), "runs_dir": str(runs_dir)})
+    out.print(f"written: {written}")
+    out.print(f"what {tool} saves from its next start on is recorded in {runs_dir}")
+    return 0

@@ -1,0 +1,180 @@
+"""A custom node of ComfyUI that records every prompt, however it was submitted.
+
+Written by `stablenew engines install comfyui DIR`. A prompt handler (`server.py`, `add_on_prompt_handler`) hears of
+each prompt; what came of it is read from the queue's history. The recorder reads the very files that ComfyUI saved. The
+node `StableNewRecord` is for what no other node saves, and for tags.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from server import PromptServer
+
+FOLDER = Path(__file__).resolve().parent
+sys.path.append(str(FOLDER))
+import stablenew_bridge  # noqa: E402  # it lies in that folder
+
+harmless = stablenew_bridge.harmless
+bridge = stablenew_bridge.Bridge(FOLDER / "stablenew.json")
+
+_LOOK_SECONDS = 0.25
+_FORGET_SECONDS = 60.0
+_REMEMBERED = 100
+
+
+class StableNewRecord:
+    """Passes images on and has them recorded; `tags` are those of the whole run."""
+
+    CATEGORY = "StableNew"
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "record"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802  # ComfyUI's name for it
+        """What it takes, as ComfyUI wants to know it."""
+        return {
+            "required": {"images": ("IMAGE",)},
+            "optional": {"tags": ("STRING", {"default": ""})},
+            "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
+        }
+
+    def record(self, images: Any, tags: str = "", prompt: Any = None, extra_pnginfo: Any = None) -> dict[str, Any]:
+        """Save the images where ComfyUI keeps what it only shows, so that the recorder finds them."""
+        del tags  # the recorder reads them in the workflow
+        return {"ui": {"images": save_images(images, prompt, extra_pnginfo)}, "result": (images,)}
+
+
+def save_images(images: Any, prompt: Any, extra_pnginfo: Any) -> list[dict[str, str]]:
+    """Write images as SaveImage does, workflow included, into the temporary folder."""
+    import numpy as np
+    from PIL import Image, PngImagePlugin
+
+    height, width = images[0].shape[0], images[0].shape[1]
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+        "stablenew", folder_paths.get_temp_directory(), width, height
+    )
+    saved = []
+    for number, image in enumerate(images):
+        info = PngImagePlugin.PngInfo()
+        if prompt is not None:
+            info.add_text("prompt", json.dumps(prompt))
+        for key, value in (extra_pnginfo or {}).items():
+            info.add_text(key, json.dumps(value))
+        pixels = np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8)
+        filename = f"{name}_{counter + number:05}_.png"
+        Image.fromarray(pixels).save(Path(folder) / filename, pnginfo=info, compress_level=4)
+        saved.append({"filename": filename, "subfolder": subfolder, "type": "temp"})
+    return saved
+
+
+class _Watcher:
+    """Waits for the prompts that were submitted to come out of the queue."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._pending: dict[str, tuple[Any, float]] = {}
+        self._thread: threading.Thread | None = None
+        self._told: list[str] = []
+
+    def watch(self, prompt_id: str, graph: Any) -> None:
+        """Tell of a prompt when it is finished."""
+        with self._guard:
+            self._pending[prompt_id] = (graph, time.monotonic())
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="stablenew-watch", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            self._look()
+
+    @harmless
+    def _look(self) -> None:
+        with self._guard:
+            pending = dict(self._pending)
+        waiting = _queued_ids() if pending else set()
+        for prompt_id, (graph, since) in pending.items():
+            key = None if prompt_id in waiting else self._find_id(prompt_id, graph)
+            if key is not None:
+                self._told = [*self._told[-_REMEMBERED:], key]
+                tell(graph, PromptServer.instance.prompt_queue.get_history(prompt_id=key)[key])
+            if key is not None or (prompt_id not in waiting and time.monotonic() - since > _FORGET_SECONDS):
+                with self._guard:
+                    self._pending.pop(prompt_id, None)
+
+    def _find_id(self, prompt_id: str, graph: Any) -> str | None:
+        """Under which id the history has a prompt: an older ComfyUI gives it one of its own."""
+        queue = PromptServer.instance.prompt_queue
+        if prompt_id in queue.get_history(prompt_id=prompt_id):
+            return prompt_id
+        for other, found in queue.get_history(max_items=8).items():
+            if other not in self._told and found["prompt"][2] == graph:
+                return str(other)
+        return None
+
+
+def _queued_ids() -> set[str]:
+    running, waiting = PromptServer.instance.prompt_queue.get_current_queue()
+    return {str(one[1]) for one in [*running, *waiting]}
+
+
+def tell(graph: Any, entry: Any) -> None:
+    """Tell the recorder what a prompt was and what came of it."""
+    images = []
+    for node, output in (entry.get("outputs") or {}).items():
+        for one in output.get("images") or ():
+            folder = folder_paths.get_directory_by_type(one.get("type") or "output")
+            if folder:
+                path = Path(folder) / (one.get("subfolder") or "") / one["filename"]
+                images.append({"path": str(path.resolve()), "type": one.get("type"), "node": str(node)})
+    status = entry.get("status") or {}
+    bridge.send(
+        do="prompt",
+        tool="comfyui",
+        version=version(),
+        graph=graph,
+        images=images,
+        status=status.get("status_str") or "success",
+        messages=status.get("messages") or [],
+    )
+
+
+def version() -> str:
+    """ComfyUI's own version, if it says one."""
+    try:
+        import comfyui_version
+    except ImportError:
+        return ""
+    return str(getattr(comfyui_version, "__version__", ""))
+
+
+watcher = _Watcher()
+
+
+@harmless
+def note_prompt(json_data: Any) -> None:
+    """Remember a prompt that was submitted, under an id that we know."""
+    if "prompt" in json_data:
+        watcher.watch(str(json_data.setdefault("prompt_id", str(uuid.uuid4()))), json_data["prompt"])
+
+
+def on_prompt(json_data: Any) -> Any:
+    """Hear of a prompt, and let it go on as it is."""
+    note_prompt(json_data)
+    return json_data
+
+
+PromptServer.instance.add_on_prompt_handler(on_prompt)
+
+NODE_CLASS_MAPPINGS = {"StableNewRecord": StableNewRecord}
+NODE_DISPLAY_NAME_MAPPINGS = {"StableNewRecord": "Record (StableNew)"}

@@ -1,0 +1,109 @@
+"""A program that calls an extension as AUTOMATIC1111 1.10 does: python fake_webui.py EXTENSION OUTPUT_FOLDER WHAT
+
+Built from `modules/processing.py` (process_images), `modules/images.py` (save_image) and `modules/script_callbacks.py`:
+what is called when, with which fields, and that an exception of an extension is printed and swallowed.
+"""
+
+import json
+import sys
+import time
+import types
+from pathlib import Path
+
+from PIL import Image, PngImagePlugin
+
+EXTENSION, OUTPUT, WHAT = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+saved_callbacks = []
+
+
+class Script:
+    pass
+
+
+def module(name, **fields):
+    made = types.ModuleType(name)
+    vars(made).update(fields)
+    sys.modules[name] = made
+    return made
+
+
+shared = module(
+    "modules.shared",
+    state=types.SimpleNamespace(interrupted=False, stopping_generation=False),
+    opts=types.SimpleNamespace(sd_model_checkpoint="dreamshaper_8 [879db523c3]", CLIP_stop_at_last_layers=1),
+)
+module(
+    "modules",
+    script_callbacks=module("modules.script_callbacks", on_image_saved=saved_callbacks.append),
+    scripts=module("modules.scripts", Script=Script, AlwaysVisible=object()),
+    shared=shared,
+    launch_utils=module("modules.launch_utils", git_tag=lambda: "v1.10.1"),
+    __path__=[],
+)
+
+
+class StableDiffusionProcessingTxt2Img:
+    def __init__(self, **fields):
+        self.prompt, self.negative_prompt = "a quiet harbour", "fog"
+        self.sampler_name, self.scheduler, self.steps, self.cfg_scale = "DPM++ 2M", "Karras", 20, 7.0
+        self.width, self.height, self.seed, self.batch_size, self.n_iter = 64, 48, -1, 2, 2
+        self.override_settings, self.denoising_strength = {}, None
+        vars(self).update(fields)
+
+
+def save_image(p, name, seed, colour):
+    path = OUTPUT / f"{name}.png"
+    text = (
+        f"{p.prompt if p else 'x'}\nNegative prompt: fog\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, "
+        f"CFG scale: 7.0, Seed: {seed}, Size: 64x48, Model hash: 879db523c3, Model: dreamshaper_8, Version: v1.10.1"
+    )
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", text)
+    Image.new("RGB", (64, 48), (colour % 256, 90, 120)).save(path, pnginfo=info)
+    params = types.SimpleNamespace(image=None, p=p, filename=str(path), pnginfo={"parameters": text})
+    for callback in saved_callbacks:
+        callback(params)
+    names.append(name)
+
+
+def process_images(p, first_seed, script, *, ends=True):
+    script.before_process(p)
+    p.seed = first_seed  # fixed before `process`
+    script.process(p)
+    for number in range(p.batch_size * p.n_iter):
+        save_image(p, f"{first_seed:05}-{number}-before-highres-fix", first_seed + number, number + 100)
+        save_image(p, f"{first_seed:05}-{number}", first_seed + number, first_seed + number)
+    save_image(p, f"grid-{first_seed:04}", first_seed, 50)
+    if ends:
+        script.postprocess(p, types.SimpleNamespace())
+
+
+names = []
+source = EXTENSION / "scripts" / "stablenew_recorder.py"
+namespace = {"__file__": str(source), "__name__": "stablenew_recorder"}
+sys.path.insert(0, str(EXTENSION))
+exec(compile(source.read_text(), str(source), "exec"), namespace)
+script = namespace["StableNewRecorder"]()
+OUTPUT.mkdir(parents=True, exist_ok=True)
+if WHAT == "two runs":
+    process_images(StableDiffusionProcessingTxt2Img(), 11, script)
+    process_images(StableDiffusionProcessingTxt2Img(batch_size=1, n_iter=1), 77, script)
+elif WHAT == "api":
+    p = StableDiffusionProcessingTxt2Img()
+    script.before_process(p)
+    script.postprocess(p, None)
+elif WHAT == "extras":
+    save_image(None, "00001", 5, 9)
+elif WHAT == "crash":
+    process_images(StableDiffusionProcessingTxt2Img(), 11, script, ends=False)
+    time.sleep(float(sys.argv[4]))
+    print("told", flush=True)
+    sys.stdin.read()
+elif WHAT == "many":
+    process_images(StableDiffusionProcessingTxt2Img(), 11, script)
+    time.sleep(float(sys.argv[4]))
+    for _ in range(8000):
+        p = StableDiffusionProcessingTxt2Img()
+        script.process(p)
+        script.postprocess(p, None)
+print(json.dumps({"saved": len(names)}))

@@ -1,0 +1,191 @@
+"""The folders that record inside other programs, run inside programs that call them as the real ones do."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from stablenew import RunStore, RunVerifier
+from stablenew.cli.main import _run
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def installed(tmp_path, capsys):
+    """Write a hook folder as a user would; gives it and the runs folder."""
+
+    def install(tool):
+        runs = tmp_path / "runs"
+        program = tmp_path / tool
+        (program / {"webui": "extensions", "comfyui": "custom_nodes"}[tool]).mkdir(parents=True)
+        assert _run(["--runs-dir", str(runs), "--json", "engines", "install", tool, str(program)]) == 0
+        return Path(json.loads(capsys.readouterr().out)["folder"]), runs
+
+    return install
+
+
+def run_program(tool, folder, tmp_path, what, *more, **options):
+    program = [sys.executable, str(HERE / f"fake_{tool}.py"), str(folder), str(tmp_path / "made"), what, *more]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120, **options)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+def wait_for_runs(runs, count, seconds=30):
+    """The runs, when so many are sealed."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = sorted(RunStore(runs).iter_runs(), key=lambda run: run.run_id) if runs.exists() else []
+        if len(found) >= count and all(run.is_sealed for run in found):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{len(found)} runs, {[run.is_sealed for run in found]}")
+
+
+def test_a_webui_records_what_it_saves(installed, tmp_path):
+    folder, runs = installed("webui")
+    assert folder == tmp_path / "webui" / "extensions" / "stablenew-recorder"
+    run_program("webui", folder, tmp_path, "two runs")
+    first, second = wait_for_runs(runs, 2)
+    records = list(first.iter_records())
+    assert [record.outputs[0].seed for record in records] == [11, 12, 13, 14], "no grids, nothing saved on the way"
+    for number, record in enumerate(records):
+        (output,) = record.outputs
+        made = (tmp_path / "made" / f"00011-{number}.png").read_bytes()
+        assert (first.path / output.path).read_bytes() == made, "the very file that was saved"
+    record = records[0]
+    assert (record.prompt.positive, record.prompt.negative) == ("a quiet harbour", "fog")
+    assert record.requested.seed == -1, "as it was asked for"
+    assert (record.actual.seed, record.actual.steps, record.actual.sampler) == (11, 20, "DPM++ 2M")
+    assert (record.actual.model, record.actual.model_hash) == ("dreamshaper_8", "879db523c3")
+    assert (record.actual.scheduler, record.actual.width, record.variant.total) == ("Karras", 64, 4)
+    assert (record.source.name, record.source.engine_version) == ("webui", "v1.10.1")
+    assert first.metadata.status == second.metadata.status == "completed"
+    assert len(list(second.iter_records())) == 1
+    assert all(RunVerifier(run, deep=True).verify().is_ok for run in (first, second))
+
+
+def test_what_saves_nothing_leaves_no_run(installed, tmp_path):
+    folder, runs = installed("webui")
+    run_program("webui", folder, tmp_path, "api")
+    time.sleep(1)
+    assert not runs.exists() or not list(RunStore(runs).iter_runs())
+
+
+def test_an_image_of_the_extras_is_a_run_of_its_own(installed, tmp_path):
+    folder, runs = installed("webui")
+    run_program("webui", folder, tmp_path, "extras")
+    (run,) = wait_for_runs(runs, 1)
+    (record,) = run.iter_records()
+    assert record.outputs[0].stage == "upscale"
+
+
+def test_a_webui_that_is_killed_leaves_what_it_had_saved(installed, tmp_path):
+    folder, runs = installed("webui")
+    program = [sys.executable, str(HERE / "fake_webui.py"), str(folder), str(tmp_path / "made"), "crash", "2"]
+    process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"told\n"
+    process.kill()
+    process.communicate()
+    (run,) = wait_for_runs(runs, 1)
+    assert run.metadata.status == "cancelled"
+    assert len(list(run.iter_records())) == 4
+
+
+def recorder_of(folder):
+    """The process ids of the recorders that were started by a folder."""
+    runs_dir = json.loads((folder / "stablenew.json").read_text())["runs_dir"]
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"stablenew.controller.tool_recorder" in words and runs_dir.encode() in words:
+            found.append(int(entry.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to find the recorder")
+def test_a_recorder_that_hangs_slows_nobody_down(installed, tmp_path):
+    folder, _ = installed("webui")
+    program = [sys.executable, str(HERE / "fake_webui.py"), str(folder), str(tmp_path / "made"), "many", "2"]
+    said = tmp_path / "said.txt"
+    with said.open("wb") as console:  # no pipe: the recorder that hangs would hold its end
+        process = subprocess.Popen(program, stdout=console, stderr=console)
+    while not (recorders := recorder_of(folder)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(recorders[0], signal.SIGSTOP)
+    try:
+        assert process.wait(timeout=120) == 0
+    finally:
+        os.kill(recorders[0], signal.SIGKILL)
+    assert json.loads(said.read_text().splitlines()[-1]) == {"saved": 9}
+    assert said.read_text().count("does not keep up") == 1
+
+
+def test_a_recorder_that_cannot_start_is_said_once_and_harms_nobody(installed, tmp_path):
+    folder, _ = installed("webui")
+    (folder / "stablenew.json").write_text(json.dumps({"python": "/not/there", "runs_dir": str(tmp_path / "runs")}))
+    told, err = run_program("webui", folder, tmp_path, "two runs")
+    assert told["saved"] == 12
+    assert err.count("cannot be started, so nothing is recorded: /not/there") == 1
+
+
+def test_comfyui_records_every_prompt(installed, tmp_path):
+    folder, runs = installed("comfyui")
+    assert folder == tmp_path / "comfyui" / "custom_nodes" / "stablenew-recorder"
+    run_program("comfyui", folder, tmp_path, "prompts")
+    first, second = wait_for_runs(runs, 2)
+    time.sleep(0.5)
+    assert len(list(RunStore(runs).iter_runs())) == 2, "a cached prompt that only names its old file is no run"
+    (record,) = first.iter_records()
+    (output,) = record.outputs
+    made = (tmp_path / "made" / "output" / f"ComfyUI_{2**64 - 1}_.png").read_bytes()
+    assert (first.path / output.path).read_bytes() == made, "what was saved, and not what was shown beside it"
+    assert output.seed == record.actual.seed == 2**64 - 1
+    assert (record.prompt.positive, record.prompt.negative) == ("a quiet harbour", "fog")
+    assert (record.actual.sampler, record.actual.scheduler, record.actual.steps) == ("DPM++ 2M", "Karras", 20)
+    assert (record.actual.model, record.source.engine_version) == ("sd_xl_base_1.0", "0.3.64")
+    assert first.metadata.config["workflow"]["4"]["class_type"] == "CheckpointLoaderSimple"
+    assert all(RunVerifier(run, deep=True).verify().is_ok for run in (first, second))
+
+
+def test_an_older_comfyui_gives_prompts_ids_of_its_own(installed, tmp_path):
+    folder, runs = installed("comfyui")
+    run_program("comfyui", folder, tmp_path, "old server")
+    assert [run.metadata.status for run in wait_for_runs(runs, 2)] == ["completed", "completed"]
+
+
+def test_comfyuis_failures_are_recorded_as_such(installed, tmp_path):
+    folder, runs = installed("comfyui")
+    run_program("comfyui", folder, tmp_path, "failures")
+    failed, stopped = wait_for_runs(runs, 2)
+    assert (failed.metadata.status, stopped.metadata.status) == ("failed", "cancelled")
+    (record,) = failed.iter_records()
+    assert record.error.message == "node 3 (KSampler) failed: ValueError: mat1"
+
+
+def test_the_node_records_what_nobody_saves_and_gives_tags(installed, tmp_path):
+    folder, runs = installed("comfyui")
+    run_program("comfyui", folder, tmp_path, "node")
+    (run,) = wait_for_runs(runs, 1)
+    (record,) = run.iter_records()
+    assert record.learning_tags == ("portrait", "keeper")
+    assert len(record.outputs) == 2
+    with Image.open(run.path / record.outputs[0].path) as image:
+        assert image.getpixel((0, 0)) == (127, 127, 127)
+        assert json.loads(image.text["prompt"])["3"]["class_type"] == "KSampler"
+
+
+def test_another_program_is_no_place_for_it(tmp_path, capsys):
+    assert _run(["engines", "install", "fooocus", str(tmp_path)]) == 2
+    assert "webui, comfyui" in capsys.readouterr().err
