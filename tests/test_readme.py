@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from stablenew import RunStore, RunVerifier
 
 ROOT = Path(__file__).parents[1]
@@ -17,11 +19,24 @@ def blocks(language):
 
 
 def test_the_ten_lines_record_a_users_own_pipeline(tmp_path):
-    (code,) = blocks("python")
+    code, _ = blocks("python")
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, check=True)
     (run,) = RunStore(tmp_path / "runs").iter_runs()
     assert (run.status, len(list(run.iter_records()))) == ("completed", 3)
     assert RunVerifier(run, deep=True).verify().findings == ()
+
+
+def test_the_lines_for_diffusers_record_every_call(tmp_path):
+    for name in ("torch", "diffusers", "transformers"):
+        pytest.importorskip(name, reason="needs pip install 'stablenew[diffusers]'")
+    prepare = "import sys; from pathlib import Path; from tests.engines.tiny_diffusion import make_pipeline as make; "
+    prepare += "make(Path(sys.argv[1], 'parts')).save_pretrained(Path(sys.argv[1], 'path', 'to', 'a', 'model'))"
+    subprocess.run([sys.executable, "-c", prepare, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    _, code = blocks("python")
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    runs = sorted(RunStore(tmp_path / "runs").iter_runs(), key=lambda run: run.run_id)
+    assert [record.actual.seed for run in runs for record in run.iter_records()] == [0, 1, 2]
+    assert all(RunVerifier(run, deep=True).verify().is_ok for run in runs)
 
 
 def test_the_commands_it_shows_work(tmp_path):
