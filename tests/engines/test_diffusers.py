@@ -17,7 +17,7 @@ from stablenew.engines.engine import StageMonitor
 from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.digest import digest_bytes
 from tests.engines.engine_contract import PROMPT, EngineContract
-from tests.engines.tiny_diffusion import make_pipeline, save_lora, save_single_file
+from tests.engines.tiny_diffusion import make_flux, make_pipeline, make_sdxl, save_lora, save_single_file
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the libraries, among themselves
@@ -103,6 +103,28 @@ def test_a_batch_through_all_stages_is_recorded_right(model, engine, tmp_path):
     assert events["adetailer"]["regions"] == [list(FACE)]
     assert (events["upscale"]["upscaler"], events["upscale"]["denoising_strength"]) == ("Lanczos", 0.5)
     assert RunVerifier(run, deep=True).verify().is_ok
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "sampler"),
+    [
+        (make_sdxl, "StableDiffusionXL", "Euler a"),
+        (
+            make_flux,
+            "Flux",
+            "FlowMatchEulerDiscreteScheduler",
+        ),  # flow matching goes with no other sampler: its own stays
+    ],
+)
+def test_other_kinds_of_models_run_as_well(make, name, sampler, tmp_path):
+    make(tmp_path / "parts").save_pretrained(tmp_path / "model")
+    engine = DiffusersEngine(str(tmp_path / "model"), device="cpu")
+    first = ask(engine, batch_size=2, clip_skip=2)
+    second = ask(engine, "img2img", inputs=first.images, denoising_strength=0.5)
+    assert [result.actual["pipeline"] for result in (first, second)] == [f"{name}Pipeline", f"{name}Img2ImgPipeline"]
+    assert first.actual["sampler"] == second.actual["sampler"] == sampler
+    assert [image.seed for image in second.images] == [11, 12]
+    assert len({image.data for image in (*first.images, *second.images)}) == 4
 
 
 def test_an_image_of_a_batch_can_be_made_again_alone(engine):

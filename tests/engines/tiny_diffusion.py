@@ -1,10 +1,26 @@
-"""A Stable Diffusion pipeline with random weights, small enough to be made and run in a test."""
+"""Pipelines of diffusers with random weights, small enough to be made and run in a test."""
 
 import json
 
 import torch
-from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers import (
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+)
 
 _BYTES = [*range(33, 127), *range(161, 173), *range(174, 256)]
 
@@ -20,35 +36,85 @@ def write_tokenizer(folder):
 
 
 def make_pipeline(folder):
-    """The pipeline, from weights that are the same each time."""
+    """Stable Diffusion 1, from weights that are the same each time."""
     tokenizer, words = write_tokenizer(folder / "tokenizer")
     torch.manual_seed(0)
-    unet = UNet2DConditionModel(
-        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(4, 8),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=16, attention_head_dim=2, norm_num_groups=2,
-    )  # fmt: skip
-    vae = AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=4, block_out_channels=(4, 4, 4, 8), norm_num_groups=2,
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-    )  # fmt: skip
-    config = CLIPTextConfig(
-        vocab_size=words, hidden_size=16, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2,
-        bos_token_id=words - 2, eos_token_id=words - 1, pad_token_id=1,
-    )  # fmt: skip
     return StableDiffusionPipeline(
-        unet=unet,
-        vae=vae,
-        text_encoder=CLIPTextModel(config).eval(),
+        unet=UNet2DConditionModel(cross_attention_dim=16, **_UNET),
+        vae=_make_vae(),
+        text_encoder=CLIPTextModel(_clip_config(words)).eval(),
         tokenizer=tokenizer,
-        scheduler=EulerDiscreteScheduler(
-            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1
-        ),
+        scheduler=_make_scheduler(),
         safety_checker=None,
         feature_extractor=None,
         image_encoder=None,
         requires_safety_checker=False,
     )
+
+
+def make_sdxl(folder):
+    """Stable Diffusion XL: two text encoders, and sizes as conditions."""
+    tokenizer, words = write_tokenizer(folder / "tokenizer")
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        cross_attention_dim=32, addition_embed_type="text_time", addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=16 + 6 * 8, use_linear_projection=True, **_UNET,
+    )  # fmt: skip
+    return StableDiffusionXLPipeline(
+        vae=_make_vae(),
+        text_encoder=CLIPTextModel(_clip_config(words)).eval(),
+        text_encoder_2=CLIPTextModelWithProjection(_clip_config(words)).eval(),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=unet,
+        scheduler=_make_scheduler(),
+    )
+
+
+def make_flux(folder):
+    """Flux: a transformer, flow matching, no negative prompt."""
+    tokenizer, words = write_tokenizer(folder / "tokenizer")
+    torch.manual_seed(0)
+    t5 = T5Config(vocab_size=600, d_model=32, d_kv=8, d_ff=37, num_layers=2, num_heads=4, decoder_start_token_id=0)
+    transformer = FluxTransformer2DModel(
+        patch_size=1, in_channels=4, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=32, pooled_projection_dim=16, axes_dims_rope=[4, 4, 8],
+    )  # fmt: skip
+    return FluxPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        text_encoder=CLIPTextModel(_clip_config(words)).eval(),
+        text_encoder_2=T5EncoderModel(t5).eval(),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        transformer=transformer,
+        vae=_make_vae(1, use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.06, scaling_factor=1.5),
+    )
+
+
+_UNET = {
+    "sample_size": 8, "in_channels": 4, "out_channels": 4, "layers_per_block": 1, "block_out_channels": (4, 8),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"), "norm_num_groups": 2, "attention_head_dim": 2,
+    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+}  # fmt: skip
+
+
+def _make_vae(latent_channels=4, **options):
+    return AutoencoderKL(
+        in_channels=3, out_channels=3, latent_channels=latent_channels, block_out_channels=(4, 4, 4, 8),
+        norm_num_groups=2, down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        **options,
+    )  # fmt: skip
+
+
+def _make_scheduler():
+    return EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1)
+
+
+def _clip_config(words):
+    return CLIPTextConfig(
+        vocab_size=words, hidden_size=16, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2,
+        bos_token_id=words - 2, eos_token_id=words - 1, pad_token_id=1, projection_dim=16,
+    )  # fmt: skip
 
 
 def save_lora(folder, path):

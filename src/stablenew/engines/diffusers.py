@@ -1,10 +1,11 @@
 """The `diffusers` engine: pipelines of Hugging Face's diffusers in this very process."""
 
+import contextlib
 import io
 import logging
 import math
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,7 @@ from stablenew.engines.engine_check import EngineCheck
 from stablenew.engines.engine_server import is_out_of_memory, whole_text
 from stablenew.engines.image_by_image import run_each
 from stablenew.engines.region_detailing import Box, detail_regions
-from stablenew.errors import Cancelled, EngineError
+from stablenew.errors import EngineError
 from stablenew.formats.common_names import SAMPLERS, UPSCALER_FILES, checkpoint_stem
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import JsonValue
@@ -204,7 +205,7 @@ class DiffusersEngine:
         arguments = {key: value for key, value in wanted.items() if key in known and value is not None}
         if "callback_on_step_end" in known:
             arguments["callback_on_step_end"] = _step_callback(monitor, int(arguments.get("num_inference_steps", 20)))
-        with _explained(pipe):
+        with _explaining_failures(pipe):
             made = pipe(**arguments)
         images = tuple(_encode(one, seed, parent) for one, seed in zip(made.images, seeds, strict=True))
         skipped = clip_skip if "clip_skip" in known else None
@@ -270,27 +271,20 @@ def _step_callback(monitor: StageMonitor, steps: int) -> Callable[..., dict[str,
     return after_step
 
 
-class _explained:  # noqa: N801  # a context manager reads as a word
-    """Failures of a pipeline in words that say what to do; memory is given back."""
-
-    def __init__(self, pipe: Any) -> None:
-        self._pipe = pipe
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: object) -> None:
-        if error is None:
-            return
-        if hasattr(self._pipe, "maybe_free_model_hooks"):
-            self._pipe.maybe_free_model_hooks()
-        if isinstance(error, Cancelled):
-            return
+@contextlib.contextmanager
+def _explaining_failures(pipe: Any) -> Iterator[None]:
+    """Failures of a pipeline in words that say what to do; what it held on to is given back."""
+    try:
+        yield
+    except (ValueError, TypeError, RuntimeError, AttributeError) as error:
+        if hasattr(pipe, "maybe_free_model_hooks"):
+            pipe.maybe_free_model_hooks()
+        if isinstance(error, EngineError):  # our own: somebody wants to stop
+            raise
         said = f"{type(error).__name__}: {error}"
         if is_out_of_memory(said):
             raise EngineError(f"out of memory; try a smaller size or batch, or dtype float16 ({said})") from None
-        if isinstance(error, (ValueError, TypeError, RuntimeError)):
-            raise EngineError(f"{type(self._pipe).__name__} could not: {said}") from error
+        raise EngineError(f"{type(pipe).__name__} could not: {said}") from error
 
 
 def _actual(

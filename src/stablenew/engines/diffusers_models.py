@@ -1,5 +1,6 @@
 """Pipelines of diffusers from disk: found, loaded once, and given the sampler and the LoRAs that are asked for."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -100,15 +101,19 @@ def load_pipeline(model: str, extra: Mapping[str, Any], device: str) -> Any:
         raise EngineError(f"no dtype {name!r}; there are float32, float16, bfloat16")
     path = Path(model).expanduser()
     try:
-        if path.suffix in _SINGLE_FILES:
-            pipe = _load_single_file(diffusers, path, extra, dtype)
-        else:
-            source = str(path) if path.exists() else model
-            pipe = diffusers.DiffusionPipeline.from_pretrained(source, torch_dtype=dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch_dtype has a new name that older ones do not know
+            pipe = _load(diffusers, model, path, extra, dtype)
         pipe.set_progress_bar_config(disable=True)
         return pipe.to(device)
     except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
         raise EngineError(f"the model {model} cannot be loaded: {error}") from None
+
+
+def _load(diffusers: Any, model: str, path: Path, extra: Mapping[str, Any], dtype: Any) -> Any:
+    if path.suffix in _SINGLE_FILES:
+        return _load_single_file(diffusers, path, extra, dtype)
+    return diffusers.DiffusionPipeline.from_pretrained(str(path) if path.exists() else model, torch_dtype=dtype)
 
 
 def _load_single_file(diffusers: Any, path: Path, extra: Mapping[str, Any], dtype: Any) -> Any:
