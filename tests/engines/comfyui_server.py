@@ -85,6 +85,7 @@ class FakeComfyUI:
         self.sockets = {}
         self.cache = {}
         self.requests = []
+        self.finished_at_submit = []
         self.executed = 0
         self.number = 0
         self.loop = None
@@ -121,6 +122,7 @@ class FakeComfyUI:
             return JSONResponse(refusal, 400)
         with self.guard:
             self.number += 1
+            self.finished_at_submit.append(len(self.history))
             key = body.get("prompt_id") or str(uuid.uuid4())
             outputs = [name for name, node in graph.items() if node["class_type"] in OUTPUT_NODES]
             self.pending.append([self.number, key, graph, {"client_id": body.get("client_id")}, outputs])

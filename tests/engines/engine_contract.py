@@ -15,20 +15,35 @@ from stablenew.formats.digest import digest_bytes
 PROMPT = "a quiet harbour at dawn"
 
 
+SETTINGS = MappingProxyType(
+    {
+        "steps": 4,
+        "sampler": "Euler a",
+        "scheduler": "Normal",
+        "cfg_scale": 7.0,
+        "width": 64,
+        "height": 48,
+        "seed": 11,
+    }
+)
+SERVER_STAGES = MappingProxyType(
+    {
+        "txt2img": {
+            **SETTINGS, "sampler": "DPM++ 2M", "scheduler": "Karras", "steps": 6, "batch_size": 2, "n_iter": 2,
+            "model": "sd_xl_base_1.0", "clip_skip": 2,
+        },
+        "img2img": {"steps": 5, "denoising_strength": 0.4},
+        "adetailer": {"confidence": 0.35, "steps": 8},
+        "upscale": {"factor": 2.0},
+    }
+)  # fmt: skip
+"""A batch through all four stages, as the stand-ins for servers can do it."""
+
+
 class EngineContract:
     """Subclasses say how to make the engine and which settings it takes."""
 
-    settings = MappingProxyType(
-        {
-            "steps": 4,
-            "sampler": "Euler a",
-            "scheduler": "Normal",
-            "cfg_scale": 7.0,
-            "width": 64,
-            "height": 48,
-            "seed": 11,
-        }
-    )
+    settings = SETTINGS
 
     def make_engine(self):
         raise NotImplementedError

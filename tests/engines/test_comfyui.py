@@ -17,18 +17,7 @@ from stablenew.engines.engine import StageMonitor
 from stablenew.errors import Cancelled, ConfigError, EngineError
 from stablenew.formats.digest import digest_bytes
 from tests.engines.comfyui_server import IMPACT, NODES, FakeComfyUI, serving
-from tests.engines.engine_contract import PROMPT, EngineContract
-
-SETTINGS = dict(EngineContract.settings)
-STAGES = {
-    "txt2img": {
-        **SETTINGS, "sampler": "DPM++ 2M", "scheduler": "Karras", "steps": 6, "batch_size": 2, "n_iter": 2,
-        "model": "sd_xl_base_1.0", "clip_skip": 2,
-    },
-    "img2img": {"steps": 5, "denoising_strength": 0.4},
-    "adetailer": {"confidence": 0.35, "steps": 8},
-    "upscale": {"factor": 2.0},
-}  # fmt: skip
+from tests.engines.engine_contract import PROMPT, SERVER_STAGES, SETTINGS, EngineContract
 
 
 class TestContract(EngineContract):
@@ -76,7 +65,7 @@ def sampler_of(body):
 
 def test_a_batch_through_all_stages_is_recorded_right(comfyui, tmp_path):
     fake, engine = comfyui()
-    result, run, record = record_run(engine, tmp_path, **STAGES)
+    result, run, record = record_run(engine, tmp_path, **SERVER_STAGES)
     assert result.status == "completed"
     assert (record.requested.seed, record.requested.model) == (11, "sd_xl_base_1.0")
     assert (record.actual.model, record.actual.seed) == ("sd_xl_base_1.0", 11)
@@ -86,10 +75,10 @@ def test_a_batch_through_all_stages_is_recorded_right(comfyui, tmp_path):
     for output in record.outputs:
         by_stage.setdefault(output.stage, []).append(output)
         assert digest_bytes((run.path / output.path).read_bytes()) == output.digest
-    assert {stage: len(outputs) for stage, outputs in by_stage.items()} == dict.fromkeys(STAGES, 4)
+    assert {stage: len(outputs) for stage, outputs in by_stage.items()} == dict.fromkeys(SERVER_STAGES, 4)
     for outputs in by_stage.values():
         assert [output.seed for output in outputs] == [11, 12, 13, 14]
-    for earlier, later in pairwise(STAGES):
+    for earlier, later in pairwise(SERVER_STAGES):
         parents = [output.parents for output in by_stage[later]]
         assert parents == [(output.digest,) for output in by_stage[earlier]]
     assert [(one.width, one.height) for one in by_stage["upscale"]] == [(128, 96)] * 4
@@ -110,11 +99,11 @@ def test_the_bytes_are_those_that_the_server_has(comfyui):
 
 
 def test_every_image_is_a_prompt_of_its_own_and_one_waits_ahead(comfyui):
-    fake, engine = comfyui(seconds_per_step=0.02)
-    most = []
-    ask(engine, batch_size=4, monitor=StageMonitor(on_progress=lambda _: most.append(len(fake.pending))))
+    fake, engine = comfyui(seconds_per_step=0.1)
+    ask(engine, batch_size=4)
     assert [sampler_of(body)["seed"] for body in fake.requests] == [11, 12, 13, 14]
-    assert max(most) == 1
+    assert fake.finished_at_submit[:2] == [0, 0], "the second waits while the first runs"
+    assert fake.finished_at_submit[2] >= 1, "and no more than one waits"
 
 
 def test_seeds_have_64_bits(comfyui, tmp_path):

@@ -16,7 +16,7 @@ from stablenew.engines.diffusers import DiffusersEngine
 from stablenew.engines.engine import StageMonitor
 from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.digest import digest_bytes
-from tests.engines.engine_contract import PROMPT, EngineContract
+from tests.engines.engine_contract import PROMPT, SETTINGS, EngineContract
 from tests.engines.tiny_diffusion import make_flux, make_pipeline, make_sdxl, save_lora, save_single_file
 
 pytestmark = [
@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-SETTINGS = dict(EngineContract.settings)
 FACE = (8, 8, 40, 40)
 STAGES = {
     "txt2img": {
@@ -167,6 +166,12 @@ def test_only_the_regions_are_painted_again(engine):
     assert FACE[1] <= changed[1] < changed[3] <= FACE[3] + 1
     (given,) = ask(engine, "adetailer", inputs=first, mask_feather=0, extra={"regions": [[8, 8, 40, 40]]}).images
     assert given.data == after.data
+    seen = []
+    ask(
+        engine, "adetailer", inputs=first, extra={"regions": [[0, 0, 16, 16], [30, 30, 46, 46]]},
+        monitor=StageMonitor(on_progress=seen.append),
+    )  # fmt: skip
+    assert seen == sorted(seen)
     with pytest.raises(EngineError, match="outside of the image, which is 64 x 48"):
         ask(engine, "adetailer", inputs=first, extra={"regions": [[100, 0, 120, 10]]})
 

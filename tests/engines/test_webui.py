@@ -19,19 +19,8 @@ from stablenew.engines.engine import StageMonitor
 from stablenew.engines.webui import WebUIEngine
 from stablenew.errors import Cancelled, ConfigError, EngineError
 from stablenew.formats.digest import digest_bytes
-from tests.engines.engine_contract import PROMPT, EngineContract
+from tests.engines.engine_contract import PROMPT, SERVER_STAGES, SETTINGS, EngineContract
 from tests.engines.webui_server import FakeWebUI, serving
-
-SETTINGS = dict(EngineContract.settings)
-STAGES = {
-    "txt2img": {
-        **SETTINGS, "sampler": "DPM++ 2M", "scheduler": "Karras", "steps": 6, "batch_size": 2, "n_iter": 2,
-        "model": "sd_xl_base_1.0", "clip_skip": 2,
-    },
-    "img2img": {"steps": 5, "denoising_strength": 0.4},
-    "adetailer": {"confidence": 0.35, "steps": 8},
-    "upscale": {"factor": 2.0},
-}  # fmt: skip
 
 
 class TestContract(EngineContract):
@@ -79,7 +68,7 @@ def run_pipeline(engine, root, **config):
 
 def test_a_batch_through_all_stages_is_recorded_right(webui, tmp_path):
     fake, engine = webui("grid_first")
-    result = run_pipeline(engine, tmp_path / "runs", **STAGES)
+    result = run_pipeline(engine, tmp_path / "runs", **SERVER_STAGES)
     assert result.status == "completed"
     (run,) = controller_runs(tmp_path)
     (record,) = run.iter_records()
@@ -92,10 +81,10 @@ def test_a_batch_through_all_stages_is_recorded_right(webui, tmp_path):
         by_stage.setdefault(output.stage, []).append(output)
         data = (run.path / output.path).read_bytes()
         assert digest_bytes(data) == output.digest
-    assert {stage: len(outputs) for stage, outputs in by_stage.items()} == dict.fromkeys(STAGES, 4)
+    assert {stage: len(outputs) for stage, outputs in by_stage.items()} == dict.fromkeys(SERVER_STAGES, 4)
     for outputs in by_stage.values():
         assert [output.seed for output in outputs] == [11, 12, 13, 14]
-    order = list(STAGES)
+    order = list(SERVER_STAGES)
     for earlier, later in pairwise(order):
         parents = [output.parents for output in by_stage[later]]
         assert parents == [(output.digest,) for output in by_stage[earlier]]

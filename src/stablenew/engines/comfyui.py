@@ -24,6 +24,7 @@ from stablenew.engines.engine_check import EngineCheck
 from stablenew.engines.engine_server import is_out_of_memory
 from stablenew.engines.image_by_image import run_each
 from stablenew.engines.image_reading import check_image
+from stablenew.engines.stage_seeds import seeds_of
 from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import JsonValue
@@ -32,8 +33,6 @@ from stablenew.formats.stage_event import STAGES
 _log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 1.0
 _STALL_SECONDS: Final = 900.0
-_SEED_BITS: Final = 32
-"""A seed of our choice is one that every program can take."""
 _ENDINGS: Final = (".png", ".jpg", ".jpeg", ".webp", ".avif")
 
 
@@ -120,15 +119,12 @@ class ComfyUIEngine:
             EngineError: the server could not; the message tells a person what to do.
             ConfigError: the user's workflow or binding is none.
         """
-        if request.stage not in STAGES:
-            raise EngineError(f"no stage {request.stage!r}; there are {', '.join(STAGES)}")
-        if request.stage != "txt2img" and not request.inputs:
-            raise EngineError(f"the stage {request.stage} needs an image to start from")
+        request.check("comfyui", STAGES)
         monitor.cancel.raise_if_cancelled()
         if request.stage == "txt2img":
             self._main = {name: request.settings.get(name) for name in MAIN_SETTINGS}
         builder = JobBuilder(request, self._main, self._find_choices, self._upload)
-        queue = _Ahead(self._client, self._client_id, builder, _seeds_of(request))
+        queue = _Ahead(self._client, self._client_id, builder, seeds_of(request))
         self._socket.connect()
         try:
             return run_each(len(queue), lambda number, part: self._run_one(request.stage, queue, number, part), monitor)
@@ -263,16 +259,6 @@ class _QueueWatch:
                 f"{self._client.url} has made no progress for {self._stall_seconds:.0f} s; it may hang: look at its "
                 "window, or start it again"
             )
-
-
-def _seeds_of(request: StageRequest) -> list[int]:
-    """The seed of each image: its input's where it has one, else counted up from the first."""
-    asked = request.settings.get("seed")
-    first = asked if isinstance(asked, int) and asked >= 0 else secrets.randbits(_SEED_BITS)
-    if request.stage == "txt2img":
-        count = int(request.settings.get("batch_size") or 1) * int(request.settings.get("n_iter") or 1)
-        return [(first + number) % 2**64 for number in range(count)]
-    return [first if image.seed is None else image.seed for image in request.inputs]
 
 
 def _addresses_of(history: Mapping[str, Any]) -> list[ImageAddress]:

@@ -4,7 +4,6 @@ import contextlib
 import io
 import logging
 import math
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,8 +19,9 @@ from stablenew.engines.diffusers_models import (
 from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.engine_check import EngineCheck
 from stablenew.engines.engine_server import is_out_of_memory, whole_text
-from stablenew.engines.image_by_image import run_each
+from stablenew.engines.image_by_image import part_of, run_each
 from stablenew.engines.region_detailing import Box, detail_regions
+from stablenew.engines.stage_seeds import seeds_of
 from stablenew.errors import EngineError
 from stablenew.formats.common_names import SAMPLERS, UPSCALER_FILES, checkpoint_stem
 from stablenew.formats.digest import digest_bytes
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 Detector = Callable[["Image", float], Sequence[Box]]
 """Finds what adetailer shall paint again, given the least confidence."""
 _log = logging.getLogger(__name__)
-_SEED_BITS: Final = 32
 _COMPRESSION: Final = 4
 _DETAIL_SIDE: Final = 512
 _RESAMPLING: Final = ("nearest", "bilinear", "bicubic", "lanczos")
@@ -88,35 +87,29 @@ class DiffusersEngine:
             Cancelled: it was asked to stop, between two steps.
             EngineError: it could not; the message tells a person what to do.
         """
-        if request.stage not in STAGES:
-            raise EngineError(f"no stage {request.stage!r}; there are {', '.join(STAGES)}")
-        if request.stage != "txt2img" and not request.inputs:
-            raise EngineError(f"the stage {request.stage} needs an image to start from")
+        request.check("diffusers", STAGES)
         monitor.cancel.raise_if_cancelled()
         if request.stage == "txt2img":
             self._main = request.settings
             return self._run_txt2img(request, monitor)
         make = {"img2img": self._rework, "adetailer": self._detail, "upscale": self._upscale}[request.stage]
-        return run_each(len(request.inputs), lambda number, part: make(request, number, part), monitor)
+        seeds = seeds_of(request)
+        return run_each(len(seeds), lambda number, part: make(request, number, seeds[number], part), monitor)
 
     def _run_txt2img(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
         settings = request.settings
         _refuse_what_is_missing(settings)
-        asked = settings.get("seed")
-        first = asked if isinstance(asked, int) and asked >= 0 else secrets.randbits(_SEED_BITS)
         size = int(settings.get("batch_size") or 1)
-        count = int(settings.get("n_iter") or 1)
+        seeds = seeds_of(request)
+        wanted = {"num_images_per_prompt": size, "width": settings.get("width"), "height": settings.get("height")}
 
         def make(number: int, part: StageMonitor) -> StageResult:
-            seeds = [(first + number * size + place) % 2**64 for place in range(size)]
-            wanted = {"width": settings.get("width"), "height": settings.get("height")}
-            return self._call(request, seeds, part, num_images_per_prompt=size, **wanted)
+            return self._call(request, seeds[number * size : (number + 1) * size], part, **wanted)
 
-        return run_each(count, make, monitor)
+        return run_each(len(seeds) // size, make, monitor)
 
-    def _rework(self, request: StageRequest, number: int, monitor: StageMonitor) -> StageResult:
-        image = request.inputs[number]
-        return self._repaint(request, _open(image), _seed_of(request, image), number, monitor)
+    def _rework(self, request: StageRequest, number: int, seed: int, monitor: StageMonitor) -> StageResult:
+        return self._repaint(request, _open(request.inputs[number]), seed, number, monitor)
 
     def _repaint(
         self, request: StageRequest, image: "Image", seed: int, parent: int, monitor: StageMonitor
@@ -130,29 +123,23 @@ class DiffusersEngine:
         result = self._call(request, [seed], monitor, parent=parent, num_inference_steps=steps, **options)
         return StageResult(result.images, {**result.actual, "denoising_strength": strength})
 
-    def _detail(self, request: StageRequest, number: int, monitor: StageMonitor) -> StageResult:
-        source = request.inputs[number]
-        image, seed = _open(source), _seed_of(request, source)
+    def _detail(self, request: StageRequest, number: int, seed: int, monitor: StageMonitor) -> StageResult:
+        image = _open(request.inputs[number])
         boxes = self._find_regions(request, image)
         strength = request.settings.get("denoise", 0.4)
-        inner = StageRequest(
-            "img2img",
-            {**request.settings, "model": self._main.get("model"), "denoising_strength": strength},
-            request.prompt,
-            request.negative_prompt,
-        )
-        actual: Mapping[str, JsonValue] = {"denoising_strength": strength}
+        settings = {**request.settings, "model": self._main.get("model"), "denoising_strength": strength}
+        inner = StageRequest("img2img", settings, request.prompt, request.negative_prompt)
+        ran: list[Mapping[str, JsonValue]] = [{"denoising_strength": strength}]
 
-        def repaint(region: "Image") -> "Image":
-            nonlocal actual
-            result = self._repaint(inner, region, seed, number, monitor)
-            actual = result.actual
+        def repaint(region: "Image", place: int) -> "Image":
+            result = self._repaint(inner, region, seed, number, part_of(monitor, place, len(boxes)))
+            ran.append(result.actual)
             return _open(result.images[0])
 
         feather = int(request.settings.get("mask_feather", 4))
         detailed = detail_regions(image, boxes, repaint, side=_DETAIL_SIDE, feather=feather)
         about = {"regions": [list(box) for box in boxes], "width": image.width, "height": image.height}
-        return StageResult((_encode(detailed, seed, number),), {**actual, **about})
+        return StageResult((_encode(detailed, seed, number),), {**ran[-1], **about})
 
     def _find_regions(self, request: StageRequest, image: "Image") -> Sequence[Box]:
         given = _extra(request).get("regions")
@@ -162,11 +149,10 @@ class DiffusersEngine:
         detector = self._detector or load_detector(str(request.settings.get("model")))
         return [_to_box(box, image.size) for box in detector(image, confidence)]
 
-    def _upscale(self, request: StageRequest, number: int, monitor: StageMonitor) -> StageResult:
+    def _upscale(self, request: StageRequest, number: int, seed: int, monitor: StageMonitor) -> StageResult:
         from PIL import Image  # noqa: PLC0415
 
-        source = request.inputs[number]
-        image, seed = _open(source), _seed_of(request, source)
+        image = _open(request.inputs[number])
         asked = str(request.settings.get("upscaler") or "Lanczos")
         if asked.casefold() not in _RESAMPLING and asked not in UPSCALER_FILES:
             raise EngineError(f"diffusers has no upscaler {asked!r}; there are {', '.join(_RESAMPLING)}")
@@ -307,13 +293,6 @@ def _actual(
 
 def _extra(request: StageRequest) -> dict[str, Any]:
     return dict(request.settings.get("extra") or {})
-
-
-def _seed_of(request: StageRequest, image: EngineImage) -> int:
-    asked = request.settings.get("seed")
-    if image.seed is not None:
-        return image.seed
-    return asked if isinstance(asked, int) and asked >= 0 else secrets.randbits(_SEED_BITS)
 
 
 def _signed(seed: int) -> int:

@@ -1,7 +1,7 @@
 """Engine: whatever turns a stage's settings and inputs into images."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -48,6 +48,17 @@ class StageRequest:
     negative_prompt: str = ""
     inputs: tuple[EngineImage, ...] = ()
     """What the stage before made; empty for txt2img."""
+
+    def check(self, engine: str, stages: Collection[str]) -> None:
+        """Do nothing, if `engine` can go on with it.
+
+        Raises:
+            EngineError: it has no such stage, or the stage has nothing to start from.
+        """
+        if self.stage not in stages:
+            raise EngineError(f"the engine {engine} has no stage {self.stage!r}; it has {', '.join(stages)}")
+        if self.stage != "txt2img" and not self.inputs:
+            raise EngineError(f"the stage {self.stage} needs an image to start from; let txt2img run before it")
 
 
 @dataclass(frozen=True, slots=True)

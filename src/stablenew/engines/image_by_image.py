@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from stablenew.engines.engine import EngineImage, ProgressReport, StageMonitor, StageResult
+from stablenew.engines.engine import EngineImage, StageMonitor, StageResult
 from stablenew.errors import EngineError
 from stablenew.formats.i_json import JsonValue
 
@@ -16,7 +16,7 @@ def run_each(count: int, make: Callable[[int, StageMonitor], StageResult], monit
     images: list[EngineImage] = []
     actual: Mapping[str, JsonValue] = {}
     for number in range(count):
-        part = StageMonitor(monitor.cancel, _part_of(monitor.on_progress, number, count), monitor.wants_previews)
+        part = part_of(monitor, number, count)
         try:
             monitor.cancel.raise_if_cancelled()
             result = make(number, part)
@@ -32,14 +32,14 @@ def run_each(count: int, make: Callable[[int, StageMonitor], StageResult], monit
     return StageResult(tuple(images), actual)
 
 
-def _part_of(report: ProgressReport, number: int, count: int) -> ProgressReport:
-    """The progress of one image as that of the whole stage."""
+def part_of(monitor: StageMonitor, number: int, count: int) -> StageMonitor:
+    """A monitor for one of `count` parts, whose progress is that of the whole."""
 
-    def report_part(fraction: float, preview: EngineImage | None = None) -> None:
+    def report(fraction: float, preview: EngineImage | None = None) -> None:
         done = (number + fraction) / count
         if preview is None:
-            report(done)
+            monitor.on_progress(done)
         else:
-            report(done, preview)
+            monitor.on_progress(done, preview)
 
-    return report_part
+    return StageMonitor(monitor.cancel, report, monitor.wants_previews)

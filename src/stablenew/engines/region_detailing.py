@@ -13,18 +13,21 @@ _MULTIPLE: Final = 8
 
 
 def detail_regions(
-    image: "Image", boxes: Sequence[Box], repaint: "Callable[[Image], Image]", *, side: int, feather: int
+    image: "Image", boxes: Sequence[Box], repaint: "Callable[[Image, int], Image]", *, side: int, feather: int
 ) -> "Image":
-    """`image` with each box painted again by `repaint`, which gets it with a margin, `side` pixels long."""
+    """`image` with each box painted again.
+
+    `repaint` gets a box with a margin, its longer side `side` pixels long, and which one it is.
+    """
     from PIL import Image, ImageDraw, ImageFilter  # noqa: PLC0415
 
     result = image.copy()
-    for box in boxes:
+    for place, box in enumerate(boxes):
         area = _with_margin(box, image.size)
         size = (area[2] - area[0], area[3] - area[1])
         scale = side / max(size)
         larger = tuple(max(_MULTIPLE, round(length * scale / _MULTIPLE) * _MULTIPLE) for length in size)
-        painted = repaint(result.crop(area).resize(larger, Image.Resampling.LANCZOS))  # type: ignore[arg-type]
+        painted = repaint(result.crop(area).resize(larger, Image.Resampling.LANCZOS), place)  # type: ignore[arg-type]
         mask = Image.new("L", image.size)
         ImageDraw.Draw(mask).rectangle(box, fill=255)
         mask = mask.filter(ImageFilter.GaussianBlur(feather)).crop(area)

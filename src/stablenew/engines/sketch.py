@@ -62,10 +62,7 @@ class SketchEngine:
             "adetailer": self._adetailer,
             "upscale": self._upscale,
         }
-        if request.stage not in stages:
-            raise EngineError(f"the sketch engine has no stage {request.stage!r}; it has {', '.join(stages)}")
-        if request.stage != "txt2img" and not request.inputs:
-            raise EngineError(f"{request.stage} needs an image to work on; let txt2img run before it")
+        request.check("sketch", stages)
         monitor.cancel.raise_if_cancelled()
         return stages[request.stage](request, monitor)
 

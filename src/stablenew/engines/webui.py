@@ -107,10 +107,7 @@ class WebUIEngine:
             Cancelled: it was asked to stop; the server was told.
             EngineError: the server could not; the message tells a person what to do.
         """
-        if request.stage not in STAGES:
-            raise EngineError(f"no stage {request.stage!r}; there are {', '.join(STAGES)}")
-        if request.stage != "txt2img" and not request.inputs:
-            raise EngineError(f"the stage {request.stage} needs an image to start from")
+        request.check("webui", STAGES)
         monitor.cancel.raise_if_cancelled()
         if request.stage == "txt2img":
             return self._run_txt2img(request, monitor)
