@@ -16,7 +16,7 @@ from stablenew.engines.comfyui import ComfyUIEngine
 from stablenew.engines.engine import StageMonitor
 from stablenew.errors import Cancelled, ConfigError, EngineError
 from stablenew.formats.digest import digest_bytes
-from tests.engines.comfyui_server import IMPACT, NODES, FakeComfyUI, serving
+from tests.engines.comfyui_server import IMPACT, MODELS, NODES, FakeComfyUI, serving
 from tests.engines.engine_contract import PROMPT, SERVER_STAGES, SETTINGS, EngineContract
 
 
@@ -149,6 +149,20 @@ def test_a_workflow_of_the_users_own_is_filled_in_and_recorded(comfyui, tmp_path
     assert actual["workflow_digest"] == digest_bytes(json.dumps(OWN, sort_keys=True).encode())
     (output,) = record.outputs
     assert output.seed == 11, "saved and shown: one image"
+
+
+def test_later_stages_go_on_with_the_checkpoint_of_the_users_workflow(comfyui):
+    fake, engine = comfyui()
+    own = {**OWN, "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": MODELS[1]}}}
+    first = ask(engine, extra={"workflow": own})
+    ask(engine, "img2img", inputs=first.images)
+    assert fake.requests[-1]["prompt"]["checkpoint"]["inputs"]["ckpt_name"] == MODELS[1]
+
+
+def test_what_is_left_to_the_workflow_need_not_be_known(comfyui):
+    fake, engine = comfyui()
+    ask(engine, sampler="Restart", extra={"workflow": OWN, "bind.sampler": None})
+    assert fake.requests[0]["prompt"]["3"]["inputs"]["sampler_name"] == "ddim"
 
 
 def test_places_can_be_given(comfyui):

@@ -53,11 +53,12 @@ FLUX = {
     "11": node("DualCLIPLoader", clip_name1="t5xxl.safetensors", clip_name2="clip_l.safetensors", type="flux"),
     "12": node("UNETLoader", unet_name="flux1-dev.safetensors", weight_dtype="default"),
     "13": node(
-        "SamplerCustomAdvanced", noise=["25", 0], guider=["22", 0], sampler=["16", 0], sigmas=["17", 0],
+        "SamplerCustomAdvanced", noise=["25", 0], guider=["22", 0], sampler=["16", 0], sigmas=["18", 0],
         latent_image=["5", 0],
     ),
     "16": node("KSamplerSelect", sampler_name="euler"),
     "17": node("BasicScheduler", scheduler="simple", steps=20, denoise=1.0, model=["12", 0]),
+    "18": node("SplitSigmas", step=10, sigmas=["17", 0]),
     "22": node("BasicGuider", model=["12", 0], conditioning=["26", 0]),
     "25": node("RandomNoise", noise_seed=2**63 + 5),
     "26": node("FluxGuidance", guidance=3.5, conditioning=["6", 0]),
@@ -88,6 +89,13 @@ def test_settings_in_nodes_of_their_own_are_found():
     }  # fmt: skip
 
 
+def test_a_negative_made_from_the_prompt_is_no_negative_prompt():
+    """As in ComfyUI's own templates for models that know none: writing there would wipe the prompt out."""
+    graph = {**CLASSIC, "7": node("ConditioningZeroOut", conditioning=["6", 0])}
+    assert places(graph)["prompt"] == "6.text"
+    assert "negative_prompt" not in places(graph)
+
+
 def test_of_two_passes_the_first_is_bound_and_both_get_the_seed():
     graph = build_workflow("txt2img", {"enable_hr": True, "steps": 30})
     found = places(graph)
@@ -95,6 +103,16 @@ def test_of_two_passes_the_first_is_bound_and_both_get_the_seed():
     assert found["steps"] == "sampler.steps"
     assert graph["hires"]["inputs"]["steps"] == 30
     assert found["width"] == "latent.width"
+
+
+def test_a_workflow_that_goes_in_circles_is_walked_once():
+    graph = {
+        **FLUX,
+        "18": node("SplitSigmas", sigmas=["18", 0]),
+        "6": node("CLIPTextEncode", text=["6", 0], conditioning=["26", 0]),
+        "5": node("EmptyLatentImage", latent=["13", 0]),
+    }
+    assert places(graph)["sampler"] == "16.sampler_name"
 
 
 def test_both_texts_of_sdxl_are_the_prompt():

@@ -87,7 +87,8 @@ class ToolRecorder:
         tags = [tag for node in graph.values() if node["class_type"] == _TAG_NODE for tag in _tags_of(node)]
         run = self._new_run(message, {"workflow": graph}, learning_tags=list(dict.fromkeys(tags)))
         run.start()
-        _record_prompt(run, graph, images, failure)
+        if images or failure != _INTERRUPTED:  # what was cut off before its first image left nothing
+            _record_prompt(run, graph, images, failure)
         run.finish(_STATUS.get(str(message.get("status")), "completed") if failure != _INTERRUPTED else "cancelled")
 
     def _new_images(self, paths: Iterable[Path]) -> list[bytes]:

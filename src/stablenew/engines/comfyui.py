@@ -127,9 +127,14 @@ class ComfyUIEngine:
         queue = _Ahead(self._client, self._client_id, builder, seeds_of(request))
         self._socket.connect()
         try:
-            return run_each(len(queue), lambda number, part: self._run_one(request.stage, queue, number, part), monitor)
+            result = run_each(
+                len(queue), lambda number, part: self._run_one(request.stage, queue, number, part), monitor
+            )
         finally:
             queue.drop_rest()
+        if request.stage == "txt2img" and not self._main.get("model"):
+            self._main["model"] = result.actual.get("model_file")  # later stages go on with what the workflow loaded
+        return result
 
     def _find_choices(self, kind: str, name: str) -> list[str]:
         if (kind, name) not in self._choices:

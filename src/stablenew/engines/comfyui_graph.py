@@ -9,7 +9,7 @@ its `positive` leads to the prompt, its `latent_image` to the size, its `model` 
 import copy
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from stablenew.errors import ConfigError
@@ -217,15 +217,15 @@ class _BindingSearch:
         ends = [key for key in self._graph if key not in used]
         return [key for key in ends if {"images", "image"} & self._inputs(key).keys()] or ends
 
-    def _behind(self, starts: Iterable[str]) -> Iterator[str]:
-        """Every node that leads there, the nearest first."""
+    def _behind(self, starts: Iterable[str], through: Container[str] | None = None) -> Iterator[str]:
+        """Every node that leads there, by any link or `through` those, the nearest first."""
         todo = deque(starts)
         seen = set(todo)
         while todo:
             key = todo.popleft()
             yield key
-            for _, node, _ in self._links(key):
-                if node not in seen:
+            for name, node, _ in self._links(key):
+                if node not in seen and (through is None or name in through):
                     seen.add(node)
                     todo.append(node)
 
@@ -248,7 +248,8 @@ class _BindingSearch:
     def _settings_of(self, sampler: str) -> Bindings:
         found = {name: self._at_sampler(sampler, fields) for name, fields in _OF_SAMPLER.items()}
         found["prompt"] = self._texts(sampler, "positive")
-        found["negative_prompt"] = self._texts(sampler, "negative")
+        negative = self._texts(sampler, "negative")  # made from the positive one by ConditioningZeroOut, it is no text
+        found["negative_prompt"] = [place for place in negative if place not in found["prompt"]]
         for key in self._walk(sampler, ("latent_image", "latent")):
             inputs = self._inputs(key)
             if {"width", "height"} <= inputs.keys():
@@ -266,9 +267,9 @@ class _BindingSearch:
         return []
 
     def _walk_carriers(self, sampler: str) -> Iterator[str]:
-        for name, node, _ in self._links(sampler):
-            if name in _CARRIERS:
-                yield node
+        """The nodes that hold a sampler's settings, also behind others of their kind."""
+        starts = [node for name, node, _ in self._links(sampler) if name in _CARRIERS]
+        yield from self._behind(starts, through=_CARRIERS)
 
     def _texts(self, sampler: str, kind: str) -> list[Place]:
         """The text that a conditioning comes from, through whatever changes it on the way."""

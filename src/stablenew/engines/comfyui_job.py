@@ -156,7 +156,7 @@ class JobBuilder:
         return about
 
     def _bind(self, graph: Graph) -> Bindings:
-        """Where settings stand: found, or as the user says."""
+        """Where settings stand: found, or as the user says; what is said to be `null` is read and left as it is."""
         given = {key.removeprefix(_BIND): value for key, value in self._extra.items() if key.startswith(_BIND)}
         return find_bindings(graph) | {
             name: [parse_place(graph, one) for one in str(value).split()]
@@ -189,14 +189,14 @@ class JobBuilder:
         upscaler = str(settings.pop("upscaler", None) or "lanczos")
         if upscaler.casefold() not in PIXEL_METHODS:
             settings["upscaler"] = UPSCALER_FILES.get(upscaler, upscaler)
+        left = {name for name in bindings if self._extra.get(_BIND + name, "") is None}
         for name, what in _FROM_LIST.items():
-            if name in bindings:
+            if name in bindings.keys() - left:
                 node, place = bindings[name][0]
                 picked = self._pick(what, graph[node]["class_type"], place, settings.get(name))
                 if picked:
                     values[name] = picked
-        is_left = {name for name in values if self._extra.get(_BIND + name, "") is None}
-        return {name: value for name, value in values.items() if name not in is_left}
+        return {name: value for name, value in values.items() if name not in left}
 
     def _pick(self, what: str, kind: str, name: str, wanted: Any) -> str:
         """The server's own name for what is wanted; the first it has where nothing is wanted and nothing is there."""
