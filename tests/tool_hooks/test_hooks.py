@@ -186,6 +186,15 @@ def test_the_node_records_what_nobody_saves_and_gives_tags(installed, tmp_path):
         assert json.loads(image.text["prompt"])["3"]["class_type"] == "KSampler"
 
 
+def test_a_folder_that_lies_elsewhere_is_to_be_copied(tmp_path, capsys):
+    runs = tmp_path / "runs"
+    assert _run(["--runs-dir", str(runs), "engines", "install", "comfyui", str(tmp_path)]) == 0
+    said = capsys.readouterr().out.replace("\n", "")
+    assert "copy it into the folder custom_nodes of comfyui" in said
+    settings = json.loads((tmp_path / "stablenew-recorder" / "stablenew.json").read_text())
+    assert settings == {"python": sys.executable, "runs_dir": str(runs)}
+
+
 def test_another_program_is_no_place_for_it(tmp_path, capsys):
     assert _run(["engines", "install", "fooocus", str(tmp_path)]) == 2
     assert "webui, comfyui" in capsys.readouterr().err

@@ -113,13 +113,16 @@ def install(
 ) -> int:
     """Write the folder that records inside a WebUI or ComfyUI what it makes."""
     out: Output = ctx.obj
-    from stablenew.cli.hook_folders import TOOLS, write_hook_folder
+    from stablenew.cli.hook_folders import PLACES, write_hook_folder
 
-    if tool not in TOOLS:
-        raise typer.BadParameter(f"expected one of {', '.join(TOOLS)}, found {tool!r}")
-    runs_dir = out.controller.run_store.root
+    if tool not in PLACES:
+        raise typer.BadParameter(f"expected one of {', '.join(PLACES)}, found {tool!r}")
+    runs_dir = out.controller.run_store.root.resolve()
     written = write_hook_folder(tool, folder, runs_dir)
-    out.json({"ok": True, "folder": str(written), "runs_dir": str(runs_dir)})
+    is_in_place = written.parent.name == PLACES[tool]
+    out.json({"ok": True, "folder": str(written), "runs_dir": str(runs_dir), "in_place": is_in_place})
     out.print(f"written: {written}")
+    if not is_in_place:
+        out.print(f"copy it into the folder {PLACES[tool]} of {tool}")
     out.print(f"what {tool} saves from its next start on is recorded in {runs_dir}")
     return 0

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 FOLDER_NAME: Final = "stablenew-recorder"
-_EXTENSIONS: Final = {"webui": "extensions", "comfyui": "custom_nodes"}
+PLACES: Final = {"webui": "extensions", "comfyui": "custom_nodes"}
+"""Where a program looks for such folders."""
 _HOOKS: Final = {"webui": "scripts/stablenew_recorder.py", "comfyui": "__init__.py"}
-TOOLS: Final = tuple(_HOOKS)
 
 
 def write_hook_folder(tool: str, target: Path, runs_dir: Path) -> Path:
@@ -35,5 +35,5 @@ def write_hook_folder(tool: str, target: Path, runs_dir: Path) -> Path:
 
 
 def _choose_place(tool: str, target: Path) -> Path:
-    inner = target / _EXTENSIONS[tool]
+    inner = target / PLACES[tool]
     return inner if inner.is_dir() else target
