@@ -1,6 +1,7 @@
 """What every engine promises, whatever it is made of."""
 
 import io
+from dataclasses import replace
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -48,9 +49,14 @@ class EngineContract:
     def make_engine(self):
         raise NotImplementedError
 
-    def ask(self, stage="txt2img", *, prompt=PROMPT, inputs=(), monitor=None, **settings):
+    def run(self, stage="txt2img", *, prompt=PROMPT, inputs=(), monitor=None, **settings):
+        """What an engine gives, also where it failed after some images."""
         request = StageRequest(stage, {**self.settings, **settings}, prompt, inputs=tuple(inputs))
-        result = self.make_engine().run_stage(request, monitor or StageMonitor())
+        return self.make_engine().run_stage(request, monitor or StageMonitor())
+
+    def ask(self, stage="txt2img", **options):
+        """The same, where nothing may fail."""
+        result = self.run(stage, **options)
         if result.failure is not None:
             raise result.failure
         return result
@@ -113,6 +119,13 @@ class EngineContract:
         token = CancelToken()
         with pytest.raises(Cancelled):
             self.ask(batch_size=50, monitor=StageMonitor(token, lambda fraction: token.cancel()))
+
+    @pytest.mark.parametrize("stage", ["img2img", "adetailer", "upscale"])
+    def test_what_was_finished_before_a_failure_is_kept(self, stage):
+        (good,) = self.ask().images
+        result = self.run(stage, inputs=[good, replace(good, data=b"no image"), good], denoising_strength=0.5)
+        assert type(result.failure) is EngineError
+        assert [image.parent for image in result.images] == [0]
 
     def test_a_stage_without_its_input_is_a_clear_error(self):
         with pytest.raises(EngineError, match="needs an image"):

@@ -311,8 +311,11 @@ def _to_box(values: Sequence[float], size: tuple[int, int]) -> Box:
 def _open(image: EngineImage) -> "Image":
     from PIL import Image  # noqa: PLC0415
 
-    with Image.open(io.BytesIO(image.data)) as opened:
-        return opened.convert("RGB")
+    try:
+        with Image.open(io.BytesIO(image.data)) as opened:
+            return opened.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise EngineError(f"an input is no image that can be decoded: {error}") from None
 
 
 def _encode(image: "Image", seed: int, parent: int | None) -> EngineImage:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, PngImagePlugin
 
 from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
+from stablenew.engines.image_by_image import run_each
 from stablenew.errors import EngineError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import JsonValue, json_safe
@@ -71,17 +72,16 @@ class SketchEngine:
         seed = self._choose_seed(settings)
         count = _integer(settings, "batch_size", 1) * _integer(settings, "n_iter", 1)
         size = (_integer(settings, "width", 512), _integer(settings, "height", 512))
-        images = []
-        for index in range(count):
-            monitor.cancel.raise_if_cancelled()
-            if monitor.wants_previews:
+        actual = _actual(settings, seed=seed, width=size[0], height=size[1])
+
+        def make(index: int, part: StageMonitor) -> StageResult:
+            if part.wants_previews:
                 small = (-(-size[0] // _PREVIEW_SCALE), -(-size[1] // _PREVIEW_SCALE))
-                preview = _encode(_draw_scene(request, seed + index, small), request, seed + index)
-                monitor.on_progress(index / count, preview)
-            pixels = _draw_scene(request, seed + index, size)
-            images.append(_encode(pixels, request, seed + index))
-            monitor.on_progress((index + 1) / count)
-        return StageResult(tuple(images), _actual(settings, seed=seed, width=size[0], height=size[1]))
+                part.on_progress(0.0, _encode(_draw_scene(request, seed + index, small), request, seed + index))
+            image = _encode(_draw_scene(request, seed + index, size), request, seed + index)
+            return StageResult((image,), actual)
+
+        return run_each(count, make, monitor)
 
     def _img2img(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
         seed = self._choose_seed(request.settings)
@@ -91,8 +91,8 @@ class SketchEngine:
             fresh = _draw_scene(request, seed + index, image.size)
             return _pixels_of(image) * (1 - strength) + fresh * strength
 
-        images = _rework(request, monitor, repaint, seed=seed)
-        return StageResult(images, _actual(request.settings, seed=seed, denoising_strength=strength))
+        actual = _actual(request.settings, seed=seed, denoising_strength=strength)
+        return _rework(request, monitor, repaint, actual, seed=seed)
 
     def _adetailer(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
         strength = _real(request.settings, "denoise", 0.4)
@@ -103,8 +103,7 @@ class SketchEngine:
             mask = _busiest_region(image) * strength
             return _pixels_of(image) * (1 - mask) + _pixels_of(sharp) * mask
 
-        images = _rework(request, monitor, detail)
-        return StageResult(images, {"model": MODEL, "denoise": strength, "steps": steps})
+        return _rework(request, monitor, detail, {"model": MODEL, "denoise": strength, "steps": steps})
 
     def _upscale(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
         factor = _real(request.settings, "factor", 2.0)
@@ -116,8 +115,7 @@ class SketchEngine:
             larger = image.resize(size, Image.Resampling.LANCZOS)
             return _pixels_of(larger.filter(ImageFilter.UnsharpMask(radius=1.5, percent=60, threshold=2)))
 
-        images = _rework(request, monitor, enlarge)
-        return StageResult(images, {"upscaler": "Lanczos", "factor": factor, "mode": "single"})
+        return _rework(request, monitor, enlarge, {"upscaler": "Lanczos", "factor": factor, "mode": "single"})
 
     def _choose_seed(self, settings: Mapping[str, JsonValue]) -> int:
         seed = _integer(settings, "seed", -1)
@@ -128,18 +126,19 @@ def _rework(
     request: StageRequest,
     monitor: StageMonitor,
     change: Callable[[Image.Image, int], Pixels],
+    actual: Mapping[str, JsonValue],
     *,
     seed: int | None = None,
-) -> tuple[EngineImage, ...]:
+) -> StageResult:
     """Every input, changed; each output knows its input and its seed."""
-    images = []
-    for index, source in enumerate(request.inputs):
-        monitor.cancel.raise_if_cancelled()
+
+    def make(index: int, _part: StageMonitor) -> StageResult:
+        source = request.inputs[index]
         pixels = change(_decode(source), index)
         own_seed = source.seed if seed is None else seed + index
-        images.append(_encode(pixels, request, own_seed, parent=index))
-        monitor.on_progress((index + 1) / len(request.inputs))
-    return tuple(images)
+        return StageResult((_encode(pixels, request, own_seed, parent=index),), actual)
+
+    return run_each(len(request.inputs), make, monitor)
 
 
 def _actual(settings: Mapping[str, JsonValue], **known: JsonValue) -> dict[str, JsonValue]:
