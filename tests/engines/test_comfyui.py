@@ -99,7 +99,7 @@ def test_the_bytes_are_those_that_the_server_has(comfyui):
 
 
 def test_every_image_is_a_prompt_of_its_own_and_one_waits_ahead(comfyui):
-    fake, engine = comfyui(seconds_per_step=0.1)
+    fake, engine = comfyui(seconds_per_step=0.25)
     ask(engine, batch_size=4)
     assert [sampler_of(body)["seed"] for body in fake.requests] == [11, 12, 13, 14]
     assert fake.finished_at_submit[:2] == [0, 0], "the second waits while the first runs"
