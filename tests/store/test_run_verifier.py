@@ -151,6 +151,15 @@ def test_a_torn_record_line_is_no_corruption(store):
     assert "record-unreadable" not in findings
 
 
+def test_records_that_a_sync_has_not_brought_yet_are_missing_and_contradict_nothing(store):
+    writer = store.create(metadata())
+    write_variant(writer)
+    run = writer.seal(metadata(status="completed", record_count=1, output_count=1))
+    (run.path / "records.jsonl").unlink()
+    assert "file-missing" in codes(run)
+    assert "metadata-mismatch" not in codes(run)
+
+
 def test_records_and_counts_that_do_not_fit_are_named(store):
     writer = store.create(metadata())
     write_variant(writer)
