@@ -260,10 +260,7 @@ class _QueueWatch:
         if self._misses > 2:  # between queue and history there is a moment in which it is in neither
             raise EngineError(f"{self._client.url} does not know the prompt any more; was it started again?")
         if time.monotonic() - self._last_life > self._stall_seconds:
-            raise EngineError(
-                f"{self._client.url} has made no progress for {self._stall_seconds:.0f} s; it may hang: look at its "
-                "window, or start it again"
-            )
+            raise self._client.explain_stall(self._stall_seconds)
 
 
 def _addresses_of(history: Mapping[str, Any]) -> list[ImageAddress]:

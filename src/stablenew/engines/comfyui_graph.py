@@ -205,15 +205,15 @@ class _BindingSearch:
         inputs: dict[str, Any] = self._graph[key]["inputs"]
         return inputs
 
-    def _links(self, key: str) -> Iterator[tuple[str, str, int]]:
-        """Name, node and slot of every input that is another node's output."""
+    def _links(self, key: str) -> Iterator[tuple[str, str]]:
+        """Name and node of every input that is another node's output."""
         for name, value in self._inputs(key).items():
             if is_link(value) and value[0] in self._graph:
-                yield name, value[0], value[1]
+                yield name, value[0]
 
     def _outputs(self) -> list[str]:
         """Nodes that nobody goes on from; those that take images where there are such."""
-        used = {node for key in self._graph for _, node, _ in self._links(key)}
+        used = {node for key in self._graph for _, node in self._links(key)}
         ends = [key for key in self._graph if key not in used]
         return [key for key in ends if {"images", "image"} & self._inputs(key).keys()] or ends
 
@@ -224,7 +224,7 @@ class _BindingSearch:
         while todo:
             key = todo.popleft()
             yield key
-            for name, node, _ in self._links(key):
+            for name, node in self._links(key):
                 if node not in seen and (through is None or name in through):
                     seen.add(node)
                     todo.append(node)
@@ -232,7 +232,7 @@ class _BindingSearch:
     def _walk(self, start: str, names: Iterable[str]) -> Iterator[str]:
         """The nodes behind some inputs of a node."""
         wanted = set(names)
-        return self._behind([node for name, node, _ in self._links(start) if name in wanted])
+        return self._behind([node for name, node in self._links(start) if name in wanted])
 
     def _is_sampler(self, key: str) -> bool:
         inputs = self._inputs(key)
@@ -268,20 +268,20 @@ class _BindingSearch:
 
     def _walk_carriers(self, sampler: str) -> Iterator[str]:
         """The nodes that hold a sampler's settings, also behind others of their kind."""
-        starts = [node for name, node, _ in self._links(sampler) if name in _CARRIERS]
+        starts = [node for name, node in self._links(sampler) if name in _CARRIERS]
         yield from self._behind(starts, through=_CARRIERS)
 
     def _texts(self, sampler: str, kind: str) -> list[Place]:
         """The text that a conditioning comes from, through whatever changes it on the way."""
         starts = [
-            (node, inner)
+            node
             for key in (sampler, *self._walk_carriers(sampler))
-            for inner, node, _ in self._links(key)
-            if inner == kind or (inner == "conditioning" and kind == "positive")
+            for name, node in self._links(key)
+            if name == kind or (name == "conditioning" and kind == "positive")
         ]
         seen = set()
         while starts:
-            key, _ = starts.pop(0)
+            key = starts.pop(0)
             if key in seen:
                 continue
             seen.add(key)
@@ -289,8 +289,8 @@ class _BindingSearch:
             if places:
                 return places
             links = list(self._links(key))
-            onward = [(node, name) for name, node, _ in links if name == kind]
-            starts += onward or [(node, name) for name, node, _ in links if name.startswith("conditioning")]
+            onward = [node for name, node in links if name == kind]
+            starts += onward or [node for name, node in links if name.startswith("conditioning")]
         return []
 
     def _resolve(self, key: str, field: str, fields_behind: Iterable[str]) -> list[Place]:

@@ -31,7 +31,7 @@ from stablenew.formats.common_names import (
 )
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import JsonValue
-from stablenew.formats.prompt_tags import EMBEDDING_TAG, LORA_TAG, find_loras
+from stablenew.formats.prompt_tags import EMBEDDING_TAG, split_loras
 
 Choices = Callable[[str, str], list[str]]
 """The values that an input of a class of nodes can take on this server."""
@@ -215,12 +215,6 @@ class JobBuilder:
             hint = "; Lanczos needs no model" if what == "upscaler" else ""
             raise EngineError(f"the server knows no {what} {wanted!r}; it has {shown or 'none'}{hint}")
         return found[0] if found else str(wanted)
-
-
-def split_loras(prompt: str) -> tuple[str, list[tuple[str, float]]]:
-    """The prompt without the LoRAs it calls, and these with their weights: ComfyUI has nodes for them, no words."""
-    loras = [(name, 1.0 if weight is None else weight) for name, weight in find_loras(prompt)]
-    return (LORA_TAG.sub("", prompt).strip() if loras else prompt), loras
 
 
 def _own_words(text: str) -> str:

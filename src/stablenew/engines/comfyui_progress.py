@@ -30,9 +30,11 @@ class PromptProgress:
         self.is_over = False
         """Whether the server says that it is through with the prompt, whatever came of it."""
         self.preview: EngineImage | None = None
+        """What the last message showed."""
 
     def take(self, message: Mapping[str, Any] | bytes) -> bool:
         """Take in a message; whether it was about this prompt."""
+        self.preview = None
         if isinstance(message, bytes):
             return self._take_preview(message)
         data = message.get("data")

@@ -1,6 +1,7 @@
 """The `diffusers` engine: pipelines of Hugging Face's diffusers in this very process."""
 
 import contextlib
+import functools
 import io
 import logging
 import math
@@ -26,14 +27,14 @@ from stablenew.errors import EngineError
 from stablenew.formats.common_names import SAMPLERS, UPSCALER_FILES, checkpoint_stem
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import JsonValue
-from stablenew.formats.prompt_tags import LORA_TAG, find_loras
+from stablenew.formats.prompt_tags import split_loras
 from stablenew.formats.stage_event import STAGES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Detector = Callable[["Image", float], Sequence[Box]]
-"""Finds what adetailer shall paint again, given the least confidence."""
+Detector = Callable[["Image", float], Sequence[Sequence[float]]]
+"""Finds what adetailer shall paint again, as left, top, right, bottom in pixels, given the least confidence."""
 _log = logging.getLogger(__name__)
 _COMPRESSION: Final = 4
 _DETAIL_SIDE: Final = 512
@@ -177,7 +178,7 @@ class DiffusersEngine:
         settings = {**self._main, **{key: value for key, value in request.settings.items() if value is not None}}
         pipe, model = self._prepare(settings, request, takes_image="image" in options)
         clip_skip = int(settings.get("clip_skip") or 1)
-        prompt = LORA_TAG.sub("", request.prompt).strip() if LORA_TAG.search(request.prompt) else request.prompt
+        prompt, _ = split_loras(request.prompt)
         wanted = {
             "prompt": whole_text(prompt),
             "negative_prompt": whole_text(request.negative_prompt),
@@ -211,13 +212,13 @@ class DiffusersEngine:
         loaded = self._loaded[1]
         pipe = loaded.pipeline(takes_image=takes_image)
         pipe.scheduler = build_scheduler(loaded.own_scheduler, settings.get("sampler"), settings.get("scheduler"))
-        loras = [(name, 1.0 if weight is None else weight) for name, weight in find_loras(request.prompt)]
-        use_loras(pipe, loras, extra.get("lora_dir"))
+        use_loras(pipe, split_loras(request.prompt)[1], extra.get("lora_dir"))
         return pipe, model
 
 
+@functools.cache
 def load_detector(model: str) -> Detector:
-    """A detector from a YOLO file, such as ADetailer uses.
+    """A detector from a YOLO file, such as ADetailer uses; loaded once.
 
     Raises:
         EngineError: the package ultralytics or the file is not there.
@@ -234,9 +235,10 @@ def load_detector(model: str) -> Detector:
     except (OSError, RuntimeError) as error:
         raise EngineError(f"the detector {model} cannot be loaded: {error}") from None
 
-    def detect(image: "Image", confidence: float) -> Sequence[Box]:
+    def detect(image: "Image", confidence: float) -> Sequence[Sequence[float]]:
         (found,) = yolo(image, conf=confidence, verbose=False)
-        return [_to_box(box, image.size) for box in found.boxes.xyxy.tolist()]
+        boxes: list[list[float]] = found.boxes.xyxy.tolist()
+        return boxes
 
     return detect
 

@@ -128,6 +128,12 @@ class EngineServer:
         """What to do about a server that ran out of memory and `said` so."""
         return f"the server ran out of memory; {self.memory_hint} ({said})"
 
+    def explain_stall(self, seconds: float) -> EngineError:
+        """What to do about a server of which nothing was heard for so long."""
+        return EngineError(
+            f"{self.url} has made no progress for {seconds:.0f} s; it may hang: look at its window, or start it again"
+        )
+
     def _explain_transport(self, error: httpx.TransportError) -> EngineError:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return EngineError(f"nobody answers at {self.url}; {self.start_hint}, or give its address with --url")

@@ -166,10 +166,7 @@ class WebUIEngine:
                 monitor.on_progress(watch.fraction, *([watch.preview] if watch.preview else []))
             elif time.monotonic() - last_change > self._stall_seconds:
                 self._client.interrupt()
-                raise EngineError(
-                    f"{self._client.url} has made no progress for {self._stall_seconds:.0f} s; it may hang: look at "
-                    "its window, or start it again"
-                )
+                raise self._client.explain_stall(self._stall_seconds)
         raise AssertionError("polling ends with an answer")
 
     def _call(
