@@ -1,5 +1,8 @@
+import errno
 import multiprocessing
+import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stablenew import FeedbackManager, RatingsStore, RunStore, RunVerifier
-from stablenew.errors import ConfigError, InvalidDocument, OutputNotFound, RunNotFound
+from stablenew.errors import ConfigError, InvalidDocument, OutputNotFound, RunNotFound, WriteFailed
 from stablenew.formats.clock import Clock
 from stablenew.recording.feedback_manager import KEEP, Said, parse_stars
 from tests.samples import sealed_run
@@ -108,6 +111,35 @@ def test_a_batch_is_one_write_for_each_run_and_all_or_nothing_in_its_checks(stor
     assert [len(one.events) for one in documents] == [3, 1]
     assert [opinion(manager, f"{n}/0").rating for n in range(3)] == [0, 1, 2]
     assert len(manager.undo("sample-run")) == 3
+
+
+def test_a_batch_that_the_disk_takes_in_part_says_so_and_keeps_what_it_took(store, manager, monkeypatch):
+    runs = [sealed_run(store, f"run-{number}") for number in range(9)]
+    real = os.fsync
+
+    def fsync(descriptor):
+        temporary = {path.stat().st_ino for path in runs[4].path.glob(".feedback*")}
+        if os.fstat(descriptor).st_ino in temporary:
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr("stablenew.store.durable_steps.os.fsync", fsync)
+    with pytest.raises(WriteFailed, match="run-4"):
+        manager.record_many([Said(run.run_id, "0/0", 4) for run in runs])
+    monkeypatch.undo()
+    for run in runs:
+        assert manager.read(run.run_id).events[-1].rating == 4  # run-4 has it in this machine's log
+        assert (run.path / "feedback.json").exists() == (run.run_id != "run-4")
+
+
+def test_batches_in_threads_that_meet_from_both_ends_all_end(store, manager):
+    names = [f"run-{number}" for number in range(40)]
+    for name in names:
+        sealed_run(store, name)
+    orders = [names, names[::-1], names[20:] + names[:20], names[::2] + names[1::2]]
+    with ThreadPoolExecutor(len(orders)) as pool:
+        list(pool.map(lambda order: manager.record_many([Said(name, "0/0", 3) for name in order]), orders))
+    assert [len(manager.read(name).events) for name in names] == [len(orders)] * len(names)
 
 
 def test_several_raters_keep_their_own_opinions(manager):

@@ -7,17 +7,17 @@ never lost; undo and redo are events too, so they survive a restart and reach ot
 import secrets
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from stablenew.errors import ConfigError, InvalidDocument
+from stablenew.errors import ConfigError, InvalidDocument, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, next_hybrid_clock
 from stablenew.formats.feedback import Feedback, FeedbackEvent, FeedbackState, at_clock, draft_event, fold_opinions
 from stablenew.formats.i_json import JsonValue
+from stablenew.store.durable_steps import finish_all
 from stablenew.store.feedback_files import FeedbackReading
-from stablenew.store.feedback_log import FeedbackLog
+from stablenew.store.feedback_log import FeedbackLog, writing_all
 from stablenew.store.local_state import replica_id, user_id
 from stablenew.store.run import OutputFinder, Run
 from stablenew.store.run_store import RunStore
@@ -29,8 +29,9 @@ OUTCOMES: Final = ("win", "tie", "both_bad")
 MAIN_NOTE: Final = "main"
 """The note that `notes` sets; programs may keep others beside it."""
 _CACHED_RUNS: Final = 256
-_FEW_RUNS: Final = 4
-_WRITERS: Final = 4
+_AT_ONCE: Final = 100
+"""Runs written in step; each has a file open."""
+_Plan: TypeAlias = tuple[Run, list[FeedbackEvent]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,10 @@ class FeedbackManager:
         if first == second:
             raise InvalidDocument(f"expected two images to compare, found {first} twice")
         body: dict[str, JsonValue] = {"op": "prefer", "winner": first, "loser": second, "outcome": outcome}
-        return self._append(run, self._draft([body | ({} if shown is None else {"shown": shown})], rater))
+        drafts = self._draft([body | ({} if shown is None else {"shown": shown})], rater)
+        log = self._log(run)
+        with log.writing() as reading:
+            return log.append(reading, self._say_now(drafts, reading))
 
     def record_many(self, batch: Iterable[Said], *, rater: str | None = None) -> list[Feedback]:
         """Say many things: one durable write for each run, in the order in which the runs first come.
@@ -135,12 +139,12 @@ class FeedbackManager:
         for said in batch:
             by_run.setdefault(said.run_id, []).append(said)
         plans = [self._plan(run_id, group, rater) for run_id, group in by_run.items()]
-        if len(plans) < _FEW_RUNS:
-            return [self._append(run, drafts) for run, drafts in plans]
-        with ThreadPoolExecutor(
-            _WRITERS, thread_name_prefix="stablenew-rate"
-        ) as pool:  # much of the time is the disk's
-            return [written.result() for written in [pool.submit(self._append, *plan) for plan in plans]]
+        parts = [plans[start : start + _AT_ONCE] for start in range(0, len(plans), _AT_ONCE)]
+        written = [one for part in parts for one in self._append_all(part)]
+        for one in written:
+            if isinstance(one, Exception):
+                raise one
+        return [one for one in written if isinstance(one, Feedback)]
 
     def _plan(self, run_id: str, group: Iterable[Said], rater: str | None) -> tuple[Run, list[FeedbackEvent]]:
         """The run and what is to be said about it, checked in full before the first write."""
@@ -164,10 +168,16 @@ class FeedbackManager:
         common = {"act": secrets.token_hex(6), "replica": self._replica, "rater": rater or self.rater}
         return [draft_event(**{**common, **body}) for body in bodies]
 
-    def _append(self, run: Run, drafts: Iterable[FeedbackEvent]) -> Feedback:
-        log = self._log(run)
-        with log.writing() as reading:
-            return log.append(reading, self._say_now(_not_yet_said(drafts, reading), reading))
+    def _append_all(self, plans: Sequence[_Plan]) -> list[Feedback | OSError | StableNewError]:
+        """Write to many runs; the new feedback of each, or why it could not be written."""
+        logs = [self._log(run) for run, _ in plans]
+        with writing_all(logs) as readings:
+            return finish_all(
+                [
+                    log.append_steps(reading, self._say_now(_not_yet_said(drafts, reading), reading))
+                    for log, reading, (_, drafts) in zip(logs, readings, plans, strict=True)
+                ]
+            )
 
     def _say_now(self, drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
         latest = reading.latest_clock

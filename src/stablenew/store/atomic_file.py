@@ -9,18 +9,17 @@ import contextlib
 import errno
 import os
 import secrets
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from stablenew.errors import SyncFailed, WriteFailed
+from stablenew.store.durable_steps import Steps, file_steps, finish, folder_steps
 from stablenew.store.run_folder import temporary_name
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | _BINARY
-_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 _BUSY_ON_WINDOWS = {5, 32, 33}  # access denied, sharing violation, lock violation: a virus scanner or an indexer
 _BUSY_RETRIES = 25
 _BUSY_PAUSE_SECONDS = 0.1
@@ -35,7 +34,7 @@ def write_once(path: Path, data: bytes) -> None:
     """
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, "expected no file, found one; it was left as it is", str(path))
-    _put_in_place(path, data)
+    finish(_put_in_place(path, data))
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -44,7 +43,12 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         WriteFailed: the bytes did not reach the disk; the old file is unharmed.
     """
-    _put_in_place(path, data)
+    finish(replace_file_steps(path, data))
+
+
+def replace_file_steps(path: Path, data: bytes) -> Steps[None]:
+    """As `replace_file`, for `finish_all`."""
+    return _put_in_place(path, data)
 
 
 def replace_cached(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -62,13 +66,13 @@ def replace_cached(path: Path, write: Callable[[BinaryIO], object]) -> None:
         rename(temporary, path)
 
 
-def _put_in_place(path: Path, data: bytes) -> None:
+def _put_in_place(path: Path, data: bytes) -> Steps[None]:
     with naming_failures(path), temporary_file(path) as (descriptor, temporary):
         write_all(descriptor, data)
-        sync_file(descriptor)
+        yield from file_steps(descriptor)
         os.close(descriptor)
         rename(temporary, path)
-    sync_folder(path.parent)
+    yield from sync_folder_steps(path.parent)
 
 
 @contextlib.contextmanager
@@ -107,49 +111,23 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 
 
 def sync_file(descriptor: int) -> None:
-    """Wait until the file's bytes are on the disk itself.
-
-    Raises:
-        SyncFailed: the disk said no. The kernel forgets the unwritten pages then, so nobody may ask again: write a new
-            file.
-    """
-    try:
-        _flush(descriptor)
-    except OSError as error:
-        raise SyncFailed(error.errno, f"the disk failed: {error.strerror or error}") from error
-
-
-def _flush(descriptor: int) -> None:
-    if sys.platform == "darwin":  # fsync there stops at the drive's cache
-        import fcntl  # noqa: PLC0415
-
-        try:
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-        except OSError as error:
-            if error.errno not in _UNSUPPORTED:
-                raise
-        else:
-            return
-    os.fsync(descriptor)
+    """Wait until the file's bytes are on the disk itself. Raises: see `file_steps`."""
+    finish(file_steps(descriptor))
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk. Windows has no such call and needs none.
+    """Wait until the names in a folder are on the disk.
 
     Raises:
         WriteFailed: the disk said no.
     """
-    if os.name == "nt":
-        return
+    finish(sync_folder_steps(path))
+
+
+def sync_folder_steps(path: Path) -> Steps[None]:
+    """As `sync_folder`, for `finish_all`."""
     with naming_failures(path):
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno not in _UNSUPPORTED:  # some network file systems cannot, and say so
-                raise
-        finally:
-            os.close(descriptor)
+        yield from folder_steps(path)
 
 
 def rename(source: Path, target: Path) -> None:

@@ -9,16 +9,17 @@ its state folder, out of their reach, and says it again where it is missing.
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from stablenew.errors import NewerFormat
 from stablenew.formats.feedback import Feedback, FeedbackEvent
-from stablenew.store.atomic_file import rename, replace_file, sync_folder
+from stablenew.store.atomic_file import rename, replace_file_steps, sync_folder
 from stablenew.store.change_hints import note_change
+from stablenew.store.durable_steps import Steps, finish
 from stablenew.store.feedback_files import FeedbackReading, read_feedback_files, read_journal
-from stablenew.store.line_log import append_lines
+from stablenew.store.line_log import append_cached, append_steps
 from stablenew.store.local_state import known_replica_id, replica_id, state_folder, store_key
 from stablenew.store.regular_file import read_regular
 from stablenew.store.run_folder import FEEDBACK, damaged_feedback_name, feedback_log_name, is_feedback, is_temporary
@@ -53,7 +54,7 @@ class FeedbackLog:
             self._known_journal = journal_path(self.run_path, replica)
         return self._known_journal
 
-    def _read_if_changed(self) -> FeedbackReading:
+    def read_if_changed(self) -> FeedbackReading:
         """As `read`, but for the details of files, as long as nobody wrote one since: a session rates one run often."""
         signature = self._signature()
         if self._cached is None or self._cached[0] != signature:
@@ -72,13 +73,17 @@ class FeedbackLog:
     @contextlib.contextmanager
     def writing(self) -> Iterator[FeedbackReading]:
         """What is there now, while no other thread or process of this machine writes. Call `append` in the block."""
-        with file_guard(self.run_path / FEEDBACK):
-            yield self._read_if_changed()
+        with writing_all([self]) as (reading,):
+            yield reading
 
     def append(self, reading: FeedbackReading, events: Iterable[FeedbackEvent]) -> Feedback:
+        """Do `append_steps`, one after the other."""
+        return finish(self.append_steps(reading, events))
+
+    def append_steps(self, reading: FeedbackReading, events: Iterable[FeedbackEvent]) -> Steps[Feedback]:
         """Add events, all or none: to this machine's log, then to `feedback.json`. Only within `writing`.
 
-        When this returns, they survive a power cut. A damaged `feedback.json` is set aside, never overwritten.
+        In the end they survive a power cut. A damaged `feedback.json` is set aside, never overwritten.
 
         Raises:
             NewerFormat: a later program wrote feedback here; it is not touched.
@@ -91,11 +96,11 @@ class FeedbackLog:
         missing = [one.encode_line() for one in (*reading.unlogged, *new)]
         if missing:
             replica = self._replica or replica_id()
-            append_lines(self.run_path / feedback_log_name(replica), missing)
+            yield from append_steps(self.run_path / feedback_log_name(replica), missing)
             _keep_journal(self._journal(replica), missing[len(reading.unlogged) :])
         if reading.is_damaged:
             set_aside(self.run_path)
-        replace_file(self.run_path / FEEDBACK, document.encode_document())
+        yield from replace_file_steps(self.run_path / FEEDBACK, document.encode_document())
         after = replace(reading, events=document.events, unlogged=(), is_damaged=False)
         self._cached = (self._signature(), after)
         note_change(self.run_path)
@@ -136,6 +141,13 @@ class FeedbackLog:
         return False
 
 
+@contextlib.contextmanager
+def writing_all(logs: Sequence[FeedbackLog]) -> Iterator[list[FeedbackReading]]:
+    """As `FeedbackLog.writing` for many runs at once; call `append_steps` of each in the block."""
+    with file_guard(*(log.run_path / FEEDBACK for log in logs)):
+        yield [log.read_if_changed() for log in logs]
+
+
 def journal_path(run_path: Path, replica: str) -> Path:
     """Where a machine keeps its journal of its own log of a run."""
     return state_folder() / "journal" / store_key(run_path.parent) / replica / f"{run_path.name}.jsonl"
@@ -144,8 +156,9 @@ def journal_path(run_path: Path, replica: str) -> Path:
 def _keep_journal(path: Path, lines: list[bytes]) -> None:
     """The folder has them already; the journal is a second chance and no reason to fail or to wait for the disk."""
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        append_lines(path, lines, durable=False)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        append_cached(path, lines)
 
 
 def set_aside(run_path: Path) -> Path:

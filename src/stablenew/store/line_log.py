@@ -4,12 +4,14 @@ A line is one `os.write`; only what ends in a newline and parses is a line. Line
 else: a prompt may hold U+2028.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stablenew.errors import WriteFailed
-from stablenew.store.atomic_file import naming_failures, sync_file, sync_folder
+from stablenew.store.atomic_file import naming_failures, sync_folder_steps
+from stablenew.store.durable_steps import Steps, file_steps, finish
 from stablenew.store.regular_file import open_regular
 
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -18,12 +20,12 @@ _LONGEST_LINE = 64 * 1024 * 1024
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Add `line` (without its newline) to the end of `path`, durably; see `append_lines`."""
-    append_lines(path, [line])
+    """Add `line` (without its newline) to the end of `path`, durably; see `append_steps`."""
+    finish(append_steps(path, [line]))
 
 
-def append_lines(path: Path, lines: Sequence[bytes], *, durable: bool = True) -> None:
-    """Add lines (without their newlines) to the end of `path` in one write; if `durable`, they survive a power cut.
+def append_steps(path: Path, lines: Sequence[bytes]) -> Steps[None]:
+    """Add lines (without their newlines) to the end of `path` in one write; in the end they survive a power cut.
 
     The caller keeps other writers of the same file out. A torn line left by a crash is ended first, so that it cannot
     swallow these. When only a part could be written, that part is taken back.
@@ -31,28 +33,46 @@ def append_lines(path: Path, lines: Sequence[bytes], *, durable: bool = True) ->
     Raises:
         WriteFailed: none of the lines is there.
     """
+    text = _join(lines)
+    with _opened(path) as descriptor:
+        is_new = _append(descriptor, text) == 0
+        yield from file_steps(descriptor)
+    if is_new:
+        yield from sync_folder_steps(path.parent)
+
+
+def append_cached(path: Path, lines: Sequence[bytes]) -> None:
+    """As `append_steps`, without waiting for the disk: for what a power cut may take."""
+    text = _join(lines)
+    with _opened(path) as descriptor:
+        _append(descriptor, text)
+
+
+def _join(lines: Sequence[bytes]) -> bytes:
     if any(b"\n" in line for line in lines):
         raise ValueError("expected one line, found a newline in it")
-    is_new = not path.exists()
+    return b"\n".join(lines) + b"\n"
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
     with naming_failures(path):
         descriptor = os.open(path, _APPEND, 0o666)
         try:
-            _append(descriptor, b"\n".join(lines))
-            if durable:
-                sync_file(descriptor)
+            yield descriptor
         finally:
             os.close(descriptor)
-    if is_new and durable:
-        sync_folder(path.parent)
 
 
-def _append(descriptor: int, text: bytes) -> None:
+def _append(descriptor: int, text: bytes) -> int:
+    """Returns how long the file was before."""
     size = os.lseek(descriptor, 0, os.SEEK_END)
-    data = (b"\n" if _is_torn(descriptor, size) else b"") + text + b"\n"
+    data = b"\n" + text if _is_torn(descriptor, size) else text
     written = os.write(descriptor, data)
     if written != len(data):
         os.ftruncate(descriptor, size)
         raise WriteFailed(f"only {written} of {len(data)} bytes could be appended; the disk may be full")
+    return size
 
 
 def _is_torn(descriptor: int, size: int) -> bool:

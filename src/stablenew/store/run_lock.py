@@ -69,14 +69,18 @@ class RunLock:
 
 
 @contextlib.contextmanager
-def file_guard(path: Path) -> Iterator[None]:
-    """Exclude every other thread and process of this machine from the same block for `path`. Not to be nested.
+def file_guard(*paths: Path) -> Iterator[None]:
+    """Exclude every other thread and process of this machine from the same block for any of `paths`. Not to be nested.
 
-    Some paths share a lock, so that rating thousands of runs does not make thousands of lock files.
+    Some paths share a lock, so that rating thousands of runs does not make thousands of lock files. Everybody takes
+    locks in the same order, so that nobody waits in a circle.
     """
-    key = digest_bytes(os.fsencode(path.absolute()))[-2:]
-    among_threads, among_processes = _guard(state_folder(), key, os.getpid())
-    with among_threads, among_processes.acquire(poll_interval=_POLL_SECONDS):
+    folder, process = state_folder(), os.getpid()
+    with contextlib.ExitStack() as held:
+        for key in sorted({digest_bytes(os.fsencode(path.absolute()))[-2:] for path in paths}):
+            among_threads, among_processes = _guard(folder, key, process)
+            held.enter_context(among_threads)
+            held.enter_context(among_processes.acquire(poll_interval=_POLL_SECONDS))
         yield
 
 

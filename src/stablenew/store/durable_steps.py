@@ -1,0 +1,125 @@
+"""Work that waits for the disk, alone or beside more of its kind.
+
+What must survive a power cut is written as a generator that yields each descriptor whose bytes have to be on the disk
+before it goes on. `finish` runs one such work. `finish_all` runs many in step: the disk gets their requests together
+and answers many of them at once, while each still keeps its own order.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
+
+from stablenew.errors import StableNewError, SyncFailed
+
+Result = TypeVar("Result")
+Steps: TypeAlias = Generator[int, None, Result]
+"""Yields descriptors to be synced, returns a result. A descriptor that cannot be synced raises its OSError there."""
+
+_UNSUPPORTED: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
+_SYNCERS: Final = 8
+_FEW: Final = 4
+_Failures: TypeAlias = dict[int, OSError | None]
+
+
+def finish(work: Steps[Result]) -> Result:
+    """Do `work` to its end and return what it returns."""
+    failure: OSError | None = None
+    try:
+        while True:
+            failure = _flush(_go_on(work, failure))
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+def finish_all(works: Sequence[Steps[Result]]) -> list[Result | OSError | StableNewError]:
+    """Do all `works` in step; what each returns, or the error it ended with. One that fails stops no other."""
+    results: dict[int, Result | OSError | StableNewError] = {}
+    failures: _Failures = dict.fromkeys(range(len(works)))
+    with ThreadPoolExecutor(_SYNCERS, thread_name_prefix="stablenew-sync") as pool:
+        while failures:
+            waiting: list[tuple[int, int]] = []
+            for number, failure in failures.items():
+                try:
+                    waiting.append((number, _go_on(works[number], failure)))
+                except StopIteration as end:
+                    results[number] = end.value
+                except (OSError, StableNewError) as error:
+                    results[number] = error
+            failures = _flush_all(waiting, pool)
+    return [results[number] for number in range(len(works))]
+
+
+def _go_on(work: Steps[Any], failure: OSError | None) -> int:
+    """The next descriptor that `work` waits for, after the last one was synced or failed to be."""
+    return next(work) if failure is None else work.throw(failure)
+
+
+def _flush_all(waiting: Sequence[tuple[int, int]], pool: ThreadPoolExecutor) -> _Failures:
+    """What the disk says against each of many descriptors (number, descriptor)."""
+    if len(waiting) < _FEW:
+        return _flush_each(waiting)
+    # One task a thread: to hand over each descriptor by itself would take as long as to sync it.
+    shares = [waiting[start::_SYNCERS] for start in range(_SYNCERS)]
+    return {number: failure for share in pool.map(_flush_each, shares) for number, failure in share.items()}
+
+
+def _flush_each(waiting: Iterable[tuple[int, int]]) -> _Failures:
+    return {number: _flush(descriptor) for number, descriptor in waiting}
+
+
+def file_steps(descriptor: int) -> Steps[None]:
+    """Wait until a file's bytes are on the disk itself.
+
+    Raises:
+        SyncFailed: the disk said no. The kernel forgets the unwritten pages then, so nobody may ask again: write a new
+            file.
+    """
+    try:
+        yield descriptor
+    except OSError as error:
+        raise SyncFailed(error.errno, f"the disk failed: {error.strerror or error}") from error
+
+
+def folder_steps(path: Path) -> Steps[None]:
+    """Wait until the names in a folder are on the disk. Windows has no such call and needs none.
+
+    Raises:
+        OSError: the disk said no.
+    """
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        yield descriptor
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:  # some network file systems cannot, and say so
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _flush(descriptor: int) -> OSError | None:
+    """Ask the disk; what it says against it."""
+    try:
+        if not (sys.platform == "darwin" and _flush_fully(descriptor)):
+            os.fsync(descriptor)
+    except OSError as error:
+        return error
+    return None
+
+
+def _flush_fully(descriptor: int) -> bool:
+    """On macOS, where fsync stops at the drive's cache; False where a file system has no such call."""
+    import fcntl  # noqa: PLC0415
+
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # type: ignore[attr-defined,unused-ignore]
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        return False
+    return True
