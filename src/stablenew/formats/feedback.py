@@ -93,11 +93,9 @@ class FeedbackEvent(WireModel):
 
     @model_validator(mode="after")
     def _has_what_its_op_needs(self) -> Self:
-        for name in REQUIRED_BY_OP.get(self.op, ()):
-            if name not in self.model_fields_set:
-                raise ValueError(f"an event with op {self.op!r} needs {name!r}")
-            if name in _NEVER_NULL and getattr(self, name) is None:
-                raise ValueError(f"an event with op {self.op!r} needs a value for {name!r}")
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        if reason := explain_incomplete(self.op, said):
+            raise ValueError(reason)
         return self
 
     @property
@@ -109,6 +107,16 @@ class FeedbackEvent(WireModel):
     def is_genuine(self) -> bool:
         """Whether `id` is the digest of the rest."""
         return self.id == event_id(self.to_dict())
+
+
+def explain_incomplete(op: str, said: Mapping[str, Any]) -> str | None:
+    """Which field an event with this op lacks; None when it says all that the op needs, or the op is not known here."""
+    for name in REQUIRED_BY_OP.get(op, ()):
+        if name not in said:
+            return f"an event with op {op!r} needs {name!r}"
+        if said[name] is None and name in _NEVER_NULL:
+            return f"an event with op {op!r} needs a value for {name!r}"
+    return None
 
 
 def event_id(fields: Mapping[str, JsonValue]) -> str:

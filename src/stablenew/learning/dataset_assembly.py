@@ -18,6 +18,7 @@ from stablenew.learning.dataset_folder import IMAGES, PREFERENCES, RUNS, part_na
 from stablenew.learning.dataset_split import SplitTies, name_splits, resolve_splits
 from stablenew.learning.dataset_state import BuildState, Stretch, write_arrow
 from stablenew.learning.part_maker import MadePart, encode_parquet, set_splits
+from stablenew.learning.run_source import LeftOut
 from stablenew.learning.run_tables import Problem
 from stablenew.store.atomic_file import replace_cached
 
@@ -35,6 +36,7 @@ RUNS_SCHEMA: Final = pa.schema(
 """Every run that was seen: counts of what is joined, or why it is left out."""
 _TIES_SCHEMA: Final = pa.schema([("row", pa.int32()), ("key", pa.uint64())])
 _SPLITS: Final = "splits"
+_NOTHING_JOINED: Final = (None,) * (len(RUNS_SCHEMA) - len(LeftOut._fields))
 
 
 class Recalled(NamedTuple):
@@ -168,6 +170,8 @@ class Assembly:
 
 def build_runs_table(made: MadePart) -> pa.Table:
     """What became of each run of a part."""
-    rows: list[dict[str, Any]] = [one._asdict() for one in made.runs]
-    rows += [{"run_id": one.run_id, "left_out": one.reason, "detail": one.detail} for one in made.left_out]
-    return pa.Table.from_pylist(sorted(rows, key=lambda row: row["run_id"]), schema=RUNS_SCHEMA)
+    rows: list[tuple[Any, ...]] = [(one.run_id, None, None, *one[1:]) for one in made.runs]
+    rows += [(*one, *_NOTHING_JOINED) for one in made.left_out]
+    columns = zip(*sorted(rows), strict=True) if rows else ([] for _ in RUNS_SCHEMA)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, RUNS_SCHEMA, strict=True)]
+    return pa.table(arrays, RUNS_SCHEMA)

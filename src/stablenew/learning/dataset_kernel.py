@@ -209,12 +209,14 @@ def _opinion_columns(
     """The feedback columns: joined by run and image, where anything was said."""
     jobs = build_job_columns(said)
     columns = {name: column.take(pa.array(runs)) for name, column in jobs.items()}
-    spoken = np.array([bool(one.by_image or one.preferences) for one in said], bool)
-    rows = np.flatnonzero(spoken[runs]) if len(runs) else np.empty(0, np.int64)
-    ids = images["image_id"].take(pa.array(rows)).to_pylist()
-    described = build_image_columns((said[run], image) for run, image in zip(runs[rows], ids, strict=True))
+    has_spoken = np.array([bool(one.subjects) for one in said], bool)
+    asked = np.flatnonzero(has_spoken[runs]) if len(runs) else np.empty(0, np.int64)
+    ids = images["image_id"].take(pa.array(asked)).to_pylist()
+    found = zip(asked.tolist(), runs[asked].tolist(), ids, strict=True)
+    spoken = [(row, said[run], image) for row, run, image in found if image in said[run].subjects]
+    described = build_image_columns((opinions, image) for _, opinions, image in spoken)
     places = np.full(len(runs), -1, np.int64)
-    places[rows] = np.arange(len(rows))
+    places[[row for row, _, _ in spoken]] = np.arange(len(spoken))
     take = pa.array(places, mask=places < 0)
     columns |= {name: column.take(take) for name, column in described.items()}
     for one in FEEDBACK_COLUMNS:

@@ -107,17 +107,19 @@ def _seed_ties(seeds: pa.ChunkedArray) -> _Ties:
 
 
 def _own_ties(ids: pa.ChunkedArray) -> _Ties:
-    return np.arange(len(ids), dtype=np.int32), _keys_of(ids.to_pylist())
+    return np.arange(len(ids), dtype=np.int32), _keys_of(whole(ids))
 
 
 def _parent_ties(parents: pa.ChunkedArray) -> _Ties:
     lists = whole(parents)
     rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False).astype(np.int32)
-    return rows, _keys_of(pc.list_flatten(lists).to_pylist())
+    return rows, _keys_of(pc.list_flatten(lists))
 
 
-def _keys_of(digests: list[str]) -> npt.NDArray[np.uint64]:
-    return np.array([int(one[_HEX_START : _HEX_START + 16], 16) for one in digests], np.uint64)
+def _keys_of(digests: pa.StringArray) -> npt.NDArray[np.uint64]:
+    """The first 64 bits of each."""
+    digits = "".join(pc.utf8_slice_codeunits(digests, _HEX_START, _HEX_START + 16).to_pylist())
+    return np.frombuffer(bytes.fromhex(digits), ">u8").astype(np.uint64)
 
 
 def resolve_splits(parts: list[SplitTies]) -> list[npt.NDArray[np.int8]]:

@@ -5,7 +5,6 @@ A table has only the fields the dataset uses, each of one type. What Arrow's par
 """
 
 import math
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -19,6 +18,8 @@ from stablenew.learning.dataset_columns import MAIN_SETTINGS, SEED, STAGE_SETTIN
 READ_SEED: Final = pa.decimal128(20, 0)
 """Takes numbers and decimal strings alike, up to 2^64-1 and down to -1."""
 _BLOCK_BYTES: Final = 1 << 30
+_LINES_BYTES: Final = 1 << 21
+"""A block of lines that stays in the processor's cache; no line is that long."""
 
 
 def read_type(kind: pa.DataType) -> pa.DataType:
@@ -62,7 +63,7 @@ _OVERRIDES: Final = [
     if stage_column(stage, name) not in MAIN_SETTINGS
 ]
 """What a variant may override that its `requested` does not say."""
-_OVERRIDES_TEXT: Final = re.compile(rb'"overrides"\s*:\s*\{([^{}]*)([{}])')
+_OVERRIDES_KEY: Final = b'"overrides"'
 
 
 def _record_schema(overrides: list[tuple[str, pa.DataType]]) -> pa.Schema:
@@ -130,12 +131,17 @@ RECORD_SCHEMA: Final = _record_schema(_OVERRIDES)
 
 def parse_records(files: Sequence[bytes]) -> pa.Table:
     """Whole files of records as one table, `RECORD_SCHEMA` but for overrides that nobody uses; see `parse_table`."""
-    texts = {match for data in files for match in _OVERRIDES_TEXT.findall(data)}
-    if any(end == b"{" for _, end in texts):
-        return parse_table(files, RECORD_SCHEMA, is_lines=True)
-    used = b"".join(text for text, _ in texts)
-    schema = _record_schema([one for one in _OVERRIDES if f'"{one[0]}"'.encode() in used])
-    return parse_table(files, schema, is_lines=True)
+    data = b"\n".join(files)
+    return _parse(data, _record_schema(_used_overrides(data)), is_lines=True)
+
+
+def _used_overrides(data: bytes) -> list[tuple[str, pa.DataType]]:
+    """Those that may stand in `data`: most stores use few of very many."""
+    texts = {text[: text.find(b"}")] for text in data.split(_OVERRIDES_KEY)[1:]}
+    if not all(text.startswith(b":{") and b"{" not in text[2:] for text in texts):
+        return _OVERRIDES
+    used = b"".join(texts)
+    return [one for one in _OVERRIDES if f'"{one[0]}"'.encode() in used]
 
 
 def parse_table(documents: Sequence[bytes], schema: pa.Schema, *, is_lines: bool = False) -> pa.Table:
@@ -144,14 +150,18 @@ def parse_table(documents: Sequence[bytes], schema: pa.Schema, *, is_lines: bool
     Raises:
         ValueError: something in them is not what `schema` says, or not JSON; Arrow does not say where.
     """
-    joined = b"\n".join(documents)
-    if not joined.strip():
+    return _parse(b"\n".join(documents), schema, is_lines=is_lines)
+
+
+def _parse(data: bytes, schema: pa.Schema, *, is_lines: bool) -> pa.Table:
+    if not data or data.isspace():
         return schema.empty_table()
-    if not joined.isascii():
-        joined.decode("utf-8")  # Arrow takes the bytes as they are
+    if not data.isascii():
+        data.decode("utf-8")  # Arrow takes the bytes as they are
+    block = _LINES_BYTES if is_lines else _BLOCK_BYTES
     return arrow_json.read_json(
-        pa.BufferReader(joined),
-        read_options=arrow_json.ReadOptions(use_threads=False, block_size=min(len(joined) + 1, _BLOCK_BYTES)),
+        pa.BufferReader(data),
+        read_options=arrow_json.ReadOptions(use_threads=False, block_size=min(len(data) + 1, block)),
         parse_options=arrow_json.ParseOptions(
             explicit_schema=schema, unexpected_field_behavior="ignore", newlines_in_values=not is_lines
         ),

@@ -2,26 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+from pyarrow import compute as pc
 
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.feedback import FeedbackEvent, fold_opinions, fold_preferences
-from stablenew.learning.dataset_columns import FEEDBACK_COLUMNS
+from stablenew.learning.dataset_columns import ASPECTS, FEEDBACK_COLUMNS, MOMENT, RATINGS
 from stablenew.learning.run_source import RunFiles
 from stablenew.learning.run_tables import Problem
 from stablenew.store.feedback_files import parse_feedback
 from stablenew.store.plain_feedback import read_plain_events
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_UNSAID: dict[str, Any] = {}
 _NO_COMPARISONS = {"win_count": 0, "loss_count": 0, "tie_count": 0}
 _CLOCK_TIME = len("2026-11-21T08:00:00.000Z")
 _JOB_COLUMNS = ("job_rating", "job_rating_count", "job_tags")
+_TYPES = {column.name: column.type for column in FEEDBACK_COLUMNS}
+_IMAGE_COLUMNS = tuple(name for name in _TYPES if name not in (*_JOB_COLUMNS, "ratings", "aspects"))
 
 
 @dataclass
@@ -63,17 +62,61 @@ def read_run_opinions(run: RunFiles) -> RunOpinions:
 
 
 def build_image_columns(images: Iterable[tuple[RunOpinions, str]]) -> dict[str, pa.Array]:
-    """For each image (what is said of its run, image id) a value of every feedback column about images."""
-    rows = [_describe_image(run, image) if image in run.subjects else _UNSAID for run, image in images]
-    wanted = [column for column in FEEDBACK_COLUMNS if column.name not in _JOB_COLUMNS]
-    return {column.name: pa.array([row.get(column.name) for row in rows], column.type) for column in wanted}
+    """For each image that anybody spoke of (what is said of its run, image id) its feedback columns."""
+    values: dict[str, list[Any]] = {name: [] for name in _IMAGE_COLUMNS}
+    ratings, aspects = _Lists("rater", "rating", "rated_at"), _Lists("rater", "aspect", "rating")
+    for run, image in images:
+        said = sorted(run.by_image.get(image, {}).items())
+        rated = [(rater, one["rating"], one["rated_at"]) for rater, one in said if "rating" in one]
+        ratings.append(rated)
+        aspects.append((rater, *pair) for rater, one in said for pair in sorted(one.get("aspects", {}).items()))
+        flags = [one["flag"] for _, one in said if "flag" in one]
+        row = {
+            "rating": sum(stars for _, stars, _ in rated) / len(rated) if rated else None,
+            "rating_count": len(rated),
+            "tags": sorted({tag for _, one in said if "tags" in one for tag in one["tags"]}),
+            "pick_count": flags.count("pick"),
+            "reject_count": flags.count("reject"),
+            "notes": [note["text"] for _, one in said if "notes" in one for note in one["notes"]],
+            **(_count_comparisons(run.preferences, image) if run.preferences else _NO_COMPARISONS),
+        }
+        for name, value in row.items():
+            values[name].append(value)
+    columns = {name: pa.array(column, _TYPES[name]) for name, column in values.items()}
+    return columns | {"ratings": ratings.build(RATINGS), "aspects": aspects.build(ASPECTS)}
+
+
+class _Lists:
+    """A column of lists of structs under way, field by field: much faster than from a dict a struct."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._rows: list[tuple[Any, ...]] = []
+        self._ends = [0]
+
+    def append(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._rows.extend(rows)
+        self._ends.append(len(self._rows))
+
+    def build(self, kind: pa.ListType) -> pa.ListArray:
+        fields = zip(*self._rows, strict=True) if self._rows else ([] for _ in self._names)
+        arrays = [
+            _moments(values) if field.type == MOMENT else pa.array(values, field.type)
+            for values, field in zip(fields, kind.value_type, strict=True)
+        ]
+        structs = pa.StructArray.from_arrays(arrays, fields=list(kind.value_type))
+        return pa.ListArray.from_arrays(pa.array(self._ends, pa.int32()), structs, type=kind)
+
+
+def _moments(clocks: Iterable[str]) -> pa.Array:
+    """The wall time of hybrid clocks."""
+    return pc.cast(pa.array([clock[:_CLOCK_TIME] for clock in clocks], pa.string()), MOMENT)
 
 
 def build_job_columns(runs: Iterable[RunOpinions]) -> dict[str, pa.Array]:
     """For each run a value of every feedback column about whole runs."""
     rows = [_describe_job(run) for run in runs]
-    wanted = [column for column in FEEDBACK_COLUMNS if column.name in _JOB_COLUMNS]
-    return {column.name: pa.array([row.get(column.name) for row in rows], column.type) for column in wanted}
+    return {name: pa.array([row[name] for row in rows], _TYPES[name]) for name in _JOB_COLUMNS}
 
 
 def _describe_job(run: RunOpinions) -> dict[str, Any]:
@@ -84,36 +127,6 @@ def _describe_job(run: RunOpinions) -> dict[str, Any]:
         "job_rating_count": len(stars),
         "job_tags": sorted({tag for one in own for tag in one.get("tags", ())}),
     }
-
-
-def _describe_image(run: RunOpinions, image: str) -> dict[str, Any]:
-    said = sorted(run.by_image.get(image, {}).items())
-    stars = [one["rating"] for _, one in said if "rating" in one]
-    flags = [one.get("flag") for _, one in said]
-    return {
-        "rating": sum(stars) / len(stars) if stars else None,
-        "rating_count": len(stars),
-        "ratings": [
-            {"rater": rater, "rating": one["rating"], "rated_at": _moment(one["rated_at"])}
-            for rater, one in said
-            if "rating" in one
-        ],
-        "aspects": [
-            {"rater": rater, "aspect": aspect, "rating": rating}
-            for rater, one in said
-            for aspect, rating in sorted(one.get("aspects", {}).items())
-        ],
-        "tags": sorted({tag for _, one in said for tag in one.get("tags", ())}),
-        "pick_count": flags.count("pick"),
-        "reject_count": flags.count("reject"),
-        "notes": [note["text"] for _, one in said for note in one.get("notes", ())],
-        **(_count_comparisons(run.preferences, image) if run.preferences else _NO_COMPARISONS),
-    }
-
-
-def _moment(clock: str) -> int:
-    """Milliseconds since 1970 of a clock's wall time."""
-    return (datetime.fromisoformat(clock[:_CLOCK_TIME]) - _EPOCH) // _MILLISECOND
 
 
 def _count_comparisons(preferences: list[dict[str, Any]], image: str) -> dict[str, int]:
