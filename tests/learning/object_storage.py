@@ -1,32 +1,29 @@
 """A real S3 server on loopback: rclone, serving a folder."""
 
 import contextlib
-import os
-import shutil
 import socket
 import subprocess
 import time
 
-PROGRAM_VARIABLE = "TEST_RCLONE"
-"""An rclone that can serve S3 (1.65 or later), where the one on the PATH is too old."""
+from tests.rclone import find_rclone_that_serves_s3
+
 KEY, SECRET = "key", "secret"
-
-
-def find_rclone():
-    """An rclone that can serve S3, or None."""
-    for program in (os.environ.get(PROGRAM_VARIABLE), shutil.which("rclone")):
-        if program:
-            done = subprocess.run([program, "serve", "s3", "--help"], capture_output=True, text=True)
-            if done.returncode == 0 and "--auth-key" in done.stdout:
-                return program
-    return None
 
 
 @contextlib.contextmanager
 def serving(folder):
     """The options with which fsspec finds `folder` as buckets."""
     port = free_port()
-    command = [find_rclone(), "serve", "s3", folder, "--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}"]
+    command = [
+        find_rclone_that_serves_s3(),
+        "serve",
+        "s3",
+        folder,
+        "--addr",
+        f"127.0.0.1:{port}",
+        "--auth-key",
+        f"{KEY},{SECRET}",
+    ]
     server = subprocess.Popen([*command, "--config", "/dev/null"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(port)

@@ -14,10 +14,13 @@ from stablenew.learning.dataset_reader import Dataset
 from stablenew.learning.part_engine import LocalEngine, open_engine
 from stablenew.learning.remote_source import open_source
 from tests.index.stores import make_store
-from tests.learning.object_storage import find_rclone, serving
+from tests.learning.object_storage import serving
+from tests.rclone import find_rclone_that_serves_s3
 
 pytestmark = pytest.mark.filterwarnings("default::ResourceWarning", "default::DeprecationWarning")
-needs_s3 = pytest.mark.skipif(find_rclone() is None, reason="no rclone that can serve S3 (1.65 or later)")
+needs_s3 = pytest.mark.skipif(
+    find_rclone_that_serves_s3() is None, reason="no rclone that can serve S3 (1.65 or later)"
+)
 
 
 @pytest.fixture(autouse=True)

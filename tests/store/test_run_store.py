@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -40,6 +41,18 @@ def test_a_store_is_made_with_its_first_run_and_describes_itself(store):
     assert json.loads((marker / "store.json").read_bytes()) == {"kind": "stablenew.store", "schema_version": "1.0"}
     assert {path.name for path in (marker / "schemas" / "v1").iterdir()} == dict(iter_published_schemas()).keys()
     assert "sha256sum -c SHA256SUMS" in (marker / "README.md").read_text()
+
+
+def test_the_files_that_mark_a_store_are_alike_on_every_machine_down_to_their_times(tmp_path):
+    """Else a sync tool that goes by times sees a dozen conflicts in two stores that only just began."""
+    looks = []
+    for name in ("one", "other"):
+        RunStore(tmp_path / name).prepare()
+        files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
+        looks.append({path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in files})
+        time.sleep(0.02)
+    assert looks[0] == looks[1]
+    assert len(looks[0]) > 5
 
 
 def test_a_sealed_run_reads_back_as_it_was_written(store):

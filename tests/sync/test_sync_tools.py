@@ -9,6 +9,7 @@ import time
 import pytest
 
 from stablenew import RunStore, RunVerifier
+from tests.rclone import RCLONES
 from tests.samples import metadata, png, write_variant
 from tests.sync.sides import check_converged, make_sides, work_and_sync
 from tests.sync.syncthing import SyncthingPair
@@ -42,27 +43,27 @@ def test_rsync_both_ways_loses_nothing(tmp_path, options):
     check_converged(left, right)
 
 
-@needs("rclone")
-def test_rclone_copy_loses_nothing(tmp_path):
+@pytest.mark.parametrize("rclone", RCLONES)
+def test_rclone_copy_loses_nothing(tmp_path, rclone):
     left, right = make_sides(tmp_path)
 
     def sync():
         for a, b in ((left, right), (right, left)):
-            command("rclone", "copy", "--update", "--config", "/dev/null", a.store.root, b.store.root)
+            command(rclone, "copy", "--update", "--config", "/dev/null", a.store.root, b.store.root)
 
     work_and_sync(left, right, sync)
     check_converged(left, right)
 
 
-@needs("rclone")
-def test_rclone_bisync_loses_nothing(tmp_path):
-    """On a conflict it removes feedback.json and leaves two others; then it asks for a resync, and gets it."""
+@pytest.mark.parametrize("rclone", RCLONES)
+def test_rclone_bisync_loses_nothing(tmp_path, rclone):
+    """On a conflict it removes feedback.json and leaves two others; an old one then asks for a resync, and gets it."""
     left, right = make_sides(tmp_path)
     work = ["--workdir", tmp_path / "work", "--config", "/dev/null", "--force"]
     renamed = []
 
     def bisync(*options):
-        arguments = [str(one) for one in ("rclone", "bisync", left.store.root, right.store.root, *work, *options)]
+        arguments = [str(one) for one in (rclone, "bisync", left.store.root, right.store.root, *work, *options)]
         return subprocess.run(arguments, capture_output=True, text=True, timeout=120)
 
     def sync():
@@ -134,18 +135,20 @@ def state_of_copy(copy):
     return {found.state}
 
 
-@pytest.mark.parametrize(
-    ("slow", "again"),
-    [
-        pytest.param("rsync -a --inplace --partial --bwlimit=500", "rsync -a -c", marks=needs("rsync")),
-        pytest.param(
-            "rclone copy --config /dev/null --bwlimit 500k", "rclone copy --config /dev/null", marks=needs("rclone")
-        ),
-    ],
-    ids=["rsync", "rclone"],
-)
-def test_an_interrupted_copy_leaves_an_incomplete_run_that_the_next_one_completes(tmp_path, slow, again):
+@needs("rsync")
+def test_an_interrupted_rsync_leaves_an_incomplete_run_that_the_next_one_completes(tmp_path):
     """Killed in the middle, with partial files at their final names: that is no corruption."""
+    interrupt_and_complete(tmp_path, "rsync -a --inplace --partial --bwlimit=500", "rsync -a -c")
+
+
+@pytest.mark.parametrize("rclone", RCLONES)
+def test_an_interrupted_rclone_leaves_an_incomplete_run_that_the_next_one_completes(tmp_path, rclone):
+    """An old one leaves partial files at their final names, a new one under names of its own."""
+    copy = f"{rclone} copy --config /dev/null"
+    interrupt_and_complete(tmp_path, f"{copy} --bwlimit 500k", copy)
+
+
+def interrupt_and_complete(tmp_path, slow, again):
     store, copy = RunStore(tmp_path / "a"), RunStore(tmp_path / "b")
     run = large_run(store, 400_000)
     places = [f"{store.root}/", f"{copy.root}/"]

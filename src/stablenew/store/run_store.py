@@ -1,5 +1,6 @@
 """RunStore: a folder of runs."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,10 @@ from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MARKER_README
 from stablenew.store.run_writer import RunWriter
 
 LATEST: Final = "latest"
+
+_MARKER_TIME: Final = 1_767_225_600 + 86_400 * int(SCHEMA_VERSION.partition(".")[2])
+"""When the files that mark a store were last changed, in seconds since 1970: on every machine alike, because they are
+alike, and some sync tools take another time for another file. A later version's are newer."""
 
 _README = """\
 This folder is a StableNew run store. Every folder beside `.stablenew` is one run.
@@ -80,7 +85,10 @@ class RunStore:
         except OSError as error:
             raise WriteFailed(error.errno, f"could not make a run store: {error.strerror}", str(self.root)) from error
         for name, data in iter_marker_files():
-            replace_file(self.root / MARKER_FOLDER / name, data)
+            path = self.root / MARKER_FOLDER / name
+            replace_file(path, data)
+            with contextlib.suppress(OSError):  # a few file systems let nobody set it; then it costs a conflict copy
+                os.utime(path, (_MARKER_TIME, _MARKER_TIME))
         for folder in (self.root / MARKER_FOLDER, self.root, self.root.absolute().parent):
             sync_folder(folder)
 
