@@ -70,7 +70,7 @@ def _draw(path: Path, evidence: "Evidence") -> None:
     from stablenew.store.atomic_file import replace_cached
 
     data = draw_evidence(evidence, path.suffix)
-    replace_cached(path, lambda file: file.write(data))
+    replace_cached(path, data)
 
 
 def _show_evidence(out: Output, evidence: "Evidence", limit: int) -> None:
@@ -241,7 +241,7 @@ def package(
 
     found = package_for_llm(_open(out, dataset, query), examples=examples)
     data = found.encode_document()
-    replace_cached(output, lambda file: file.write(data))
+    replace_cached(output, data)
     out.json(found.to_dict())
     out.print(f"{output}: {plural(len(found.settings), 'setting')}, {len(data):,} bytes")
     return 0

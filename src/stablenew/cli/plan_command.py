@@ -182,7 +182,7 @@ def sheet(
     plans = _open(out, file)
     cells = plans.read_cells()
     data = build_result_sheet(plans.plan, cells, cell_size=size)
-    replace_cached(output, lambda target: target.write(data))
+    replace_cached(output, data)
     expected = len(plans.plan.cells) * len(plans.plan.steps)
     out.json({"path": str(output), "images": len(cells), "cells": expected})
     out.print(f"{output}: {len(cells)} of {plural(expected, 'image')}")

@@ -13,7 +13,7 @@ from stablenew.index.index_schema import FIELD_OTHER_PACK, FIELD_PACK, FIELD_TAG
 from stablenew.index.query import RUN_NUMBERS, VARIANT_NUMBERS, VARIANT_WORDS
 from stablenew.index.query_sql import FLAG_COLUMNS, NUMBER_COLUMNS
 from stablenew.index.run_changes import RESET
-from stablenew.store.atomic_file import replace_cached
+from stablenew.store.atomic_file import replace_cached_by
 
 Ids: TypeAlias = npt.NDArray[np.int64]
 Column: TypeAlias = npt.NDArray[Any]
@@ -96,7 +96,7 @@ class TableFile:
         saved: dict[str, Any] = {one.name: getattr(self.table, one.name) for one in fields(ColumnTable)}
         saved |= {"token": np.array(version[0]), "change": np.array(version[1])}
         with contextlib.suppress(OSError):
-            replace_cached(self._path, lambda file: np.savez(file, **saved))
+            replace_cached_by(self._path, lambda file: np.savez(file, **saved))
 
     def _patch(self, version: tuple[str, int]) -> bool:
         """Read again only the runs that changed, if that is possible."""

@@ -136,7 +136,7 @@ class Assembly:
         stretch.held_digest = held_digest
 
     def _keep(self, stretch: Stretch, data: bytes, path: str) -> None:
-        replace_cached(self.folder / path, lambda file: file.write(data))
+        replace_cached(self.folder / path, data)
         stretch.part, stretch.size_bytes, stretch.file_digest = path, len(data), digest_bytes(data)
 
     def _keep_ties(self, stretch: Stretch, ties: SplitTies) -> None:

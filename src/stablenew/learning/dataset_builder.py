@@ -190,7 +190,7 @@ class _Publication:
             [*self._assembly.files, *self._tables, *(file for one in exports for file in one.files)],
             [describe_export(one) for one in exports],
         )
-        replace_cached(self._folder / LEDGER, lambda file: file.write(ledger.encode_document()))
+        replace_cached(self._folder / LEDGER, ledger.encode_document())
         return ledger
 
 
@@ -209,7 +209,7 @@ def _write_table(folder: Path, kind: str, table: pa.Table) -> DatasetFile:
     data = encode_parquet(table)
     digest = digest_bytes(data)
     name = table_name(kind, digest)
-    replace_cached(folder / name, lambda file: file.write(data))
+    replace_cached(folder / name, data)
     return DatasetFile(path=name, content=kind, row_count=len(table), size_bytes=len(data), digest=digest)
 
 

@@ -20,7 +20,7 @@ from stablenew.learning.dataset_folder import SIGNATURES, STATE
 from stablenew.learning.dataset_split import SplitPlan
 from stablenew.learning.run_source import UNSETTLED
 from stablenew.learning.run_tables import Problem
-from stablenew.store.atomic_file import replace_cached
+from stablenew.store.atomic_file import replace_cached, replace_cached_by
 
 _FEWEST_RUNS: Final = 256
 _MOST_RUNS: Final = 1024
@@ -127,7 +127,7 @@ def write_state(folder: Path, made_for: JsonValue, state: BuildState) -> None:
         "problems": [list(problem) for problem in state.problems],
         "tables": state.tables,
     }
-    replace_cached(folder / STATE, lambda file: file.write(encode_json(document)))
+    replace_cached(folder / STATE, encode_json(document))
 
 
 def _describe(stretch: Stretch) -> dict[str, Any]:
@@ -152,4 +152,4 @@ def write_arrow(path: Path, table: pa.Table) -> None:
         with pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
 
-    replace_cached(path, write)
+    replace_cached_by(path, write)

@@ -17,7 +17,7 @@ from stablenew.formats.digest import PREFIX, digest_bytes
 from stablenew.learning.dataset_reader import Dataset
 from stablenew.learning.run_source import RunSource
 from stablenew.learning.run_tables import Problem
-from stablenew.store.atomic_file import replace_cached
+from stablenew.store.atomic_file import replace_cached_by
 
 INTERMEDIATE = "intermediate"
 HELD_OUT = "held_out"
@@ -102,7 +102,7 @@ class Export:
                 )
             )
 
-        replace_cached(target, put)
+        replace_cached_by(target, put)
 
     def read_image(self, run_id: str, path: str, image_id: str) -> bytes | None:
         """The bytes of an image; None when they are not there or not what was recorded, which is then reported."""

@@ -51,10 +51,17 @@ def replace_file_steps(path: Path, data: bytes) -> Steps[None]:
     return _put_in_place(path, data)
 
 
-def replace_cached(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def replace_cached(path: Path, data: bytes) -> None:
     """As `replace_file`, without waiting for the disk: for caches, which a power cut may take.
 
-    `write` puts the bytes into the file it is given.
+    Raises:
+        WriteFailed: the bytes could not be written; the old file is unharmed.
+    """
+    replace_cached_by(path, lambda file: file.write(data))
+
+
+def replace_cached_by(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """As `replace_cached`, for bytes that are not there in one piece: `write` puts them into the file it is given.
 
     Raises:
         WriteFailed: the bytes could not be written; the old file is unharmed.

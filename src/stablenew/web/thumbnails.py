@@ -85,7 +85,7 @@ class ThumbnailCache:
     def _keep(self, path: Path, data: bytes) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace_cached(path, lambda file: file.write(data))
+            replace_cached(path, data)
         except (WriteFailed, OSError):
             return  # a cache that cannot be written costs time and nothing else
 
