@@ -11,7 +11,7 @@ from typing import Any, Final
 from stablenew import worker_pool
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset_split import SplitPlan
-from stablenew.learning.part_maker import MadePart, make_part
+from stablenew.learning.part_maker import MadePart, PartTask, make_part
 from stablenew.learning.run_source import RunSource
 
 _AHEAD: Final = 4
@@ -34,16 +34,16 @@ class DaskEngine:
         self._scheduler = scheduler
         self._workers = workers or worker_pool.processor_count()
 
-    def iter_parts(self, source: RunSource, stretches: Sequence[Sequence[str]], plan: SplitPlan) -> Iterator[MadePart]:
-        """The part of each stretch of run ids, in order, made by the workers of the cluster."""
+    def iter_parts(self, source: RunSource, tasks: Sequence[PartTask], plan: SplitPlan) -> Iterator[MadePart]:
+        """The part of each task, in order, made by the workers of the cluster, who cannot see the old parts."""
         with ExitStack() as stack:
             client = self._connect(stack)
             futures: list[Any] = []
-            waiting = iter(stretches)
+            waiting = iter(tasks)
             most = _AHEAD * max(1, len(client.scheduler_info()["workers"]))
-            for number in range(len(stretches)):
-                while len(futures) < min(number + most, len(stretches)):
-                    futures.append(client.submit(make_part, source, list(next(waiting)), plan, pure=False))
+            for number in range(len(tasks)):
+                while len(futures) < min(number + most, len(tasks)):
+                    futures.append(client.submit(make_part, source, next(waiting).without_old(), plan, pure=False))
                 part: MadePart = futures[number].result()
                 futures[number] = None  # the cluster may forget it
                 yield part

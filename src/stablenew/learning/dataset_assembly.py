@@ -1,7 +1,7 @@
 """Putting a dataset together from parts: those that were just made, and those of the last build that still hold."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -9,15 +9,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pyarrow import compute as pc
 from pyarrow import parquet as pq
 
 from stablenew.formats.dataset_ledger import DatasetFile
 from stablenew.formats.digest import digest_bytes
-from stablenew.learning.dataset_columns import PREFERENCES_SCHEMA
+from stablenew.learning.dataset_columns import COLUMNS_VERSION, PREFERENCES_SCHEMA
 from stablenew.learning.dataset_folder import IMAGES, PREFERENCES, RUNS, part_name, ties_name
 from stablenew.learning.dataset_split import SplitTies, name_splits, resolve_splits
 from stablenew.learning.dataset_state import BuildState, Stretch, write_arrow
-from stablenew.learning.part_maker import MadePart, encode_parquet, set_splits
+from stablenew.learning.part_maker import MadePart, PartTask, encode_parquet, set_splits
 from stablenew.learning.run_source import LeftOut
 from stablenew.learning.run_tables import Problem
 from stablenew.store.atomic_file import replace_cached
@@ -39,6 +40,10 @@ _SPLITS: Final = "splits"
 _NOTHING_JOINED: Final = (None,) * (len(RUNS_SCHEMA) - len(LeftOut._fields))
 
 
+_FEWEST_KEPT: Final = 0.5
+"""The share of a stretch that must not have changed for its old part to be of use."""
+
+
 class Recalled(NamedTuple):
     """A part of the last build that still holds."""
 
@@ -46,6 +51,17 @@ class Recalled(NamedTuple):
     ties: SplitTies
     runs: pa.Table
     preferences: pa.Table
+
+
+class Kept(NamedTuple):
+    """What still holds of a part of the last build."""
+
+    run_ids: list[str]
+    runs: pa.Table
+    preferences: pa.Table
+
+
+_NOTHING_KEPT: Final = Kept([], RUNS_SCHEMA.empty_table(), PREFERENCES_SCHEMA.empty_table())
 
 
 @dataclass
@@ -88,27 +104,50 @@ class Assembly:
             if one.part
         ]
 
-    def add(self, run_ids: Sequence[str], made: MadePart) -> None:
-        """Take in a part that was just made of these runs."""
-        stretch = Stretch(list(run_ids), made.digest, row_count=made.row_count)
+    def add(self, task: PartTask, made: MadePart) -> None:
+        """Take in a part that was just made."""
+        kept = self._keep_runs(task.run_ids, made.kept) if made.kept else _NOTHING_KEPT
+        runs = _by_run(pa.concat_tables([kept.runs, build_runs_table(made)]))
+        stretch = Stretch(task.run_ids, digest_joined(runs), row_count=made.row_count)
         if made.row_count:
-            self._keep(stretch, made.data, part_name(stretch.run_ids[0], made.digest))
+            self._keep(stretch, made.data, part_name(stretch.run_ids[0], stretch.digest))
             self._keep_ties(stretch, made.ties)
         self.stretches.append(stretch)
-        self.problems += made.problems
+        self.problems += sorted([*self._old_problems(kept.run_ids), *made.problems], key=lambda one: one.run_id)
         self._ties.append(made.ties)
-        self._runs.append(build_runs_table(made))
-        self._preferences.append(made.preferences)
+        self._runs.append(runs)
+        self._preferences.append(_by_run(pa.concat_tables([kept.preferences, made.preferences])))
 
-    def recall(self, run_ids: list[str], signatures: Mapping[str, int]) -> "Recalled | None":
-        """What the last build made of exactly these runs, if none of them changed since and it can still be read."""
-        stretch = self.before.find(run_ids, signatures)
+    def recall(self, run_ids: list[str], signatures: Mapping[str, int]) -> Recalled | PartTask:
+        """What the last build made of exactly these runs, if none of them changed since and it can still be read.
+
+        Else what is to be made, with what of the last build is of use for it.
+        """
+        stretch = self.before.find(run_ids)
         if stretch is None:
-            return None
+            return PartTask(run_ids)
+        unchanged = self.before.unchanged(stretch, signatures)
         try:
-            return Recalled(stretch, self._read_ties(stretch), *self._old_tables(stretch))
+            tables = self._old_tables(stretch)
+            if unchanged == run_ids == stretch.run_ids:
+                return Recalled(stretch, self._read_ties(stretch), *tables)
         except (OSError, ValueError, LookupError):
-            return None
+            return PartTask(run_ids)
+        kept = sorted(set(unchanged) & set(run_ids))
+        if not stretch.part or len(kept) < _FEWEST_KEPT * len(run_ids):
+            return PartTask(run_ids)
+        return PartTask(run_ids, kept, str((self.folder / stretch.part).absolute()), stretch.file_digest)
+
+    def _keep_runs(self, run_ids: Sequence[str], kept: list[str]) -> Kept:
+        """What the last build's tables say of runs that a new part takes over."""
+        stretch = self.before.find(run_ids)
+        assert stretch is not None  # noqa: S101  # `recall` found it
+        wanted = pa.array(kept, pa.string())
+        return Kept(kept, *(one.filter(pc.is_in(one["run_id"], wanted)) for one in self._old_tables(stretch)))
+
+    def _old_problems(self, run_ids: Iterable[str]) -> list[Problem]:
+        known = set(run_ids)
+        return [one for one in self.before.problems if one.run_id in known]
 
     def take_over(self, recalled: "Recalled") -> None:
         """Use a part of the last build again."""
@@ -116,8 +155,7 @@ class Assembly:
         self._ties.append(recalled.ties)
         self._runs.append(recalled.runs)
         self._preferences.append(recalled.preferences)
-        known = set(recalled.stretch.run_ids)
-        self.problems += [one for one in self.before.problems if one.run_id in known]
+        self.problems += self._old_problems(recalled.stretch.run_ids)
 
     def settle_splits(self) -> None:
         """Hold images out that ties to other parts forbid, and write those parts again in which that changes one."""
@@ -166,6 +204,20 @@ class Assembly:
             raise ValueError("the table of runs is not that of the last build")
         first = bisect_left(compared, stretch.run_ids[0])
         return found, preferences.slice(first, bisect_right(compared, stretch.run_ids[-1]) - first)
+
+
+def _by_run(table: pa.Table) -> pa.Table:
+    """Rows of whole runs in the order of their runs."""
+    table = table.combine_chunks()
+    return table.take(pc.sort_indices(table["run_id"]))
+
+
+def digest_joined(runs: pa.Table) -> str:
+    """The digest of the facts and the feedback of the joined ones of these runs: equal for equal rows."""
+    joined = runs.filter(pc.is_null(runs["left_out"]))
+    columns = [joined[name].to_pylist() for name in ("run_id", "digest", "feedback_digest")]
+    lines = map(" ".join, zip(*columns, strict=True))
+    return digest_bytes("\n".join([f"columns {COLUMNS_VERSION}", *lines]).encode())
 
 
 def build_runs_table(made: MadePart) -> pa.Table:

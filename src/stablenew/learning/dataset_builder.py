@@ -34,7 +34,7 @@ from stablenew.learning.dataset_state import BuildState, cut_stretches, describe
 from stablenew.learning.export_writer import Export
 from stablenew.learning.ledger_builder import BuildFacts, build_ledger
 from stablenew.learning.part_engine import LocalEngine, PartEngine
-from stablenew.learning.part_maker import encode_parquet
+from stablenew.learning.part_maker import PartTask, encode_parquet
 from stablenew.learning.remote_source import open_source
 from stablenew.learning.run_source import REASONS, UNSELECTED, RunSource
 from stablenew.store.atomic_file import replace_cached
@@ -138,17 +138,17 @@ class DatasetBuilder:
         progress: Progress,
     ) -> None:
         """Take over the parts that still hold, and make the others."""
-        recalled = [assembly.recall(run_ids, signatures) for run_ids in stretches]
-        missing = [run_ids for run_ids, known in zip(stretches, recalled, strict=True) if known is None]
-        made = self._engine.iter_parts(self._source, missing, plan) if missing else iter(())
-        done, total = 0, sum(map(len, missing))
+        found = [assembly.recall(run_ids, signatures) for run_ids in stretches]
+        tasks = [one for one in found if isinstance(one, PartTask)]
+        made = self._engine.iter_parts(self._source, tasks, plan) if tasks else iter(())
+        done, total = 0, sum(len(task.changed) for task in tasks)
         progress(done, total)
-        for run_ids, known in zip(stretches, recalled, strict=True):
-            if known is not None:
-                assembly.take_over(known)
+        for one in found:
+            if not isinstance(one, PartTask):
+                assembly.take_over(one)
                 continue
-            assembly.add(run_ids, next(made))
-            done += len(run_ids)
+            assembly.add(one, next(made))
+            done += len(one.changed)
             progress(done, total)
 
 

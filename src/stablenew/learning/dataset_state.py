@@ -73,14 +73,15 @@ class BuildState:
     tables: dict[str, str] = field(default_factory=dict)
     """Paths of the tables of runs and of preferences."""
 
-    def find(self, run_ids: Sequence[str], signatures: Mapping[str, int]) -> Stretch | None:
-        """The stretch of exactly these runs, if they all look as they did."""
-        known = self._by_first.get(run_ids[0])
-        if known is None or known.run_ids != run_ids:
-            return None
-        now = [signatures[run_id] for run_id in run_ids]
-        before = self.signatures[known.first_row : known.first_row + len(run_ids)]
-        return known if UNSETTLED not in now and now == before else None
+    def find(self, run_ids: Sequence[str]) -> Stretch | None:
+        """The stretch that began with the same run."""
+        return self._by_first.get(run_ids[0])
+
+    def unchanged(self, stretch: Stretch, signatures: Mapping[str, int]) -> list[str]:
+        """The runs of a stretch that still look as they did."""
+        before = self.signatures[stretch.first_row : stretch.first_row + len(stretch.run_ids)]
+        looks = zip(stretch.run_ids, before, strict=True)
+        return [run_id for run_id, look in looks if signatures.get(run_id) == look != UNSETTLED]
 
     def __post_init__(self) -> None:
         self._by_first = {one.run_ids[0]: one for one in self.stretches}

@@ -7,13 +7,14 @@ is such a worker.
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from stablenew import worker_pool
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset_split import SplitPlan
-from stablenew.learning.part_maker import MadePart, make_part
+from stablenew.learning.part_maker import MadePart, PartTask, make_part
 from stablenew.learning.run_source import LocalSource, RunSource
 
 LOCAL: Final = "local"
@@ -27,13 +28,15 @@ _KEEP_MEMORY: Final = {
 take a tenth of the time."""
 WORTH_PROCESSES: Final = 3_000
 """Runs to read for which starting workers pays."""
+_KEPT_FOR_ONE_READ: Final = 5
+"""So many runs can be taken from an old part in the time it takes to read one."""
 
 
 class PartEngine(Protocol):
     """Makes parts somewhere."""
 
-    def iter_parts(self, source: RunSource, stretches: Sequence[Sequence[str]], plan: SplitPlan) -> Iterator[MadePart]:
-        """The part of each stretch of run ids, in order."""
+    def iter_parts(self, source: RunSource, tasks: Sequence[PartTask], plan: SplitPlan) -> Iterator[MadePart]:
+        """The part of each task, in order."""
 
 
 class LocalEngine:
@@ -42,28 +45,28 @@ class LocalEngine:
     def __init__(self, processes: int | None = None) -> None:
         self._processes = processes
 
-    def iter_parts(self, source: RunSource, stretches: Sequence[Sequence[str]], plan: SplitPlan) -> Iterator[MadePart]:
-        """The part of each stretch of run ids, in order; by `processes` workers, or by one a processor if it pays."""
-        count = self._processes or self._worth(stretches)
+    def iter_parts(self, source: RunSource, tasks: Sequence[PartTask], plan: SplitPlan) -> Iterator[MadePart]:
+        """The part of each task, in order; by `processes` workers, or by one a processor if it pays."""
+        count = self._processes or self._worth(tasks)
         if count == 1 or not isinstance(source, LocalSource) or not worker_pool.is_available():
-            return (_make_here(source, run_ids, plan) for run_ids in stretches)
-        tasks: Iterable[Any] = ({"run_ids": list(run_ids), "plan": plan.to_dict()} for run_ids in stretches)
+            return (_make_here(source, task, plan) for task in tasks)
+        questions: Iterable[Any] = ({"task": asdict(task), "plan": plan.to_dict()} for task in tasks)
         arguments = [os.fspath(source.location)]
-        return worker_pool.iter_answers(__name__, arguments, tasks, count=count, environment=_KEEP_MEMORY)
+        return worker_pool.iter_answers(__name__, arguments, questions, count=count, environment=_KEEP_MEMORY)
 
-    def _worth(self, stretches: Sequence[Sequence[str]]) -> int:
-        is_worth_it = sum(map(len, stretches)) >= WORTH_PROCESSES
-        return min(len(stretches), worker_pool.processor_count()) if is_worth_it else 1
+    def _worth(self, tasks: Sequence[PartTask]) -> int:
+        work = sum(len(task.changed) + len(task.kept) // _KEPT_FOR_ONE_READ for task in tasks)
+        return min(len(tasks), worker_pool.processor_count()) if work >= WORTH_PROCESSES else 1
 
 
-def _make_here(source: RunSource, run_ids: Sequence[str], plan: SplitPlan) -> MadePart:
+def _make_here(source: RunSource, task: PartTask, plan: SplitPlan) -> MadePart:
     """A part made in this process, without the garbage collector: nothing here makes circles, and looking costs."""
     import gc  # noqa: PLC0415
 
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return make_part(source, run_ids, plan)
+        return make_part(source, task, plan)
     finally:
         if was_enabled:
             gc.enable()
@@ -92,7 +95,7 @@ def _serve(location: str) -> None:
     gc.disable()  # nothing here makes circles, and looking for them takes time
     pa.set_cpu_count(1)
     source = LocalSource(Path(location))
-    worker_pool.serve(lambda task: make_part(source, task["run_ids"], SplitPlan.from_dict(task["plan"])))
+    worker_pool.serve(lambda asked: make_part(source, PartTask(**asked["task"]), SplitPlan.from_dict(asked["plan"])))
 
 
 if __name__ == "__main__":
