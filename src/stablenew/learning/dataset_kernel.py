@@ -22,7 +22,7 @@ from stablenew.learning.dataset_columns import (
     STAGE_SETTINGS,
     stage_column,
 )
-from stablenew.learning.json_tables import read_type
+from stablenew.learning.json_tables import READ_SEED, read_type
 from stablenew.learning.opinion_table import (
     RunOpinions,
     build_image_columns,
@@ -33,6 +33,9 @@ from stablenew.learning.prompt_family import build_prompt_family
 from stablenew.learning.run_source import LeftOut, RunFiles
 from stablenew.learning.run_tables import Problem, RunTables, read_run_tables
 
+_FIRST_SEED: Final = pa.scalar(Decimal(0), READ_SEED)
+_LAST_SEED: Final = pa.scalar(Decimal(2**64 - 1), READ_SEED)
+_NO_SEED: Final = pa.scalar(None, READ_SEED)
 _COUNTS: Final = ("rating_count", "pick_count", "reject_count", "win_count", "loss_count", "tie_count")
 
 
@@ -136,9 +139,8 @@ def _setting(settings: pa.ChunkedArray, name: str) -> Any:
 
 def _seed(column: Any) -> Any:
     """A seed as an unsigned number; null where an engine was left to choose, and for what is beyond any engine's."""
-    is_chosen = pc.greater_equal(column, pa.scalar(Decimal(0), column.type))
-    is_seed = pc.and_(is_chosen, pc.less(column, pa.scalar(Decimal(2**64), column.type)))
-    return pc.cast(pc.if_else(is_seed, column, None), SEED)
+    is_seed = pc.and_(pc.greater_equal(column, _FIRST_SEED), pc.less_equal(column, _LAST_SEED))
+    return pc.cast(pc.if_else(is_seed, column, _NO_SEED), SEED)
 
 
 def _stage_columns(tables: RunTables) -> dict[str, Any]:

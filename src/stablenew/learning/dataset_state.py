@@ -22,8 +22,8 @@ from stablenew.learning.run_source import UNSETTLED
 from stablenew.learning.run_tables import Problem
 from stablenew.store.atomic_file import replace_cached, replace_cached_by
 
-_FEWEST_RUNS: Final = 256
-_MOST_RUNS: Final = 1024
+_FEWEST_RUNS: Final = 512
+_MOST_RUNS: Final = 1536
 _VERSION: Final = 1
 
 
