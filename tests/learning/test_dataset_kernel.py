@@ -15,6 +15,7 @@ from stablenew.learning import run_tables
 from stablenew.learning.dataset_columns import IMAGES_SCHEMA
 from stablenew.learning.dataset_kernel import build_part
 from stablenew.learning.run_source import LeftOut, LocalSource, RunFiles
+from stablenew.recording.image_content import build_image
 from stablenew.store.feedback_log import FeedbackLog
 from tests import samples
 from tests.index.stores import make_store
@@ -49,6 +50,19 @@ def test_all_together_is_what_the_strict_readers_give_one_by_one(tmp_path, monke
     same(together, strictly(monkeypatch, runs))
     assert len(together.images) > 10
     assert together.left_out
+
+
+def test_a_line_longer_than_what_is_parsed_at_once_is_read_as_any_other(store):
+    for number, prompt in enumerate(["short", "harbour " * 400_000, "short too"]):
+        run_id = f"run-{number}"
+        writer = store.create(samples.metadata(run_id))
+        image = build_image(samples.png(run_id.encode()), variant=0, stage="txt2img", number=0)
+        writer.write_output(image.data, variant=0, stage="txt2img", number=0, media_type="image/png")
+        writer.append_record(samples.record(run_id, 0, [image.reference], prompt={"positive": prompt}))
+        writer.seal(samples.metadata(run_id, status="completed", record_count=1))
+    part = build_part(read_all(store))
+    assert [len(prompt) for prompt in part.images["prompt"].to_pylist()] == [5, 3_200_000, 9]
+    assert part.problems == part.left_out == []
 
 
 def test_a_row_holds_what_the_documents_say(store):

@@ -1,6 +1,7 @@
 """What one build leaves for the next: which parts there are, and how every run folder looked.
 
-A stretch of runs is made anew when one of its folders looks another way, came or went; the rest is taken as it is.
+A stretch of runs is made anew when one of its folders looks another way, came or went, but of its runs only those are
+read; the other stretches are taken as they are.
 Stretches end where the hash of a run id says so, hence the same runs give the same stretches, and a run that comes
 changes only its own.
 """

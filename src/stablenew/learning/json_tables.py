@@ -19,7 +19,7 @@ READ_SEED: Final = pa.decimal128(20, 0)
 """Takes numbers and decimal strings alike, up to 2^64-1 and down to -1."""
 _BLOCK_BYTES: Final = 1 << 30
 _LINES_BYTES: Final = 1 << 21
-"""A block of lines that stays in the processor's cache; no line is that long."""
+"""A block of lines that stays in the processor's cache. Runs with a longer line are left to the strict readers."""
 
 
 def read_type(kind: pa.DataType) -> pa.DataType:
