@@ -65,6 +65,18 @@ def test_a_line_longer_than_what_is_parsed_at_once_is_read_as_any_other(store):
     assert part.problems == part.left_out == []
 
 
+@pytest.mark.parametrize("sampler", ["Euler a", "odd}name", "odd{name", 'odd"}name', "odd\\}", "}", '"'])
+def test_what_a_variant_overrides_is_found_whatever_stands_before_it(store, sampler):
+    writer = store.create(samples.metadata())
+    image = build_image(samples.png(), variant=0, stage="txt2img", number=0)
+    writer.write_output(image.data, variant=0, stage="txt2img", number=0, media_type="image/png")
+    overrides = {"txt2img.sampler": sampler, "txt2img.hr_scale": 1.75}
+    variant = {"index": 0, "total": 1, "mode": "fanout", "overrides": overrides}
+    writer.append_record(samples.record("sample-run", 0, [image.reference], variant=variant))
+    writer.seal(samples.metadata(status="completed", record_count=1))
+    assert build_part(read_all(store)).images["txt2img_hr_scale"].to_pylist() == [1.75]
+
+
 def test_a_row_holds_what_the_documents_say(store):
     settings = {"txt2img": {"steps": 20, "enable_hr": True, "hr_scale": 1.5}, "upscale": {"factor": 2, "steps": 9}}
     prompt = {

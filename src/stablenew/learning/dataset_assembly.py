@@ -37,11 +37,9 @@ RUNS_SCHEMA: Final = pa.schema(
 """Every run that was seen: counts of what is joined, or why it is left out."""
 _TIES_SCHEMA: Final = pa.schema([("row", pa.int32()), ("key", pa.uint64())])
 _SPLITS: Final = "splits"
-_NOTHING_JOINED: Final = (None,) * (len(RUNS_SCHEMA) - len(LeftOut._fields))
-
-
 _FEWEST_KEPT: Final = 0.5
 """The share of a stretch that must not have changed for its old part to be of use."""
+_NOTHING_JOINED: Final = (None,) * (len(RUNS_SCHEMA) - len(LeftOut._fields))
 
 
 class Recalled(NamedTuple):

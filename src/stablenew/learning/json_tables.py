@@ -138,9 +138,10 @@ def parse_records(files: Sequence[bytes]) -> pa.Table:
 def _used_overrides(data: bytes) -> list[tuple[str, pa.DataType]]:
     """Those that may stand in `data`: most stores use few of very many."""
     texts = {text[: text.find(b"}")] for text in data.split(_OVERRIDES_KEY)[1:]}
-    if not all(text.startswith(b":{") and b"{" not in text[2:] for text in texts):
-        return _OVERRIDES
     used = b"".join(texts)
+    is_plain = all(text.startswith(b":{") and text.count(b'"') % 2 == 0 for text in texts)  # no text holds the brace
+    if not is_plain or used.count(b"{") != len(texts) or b"\\" in used:
+        return _OVERRIDES
     return [one for one in _OVERRIDES if f'"{one[0]}"'.encode() in used]
 
 
