@@ -93,8 +93,8 @@ class FeedbackEvent(WireModel):
 
     @model_validator(mode="after")
     def _has_what_its_op_needs(self) -> Self:
-        said = {name: getattr(self, name) for name in self.model_fields_set}
-        if reason := explain_incomplete(self.op, said):
+        needed = self.model_fields_set.intersection(REQUIRED_BY_OP.get(self.op, ()))
+        if reason := explain_incomplete(self.op, {name: getattr(self, name) for name in needed}):
             raise ValueError(reason)
         return self
 

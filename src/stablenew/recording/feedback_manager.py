@@ -180,10 +180,10 @@ class FeedbackManager:
             )
 
     def _say_now(self, drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
-        latest = reading.latest_clock
+        now, latest = self._clock.now(), reading.latest_clock
         events = []
         for draft in drafts:
-            latest = next_hybrid_clock(self._clock.now(), latest)
+            latest = next_hybrid_clock(now, latest)
             events.append(at_clock(draft, latest))
         return events
 

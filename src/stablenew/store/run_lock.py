@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 
+_LOCKS = 64
+"""Shared by all files, so that a batch over many runs takes few of them."""
 _POLL_SECONDS = 0.001
 """A write takes a few milliseconds; whoever waits for one shall not wait for fifty."""
 
@@ -77,11 +79,15 @@ def file_guard(*paths: Path) -> Iterator[None]:
     """
     folder, process = state_folder(), os.getpid()
     with contextlib.ExitStack() as held:
-        for key in sorted({digest_bytes(os.fsencode(path.absolute()))[-2:] for path in paths}):
+        for key in sorted({_key_of(path) for path in paths}):
             among_threads, among_processes = _guard(folder, key, process)
             held.enter_context(among_threads)
             held.enter_context(among_processes.acquire(poll_interval=_POLL_SECONDS))
         yield
+
+
+def _key_of(path: Path) -> str:
+    return f"{int(digest_bytes(os.fsencode(path.absolute()))[-2:], 16) % _LOCKS:02x}"
 
 
 @functools.lru_cache(maxsize=1024)
