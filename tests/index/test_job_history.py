@@ -215,6 +215,20 @@ def test_recent_is_a_window_and_search_is_not(world):
     history.close()
 
 
+def test_a_job_that_is_written_anew_while_it_is_asked_for_is_found(world, monkeypatch):
+    _, history, _ = world
+    run_id = history.page(limit=1).jobs[0].run_id
+    real, asked = history._reader.rows, []
+
+    def rows(ids):
+        asked.append(ids)
+        return real(ids) if len(asked) > 2 else []
+
+    monkeypatch.setattr(history._reader, "rows", rows)
+    assert history.get(run_id).run_id == run_id
+    assert len(asked) == 3
+
+
 def test_a_job_that_is_not_there_is_an_error(world):
     _, history, _ = world
     for ask in (history.get, history.neighbours):

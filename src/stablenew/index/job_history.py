@@ -46,6 +46,10 @@ class Page:
         return tuple(JobSummary.from_dict(row) for row in self.rows)
 
 
+_LOOKS: Final = 100
+"""A run that is written anew between two questions has another number then, and is looked for again."""
+
+
 class Snapshot(NamedTuple):
     """Jobs as they were at one moment, to go through without anything moving."""
 
@@ -132,11 +136,13 @@ class JobHistory:
         """
         from stablenew.formats.job_summary import JobSummary  # noqa: PLC0415
 
-        identifier = self._reader.id_of(run_id)
-        rows = [] if identifier is None else self._reader.rows([identifier])
-        if not rows:
-            raise RunNotFound(f"no run {run_id!r} in the index of {self.root}")
-        return JobSummary.from_dict(rows[0])
+        for _ in range(_LOOKS):
+            identifier = self._reader.id_of(run_id)
+            if identifier is None:
+                break
+            if rows := self._reader.rows([identifier]):
+                return JobSummary.from_dict(rows[0])
+        raise RunNotFound(f"no run {run_id!r} in the index of {self.root}")
 
     def count(self, query: "str | Query" = "") -> int:
         """How many jobs fit."""
