@@ -18,6 +18,7 @@ from stablenew.learning.dataset_columns import COLUMNS_VERSION, PREFERENCES_SCHE
 from stablenew.learning.dataset_folder import IMAGES, PREFERENCES, RUNS, part_name, ties_name
 from stablenew.learning.dataset_split import SplitTies, name_splits, resolve_splits
 from stablenew.learning.dataset_state import BuildState, Stretch, write_arrow
+from stablenew.learning.ledger_builder import list_joined
 from stablenew.learning.part_maker import MadePart, PartTask, encode_parquet, set_splits
 from stablenew.learning.run_source import LeftOut
 from stablenew.learning.run_tables import Problem
@@ -213,15 +214,13 @@ def _by_run(table: pa.Table) -> pa.Table:
 def digest_joined(runs: pa.Table) -> str:
     """The digest of the facts and the feedback of the joined ones of these runs: equal for equal rows."""
     joined = runs.filter(pc.is_null(runs["left_out"]))
-    columns = [joined[name].to_pylist() for name in ("run_id", "digest", "feedback_digest")]
-    lines = map(" ".join, zip(*columns, strict=True))
-    return digest_bytes("\n".join([f"columns {COLUMNS_VERSION}", *lines]).encode())
+    return digest_bytes("\n".join([f"columns {COLUMNS_VERSION}", *list_joined(joined)]).encode())
 
 
 def build_runs_table(made: MadePart) -> pa.Table:
-    """What became of each run of a part."""
+    """What became of each run that was read for a part, in no order."""
     rows: list[tuple[Any, ...]] = [(one.run_id, None, None, *one[1:]) for one in made.runs]
     rows += [(*one, *_NOTHING_JOINED) for one in made.left_out]
-    columns = zip(*sorted(rows), strict=True) if rows else ([] for _ in RUNS_SCHEMA)
+    columns = zip(*rows, strict=True) if rows else ([] for _ in RUNS_SCHEMA)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, RUNS_SCHEMA, strict=True)]
     return pa.table(arrays, RUNS_SCHEMA)

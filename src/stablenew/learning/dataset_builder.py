@@ -141,14 +141,14 @@ class DatasetBuilder:
         found = [assembly.recall(run_ids, signatures) for run_ids in stretches]
         tasks = [one for one in found if isinstance(one, PartTask)]
         made = self._engine.iter_parts(self._source, tasks, plan) if tasks else iter(())
-        done, total = 0, sum(len(task.changed) for task in tasks)
+        done, total = 0, sum(task.read_count for task in tasks)
         progress(done, total)
         for one in found:
             if not isinstance(one, PartTask):
                 assembly.take_over(one)
                 continue
             assembly.add(one, next(made))
-            done += len(one.changed)
+            done += one.read_count
             progress(done, total)
 
 

@@ -67,9 +67,14 @@ def build_ledger(
 def digest_dataset(joined: pa.Table, plan: SplitPlan) -> str:
     """The digest of a dataset of these runs, in the order of their ids: equal wherever and however it is built."""
     head = {"columns_version": COLUMNS_VERSION, "split": plan.to_dict()}
+    return digest_bytes(canonical_bytes(head) + b"\n" + "\n".join(list_joined(joined)).encode())
+
+
+def list_joined(joined: pa.Table) -> list[str]:
+    """For each of these runs a line that is another one when its facts or its feedback are."""
     columns = [joined[name] for name in ("run_id", "digest", "feedback_digest")]
-    lines = pc.binary_join_element_wise(*columns, " ").to_pylist()
-    return digest_bytes(canonical_bytes(head) + b"\n" + "\n".join(lines).encode())
+    lines: list[str] = pc.binary_join_element_wise(*columns, " ").to_pylist()
+    return lines
 
 
 def _count(runs: pa.Table, joined: pa.Table, left_out: pa.Table, problems: Sequence[Problem]) -> dict[str, int]:

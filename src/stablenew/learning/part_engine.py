@@ -55,7 +55,7 @@ class LocalEngine:
         return worker_pool.iter_answers(__name__, arguments, questions, count=count, environment=_KEEP_MEMORY)
 
     def _worth(self, tasks: Sequence[PartTask]) -> int:
-        work = sum(len(task.changed) + len(task.kept) // _KEPT_FOR_ONE_READ for task in tasks)
+        work = sum(task.read_count + len(task.kept) // _KEPT_FOR_ONE_READ for task in tasks)
         return min(len(tasks), worker_pool.processor_count()) if work >= WORTH_PROCESSES else 1
 
 

@@ -40,6 +40,11 @@ class PartTask:
     """... and the digest of its bytes."""
 
     @property
+    def read_count(self) -> int:
+        """How many runs have to be read."""
+        return len(self.run_ids) - len(self.kept)
+
+    @property
     def changed(self) -> list[str]:
         """The runs that have to be read."""
         kept = set(self.kept)

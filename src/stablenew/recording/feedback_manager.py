@@ -126,9 +126,7 @@ class FeedbackManager:
             raise InvalidDocument(f"expected two images to compare, found {first} twice")
         body: dict[str, JsonValue] = {"op": "prefer", "winner": first, "loser": second, "outcome": outcome}
         drafts = self._draft([body | ({} if shown is None else {"shown": shown})], rater)
-        log = self._log(run)
-        with log.writing() as reading:
-            return log.append(reading, self._say_now(drafts, reading))
+        return self._append([(run, drafts)])[0]
 
     def record_many(self, batch: Iterable[Said], *, rater: str | None = None) -> list[Feedback]:
         """Say many things: one durable write for each run, in the order in which the runs first come.
@@ -138,9 +136,12 @@ class FeedbackManager:
         by_run: dict[str, list[Said]] = {}
         for said in batch:
             by_run.setdefault(said.run_id, []).append(said)
-        plans = [self._plan(run_id, group, rater) for run_id, group in by_run.items()]
+        return self._append([self._plan(run_id, group, rater) for run_id, group in by_run.items()])
+
+    def _append(self, plans: Sequence[_Plan]) -> list[Feedback]:
+        """Write to all runs; one that fails stops no other, and is raised at the end."""
         parts = [plans[start : start + _AT_ONCE] for start in range(0, len(plans), _AT_ONCE)]
-        written = [one for part in parts for one in self._append_all(part)]
+        written = [one for part in parts for one in self._append_together(part)]
         for one in written:
             if isinstance(one, Exception):
                 raise one
@@ -168,7 +169,7 @@ class FeedbackManager:
         common = {"act": secrets.token_hex(6), "replica": self._replica, "rater": rater or self.rater}
         return [draft_event(**{**common, **body}) for body in bodies]
 
-    def _append_all(self, plans: Sequence[_Plan]) -> list[Feedback | OSError | StableNewError]:
+    def _append_together(self, plans: Sequence[_Plan]) -> list[Feedback | OSError | StableNewError]:
         """Write to many runs; the new feedback of each, or why it could not be written."""
         logs = [self._log(run) for run, _ in plans]
         with writing_all(logs) as readings:
