@@ -8,6 +8,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "stablenew"
 LAYERS = {
     "errors": 0,
+    "garbage_collection": 0,
     "worker_pool": 0,
     "formats": 1,
     "store": 2,

@@ -170,7 +170,8 @@ def test_the_strict_readers_decide_what_the_quick_ones_do_not_know(store, tmp_pa
     def refuse(*_, **__):
         raise ValueError
 
-    monkeypatch.setattr(run_reading, "_parse", refuse)
+    monkeypatch.setattr(run_reading, "read_plain_metadata", refuse)
+    monkeypatch.setattr(run_reading, "read_plain_record", refuse)
     monkeypatch.setattr("stablenew.store.plain_feedback.from_json", refuse)
     assert rebuilt(store.root, tmp_path) == expected
 

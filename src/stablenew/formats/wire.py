@@ -38,8 +38,8 @@ _MONTH_DAY = (
 _LEAP_YEAR = "[12][0-9](?:0[48]|[2468][048]|[13579][26])|(?:1[26]|2[048])00"
 _DATE = f"(?:[12][0-9]{{3}}-(?:{_MONTH_DAY})|(?:{_LEAP_YEAR})-02-29)"
 _TIME = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
-_BIG_INTEGER_PATTERN = "^-?[1-9][0-9]{15,63}$"
-_BIG_INTEGER = re.compile(_BIG_INTEGER_PATTERN.replace("$", r"\Z"))
+BIG_INTEGER_PATTERN = "^-?[1-9][0-9]{15,63}$"
+_BIG_INTEGER = re.compile(BIG_INTEGER_PATTERN.replace("$", r"\Z"))
 _TIMESTAMP_LENGTH = len("2026-11-21T07:10:09.123Z")
 
 
@@ -97,7 +97,7 @@ BigInteger = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": -MAX_SAFE_INTEGER, "maximum": MAX_SAFE_INTEGER},
-                {"type": "string", "pattern": _BIG_INTEGER_PATTERN, **_NO_NEWLINE},
+                {"type": "string", "pattern": BIG_INTEGER_PATTERN, **_NO_NEWLINE},
             ],
             "description": "An integer; beyond 2^53-1 as a decimal string, because JSON readers round larger numbers.",
         }

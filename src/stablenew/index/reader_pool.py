@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from stablenew import worker_pool
+from stablenew import garbage_collection, worker_pool
 from stablenew.index.run_entry import RunReading
 
 CHUNK: Final = 200
 WORTH_PROCESSES: Final = 4_000
 """Runs to read for which starting readers pays."""
+READERS: Final = 4
+"""One that writes keeps up with no more. On fewer processors some wait for the disk while others parse."""
 _AHEAD: Final = 12
 """Chunks that each reader has to do, so that it goes on while what was read is written."""
 
@@ -22,7 +24,7 @@ def iter_readings(root: Path, run_ids: Sequence[str]) -> Iterator[list[RunReadin
     if len(run_ids) < WORTH_PROCESSES or not worker_pool.is_available():
         yield from _iter_here(root, chunks)
         return
-    for answer in worker_pool.iter_answers(__name__, [os.path.abspath(root)], chunks, ahead=_AHEAD):
+    for answer in worker_pool.iter_answers(__name__, [os.path.abspath(root)], chunks, count=READERS, ahead=_AHEAD):
         yield [RunReading(*fields) for fields in answer]
 
 
@@ -35,13 +37,11 @@ def _iter_here(root: Path, chunks: Sequence[Sequence[str]]) -> Iterator[list[Run
 
 
 def _serve(root: Path) -> None:
-    import gc  # noqa: PLC0415
-
     from stablenew.index.run_reading import RunReader  # noqa: PLC0415
 
-    gc.disable()  # nothing here makes circles, and looking for them takes a third of the time
     reader = RunReader(root)
-    worker_pool.serve(lambda run_ids: [reader.read(run_id) for run_id in run_ids])
+    with garbage_collection.paused():
+        worker_pool.serve(lambda run_ids: [reader.read(run_id) for run_id in run_ids])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from stablenew import garbage_collection
 from stablenew.formats.run_id import is_generated_run_id, is_run_id
 from stablenew.index.folder_look import look_into, root_signature
 from stablenew.index.reader_pool import iter_readings
@@ -183,14 +184,15 @@ class Reconciler:
         changes = Changes()
         waiting = []
         done = 0
-        for readings in iter_readings(self._root, run_ids):
-            waiting.extend(readings)
-            done += len(readings)
-            if len(waiting) >= BATCH or done == len(run_ids):
-                changes.take(self.index.put(waiting, is_quiet=is_quiet, are_new=are_new))
-                waiting.clear()
-                if progress is not None:
-                    progress(done, len(run_ids))
+        with garbage_collection.paused():
+            for readings in iter_readings(self._root, run_ids):
+                waiting.extend(readings)
+                done += len(readings)
+                if len(waiting) >= BATCH or done == len(run_ids):
+                    changes.take(self.index.put(waiting, is_quiet=is_quiet, are_new=are_new))
+                    waiting.clear()
+                    if progress is not None:
+                        progress(done, len(run_ids))
         return changes
 
 

@@ -1,16 +1,11 @@
-"""What the index keeps of a run: the facts that history shows and searches, taken from the folder's documents.
-
-Documents come here as plain JSON values. Whatever the index uses of them is checked; a value that is not of the type
-the format gives it raises `NotPlain`, and then the strict reader decides.
-"""
+"""What the index keeps of a run: the facts that history shows and searches, taken from the folder's documents."""
 
 import re
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, Final, NamedTuple, cast
 
-from stablenew.formats.digest import is_digest
-from stablenew.formats.output_path import is_output_path
 from stablenew.formats.run_id import stamp_of
+from stablenew.index.plain_documents import PlainMetadata, PlainRecord, PlainSettings
 from stablenew.store.plain_feedback import NotPlain
 
 NO_RECORD: Final = -1
@@ -18,13 +13,6 @@ NO_RECORD: Final = -1
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
-_SLUG = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_TEXT_OR_NONE: Final = {str, type(None)}
-_SETTINGS: Final = (
-    "model", "sampler", "scheduler", "vae", "steps", "clip_skip", "width", "height", "cfg_scale", "denoising_strength"
-)  # fmt: skip
-_REALS: Final = {8, 9}
-_SETTING_TYPES: Final = (*[_TEXT_OR_NONE] * 4, *[{int, type(None)}] * 4, *[{float, type(None)}] * 2)
 
 
 class VariantEntry(NamedTuple):
@@ -136,77 +124,64 @@ def pack_label(pack_id: str | None, name: str | None) -> str | None:
     return f"{name or pack_id}\0{pack_id or name}" if pack_id or name else None
 
 
-def build_metadata_entry(document: Any) -> MetadataEntry:
-    """What the index keeps of a parsed `run_metadata.json`."""
-    fields = _document(document, "stablenew.run_metadata")
-    packs = _objects(fields, "packs")
-    plan = fields.get("variant_plan")
+def build_metadata_entry(document: PlainMetadata) -> MetadataEntry:
+    """What the index keeps of a `run_metadata.json`."""
+    plan = document.get("variant_plan")
     return MetadataEntry(
-        created_ms=milliseconds_of(_text(fields, "created_at")),
-        status=_slug(fields, "status"),
-        engine=_optional_text(_object(fields, "source"), "engine"),
-        action=_optional_text(fields, "one_click_action"),
-        packs=tuple([pack_label(_text(pack, "id"), _optional_text(pack, "name")) or "" for pack in packs]),
-        tags=_texts(fields, "learning_tags"),
-        plan_size=None if plan is None else _count(_checked(plan, dict), "size"),
-        record_count=_optional_count(fields, "record_count"),
-        duration_seconds=_number(fields, "duration_seconds"),
+        created_ms=milliseconds_of(document["created_at"]),
+        status=document["status"],
+        engine=document["source"].get("engine"),
+        action=document.get("one_click_action"),
+        packs=tuple([pack_label(pack["id"], pack.get("name")) or "" for pack in document["packs"]]),
+        tags=tuple(document.get("learning_tags") or ()),
+        plan_size=None if plan is None else plan["size"],
+        record_count=document.get("record_count"),
+        duration_seconds=document.get("duration_seconds"),
     )
 
 
-def build_variant_entry(document: Any) -> VariantEntry:
-    """What the index keeps of a parsed line of `records.jsonl`: settings as they really ran, where that is known."""
-    fields = _document(document, "stablenew.learning_record")
-    prompt, outputs = _object(fields, "prompt"), _objects(fields, "outputs")
-    settings, seed = _settings(fields)
-    if not _TIMESTAMP.fullmatch(_text(fields, "started_at")):
-        raise NotPlain("expected a timestamp in started_at")
-    for output in outputs:
-        if not is_output_path(_text(output, "path")) or not is_digest(_text(output, "digest")):
-            raise NotPlain("expected the path and the digest of an output")
+def build_variant_entry(document: PlainRecord) -> VariantEntry:
+    """What the index keeps of a line of `records.jsonl`: settings as they really ran, where that is known."""
+    prompt, outputs, settings = document["prompt"], document["outputs"], _settings(document)
     finals = [one for one in outputs if one.get("role") == "final"] or outputs
-    pack_id, pack_name, negative = prompt.get("pack_id"), prompt.get("pack_name"), prompt.get("negative")
-    if not _TEXT_OR_NONE.issuperset((type(pack_id), type(pack_name), type(negative))):
-        raise NotPlain("expected texts in prompt")
     return VariantEntry(
-        _count(_object(fields, "variant"), "index"),
-        _slug(fields, "status"),
-        _text(prompt, "positive"),
-        negative,
-        *settings,
-        seed=seed,
-        duration_seconds=_number(fields, "duration_seconds"),
-        loras=tuple(_text(lora, "name") for lora in _objects(prompt, "loras")) if "loras" in prompt else (),
-        embeddings=_texts(prompt, "embeddings"),
-        pack=pack_label(pack_id, pack_name),
+        document["variant"]["index"],
+        document["status"],
+        prompt["positive"],
+        prompt.get("negative"),
+        settings.get("model"),
+        settings.get("sampler"),
+        settings.get("scheduler"),
+        settings.get("vae"),
+        settings.get("steps"),
+        settings.get("clip_skip"),
+        settings.get("width"),
+        settings.get("height"),
+        settings.get("cfg_scale"),
+        settings.get("denoising_strength"),
+        _seed(settings),
+        document.get("duration_seconds"),
+        loras=tuple([lora["name"] for lora in prompt.get("loras") or ()]),
+        embeddings=tuple(prompt.get("embeddings") or ()),
+        pack=pack_label(prompt.get("pack_id"), prompt.get("pack_name")),
         outputs=tuple([(one["path"], one["digest"]) for one in finals]),
-        output_sizes=tuple([(one["path"], _count(one, "size_bytes")) for one in outputs]),
+        output_sizes=tuple([(one["path"], one["size_bytes"]) for one in outputs]),
     )
 
 
-_T: TypeAlias = str | None
-_I: TypeAlias = int | None
-_F: TypeAlias = float | None
-
-
-def _settings(fields: dict[str, Any]) -> tuple[tuple[_T, _T, _T, _T, _I, _I, _I, _I, _F, _F], int | None]:
-    """The settings in the order of `VariantEntry`, and the seed."""
-    asked, ran = _object(fields, "requested"), fields.get("actual")
+def _settings(document: PlainRecord) -> PlainSettings:
+    asked, ran = document["requested"], document.get("actual")
     if ran is None:
-        settings = asked
-    elif type(ran) is not dict:
-        raise NotPlain("expected an object in actual")
-    elif None in ran.values():
-        settings = asked | {key: value for key, value in ran.items() if value is not None}
-    else:
-        settings = asked | ran
-    values = [settings.get(name) for name in _SETTINGS]
-    for position, value in enumerate(values):
-        if type(value) is int and position in _REALS:
-            values[position] = float(value)
-        elif type(value) not in _SETTING_TYPES[position]:
-            raise NotPlain(f"expected another type in {_SETTINGS[position]}, found {type(value).__name__}")
-    return cast("tuple[_T, _T, _T, _T, _I, _I, _I, _I, _F, _F]", tuple(values)), _seed(settings)
+        return asked
+    if None in ran.values():
+        ran = cast("PlainSettings", {key: value for key, value in ran.items() if value is not None})
+    return asked | ran
+
+
+def _seed(settings: PlainSettings) -> int | None:
+    """The seed as it ran; -1 means that an engine chose one, and nobody knows which."""
+    seed = settings.get("seed")
+    return None if seed is None or seed == -1 else int(seed)
 
 
 def build_opinion_entry(opinions: dict[tuple[str, str], dict[str, Any]]) -> OpinionEntry:
@@ -234,92 +209,3 @@ def build_opinion_entry(opinions: dict[tuple[str, str], dict[str, Any]]) -> Opin
         reject_count=flags["reject"],
         note_count=notes,
     )
-
-
-def _document(value: Any, kind: str) -> dict[str, Any]:
-    fields = _checked(value, dict)
-    version = fields.get("schema_version")
-    if fields.get("kind") != kind or type(version) is not str or not version.startswith("1."):
-        raise NotPlain(f"expected a {kind} document of version 1.x")
-    return fields
-
-
-_Kind = TypeVar("_Kind")
-
-
-def _checked(value: Any, kind: type[_Kind]) -> _Kind:
-    if type(value) is not kind:
-        raise NotPlain(f"expected {kind.__name__}, found {type(value).__name__}")
-    return value
-
-
-def _text(fields: dict[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if type(value) is not str:
-        raise NotPlain(f"expected text in {name}, found {type(value).__name__}")
-    return value
-
-
-def _optional_text(fields: dict[str, Any], name: str) -> str | None:
-    value = fields.get(name)
-    if value is not None and type(value) is not str:
-        raise NotPlain(f"expected text in {name}, found {type(value).__name__}")
-    return value
-
-
-def _slug(fields: dict[str, Any], name: str) -> str:
-    value = _text(fields, name)
-    if not _SLUG.fullmatch(value):
-        raise NotPlain(f"expected a word in {name}, found {value!r}")
-    return value
-
-
-def _count(fields: dict[str, Any], name: str) -> int:
-    value = fields.get(name)
-    if type(value) is not int or value < 0:
-        raise NotPlain(f"expected a count in {name}, found {value!r}")
-    return value
-
-
-def _optional_count(fields: dict[str, Any], name: str) -> int | None:
-    return None if fields.get(name) is None else _count(fields, name)
-
-
-def _number(fields: dict[str, Any], name: str) -> float | None:
-    value = fields.get(name)
-    if value is None or type(value) is float:
-        return value
-    if type(value) is int:
-        return float(value)
-    raise NotPlain(f"expected a number in {name}, found {type(value).__name__}")
-
-
-def _seed(settings: dict[str, Any]) -> int | None:
-    """The seed as it ran; -1 means that an engine chose one, and nobody knows which."""
-    seed = settings.get("seed")
-    if type(seed) is str:
-        try:
-            seed = int(seed)
-        except ValueError:
-            raise NotPlain(f"expected a seed, found {seed!r}") from None
-    if seed is not None and type(seed) is not int:
-        raise NotPlain(f"expected a seed, found {type(seed).__name__}")
-    return None if seed == -1 else seed
-
-
-def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    return _checked(fields.get(name), dict)
-
-
-def _objects(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    value = fields.get(name)
-    if value is None:
-        return []
-    return [_checked(item, dict) for item in _checked(value, list)]
-
-
-def _texts(fields: dict[str, Any], name: str) -> tuple[str, ...]:
-    value = fields.get(name)
-    if value is None:
-        return ()
-    return tuple(_checked(item, str) for item in _checked(value, list))

@@ -5,9 +5,7 @@ import stat
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from pydantic_core import from_json
+from typing import cast
 
 from stablenew.errors import FormatError
 from stablenew.formats.i_json import parse_json
@@ -15,6 +13,7 @@ from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_id import is_generated_run_id
 from stablenew.index.folder_look import FolderLook, look_into
 from stablenew.index.opinion_reading import read_opinions
+from stablenew.index.plain_documents import PlainMetadata, PlainRecord, read_plain_metadata, read_plain_record
 from stablenew.index.run_entry import (
     MetadataEntry,
     OpinionEntry,
@@ -104,14 +103,15 @@ def _with_rating(variant: VariantEntry, ratings: dict[str, int]) -> VariantEntry
 def _read_metadata(path: str) -> tuple[MetadataEntry | None, str | None]:
     """The metadata, or why it cannot be read."""
     try:
-        return build_metadata_entry(_parse(read_regular(f"{path}{os.sep}{METADATA}", MAX_METADATA_BYTES))), None
+        data = read_regular(f"{path}{os.sep}{METADATA}", MAX_METADATA_BYTES)
+        return build_metadata_entry(read_plain_metadata(data)), None
     except (ValueError, OSError):
         return _read_metadata_strictly(Path(path))
 
 
 def _read_metadata_strictly(path: Path) -> tuple[MetadataEntry | None, str | None]:
     try:
-        return build_metadata_entry(Run(path).metadata.to_dict()), None
+        return build_metadata_entry(cast("PlainMetadata", Run(path).metadata.to_dict())), None
     except OSError as error:
         return None, f"{METADATA}: {error.strerror or error}"
     except ValueError as error:
@@ -139,13 +139,10 @@ def _read_records(path: str) -> _Records:
 
 def _read_record(line: bytes) -> VariantEntry:
     try:
-        return build_variant_entry(_parse(line))
+        return build_variant_entry(read_plain_record(line))
     except ValueError:
-        return build_variant_entry(LearningRecord.from_dict(parse_json(line)).to_dict())
-
-
-def _parse(data: bytes) -> Any:
-    return from_json(data, allow_inf_nan=False)
+        record = LearningRecord.from_dict(parse_json(line))
+        return build_variant_entry(cast("PlainRecord", record.to_dict()))
 
 
 def _is_complete(path: str, look: FolderLook, metadata: MetadataEntry | None, records: _Records) -> bool:

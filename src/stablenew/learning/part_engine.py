@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from stablenew import worker_pool
+from stablenew import garbage_collection, worker_pool
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset_split import SplitPlan
 from stablenew.learning.part_maker import MadePart, PartTask, make_part
@@ -60,16 +60,8 @@ class LocalEngine:
 
 
 def _make_here(source: RunSource, task: PartTask, plan: SplitPlan) -> MadePart:
-    """A part made in this process, without the garbage collector: nothing here makes circles, and looking costs."""
-    import gc  # noqa: PLC0415
-
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with garbage_collection.paused():
         return make_part(source, task, plan)
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def open_engine(name: str, scheduler: str | None = None) -> PartEngine:
@@ -88,14 +80,14 @@ def open_engine(name: str, scheduler: str | None = None) -> PartEngine:
 
 
 def _serve(location: str) -> None:
-    import gc  # noqa: PLC0415
-
     import pyarrow as pa  # noqa: PLC0415
 
-    gc.disable()  # nothing here makes circles, and looking for them takes time
     pa.set_cpu_count(1)
     source = LocalSource(Path(location))
-    worker_pool.serve(lambda asked: make_part(source, PartTask(**asked["task"]), SplitPlan.from_dict(asked["plan"])))
+    with garbage_collection.paused():
+        worker_pool.serve(
+            lambda asked: make_part(source, PartTask(**asked["task"]), SplitPlan.from_dict(asked["plan"]))
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python tools/make_example_runs.py FOLDER --count 100000
     python tools/bench/history/measure.py rebuild FOLDER      beside opening, reading and closing the same files
+    python tools/bench/history/measure.py rebuild FOLDER --cold    with nothing in memory (Linux, root)
     python tools/bench/history/measure.py sweep FOLDER        beside os.scandir and stat of the run folders
     python tools/bench/history/measure.py queries FOLDER      pages, facets, bytes a run, the whole command's CPU
     python tools/bench/history/measure.py queries FOLDER --fill 1000000     the same for runs that have no folders
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("what", choices=["rebuild", "sweep", "queries", "watch"])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cold", action="store_true", help="let the system forget all files before each measurement")
     parser.add_argument("--fill", type=int, default=0, help="fill the index with so many example runs first")
     arguments = parser.parse_args()
     if arguments.what != "watch" and arguments.folder is None:
@@ -51,7 +53,7 @@ def main() -> None:
     if arguments.fill:
         fill(folder, arguments.fill)
     measures: dict[str, Callable[[Path, int], dict[str, Any]]] = {
-        "rebuild": measure_rebuild,
+        "rebuild": measure_cold_rebuild if arguments.cold else measure_rebuild,
         "sweep": measure_sweep,
         "queries": measure_queries,
         "watch": measure_watch,
@@ -74,7 +76,7 @@ def iter_files(folder: Path) -> Iterator[str]:
                     yield from (entry.path for entry in entries if entry.is_file())
 
 
-def read_bare(files: list[str]) -> int:
+def read_bare(files: Iterable[str]) -> int:
     size = 0
     for name in files:
         with open(name, "rb") as file:
@@ -99,6 +101,26 @@ def measure_rebuild(folder: Path, rounds: int) -> dict[str, Any]:
         "ratio": rebuild / floor,
         "peak_mb_of_the_largest_process": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
     }
+
+
+def measure_cold_rebuild(folder: Path, rounds: int) -> dict[str, Any]:
+    """As after a night: the bare loop has to find the files too, because nobody else has looked for them."""
+    command = [sys.executable, "-m", "stablenew", "--quiet", "--runs-dir", str(folder), "index"]
+    floors, rebuilds = [], []
+    for _ in range(rounds):
+        forget_files([*command, "status"])
+        floors.append(timed(lambda: read_bare(iter_files(folder))))
+        forget_files([*command, "status"])
+        rebuilds.append(timed(lambda: subprocess.run([*command, "rebuild"], check=True)))
+    ratios = [rebuild / floor for rebuild, floor in zip(rebuilds, floors, strict=True)]
+    return {"bare_read_seconds": floors, "rebuild_seconds": rebuilds, "ratio": statistics.median(ratios)}
+
+
+def forget_files(command: list[str]) -> None:
+    """Empty the system's cache of files, then load our own program again with a command that reads no run."""
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("3")
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def scan_bare(folder: Path) -> int:
@@ -152,20 +174,21 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
     from make_example_runs import Options, build_run  # type: ignore[import-not-found]
     from stablenew.formats.feedback import Feedback
     from stablenew.index import run_entry as entries
+    from stablenew.index.plain_documents import read_plain_metadata, read_plain_record
 
     first, last, count = part
     options = Options(Path(), seed=1, count=count, outputs="links", fresh_prompts=0.3)
     readings = []
     for number in range(first, last):
         run = build_run(options, number, random.Random(f"1/{number}"))
-        metadata = entries.build_metadata_entry(json.loads(run.metadata))
+        metadata = entries.build_metadata_entry(read_plain_metadata(run.metadata))
         opinions: dict[tuple[str, str], Any] = {}
         if run.feedback:
             state = Feedback.from_json(run.feedback["feedback.json"]).state
             opinions = {("", rater): opinion.to_dict() for rater, opinion in state.run.items()}
             for image, by_rater in state.images.items():
                 opinions |= {(image, rater): opinion.to_dict() for rater, opinion in by_rater.items()}
-        variants = tuple(entries.build_variant_entry(json.loads(line)) for line in run.records.splitlines())
+        variants = tuple(entries.build_variant_entry(read_plain_record(line)) for line in run.records.splitlines())
         entry = entries.RunEntry(
             run_id=run.run_id,
             state="sealed",
