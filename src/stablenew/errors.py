@@ -16,6 +16,7 @@ so code that knows nothing of StableNew can still catch it::
     │   ├── RunExists (FileExistsError)
     │   ├── RunSealed (PermissionError)   a finished run is never changed
     │   ├── RunLocked (BlockingIOError)   another process is writing it
+    │   ├── NotAsSealed                   a file is missing, or is not what its run's seal says
     │   └── WriteFailed (OSError)         bytes did not reach the disk; what was there before is unharmed
     │       └── SyncFailed                the disk failed an fsync, which is final
     ├── ConfigError (ValueError)          a setting that does not exist or does not fit
@@ -78,6 +79,10 @@ class RunSealed(StoreError, PermissionError):
 
 class RunLocked(StoreError, BlockingIOError):
     """Another process on this machine is writing the run."""
+
+
+class NotAsSealed(StoreError):
+    """A file is missing, or is not what its run's seal says."""
 
 
 class WriteFailed(StoreError, OSError):

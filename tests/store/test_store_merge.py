@@ -248,3 +248,39 @@ def test_stores_converge_in_whatever_order_they_are_merged(tmp_path_factory, ste
                     assert merge_stores(one, other).is_complete
     assert states(stores[0]) == states(stores[1]) == states(stores[2])
     assert len(states(stores[0])) == 3
+
+
+@pytest.mark.parametrize("is_dry", [True, False])
+def test_what_is_here_already_is_not_read_there_again(store, theirs, is_dry):
+    run = sealed_run(theirs, "a")
+    merge_stores(store, theirs)
+    for path in run.path.rglob("*"):
+        path.chmod(0o755)
+    (run.path / "records.jsonl").write_bytes(b"x" * (run.path / "records.jsonl").stat().st_size)
+    assert outcomes(merge_stores(store, theirs, dry_run=is_dry)) == {"a": "unchanged"}
+    check_whole(store)
+
+
+@pytest.mark.parametrize("is_dry", [True, False])
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_damage_there_never_comes_here(store, theirs, damage, is_dry):
+    for name in ("new", "half"):
+        run = sealed_run(theirs, name, variants=3)
+        if name == "half":
+            store.prepare()
+            shutil.copytree(run.path, store.root / name)
+            (store.root / name / "outputs").chmod(0o755)
+            for output in list((store.root / name / "outputs").iterdir()):
+                output.unlink()
+        (output, *_) = sorted((run.path / "outputs").iterdir())
+        output.chmod(0o644)
+        if damage == "missing":
+            output.unlink()
+        else:
+            output.write_bytes(b"other bytes")
+    report = merge_stores(store, theirs, dry_run=is_dry)
+    assert outcomes(report) == {"new": "skipped", "half": "skipped"}
+    assert all("not what its seal says there: outputs/0000" in item.message for item in report.items)
+    assert not (store.root / "new").exists()
+    assert not list(store.root.rglob("*.tmp"))
+    assert b"other bytes" not in contents(store).values()

@@ -1,39 +1,27 @@
 """Merge: take in the runs and the feedback of another store. Doing it twice is the same as once.
 
 Only sealed runs are taken, and only what their seals vouch for: every file is checked against its SHA-256 while it is
-copied, and a run appears under its name when it is whole. Two sealed runs of one id that differ are both kept: ours
-stays, theirs goes under `.stablenew/divergent/`, and both are reported. Nothing of ours is overwritten, nothing of
-theirs is touched.
+copied, and a run appears under its name when it is whole. What is here already is not read again. Two sealed runs of
+one id that differ are both kept: ours stays, theirs goes under `.stablenew/divergent/`, and both are reported. Nothing
+of ours is overwritten, nothing of theirs is touched.
 """
 
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from stablenew.errors import FormatError, NewerFormat, NotAStore, WriteFailed
-from stablenew.formats.digest import DoubleHash
+from stablenew.errors import FormatError, NewerFormat, NotAsSealed, NotAStore
 from stablenew.formats.feedback import FeedbackEvent
-from stablenew.store.atomic_file import (
-    naming_failures,
-    rename,
-    sync_file,
-    sync_folder,
-    temporary_file,
-    write_all,
-    write_once,
-)
 from stablenew.store.feedback_log import FeedbackLog
 from stablenew.store.output_store import hash_file
-from stablenew.store.regular_file import is_regular, open_regular, read_regular
-from stablenew.store.run import RUNNING, Run
-from stablenew.store.run_folder import MARKER_FOLDER, OUTPUTS, RECORDS, SEAL, temporary_name
+from stablenew.store.regular_file import is_regular, read_regular
+from stablenew.store.run import MAX_RECORDS_BYTES, RUNNING, Run
+from stablenew.store.run_folder import MARKER_FOLDER, OUTPUTS, RECORDS
 from stablenew.store.run_store import RunStore
-from stablenew.store.run_writer import make_read_only
-from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal, read_seal, run_digest
+from stablenew.store.seal import read_seal, run_digest
+from stablenew.store.sealed_copy import check_files, copy_files, copy_run, copy_seal, reading_sealed
 
 ADDED: Final = "added"
 COMPLETED: Final = "completed"
@@ -42,7 +30,6 @@ UNCHANGED: Final = "unchanged"
 DIVERGENT: Final = "divergent"
 SKIPPED: Final = "skipped"
 DIVERGENT_FOLDER: Final = f"{MARKER_FOLDER}/divergent"
-_CHUNK_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,41 +118,46 @@ def _merge_facts(ours: RunStore, target: Run, theirs: Run, *, dry_run: bool) -> 
         sums = read_seal(theirs.path)
     except (OSError, FormatError) as error:
         return SKIPPED, f"its seal there cannot be read: {error}"
-    if problem := _first_difference(theirs.path, sums):
-        return SKIPPED, f"it is not what its seal says there: {problem}"
-    if not target.path.is_dir():
-        if not dry_run:
-            ours.prepare()
-            _copy_run(theirs.path, target.path, sums)
-        return ADDED, ""
-    if target.is_sealed:
-        return _merge_sealed(target, theirs, sums, dry_run=dry_run)
-    return _complete_unsealed(target, theirs, sums, dry_run=dry_run)
+    try:
+        if not target.path.is_dir():
+            return _add(ours, target, theirs, sums, dry_run=dry_run)
+        if target.is_sealed:
+            return _merge_sealed(target, theirs, sums, dry_run=dry_run)
+        return _complete_unsealed(target, theirs, sums, dry_run=dry_run)
+    except NotAsSealed as error:
+        return SKIPPED, f"it is not what its seal says there: {error}"
 
 
-def _first_difference(run_path: Path, sums: dict[str, str]) -> str | None:
-    """The first sealed file that is missing or changed."""
-    for name, expected in sums.items():
-        try:
-            if hash_file(run_path / name).sha256 != expected:
-                return f"{name} was changed"
-        except OSError as error:
-            return f"{name}: {error.strerror or error}"
-    return None
+def _add(ours: RunStore, target: Run, theirs: Run, sums: dict[str, str], *, dry_run: bool) -> tuple[str, str]:
+    if dry_run:
+        check_files(theirs.path, sums)
+    else:
+        ours.prepare()
+        copy_run(theirs.path, target.path, sums)
+    return ADDED, ""
 
 
 def _merge_sealed(target: Run, theirs: Run, sums: dict[str, str], *, dry_run: bool) -> tuple[str, str]:
     if run_digest(target.path) != run_digest(theirs.path):
         place = _keep_divergent(target, theirs, sums, dry_run=dry_run)
         return DIVERGENT, f"both are sealed and differ; ours stays, theirs is kept in {place}"
-    missing = [name for name in sums if _is_missing_or_cut(target.path / name, theirs.path / name)]
-    if missing and not dry_run:
-        _copy_files(theirs.path, target.path, {name: sums[name] for name in missing})
+    missing = {name: one for name, one in sums.items() if _is_missing_or_cut(target.path / name, theirs.path / name)}
+    _take_files(theirs.path, target.path, missing, dry_run=dry_run)
     return (COMPLETED, f"{len(missing)} files were missing or cut off here") if missing else (UNCHANGED, "")
 
 
+def _take_files(source: Path, target: Path, sums: dict[str, str], *, dry_run: bool) -> None:
+    """Copy these files, or with `dry_run` see whether they could be. Raises: NotAsSealed."""
+    if dry_run:
+        check_files(source, sums)
+    elif sums:
+        copy_files(source, target, sums)
+
+
 def _is_missing_or_cut(ours: Path, theirs: Path) -> bool:
-    return not is_regular(ours) or os.lstat(ours).st_size < os.lstat(theirs).st_size
+    if not is_regular(ours):
+        return True
+    return is_regular(theirs) and os.lstat(ours).st_size < os.lstat(theirs).st_size
 
 
 def _complete_unsealed(target: Run, theirs: Run, sums: dict[str, str], *, dry_run: bool) -> tuple[str, str]:
@@ -175,17 +167,19 @@ def _complete_unsealed(target: Run, theirs: Run, sums: dict[str, str], *, dry_ru
     if not _is_beginning_of(target.path, theirs.path, sums):
         place = _keep_divergent(target, theirs, sums, dry_run=dry_run)
         return DIVERGENT, f"ours has no seal and holds other things; ours stays, theirs is kept in {place}"
+    wanted = {name: one for name, one in sums.items() if not _is_same(target.path, name, one)}
+    _take_files(theirs.path, target.path, wanted, dry_run=dry_run)
     if not dry_run:
-        wanted = {name: one for name, one in sums.items() if not _is_same(target.path, name, one)}
-        _copy_files(theirs.path, target.path, wanted)
-        _copy_seal(theirs.path, target.path)
+        copy_seal(theirs.path, target.path)
     return COMPLETED, "it had no seal here"
 
 
 def _is_beginning_of(target: Path, theirs: Path, sums: dict[str, str]) -> bool:
-    records = target / RECORDS
-    if is_regular(records) and not (theirs / RECORDS).read_bytes().startswith(records.read_bytes()):
-        return False
+    if is_regular(target / RECORDS):
+        ours = read_regular(target / RECORDS, MAX_RECORDS_BYTES)
+        with reading_sealed(RECORDS):
+            if RECORDS not in sums or not read_regular(theirs / RECORDS, MAX_RECORDS_BYTES).startswith(ours):
+                return False
     outputs = [name for name in sums if name.startswith(f"{OUTPUTS}/") and is_regular(target / name)]
     return all(_is_same(target, name, sums[name]) for name in outputs)
 
@@ -198,79 +192,27 @@ def _keep_divergent(target: Run, theirs: Run, sums: dict[str, str], *, dry_run: 
     digest = run_digest(theirs.path).partition(":")[2][:12]
     place = f"{DIVERGENT_FOLDER}/{theirs.run_id}.{digest}"
     path = target.path.parent / place
-    if not dry_run and not path.exists():
+    if path.exists():
+        return place
+    if dry_run:
+        check_files(theirs.path, sums)
+    else:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _copy_run(theirs.path, path, sums)
+        copy_run(theirs.path, path, sums)
     return place
-
-
-def _copy_run(source: Path, target: Path, sums: dict[str, str]) -> None:
-    """Copy a sealed run so that it appears whole or not at all."""
-    temporary = target.with_name(temporary_name(target.name, secrets.token_hex(4)))
-    try:
-        with naming_failures(target):
-            (temporary / OUTPUTS).mkdir(parents=True)
-        _copy_files(source, temporary, sums)
-        _copy_seal(source, temporary)
-        with naming_failures(target):
-            temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    sync_folder(target.parent)
-
-
-def _copy_files(source: Path, target: Path, sums: dict[str, str]) -> None:
-    """Copy sealed files, with the folders they need: a run that came in part may lack `outputs/`."""
-    folders = {(target / name).parent for name in sums}
-    with naming_failures(target):
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
-    for name, expected in sums.items():
-        _copy_file(source / name, target / name, expected)
-    make_read_only(target, sums)
-    for folder in {*folders, target}:
-        sync_folder(folder)
-
-
-def _copy_file(source: Path, target: Path, expected: str) -> None:
-    """One file, hashed while it is copied.
-
-    Raises:
-        WriteFailed: it could not be written, or it is not what the seal says any more; nothing is left of it.
-    """
-    hashes = DoubleHash()
-    with naming_failures(target), open_regular(source) as file, temporary_file(target) as (descriptor, temporary):
-        while chunk := file.read(_CHUNK_BYTES):
-            hashes.update(chunk)
-            write_all(descriptor, chunk)
-        if hashes.sha256 != expected:
-            raise WriteFailed(f"{source} changed while it was copied")
-        sync_file(descriptor)
-        os.close(descriptor)
-        rename(temporary, target)
-
-
-def _copy_seal(source: Path, target: Path) -> None:
-    """The seal, last, as it is there."""
-    data = read_regular(source / SEAL, MAX_SEAL_BYTES)
-    parse_seal(data)
-    write_once(target / SEAL, data)
-    make_read_only(target, [SEAL])
 
 
 def _merge_feedback(target: Run, theirs: Run, *, dry_run: bool) -> tuple[int, tuple[str, ...]]:
     """Take their events that we do not know into our own log: nobody writes another machine's."""
     reading = FeedbackLog(theirs.path).read()
     problems = tuple(str(problem) for problem in reading.problems if not problem.is_torn)
-    if not target.path.is_dir():
+    if not reading.events or not target.path.is_dir():
         return len(reading.events), problems
     log = FeedbackLog(target.path)
-    if dry_run:
-        return len(_unknown(log.read().events, reading.events)), problems
-    with log.writing() as own:
-        new = _unknown(own.events, reading.events)
-        if new:
+    new = _unknown(log.read().events, reading.events)
+    if new and not dry_run:
+        with log.writing() as own:
+            new = _unknown(own.events, reading.events)
             log.append(own, new)
     return len(new), problems
 
