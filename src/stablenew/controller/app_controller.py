@@ -205,11 +205,11 @@ class AppController:
         Raises:
             RunNotFound, AmbiguousRun: a name means no run.
         """
-        from stablenew.store.run_verifier import RunVerifier
+        from stablenew.store.verifier_pool import iter_reports
 
         runs = self._runs(names)
-        for done, run in enumerate(runs, 1):
-            yield RunVerifier(run, deep=deep).verify(), done, len(runs)
+        for done, report in enumerate(iter_reports(runs, deep=deep), 1):
+            yield report, done, len(runs)
 
     def iter_survey(self) -> "Iterator[tuple[RunSurvey, int, int]]":
         """What lies in each run folder, with how many are done, of how many."""

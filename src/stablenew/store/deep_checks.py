@@ -82,7 +82,7 @@ def open_image(data: bytes) -> "Iterator[Image]":
     Raises:
         OSError, ValueError, SyntaxError, Warning: it is no image of a known format, or has more than 40 million pixels.
     """
-    from PIL import Image  # noqa: PLC0415
+    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -90,6 +90,8 @@ def open_image(data: bytes) -> "Iterator[Image]":
             image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
         except Image.DecompressionBombError as error:
             raise ValueError(str(error)) from None
+        except UnidentifiedImageError:  # its text is the address of a buffer
+            raise OSError("no image of a known kind") from None
         with image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS:,}")
