@@ -21,7 +21,6 @@ Steps: TypeAlias = Generator[int, None, Result]
 
 _UNSUPPORTED: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 _SYNCERS: Final = 8
-_FEW: Final = 4
 _Failures: TypeAlias = dict[int, OSError | None]
 
 
@@ -60,10 +59,10 @@ def _go_on(work: Steps[Any], failure: OSError | None) -> int:
 
 def _flush_all(waiting: Sequence[tuple[int, int]], pool: ThreadPoolExecutor) -> _Failures:
     """What the disk says against each of many descriptors (number, descriptor)."""
-    if len(waiting) < _FEW:
+    if len(waiting) == 1:
         return _flush_each(waiting)
     # One task a thread: to hand over each descriptor by itself would take as long as to sync it.
-    shares = [waiting[start::_SYNCERS] for start in range(_SYNCERS)]
+    shares = [waiting[start::_SYNCERS] for start in range(min(_SYNCERS, len(waiting)))]
     return {number: failure for share in pool.map(_flush_each, shares) for number, failure in share.items()}
 
 

@@ -24,7 +24,7 @@ from stablenew.store.output_store import hash_file
 from stablenew.store.regular_file import open_regular, read_regular
 from stablenew.store.run_folder import OUTPUTS, SEAL, temporary_name
 from stablenew.store.run_writer import make_read_only
-from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
+from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal, read_seal, run_digest
 
 _CHUNK_BYTES: Final = 1 << 20
 _AT_ONCE: Final = 64
@@ -67,14 +67,20 @@ def copy_run(source: Path, target: Path, sums: Mapping[str, str]) -> None:
     try:
         with naming_failures(target):
             (temporary / OUTPUTS).mkdir(parents=True)
-        copy_files(source, temporary, sums)
-        copy_seal(source, temporary)
+        copy_files(source, temporary, {**sums, SEAL: run_digest(source).partition(":")[2]})
+        _check_seal(temporary, sums)
         with naming_failures(target):
             temporary.rename(target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_folder(target.parent)
+
+
+def _check_seal(run_path: Path, sums: Mapping[str, str]) -> None:
+    """Whether the seal that was copied is still the one that says `sums`."""
+    if read_seal(run_path) != sums:
+        raise NotAsSealed(f"{SEAL} was changed")
 
 
 def copy_files(source: Path, target: Path, sums: Mapping[str, str]) -> None:
