@@ -62,3 +62,12 @@ def test_seeds_beyond_what_json_readers_keep_are_integers_again():
     line = record(actual={"seed": seed}).encode_line()
     assert b'"18446744073709551615"' in line
     assert build_variant_entry(read_plain_record(line)).seed == seed
+
+
+@pytest.mark.parametrize("name", ["steps", "clip_skip", "width", "height", "seed"])
+def test_numbers_that_no_index_could_keep_are_left_to_the_strict_reader(name):
+    line = record(actual={name: 7}).encode_line()
+    assert f'"{name}":7'.encode() in line
+    for number in (10**30, -(10**30), 2**53):
+        with pytest.raises(ValueError, match="validation error"):
+            read_plain_record(line.replace(f'"{name}":7'.encode(), f'"{name}":{number}'.encode()))

@@ -176,6 +176,20 @@ def test_the_strict_readers_decide_what_the_quick_ones_do_not_know(store, tmp_pa
     assert rebuilt(store.root, tmp_path) == expected
 
 
+@pytest.mark.parametrize("number", ["1" + "0" * 30, "-1" + "0" * 30, "1e999", "9" * 400])
+def test_a_number_beyond_all_bounds_hides_no_run(store, number):
+    run = samples.sealed_run(store, "odd-run")
+    records = run.path / "records.jsonl"
+    records.chmod(0o644)
+    records.write_bytes(records.read_bytes().replace(b'"steps":30', f'"steps":{number}'.encode()))
+    history = JobHistory(store.root)
+    history.refresh()
+    shown = {row["run_id"] for row in history.page("", limit=100).rows}
+    assert shown == {one.run_id for one in store.iter_runs()}
+    assert "odd-run" in shown
+    history.close()
+
+
 @pytest.mark.parametrize("damage", ["other version", "no database", "half", "deleted"])
 def test_an_index_that_cannot_be_used_comes_back(store, tmp_path, damage):
     history = JobHistory(store.root)

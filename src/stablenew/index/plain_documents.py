@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NotRequired, c
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
+from stablenew.formats.i_json import MAX_SAFE_INTEGER
 from stablenew.formats.wire import BIG_INTEGER_PATTERN, Digest, OutputPath, SchemaVersion, Slug, Timestamp
 from stablenew.store.plain_feedback import NotPlain
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 _NO_JSON: Final = (b"NaN", b"Infinity")
 
-PlainCount = Annotated[int, Field(ge=0)]
+PlainInteger = Annotated[int, Field(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
+PlainCount = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
 PlainNumber = Annotated[float, Field(allow_inf_nan=False)]
 PlainSeed = Annotated[
-    int | Annotated[str, Field(pattern=BIG_INTEGER_PATTERN)] | None, Field(union_mode="left_to_right")
+    PlainInteger | Annotated[str, Field(pattern=BIG_INTEGER_PATTERN)] | None, Field(union_mode="left_to_right")
 ]
 
 
@@ -90,10 +92,10 @@ class PlainSettings(TypedDict, total=False):
     sampler: str | None
     scheduler: str | None
     vae: str | None
-    steps: int | None
-    clip_skip: int | None
-    width: int | None
-    height: int | None
+    steps: PlainInteger | None
+    clip_skip: PlainInteger | None
+    width: PlainInteger | None
+    height: PlainInteger | None
     cfg_scale: PlainNumber | None
     denoising_strength: PlainNumber | None
     seed: PlainSeed
