@@ -284,3 +284,13 @@ def test_damage_there_never_comes_here(store, theirs, damage, is_dry):
     assert not (store.root / "new").exists()
     assert not list(store.root.rglob("*.tmp"))
     assert b"other bytes" not in contents(store).values()
+
+
+def test_a_run_that_has_records_only_here_stays(store, theirs):
+    writer = store.create(metadata("a"))
+    write_variant(writer)
+    writer.abandon()
+    theirs.create(metadata("a")).seal(metadata("a", status="completed"))
+    before = contents(store)
+    assert outcomes(merge_stores(store, theirs)) == {"a": "divergent"}
+    assert before.items() <= contents(store).items()
