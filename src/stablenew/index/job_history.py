@@ -27,6 +27,8 @@ ALL_SORTS: Final = (TIME, OLDEST, *SORTS)
 _NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,19})?")
 RECENT_JOBS: Final = 500
 """How many jobs the rolling view of recent ones holds, unless told otherwise. Searches see all."""
+_LOOKS: Final = 100
+"""A run that is written anew between two questions has another number then, and is looked for again."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,6 @@ class Page:
         from stablenew.formats.job_summary import JobSummary  # noqa: PLC0415
 
         return tuple(JobSummary.from_dict(row) for row in self.rows)
-
-
-_LOOKS: Final = 100
-"""A run that is written anew between two questions has another number then, and is looked for again."""
 
 
 class Snapshot(NamedTuple):

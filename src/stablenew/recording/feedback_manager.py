@@ -15,7 +15,7 @@ from stablenew.errors import ConfigError, InvalidDocument, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, next_hybrid_clock
 from stablenew.formats.feedback import Feedback, FeedbackEvent, FeedbackState, at_clock, draft_event, fold_opinions
 from stablenew.formats.i_json import JsonValue
-from stablenew.store.durable_steps import finish_all
+from stablenew.store.durable_steps import finish_all, results_of
 from stablenew.store.feedback_files import FeedbackReading
 from stablenew.store.feedback_log import FeedbackLog, writing_all
 from stablenew.store.local_state import replica_id, user_id
@@ -141,11 +141,7 @@ class FeedbackManager:
     def _append(self, plans: Sequence[_Plan]) -> list[Feedback]:
         """Write to all runs; one that fails stops no other, and is raised at the end."""
         parts = [plans[start : start + _AT_ONCE] for start in range(0, len(plans), _AT_ONCE)]
-        written = [one for part in parts for one in self._append_together(part)]
-        for one in written:
-            if isinstance(one, Exception):
-                raise one
-        return [one for one in written if isinstance(one, Feedback)]
+        return results_of([one for part in parts for one in self._append_together(part)])
 
     def _plan(self, run_id: str, group: Iterable[Said], rater: str | None) -> tuple[Run, list[FeedbackEvent]]:
         """The run and what is to be said about it, checked in full before the first write."""

@@ -52,6 +52,14 @@ def finish_all(works: Sequence[Steps[Result]]) -> list[Result | OSError | Stable
     return [results[number] for number in range(len(works))]
 
 
+def results_of(outcomes: Sequence[Result | OSError | StableNewError]) -> list[Result]:
+    """What `finish_all` gave, where nothing failed; else the first failure is raised."""
+    for outcome in outcomes:
+        if isinstance(outcome, (OSError, StableNewError)):
+            raise outcome
+    return [outcome for outcome in outcomes if not isinstance(outcome, (OSError, StableNewError))]
+
+
 def _go_on(work: Steps[Any], failure: OSError | None) -> int:
     """The next descriptor that `work` waits for, after the last one was synced or failed to be."""
     return next(work) if failure is None else work.throw(failure)

@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -19,7 +19,7 @@ from stablenew.store.atomic_file import (
     write_all,
     write_once,
 )
-from stablenew.store.durable_steps import Steps, file_steps, finish_all
+from stablenew.store.durable_steps import Steps, file_steps, finish_all, results_of
 from stablenew.store.output_store import hash_file
 from stablenew.store.regular_file import open_regular, read_regular
 from stablenew.store.run_folder import OUTPUTS, SEAL, temporary_name
@@ -96,15 +96,10 @@ def copy_files(source: Path, target: Path, sums: Mapping[str, str]) -> None:
             folder.mkdir(parents=True, exist_ok=True)
     names = list(sums)
     for first in range(0, len(names), _AT_ONCE):
-        _finish_together([_copy_steps(source, target, name, sums[name]) for name in names[first : first + _AT_ONCE]])
+        together = names[first : first + _AT_ONCE]
+        results_of(finish_all([_copy_steps(source, target, name, sums[name]) for name in together]))
     make_read_only(target, sums)
-    _finish_together([sync_folder_steps(folder) for folder in {*folders, target}])
-
-
-def _finish_together(works: Sequence[Steps[None]]) -> None:
-    for result in finish_all(works):
-        if result is not None:
-            raise result
+    results_of(finish_all([sync_folder_steps(folder) for folder in {*folders, target}]))
 
 
 def _copy_steps(source: Path, target: Path, name: str, expected: str) -> Steps[None]:

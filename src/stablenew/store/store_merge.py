@@ -212,8 +212,8 @@ def _merge_feedback(target: Run, theirs: Run, *, dry_run: bool) -> tuple[int, tu
     new = _unknown(log.read().events, reading.events)
     if new and not dry_run:
         with log.writing() as own:
-            new = _unknown(own.events, reading.events)
-            log.append(own, new)
+            if new := _unknown(own.events, reading.events):  # somebody else may have taken them meanwhile
+                log.append(own, new)
     return len(new), problems
 
 
