@@ -13,6 +13,7 @@ from stablenew.errors import NewerFormat, WriteFailed
 from stablenew.formats.feedback import Feedback, build_event
 from stablenew.store.feedback_log import FeedbackLog
 from stablenew.store.local_state import known_replica_id
+from tests import restless
 from tests.samples import digest_of, sealed_run
 from tests.strategies import event_lists
 
@@ -185,6 +186,13 @@ def test_a_session_reads_what_others_wrote_in_between(log):
     for second in range(6):
         say(log if second % 2 else other, event(second, replica="r1" if second % 2 else "r2"))
     assert len(ids(log)) == len(ids(other)) == 6
+
+
+def test_copies_that_come_and_go_meanwhile_hide_no_opinion(log):
+    say(log, event(rating=4))
+    with restless.repeating(restless.COME_AND_GO_AS_FILE, log.run_path / "feedback (conflict).json"):
+        for _ in range(3000):
+            assert len(log.read_if_changed().events) == 1
 
 
 @settings(max_examples=25)

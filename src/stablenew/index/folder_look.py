@@ -14,6 +14,7 @@ from typing import Final
 import xxhash
 
 from stablenew.store.folder_signature import folder_signature
+from stablenew.store.regular_file import status_of
 from stablenew.store.run_folder import OUTPUTS, SEAL
 
 _POSITIVE: Final = (1 << 63) - 1
@@ -63,7 +64,10 @@ def look_into(path: str) -> FolderLook:
     newest = status.st_mtime_ns
     parts = [] if outputs is None else _describe_outputs(outputs, is_sealed=SEAL in names)
     for entry in files:
-        file = entry.stat(follow_symlinks=False)
+        file = status_of(entry)
+        if file is None:
+            names.discard(entry.name)
+            continue
         newest = max(newest, file.st_mtime_ns)
         parts.append(f"{entry.name}/{file.st_size}/{file.st_mtime_ns}/{file.st_ino}")
     parts.sort()
@@ -76,4 +80,5 @@ def _describe_outputs(folder: os.DirEntry[str], *, is_sealed: bool) -> list[str]
     if is_sealed:
         return [f"{OUTPUTS}/{folder_signature(folder.stat(follow_symlinks=False))}"]
     with os.scandir(folder.path) as entries:
-        return [f"{OUTPUTS}/{one.name}/{one.stat(follow_symlinks=False).st_size}" for one in entries]
+        found = [(one.name, status_of(one)) for one in entries]
+    return [f"{OUTPUTS}/{name}/{file.st_size}" for name, file in found if file is not None]

@@ -17,7 +17,7 @@ from stablenew.store.feedback_files import MAX_FEEDBACK_BYTES
 from stablenew.store.feedback_log import journal_path
 from stablenew.store.folder_signature import YOUNG_NS, folder_signature
 from stablenew.store.local_state import known_replica_id
-from stablenew.store.regular_file import read_regular
+from stablenew.store.regular_file import read_regular, status_of
 from stablenew.store.run import MAX_METADATA_BYTES, MAX_RECORDS_BYTES
 from stablenew.store.run_folder import METADATA, RECORDS, SEAL, feedback_log_name, is_feedback, is_temporary
 from stablenew.store.run_store import is_run_entry
@@ -126,9 +126,10 @@ class LocalSource:
 
 
 def _signature(entry: "os.DirEntry[str]", young: int) -> int:
-    status = entry.stat(follow_symlinks=False)
-    is_settled = status.st_mtime_ns < young and status.st_ctime_ns < young
-    return folder_signature(status) if is_settled else UNSETTLED
+    status = status_of(entry)
+    if status is None or max(status.st_mtime_ns, status.st_ctime_ns) >= young:
+        return UNSETTLED
+    return folder_signature(status)
 
 
 def _journals_of(root: Path, replica: str) -> dict[str, str]:

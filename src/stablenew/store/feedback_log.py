@@ -21,7 +21,7 @@ from stablenew.store.durable_steps import Steps, finish
 from stablenew.store.feedback_files import FeedbackReading, read_feedback_files, read_journal
 from stablenew.store.line_log import append_cached, append_steps
 from stablenew.store.local_state import known_replica_id, replica_id, state_folder, store_key
-from stablenew.store.regular_file import read_regular
+from stablenew.store.regular_file import read_regular, status_of
 from stablenew.store.run_folder import FEEDBACK, damaged_feedback_name, feedback_log_name, is_feedback, is_temporary
 from stablenew.store.run_lock import file_guard
 
@@ -66,8 +66,9 @@ class FeedbackLog:
         with os.scandir(self.run_path) as entries:
             for entry in entries:
                 if is_feedback(entry.name) and not is_temporary(entry.name) and entry.is_file(follow_symlinks=False):
-                    status = entry.stat(follow_symlinks=False)
-                    found.append((entry.name, status.st_size, status.st_mtime_ns, status.st_ino))
+                    status = status_of(entry)
+                    if status is not None:
+                        found.append((entry.name, status.st_size, status.st_mtime_ns, status.st_ino))
         return tuple(sorted(found))
 
     @contextlib.contextmanager

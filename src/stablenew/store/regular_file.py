@@ -1,4 +1,4 @@
-"""Reading files of a run folder that somebody else may have written: regular files only, links never followed."""
+"""Files of a run folder that somebody else may have written: regular files only, links never followed."""
 
 import errno
 import os
@@ -76,3 +76,11 @@ def is_plain_folder(path: Path) -> bool:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
         return False
+
+
+def status_of(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """What is known of something listed, links not followed; None when it is gone since, as temporary files are."""
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
