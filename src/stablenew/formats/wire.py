@@ -117,10 +117,11 @@ Timestamp = Annotated[
         json_schema_extra={"format": "date-time"},
     ),
 ]
+HYBRID_CLOCK_PATTERN = f"^{_DATE}{_TIME}-[0-9a-f]{{4}}$"
 HybridClock = Annotated[
     str,
     Field(
-        pattern=f"^{_DATE}{_TIME}-[0-9a-f]{{4}}$",
+        pattern=HYBRID_CLOCK_PATTERN,
         min_length=_TIMESTAMP_LENGTH + 5,
         max_length=_TIMESTAMP_LENGTH + 5,
     ),

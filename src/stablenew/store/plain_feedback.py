@@ -1,4 +1,4 @@
-"""Feedback read without building models of it: three times as fast, for whoever reads that of very many runs.
+"""Feedback read without building models of it: several times as fast, for whoever reads that of very many runs.
 
 The events are checked by the same rules as the models. What does not pass is left to the strict reader, which says what
 is wrong with it, so that both always say the same.
@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from stablenew.errors import StableNewError
 from stablenew.formats.feedback import FeedbackEvent, event_id, explain_incomplete
 from stablenew.store.line_log import split_lines
+from stablenew.store.usual_event import genuine_id
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
@@ -58,8 +59,13 @@ def read_plain_events(run_id: str, files: Iterable[tuple[str, bytes]]) -> list[F
 def _take_log(data: bytes, events: dict[str, dict[str, Any]]) -> None:
     read = _validator().validate_json
     for _, line, is_whole in split_lines(data):
-        if is_whole:
+        if not is_whole:
+            continue
+        identifier = genuine_id(line)
+        if identifier is None or identifier in events:
             _take_event(read(line), events)
+        else:
+            events[identifier] = from_json(line)
 
 
 def _take_document(run_id: str, data: bytes, events: dict[str, dict[str, Any]]) -> None:
