@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stablenew.errors import SyncFailed, WriteFailed
-from stablenew.store.durable_steps import Steps, file_steps, finish, folder_steps
+from stablenew.store.durable_steps import Steps, file_steps, finish, finish_all, folder_steps, results_of
 from stablenew.store.run_folder import temporary_name
 
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -32,9 +32,13 @@ def write_once(path: Path, data: bytes) -> None:
         FileExistsError: something is there already; it stays as it is.
         WriteFailed: the bytes did not reach the disk; nothing is left at `path`.
     """
+    _expect_none(path)
+    finish(_put_in_place(path, data))
+
+
+def _expect_none(path: Path) -> None:
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, "expected no file, found one; it was left as it is", str(path))
-    finish(_put_in_place(path, data))
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -66,35 +70,92 @@ def replace_cached_by(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         WriteFailed: the bytes could not be written; the old file is unharmed.
     """
-    with naming_failures(path), temporary_file(path) as (descriptor, temporary):
-        with os.fdopen(descriptor, "wb", closefd=False) as file:
+    with naming_failures(path), new_file(path) as new:
+        with os.fdopen(new.descriptor, "wb", closefd=False) as file:
             write(file)
-        os.close(descriptor)
-        rename(temporary, path)
+        new.move_to(path)
 
 
 def _put_in_place(path: Path, data: bytes) -> Steps[None]:
-    with naming_failures(path), temporary_file(path) as (descriptor, temporary):
-        write_all(descriptor, data)
-        yield from file_steps(descriptor)
-        os.close(descriptor)
-        rename(temporary, path)
+    with naming_failures(path), new_file(path) as new:
+        write_all(new.descriptor, data)
+        yield from file_steps(new.descriptor)
+        new.move_to(path)
     yield from sync_folder_steps(path.parent)
 
 
+class NewFile:
+    """A file under a temporary name, open for writing until it is closed or moved to its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.parent / temporary_name(path.name, secrets.token_hex(4))
+        self.descriptor = os.open(self._path, _CREATE, 0o666)
+        self._is_open = True
+
+    def move_to(self, path: Path) -> None:
+        """Give it its name, in the place of whatever had it."""
+        self._close()
+        rename(self._path, path)
+
+    def _close(self) -> None:
+        """Once only: by then the number of the descriptor may be that of another thread's file."""
+        if self._is_open:
+            self._is_open = False
+            os.close(self.descriptor)
+
+    def remove(self) -> None:
+        """Leave nothing of it."""
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+
+
 @contextlib.contextmanager
-def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
-    """A new file beside `path` under a temporary name: descriptor and path. It is removed when the block fails."""
-    temporary = path.parent / temporary_name(path.name, secrets.token_hex(4))
-    descriptor = os.open(temporary, _CREATE, 0o666)
+def new_file(path: Path) -> Iterator[NewFile]:
+    """A new file beside `path`, for `move_to`. It is removed when the block fails."""
+    new = NewFile(path)
     try:
-        yield descriptor, temporary
+        yield new
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        new.remove()
         raise
+
+
+def write_unseen(path: Path, data: bytes) -> None:
+    """Create `path` durably in a folder that nobody looks into, because it has a temporary name itself.
+
+    Raises:
+        WriteFailed: the bytes did not reach the disk.
+    """
+    with naming_failures(path):
+        descriptor = os.open(path, _CREATE, 0o666)
+        try:
+            write_all(descriptor, data)
+            results_of(finish_all([file_steps(descriptor), folder_steps(path.parent)]))
+        finally:
+            os.close(descriptor)
+
+
+def replace_then_write_once(replaced: tuple[Path, bytes], last: tuple[Path, bytes]) -> None:
+    """Put the bytes of `replaced` in place, then create `last` beside it; nobody ever sees `last` without it.
+
+    Both wait for the disk together.
+
+    Raises:
+        FileExistsError: `last` is there already; nothing was changed.
+        WriteFailed: what is in place is whole; `last` is not there.
+    """
+    (first_path, first_data), (last_path, last_data) = replaced, last
+    _expect_none(last_path)
+    with naming_failures(first_path), new_file(first_path) as first, new_file(last_path) as second:
+        write_all(first.descriptor, first_data)
+        write_all(second.descriptor, last_data)
+        results_of(finish_all([file_steps(first.descriptor), file_steps(second.descriptor)]))
+        first.move_to(first_path)
+        sync_folder(first_path.parent)
+        second.move_to(last_path)
+    sync_folder(last_path.parent)
 
 
 @contextlib.contextmanager
@@ -115,11 +176,6 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def sync_file(descriptor: int) -> None:
-    """Wait until the file's bytes are on the disk itself. Raises: see `file_steps`."""
-    finish(file_steps(descriptor))
 
 
 def sync_folder(path: Path) -> None:

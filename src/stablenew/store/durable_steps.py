@@ -6,6 +6,7 @@ and answers many of them at once, while each still keeps its own order.
 """
 
 import errno
+import functools
 import os
 import sys
 from collections.abc import Generator, Iterable, Sequence
@@ -38,17 +39,16 @@ def finish_all(works: Sequence[Steps[Result]]) -> list[Result | OSError | Stable
     """Do all `works` in step; what each returns, or the error it ended with. One that fails stops no other."""
     results: dict[int, Result | OSError | StableNewError] = {}
     failures: _Failures = dict.fromkeys(range(len(works)))
-    with ThreadPoolExecutor(_SYNCERS, thread_name_prefix="stablenew-sync") as pool:
-        while failures:
-            waiting: list[tuple[int, int]] = []
-            for number, failure in failures.items():
-                try:
-                    waiting.append((number, _go_on(works[number], failure)))
-                except StopIteration as end:
-                    results[number] = end.value
-                except (OSError, StableNewError) as error:
-                    results[number] = error
-            failures = _flush_all(waiting, pool)
+    while failures:
+        waiting: list[tuple[int, int]] = []
+        for number, failure in failures.items():
+            try:
+                waiting.append((number, _go_on(works[number], failure)))
+            except StopIteration as end:
+                results[number] = end.value
+            except (OSError, StableNewError) as error:
+                results[number] = error
+        failures = _flush_all(waiting)
     return [results[number] for number in range(len(works))]
 
 
@@ -65,13 +65,19 @@ def _go_on(work: Steps[Any], failure: OSError | None) -> int:
     return next(work) if failure is None else work.throw(failure)
 
 
-def _flush_all(waiting: Sequence[tuple[int, int]], pool: ThreadPoolExecutor) -> _Failures:
+def _flush_all(waiting: Sequence[tuple[int, int]]) -> _Failures:
     """What the disk says against each of many descriptors (number, descriptor)."""
-    if len(waiting) == 1:
-        return _flush_each(waiting)
     # One task a thread: to hand over each descriptor by itself would take as long as to sync it.
-    shares = [waiting[start::_SYNCERS] for start in range(min(_SYNCERS, len(waiting)))]
-    return {number: failure for share in pool.map(_flush_each, shares) for number, failure in share.items()}
+    own, *others = [waiting[start::_SYNCERS] for start in range(max(1, min(_SYNCERS, len(waiting))))]
+    tasks = [_syncers(os.getpid()).submit(_flush_each, share) for share in others]
+    said = [_flush_each(own), *(task.result() for task in tasks)]
+    return {number: failure for share in said for number, failure in share.items()}
+
+
+@functools.lru_cache(maxsize=1)
+def _syncers(_process: int) -> ThreadPoolExecutor:
+    """Threads that wait for the disk; a forked process has none of its parent's and makes its own."""
+    return ThreadPoolExecutor(_SYNCERS, thread_name_prefix="stablenew-sync")
 
 
 def _flush_each(waiting: Iterable[tuple[int, int]]) -> _Failures:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from stablenew.errors import WriteFailed
 from stablenew.formats.digest import DoubleHash
-from stablenew.store.atomic_file import naming_failures, rename, sync_file, sync_folder, temporary_file, write_all
+from stablenew.store.atomic_file import naming_failures, new_file, sync_folder, write_all
+from stablenew.store.durable_steps import Steps, file_steps
 from stablenew.store.regular_file import open_regular
 from stablenew.store.run_folder import OUTPUTS, output_name
 
@@ -28,9 +29,9 @@ class StoredOutput:
     size_bytes: int
 
 
-def write_output(
+def write_output_steps(
     run_path: Path, content: bytes | Path | Iterable[bytes], *, variant: int, stage: str, number: int, media_type: str
-) -> StoredOutput:
+) -> Steps[StoredOutput]:
     """Put one output into the run, durably; its folder is still to be synced with `sync_outputs`.
 
     `content` is the bytes, a file to copy, or chunks. They are hashed in the same pass that writes them.
@@ -40,19 +41,18 @@ def write_output(
     """
     hashes = DoubleHash()
     target = run_path / OUTPUTS / f"{variant:04d}-{stage}-{number}"
-    with naming_failures(target), temporary_file(target) as (descriptor, temporary):
+    with naming_failures(target), new_file(target) as new:
         if isinstance(content, bytes):
-            _write_and_hash(descriptor, content, hashes)
+            yield from _write_and_hash(new.descriptor, content, hashes)
         else:
             for chunk in _read_chunks(content) if isinstance(content, Path) else content:
                 hashes.update(chunk)
-                write_all(descriptor, chunk)
-            sync_file(descriptor)
-        os.close(descriptor)
+                write_all(new.descriptor, chunk)
+            yield from file_steps(new.descriptor)
         path = output_name(variant, stage, number, hashes.digest, media_type)
         if (run_path / path).exists():
             raise WriteFailed(f"output {path} is there already; a variant writes each of its outputs once")
-        rename(temporary, run_path / path)
+        new.move_to(run_path / path)
     return StoredOutput(path, hashes.digest, hashes.sha256, hashes.size_bytes)
 
 
@@ -70,12 +70,12 @@ def hash_file(path: Path) -> DoubleHash:
     return hashes
 
 
-def _write_and_hash(descriptor: int, data: bytes, hashes: DoubleHash) -> None:
+def _write_and_hash(descriptor: int, data: bytes, hashes: DoubleHash) -> Steps[None]:
     """Hash `data` while the disk takes it: hashing and waiting for the disk both leave the interpreter free."""
     hashing = _hashing_pool(os.getpid()).submit(hashes.update, data)
     try:
         write_all(descriptor, data)
-        sync_file(descriptor)
+        yield from file_steps(descriptor)
     finally:
         hashing.result()
 

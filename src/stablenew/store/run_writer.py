@@ -1,21 +1,23 @@
 """Writing a run: create, outputs, records, seal. One writer, from the first byte to the last."""
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
 from stablenew.errors import RunExists, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_metadata import RunMetadata
-from stablenew.store.atomic_file import naming_failures, replace_file, sync_folder, write_once
+from stablenew.store.atomic_file import naming_failures, replace_then_write_once, sync_folder, write_unseen
 from stablenew.store.change_hints import note_change
-from stablenew.store.line_log import append_line
-from stablenew.store.output_store import StoredOutput, hash_file, sync_outputs, write_output
+from stablenew.store.durable_steps import Steps, finish
+from stablenew.store.line_log import append_steps
+from stablenew.store.output_store import StoredOutput, hash_file, sync_outputs, write_output_steps
 from stablenew.store.run import Run
 from stablenew.store.run_folder import METADATA, OUTPUTS, RECORDS, SEAL, temporary_name
 from stablenew.store.run_lock import RunLock
@@ -65,7 +67,7 @@ class RunWriter:
         try:
             with naming_failures(self.path):
                 (temporary / OUTPUTS).mkdir(parents=True)
-                write_once(temporary / METADATA, metadata.encode_document())
+                write_unseen(temporary / METADATA, metadata.encode_document())
                 temporary.rename(self.path)
         except OSError:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -86,6 +88,13 @@ class RunWriter:
     def write_output(
         self, content: bytes | Path | Iterable[bytes], *, variant: int, stage: str, number: int, media_type: str
     ) -> StoredOutput:
+        """Do `output_steps`, alone."""
+        steps = self.output_steps(content, variant=variant, stage=stage, number=number, media_type=media_type)
+        return finish(steps)
+
+    def output_steps(
+        self, content: bytes | Path | Iterable[bytes], *, variant: int, stage: str, number: int, media_type: str
+    ) -> Steps[StoredOutput]:
         """Add an output: its bytes, a file to copy, or chunks. It counts once a record that names it is appended.
 
         Raises:
@@ -93,42 +102,50 @@ class RunWriter:
             WriteFailed: the disk would not take it; nothing of it is left.
         """
         self._check_open()
-        stored = write_output(self.path, content, variant=variant, stage=stage, number=number, media_type=media_type)
+        stored = yield from write_output_steps(
+            self.path, content, variant=variant, stage=stage, number=number, media_type=media_type
+        )
         with self._guard:
             self._outputs[stored.path] = stored
             self._has_unsynced_outputs = True
         return stored
 
     def append_record(self, record: LearningRecord) -> int:
-        """Add `record` as the last line of this run; when this returns, it and its outputs survive a power cut.
+        """Add `record` as the last line of this run, as `append_records` does. Returns its number, from 0."""
+        return self.append_records([record]) - 1
 
-        Returns its number, from 0. Lines already there never change.
+    def append_records(self, records: Sequence[LearningRecord]) -> int:
+        """Add `records` as the last lines; when this returns, they and their outputs survive a power cut.
+
+        Returns how many records there are. Lines already there never change.
 
         Raises:
             RunSealed: the run is finished.
-            ValueError: the record is of another run, or names an output that was not written.
-            WriteFailed: the line is not there. After a failed fsync nothing more is appended to this run.
+            ValueError: see `check_record`.
+            WriteFailed: none of the lines is there. After a failed fsync nothing more is appended to this run.
         """
         self._check_open()
-        self._check_belongs(record)
-        line = record.encode_line()
+        for record in records:
+            self.check_record(record)
+        lines = [record.encode_line() for record in records]
         with self._guard:
             self._check_open()
             try:
                 self._sync_outputs()
-                append_line(self.path / RECORDS, line)
+                finish(append_steps(self.path / RECORDS, lines))
             except SyncFailed:
                 self._is_broken = True
                 raise
-            self.record_count += 1
-            return self.record_count - 1
+            self.record_count += len(lines)
+            return self.record_count
 
     def _sync_outputs(self) -> None:
         if self._has_unsynced_outputs:
             sync_outputs(self.path)
             self._has_unsynced_outputs = False
 
-    def _check_belongs(self, record: LearningRecord) -> None:
+    def check_record(self, record: LearningRecord) -> None:
+        """Raise ValueError if `record` is of another run, or names an output that was not written like that."""
         if record.run_id != self.run_id:
             raise ValueError(f"expected a record of run {self.run_id}, found one of {record.run_id}")
         for output in record.outputs:
@@ -148,9 +165,9 @@ class RunWriter:
         with self._guard:
             self._check_open()
             self._sync_outputs()
-            replace_file(self.path / METADATA, metadata.encode_document())
-            sums = self._sums()
-            write_once(self.path / SEAL, encode_seal(sums))
+            document = metadata.encode_document()
+            sums = self._sums() | {METADATA: hashlib.sha256(document).hexdigest()}
+            replace_then_write_once((self.path / METADATA, document), (self.path / SEAL, encode_seal(sums)))
             self._is_open = False
         make_read_only(self.path, [*sums, SEAL])
         self._lock.release(forget=True)
@@ -160,9 +177,8 @@ class RunWriter:
     def _sums(self) -> dict[str, str]:
         """Outputs count as they were hashed on their way in: the seal also tells what the disk did to them since."""
         sums = {stored.path: stored.sha256 for stored in self._outputs.values()}
-        for name in (METADATA, RECORDS):
-            if (self.path / name).exists():
-                sums[name] = hash_file(self.path / name).sha256
+        if (self.path / RECORDS).exists():
+            sums[RECORDS] = hash_file(self.path / RECORDS).sha256
         return sums
 
     def abandon(self) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,10 +11,9 @@ from typing import BinaryIO, Final
 from stablenew.errors import NotAsSealed
 from stablenew.store.atomic_file import (
     naming_failures,
-    rename,
+    new_file,
     sync_folder,
     sync_folder_steps,
-    temporary_file,
     write_all,
     write_once,
 )
@@ -112,14 +110,13 @@ def _copy_steps(source: Path, target: Path, name: str, expected: str) -> Steps[N
     with reading_sealed(name):
         file = open_regular(source / name)
     hashes = hashlib.sha256()
-    with file, naming_failures(target / name), temporary_file(target / name) as (descriptor, temporary):
+    with file, naming_failures(target / name), new_file(target / name) as new:
         for chunk in _chunks(file, name):
             hashes.update(chunk)
-            write_all(descriptor, chunk)
+            write_all(new.descriptor, chunk)
         _check(name, hashes.hexdigest(), expected)
-        yield from file_steps(descriptor)
-        os.close(descriptor)
-        rename(temporary, target / name)
+        yield from file_steps(new.descriptor)
+        new.move_to(target / name)
 
 
 def _chunks(file: BinaryIO, name: str) -> Iterator[bytes]:
