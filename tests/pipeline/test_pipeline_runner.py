@@ -1,5 +1,6 @@
 import dataclasses
 import logging
+import os
 import threading
 
 import pytest
@@ -18,6 +19,7 @@ from stablenew import (
 from stablenew.errors import ConfigError, EngineError
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.randomizer import SWEEP
+from stablenew.store import durable_steps
 from stablenew.store.local_state import state_folder
 from tests.samples import fake_clock
 
@@ -262,6 +264,41 @@ def test_events_tell_the_whole_story_in_order():
     assert [event.kind for event in events] == ["run_started", *variant, *variant, "run_finished"]
     assert {event.run_id for event in events} == {events[0].run_id}
     assert events[4].stage_event.duration_seconds >= 0
+
+
+def test_it_is_told_of_a_variant_when_it_is_on_the_disk(store):
+    kinds, recorded = [], []
+
+    def follow(event):
+        kinds.append((event.kind, event.variant))
+        if event.kind == "variant_recorded":
+            recorded.append(event.variant)
+            found = {one.variant.index: one for one in store.open(event.run_id).iter_records()}
+            assert (store.root / event.run_id / found[event.variant].outputs[0].path).is_file()
+
+    run(plan=sweep(5, 7, 9), run_store=store, on_event=follow)
+    assert recorded == [0, 1, 2]
+    assert all(kinds.index(("variant_recorded", one)) > kinds.index(("variant_finished", one)) for one in recorded)
+    assert kinds[-1] == ("run_finished", None)
+
+
+def test_a_slow_disk_keeps_the_engine_from_nothing(store, monkeypatch):
+    """The disk does not answer before the engine is through with everything."""
+    is_through = threading.Event()
+    fsync = os.fsync
+
+    def patient(descriptor):
+        assert is_through.wait(20)
+        fsync(descriptor)
+
+    def follow(event):
+        if event.kind == "variant_finished" and event.variant == 2:
+            is_through.set()
+
+    monkeypatch.setattr(durable_steps.os, "fsync", patient)
+    result = run(plan=sweep(5, 7, 9), run_store=store, on_event=follow)
+    assert result.recording_error is None
+    assert RunVerifier(store.open(result.run_id)).verify().findings == ()
 
 
 def test_a_run_can_be_light_on_memory(store):

@@ -7,11 +7,24 @@ import time
 
 import pytest
 
-from stablenew import FeedbackManager, RunRecorder, RunStore, RunVerifier
+from stablenew import (
+    Axis,
+    FeedbackManager,
+    PipelineConfig,
+    PipelineRunner,
+    Prompt,
+    RunRecorder,
+    RunStore,
+    RunVerifier,
+    SketchEngine,
+    VariantPlan,
+)
+from stablenew.pipeline.randomizer import SWEEP
 from stablenew.store.run_repair import repair_run, repair_store
 from tests.samples import png, sealed_run
 
 KILLS = 200
+PIPELINE_KILLS = 60
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here, to have many quickly")
 
@@ -28,18 +41,31 @@ def work_until_killed(root, acknowledgements):
                 os.write(acknowledgements, "".join(f"event {one.id}\n" for one in document.events[-2:]).encode())
 
 
-def kill_one_worker(root, rng):
+def run_until_killed(root, acknowledgements):
+    """Runs of the pipeline without end; what it says is on the disk is written to the pipe."""
+
+    def follow(event):
+        if event.kind == "variant_recorded":
+            os.write(acknowledgements, f"record {event.run_id} {event.variant}\n".encode())
+
+    plan = VariantPlan((Prompt("a lake"),), sweeps=(Axis(SWEEP, "txt2img.cfg_scale", tuple(range(1, 9))),))
+    config = PipelineConfig(txt2img={"width": 16, "height": 16, "steps": 1}, upscale={"factor": 2})
+    while True:
+        PipelineRunner(SketchEngine(), run_store=RunStore(root), on_event=follow).run(config, plan=plan)
+
+
+def kill_one_worker(root, rng, work=work_until_killed, slowest=0.09):
     """What a worker acknowledged before it was killed."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         try:
-            work_until_killed(root, writer)
+            work(root, writer)
         finally:
             os._exit(1)
     os.close(writer)
-    time.sleep(rng.uniform(0.005, 0.09))
+    time.sleep(rng.uniform(0.005, slowest))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     with os.fdopen(reader, "rb") as file:
@@ -72,6 +98,22 @@ def test_no_acknowledged_record_is_lost_and_no_run_is_damaged(after_the_kills):
     assert all(int(number) in recorded[run_id] for _, run_id, number in lines)
     assert states["sealed"] > 0
     assert states["interrupted"] > KILLS // 4
+
+
+def test_what_the_pipeline_says_is_on_the_disk_is_there(store):
+    rng = random.Random(6)
+    lines = [line for _ in range(PIPELINE_KILLS) for line in kill_one_worker(store.root, rng, run_until_killed, 0.5)]
+    recorded = {}
+    for run in store.iter_runs():
+        report = RunVerifier(run).verify()
+        assert {finding.severity for finding in report.findings} <= {"info", "warning"}, (run.run_id, report.findings)
+        recorded[run.run_id] = {one.variant.index for one in run.iter_records()}
+    assert len(lines) > PIPELINE_KILLS
+    assert all(int(number) in recorded[run_id] for _, run_id, number in lines)
+    for run in store.iter_runs():
+        repair_run(run)
+    found = {finding.code for run in store.iter_runs() for finding in RunVerifier(run).verify().findings}
+    assert found <= {"output-unrecorded"}
 
 
 def test_no_acknowledged_rating_is_lost(after_the_kills):

@@ -120,6 +120,8 @@ def run_plan(
         task = progress.add_task("starting", total=len(plan))
 
         def follow(event: "RunEvent") -> None:
+            if event.kind == "variant_recorded":  # of one that is through; the bar shows the one after it
+                return
             done = None if event.kind != "variant_finished" or event.variant is None else event.variant + 1
             progress.update(task, completed=done, description=_describe(event))
 

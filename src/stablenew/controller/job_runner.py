@@ -16,7 +16,7 @@ from stablenew.formats.pipeline_result import PipelineRunResult
 from stablenew.formats.run_id import new_run_id
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.recorded_plan import Plan
-from stablenew.pipeline.run_hooks import STAGE_FINISHED, STAGE_PROGRESS, VARIANT_FINISHED, RunEvent
+from stablenew.pipeline.run_hooks import STAGE_FINISHED, STAGE_PROGRESS, VARIANT_FINISHED, VARIANT_RECORDED, RunEvent
 from stablenew.recording.side_channel import attempt, describe
 
 WAITING: Final = "waiting"
@@ -50,6 +50,8 @@ class Job:
     """`waiting`, `running`, then how the run ended."""
     done: int = 0
     """Variants that are through."""
+    recorded: set[int] = field(default_factory=set)
+    """Those that are on the disk."""
     stage: str | None = None
     stage_number: int = 0
     fraction: float = 0.0
@@ -105,7 +107,7 @@ class Job:
             "elapsed_seconds": None if elapsed is None else round(elapsed, 3),
             "eta_seconds": None if eta is None else round(eta, 1),
             "previews": [
-                {"number": number, "digest": one.digest, "is_recorded": self.is_recorded and one.variant < self.done}
+                {"number": number, "digest": one.digest, "is_recorded": one.variant in self.recorded}
                 for number, one in sorted(self.previews.items())
             ],
             "error": self.error,
@@ -226,6 +228,8 @@ class JobRunner:
     def _follow(self, job: Job, event: RunEvent) -> None:
         if event.kind == VARIANT_FINISHED and event.variant is not None:
             job.done, job.stage_number, job.fraction = event.variant + 1, 0, 0.0
+        elif event.kind == VARIANT_RECORDED and event.variant is not None:
+            job.recorded.add(event.variant)
         elif event.kind == STAGE_FINISHED:
             job.stage_number, job.fraction = job.stage_number + 1, 0.0
         elif event.kind == STAGE_PROGRESS:

@@ -18,6 +18,7 @@ from stablenew.pipeline.run_hooks import (
     RUN_FINISHED,
     RUN_STARTED,
     VARIANT_FINISHED,
+    VARIANT_RECORDED,
     VARIANT_STARTED,
     Hook,
     RunEvent,
@@ -26,6 +27,7 @@ from stablenew.pipeline.stage_runner import StageRunner
 from stablenew.pipeline.variant_plan import Variant, VariantPlan
 from stablenew.recording.learning_record_builder import LearningContext, build_learning_record
 from stablenew.recording.learning_record_writer import RecordWriter
+from stablenew.recording.recording_queue import RecordingQueue
 from stablenew.recording.run_recording import RunDescription, RunRecording, build_source
 from stablenew.recording.side_channel import SideChannel
 from stablenew.store.run_store import RunStore
@@ -46,8 +48,7 @@ class _RunState:
     started_at: str
     started: float
     channel: SideChannel
-    recording: RunRecording | None = None
-    run_path: str | None = None
+    recording: RecordingQueue | None = None
     is_cancelled: bool = False
     variants: list[VariantResult] = field(default_factory=list)
     records: list[LearningRecord] = field(default_factory=list)
@@ -111,10 +112,10 @@ class PipelineRunner:
             self._engine,
             self._clock,
             cancel or CancelToken(),
-            self._event_hook.emit,
+            lambda event: self._emit(state, event),
             wants_previews=self._wants_previews,
         )
-        self._event_hook.emit(RunEvent(RUN_STARTED, state.run_id, total=len(state.plan)))
+        self._emit(state, RunEvent(RUN_STARTED, state.run_id, total=len(state.plan)))
         try:
             for variant in state.plan:
                 if not self._run_variant(state, stage_runner, variant):
@@ -145,13 +146,12 @@ class PipelineRunner:
         state.context = LearningContext(run_id=state.run_id, source=source)
         if self._run_store is not None:
             state.recording = state.channel.call(self._start_recording, self._run_store, state)
-            state.run_path = str(state.recording.run.path) if state.recording else None
         return state
 
     def _build_source(self) -> dict[str, object]:
         return build_source(engine=self._engine.info.name, engine_version=self._engine.info.version)
 
-    def _start_recording(self, store: RunStore, state: _RunState) -> RunRecording:
+    def _start_recording(self, store: RunStore, state: _RunState) -> RecordingQueue:
         packs = [{"id": state.pack.id, "name": state.pack.name, "digest": state.pack.digest}] if state.pack else []
         description = RunDescription(
             run_id=state.run_id,
@@ -162,18 +162,18 @@ class PipelineRunner:
             learning_tags=state.config.learning_tags,
             variant_plan=state.plan.summary().to_dict(),
         )
-        return RunRecording.start(store, description, self._clock)
+        return RecordingQueue(RunRecording(store, description, self._clock), state.channel)
 
     def _run_variant(self, state: _RunState, stage_runner: StageRunner, variant: Variant) -> bool:
         """One variant, recorded. False when no other should follow."""
         event = RunEvent(VARIANT_STARTED, state.run_id, variant.index, variant.total, label=variant.label)
-        self._event_hook.emit(event)
+        self._emit(state, event)
         result = stage_runner.run_variant(state.run_id, state.config, variant, state.pack)
         record = None
         if result.status != "cancelled" or result.images:  # what was cut off before its first image left nothing
             record = state.channel.call(build_learning_record, state.config, result, state.context)
             self._keep(state, result, record)
-        self._event_hook.emit(replace(event, kind=VARIANT_FINISHED, record=record, status=result.status))
+        self._emit(state, replace(event, kind=VARIANT_FINISHED, record=record, status=result.status))
         state.is_cancelled = result.status == "cancelled"
         return result.status == "completed" or (result.status == "failed" and self._on_variant_error == CONTINUE)
 
@@ -185,11 +185,19 @@ class PipelineRunner:
             self._record_hook.emit(record)
         state.variants.append(result if self._keep_images else _without_data(result))
 
+    def _emit(self, state: _RunState, event: RunEvent) -> None:
+        """Tell of `event`, and before it of the variants that have come to the disk since the last one."""
+        for index in state.recording.take_recorded() if state.recording is not None else ():
+            self._event_hook.emit(RunEvent(VARIANT_RECORDED, state.run_id, index, len(state.plan)))
+        self._event_hook.emit(event)
+
     def _finish(self, state: _RunState, status: str) -> PipelineRunResult:
         error = _first_error(state.variants)
+        run = None
         if state.recording is not None:
             state.channel.call(state.recording.finish, status, error)
-        self._event_hook.emit(RunEvent(RUN_FINISHED, state.run_id, total=len(state.plan), status=status))
+            run = state.recording.run
+        self._emit(state, RunEvent(RUN_FINISHED, state.run_id, total=len(state.plan), status=status))
         return PipelineRunResult(
             run_id=state.run_id,
             status=status,
@@ -201,7 +209,7 @@ class PipelineRunner:
             variants=tuple(state.variants),
             records=tuple(state.records),
             error=error,
-            run_path=state.run_path,
+            run_path=str(run.path) if run is not None else None,
             recording_error=state.channel.summary(),
         )
 

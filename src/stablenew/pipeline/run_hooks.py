@@ -17,6 +17,8 @@ STAGE_STARTED: Final = "stage_started"
 STAGE_PROGRESS: Final = "stage_progress"
 STAGE_FINISHED: Final = "stage_finished"
 VARIANT_FINISHED: Final = "variant_finished"
+VARIANT_RECORDED: Final = "variant_recorded"
+"""Record and images of a finished variant are on the disk."""
 RUN_FINISHED: Final = "run_finished"
 
 

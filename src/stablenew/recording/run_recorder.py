@@ -100,7 +100,7 @@ class RunRecorder:
     def _start(self) -> RunRecording:
         self._source = build_source(**self._program)  # type: ignore[arg-type]
         description = RunDescription(run_id=self.run_id, config=self._config, source=self._source, **self._options)
-        return RunRecording.start(self._store, description, self._clock)
+        return RunRecording(self._store, description, self._clock).start()
 
     def record_variant(
         self,

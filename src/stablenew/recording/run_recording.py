@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
+from stablenew.errors import StoreError, WriteFailed
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.digest import digest_json
 from stablenew.formats.i_json import JsonValue, json_safe
@@ -12,7 +13,9 @@ from stablenew.formats.pipeline_result import GeneratedImage
 from stablenew.formats.run_metadata import SCHEMA_HINT, RunMetadata
 from stablenew.formats.stage_event import STAGES, ErrorInfo
 from stablenew.formats.wire import SCHEMA_VERSION
+from stablenew.store.durable_steps import Steps, finish_all
 from stablenew.store.local_state import host_id, user_id
+from stablenew.store.output_store import StoredOutput
 from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
 from stablenew.store.run_writer import RunWriter
@@ -49,32 +52,52 @@ def build_source(
     return {key: value for key, value in fields.items() if value}
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedVariant:
+    """A variant that has run, ready to be recorded."""
+
+    record: LearningRecord
+    images: tuple[GeneratedImage, ...]
+
+    @property
+    def index(self) -> int:
+        """Its place in the plan."""
+        return self.record.variant.index
+
+
 class RunRecording:
     """Writes one run. Every method raises what goes wrong; whoever must not fail puts a SideChannel around it."""
 
-    def __init__(self, writer: RunWriter, metadata: RunMetadata, clock: Clock) -> None:
-        self._writer = writer
-        self._metadata = metadata
+    def __init__(self, store: RunStore, description: RunDescription, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Nothing is written before `start`. Raises InvalidDocument: the description says what metadata cannot hold."""
+        self._store = store
+        self._metadata = build_run_metadata(description, clock.timestamp())
         self._clock = clock
         self._started = clock.monotonic()
+        self._opened: RunWriter | None = None
         self._paths_by_stage: dict[str, list[str]] = {}
         self._output_count = 0
         self._unrecorded: dict[int, str] = {}
 
-    @classmethod
-    def start(cls, store: RunStore, description: RunDescription, clock: Clock = SYSTEM_CLOCK) -> Self:
+    def start(self) -> Self:
         """Make the run's folder with what is known so far.
 
         Raises:
             RunExists, WriteFailed: see `RunStore.create`.
         """
-        metadata = build_run_metadata(description, clock.timestamp())
-        return cls(store.create(metadata), metadata, clock)
+        self._opened = self._store.create(self._metadata)
+        return self
 
     @property
-    def run(self) -> Run:
-        """The run as a reader sees it now."""
-        return self._writer.run
+    def _writer(self) -> RunWriter:
+        if self._opened is None:
+            raise RuntimeError("the recording was not started, or could not be")
+        return self._opened
+
+    @property
+    def run(self) -> Run | None:
+        """The run as a reader sees it now; None as long as there is no folder."""
+        return self._opened.run if self._opened is not None else None
 
     def add_variant(self, record: LearningRecord, images: Iterable[GeneratedImage]) -> None:
         """Store the images that `record` names, then the record. When this returns, both survive a power cut.
@@ -82,28 +105,57 @@ class RunRecording:
         Raises:
             WriteFailed: the variant is not recorded; the run's metadata will say so at the end.
         """
-        try:
-            for number, image in enumerate(images):
-                self._store_image(image, record.variant.index, number)
-            self._writer.append_record(record)
-        except Exception as error:
-            self._unrecorded[record.variant.index] = str(error)
-            raise
-        self._output_count += len(record.outputs)
-        for output in record.outputs:
-            self._paths_by_stage.setdefault(output.stage, []).append(output.path)
+        for failure in self.add_variants([FinishedVariant(record, tuple(images))]).values():
+            raise failure
 
-    def _store_image(self, image: GeneratedImage, variant: int, number: int) -> None:
+    def add_variants(self, variants: Sequence[FinishedVariant]) -> dict[int, Exception]:
+        """Store several variants, whose images wait for the disk together, and their records in one write.
+
+        When this returns, they survive a power cut, but for those that could not be recorded: why not is returned by
+        the variant's index, and the run's metadata will say so at the end.
+        """
+        try:
+            failures = self._store_images(variants)
+            failures |= self._append([one.record for one in variants if one.index not in failures])
+        except Exception as error:
+            self._unrecorded |= {one.index: str(error) for one in variants}
+            raise
+        self._unrecorded |= {index: str(error) for index, error in failures.items()}
+        return failures
+
+    def _store_images(self, variants: Sequence[FinishedVariant]) -> dict[int, Exception]:
+        """Returns what went wrong, by the index of the variant."""
+        images = [(one.index, number, image) for one in variants for number, image in enumerate(one.images)]
+        outcomes = finish_all([self._image_steps(image, index, number) for index, number, image in images])
+        stored = zip(images, outcomes, strict=True)
+        return {index: error for (index, _, _), error in stored if not isinstance(error, StoredOutput)}
+
+    def _image_steps(self, image: GeneratedImage, variant: int, number: int) -> Steps[StoredOutput]:
         reference = image.reference
         if image.data is None:
-            raise ValueError(f"the bytes of {reference.path} are not in memory any more")
-        self._writer.write_output(
+            raise WriteFailed(f"the bytes of {reference.path} are not in memory any more")
+        stored = yield from self._writer.output_steps(
             image.data,
             variant=variant,
             stage=reference.stage,
             number=output_number(reference.path, number),
             media_type=reference.media_type,
         )
+        return stored
+
+    def _append(self, records: Sequence[LearningRecord]) -> dict[int, Exception]:
+        """Returns what went wrong, by the index of the variant."""
+        try:
+            self._writer.append_records(records)
+        except (StoreError, ValueError) as error:
+            if isinstance(error, ValueError) and len(records) > 1:  # one of them is wrong, and spoils no other
+                return {index: failure for one in records for index, failure in self._append([one]).items()}
+            return {record.variant.index: error for record in records}
+        for record in records:
+            self._output_count += len(record.outputs)
+            for output in record.outputs:
+                self._paths_by_stage.setdefault(output.stage, []).append(output.path)
+        return {}
 
     def finish(self, status: str, error: ErrorInfo | None = None) -> Run:
         """Seal the run.

@@ -40,10 +40,11 @@ class SideChannel:
         """What `function` returns, or None when it raised. KeyboardInterrupt and SystemExit pass."""
         result, error = attempt(function, *args, **kwargs)
         if error is not None:
-            self._note(error)
+            self.note(error)
         return result
 
-    def _note(self, error: Exception) -> None:
+    def note(self, error: Exception) -> None:
+        """Take note of a failure as of one that was raised."""
         with self._guard:
             self.failure_count += 1
             is_first = self.failure is None

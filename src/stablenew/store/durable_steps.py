@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -40,15 +40,15 @@ def finish_all(works: Sequence[Steps[Result]]) -> list[Result | OSError | Stable
     results: dict[int, Result | OSError | StableNewError] = {}
     failures: _Failures = dict.fromkeys(range(len(works)))
     while failures:
-        waiting: list[tuple[int, int]] = []
+        disk = _Requests(len(failures))
         for number, failure in failures.items():
             try:
-                waiting.append((number, _go_on(works[number], failure)))
+                disk.ask(number, _go_on(works[number], failure))
             except StopIteration as end:
                 results[number] = end.value
             except (OSError, StableNewError) as error:
                 results[number] = error
-        failures = _flush_all(waiting)
+        failures = disk.answers()
     return [results[number] for number in range(len(works))]
 
 
@@ -65,13 +65,36 @@ def _go_on(work: Steps[Any], failure: OSError | None) -> int:
     return next(work) if failure is None else work.throw(failure)
 
 
-def _flush_all(waiting: Sequence[tuple[int, int]]) -> _Failures:
-    """What the disk says against each of many descriptors (number, descriptor)."""
-    # One task a thread: to hand over each descriptor by itself would take as long as to sync it.
-    own, *others = [waiting[start::_SYNCERS] for start in range(max(1, min(_SYNCERS, len(waiting))))]
-    tasks = [_syncers(os.getpid()).submit(_flush_each, share) for share in others]
-    said = [_flush_each(own), *(task.result() for task in tasks)]
-    return {number: failure for share in said for number, failure in share.items()}
+class _Requests:
+    """Descriptors that the disk is asked for together.
+
+    Of a few works each is asked for at once, so that the disk is busy while the next one writes. Of many they are
+    shared out at the end: to hand over each by itself would take as long as to sync it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._are_few = most <= _SYNCERS
+        self._asked: list[Future[_Failures]] = []
+        self._waiting: list[tuple[int, int]] = []
+
+    def ask(self, number: int, descriptor: int) -> None:
+        """Sync `descriptor` for the work with this number, now or with `answers`."""
+        self._waiting.append((number, descriptor))
+        if self._are_few and len(self._asked) + 1 < self._most:
+            self._hand_over(self._waiting)
+            self._waiting = []
+
+    def answers(self) -> _Failures:
+        """What the disk says against each."""
+        own, *others = [self._waiting[start::_SYNCERS] for start in range(_SYNCERS)]
+        for share in filter(None, others):
+            self._hand_over(share)
+        said = [_flush_each(own), *(task.result() for task in self._asked)]
+        return {number: failure for share in said for number, failure in share.items()}
+
+    def _hand_over(self, share: list[tuple[int, int]]) -> None:
+        self._asked.append(_syncers(os.getpid()).submit(_flush_each, share))
 
 
 @functools.lru_cache(maxsize=1)

@@ -121,13 +121,15 @@ class RunWriter:
 
         Raises:
             RunSealed: the run is finished.
-            ValueError: see `check_record`.
+            ValueError: one is of another run, or names an output that was not written like that; none is added.
             WriteFailed: none of the lines is there. After a failed fsync nothing more is appended to this run.
         """
         self._check_open()
         for record in records:
-            self.check_record(record)
+            self._check_belongs(record)
         lines = [record.encode_line() for record in records]
+        if not lines:
+            return self.record_count
         with self._guard:
             self._check_open()
             try:
@@ -144,8 +146,7 @@ class RunWriter:
             sync_outputs(self.path)
             self._has_unsynced_outputs = False
 
-    def check_record(self, record: LearningRecord) -> None:
-        """Raise ValueError if `record` is of another run, or names an output that was not written like that."""
+    def _check_belongs(self, record: LearningRecord) -> None:
         if record.run_id != self.run_id:
             raise ValueError(f"expected a record of run {self.run_id}, found one of {record.run_id}")
         for output in record.outputs:

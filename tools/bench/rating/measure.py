@@ -22,7 +22,7 @@ BATCH_RUNS = 200
 
 def make_run(store: RunStore, run_id: str) -> None:
     source = build_source(engine="bench")
-    recording = RunRecording.start(store, RunDescription(run_id=run_id, config={}, source=source))
+    recording = RunRecording(store, RunDescription(run_id=run_id, config={}, source=source)).start()
     for index in range(IMAGES):
         image = build_image(f"{run_id} {index}".encode(), variant=index, stage="txt2img", number=0)
         context = {

@@ -18,7 +18,9 @@ from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.pipeline_result import GeneratedImage
 from stablenew.formats.run_id import new_run_id
 from stablenew.recording.image_content import build_image
+from stablenew.recording.recording_queue import RecordingQueue
 from stablenew.recording.run_recording import RunDescription, RunRecording, build_source
+from stablenew.recording.side_channel import SideChannel
 from stablenew.store.run_store import RunStore
 
 VARIANTS = 4
@@ -30,16 +32,20 @@ def make_images() -> list[bytes]:
     return [PNG_HEAD + random.randbytes(IMAGE_BYTES - len(PNG_HEAD)) for _ in range(VARIANTS)]
 
 
-def record_run(root: Path, images: list[bytes]) -> Path:
+def record_run(root: Path, images: list[bytes], *, is_queued: bool) -> Path:
     """The real thing: create, four variants, seal."""
     run_id = new_run_id(SYSTEM_CLOCK.now())
     source = build_source(engine="bench")
     config = {"txt2img": {"steps": 30, "cfg_scale": 7.5, "sampler": "Euler a"}}
-    recording = RunRecording.start(RunStore(root), RunDescription(run_id=run_id, config=config, source=source))
+    description = RunDescription(run_id=run_id, config=config, source=source)
+    own = RunRecording(RunStore(root), description)
+    recording = RecordingQueue(own, SideChannel("recording")) if is_queued else own.start()
     for index, data in enumerate(images):
         image = build_image(data, variant=index, stage="txt2img", number=0, seed=index, role="final")
         recording.add_variant(build_record(run_id, index, image), [image])
-    return recording.finish("completed").path
+    run = recording.finish("completed")
+    assert run is not None
+    return run.path
 
 
 def build_record(run_id: str, index: int, image: GeneratedImage) -> LearningRecord:
@@ -107,8 +113,10 @@ def sync_folder(path: str) -> None:
     os.close(folder)
 
 
-TIMES: dict[str, list[float]] = {"recorded": [], "plain": [], "fsync": [], "atomic": [], "hashing": []}
-CPU: dict[str, list[float]] = {"recorded": [], "plain": [], "fsync": [], "atomic": [], "hashing": []}
+WAYS = ("queued", "one by one")
+FLOORS = ("fsync", "atomic", "plain")
+TIMES: dict[str, list[float]] = {name: [] for name in (*WAYS, *FLOORS, "hashing")}
+CPU: dict[str, list[float]] = {name: [] for name in TIMES}
 
 
 def timed(name: str, work: Callable[[], Path | None]) -> Path | None:
@@ -128,14 +136,14 @@ def hash_images(images: list[bytes]) -> None:
 
 def measure_round(folder: Path) -> None:
     images = make_images()
-    run = timed("recorded", lambda: record_run(folder / "runs", images))
-    assert run is not None
-    for kind in ("fsync", "plain", "atomic"):
-        copy_plainly(run, folder / kind, kind)
+    for way in WAYS:
+        run = timed(way, lambda: record_run(folder / "runs", images, is_queued=way == "queued"))  # noqa: B023
+        assert run is not None
+        for kind in FLOORS:
+            copy_plainly(run, folder / kind, kind)
+            shutil.rmtree(folder / kind)
+        shutil.rmtree(run)
     timed("hashing", lambda: hash_images(images))
-    for kind in ("fsync", "plain", "atomic"):
-        shutil.rmtree(folder / kind)
-    shutil.rmtree(run)
 
 
 def main() -> int:
@@ -161,21 +169,28 @@ def main() -> int:
 def report(*, as_json: bool) -> None:
     times = {name: statistics.median(series) * 1000 for name, series in TIMES.items()}
     cpu = {name: statistics.mean(series) * 1000 for name, series in CPU.items()}
-    beyond = cpu["recorded"] - cpu["hashing"] - cpu["fsync"]
-    ratios = {
-        kind: statistics.median(a / b for a, b in zip(TIMES["recorded"], TIMES[kind], strict=True))
-        for kind in ("fsync", "atomic", "plain")
-    }
+    beyond = {way: cpu[way] - cpu["hashing"] - cpu["fsync"] for way in WAYS}
+    ratios = {way: {kind: ratio(way, kind) for kind in FLOORS} for way in WAYS}
     if as_json:
         result = {"milliseconds": times, "ratios": ratios, "cpu_ms": cpu, "cpu_ms_beyond_hashing_and_writing": beyond}
         print(json.dumps(result, indent=2))
         return
-    rounds = len(TIMES["plain"])
-    print(f"one run: {VARIANTS} variants, {VARIANTS} images of {IMAGE_BYTES / 1e6} MB; medians of {rounds} rounds")
-    print(f"  recorded        {times['recorded']:7.1f} ms")
-    for kind, ratio in ratios.items():
-        print(f"  {kind + ' floor':15} {times[kind]:7.1f} ms   recorded is {ratio:.2f} times that")
-    print(f"  CPU of a run    {cpu['recorded']:7.1f} ms   {beyond:.1f} ms of it beyond hashing and writing")
+    print(
+        f"one run: {VARIANTS} variants, {VARIANTS} images of {IMAGE_BYTES / 1e6} MB; medians of {len(TIMES[WAYS[0]])}"
+    )
+    for kind in FLOORS:
+        print(f"  {kind + ' floor':15} {times[kind]:7.1f} ms")
+    for way in WAYS:
+        beside = ", ".join(f"{value:.2f} x {kind}" for kind, value in ratios[way].items())
+        print(
+            f"  {way:15} {times[way]:7.1f} ms   {beside}; CPU {cpu[way]:.1f} ms, {beyond[way]:.1f} beyond the floor's"
+        )
+
+
+def ratio(way: str, kind: str) -> float:
+    """Each way was followed by all floors; each is compared with the one right after it."""
+    floors = TIMES[kind][WAYS.index(way) :: len(WAYS)]
+    return statistics.median(a / b for a, b in zip(TIMES[way], floors, strict=True))
 
 
 if __name__ == "__main__":
