@@ -12,6 +12,7 @@ from stablenew import (
     PipelineConfig,
     PipelineRunner,
     Prompt,
+    RunStore,
     RunVerifier,
     SketchEngine,
     VariantPlan,
@@ -267,19 +268,35 @@ def test_events_tell_the_whole_story_in_order():
 
 
 def test_it_is_told_of_a_variant_when_it_is_on_the_disk(store):
-    kinds, recorded = [], []
+    kinds, recorded, records = [], [], []
+
+    def look(record):
+        assert record in list(store.open(record.run_id).iter_records())
+        assert (store.root / record.run_id / record.outputs[0].path).is_file()
+        records.append(record)
 
     def follow(event):
         kinds.append((event.kind, event.variant))
         if event.kind == "variant_recorded":
             recorded.append(event.variant)
-            found = {one.variant.index: one for one in store.open(event.run_id).iter_records()}
-            assert (store.root / event.run_id / found[event.variant].outputs[0].path).is_file()
+            assert event.record == records[-1]
 
-    run(plan=sweep(5, 7, 9), run_store=store, on_event=follow)
+    result = run(plan=sweep(5, 7, 9), run_store=store, on_event=follow, on_learning_record=look)
     assert recorded == [0, 1, 2]
+    assert tuple(records) == result.records
     assert all(kinds.index(("variant_recorded", one)) > kinds.index(("variant_finished", one)) for one in recorded)
     assert kinds[-1] == ("run_finished", None)
+
+
+def test_records_are_told_of_where_they_cannot_be_recorded_too(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    events, records = [], []
+    store = RunStore(tmp_path / "file")
+    result = run(plan=sweep(5, 7), run_store=store, on_event=events.append, on_learning_record=records.append)
+    assert tuple(records) == result.records
+    assert len(records) == 2
+    assert "variant_recorded" not in {event.kind for event in events}
+    assert result.run_path is None
 
 
 def test_a_slow_disk_keeps_the_engine_from_nothing(store, monkeypatch):

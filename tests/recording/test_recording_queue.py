@@ -50,14 +50,19 @@ def variant(index, data=None):
     return record("sample-run", index, [image.reference]), [image]
 
 
+def settled(queue):
+    """Which variants the disk has taken or refused lately."""
+    return [(one.record.variant.index, one.is_recorded) for one in queue.take_settled()]
+
+
 def test_variants_are_recorded_in_order_and_the_run_is_sealed(recording, channel):
     queue = RecordingQueue(recording, channel)
     for index in range(5):
         queue.add_variant(*variant(index))
     run = queue.finish("completed")
     assert [one.variant.index for one in run.iter_records()] == [0, 1, 2, 3, 4]
-    assert queue.take_recorded() == [0, 1, 2, 3, 4]
-    assert queue.take_recorded() == []
+    assert settled(queue) == [(index, True) for index in range(5)]
+    assert settled(queue) == []
     assert RunVerifier(run, deep=True).verify().findings == ()
     assert (run.metadata.record_count, run.metadata.output_count) == (5, 5)
     assert channel.failure is None
@@ -67,7 +72,7 @@ def test_nobody_waits_for_a_slow_disk_until_the_end(recording, channel, disk, st
     queue = RecordingQueue(recording, channel)
     for index in range(4):
         queue.add_variant(*variant(index))
-    assert queue.take_recorded() == []
+    assert settled(queue) == []
     assert not (store.root / "sample-run").exists()
     disk.set()
     assert queue.finish("completed").metadata.record_count == 4
@@ -115,7 +120,7 @@ def test_a_variant_that_cannot_be_written_spoils_no_other(recording, channel, ca
     queue.add_variant(*variant(3))
     run = queue.finish("completed")
     assert [one.variant.index for one in run.iter_records()] == [0, 3]
-    assert queue.take_recorded() == [0, 3]
+    assert settled(queue) == [(0, True), (1, False), (2, False), (3, True)]
     said = {one.index: one.reason for one in run.metadata.unrecorded}
     assert "not in memory any more" in said[1]
     assert "found one of another-run" in said[2]
@@ -134,7 +139,7 @@ def test_after_a_failed_fsync_of_records_nothing_more_is_appended(recording, cha
 
     queue = RecordingQueue(recording, channel)
     queue.add_variant(*variant(0))
-    while not queue.take_recorded():
+    while not settled(queue):
         threading.Event().wait(0.01)
     monkeypatch.setattr(durable_steps.os, "fsync", refuse)
     for index in range(1, 4):
@@ -142,7 +147,7 @@ def test_after_a_failed_fsync_of_records_nothing_more_is_appended(recording, cha
     with pytest.raises(WriteFailed):
         queue.finish("completed")
     monkeypatch.undo()
-    assert queue.take_recorded() == []
+    assert settled(queue) == [(index, False) for index in range(1, 4)]
     assert "disk failed" in str(channel.failure)
     assert not (store.root / "sample-run" / "SHA256SUMS").exists()
 
@@ -156,6 +161,7 @@ def test_a_run_that_cannot_begin_is_said_once_and_costs_no_memory(tmp_path, chan
     for index in range(3):
         queue.add_variant(*variant(index))
     assert queue.finish("completed") is None
-    assert (queue.run, queue.take_recorded(), queue._waiting_bytes) == (None, [], 0)
+    assert (queue.run, queue._waiting_bytes) == (None, 0)
+    assert settled(queue) == [(index, False) for index in range(3)]
     assert "expected a folder for runs" in caplog.text
     assert channel.failure_count == 1

@@ -57,9 +57,10 @@ class _RunState:
 class PipelineRunner:
     """Runs txt2img → img2img → adetailer → upscale for each variant of a plan.
 
-    Everything beside the engine is optional and a side channel: with a `run_store` the run is recorded there, each
-    record also goes to `learning_record_writer` and `on_learning_record`, and `on_event` hears how far things are,
-    with `wants_previews` also what they look like, where the engine can say.
+    Everything beside the engine is optional and a side channel: with a `run_store` the run is recorded there, while the
+    next variant is made; each record also goes to `learning_record_writer` and `on_learning_record`, after it is on the
+    disk; and `on_event` hears how far things are, with `wants_previews` also what they look like, where the engine can
+    say.
     Whatever fails in them is logged, and the result is the same as without them.
     """
 
@@ -180,15 +181,19 @@ class PipelineRunner:
     def _keep(self, state: _RunState, result: VariantResult, record: LearningRecord | None) -> None:
         if record is not None:
             state.records.append(record)
-            if state.recording is not None:
+            if state.recording is None:
+                self._record_hook.emit(record)
+            else:
                 state.channel.call(state.recording.add_variant, record, result.images)
-            self._record_hook.emit(record)
         state.variants.append(result if self._keep_images else _without_data(result))
 
     def _emit(self, state: _RunState, event: RunEvent) -> None:
-        """Tell of `event`, and before it of the variants that have come to the disk since the last one."""
-        for index in state.recording.take_recorded() if state.recording is not None else ():
-            self._event_hook.emit(RunEvent(VARIANT_RECORDED, state.run_id, index, len(state.plan)))
+        """Tell of `event`, and before it of the records that the disk has taken or refused since the last one."""
+        for record, is_recorded in state.recording.take_settled() if state.recording is not None else ():
+            self._record_hook.emit(record)
+            if is_recorded:
+                index, total = record.variant.index, len(state.plan)
+                self._event_hook.emit(RunEvent(VARIANT_RECORDED, state.run_id, index, total, record=record))
         self._event_hook.emit(event)
 
     def _finish(self, state: _RunState, status: str) -> PipelineRunResult:

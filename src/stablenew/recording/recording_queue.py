@@ -6,7 +6,7 @@ disk, half a second on a slow or distant one. Variants that come faster than the
 
 import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.pipeline_result import GeneratedImage
@@ -19,6 +19,13 @@ MOST_BYTES: Final = 256 << 20
 """Images that may wait in memory; whoever adds more has to wait."""
 
 
+class Settled(NamedTuple):
+    """What became of a variant."""
+
+    record: LearningRecord
+    is_recorded: bool
+
+
 class RecordingQueue:
     """Writes one run in a thread of its own, from its folder on. What fails there `channel` notes, and harms nobody."""
 
@@ -28,7 +35,7 @@ class RecordingQueue:
         self._changed = threading.Condition()
         self._waiting: list[FinishedVariant] = []
         self._waiting_bytes = 0
-        self._recorded: list[int] = []
+        self._settled: list[Settled] = []
         self._is_closed = False
         self._thread = threading.Thread(target=self._write, name="stablenew-recording", daemon=True)
         self._thread.start()
@@ -47,11 +54,11 @@ class RecordingQueue:
             self._waiting_bytes += _size_of(variant)
             self._changed.notify_all()
 
-    def take_recorded(self) -> list[int]:
-        """The indexes of the variants that came to the disk since this was last asked."""
+    def take_settled(self) -> list[Settled]:
+        """The variants that the disk has taken or refused since this was last asked, in order."""
         with self._changed:
-            recorded, self._recorded = self._recorded, []
-            return recorded
+            settled, self._settled = self._settled, []
+            return settled
 
     def finish(self, status: str, error: ErrorInfo | None = None) -> Run | None:
         """Wait until all variants are written, then seal the run; None when there is none, because it could not begin.
@@ -68,9 +75,9 @@ class RecordingQueue:
     def _write(self) -> None:
         self._channel.call(self._recording.start)
         while variants := self._take_waiting():
-            if self.run is not None:
-                self._write_together(variants)
+            recorded = self._write_together(variants) if self.run is not None else set()
             with self._changed:
+                self._settled += [Settled(one.record, is_recorded=one.index in recorded) for one in variants]
                 self._waiting_bytes -= sum(map(_size_of, variants))
                 self._changed.notify_all()
 
@@ -81,14 +88,14 @@ class RecordingQueue:
             variants, self._waiting = self._waiting, []
             return variants
 
-    def _write_together(self, variants: Sequence[FinishedVariant]) -> None:
+    def _write_together(self, variants: Sequence[FinishedVariant]) -> set[int]:
+        """The indexes of those that are on the disk now."""
         failures = self._channel.call(self._recording.add_variants, variants)
         if failures is None:  # of a kind that nobody expected, and noted
-            return
+            return set()
         for failure in failures.values():
             self._channel.note(failure)
-        with self._changed:
-            self._recorded += [one.index for one in variants if one.index not in failures]
+        return {one.index for one in variants} - failures.keys()
 
 
 def _size_of(variant: FinishedVariant) -> int:
