@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import sys
 
-_LOOP = "import os, sys, itertools\nprint('ready', flush=True)\nfor number in itertools.count():\n"
+_LOOP = "import os, sys, time, itertools\nprint('ready', flush=True)\nfor number in itertools.count():\n"
 
 
 @contextlib.contextmanager
@@ -36,4 +36,11 @@ os.rmdir(folder)
 COME_AND_GO_AS_FILE = """
 open(sys.argv[1], "wb").close()
 os.unlink(sys.argv[1])
+"""
+MOVE_AWAY_AND_BACK = """
+store, aside, *names = sys.argv[1:]
+for source, target in ((store, aside), (aside, store)):
+    for name in names:
+        os.rename(f"{source}/{name}", f"{target}/{name}")
+    time.sleep(0.01)
 """

@@ -93,7 +93,8 @@ def test_it_verifies_surveys_and_repairs(controller):
     files = [path for path in (controller.root / run_id).rglob("*") if path.is_file()]
     assert survey.size_bytes == sum(path.stat().st_size for path in files)
     assert survey.size_bytes > len(samples.png())
-    assert controller.repair("latest").actions == []
+    ((repaired, done, total),) = controller.iter_repair(["latest"])
+    assert (repaired.actions, done, total) == ([], 1, 1)
 
 
 def test_a_part_is_made_once_however_many_threads_ask_for_it(controller):

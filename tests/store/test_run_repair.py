@@ -3,9 +3,11 @@ import os
 import pytest
 
 from stablenew import RunVerifier
-from stablenew.errors import RunSealed
+from stablenew.errors import RunSealed, WriteFailed
+from stablenew.store import run_repair
 from stablenew.store.local_state import host_id
-from stablenew.store.run_repair import repair_run, repair_store
+from stablenew.store.run import INTERRUPTED, Run
+from stablenew.store.run_repair import repair_or_explain, repair_run, repair_store
 from tests.samples import metadata, png, sealed_run, write_variant
 
 
@@ -53,6 +55,37 @@ def test_a_torn_line_and_our_own_temporary_files_go_and_are_reported(store):
     report = RunVerifier(store.open("sample-run")).verify()
     assert [finding.code for finding in report.findings] == ["file-leftover"]
     assert store.open("sample-run").metadata.record_count == 2
+
+
+def test_a_run_that_its_writer_seals_meanwhile_stays_as_it_is(store, monkeypatch):
+    """Its writer ends between the look at the run and the lock."""
+    writer = store.create(here())
+    write_variant(writer)
+
+    def seal_first(_):
+        writer.seal(metadata(status="completed", record_count=1, output_count=1))
+        return INTERRUPTED
+
+    monkeypatch.setattr(Run, "state", property(seal_first))
+    assert codes(repair_run(store.open("sample-run"))) == []
+    monkeypatch.undo()
+    run = store.open("sample-run")
+    assert run.status == "completed"
+    assert RunVerifier(run).verify().findings == ()
+
+
+def test_a_run_that_cannot_be_repaired_says_why_and_stops_no_other(store, monkeypatch):
+    run = interrupted(store)
+    gone = store.root / "gone"
+    assert [one.message for one in repair_or_explain(Run(gone)).actions] == ["the run is not there any more"]
+
+    def refuse(*_):
+        raise WriteFailed(28, "could not write: No space left on device", str(run.path / "SHA256SUMS"))
+
+    monkeypatch.setattr(run_repair, "replace_then_write_once", refuse)
+    report = repair_or_explain(run)
+    assert codes(report) == ["sealed", "skipped"]
+    assert "cannot be repaired: could not write: No space left on device" in report.actions[1].message
 
 
 def test_a_whole_output_without_a_record_is_kept_and_sealed(store):

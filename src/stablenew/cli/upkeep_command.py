@@ -79,15 +79,14 @@ def repair(
     out: Output = ctx.obj
     from stablenew.store.run_repair import repair_store
 
-    store = out.controller.run_store
-    found = [store.resolve(name) for name in runs] if runs else list(store.iter_runs())
-    reports = [] if runs else [repair_store(store, dry_run=dry_run)]
+    reports = [] if runs else [repair_store(out.controller.run_store, dry_run=dry_run)]
+    total = 0
     with out.progress() as progress:
-        task = progress.add_task("repairing", total=len(found))
-        for run in found:
-            reports.append(out.controller.repair(run.run_id, dry_run=dry_run, force=force))
-            progress.advance(task)
-    return _show_repair(out, reports, len(found), dry_run=dry_run)
+        task = progress.add_task("repairing", total=None)
+        for report, done, total in out.controller.iter_repair(runs or (), dry_run=dry_run, force=force):
+            reports.append(report)
+            progress.update(task, completed=done, total=total)
+    return _show_repair(out, reports, total, dry_run=dry_run)
 
 
 def _show_repair(out: Output, reports: "list[RepairReport]", count: int, *, dry_run: bool) -> int:

@@ -222,11 +222,21 @@ class AppController:
     def _runs(self, names: Iterable[str] = ()) -> "list[Run]":
         return [self.run_store.resolve(name) for name in names] or list(self.run_store.iter_runs())
 
-    def repair(self, name: str, *, dry_run: bool = False, force: bool = False) -> "RepairReport":
-        """Bring one run into order; see `run_repair.repair_run`."""
-        from stablenew.store.run_repair import repair_run
+    def iter_repair(
+        self, names: Iterable[str] = (), *, dry_run: bool = False, force: bool = False
+    ) -> "Iterator[tuple[RepairReport, int, int]]":
+        """Bring runs into order, all when no names are given: each report, with how many are done, of how many.
 
-        return repair_run(self.run_store.resolve(name), dry_run=dry_run, force=force)
+        See `run_repair.repair_run`; a run that cannot be repaired does not stop the others.
+
+        Raises:
+            RunNotFound, AmbiguousRun: a name means no run; nothing was done.
+        """
+        from stablenew.store.run_repair import repair_or_explain
+
+        runs = self._runs(names)
+        for done, run in enumerate(runs, 1):
+            yield repair_or_explain(run, dry_run=dry_run, force=force), done, len(runs)
 
     def subscribe(self, listener: Callable[[JobNews], object]) -> None:
         """Call `listener` with each piece of news from now on."""

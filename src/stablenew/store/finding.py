@@ -16,6 +16,8 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "run-running": (INFO, "the run is being written now"),
     "run-interrupted": (WARNING, "the run ended without a seal; `stablenew repair` finishes it"),
     "run-incomplete": (WARNING, "the run has no seal here; another machine or a sync may still have the rest"),
+    "run-vanished": (WARNING, "the run was there at first and then no more"),
+    "run-unreadable": (ERROR, "the folder of the run cannot be read"),
     "seal-unreadable": (ERROR, "SHA256SUMS cannot be read"),
     "file-missing": (ERROR, "a sealed file is not there"),
     "file-changed": (ERROR, "a sealed file is not what it was when the run was sealed"),

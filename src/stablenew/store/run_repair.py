@@ -7,15 +7,16 @@ left alone.
 """
 
 import contextlib
+import hashlib
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from stablenew.errors import FormatError, RunLocked, WriteFailed
+from stablenew.errors import FormatError, RunLocked, StableNewError, WriteFailed
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.run_metadata import RunMetadata
-from stablenew.store.atomic_file import replace_file, sync_folder, write_once
+from stablenew.store.atomic_file import replace_file, replace_then_write_once, sync_folder
 from stablenew.store.feedback_log import FeedbackLog
 from stablenew.store.line_log import iter_lines
 from stablenew.store.output_store import hash_file
@@ -68,12 +69,28 @@ def repair_run(run: Run, *, dry_run: bool = False, force: bool = False, clock: C
         WriteFailed: the disk would not take it; the run is as it was, or a step further.
     """
     report = RepairReport(run.run_id)
+    _repair(run, report, dry_run=dry_run, force=force, clock=clock)
+    return report
+
+
+def repair_or_explain(run: Run, *, dry_run: bool = False, force: bool = False) -> RepairReport:
+    """As `repair_run`, for one of many: what goes wrong with it is in its report, and keeps nobody from the others."""
+    report = RepairReport(run.run_id)
+    try:
+        _repair(run, report, dry_run=dry_run, force=force, clock=SYSTEM_CLOCK)
+    except (OSError, StableNewError) as error:
+        report.add(SKIPPED, "", f"cannot be repaired: {error}")
+    if not is_plain_folder(run.path):
+        report.actions = [RepairAction(SKIPPED, "", "the run is not there any more")]
+    return report
+
+
+def _repair(run: Run, report: RepairReport, *, dry_run: bool, force: bool, clock: Clock) -> None:
     if not run.is_sealed:
         _finish_unsealed(run, report, dry_run=dry_run, force=force, clock=clock)
     else:
         _remove_temporaries(run.path, report, dry_run=dry_run)
     _repair_feedback(run, report, dry_run=dry_run)
-    return report
 
 
 def _finish_unsealed(run: Run, report: RepairReport, *, dry_run: bool, force: bool, clock: Clock) -> None:
@@ -94,8 +111,9 @@ def _finish_unsealed(run: Run, report: RepairReport, *, dry_run: bool, force: bo
         return
     try:
         _remove_temporaries(run.path, report, dry_run=dry_run)
-        _remove_torn_line(run.path, report, dry_run=dry_run)
-        _seal_as_interrupted(run, report, dry_run=dry_run, clock=clock)
+        if not run.is_sealed:  # its writer may have finished before the lock was ours
+            _remove_torn_line(run.path, report, dry_run=dry_run)
+            _seal_as_interrupted(run, report, dry_run=dry_run, clock=clock)
     finally:
         lock.release(forget=not dry_run)
 
@@ -149,10 +167,12 @@ def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock
             "stages": [{"name": name, "outputs": paths} for name, paths in by_stage.items()],
         }
     )
-    replace_file(run.path / METADATA, final.encode_document())
-    names = [name for name in (METADATA, RECORDS, *outputs) if is_regular(run.path / name)]
-    write_once(run.path / SEAL, encode_seal({name: hash_file(run.path / name).sha256 for name in names}))
-    make_read_only(run.path, [*names, SEAL])
+    document = final.encode_document()
+    names = [name for name in (RECORDS, *outputs) if is_regular(run.path / name)]
+    sums = {name: hash_file(run.path / name).sha256 for name in names}
+    sums[METADATA] = hashlib.sha256(document).hexdigest()
+    replace_then_write_once((run.path / METADATA, document), (run.path / SEAL, encode_seal(sums)))
+    make_read_only(run.path, [*sums, SEAL])
 
 
 def _output_paths(run_path: Path) -> list[str]:

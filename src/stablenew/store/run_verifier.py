@@ -17,6 +17,7 @@ from stablenew.formats.run_metadata import RunMetadata
 from stablenew.formats.wire import SCHEMA_VERSION
 from stablenew.store.feedback_files import read_feedback_files
 from stablenew.store.finding import CODES, Finding, VerifyReport
+from stablenew.store.folder_signature import folder_signature
 from stablenew.store.output_store import hash_file
 from stablenew.store.regular_file import is_plain_folder, read_regular
 from stablenew.store.run import INCOMPLETE, INTERRUPTED, RUNNING, SEALED, Run
@@ -34,6 +35,7 @@ from stablenew.store.run_folder import (
 from stablenew.store.run_store import iter_marker_files, read_marker_version
 from stablenew.store.seal import read_seal
 
+_LOOKS = 3
 _STATE_CODES = {RUNNING: "run-running", INTERRUPTED: "run-interrupted", INCOMPLETE: "run-incomplete"}
 
 
@@ -41,14 +43,43 @@ class RunVerifier:
     """Checks one run. `verify` reads every byte; with `deep` it also decodes the images and asks the JSON Schemas."""
 
     def __init__(self, run: Run, *, deep: bool = False) -> None:
+        self._path = run.path
+        self._deep = deep
+
+    def verify(self) -> VerifyReport:
+        """Look at everything and say what was found. Nothing is changed.
+
+        What was found in a folder that changed meanwhile, because it was moved or synced, may never have been so: then
+        it is looked through again.
+        """
+        for _ in range(_LOOKS):
+            before = _signature_of(self._path)
+            report = _Look(Run(self._path), deep=self._deep).report()
+            if not report.findings or _signature_of(self._path) == before:
+                break
+        return report
+
+
+class _Look:
+    """One look through a run."""
+
+    def __init__(self, run: Run, *, deep: bool) -> None:
         self._run = run
         self._deep = deep
         self._findings: list[Finding] = []
         self._hashes: dict[str, DoubleHash] = {}
         self._recorded: dict[str, OutputReference] = {}
 
-    def verify(self) -> VerifyReport:
-        """Look at everything and say what was found. Nothing is changed."""
+    def report(self) -> VerifyReport:
+        """What was found, also where the folder is gone or barred."""
+        try:
+            return self._verify()
+        except OSError as error:
+            is_barred = is_plain_folder(self._run.path)
+            code, message = ("run-unreadable", str(error.strerror or error)) if is_barred else ("run-vanished", None)
+            return VerifyReport(self._run.run_id, (Finding(code, "", message or CODES[code][1]),))
+
+    def _verify(self) -> VerifyReport:
         sums = self._read_seal()
         names = self._list_files()
         self._check_sealed_files(sums, names)
@@ -216,6 +247,13 @@ def _holds(path: Path, expected: bytes) -> bool:
         return read_regular(path, len(expected)) == expected
     except OSError:
         return False
+
+
+def _signature_of(run_path: Path) -> int | None:
+    try:
+        return folder_signature(os.lstat(run_path))
+    except OSError:
+        return None
 
 
 def _walk(run_path: Path) -> Iterator[tuple[str, "os.DirEntry[str]"]]:

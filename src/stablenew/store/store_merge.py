@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from stablenew.errors import FormatError, NewerFormat, NotAsSealed, NotAStore
+from stablenew.errors import FormatError, NewerFormat, NotAsSealed, NotAStore, WriteFailed
 from stablenew.formats.feedback import FeedbackEvent
 from stablenew.store.feedback_log import FeedbackLog
 from stablenew.store.output_store import hash_file
@@ -106,6 +106,11 @@ def _merge_run(ours: RunStore, theirs: Run, *, dry_run: bool) -> MergeItem:
         new_events, problems = _merge_feedback(target, theirs, dry_run=dry_run)
     except NewerFormat as error:
         return MergeItem(theirs.run_id, SKIPPED, str(error))
+    except WriteFailed:
+        raise
+    except OSError as error:
+        is_gone = not theirs.path.is_dir()
+        return MergeItem(theirs.run_id, SKIPPED, "it is not there any more" if is_gone else f"cannot be read: {error}")
     if outcome == UNCHANGED and new_events:
         outcome = FEEDBACK
     return MergeItem(theirs.run_id, outcome, message, new_events, problems)

@@ -114,8 +114,8 @@ def survey_store(
 def _repair(call: Call) -> dict[str, Any]:
     from stablenew.web.bodies import RepairBody  # noqa: PLC0415
 
-    reports = [call.context.controller.repair(run_id) for run_id in call.body(RepairBody).run_ids]
-    return {"runs": [report.to_dict() for report in reports]}
+    reports = call.context.controller.iter_repair(call.body(RepairBody).run_ids)
+    return {"runs": [report.to_dict() for report, _, _ in reports]}
 
 
 def _settings(call: Call) -> dict[str, Any]:
