@@ -134,3 +134,10 @@ def test_what_is_not_there_is_a_usage_error(stablenew):
     assert "did you mean sampler" in stablenew("learn", "evidence", "--by", "samler", code=2)
     assert "no proposer" in stablenew("learn", "propose", "--proposer", "none", code=2)
     assert "0 proposals" in stablenew("learn", "propose")
+
+
+def test_ratings_of_images_that_are_all_alike_are_no_evidence_and_it_says_so(stablenew, tmp_path):
+    (tmp_path / "lake.txt").write_text("a lake\n", encoding="utf-8")
+    stablenew("run", tmp_path / "lake.txt", *SMALL, "--record")
+    stablenew("rate", "latest", "0/0", "4")
+    assert "all rated images have the same settings" in stablenew("learn", "evidence")

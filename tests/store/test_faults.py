@@ -1,6 +1,7 @@
 """Disks and permissions as they really fail: small and read-only file systems, another user, names without case."""
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -138,6 +139,54 @@ def test_a_store_of_another_user_is_a_clear_refusal(tmp_path):
     assert said[:2] == ["True", "WriteFailed could not write: Permission denied"]
     assert "Permission denied" in said[2]
     assert sorted(os.listdir(store.root)) == [".stablenew", "sample-run"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user")
+def test_what_somebody_may_not_read_is_named_and_hides_no_other(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    barred, torn, whole = (f"2026112{number}-000000-000-aaaaaaaaaa" for number in range(3))
+    for run_id in (barred, torn, whole):
+        sealed_run(store, run_id)
+    (store.root / barred).chmod(0o700)
+    (store.root / torn / "records.jsonl").chmod(0o400)
+    for folder in (tmp_path, *tmp_path.parents):
+        if str(folder).startswith("/tmp/"):
+            folder.chmod(folder.stat().st_mode | 0o555)
+    script = f"""
+        import json, os, sys
+        sys.path[:0] = {sys.path!r}
+        from stablenew import AppController, DatasetBuilder, JobHistory  # the other user may not read these modules
+        from stablenew.learning.run_source import LocalSource
+
+        def look(root):
+            controller, history = AppController(runs_dir=root), JobHistory(root)
+            history.refresh()
+            return {{
+                "verify": {{r.subject: sorted(f.code for f in r.findings) for r, *_ in controller.iter_verify()}},
+                "repair": {{r.subject: [a.code for a in r.actions] for r, *_ in controller.iter_repair()}},
+                "history": {{row["run_id"]: row["problem"] for row in history.recent(9).rows}},
+                "dataset": {{n: getattr(LocalSource(root).read(n), "reason", "joined") for n in os.listdir(root)}},
+            }}
+
+        look({str(tmp_path / "nothing")!r})
+        state = os.environ["STABLENEW_STATE_DIR"] = {str(tmp_path / "state-of-nobody")!r}
+        os.mkdir(state)
+        os.chown(state, 65534, 65534)
+        os.setgroups([]); os.setgid(65534); os.setuid(65534)
+        print(json.dumps(look({str(store.root)!r})))
+    """
+    (tmp_path / "nothing").mkdir()
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["verify"][barred] == ["run-unreadable"]
+    assert set(said["verify"][torn]) == {"file-unreadable", "record-unreadable", "output-unrecorded"}
+    assert said["repair"][barred][-1] == "skipped"
+    assert "Permission denied" in said["history"][barred]
+    assert "Permission denied" in said["history"][torn]
+    assert (said["dataset"][barred], said["dataset"][torn]) == ("unreadable", "unreadable")
+    whole_says = {kind: answers[whole] for kind, answers in said.items()}
+    assert whole_says == {"verify": [], "repair": [], "history": None, "dataset": "joined"}
 
 
 @pytest.mark.skipif(not shutil.which("mkntfs") or not shutil.which("lowntfs-3g"), reason="ntfs-3g is not installed")

@@ -57,6 +57,8 @@ def evidence(
     out.json({"rated_image_count": len(table.stars), "settings": [to_json(one) for one in found]})
     if not len(table.stars):
         out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
+    elif not found:
+        out.print("all rated images have the same settings; `stablenew plan new` varies one on purpose")
     for one in found:
         _show_evidence(out, one, limit)
     if plot is not None and found:

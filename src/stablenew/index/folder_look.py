@@ -17,6 +17,8 @@ from stablenew.store.folder_signature import folder_signature
 from stablenew.store.regular_file import status_of
 from stablenew.store.run_folder import OUTPUTS, SEAL
 
+BARRED: Final = 0
+"""The file signature of a folder that cannot be looked into."""
 _POSITIVE: Final = (1 << 63) - 1
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from stablenew import garbage_collection
 from stablenew.formats.run_id import is_generated_run_id, is_run_id
-from stablenew.index.folder_look import look_into, root_signature
+from stablenew.index.folder_look import BARRED, look_into, root_signature
 from stablenew.index.reader_pool import iter_readings
 from stablenew.index.run_changes import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
 from stablenew.index.run_index import Known, RunIndex
@@ -160,7 +160,8 @@ class Reconciler:
         try:
             look = look_into(os.path.join(self._root, run_id))
         except OSError:
-            scan.to_read.append(run_id)
+            if before is None or before.file_signature != BARRED:  # else nothing of it is new
+                scan.to_read.append(run_id)
             return
         if before is None or (look.folder_signature, look.file_signature) != before[:2]:
             scan.to_read.append(run_id)

@@ -11,7 +11,7 @@ from stablenew.errors import FormatError
 from stablenew.formats.i_json import parse_json
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_id import is_generated_run_id
-from stablenew.index.folder_look import FolderLook, look_into
+from stablenew.index.folder_look import BARRED, FolderLook, look_into
 from stablenew.index.opinion_reading import read_opinions
 from stablenew.index.plain_documents import PlainMetadata, PlainRecord, read_plain_metadata, read_plain_record
 from stablenew.index.run_entry import (
@@ -25,11 +25,11 @@ from stablenew.index.run_entry import (
     milliseconds_of_id,
 )
 from stablenew.store.feedback_log import journal_path
-from stablenew.store.folder_signature import YOUNG_NS
+from stablenew.store.folder_signature import YOUNG_NS, folder_signature
 from stablenew.store.line_log import split_lines
 from stablenew.store.local_state import known_replica_id
 from stablenew.store.regular_file import read_regular
-from stablenew.store.run import MAX_METADATA_BYTES, MAX_RECORDS_BYTES, SEALED, Run
+from stablenew.store.run import INCOMPLETE, MAX_METADATA_BYTES, MAX_RECORDS_BYTES, SEALED, Run
 from stablenew.store.run_folder import METADATA, RECORDS, SEAL, is_feedback, is_temporary
 from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
 
@@ -47,8 +47,10 @@ class RunReader:
         path = f"{self._root}{os.sep}{run_id}"
         try:
             look = look_into(path)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return RunReading(run_id, 0, 0, is_hot=False, entry=None)
+        except OSError as error:
+            return _barred(path, run_id, error)
         if METADATA not in look.names and not is_generated_run_id(run_id):
             return RunReading(run_id, 0, 0, is_hot=False, entry=None)
         entry = self._read_entry(path, run_id, look)
@@ -80,6 +82,25 @@ class RunReader:
             if os.path.exists(journal):
                 files.append(journal)
         return files
+
+
+def _barred(path: str, run_id: str, error: OSError) -> RunReading:
+    """A folder that nobody lets us into: history shows that it is there."""
+    try:
+        signature = folder_signature(os.lstat(path))
+    except OSError:
+        return RunReading(run_id, 0, 0, is_hot=False, entry=None)
+    entry = RunEntry(
+        run_id=run_id,
+        state=INCOMPLETE,
+        status=INCOMPLETE,
+        created_ms=milliseconds_of_id(run_id),
+        metadata=None,
+        variants=(),
+        opinions=OpinionEntry(),
+        problem=f"the folder cannot be read: {error.strerror or error}",
+    )
+    return RunReading(run_id, signature, BARRED, is_hot=False, entry=entry)
 
 
 @dataclass(slots=True)

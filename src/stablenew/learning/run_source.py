@@ -113,7 +113,8 @@ class LocalSource:
         try:
             names = os.listdir(folder)
         except OSError as error:
-            return LeftOut(run_id, VANISHED, str(error.strerror or error))
+            is_gone = isinstance(error, (FileNotFoundError, NotADirectoryError))
+            return LeftOut(run_id, VANISHED if is_gone else UNREADABLE, str(error.strerror or error))
         found = read_documents(run_id, names, lambda name, limit: read_regular(f"{folder}{os.sep}{name}", limit))
         journal = self._journals.get(run_id)
         if journal is None or isinstance(found, LeftOut):

@@ -20,6 +20,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "run-unreadable": (ERROR, "the folder of the run cannot be read"),
     "seal-unreadable": (ERROR, "SHA256SUMS cannot be read"),
     "file-missing": (ERROR, "a sealed file is not there"),
+    "file-unreadable": (ERROR, "a file is there and cannot be read: a permission, or a bad disk"),
     "file-changed": (ERROR, "a sealed file is not what it was when the run was sealed"),
     "file-unlisted": (ERROR, "a file of the format is there that the seal does not list"),
     "file-foreign": (INFO, "a file that is no part of the format; it is ignored"),

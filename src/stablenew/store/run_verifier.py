@@ -19,7 +19,7 @@ from stablenew.store.feedback_files import read_feedback_files
 from stablenew.store.finding import CODES, Finding, VerifyReport
 from stablenew.store.folder_signature import folder_signature
 from stablenew.store.output_store import hash_file
-from stablenew.store.regular_file import is_plain_folder, read_regular
+from stablenew.store.regular_file import is_plain_folder, is_regular, read_regular
 from stablenew.store.run import INCOMPLETE, INTERRUPTED, RUNNING, SEALED, Run
 from stablenew.store.run_folder import (
     MARKER_FILE,
@@ -68,6 +68,8 @@ class _Look:
         self._deep = deep
         self._findings: list[Finding] = []
         self._hashes: dict[str, DoubleHash] = {}
+        self._barred: dict[str, str] = {}
+        """Files that are there and cannot be read, and why."""
         self._recorded: dict[str, OutputReference] = {}
 
     def report(self) -> VerifyReport:
@@ -85,7 +87,8 @@ class _Look:
         self._check_sealed_files(sums, names)
         metadata = self._check_metadata()
         records = self._check_records()
-        if metadata is not None and sums is not None and RECORDS in names:  # else the file is missing, and that is said
+        can_count = RECORDS in names and RECORDS not in self._barred  # else that is said already
+        if metadata is not None and sums is not None and can_count:
             self._check_counts(metadata, records)
         self._check_outputs(names)
         self._check_feedback(names)
@@ -139,7 +142,7 @@ class _Look:
     def _check_sealed_files(self, sums: dict[str, str] | None, names: set[str]) -> None:
         for path in sorted(sums or ()):
             if (hashes := self._hash(path)) is None:
-                self._add("file-missing", path, "listed in the seal, but not there")
+                self._add_lost("file-missing", path, "listed in the seal, but not there")
             elif sums and hashes.sha256 != sums[path]:
                 self._add("file-changed", path, f"SHA-256 is {hashes.sha256[:12]}…, the seal says {sums[path][:12]}…")
         if sums is not None:
@@ -153,9 +156,18 @@ class _Look:
                 return None
             try:
                 self._hashes[path] = hash_file(self._run.path / path)
-            except OSError:
+            except OSError as error:
+                if is_regular(self._run.path / path):
+                    self._barred[path] = str(error.strerror or error)
                 return None
         return self._hashes[path]
+
+    def _add_lost(self, code: str, path: str, message: str) -> None:
+        """Note a file that gave no bytes: it is not there, or a permission or a bad disk keeps them."""
+        if path not in self._barred:
+            self._add(code, path, message)
+        elif not any(one.path == path for one in self._findings):
+            self._add("file-unreadable", path, f"cannot be read: {self._barred[path]}")
 
     def _check_metadata(self) -> RunMetadata | None:
         try:
@@ -191,7 +203,7 @@ class _Look:
             self._recorded[output.path] = output
             hashes = self._hash(output.path)
             if hashes is None:
-                self._add("output-missing", output.path, f"named by line {number} of {RECORDS}, but not there")
+                self._add_lost("output-missing", output.path, f"named by line {number} of {RECORDS}, but not there")
             elif (hashes.digest, hashes.size_bytes) != (output.digest, output.size_bytes):
                 found = f"{hashes.digest[:19]}…, {hashes.size_bytes:,} bytes"
                 self._add("output-changed", output.path, f"is {found}; its record says {output.digest[:19]}…", number)
