@@ -54,8 +54,8 @@ def run_until_killed(root, acknowledgements):
         PipelineRunner(SketchEngine(), run_store=RunStore(root), on_event=follow).run(config, plan=plan)
 
 
-def kill_one_worker(root, rng, work=work_until_killed, slowest=0.09):
-    """What a worker acknowledged before it was killed."""
+def kill_one_worker(root, rng, work=work_until_killed):
+    """What a worker acknowledged before it was killed: at any moment, or not before its first acknowledgement."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -65,11 +65,12 @@ def kill_one_worker(root, rng, work=work_until_killed, slowest=0.09):
         finally:
             os._exit(1)
     os.close(writer)
-    time.sleep(rng.uniform(0.005, slowest))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
     with os.fdopen(reader, "rb") as file:
-        return [line.split() for line in file.read().decode().splitlines()]
+        first = file.readline() if rng.random() < 0.75 else b""
+        time.sleep(rng.uniform(0.005, 0.09))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return [line.split() for line in (first + file.read()).decode().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_no_acknowledged_record_is_lost_and_no_run_is_damaged(after_the_kills):
         if run.run_id != "rated":
             states["sealed" if report.state == "sealed" else "interrupted"] += 1
     lines = [line for line in acknowledged if line[0] == "record"]
-    assert len(lines) > KILLS
+    assert len(lines) > KILLS // 2
     assert all(int(number) in recorded[run_id] for _, run_id, number in lines)
     assert states["sealed"] > 0
     assert states["interrupted"] > KILLS // 4
@@ -102,13 +103,13 @@ def test_no_acknowledged_record_is_lost_and_no_run_is_damaged(after_the_kills):
 
 def test_what_the_pipeline_says_is_on_the_disk_is_there(store):
     rng = random.Random(6)
-    lines = [line for _ in range(PIPELINE_KILLS) for line in kill_one_worker(store.root, rng, run_until_killed, 0.5)]
+    lines = [line for _ in range(PIPELINE_KILLS) for line in kill_one_worker(store.root, rng, run_until_killed)]
     recorded = {}
     for run in store.iter_runs():
         report = RunVerifier(run).verify()
         assert {finding.severity for finding in report.findings} <= {"info", "warning"}, (run.run_id, report.findings)
         recorded[run.run_id] = {one.variant.index for one in run.iter_records()}
-    assert len(lines) > PIPELINE_KILLS
+    assert len(lines) > PIPELINE_KILLS // 2
     assert all(int(number) in recorded[run_id] for _, run_id, number in lines)
     for run in store.iter_runs():
         repair_run(run)
@@ -120,7 +121,7 @@ def test_no_acknowledged_rating_is_lost(after_the_kills):
     store, acknowledged = after_the_kills
     said = {line[1] for line in acknowledged if line[0] == "event"}
     reading = FeedbackManager(store, replica="nobody").read("rated")
-    assert len(said) > KILLS
+    assert len(said) > KILLS // 2
     assert said <= {one.id for one in reading.events}
     assert all(problem.is_torn for problem in reading.problems)
 

@@ -64,8 +64,7 @@ def run_ids(root):
 def server(root, tmp_path):
     started = Server(root, tmp_path / "machine").start()
     yield started
-    if started.process.poll() is None:
-        started.stop()
+    started.close()
 
 
 @pytest.fixture

@@ -72,6 +72,12 @@ class Server:
         self.process = self.launch("--port", str(self.port))
         read_link(self.process)
 
+    def close(self):
+        """End it, whatever became of it, and leave no pipe open: a test that failed may have left it dead."""
+        if self.process.poll() is None:
+            self.stop()
+        self.process.stdout.close()
+
     def stop(self):
         """Ctrl-C. Gives the exit code and what it said."""
         if self.process.poll() is None:
