@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,6 +24,7 @@ from stablenew.learning.part_maker import MadePart, PartTask, encode_parquet, se
 from stablenew.learning.run_source import LeftOut
 from stablenew.learning.run_tables import Problem
 from stablenew.store.atomic_file import replace_cached
+from stablenew.worker_pool import processor_count
 
 RUNS_SCHEMA: Final = pa.schema(
     [
@@ -38,7 +40,7 @@ RUNS_SCHEMA: Final = pa.schema(
 """Every run that was seen: counts of what is joined, or why it is left out."""
 _TIES_SCHEMA: Final = pa.schema([("row", pa.int32()), ("key", pa.uint64())])
 _SPLITS: Final = "splits"
-_FEWEST_KEPT: Final = 0.5
+_FEWEST_KEPT: Final = 0.1
 """The share of a stretch that must not have changed for its old part to be of use."""
 _NOTHING_JOINED: Final = (None,) * (len(RUNS_SCHEMA) - len(LeftOut._fields))
 
@@ -159,11 +161,14 @@ class Assembly:
     def settle_splits(self) -> None:
         """Hold images out that ties to other parts forbid, and write those parts again in which that changes one."""
         self.splits = resolve_splits(self._ties)
+        changed = []
         for stretch, ties, splits in zip(self.stretches, self._ties, self.splits, strict=True):
             held = np.flatnonzero(splits != ties.splits)
             held_digest = digest_bytes(held.astype("<i8").tobytes()) if len(held) else ""
             if held_digest != stretch.held_digest:
-                self._write_splits(stretch, splits, held_digest)
+                changed.append((stretch, splits, held_digest))
+        with ThreadPoolExecutor(processor_count()) as pool:  # Arrow leaves the interpreter free
+            list(pool.map(self._write_splits, *zip(*changed, strict=True)))
 
     def _write_splits(self, stretch: Stretch, splits: npt.NDArray[np.int8], held_digest: str) -> None:
         images = pq.read_table(self.folder / stretch.part)

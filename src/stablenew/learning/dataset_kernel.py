@@ -76,12 +76,13 @@ def build_part(runs: Iterable[RunFiles | LeftOut]) -> DatasetPart:
     said = [read_run_opinions(run) for run in tables.runs]
     records, rows = _flatten_outputs(tables)
     columns = _image_columns(rows) | _record_columns(tables, records) | _run_columns(tables, records.runs)
-    columns |= _opinion_columns(columns, records.runs, said)
+    spoken = _spoken_images(columns["image_id"], records.runs, said)
+    columns |= _opinion_columns(spoken, records.runs, said)
     images = pa.table([columns.get(one.name, pa.nulls(len(rows), one.type)) for one in IMAGES_SCHEMA], IMAGES_SCHEMA)
     return DatasetPart(
         images=images,
         preferences=_preferences(tables.runs, said),
-        runs=_joined_runs(tables, records.runs, columns, said),
+        runs=_joined_runs(tables, records.runs, columns["rating_count"], said, spoken),
         left_out=[*left_out, *tables.left_out],
         problems=[*tables.problems, *(problem for one in said for problem in one.problems)],
     )
@@ -205,18 +206,29 @@ def _pack_ids(packs: pa.ListArray) -> pa.ListArray:
     return pa.ListArray.from_arrays(packs.offsets, pc.struct_field(packs.values, "id"))
 
 
+class _Spoken(NamedTuple):
+    """An image that somebody spoke of."""
+
+    row: int
+    run: int
+    image: str
+
+
+def _spoken_images(image_ids: pa.Array, runs: npt.NDArray[np.int64], said: Sequence[RunOpinions]) -> list[_Spoken]:
+    has_spoken = np.array([bool(one.subjects) for one in said], bool)
+    asked = np.flatnonzero(has_spoken[runs]) if len(runs) else np.empty(0, np.int64)
+    ids = image_ids.take(pa.array(asked)).to_pylist()
+    found = zip(asked.tolist(), runs[asked].tolist(), ids, strict=True)
+    return [_Spoken(row, run, image) for row, run, image in found if image in said[run].subjects]
+
+
 def _opinion_columns(
-    images: dict[str, pa.Array], runs: npt.NDArray[np.int64], said: Sequence[RunOpinions]
+    spoken: Sequence[_Spoken], runs: npt.NDArray[np.int64], said: Sequence[RunOpinions]
 ) -> dict[str, pa.Array]:
     """The feedback columns: joined by run and image, where anything was said."""
     jobs = build_job_columns(said)
     columns = {name: column.take(pa.array(runs)) for name, column in jobs.items()}
-    has_spoken = np.array([bool(one.subjects) for one in said], bool)
-    asked = np.flatnonzero(has_spoken[runs]) if len(runs) else np.empty(0, np.int64)
-    ids = images["image_id"].take(pa.array(asked)).to_pylist()
-    found = zip(asked.tolist(), runs[asked].tolist(), ids, strict=True)
-    spoken = [(row, said[run], image) for row, run, image in found if image in said[run].subjects]
-    described = build_image_columns((opinions, image) for _, opinions, image in spoken)
+    described = build_image_columns((said[run], image) for _, run, image in spoken)
     places = np.full(len(runs), -1, np.int64)
     places[[row for row, _, _ in spoken]] = np.arange(len(spoken))
     take = pa.array(places, mask=places < 0)
@@ -237,18 +249,22 @@ def _preferences(runs: Sequence[RunFiles], said: Sequence[RunOpinions]) -> pa.Ta
 
 
 def _joined_runs(
-    tables: RunTables, runs: npt.NDArray[np.int64], columns: dict[str, pa.Array], said: Sequence[RunOpinions]
+    tables: RunTables,
+    runs: npt.NDArray[np.int64],
+    rating_counts: pa.Array,
+    said: Sequence[RunOpinions],
+    spoken: Sequence[_Spoken],
 ) -> list[JoinedRun]:
     count = len(tables.runs)
     records = np.bincount(tables.record_runs, minlength=count)
     images = np.bincount(runs, minlength=count)
-    is_rated = columns["rating_count"].to_numpy(zero_copy_only=False) > 0
-    rated = np.bincount(runs[is_rated], minlength=count)
-    starts = np.cumsum([0, *images])
+    rated = np.bincount(runs[rating_counts.to_numpy(zero_copy_only=False) > 0], minlength=count)
+    found: list[set[str]] = [{""} for _ in said]
+    for _, run, image in spoken:
+        found[run].add(image)
 
     def join(number: int, run: RunFiles) -> JoinedRun:
         opinions = said[number]
-        own = columns["image_id"].slice(starts[number], images[number]) if opinions.events else None
         return JoinedRun(
             run.run_id,
             run.digest,
@@ -257,7 +273,7 @@ def _joined_runs(
             int(images[number]),
             int(rated[number]),
             len(opinions.events),
-            0 if own is None else len(opinions.by_image.keys() - {"", *own.to_pylist()}),
+            len(opinions.by_image.keys() - found[number]),
             len(opinions.preferences),
         )
 

@@ -5,7 +5,7 @@ A table has only the fields the dataset uses, each of one type. What Arrow's par
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -137,12 +137,22 @@ def parse_records(files: Sequence[bytes]) -> pa.Table:
 
 def _used_overrides(data: bytes) -> list[tuple[str, pa.DataType]]:
     """Those that may stand in `data`: most stores use few of very many."""
-    texts = {text[: text.find(b"}")] for text in data.split(_OVERRIDES_KEY)[1:]}
+    texts = set(_iter_overrides(data))
     used = b"".join(texts)
     is_plain = all(text.startswith(b":{") and text.count(b'"') % 2 == 0 for text in texts)  # no text holds the brace
     if not is_plain or used.count(b"{") != len(texts) or b"\\" in used:
         return _OVERRIDES
     return [one for one in _OVERRIDES if f'"{one[0]}"'.encode() in used]
+
+
+def _iter_overrides(data: bytes) -> Iterator[bytes]:
+    """What stands between each key for overrides and the first brace that ends something."""
+    start = data.find(_OVERRIDES_KEY)
+    while start >= 0:
+        start += len(_OVERRIDES_KEY)
+        end = data.find(b"}", start)
+        yield data[start:end]
+        start = data.find(_OVERRIDES_KEY, start)
 
 
 def parse_table(documents: Sequence[bytes], schema: pa.Schema, *, is_lines: bool = False) -> pa.Table:

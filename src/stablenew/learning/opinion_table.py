@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyarrow import compute as pc
@@ -16,11 +16,9 @@ from stablenew.learning.run_tables import Problem
 from stablenew.store.feedback_files import parse_feedback
 from stablenew.store.plain_feedback import read_plain_events
 
-_NO_COMPARISONS = {"win_count": 0, "loss_count": 0, "tie_count": 0}
 _CLOCK_TIME = len("2026-11-21T08:00:00.000Z")
 _JOB_COLUMNS = ("job_rating", "job_rating_count", "job_tags")
 _TYPES = {column.name: column.type for column in FEEDBACK_COLUMNS}
-_IMAGE_COLUMNS = tuple(name for name in _TYPES if name not in (*_JOB_COLUMNS, "ratings", "aspects"))
 
 
 @dataclass
@@ -63,27 +61,46 @@ def read_run_opinions(run: RunFiles) -> RunOpinions:
 
 def build_image_columns(images: Iterable[tuple[RunOpinions, str]]) -> dict[str, pa.Array]:
     """For each image that anybody spoke of (what is said of its run, image id) its feedback columns."""
-    values: dict[str, list[Any]] = {name: [] for name in _IMAGE_COLUMNS}
+    rows: list[_ImageRow] = []
     ratings, aspects = _Lists(RATINGS), _Lists(ASPECTS)
     for run, image in images:
         said = sorted(run.by_image.get(image, {}).items())
         rated = [(rater, one["rating"], one["rated_at"]) for rater, one in said if "rating" in one]
         ratings.append(rated)
         aspects.append((rater, *pair) for rater, one in said for pair in sorted(one.get("aspects", {}).items()))
-        flags = [one["flag"] for _, one in said if "flag" in one]
-        row = {
-            "rating": sum(stars for _, stars, _ in rated) / len(rated) if rated else None,
-            "rating_count": len(rated),
-            "tags": sorted({tag for _, one in said if "tags" in one for tag in one["tags"]}),
-            "pick_count": flags.count("pick"),
-            "reject_count": flags.count("reject"),
-            "notes": [note["text"] for _, one in said if "notes" in one for note in one["notes"]],
-            **(_count_comparisons(run.preferences, image) if run.preferences else _NO_COMPARISONS),
-        }
-        for name, value in row.items():
-            values[name].append(value)
-    columns = {name: pa.array(column, _TYPES[name]) for name, column in values.items()}
-    return columns | {"ratings": ratings.build(), "aspects": aspects.build()}
+        rows.append(_describe_image([one for _, one in said], [stars for _, stars, _ in rated], run.preferences, image))
+    columns = zip(*rows, strict=True) if rows else ([] for _ in _ImageRow._fields)
+    arrays = {name: pa.array(column, _TYPES[name]) for name, column in zip(_ImageRow._fields, columns, strict=True)}
+    return arrays | {"ratings": ratings.build(), "aspects": aspects.build()}
+
+
+class _ImageRow(NamedTuple):
+    """What is thought of an image; the fields are columns."""
+
+    rating: float | None
+    rating_count: int
+    tags: list[str]
+    pick_count: int
+    reject_count: int
+    notes: list[str]
+    win_count: int = 0
+    loss_count: int = 0
+    tie_count: int = 0
+
+
+def _describe_image(
+    said: list[dict[str, Any]], stars: list[int], preferences: list[dict[str, Any]], image: str
+) -> _ImageRow:
+    flags = [one["flag"] for one in said if "flag" in one]
+    return _ImageRow(
+        sum(stars) / len(stars) if stars else None,
+        len(stars),
+        sorted({tag for one in said if "tags" in one for tag in one["tags"]}),
+        flags.count("pick"),
+        flags.count("reject"),
+        [note["text"] for one in said if "notes" in one for note in one["notes"]],
+        *(_count_comparisons(preferences, image) if preferences else ()),
+    )
 
 
 class _Lists:
@@ -130,10 +147,9 @@ def _describe_job(run: RunOpinions) -> dict[str, Any]:
     }
 
 
-def _count_comparisons(preferences: list[dict[str, Any]], image: str) -> dict[str, int]:
-    counts = dict(_NO_COMPARISONS)
-    for one in preferences:
-        if image in (one["winner"], one["loser"]):
-            is_win = one["outcome"] == "win"
-            counts["tie_count" if not is_win else "win_count" if image == one["winner"] else "loss_count"] += 1
-    return counts
+def _count_comparisons(preferences: list[dict[str, Any]], image: str) -> tuple[int, int, int]:
+    """How often an image won, lost, and neither."""
+    own = [one for one in preferences if image in (one["winner"], one["loser"])]
+    decided = [one["winner"] == image for one in own if one["outcome"] == "win"]
+    wins = sum(decided)
+    return wins, len(decided) - wins, len(own) - len(decided)
