@@ -288,6 +288,19 @@ def test_it_is_told_of_a_variant_when_it_is_on_the_disk(store):
     assert kinds[-1] == ("run_finished", None)
 
 
+@pytest.mark.parametrize("at", ["run_started", "variant_started", "stage_finished", "variant_finished"])
+def test_an_interrupt_at_any_moment_leaves_a_sealed_run(store, at):
+    def interrupt(event):
+        if event.kind == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan=sweep(5, 7), run_store=store, on_event=interrupt)
+    (found,) = store.iter_runs()
+    assert found.status == "cancelled"
+    assert RunVerifier(found).verify().findings == ()
+
+
 def test_records_are_told_of_where_they_cannot_be_recorded_too(tmp_path):
     (tmp_path / "file").write_text("no folder")
     events, records = [], []

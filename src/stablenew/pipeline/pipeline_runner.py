@@ -116,8 +116,8 @@ class PipelineRunner:
             lambda event: self._emit(state, event),
             wants_previews=self._wants_previews,
         )
-        self._emit(state, RunEvent(RUN_STARTED, state.run_id, total=len(state.plan)))
         try:
+            self._emit(state, RunEvent(RUN_STARTED, state.run_id, total=len(state.plan)))
             for variant in state.plan:
                 if not self._run_variant(state, stage_runner, variant):
                     break
