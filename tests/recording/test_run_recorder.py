@@ -125,3 +125,28 @@ def test_a_full_disk_keeps_what_was_finished_and_says_what_was_not(tmp_path):
     assert [one.variant.index for one in run.iter_records()] == [0, 2]
     assert [(lost.index, "File too large" in lost.reason) for lost in run.metadata.unrecorded] == [(1, True)]
     assert RunVerifier(run).verify().is_ok
+
+
+def test_a_run_can_be_finished_when_the_program_ends(tmp_path):
+    """By then the interpreter starts no threads any more."""
+    script = """
+import atexit, sys
+from stablenew import RunRecorder
+from tests.samples import png
+
+run = RunRecorder(sys.argv[1], strict=True)
+run.start()
+run.record_variant(prompt="a lake", images=[png()])
+
+def end():
+    run.record_variant(prompt="a pier", images=[png(b"1"), png(b"2")])
+    run.finish()
+
+atexit.register(end)
+"""
+    done = subprocess.run([sys.executable, "-c", script, tmp_path / "runs"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    (run,) = RunStore(tmp_path / "runs").iter_runs()
+    assert (run.status, run.metadata.record_count) == ("completed", 2)
+    assert RunVerifier(run).verify().findings == ()

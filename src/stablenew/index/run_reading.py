@@ -48,11 +48,11 @@ class RunReader:
         try:
             look = look_into(path)
         except (FileNotFoundError, NotADirectoryError):
-            return RunReading(run_id, 0, 0, is_hot=False, entry=None)
+            return _nothing(run_id)
         except OSError as error:
             return _barred(path, run_id, error)
         if METADATA not in look.names and not is_generated_run_id(run_id):
-            return RunReading(run_id, 0, 0, is_hot=False, entry=None)
+            return _nothing(run_id)
         entry = self._read_entry(path, run_id, look)
         is_hot = entry.state != SEALED or look.newest_ns > time.time_ns() - YOUNG_NS
         return RunReading(run_id, look.folder_signature, look.file_signature, is_hot, entry)
@@ -84,12 +84,18 @@ class RunReader:
         return files
 
 
+def _nothing(run_id: str) -> RunReading:
+    return RunReading(run_id, 0, 0, is_hot=False, entry=None)
+
+
 def _barred(path: str, run_id: str, error: OSError) -> RunReading:
-    """A folder that nobody lets us into: history shows that it is there."""
+    """A folder that nobody lets us into: history shows that it is there, if its name says that it is a run."""
     try:
         signature = folder_signature(os.lstat(path))
     except OSError:
-        return RunReading(run_id, 0, 0, is_hot=False, entry=None)
+        return _nothing(run_id)
+    if not is_generated_run_id(run_id):
+        return _nothing(run_id)
     entry = RunEntry(
         run_id=run_id,
         state=INCOMPLETE,

@@ -9,13 +9,14 @@ import errno
 import functools
 import os
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from stablenew.errors import StableNewError, SyncFailed
 
+Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 Steps: TypeAlias = Generator[int, None, Result]
 """Yields descriptors to be synced, returns a result. A descriptor that cannot be synced raises its OSError there."""
@@ -94,7 +95,22 @@ class _Requests:
         return {number: failure for share in said for number, failure in share.items()}
 
     def _hand_over(self, share: list[tuple[int, int]]) -> None:
-        self._asked.append(_syncers(os.getpid()).submit(_flush_each, share))
+        self._asked.append(begin(_syncers(os.getpid()), _flush_each, share))
+
+
+def begin(
+    pool: ThreadPoolExecutor,
+    function: Callable[Parameters, Result],
+    *args: Parameters.args,
+    **kwargs: Parameters.kwargs,
+) -> "Future[Result]":
+    """Do something in a thread of `pool`; here and now where the interpreter is ending, and gives it no thread."""
+    try:
+        return pool.submit(function, *args, **kwargs)
+    except RuntimeError:
+        done: Future[Result] = Future()
+        done.set_result(function(*args, **kwargs))
+        return done
 
 
 @functools.lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from stablenew.errors import WriteFailed
 from stablenew.formats.digest import DoubleHash
 from stablenew.store.atomic_file import naming_failures, new_file, sync_folder, write_all
-from stablenew.store.durable_steps import Steps, file_steps
+from stablenew.store.durable_steps import Steps, begin, file_steps
 from stablenew.store.regular_file import open_regular
 from stablenew.store.run_folder import OUTPUTS, output_name
 
@@ -72,7 +72,7 @@ def hash_file(path: Path) -> DoubleHash:
 
 def _write_and_hash(descriptor: int, data: bytes, hashes: DoubleHash) -> Steps[None]:
     """Hash `data` while the disk takes it: hashing and waiting for the disk both leave the interpreter free."""
-    hashing = _hashing_pool(os.getpid()).submit(hashes.update, data)
+    hashing = begin(_hashing_pool(os.getpid()), hashes.update, data)
     try:
         write_all(descriptor, data)
         yield from file_steps(descriptor)
