@@ -1,5 +1,6 @@
 """Ratings on two machines, synced by the real tools people use: nothing is lost and both sides end equal."""
 
+import contextlib
 import random
 import shutil
 import signal
@@ -172,12 +173,18 @@ def test_a_killed_unison_leaves_nothing_that_the_next_one_does_not_complete(tmp_
     copy.root.mkdir()
     unison = ["unison", store.root, copy.root, "-batch", "-auto", "-silent", "-ignorelocks"]
     kills, leftovers = 0, 0
-    for delay in (0.1, 0.2, 0.3, 0.4):
+
+    def is_on_its_way():
+        with contextlib.suppress(FileNotFoundError):  # it renames what is being looked at
+            return any(copy.root.rglob(".unison*"))
+
+    for delay in (0, 0.1, 0.2, 0.3):
         with subprocess.Popen(unison, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            wait_for(lambda: is_on_its_way() or process.poll() is not None, pause=0.001)
             time.sleep(delay)
             process.send_signal(signal.SIGKILL)
         kills += process.returncode == -signal.SIGKILL
-        leftovers += any(copy.root.rglob(".unison*"))
+        leftovers += bool(is_on_its_way())
         assert state_of_copy(copy) <= {"incomplete", "sealed"}
         assert {one.run_id for one in copy.iter_runs()} <= {"sample-run"}
     assert kills
@@ -215,8 +222,8 @@ def test_a_killed_syncthing_leaves_an_incomplete_run_that_it_completes_when_it_i
     assert [one.run_id for one in copy.iter_runs()] == ["sample-run"]
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=60, pause=0.02):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
-        time.sleep(0.02)
+        time.sleep(pause)
