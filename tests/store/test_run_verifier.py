@@ -155,6 +155,8 @@ def test_records_that_a_sync_has_not_brought_yet_are_missing_and_contradict_noth
     writer = store.create(metadata())
     write_variant(writer)
     run = writer.seal(metadata(status="completed", record_count=1, output_count=1))
+    overwrite(run.path / "records.jsonl", b"")
+    assert codes(run) == {"file-changed", "output-unrecorded"}
     (run.path / "records.jsonl").unlink()
     assert "file-missing" in codes(run)
     assert "metadata-mismatch" not in codes(run)
