@@ -154,8 +154,9 @@ def interrupt_and_complete(tmp_path, slow, again):
     run = large_run(store, 400_000)
     places = [f"{store.root}/", f"{copy.root}/"]
     states = set()
-    for delay in (0.3, 0.6, 0.9, 1.2):
+    for delay in (0, 0.3, 0.6, 0.9):
         with subprocess.Popen([*slow.split(), *places], stderr=subprocess.DEVNULL) as process:
+            wait_for(lambda: any(copy.root.glob("*/*")) or process.poll() is not None, pause=0.001)
             time.sleep(delay)
             process.send_signal(signal.SIGKILL)
         states |= state_of_copy(copy)
