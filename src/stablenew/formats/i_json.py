@@ -8,12 +8,12 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from stablenew.errors import InvalidJson
 
@@ -249,20 +249,15 @@ def json_safe(value: object) -> JsonValue:
 
 def _json_safe(value: Any, depth: int) -> JsonValue:
     kind = type(value)
-    if kind is str:
-        return value if value.isascii() else _whole_characters(value)
-    if value is None or kind is bool:
-        return value
     if kind is dict or kind is list:  # exact types first: asking for abstract ones is slow
         return _json_safe_container(value, depth)
+    if (safe := _PLAIN.get(kind)) is not None:
+        return safe(value)
     if isinstance(value, Enum):
         return _json_safe(value.value, depth)
-    if isinstance(value, int):
-        return int(value) if abs(value) <= MAX_SAFE_INTEGER else str(int(value))
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, str):
-        return _whole_characters(str(value))
+    for plain in (int, float, str):
+        if isinstance(value, plain):
+            return _PLAIN[plain](plain(value))
     if isinstance(value, (Mapping, tuple, set, frozenset, list)) or dataclasses.is_dataclass(value):
         return _json_safe_container(value, depth)
     return _json_safe_scalar(value, depth)
@@ -270,7 +265,16 @@ def _json_safe(value: Any, depth: int) -> JsonValue:
 
 def _whole_characters(text: str) -> str:
     """`text` with halves of surrogate pairs joined where they meet, and U+FFFD where one stands alone."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+_PLAIN: Final[dict[type, Callable[[Any], JsonValue]]] = {
+    str: _whole_characters,
+    int: lambda number: number if abs(number) <= MAX_SAFE_INTEGER else str(number),
+    float: lambda number: number if math.isfinite(number) else None,
+    bool: lambda truth: truth,
+    type(None): lambda nothing: nothing,
+}
 
 
 def _json_safe_container(value: Any, depth: int) -> JsonValue:
@@ -278,7 +282,10 @@ def _json_safe_container(value: Any, depth: int) -> JsonValue:
         return _json_safe(repr(value), depth)
     inner = depth + 1
     if type(value) is dict:
-        return {_json_safe(str(key), depth): _json_safe(item, inner) for key, item in value.items()}
+        return {
+            _whole_characters(str(key)): item if type(item) is str and item.isascii() else _json_safe(item, inner)
+            for key, item in value.items()
+        }
     if type(value) is list:
         return [_json_safe(item, inner) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

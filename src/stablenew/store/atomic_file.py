@@ -11,11 +11,11 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from stablenew.errors import SyncFailed, WriteFailed
 from stablenew.store.durable_steps import Steps, file_steps, finish, finish_all, folder_steps, results_of
+from stablenew.store.paths import StrPath, folder_of
 from stablenew.store.run_folder import temporary_name
 
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -25,7 +25,7 @@ _BUSY_RETRIES = 25
 _BUSY_PAUSE_SECONDS = 0.1
 
 
-def write_once(path: Path, data: bytes) -> None:
+def write_once(path: StrPath, data: bytes) -> None:
     """Create `path` with `data`, durably.
 
     Raises:
@@ -36,12 +36,12 @@ def write_once(path: Path, data: bytes) -> None:
     finish(_put_in_place(path, data))
 
 
-def _expect_none(path: Path) -> None:
+def _expect_none(path: StrPath) -> None:
     if os.path.lexists(path):
-        raise FileExistsError(errno.EEXIST, "expected no file, found one; it was left as it is", str(path))
+        raise FileExistsError(errno.EEXIST, "expected no file, found one; it was left as it is", os.fspath(path))
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: StrPath, data: bytes) -> None:
     """Put `data` in the place of whatever `path` was, durably and in one step: a reader sees the old or the new.
 
     Raises:
@@ -50,12 +50,12 @@ def replace_file(path: Path, data: bytes) -> None:
     finish(replace_file_steps(path, data))
 
 
-def replace_file_steps(path: Path, data: bytes) -> Steps[None]:
+def replace_file_steps(path: StrPath, data: bytes) -> Steps[None]:
     """As `replace_file`, for `finish_all`."""
     return _put_in_place(path, data)
 
 
-def replace_cached(path: Path, data: bytes) -> None:
+def replace_cached(path: StrPath, data: bytes) -> None:
     """As `replace_file`, without waiting for the disk: for caches, which a power cut may take.
 
     Raises:
@@ -64,7 +64,7 @@ def replace_cached(path: Path, data: bytes) -> None:
     replace_cached_by(path, lambda file: file.write(data))
 
 
-def replace_cached_by(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def replace_cached_by(path: StrPath, write: Callable[[BinaryIO], object]) -> None:
     """As `replace_cached`, for bytes that are not there in one piece: `write` puts them into the file it is given.
 
     Raises:
@@ -76,23 +76,24 @@ def replace_cached_by(path: Path, write: Callable[[BinaryIO], object]) -> None:
         new.move_to(path)
 
 
-def _put_in_place(path: Path, data: bytes) -> Steps[None]:
+def _put_in_place(path: StrPath, data: bytes) -> Steps[None]:
     with naming_failures(path), new_file(path) as new:
         write_all(new.descriptor, data)
         yield from file_steps(new.descriptor)
         new.move_to(path)
-    yield from sync_folder_steps(path.parent)
+    yield from sync_folder_steps(folder_of(path))
 
 
 class NewFile:
     """A file under a temporary name, open for writing until it is closed or moved to its own."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.parent / temporary_name(path.name, secrets.token_hex(4))
+    def __init__(self, path: StrPath) -> None:
+        folder, name = os.path.split(path)
+        self._path = os.path.join(folder, temporary_name(name, secrets.token_hex(4)))
         self.descriptor = os.open(self._path, _CREATE, 0o666)
         self._is_open = True
 
-    def move_to(self, path: Path) -> None:
+    def move_to(self, path: StrPath) -> None:
         """Give it its name, in the place of whatever had it."""
         self._close()
         rename(self._path, path)
@@ -108,11 +109,11 @@ class NewFile:
         with contextlib.suppress(OSError):
             self._close()
         with contextlib.suppress(OSError):
-            self._path.unlink()
+            os.unlink(self._path)
 
 
 @contextlib.contextmanager
-def new_file(path: Path) -> Iterator[NewFile]:
+def new_file(path: StrPath) -> Iterator[NewFile]:
     """A new file beside `path`, for `move_to`. It is removed when the block fails."""
     new = NewFile(path)
     try:
@@ -122,7 +123,7 @@ def new_file(path: Path) -> Iterator[NewFile]:
         raise
 
 
-def write_unseen(path: Path, data: bytes) -> None:
+def write_unseen(path: StrPath, data: bytes) -> None:
     """Create `path` durably in a folder that nobody looks into, because it has a temporary name itself.
 
     Raises:
@@ -132,12 +133,12 @@ def write_unseen(path: Path, data: bytes) -> None:
         descriptor = os.open(path, _CREATE, 0o666)
         try:
             write_all(descriptor, data)
-            results_of(finish_all([file_steps(descriptor), folder_steps(path.parent)]))
+            results_of(finish_all([file_steps(descriptor), folder_steps(folder_of(path))]))
         finally:
             os.close(descriptor)
 
 
-def replace_then_write_once(replaced: tuple[Path, bytes], last: tuple[Path, bytes]) -> None:
+def replace_then_write_once(replaced: tuple[StrPath, bytes], last: tuple[StrPath, bytes]) -> None:
     """Put the bytes of `replaced` in place, then create `last` beside it; nobody ever sees `last` without it.
 
     Both wait for the disk together.
@@ -153,22 +154,22 @@ def replace_then_write_once(replaced: tuple[Path, bytes], last: tuple[Path, byte
         write_all(second.descriptor, last_data)
         results_of(finish_all([file_steps(first.descriptor), file_steps(second.descriptor)]))
         first.move_to(first_path)
-        sync_folder(first_path.parent)
+        sync_folder(folder_of(first_path))
         second.move_to(last_path)
-    sync_folder(last_path.parent)
+    sync_folder(folder_of(last_path))
 
 
 @contextlib.contextmanager
-def naming_failures(path: Path) -> Iterator[None]:
+def naming_failures(path: StrPath) -> Iterator[None]:
     """Turn an OSError of the block into WriteFailed that names `path`."""
     try:
         yield
     except SyncFailed as error:
-        raise SyncFailed(error.errno, error.strerror, str(path)) from error
+        raise SyncFailed(error.errno, error.strerror, os.fspath(path)) from error
     except (WriteFailed, FileExistsError):
         raise
     except OSError as error:
-        raise WriteFailed(error.errno, f"could not write: {error.strerror or error}", str(path)) from error
+        raise WriteFailed(error.errno, f"could not write: {error.strerror or error}", os.fspath(path)) from error
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
@@ -178,7 +179,7 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def sync_folder(path: Path) -> None:
+def sync_folder(path: StrPath) -> None:
     """Wait until the names in a folder are on the disk.
 
     Raises:
@@ -187,17 +188,17 @@ def sync_folder(path: Path) -> None:
     finish(sync_folder_steps(path))
 
 
-def sync_folder_steps(path: Path) -> Steps[None]:
+def sync_folder_steps(path: StrPath) -> Steps[None]:
     """As `sync_folder`, for `finish_all`."""
     with naming_failures(path):
         yield from folder_steps(path)
 
 
-def rename(source: Path, target: Path) -> None:
+def rename(source: StrPath, target: StrPath) -> None:
     """`os.replace`, patient with programs on Windows that hold a file open for a moment."""
     for attempt in range(_BUSY_RETRIES + 1):
         try:
-            source.replace(target)
+            os.replace(source, target)
         except PermissionError as error:
             if getattr(error, "winerror", None) not in _BUSY_ON_WINDOWS or attempt == _BUSY_RETRIES:
                 raise

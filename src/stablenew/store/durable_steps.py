@@ -5,16 +5,17 @@ before it goes on. `finish` runs one such work. `finish_all` runs many in step: 
 and answers many of them at once, while each still keeps its own order.
 """
 
+import contextlib
 import errno
 import functools
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from stablenew.errors import StableNewError, SyncFailed
+from stablenew.store.paths import StrPath
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -23,6 +24,9 @@ Steps: TypeAlias = Generator[int, None, Result]
 
 _UNSUPPORTED: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 _SYNCERS: Final = 8
+_FEW: Final = 8
+_DONT_NEED: Final = getattr(os, "POSIX_FADV_DONTNEED", None)
+"""Linux writes dirty pages before it lets go of them, so this advice starts it on them."""
 _Failures: TypeAlias = dict[int, OSError | None]
 
 
@@ -41,15 +45,15 @@ def finish_all(works: Sequence[Steps[Result]]) -> list[Result | OSError | Stable
     results: dict[int, Result | OSError | StableNewError] = {}
     failures: _Failures = dict.fromkeys(range(len(works)))
     while failures:
-        disk = _Requests(len(failures))
+        waiting: list[tuple[int, int]] = []
         for number, failure in failures.items():
             try:
-                disk.ask(number, _go_on(works[number], failure))
+                waiting.append((number, _go_on(works[number], failure)))
             except StopIteration as end:
                 results[number] = end.value
             except (OSError, StableNewError) as error:
                 results[number] = error
-        failures = disk.answers()
+        failures = _flush_all(waiting)
     return [results[number] for number in range(len(works))]
 
 
@@ -66,36 +70,18 @@ def _go_on(work: Steps[Any], failure: OSError | None) -> int:
     return next(work) if failure is None else work.throw(failure)
 
 
-class _Requests:
-    """Descriptors that the disk is asked for together.
+def _flush_all(waiting: Sequence[tuple[int, int]]) -> _Failures:
+    """Ask the disk for these descriptors of numbered works; what it says against each.
 
-    Of a few works each is asked for at once, so that the disk is busy while the next one writes. Of many they are
-    shared out at the end: to hand over each by itself would take as long as to sync it.
+    Few are waited for in turn: threads would cost more than the waits they save, because one commit of a journal serves
+    them all. Many are shared out.
     """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._are_few = most <= _SYNCERS
-        self._asked: list[Future[_Failures]] = []
-        self._waiting: list[tuple[int, int]] = []
-
-    def ask(self, number: int, descriptor: int) -> None:
-        """Sync `descriptor` for the work with this number, now or with `answers`."""
-        self._waiting.append((number, descriptor))
-        if self._are_few and len(self._asked) + 1 < self._most:
-            self._hand_over(self._waiting)
-            self._waiting = []
-
-    def answers(self) -> _Failures:
-        """What the disk says against each."""
-        own, *others = [self._waiting[start::_SYNCERS] for start in range(_SYNCERS)]
-        for share in filter(None, others):
-            self._hand_over(share)
-        said = [_flush_each(own), *(task.result() for task in self._asked)]
-        return {number: failure for share in said for number, failure in share.items()}
-
-    def _hand_over(self, share: list[tuple[int, int]]) -> None:
-        self._asked.append(begin(_syncers(os.getpid()), _flush_each, share))
+    if len(waiting) <= _FEW:
+        return _flush_each(waiting)
+    own, *others = [waiting[start::_SYNCERS] for start in range(_SYNCERS)]
+    tasks = [begin(_syncers(os.getpid()), _flush_each, share) for share in others]
+    said = [_flush_each(own), *(task.result() for task in tasks)]
+    return {number: failure for share in said for number, failure in share.items()}
 
 
 def begin(
@@ -124,19 +110,26 @@ def _flush_each(waiting: Iterable[tuple[int, int]]) -> _Failures:
 
 
 def file_steps(descriptor: int) -> Steps[None]:
-    """Wait until a file's bytes are on the disk itself.
+    """Wait until a file's bytes are on the disk itself. It takes them from now on, while others of a group are written.
 
     Raises:
         SyncFailed: the disk said no. The kernel forgets the unwritten pages then, so nobody may ask again: write a new
             file.
     """
+    _start_writing(descriptor)
     try:
         yield descriptor
     except OSError as error:
         raise SyncFailed(error.errno, f"the disk failed: {error.strerror or error}") from error
 
 
-def folder_steps(path: Path) -> Steps[None]:
+def _start_writing(descriptor: int) -> None:
+    if _DONT_NEED is not None:
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(descriptor, 0, 0, _DONT_NEED)
+
+
+def folder_steps(path: StrPath) -> Steps[None]:
     """Wait until the names in a folder are on the disk. Windows has no such call and needs none.
 
     Raises:

@@ -12,6 +12,7 @@ from pathlib import Path
 from stablenew.errors import WriteFailed
 from stablenew.store.atomic_file import naming_failures, sync_folder_steps
 from stablenew.store.durable_steps import Steps, file_steps, finish
+from stablenew.store.paths import StrPath, folder_of
 from stablenew.store.regular_file import open_regular
 
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -19,12 +20,12 @@ _READ_BYTES = 1 << 20
 _LONGEST_LINE = 64 * 1024 * 1024
 
 
-def append_line(path: Path, line: bytes) -> None:
+def append_line(path: StrPath, line: bytes) -> None:
     """Add `line` (without its newline) to the end of `path`, durably; see `append_steps`."""
     finish(append_steps(path, [line]))
 
 
-def append_steps(path: Path, lines: Sequence[bytes]) -> Steps[None]:
+def append_steps(path: StrPath, lines: Sequence[bytes]) -> Steps[None]:
     """Add lines (without their newlines) to the end of `path` in one write; in the end they survive a power cut.
 
     The caller keeps other writers of the same file out. A torn line left by a crash is ended first, so that it cannot
@@ -38,10 +39,10 @@ def append_steps(path: Path, lines: Sequence[bytes]) -> Steps[None]:
         is_new = _append(descriptor, text) == 0
         yield from file_steps(descriptor)
     if is_new:
-        yield from sync_folder_steps(path.parent)
+        yield from sync_folder_steps(folder_of(path))
 
 
-def append_cached(path: Path, lines: Sequence[bytes]) -> None:
+def append_cached(path: StrPath, lines: Sequence[bytes]) -> None:
     """As `append_steps`, without waiting for the disk: for what a power cut may take."""
     text = _join(lines)
     with _opened(path) as descriptor:
@@ -55,7 +56,7 @@ def _join(lines: Sequence[bytes]) -> bytes:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _opened(path: StrPath) -> Iterator[int]:
     with naming_failures(path):
         descriptor = os.open(path, _APPEND, 0o666)
         try:

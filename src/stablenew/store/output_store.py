@@ -9,8 +9,9 @@ from pathlib import Path
 
 from stablenew.errors import WriteFailed
 from stablenew.formats.digest import DoubleHash
-from stablenew.store.atomic_file import naming_failures, new_file, sync_folder, write_all
+from stablenew.store.atomic_file import naming_failures, new_file, write_all
 from stablenew.store.durable_steps import Steps, begin, file_steps
+from stablenew.store.paths import StrPath
 from stablenew.store.regular_file import open_regular
 from stablenew.store.run_folder import OUTPUTS, output_name
 
@@ -30,9 +31,15 @@ class StoredOutput:
 
 
 def write_output_steps(
-    run_path: Path, content: bytes | Path | Iterable[bytes], *, variant: int, stage: str, number: int, media_type: str
+    run_path: StrPath,
+    content: bytes | Path | Iterable[bytes],
+    *,
+    variant: int,
+    stage: str,
+    number: int,
+    media_type: str,
 ) -> Steps[StoredOutput]:
-    """Put one output into the run, durably; its folder is still to be synced with `sync_outputs`.
+    """Put one output into the run, durably; its folder is still to be synced.
 
     `content` is the bytes, a file to copy, or chunks. They are hashed in the same pass that writes them.
 
@@ -40,7 +47,7 @@ def write_output_steps(
         WriteFailed: the disk would not take it, or another output has this place; nothing is left behind.
     """
     hashes = DoubleHash()
-    target = run_path / OUTPUTS / f"{variant:04d}-{stage}-{number}"
+    target = os.path.join(run_path, OUTPUTS, f"{variant:04d}-{stage}-{number}")
     with naming_failures(target), new_file(target) as new:
         if isinstance(content, bytes):
             yield from _write_and_hash(new.descriptor, content, hashes)
@@ -50,18 +57,14 @@ def write_output_steps(
                 write_all(new.descriptor, chunk)
             yield from file_steps(new.descriptor)
         path = output_name(variant, stage, number, hashes.digest, media_type)
-        if (run_path / path).exists():
+        place = os.path.join(run_path, path)
+        if os.path.lexists(place):
             raise WriteFailed(f"output {path} is there already; a variant writes each of its outputs once")
-        new.move_to(run_path / path)
+        new.move_to(place)
     return StoredOutput(path, hashes.digest, hashes.sha256, hashes.size_bytes)
 
 
-def sync_outputs(run_path: Path) -> None:
-    """Make the names of the outputs written so far durable."""
-    sync_folder(run_path / OUTPUTS)
-
-
-def hash_file(path: Path) -> DoubleHash:
+def hash_file(path: StrPath) -> DoubleHash:
     """Both hashes of a file, read once."""
     hashes = DoubleHash()
     with open_regular(path) as file:

@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from stablenew.store.paths import StrPath
+
 _READ = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
@@ -18,7 +20,7 @@ _READ = (
 _READ_BYTES = 1 << 20
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: StrPath) -> BinaryIO:
     """`path` opened for reading, if it is a regular file and no link.
 
     Raises:
@@ -28,7 +30,7 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(_open(path)[0], "rb")
 
 
-def _open(path: Path | str) -> tuple[int, int]:
+def _open(path: StrPath) -> tuple[int, int]:
     """Descriptor and size of a regular file."""
     if os.name == "nt" and Path(path).is_symlink():
         raise OSError(errno.ELOOP, "expected a regular file, found a link", str(path))
@@ -40,7 +42,7 @@ def _open(path: Path | str) -> tuple[int, int]:
     return descriptor, status.st_size
 
 
-def read_regular(path: Path | str, max_bytes: int) -> bytes:
+def read_regular(path: StrPath, max_bytes: int) -> bytes:
     """All bytes of a regular file.
 
     Raises:
@@ -62,7 +64,7 @@ def read_regular(path: Path | str, max_bytes: int) -> bytes:
     return whole
 
 
-def is_regular(path: Path) -> bool:
+def is_regular(path: StrPath) -> bool:
     """Whether a regular file, and no link, is at `path`."""
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
@@ -70,7 +72,7 @@ def is_regular(path: Path) -> bool:
         return False
 
 
-def is_plain_folder(path: Path) -> bool:
+def is_plain_folder(path: StrPath) -> bool:
     """Whether a folder, and no link to one, is at `path`."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)

@@ -1,6 +1,7 @@
 """RunStore: a folder of runs."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +23,13 @@ from stablenew.formats.run_metadata import RunMetadata
 from stablenew.formats.store_marker import StoreMarker
 from stablenew.formats.wire import SCHEMA_VERSION
 from stablenew.store.atomic_file import replace_file, sync_folder
-from stablenew.store.regular_file import is_plain_folder, is_regular
+from stablenew.store.regular_file import is_plain_folder, is_regular, read_regular
 from stablenew.store.run import Run
 from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MARKER_README, MARKER_SCHEMAS, METADATA
 from stablenew.store.run_writer import RunWriter
 
 LATEST: Final = "latest"
+MAX_MARKER_BYTES: Final = 1 << 20
 
 _MARKER_TIME: Final = 1_767_225_600 + 86_400 * int(SCHEMA_VERSION.partition(".")[2])
 """When the files that mark a store were last changed, in seconds since 1970: on every machine alike, because they are
@@ -168,11 +170,11 @@ def is_run_entry(entry: os.DirEntry[str]) -> bool:
 
 def read_marker_version(root: Path) -> str | None:
     """The format version of a store's own files, `0.0` when they cannot be read, None when there is no store."""
-    path = root / MARKER_FOLDER / MARKER_FILE
-    if not is_regular(path):
-        return None
     try:
-        return StoreMarker.from_json(path.read_bytes()).schema_version
+        data = read_regular(root / MARKER_FOLDER / MARKER_FILE, MAX_MARKER_BYTES)
+        return SCHEMA_VERSION if data == _our_marker() else StoreMarker.from_json(data).schema_version
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except NewerFormat:
         return "newer"
     except (FormatError, OSError):
@@ -193,7 +195,12 @@ def iter_marker_files() -> Iterator[tuple[str, bytes]]:
     for name, data in iter_published_schemas():
         yield f"{MARKER_SCHEMAS}/{name}", data
     yield MARKER_README, _README.encode()
-    yield MARKER_FILE, encode_pretty_json(StoreMarker().to_dict())
+    yield MARKER_FILE, _our_marker()
+
+
+@functools.cache
+def _our_marker() -> bytes:
+    return encode_pretty_json(StoreMarker().to_dict())
 
 
 def _started(run: Run) -> tuple[str, str]:

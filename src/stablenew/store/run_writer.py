@@ -17,7 +17,8 @@ from stablenew.store.atomic_file import naming_failures, replace_then_write_once
 from stablenew.store.change_hints import note_change
 from stablenew.store.durable_steps import Steps, finish
 from stablenew.store.line_log import append_steps
-from stablenew.store.output_store import StoredOutput, hash_file, sync_outputs, write_output_steps
+from stablenew.store.output_store import StoredOutput, hash_file, write_output_steps
+from stablenew.store.paths import StrPath, folder_of
 from stablenew.store.run import Run
 from stablenew.store.run_folder import METADATA, OUTPUTS, RECORDS, SEAL, temporary_name
 from stablenew.store.run_lock import RunLock
@@ -31,18 +32,20 @@ class RunWriter:
 
     def __init__(self, root: Path, metadata: RunMetadata) -> None:
         self.path = root / metadata.run_id
+        self._folder = os.fspath(self.path)
         self.run_id = metadata.run_id
         self.record_count = 0
         self._lock = RunLock(root, metadata.run_id)
         self._outputs: dict[str, StoredOutput] = {}
-        self._has_unsynced_outputs = False
+        self._unsynced: set[str] = set()
+        """Folders with names that a power cut could still take."""
         self._is_open = False
         self._is_broken = False
         self._guard = threading.RLock()
 
     @classmethod
     def create(cls, root: Path, metadata: RunMetadata) -> Self:
-        """Make the folder of a new run with its metadata, durably.
+        """Make the folder of a new run with its metadata. It survives a power cut from its first record on.
 
         Raises:
             RunExists: a run with this id is there; it stays as it is.
@@ -61,18 +64,20 @@ class RunWriter:
 
     def _make_folder(self, metadata: RunMetadata) -> None:
         """Make the folder under a temporary name and rename it: no reader ever sees a run without metadata."""
-        if os.path.lexists(self.path):
+        if os.path.lexists(self._folder):
             raise RunExists(f"run {self.run_id} is there already ({self.path}); a run is recorded once")
-        temporary = self.path.with_name(temporary_name(self.run_id, secrets.token_hex(4)))
+        root = folder_of(self._folder)
+        temporary = os.path.join(root, temporary_name(self.run_id, secrets.token_hex(4)))
         try:
-            with naming_failures(self.path):
-                (temporary / OUTPUTS).mkdir(parents=True)
-                write_unseen(temporary / METADATA, metadata.encode_document())
-                temporary.rename(self.path)
+            with naming_failures(self._folder):
+                os.mkdir(temporary)
+                os.mkdir(os.path.join(temporary, OUTPUTS))
+                write_unseen(os.path.join(temporary, METADATA), metadata.encode_document())
+                os.rename(temporary, self._folder)
         except OSError:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        sync_folder(self.path.parent)
+        self._unsynced.add(root)
         note_change(self.path)
 
     @property
@@ -103,11 +108,11 @@ class RunWriter:
         """
         self._check_open()
         stored = yield from write_output_steps(
-            self.path, content, variant=variant, stage=stage, number=number, media_type=media_type
+            self._folder, content, variant=variant, stage=stage, number=number, media_type=media_type
         )
         with self._guard:
             self._outputs[stored.path] = stored
-            self._has_unsynced_outputs = True
+            self._unsynced.add(self._place(OUTPUTS))
         return stored
 
     def append_record(self, record: LearningRecord) -> int:
@@ -133,18 +138,18 @@ class RunWriter:
         with self._guard:
             self._check_open()
             try:
-                self._sync_outputs()
-                finish(append_steps(self.path / RECORDS, lines))
+                self._sync_names()
+                finish(append_steps(self._place(RECORDS), lines))
             except SyncFailed:
                 self._is_broken = True
                 raise
             self.record_count += len(lines)
             return self.record_count
 
-    def _sync_outputs(self) -> None:
-        if self._has_unsynced_outputs:
-            sync_outputs(self.path)
-            self._has_unsynced_outputs = False
+    def _sync_names(self) -> None:
+        for folder in tuple(self._unsynced):
+            sync_folder(folder)
+            self._unsynced.discard(folder)
 
     def _check_belongs(self, record: LearningRecord) -> None:
         if record.run_id != self.run_id:
@@ -165,12 +170,12 @@ class RunWriter:
         """
         with self._guard:
             self._check_open()
-            self._sync_outputs()
+            self._sync_names()
             document = metadata.encode_document()
             sums = self._sums() | {METADATA: hashlib.sha256(document).hexdigest()}
-            replace_then_write_once((self.path / METADATA, document), (self.path / SEAL, encode_seal(sums)))
+            replace_then_write_once((self._place(METADATA), document), (self._place(SEAL), encode_seal(sums)))
             self._is_open = False
-        make_read_only(self.path, [*sums, SEAL])
+        make_read_only(self._folder, [*sums, SEAL])
         self._lock.release(forget=True)
         note_change(self.path)
         return self.run
@@ -178,9 +183,12 @@ class RunWriter:
     def _sums(self) -> dict[str, str]:
         """Outputs count as they were hashed on their way in: the seal also tells what the disk did to them since."""
         sums = {stored.path: stored.sha256 for stored in self._outputs.values()}
-        if (self.path / RECORDS).exists():
-            sums[RECORDS] = hash_file(self.path / RECORDS).sha256
+        if os.path.lexists(self._place(RECORDS)):
+            sums[RECORDS] = hash_file(self._place(RECORDS)).sha256
         return sums
+
+    def _place(self, name: str) -> str:
+        return os.path.join(self._folder, name)
 
     def abandon(self) -> None:
         """Let go of the run without sealing it, as a crash would; `repair` can finish it."""
@@ -195,8 +203,8 @@ class RunWriter:
             raise RunSealed(f"run {self.run_id} is finished; start a new run that names it as its parent")
 
 
-def make_read_only(run_path: Path, names: Iterable[str]) -> None:
+def make_read_only(run_path: StrPath, names: Iterable[str]) -> None:
     """Take the write permission off sealed files. Where a file system has none, the seal alone must do."""
     for name in names:
         with contextlib.suppress(OSError):
-            (run_path / name).chmod(_READ_ONLY)
+            os.chmod(os.path.join(run_path, name), _READ_ONLY)
