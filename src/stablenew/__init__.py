@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from stablenew.index.run_watcher import RunWatcher
     from stablenew.learning.dataset_builder import DatasetBuilder
     from stablenew.learning.dataset_reader import Dataset
-    from stablenew.learning.dataset_split import SplitPlan
     from stablenew.learning.evidence import build_evidence
     from stablenew.learning.learning_contract import EvidenceContract, LearningContract, open_contract
     from stablenew.learning.learning_log import LearningLog
     from stablenew.learning.learning_runner import LearningRunner
     from stablenew.learning.llm_package import package_for_llm
+    from stablenew.learning.split_plan import SplitPlan
     from stablenew.pipeline.pipeline_runner import PipelineRunner
     from stablenew.pipeline.prompt_pack import Prompt, PromptPack, read_prompt_pack
     from stablenew.pipeline.randomizer import Axis, parse_randomization
@@ -94,7 +94,7 @@ _HOMES = {
     "RunVerifier": "store.run_verifier",
     "RunWatcher": "index.run_watcher",
     "SketchEngine": "engines.sketch",
-    "SplitPlan": "learning.dataset_split",
+    "SplitPlan": "learning.split_plan",
     "StableNewError": "errors",
     "StageEvent": "formats.stage_event",
     "StageRequest": "engines.engine",

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Final, Self
 
@@ -43,7 +43,7 @@ def iter_answers(
     count: int | None = None,
     ahead: int = 2,
     environment: Mapping[str, str] | None = None,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """What workers answer to `tasks` (JSON values), in the order of the tasks.
 
     `count` workers run `module`; by default one a processor. Each has up to `ahead` tasks to do, so that it goes on

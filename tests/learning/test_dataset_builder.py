@@ -18,7 +18,7 @@ from pyarrow import parquet as pq
 from stablenew import FeedbackManager, RunStore, merge_stores
 from stablenew.errors import ConfigError, NotADataset
 from stablenew.formats.dataset_ledger import DatasetLedger
-from stablenew.learning import dataset_state, part_engine, run_source
+from stablenew.learning import dataset_build, dataset_state, folder_scan, part_engine
 from stablenew.learning.dataset_builder import DatasetBuilder
 from stablenew.learning.dataset_columns import COLUMNS
 from stablenew.learning.dataset_reader import Dataset
@@ -45,7 +45,8 @@ def rows(folder):
 @pytest.fixture
 def _settled(monkeypatch):
     """Take every folder as one that last changed long ago: what changed lately is always read again."""
-    monkeypatch.setattr(run_source, "YOUNG_NS", -1)
+    monkeypatch.setattr(folder_scan, "YOUNG_NS", -1)
+    assert dataset_build.__name__ in sys.modules, "else another process would look at the folders"
 
 
 def content(folder):
@@ -274,6 +275,14 @@ def test_only_the_runs_of_a_query_are_joined_and_the_others_counted(tmp_path):
     assert all(one.reason != "not_in_query" for one in ledger.left_out)
     named = Dataset(tmp_path / "ds").read_runs().to_pylist()
     assert len(named) == 30
+
+
+def test_a_build_by_a_process_that_has_yet_to_import_everything_is_the_same(tmp_path):
+    store = make_store(tmp_path / "runs", 13, count=30)
+    code = "import sys; from stablenew import DatasetBuilder as B; B(sys.argv[1]).build_learning_dataset(sys.argv[2])"
+    subprocess.run([sys.executable, "-c", code, store.root, tmp_path / "fresh"], check=True)
+    build(store, tmp_path / "ds")
+    assert content(tmp_path / "fresh") == content(tmp_path / "ds")
 
 
 def test_an_empty_store_gives_an_empty_dataset(tmp_path):

@@ -16,7 +16,7 @@ from stablenew import FeedbackManager
 from stablenew.learning.dataset_builder import DatasetBuilder
 from stablenew.learning.dataset_columns import IMAGES_SCHEMA
 from stablenew.learning.dataset_reader import Dataset
-from stablenew.learning.dataset_split import SplitPlan
+from stablenew.learning.split_plan import SplitPlan
 from stablenew.store.run_verifier import RunVerifier
 from tests import samples
 

@@ -12,9 +12,9 @@ from stablenew.errors import ConfigError
 if TYPE_CHECKING:
     from stablenew.formats.dataset_ledger import DatasetLedger, DatasetProblem
     from stablenew.learning.dataset_reader import Dataset
-    from stablenew.learning.dataset_split import SplitPlan
     from stablenew.learning.part_engine import PartEngine
     from stablenew.learning.run_source import RunSource
+    from stablenew.learning.split_plan import SplitPlan
 
 app = typer.Typer(help="Datasets: records and feedback joined, one row an image.", no_args_is_help=True)
 
@@ -70,7 +70,7 @@ def build(
 
 
 def _read_split(shares: str, ties: str, salt: str) -> "SplitPlan":
-    from stablenew.learning.dataset_split import SplitPlan
+    from stablenew.learning.split_plan import SplitPlan
 
     try:
         train, validation, test = (float(share) / 100 for share in shares.split(","))

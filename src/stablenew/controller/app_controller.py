@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from stablenew.formats.pipeline_result import PipelineRunResult
     from stablenew.index.job_history import JobHistory
     from stablenew.index.run_watcher import RunWatcher
-    from stablenew.learning.dataset_builder import Progress
     from stablenew.learning.dataset_reader import Dataset
-    from stablenew.learning.dataset_split import SplitPlan
     from stablenew.learning.learning_log import LearningLog
-    from stablenew.learning.part_engine import PartEngine
+    from stablenew.learning.part_engine import PartEngine, Progress
     from stablenew.learning.run_source import RunSource
+    from stablenew.learning.split_plan import SplitPlan
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
     from stablenew.pipeline.run_hooks import RunEvent

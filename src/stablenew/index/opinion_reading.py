@@ -6,10 +6,10 @@ from pathlib import Path
 
 from stablenew.formats.feedback import fold_opinions
 from stablenew.index.run_entry import OpinionEntry, build_opinion_entry
-from stablenew.store.feedback_files import MAX_FEEDBACK_BYTES
 from stablenew.store.feedback_log import FeedbackLog
 from stablenew.store.plain_feedback import read_plain_events
 from stablenew.store.regular_file import read_regular
+from stablenew.store.run_folder import MAX_FEEDBACK_BYTES
 
 
 def read_opinions(run_path: Path, files: Sequence[str]) -> OpinionEntry:

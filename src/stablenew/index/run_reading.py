@@ -24,13 +24,20 @@ from stablenew.index.run_entry import (
     build_variant_entry,
     milliseconds_of_id,
 )
-from stablenew.store.feedback_log import journal_path
 from stablenew.store.folder_signature import YOUNG_NS, folder_signature
 from stablenew.store.line_log import split_lines
-from stablenew.store.local_state import known_replica_id
+from stablenew.store.local_state import journal_path, known_replica_id
 from stablenew.store.regular_file import read_regular
-from stablenew.store.run import INCOMPLETE, MAX_METADATA_BYTES, MAX_RECORDS_BYTES, SEALED, Run
-from stablenew.store.run_folder import METADATA, RECORDS, SEAL, is_feedback, is_temporary
+from stablenew.store.run import INCOMPLETE, SEALED, Run
+from stablenew.store.run_folder import (
+    MAX_METADATA_BYTES,
+    MAX_RECORDS_BYTES,
+    METADATA,
+    RECORDS,
+    SEAL,
+    is_feedback,
+    is_temporary,
+)
 from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
 
 

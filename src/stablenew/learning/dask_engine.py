@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from stablenew import worker_pool
 from stablenew.errors import ConfigError
-from stablenew.learning.dataset_split import SplitPlan
 from stablenew.learning.part_maker import MadePart, PartTask, make_part
 from stablenew.learning.run_source import RunSource
+from stablenew.learning.split_plan import SplitPlan
 
 _AHEAD: Final = 4
 """Parts that each worker is given before its first is fetched: enough to keep it busy, little to keep in memory."""

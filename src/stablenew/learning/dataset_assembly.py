@@ -1,7 +1,8 @@
 """Putting a dataset together from parts: those that were just made, and those of the last build that still hold."""
 
+import contextlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,12 @@ class Assembly:
     _preferences: list[pa.Table] = field(default_factory=list)
     _old: tuple[pa.Table, pa.Table, list[str]] | None = None
 
+    def look_back(self) -> None:
+        """Read the tables of the last build, if there are any, before they are asked for."""
+        if self.before.stretches:
+            with contextlib.suppress(OSError, ValueError, LookupError):  # then each stretch is made anew
+                self._read_old()
+
     @property
     def runs(self) -> pa.Table:
         """`RUNS_SCHEMA`, sorted."""
@@ -119,22 +126,21 @@ class Assembly:
         self._runs.append(runs)
         self._preferences.append(_by_run(pa.concat_tables([kept.preferences, made.preferences])))
 
-    def recall(self, run_ids: list[str], signatures: Mapping[str, int]) -> Recalled | PartTask:
-        """What the last build made of exactly these runs, if none of them changed since and it can still be read.
+    def recall(self, run_ids: list[str], looks: list[int]) -> Recalled | PartTask:
+        """What the last build made of exactly these runs (with their signatures), if none changed since.
 
         Else what is to be made, with what of the last build is of use for it.
         """
         stretch = self.before.find(run_ids)
         if stretch is None:
             return PartTask(run_ids)
-        unchanged = self.before.unchanged(stretch, signatures)
+        kept = self.before.unchanged(stretch, run_ids, looks)
         try:
             tables = self._old_tables(stretch)
-            if unchanged == run_ids == stretch.run_ids:
+            if kept == run_ids == stretch.run_ids:
                 return Recalled(stretch, self._read_ties(stretch), *tables)
         except (OSError, ValueError, LookupError):
             return PartTask(run_ids)
-        kept = sorted(set(unchanged) & set(run_ids))
         if not stretch.part or len(kept) < _FEWEST_KEPT * len(run_ids):
             return PartTask(run_ids)
         return PartTask(run_ids, kept, str((self.folder / stretch.part).absolute()), stretch.file_digest)
@@ -198,16 +204,18 @@ class Assembly:
 
     def _old_tables(self, stretch: Stretch) -> tuple[pa.Table, pa.Table]:
         """What the last build had in its tables about these runs."""
-        if self._old is None:
-            runs = pq.read_table(self.folder / self.before.tables[RUNS], schema=RUNS_SCHEMA)
-            preferences = pq.read_table(self.folder / self.before.tables[PREFERENCES], schema=PREFERENCES_SCHEMA)
-            self._old = runs, preferences, preferences["run_id"].to_pylist()
-        runs, preferences, compared = self._old
+        runs, preferences, compared = self._old or self._read_old()
         found = runs.slice(stretch.first_row, len(stretch.run_ids))
         if found["run_id"][0].as_py() != stretch.run_ids[0] or found["run_id"][-1].as_py() != stretch.run_ids[-1]:
             raise ValueError("the table of runs is not that of the last build")
         first = bisect_left(compared, stretch.run_ids[0])
         return found, preferences.slice(first, bisect_right(compared, stretch.run_ids[-1]) - first)
+
+    def _read_old(self) -> tuple[pa.Table, pa.Table, list[str]]:
+        runs = pq.read_table(self.folder / self.before.tables[RUNS], schema=RUNS_SCHEMA)
+        preferences = pq.read_table(self.folder / self.before.tables[PREFERENCES], schema=PREFERENCES_SCHEMA)
+        self._old = runs, preferences, preferences["run_id"].to_pylist()
+        return self._old
 
 
 def _by_run(table: pa.Table) -> pa.Table:
@@ -219,7 +227,7 @@ def _by_run(table: pa.Table) -> pa.Table:
 def digest_joined(runs: pa.Table) -> str:
     """The digest of the facts and the feedback of the joined ones of these runs: equal for equal rows."""
     joined = runs.filter(pc.is_null(runs["left_out"]))
-    return digest_bytes("\n".join([f"columns {COLUMNS_VERSION}", *list_joined(joined)]).encode())
+    return digest_bytes(b"columns %d" % COLUMNS_VERSION + list_joined(joined))
 
 
 def build_runs_table(made: MadePart) -> pa.Table:

@@ -11,8 +11,8 @@ from stablenew.errors import FormatError, NotADataset
 from stablenew.formats.dataset_ledger import DatasetFile, DatasetLedger
 from stablenew.formats.digest import digest_bytes
 from stablenew.learning.dataset_folder import IMAGES, LEDGER, PREFERENCES, RUNS
-from stablenew.learning.dataset_split import SplitPlan
 from stablenew.learning.ledger_builder import digest_dataset
+from stablenew.learning.split_plan import SplitPlan
 
 
 class Dataset:

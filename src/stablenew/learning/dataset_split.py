@@ -6,66 +6,25 @@ an image whose prompt belongs elsewhere is held out of every split. So no prompt
 two splits; and since newer runs come last, a newer run never moves an older image.
 """
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from dataclasses import fields as dataclass_fields
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute as pc
 
-from stablenew.errors import ConfigError
 from stablenew.learning.arrow_column import whole
 from stablenew.learning.dataset_columns import SPLITS
-
-PROMPT: Final = "prompt"
-SEED: Final = "seed"
-LINEAGE: Final = "lineage"
-TIES: Final = (PROMPT, SEED, LINEAGE)
+from stablenew.learning.split_plan import LINEAGE, SEED, SplitPlan
 
 _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 _KEY: Final = np.uint64(2**64 - 4)
 """The bits of a tie's key that count; the others leave room for the split."""
+_ROOM: Final = 4
+"""Places for each key, where keys that begin alike share one."""
+_ARE_SEVERAL: Final = np.array([bits.bit_count() > 1 for bits in range(1 << len(SPLITS))])
+"""Whether a set of splits, a bit each, has more than one."""
 _HEX_START: Final = len("xxh128:")
-
-
-@dataclass(frozen=True, slots=True)
-class SplitPlan:
-    """Shares of the splits, and what keeps images together."""
-
-    train: float = 0.8
-    validation: float = 0.1
-    test: float = 0.1
-    by: tuple[str, ...] = TIES
-    salt: str = ""
-    """Another salt, another split."""
-
-    def __post_init__(self) -> None:
-        shares = (self.train, self.validation, self.test)
-        if any(not 0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 1e-9:
-            raise ConfigError(f"the shares of a split lie between 0 and 1 and come to 1, found {shares}")
-        unknown = [tie for tie in self.by if tie not in TIES]
-        if unknown or PROMPT not in self.by:
-            raise ConfigError(f"a split is by prompt, and may be by seed and lineage, found {', '.join(self.by)}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The plan as JSON has it, in the form of `SplitShares`."""
-        return asdict(self) | {"by": list(self.by)}
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """The plan that `to_dict` gave; fields of later versions are passed over."""
-        known = {one.name: fields[one.name] for one in dataclass_fields(cls)}
-        return cls(**{**known, "by": tuple(known["by"])})
-
-    def split_of(self, family: str) -> int:
-        """Where a prompt family belongs: its place in `SPLITS`."""
-        digest = hashlib.sha256(f"{self.salt}\n{family}".encode()).digest()
-        share = int.from_bytes(digest[:8]) / 2**64
-        return 0 if share < self.train else 1 if share < self.train + self.validation else 2
 
 
 class SplitTies(NamedTuple):
@@ -126,10 +85,7 @@ def resolve_splits(parts: list[SplitTies]) -> list[npt.NDArray[np.int8]]:
     """The split of every image of all parts, given in the order of their runs; -1 is held out."""
     starts = np.cumsum([0, *(len(part.splits) for part in parts)])
     splits = np.concatenate([np.empty(0, np.int8), *(part.splits for part in parts)])
-    shifted = (part.rows + start for part, start in zip(parts, starts, strict=False))
-    rows = np.concatenate([np.empty(0, np.int64), *shifted])
-    keys = np.concatenate([np.empty(0, np.uint64), *(part.keys for part in parts)]) & _KEY
-    rows, keys = _disputed(rows, keys, splits)
+    rows, keys = _disputed(*_possibly_disputed(parts, starts), splits)
     resolved = splits.copy()
     resolved[rows[splits[rows] != _owners(rows, keys, splits)]] = -1
     return np.split(resolved, starts[1:-1]) if parts else []
@@ -138,13 +94,33 @@ def resolve_splits(parts: list[SplitTies]) -> list[npt.NDArray[np.int8]]:
 _Ties64 = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]
 
 
+def _possibly_disputed(parts: list[SplitTies], starts: npt.NDArray[np.int64]) -> _Ties64:
+    """Ties whose key begins like one of another split: all that are disputed, and a few more of very many."""
+    bits = max(1, (_ROOM * sum(len(part.keys) for part in parts)).bit_length())
+    shift = np.uint64(64 - bits)
+    seen = np.zeros(1 << bits, np.uint8)
+    for part in parts:
+        places, splits = part.keys >> shift, part.splits[part.rows]
+        for split in range(len(SPLITS)):
+            seen[places[splits == split]] |= 1 << split
+    rows, keys = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
+    for part, start in zip(parts, starts, strict=False):
+        chosen = np.flatnonzero(_ARE_SEVERAL[seen[part.keys >> shift]])
+        rows.append(part.rows[chosen] + start)
+        keys.append(part.keys[chosen] & _KEY)
+    return np.concatenate(rows), np.concatenate(keys)
+
+
 def _disputed(rows: npt.NDArray[np.int64], keys: npt.NDArray[np.uint64], splits: npt.NDArray[np.int8]) -> _Ties64:
-    """The ties whose images belong to different splits: few of very many, found by one quick sort."""
+    """The ties whose images belong to different splits, found by one quick sort."""
     together = keys | splits[rows].astype(np.uint64)
     together.sort()
     bare = together & _KEY
-    is_disputed = (bare[1:] == bare[:-1]) & (together[1:] != together[:-1])
-    chosen = np.isin(keys, np.unique(bare[1:][is_disputed]))
+    disputed = bare[1:][(bare[1:] == bare[:-1]) & (together[1:] != together[:-1])]
+    if not len(disputed):
+        return rows[:0], keys[:0]
+    places = np.searchsorted(disputed, keys).clip(max=len(disputed) - 1)
+    chosen = disputed[places] == keys
     return rows[chosen], keys[chosen]
 
 

@@ -7,7 +7,7 @@ changes only its own.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +18,9 @@ import xxhash
 from stablenew.formats.i_json import JsonValue, encode_json
 from stablenew.learning.dataset_columns import COLUMNS_VERSION
 from stablenew.learning.dataset_folder import SIGNATURES, STATE
-from stablenew.learning.dataset_split import SplitPlan
-from stablenew.learning.run_source import UNSETTLED
+from stablenew.learning.folder_scan import UNSETTLED
 from stablenew.learning.run_tables import Problem
+from stablenew.learning.split_plan import SplitPlan
 from stablenew.store.atomic_file import replace_cached, replace_cached_by
 
 _FEWEST_RUNS: Final = 512
@@ -78,11 +78,14 @@ class BuildState:
         """The stretch that began with the same run."""
         return self._by_first.get(run_ids[0])
 
-    def unchanged(self, stretch: Stretch, signatures: Mapping[str, int]) -> list[str]:
-        """The runs of a stretch that still look as they did."""
+    def unchanged(self, stretch: Stretch, run_ids: list[str], looks: list[int]) -> list[str]:
+        """Those of these runs, with their signatures, that still look as they did."""
         before = self.signatures[stretch.first_row : stretch.first_row + len(stretch.run_ids)]
-        looks = zip(stretch.run_ids, before, strict=True)
-        return [run_id for run_id, look in looks if signatures.get(run_id) == look != UNSETTLED]
+        if run_ids == stretch.run_ids and looks == before and UNSETTLED not in looks:
+            return run_ids
+        known = dict(zip(stretch.run_ids, before, strict=True))
+        pairs = zip(run_ids, looks, strict=True)
+        return [run_id for run_id, look in pairs if known.get(run_id) == look != UNSETTLED]
 
     def __post_init__(self) -> None:
         self._by_first = {one.run_ids[0]: one for one in self.stretches}

@@ -11,10 +11,11 @@ from pyarrow import compute as pc
 from stablenew.formats.dataset_ledger import DatasetExport, DatasetFile, DatasetLedger
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import canonical_bytes
+from stablenew.learning.arrow_column import text_of
 from stablenew.learning.dataset_columns import COLUMNS, COLUMNS_VERSION, SPLITS
-from stablenew.learning.dataset_split import SplitPlan
 from stablenew.learning.run_source import UNSELECTED
 from stablenew.learning.run_tables import Problem
+from stablenew.learning.split_plan import SplitPlan
 from stablenew.store.run_folder import RECORDS
 
 
@@ -67,14 +68,14 @@ def build_ledger(
 def digest_dataset(joined: pa.Table, plan: SplitPlan) -> str:
     """The digest of a dataset of these runs, in the order of their ids: equal wherever and however it is built."""
     head = {"columns_version": COLUMNS_VERSION, "split": plan.to_dict()}
-    return digest_bytes(canonical_bytes(head) + b"\n" + "\n".join(list_joined(joined)).encode())
+    return digest_bytes(canonical_bytes(head) + (list_joined(joined) or b"\n"))
 
 
-def list_joined(joined: pa.Table) -> list[str]:
-    """For each of these runs a line that is another one when its facts or its feedback are."""
-    columns = [joined[name] for name in ("run_id", "digest", "feedback_digest")]
-    lines: list[str] = pc.binary_join_element_wise(*columns, " ").to_pylist()
-    return lines
+def list_joined(joined: pa.Table) -> bytes:
+    """For each of these runs, after a newline, a line that is another one when its facts or its feedback are."""
+    starts = pc.binary_join_element_wise("", joined["run_id"], "\n")
+    lines = pc.binary_join_element_wise(starts, joined["digest"], joined["feedback_digest"], " ")
+    return b"".join(text_of(chunk) for chunk in lines.chunks)
 
 
 def _count(runs: pa.Table, joined: pa.Table, left_out: pa.Table, problems: Sequence[Problem]) -> dict[str, int]:

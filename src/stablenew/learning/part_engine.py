@@ -1,21 +1,27 @@
 """Engines: what spreads the making of parts over processors or machines. All run the same kernel.
 
 The local engine is here: worker processes, or this process where starting them does not pay. As a program this module
-is such a worker.
+is such a worker. What makes parts is imported where it is used, so that who names an engine need not wait for it.
 """
 
+import functools
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from stablenew import garbage_collection, worker_pool
 from stablenew.errors import ConfigError
-from stablenew.learning.dataset_split import SplitPlan
-from stablenew.learning.part_maker import MadePart, PartTask, make_part
+from stablenew.learning.split_plan import SplitPlan
+
+if TYPE_CHECKING:
+    from stablenew.learning.part_maker import MadePart, PartTask
 from stablenew.learning.run_source import LocalSource, RunSource
+
+Progress = Callable[[int, int], object]
+"""Is told how many runs are done, of how many."""
 
 LOCAL: Final = "local"
 DASK: Final = "dask"
@@ -35,7 +41,7 @@ _KEPT_FOR_ONE_READ: Final = 5
 class PartEngine(Protocol):
     """Makes parts somewhere."""
 
-    def iter_parts(self, source: RunSource, tasks: Sequence[PartTask], plan: SplitPlan) -> Iterator[MadePart]:
+    def iter_parts(self, source: RunSource, tasks: "Sequence[PartTask]", plan: SplitPlan) -> "Iterator[MadePart]":
         """The part of each task, in order."""
 
 
@@ -45,21 +51,29 @@ class LocalEngine:
     def __init__(self, processes: int | None = None) -> None:
         self._processes = processes
 
-    def iter_parts(self, source: RunSource, tasks: Sequence[PartTask], plan: SplitPlan) -> Iterator[MadePart]:
+    def iter_parts(self, source: RunSource, tasks: "Sequence[PartTask]", plan: SplitPlan) -> "Iterator[MadePart]":
         """The part of each task, in order; by `processes` workers, or by one a processor if it pays."""
         count = self._processes or self._worth(tasks)
         if count == 1 or not isinstance(source, LocalSource) or not worker_pool.is_available():
-            return (_make_here(source, task, plan) for task in tasks)
-        questions: Iterable[Any] = ({"task": asdict(task), "plan": plan.to_dict()} for task in tasks)
+            return _make_all_here(source, tasks, plan)
+        questions: Iterable[Any] = ({"task": task.to_dict(), "plan": plan.to_dict()} for task in tasks)
         arguments = [os.fspath(source.location)]
         return worker_pool.iter_answers(__name__, arguments, questions, count=count, environment=_KEEP_MEMORY)
 
-    def _worth(self, tasks: Sequence[PartTask]) -> int:
+    def _worth(self, tasks: "Sequence[PartTask]") -> int:
         work = sum(task.read_count + len(task.kept) // _KEPT_FOR_ONE_READ for task in tasks)
         return min(len(tasks), worker_pool.processor_count()) if work >= WORTH_PROCESSES else 1
 
 
-def _make_here(source: RunSource, task: PartTask, plan: SplitPlan) -> MadePart:
+def _make_all_here(source: RunSource, tasks: "Sequence[PartTask]", plan: SplitPlan) -> "Iterator[MadePart]":
+    """In threads: files and Arrow leave the interpreter free for half of the time."""
+    with ThreadPoolExecutor(worker_pool.processor_count()) as threads:
+        yield from threads.map(functools.partial(_make_here, source, plan=plan), tasks)
+
+
+def _make_here(source: RunSource, task: "PartTask", plan: SplitPlan) -> "MadePart":
+    from stablenew.learning.part_maker import make_part  # noqa: PLC0415
+
     with garbage_collection.paused():
         return make_part(source, task, plan)
 
@@ -81,6 +95,8 @@ def open_engine(name: str, scheduler: str | None = None) -> PartEngine:
 
 def _serve(location: str) -> None:
     import pyarrow as pa  # noqa: PLC0415
+
+    from stablenew.learning.part_maker import PartTask, make_part  # noqa: PLC0415
 
     pa.set_cpu_count(1)
     source = LocalSource(Path(location))

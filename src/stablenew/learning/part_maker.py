@@ -5,8 +5,9 @@ Where few of its runs changed, only those are read, and the rows of the others c
 
 import io
 from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +19,15 @@ from stablenew.formats.i_json import encode_json
 from stablenew.learning.arrow_column import whole
 from stablenew.learning.dataset_columns import COLUMNS, IMAGES_SCHEMA
 from stablenew.learning.dataset_kernel import JoinedRun, build_part
-from stablenew.learning.dataset_split import SplitPlan, SplitTies, build_ties, name_splits
+from stablenew.learning.dataset_split import SplitTies, build_ties, name_splits
 from stablenew.learning.run_source import LeftOut, RunSource
 from stablenew.learning.run_tables import Problem
+from stablenew.learning.split_plan import SplitPlan
 
 _MEANINGS: Final = encode_json({one.name: one.meaning for one in COLUMNS}).decode()
-_UNIQUE: Final = frozenset({"image_id", "path", "pixel_digest", "parents", "started_at", "seed", "image_seed"})
+_UNIQUE: Final = frozenset(
+    {"image_id", "path", "pixel_digest", "parents", "started_at", "seed", "image_seed", "digest", "feedback_digest"}
+)
 """Columns whose values hardly ever come twice: a dictionary of them would be for nothing."""
 
 
@@ -49,6 +53,10 @@ class PartTask:
         """The runs that have to be read."""
         kept = set(self.kept)
         return [run_id for run_id in self.run_ids if run_id not in kept]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The task as JSON has it, for another process."""
+        return {one.name: getattr(self, one.name) for one in dataclass_fields(self)}
 
     def without_old(self) -> "PartTask":
         """The same part, every run read."""

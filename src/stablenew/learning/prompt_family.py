@@ -3,6 +3,7 @@
 Images of one family look alike, so a split must not part them.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -13,6 +14,7 @@ _WEIGHT = re.compile(r":\s*-?[0-9.]+\s*(?=[)\]])")
 _WORD = re.compile(r"[^\W_]+")
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def build_prompt_family(prompt: str, label: str | None = None) -> str:
     """16 hex digits that are equal for prompts of one family.
 

@@ -7,23 +7,26 @@ reason.
 
 import hashlib
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from stablenew.errors import FormatError
-from stablenew.store.feedback_files import MAX_FEEDBACK_BYTES
-from stablenew.store.feedback_log import journal_path
-from stablenew.store.folder_signature import YOUNG_NS, folder_signature
-from stablenew.store.local_state import known_replica_id
-from stablenew.store.regular_file import read_regular, status_of
-from stablenew.store.run import MAX_METADATA_BYTES, MAX_RECORDS_BYTES
-from stablenew.store.run_folder import METADATA, RECORDS, SEAL, feedback_log_name, is_feedback, is_temporary
-from stablenew.store.run_store import is_run_entry
+from stablenew.learning.folder_scan import scan_folders
+from stablenew.store.local_state import journal_path, known_replica_id
+from stablenew.store.regular_file import read_regular
+from stablenew.store.run_folder import (
+    MAX_FEEDBACK_BYTES,
+    MAX_METADATA_BYTES,
+    MAX_RECORDS_BYTES,
+    METADATA,
+    RECORDS,
+    SEAL,
+    feedback_log_name,
+    is_feedback,
+    is_temporary,
+)
 from stablenew.store.seal import MAX_SEAL_BYTES, digest_seal, parse_seal
-
-UNSETTLED: Final = -1
 
 UNSEALED: Final = "unsealed"
 DAMAGED: Final = "damaged"
@@ -100,12 +103,7 @@ class LocalSource:
 
     def signatures(self) -> dict[str, int]:
         """Every run folder by id. A store that does not exist yet has none."""
-        young = time.time_ns() - YOUNG_NS
-        try:
-            with os.scandir(self._root) as entries:
-                return {entry.name: _signature(entry, young) for entry in entries if is_run_entry(entry)}
-        except FileNotFoundError:
-            return {}
+        return scan_folders(self._root)
 
     def read(self, run_id: str) -> RunFiles | LeftOut:
         """The documents of a run, or why it is left out."""
@@ -124,13 +122,6 @@ class LocalSource:
     def read_output(self, run_id: str, path: str) -> bytes:
         """The bytes of an output."""
         return read_regular(f"{self._root}{os.sep}{run_id}{os.sep}{path}", 1 << 32)
-
-
-def _signature(entry: "os.DirEntry[str]", young: int) -> int:
-    status = status_of(entry)
-    if status is None or max(status.st_mtime_ns, status.st_ctime_ns) >= young:
-        return UNSETTLED
-    return folder_signature(status)
 
 
 def _journals_of(root: Path, replica: str) -> dict[str, str]:

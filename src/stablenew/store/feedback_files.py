@@ -14,9 +14,8 @@ from stablenew.formats.wire import explain
 from stablenew.store.line_log import split_lines
 from stablenew.store.regular_file import read_regular
 from stablenew.store.run import ReadProblem
-from stablenew.store.run_folder import FEEDBACK, is_feedback_log
+from stablenew.store.run_folder import FEEDBACK, MAX_FEEDBACK_BYTES, is_feedback_log
 
-MAX_FEEDBACK_BYTES: Final = 256 * 1024 * 1024
 UNREADABLE: Final = "feedback-unreadable"
 TORN: Final = "feedback-torn"
 FORGED: Final = "feedback-forged"

@@ -20,7 +20,7 @@ from stablenew.store.change_hints import note_change
 from stablenew.store.durable_steps import Steps, finish
 from stablenew.store.feedback_files import FeedbackReading, read_feedback_files, read_journal
 from stablenew.store.line_log import append_cached, append_steps
-from stablenew.store.local_state import known_replica_id, replica_id, state_folder, store_key
+from stablenew.store.local_state import journal_path, known_replica_id, replica_id
 from stablenew.store.regular_file import read_regular, status_of
 from stablenew.store.run_folder import FEEDBACK, damaged_feedback_name, feedback_log_name, is_feedback, is_temporary
 from stablenew.store.run_lock import file_guard
@@ -147,11 +147,6 @@ def writing_all(logs: Sequence[FeedbackLog]) -> Iterator[list[FeedbackReading]]:
     """As `FeedbackLog.writing` for many runs at once; call `append_steps` of each in the block."""
     with file_guard(*(log.run_path / FEEDBACK for log in logs)):
         yield [log.read_if_changed() for log in logs]
-
-
-def journal_path(run_path: Path, replica: str) -> Path:
-    """Where a machine keeps its journal of its own log of a run."""
-    return state_folder() / "journal" / store_key(run_path.parent) / replica / f"{run_path.name}.jsonl"
 
 
 def _keep_journal(path: Path, lines: list[bytes]) -> None:

@@ -76,6 +76,11 @@ def known_replica_id() -> str | None:
     return None
 
 
+def journal_path(run_path: Path, replica: str) -> Path:
+    """Where a machine keeps its journal of its own log of a run."""
+    return state_folder() / "journal" / store_key(run_path.parent) / replica / f"{run_path.name}.jsonl"
+
+
 def _make_identity(path: Path) -> str:
     replica = f"{_host_name()}-{secrets.token_hex(4)}"
     path.parent.mkdir(parents=True, exist_ok=True)

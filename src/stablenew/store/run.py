@@ -17,12 +17,10 @@ from stablenew.formats.run_metadata import RunMetadata
 from stablenew.store.line_log import iter_lines
 from stablenew.store.local_state import host_id
 from stablenew.store.regular_file import is_regular, read_regular
-from stablenew.store.run_folder import METADATA, RECORDS, SEAL
+from stablenew.store.run_folder import MAX_METADATA_BYTES, METADATA, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import read_seal, run_digest
 
-MAX_METADATA_BYTES: Final = 16 * 1024 * 1024
-MAX_RECORDS_BYTES: Final = 1 << 32
 MIN_DIGEST_PREFIX: Final = 8
 
 SEALED: Final = "sealed"

@@ -1,4 +1,4 @@
-"""Every file name of the format, once."""
+"""Every file name of the format, once, and how long files may be."""
 
 import re
 from typing import Final
@@ -16,6 +16,11 @@ RECORDS: Final = "records.jsonl"
 OUTPUTS: Final = "outputs"
 FEEDBACK: Final = "feedback.json"
 SEAL: Final = "SHA256SUMS"
+
+MAX_METADATA_BYTES: Final = 16 << 20
+MAX_RECORDS_BYTES: Final = 1 << 32
+MAX_FEEDBACK_BYTES: Final = 256 << 20
+"""What is longer is not read."""
 
 _TEMPORARY = re.compile(r"\A\..+\.[0-9a-f]{8}\.tmp\Z")
 _FEEDBACK = re.compile(r"\Afeedback.*\.jsonl?(?:\.[^/]*)?\Z", re.DOTALL)

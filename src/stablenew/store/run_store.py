@@ -18,14 +18,15 @@ from stablenew.errors import (
 )
 from stablenew.formats.i_json import encode_pretty_json
 from stablenew.formats.output_reference import OutputReference
-from stablenew.formats.run_id import is_generated_run_id, is_run_id, stamp_of
+from stablenew.formats.run_id import is_run_id, stamp_of
 from stablenew.formats.run_metadata import RunMetadata
 from stablenew.formats.store_marker import StoreMarker
 from stablenew.formats.wire import SCHEMA_VERSION
 from stablenew.store.atomic_file import replace_file, sync_folder
-from stablenew.store.regular_file import is_plain_folder, is_regular, read_regular
+from stablenew.store.regular_file import is_plain_folder, read_regular
 from stablenew.store.run import Run
-from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MARKER_README, MARKER_SCHEMAS, METADATA
+from stablenew.store.run_entries import is_run_entry
+from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MARKER_README, MARKER_SCHEMAS
 from stablenew.store.run_writer import RunWriter
 
 LATEST: Final = "latest"
@@ -159,13 +160,6 @@ class RunStore:
                 if output.digest == digest:
                     return run, output
         raise OutputNotFound(f"no run in {self.root} has an output {digest}")
-
-
-def is_run_entry(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry of a store is a run folder; under a name that somebody chose, only once it has metadata."""
-    if not entry.is_dir(follow_symlinks=False):
-        return False
-    return is_generated_run_id(entry.name) or (is_run_id(entry.name) and is_regular(Path(entry.path) / METADATA))
 
 
 def read_marker_version(root: Path) -> str | None:

@@ -17,8 +17,8 @@ from stablenew.formats.feedback import FeedbackEvent
 from stablenew.store.feedback_log import FeedbackLog
 from stablenew.store.output_store import hash_file
 from stablenew.store.regular_file import is_regular, read_regular
-from stablenew.store.run import MAX_RECORDS_BYTES, RUNNING, Run
-from stablenew.store.run_folder import MARKER_FOLDER, OUTPUTS, RECORDS
+from stablenew.store.run import RUNNING, Run
+from stablenew.store.run_folder import MARKER_FOLDER, MAX_RECORDS_BYTES, OUTPUTS, RECORDS
 from stablenew.store.run_store import RunStore
 from stablenew.store.seal import read_seal, run_digest
 from stablenew.store.sealed_copy import check_files, copy_files, copy_run, copy_seal, reading_sealed

@@ -1,0 +1,191 @@
+"""One build of a dataset: which parts are taken from the last one, which are made anew, and how it is put out.
+
+`dataset.json` is replaced last, so a build that is stopped leaves the old dataset whole.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
+from pathlib import Path
+
+import pyarrow as pa
+
+from stablenew.formats.clock import Clock, format_timestamp
+from stablenew.formats.dataset_ledger import DatasetFile, DatasetLedger
+from stablenew.formats.digest import digest_bytes
+from stablenew.learning.dataset_assembly import RUNS_SCHEMA, Assembly
+from stablenew.learning.dataset_exports import check_formats, describe_export, write_export
+from stablenew.learning.dataset_folder import (
+    BUILD,
+    IMAGES,
+    LEDGER,
+    PREFERENCES,
+    RUNS,
+    is_file_of_ours,
+    table_name,
+    ties_name,
+)
+from stablenew.learning.dataset_state import BuildState, cut_stretches, describe_purpose, read_state, write_state
+from stablenew.learning.export_writer import Export
+from stablenew.learning.ledger_builder import BuildFacts, build_ledger
+from stablenew.learning.part_engine import PartEngine, Progress
+from stablenew.learning.part_maker import PartTask, encode_parquet
+from stablenew.learning.run_source import REASONS, UNSELECTED, RunSource
+from stablenew.learning.split_plan import SplitPlan
+from stablenew.store.atomic_file import replace_cached
+
+
+class DatasetBuild:
+    """A build into `folder`, which may hold an earlier one."""
+
+    def __init__(
+        self,
+        folder: Path,
+        source: RunSource,
+        engine: PartEngine,
+        clock: Clock,
+        *,
+        query: str,
+        split: SplitPlan,
+        formats: Sequence[str],
+        is_incremental: bool,
+    ) -> None:
+        """Look at what the last build left.
+
+        Raises:
+            ConfigError: there is no such format.
+        """
+        self._folder = folder
+        self._source = source
+        self._engine = engine
+        self._clock = clock
+        self._exports = check_formats(formats)
+        self._facts = BuildFacts(_software_version(), source.location, query, format_timestamp(clock.now()), split)
+        self._purpose = describe_purpose(source.location, split)
+        self._assembly = Assembly(folder, read_state(folder, self._purpose) if is_incremental else BuildState())
+        self._assembly.look_back()
+
+    def run(self, signatures: Mapping[str, int], run_ids: Collection[str] | None, progress: Progress) -> DatasetLedger:
+        """Build of all runs of the source, which look like `signatures`, those of `run_ids`; return the ledger.
+
+        Raises:
+            WriteFailed: the disk would not take it; a dataset that was there is unharmed.
+        """
+        for name in (IMAGES, BUILD):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        wanted = sorted(signatures if run_ids is None else signatures.keys() & set(run_ids))
+        looks = [signatures[run_id] for run_id in wanted]
+        assembly = self._assembly
+        self._add_parts(wanted, looks, progress)
+        runs = pa.concat_tables([assembly.runs, _describe_unselected(sorted(signatures.keys() - set(wanted)))])
+        with ThreadPoolExecutor(1) as thread:  # Arrow leaves the interpreter free
+            tables = thread.submit(_write_tables, self._folder, {PREFERENCES: assembly.preferences, RUNS: runs})
+            assembly.settle_splits()
+        publication = _Publication(self._facts, assembly, runs, tables.result(), self._clock)
+        state = BuildState(assembly.stretches, looks, assembly.problems, publication.table_names)
+        write_state(self._folder, self._purpose, state)
+        return publication.publish([write_export(name, self._folder, self._source) for name in self._exports])
+
+    def _add_parts(self, run_ids: list[str], looks: list[int], progress: Progress) -> None:
+        """Take over the parts that still hold, and make the others."""
+        assembly = self._assembly
+        stretches = cut_stretches(run_ids)
+        ends = list(accumulate(map(len, stretches)))
+        found = [
+            assembly.recall(stretch, looks[end - len(stretch) : end])
+            for stretch, end in zip(stretches, ends, strict=True)
+        ]
+        tasks = [one for one in found if isinstance(one, PartTask)]
+        made = self._engine.iter_parts(self._source, tasks, self._facts.split) if tasks else iter(())
+        done, total = 0, sum(task.read_count for task in tasks)
+        progress(done, total)
+        for one in found:
+            if not isinstance(one, PartTask):
+                assembly.take_over(one)
+                continue
+            assembly.add(one, next(made))
+            done += one.read_count
+            progress(done, total)
+
+
+class _Publication:
+    """The ledger of an assembled dataset: out first for the rows alone, then with the exports, which take longer.
+
+    What is there under its final name is whole at every moment, whenever the build is stopped.
+    """
+
+    def __init__(
+        self, facts: BuildFacts, assembly: Assembly, runs: pa.Table, tables: Sequence[DatasetFile], clock: Clock
+    ) -> None:
+        self._facts = facts
+        self._assembly = assembly
+        self._folder = assembly.folder
+        self._clock = clock
+        self._runs = runs
+        self._tables = tables
+        self._old_files = _files_of_last_build(self._folder)
+        self._ledger = self._write_ledger(())
+
+    @property
+    def table_names(self) -> dict[str, str]:
+        """Paths of the tables of runs and of preferences."""
+        return {one.content: one.path for one in self._tables}
+
+    def publish(self, exports: Sequence[Export]) -> DatasetLedger:
+        """Name the exports too, and remove what earlier builds left."""
+        ledger = self._write_ledger(exports) if exports else self._ledger
+        _remove_stale(self._folder, self._assembly, {one.path for one in ledger.files}, self._old_files)
+        return ledger
+
+    def _write_ledger(self, exports: Sequence[Export]) -> DatasetLedger:
+        ledger = build_ledger(
+            self._facts,
+            format_timestamp(self._clock.now()),
+            self._runs,
+            self._assembly.splits,
+            [*self._assembly.problems, *(problem for one in exports for problem in one.problems)],
+            [*self._assembly.files, *self._tables, *(file for one in exports for file in one.files)],
+            [describe_export(one) for one in exports],
+        )
+        replace_cached(self._folder / LEDGER, ledger.encode_document())
+        return ledger
+
+
+def _software_version() -> str:
+    from stablenew import __version__  # noqa: PLC0415
+
+    return __version__
+
+
+def _describe_unselected(run_ids: list[str]) -> pa.Table:
+    rows = [{"run_id": run_id, "left_out": UNSELECTED, "detail": REASONS[UNSELECTED]} for run_id in run_ids]
+    return pa.Table.from_pylist(rows, schema=RUNS_SCHEMA)
+
+
+def _write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> list[DatasetFile]:
+    return [_write_table(folder, kind, table) for kind, table in tables.items()]
+
+
+def _write_table(folder: Path, kind: str, table: pa.Table) -> DatasetFile:
+    data = encode_parquet(table)
+    digest = digest_bytes(data)
+    name = table_name(kind, digest)
+    replace_cached(folder / name, data)
+    return DatasetFile(path=name, content=kind, row_count=len(table), size_bytes=len(data), digest=digest)
+
+
+def _files_of_last_build(folder: Path) -> set[str]:
+    try:
+        return {one.path for one in DatasetLedger.from_json((folder / LEDGER).read_bytes()).files}
+    except (OSError, ValueError):
+        return set()
+
+
+def _remove_stale(folder: Path, assembly: Assembly, kept: set[str], old_files: set[str]) -> None:
+    """Remove what earlier builds left: files that their ledger named, and what builds left that were stopped."""
+    ties = {ties_name(one.run_ids[0], one.digest) for one in assembly.stretches}
+    for pattern in (f"{IMAGES}/*.parquet", f"{BUILD}/*.ties.arrow", f"{RUNS}.*.parquet", f"{PREFERENCES}.*.parquet"):
+        old_files |= {path.relative_to(folder).as_posix() for path in folder.glob(pattern)}
+    for path in old_files - kept - ties:
+        if is_file_of_ours(path):
+            (folder / path).unlink(missing_ok=True)
