@@ -6,7 +6,7 @@ what the same rater retracted is left out; per rater, image and aspect | tag | n
 greatest (clock, id) wins; every `prefer` counts; an op this program does not know is kept and ignored.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -275,7 +275,7 @@ def fold_events(events: Iterable[FeedbackEvent]) -> FeedbackState:
     )
 
 
-def fold_opinions(ordered: Iterable[FeedbackEvent]) -> dict[tuple[str, str], dict[str, Any]]:
+def fold_opinions(ordered: Sequence[FeedbackEvent]) -> dict[tuple[str, str], dict[str, Any]]:
     """What every rater now thinks of every image, by (image id, rater), in the form of `Opinion`.
 
     The image id of the whole run is empty. `ordered` holds every event once, in the order of `merge_events`.
@@ -291,21 +291,17 @@ def fold_opinions(ordered: Iterable[FeedbackEvent]) -> dict[tuple[str, str], dic
     return opinions
 
 
-def fold_preferences(ordered: Iterable[FeedbackEvent]) -> list[dict[str, Any]]:
+def fold_preferences(ordered: Sequence[FeedbackEvent]) -> list[dict[str, Any]]:
     """Every comparison that stands, in the form of `Preference`; for `ordered` see `fold_opinions`."""
     return [_preference(event) for event in _without_retracted(ordered) if event.op == "prefer"]
 
 
-def _without_retracted(events: Iterable[FeedbackEvent]) -> list[FeedbackEvent]:
+def _without_retracted(events: Sequence[FeedbackEvent]) -> list[FeedbackEvent]:
     """Retractions of one's own events count; a retraction itself cannot be retracted: redo is a new event."""
-    retracted: set[tuple[str, str]] = set()
-    others = []
-    for event in events:
-        if event.op == "retract":
-            retracted.update((event.rater, target) for target in event.event_ids or ())
-        else:
-            others.append(event)
-    return [event for event in others if (event.rater, event.id) not in retracted]
+    others = [event for event in events if event.op != "retract"]
+    retractions = [event for event in events if event.op == "retract"] if len(others) < len(events) else ()
+    retracted = {(event.rater, target) for event in retractions for target in event.event_ids or ()}
+    return [event for event in others if (event.rater, event.id) not in retracted] if retracted else others
 
 
 def _register(event: FeedbackEvent) -> tuple[str, ...] | None:

@@ -77,7 +77,8 @@ class DatasetBuild:
         looks = [signatures[run_id] for run_id in wanted]
         assembly = self._assembly
         self._add_parts(wanted, looks, progress)
-        runs = pa.concat_tables([assembly.runs, _describe_unselected(sorted(signatures.keys() - set(wanted)))])
+        unselected = sorted(signatures.keys() - set(wanted)) if len(wanted) < len(signatures) else []
+        runs = pa.concat_tables([assembly.runs, _describe_unselected(unselected)])
         with ThreadPoolExecutor(1) as thread:  # Arrow leaves the interpreter free
             tables = thread.submit(_write_tables, self._folder, {PREFERENCES: assembly.preferences, RUNS: runs})
             assembly.settle_splits()

@@ -4,11 +4,9 @@ The local engine is here: worker processes, or this process where starting them 
 is such a worker. What makes parts is imported where it is used, so that who names an engine need not wait for it.
 """
 
-import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -55,7 +53,7 @@ class LocalEngine:
         """The part of each task, in order; by `processes` workers, or by one a processor if it pays."""
         count = self._processes or self._worth(tasks)
         if count == 1 or not isinstance(source, LocalSource) or not worker_pool.is_available():
-            return _make_all_here(source, tasks, plan)
+            return (_make_here(source, task, plan) for task in tasks)
         questions: Iterable[Any] = ({"task": task.to_dict(), "plan": plan.to_dict()} for task in tasks)
         arguments = [os.fspath(source.location)]
         return worker_pool.iter_answers(__name__, arguments, questions, count=count, environment=_KEEP_MEMORY)
@@ -63,12 +61,6 @@ class LocalEngine:
     def _worth(self, tasks: "Sequence[PartTask]") -> int:
         work = sum(task.read_count + len(task.kept) // _KEPT_FOR_ONE_READ for task in tasks)
         return min(len(tasks), worker_pool.processor_count()) if work >= WORTH_PROCESSES else 1
-
-
-def _make_all_here(source: RunSource, tasks: "Sequence[PartTask]", plan: SplitPlan) -> "Iterator[MadePart]":
-    """In threads: files and Arrow leave the interpreter free for half of the time."""
-    with ThreadPoolExecutor(worker_pool.processor_count()) as threads:
-        yield from threads.map(functools.partial(_make_here, source, plan=plan), tasks)
 
 
 def _make_here(source: RunSource, task: "PartTask", plan: SplitPlan) -> "MadePart":

@@ -71,7 +71,8 @@ class RunRecording:
     def __init__(self, store: RunStore, description: RunDescription, clock: Clock = SYSTEM_CLOCK) -> None:
         """Nothing is written before `start`. Raises InvalidDocument: the description says what metadata cannot hold."""
         self._store = store
-        self._metadata = build_run_metadata(description, clock.timestamp())
+        self._fields = _describe(description, clock.timestamp())
+        self._metadata = RunMetadata.from_dict(self._fields)
         self._clock = clock
         self._started = clock.monotonic()
         self._opened: RunWriter | None = None
@@ -175,7 +176,7 @@ class RunRecording:
             fields["error"] = error.to_dict()
         if self._unrecorded:
             fields["unrecorded"] = [{"index": one, "reason": why} for one, why in sorted(self._unrecorded.items())]
-        return self._writer.seal(RunMetadata.from_dict(self._metadata.to_dict() | fields))
+        return self._writer.seal(RunMetadata.from_dict(self._fields | fields))
 
     def _stage_outputs(self) -> list[JsonValue]:
         order = {name: position for position, name in enumerate(STAGES)}
@@ -193,8 +194,8 @@ def output_number(path: str, fallback: int) -> int:
     return int(number) if number.isdecimal() else fallback
 
 
-def build_run_metadata(description: RunDescription, created_at: str) -> RunMetadata:
-    """The metadata of a run that starts now."""
+def _describe(description: RunDescription, created_at: str) -> dict[str, JsonValue]:
+    """The metadata of a run that starts now, as JSON."""
     config = json_safe(description.config)
     fields: dict[str, JsonValue] = {
         "$schema": SCHEMA_HINT,
@@ -212,4 +213,4 @@ def build_run_metadata(description: RunDescription, created_at: str) -> RunMetad
         "config_digest": digest_json(config),
         "variant_plan": description.variant_plan,
     }
-    return RunMetadata.from_dict(json_safe({key: value for key, value in fields.items() if value is not None}))
+    return {key: json_safe(value) for key, value in fields.items() if value is not None}

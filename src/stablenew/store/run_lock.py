@@ -38,7 +38,6 @@ class RunLock:
         """
         from filelock import Timeout  # noqa: PLC0415
 
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         lock = file_lock(self._path)
         try:
             lock.acquire(timeout=0)
@@ -93,13 +92,14 @@ def _key_of(path: Path) -> str:
 @functools.lru_cache(maxsize=1024)
 def _guard(folder: Path, key: str, _process: int) -> "tuple[threading.Lock, BaseFileLock]":
     """Two locks, made once: threads that share the second would all be let in. A forked process has its own."""
-    place = folder / "locks" / "files"
-    place.mkdir(parents=True, exist_ok=True)
-    return threading.Lock(), file_lock(place / f"{key}.lock")
+    return threading.Lock(), file_lock(folder / "locks" / "files" / f"{key}.lock")
 
 
 def file_lock(path: Path) -> "BaseFileLock":
-    """A lock of this machine that the system frees when its process dies. Any of its holder's threads may let go."""
+    """A lock of this machine that the system frees when its process dies. Any of its holder's threads may let go.
+
+    The folder it is in is made when it is taken.
+    """
     from filelock import FileLock  # noqa: PLC0415
 
     # A soft lock left by a dead process, or synced from another host, would block forever.

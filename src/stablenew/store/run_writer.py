@@ -37,6 +37,8 @@ class RunWriter:
         self.record_count = 0
         self._lock = RunLock(root, metadata.run_id)
         self._outputs: dict[str, StoredOutput] = {}
+        self._records_hash: hashlib._Hash | None = hashlib.sha256()
+        """Over the lines so far; None once an append failed, because nobody knows what it left."""
         self._unsynced: set[str] = set()
         """Folders with names that a power cut could still take."""
         self._is_open = False
@@ -137,14 +139,21 @@ class RunWriter:
             return self.record_count
         with self._guard:
             self._check_open()
-            try:
-                self._sync_names()
-                finish(append_steps(self._place(RECORDS), lines))
-            except SyncFailed:
-                self._is_broken = True
-                raise
+            self._sync_names()
+            self._append(lines)
             self.record_count += len(lines)
             return self.record_count
+
+    def _append(self, lines: Sequence[bytes]) -> None:
+        known, self._records_hash = self._records_hash, None
+        try:
+            finish(append_steps(self._place(RECORDS), lines))
+        except SyncFailed:
+            self._is_broken = True
+            raise
+        if known is not None:
+            known.update(b"".join(line + b"\n" for line in lines))
+        self._records_hash = known
 
     def _sync_names(self) -> None:
         for folder in tuple(self._unsynced):
@@ -181,10 +190,11 @@ class RunWriter:
         return self.run
 
     def _sums(self) -> dict[str, str]:
-        """Outputs count as they were hashed on their way in: the seal also tells what the disk did to them since."""
+        """Files count as they were hashed on their way in: the seal also tells what the disk did to them since."""
         sums = {stored.path: stored.sha256 for stored in self._outputs.values()}
         if os.path.lexists(self._place(RECORDS)):
-            sums[RECORDS] = hash_file(self._place(RECORDS)).sha256
+            known = self._records_hash
+            sums[RECORDS] = known.hexdigest() if known is not None else hash_file(self._place(RECORDS)).sha256
         return sums
 
     def _place(self, name: str) -> str:
