@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,34 +16,20 @@ from pyarrow import parquet as pq
 
 from stablenew.formats.dataset_ledger import DatasetFile
 from stablenew.formats.digest import digest_bytes
-from stablenew.learning.dataset_columns import COLUMNS_VERSION, PREFERENCES_SCHEMA
+from stablenew.learning.dataset_columns import COLUMNS_VERSION, PREFERENCES_SCHEMA, RUNS_SCHEMA
 from stablenew.learning.dataset_folder import IMAGES, PREFERENCES, RUNS, part_name, ties_name
 from stablenew.learning.dataset_split import SplitTies, name_splits, resolve_splits
 from stablenew.learning.dataset_state import BuildState, Stretch, write_arrow
 from stablenew.learning.ledger_builder import list_joined
 from stablenew.learning.part_maker import MadePart, PartTask, encode_parquet, set_splits
-from stablenew.learning.run_source import LeftOut
 from stablenew.learning.run_tables import Problem
 from stablenew.store.atomic_file import replace_cached
 from stablenew.worker_pool import processor_count
 
-RUNS_SCHEMA: Final = pa.schema(
-    [
-        ("run_id", pa.string()),
-        ("left_out", pa.string()),
-        ("detail", pa.string()),
-        ("digest", pa.string()),
-        ("feedback_digest", pa.string()),
-        *((name, pa.int64()) for name in ("record_count", "image_count", "rated_image_count", "event_count")),
-        *((name, pa.int64()) for name in ("lost_opinion_count", "preference_count")),
-    ]
-)
-"""Every run that was seen: counts of what is joined, or why it is left out."""
 _TIES_SCHEMA: Final = pa.schema([("row", pa.int32()), ("key", pa.uint64())])
 _SPLITS: Final = "splits"
 _FEWEST_KEPT: Final = 0.1
 """The share of a stretch that must not have changed for its old part to be of use."""
-_NOTHING_JOINED: Final = (None,) * (len(RUNS_SCHEMA) - len(LeftOut._fields))
 
 
 class Recalled(NamedTuple):
@@ -115,7 +101,7 @@ class Assembly:
     def add(self, task: PartTask, made: MadePart) -> None:
         """Take in a part that was just made."""
         kept = self._keep_runs(task.run_ids, made.kept) if made.kept else _NOTHING_KEPT
-        runs = _by_run(pa.concat_tables([kept.runs, build_runs_table(made)]))
+        runs = _by_run(pa.concat_tables([kept.runs, made.runs]))
         stretch = Stretch(task.run_ids, digest_joined(runs), row_count=made.row_count)
         if made.row_count:
             self._keep(stretch, made.data, part_name(stretch.run_ids[0], stretch.digest))
@@ -228,12 +214,3 @@ def digest_joined(runs: pa.Table) -> str:
     """The digest of the facts and the feedback of the joined ones of these runs: equal for equal rows."""
     joined = runs.filter(pc.is_null(runs["left_out"]))
     return digest_bytes(b"columns %d" % COLUMNS_VERSION + list_joined(joined))
-
-
-def build_runs_table(made: MadePart) -> pa.Table:
-    """What became of each run that was read for a part, in no order."""
-    rows: list[tuple[Any, ...]] = [(one.run_id, None, None, *one[1:]) for one in made.runs]
-    rows += [(*one, *_NOTHING_JOINED) for one in made.left_out]
-    columns = zip(*rows, strict=True) if rows else ([] for _ in RUNS_SCHEMA)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, RUNS_SCHEMA, strict=True)]
-    return pa.table(arrays, RUNS_SCHEMA)

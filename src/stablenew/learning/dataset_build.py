@@ -13,7 +13,8 @@ import pyarrow as pa
 from stablenew.formats.clock import Clock, format_timestamp
 from stablenew.formats.dataset_ledger import DatasetFile, DatasetLedger
 from stablenew.formats.digest import digest_bytes
-from stablenew.learning.dataset_assembly import RUNS_SCHEMA, Assembly
+from stablenew.learning.dataset_assembly import Assembly
+from stablenew.learning.dataset_columns import RUNS_SCHEMA
 from stablenew.learning.dataset_exports import check_formats, describe_export, write_export
 from stablenew.learning.dataset_folder import (
     BUILD,

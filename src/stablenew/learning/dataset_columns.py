@@ -210,3 +210,19 @@ def _schema(columns: tuple[Column, ...]) -> pa.Schema:
 
 IMAGES_SCHEMA: Final = _schema(COLUMNS)
 PREFERENCES_SCHEMA: Final = _schema(PREFERENCE_COLUMNS)
+RUNS_SCHEMA: Final = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("left_out", pa.string()),
+        ("detail", pa.string()),
+        ("digest", pa.string()),
+        ("feedback_digest", pa.string()),
+        *((name, pa.int64()) for name in ("record_count", "image_count", "rated_image_count", "event_count")),
+        *((name, pa.int64()) for name in ("lost_opinion_count", "preference_count")),
+    ]
+)
+"""Every run that was seen: why it is left out (one of `run_source.REASONS`, and the details), or what is joined of it.
+
+`digest` is that of the sealed run, `feedback_digest` that of the set of its feedback events; a lost opinion is about an
+image that no record of the run names.
+"""

@@ -1,9 +1,8 @@
 """The kernel of the dataset: run folders in, joined rows out. Pure, so that any engine can spread it over machines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import starmap
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from stablenew.learning.dataset_columns import (
     MAIN_SETTINGS,
     MOMENT,
     PREFERENCES_SCHEMA,
+    RUNS_SCHEMA,
     SEED,
     STAGE_SETTINGS,
     stage_column,
@@ -39,23 +39,6 @@ _NO_SEED: Final = pa.scalar(None, READ_SEED)
 _COUNTS: Final = ("rating_count", "pick_count", "reject_count", "win_count", "loss_count", "tie_count")
 
 
-class JoinedRun(NamedTuple):
-    """What of a run is in the dataset."""
-
-    run_id: str
-    digest: str
-    """Of the sealed run."""
-    feedback_digest: str
-    """Of the set of its feedback events."""
-    record_count: int
-    image_count: int
-    rated_image_count: int
-    event_count: int
-    lost_opinion_count: int
-    """Images that people spoke of and that no record of the run names."""
-    preference_count: int
-
-
 @dataclass
 class DatasetPart:
     """The rows of some runs."""
@@ -63,8 +46,8 @@ class DatasetPart:
     images: pa.Table
     """`IMAGES_SCHEMA`, in the order of runs, variants and outputs; the split is still null."""
     preferences: pa.Table
-    runs: list[JoinedRun] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    runs: pa.Table
+    """`RUNS_SCHEMA`, what became of each run: first those that are joined, then those that are left out."""
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -79,11 +62,11 @@ def build_part(runs: Iterable[RunFiles | LeftOut]) -> DatasetPart:
     spoken = _spoken_images(columns["image_id"], records.runs, said)
     columns |= _opinion_columns(spoken, records.runs, said)
     images = pa.table([columns.get(one.name, pa.nulls(len(rows), one.type)) for one in IMAGES_SCHEMA], IMAGES_SCHEMA)
+    joined = _joined_runs(tables, records.runs, columns["rating_count"], said, spoken)
     return DatasetPart(
         images=images,
         preferences=_preferences(tables.runs, said),
-        runs=_joined_runs(tables, records.runs, columns["rating_count"], said, spoken),
-        left_out=[*left_out, *tables.left_out],
+        runs=pa.concat_tables([joined, _left_out_runs([*left_out, *tables.left_out])]),
         problems=[*tables.problems, *(problem for one in said for problem in one.problems)],
     )
 
@@ -254,27 +237,40 @@ def _joined_runs(
     rating_counts: pa.Array,
     said: Sequence[RunOpinions],
     spoken: Sequence[_Spoken],
-) -> list[JoinedRun]:
+) -> pa.Table:
     count = len(tables.runs)
-    records = np.bincount(tables.record_runs, minlength=count)
-    images = np.bincount(runs, minlength=count)
-    rated = np.bincount(runs[rating_counts.to_numpy(zero_copy_only=False) > 0], minlength=count)
-    found: list[set[str]] = [{""} for _ in said]
+    is_rated = rating_counts.to_numpy(zero_copy_only=False) > 0
+    columns = {
+        "run_id": whole(tables.metadata["run_id"]),
+        "digest": [run.digest for run in tables.runs],
+        "feedback_digest": [one.digest for one in said],
+        "record_count": np.bincount(tables.record_runs, minlength=count),
+        "image_count": np.bincount(runs, minlength=count),
+        "rated_image_count": np.bincount(runs[is_rated], minlength=count),
+        "event_count": [len(one.events) for one in said],
+        "lost_opinion_count": _count_lost(said, spoken),
+        "preference_count": [len(one.preferences) for one in said],
+    }
+    return _runs_table(columns, count)
+
+
+def _count_lost(said: Sequence[RunOpinions], spoken: Sequence[_Spoken]) -> list[int]:
+    """For each run how many images people spoke of that no record of it names."""
+    found: dict[int, set[str]] = {}
     for _, run, image in spoken:
-        found[run].add(image)
+        found.setdefault(run, {""}).add(image)
+    return [len(one.by_image.keys() - found.get(run, {""})) if one.by_image else 0 for run, one in enumerate(said)]
 
-    def join(number: int, run: RunFiles) -> JoinedRun:
-        opinions = said[number]
-        return JoinedRun(
-            run.run_id,
-            run.digest,
-            opinions.digest,
-            int(records[number]),
-            int(images[number]),
-            int(rated[number]),
-            len(opinions.events),
-            len(opinions.by_image.keys() - found[number]),
-            len(opinions.preferences),
-        )
 
-    return list(starmap(join, enumerate(tables.runs)))
+def _left_out_runs(left_out: Sequence[LeftOut]) -> pa.Table:
+    run_ids, reasons, details = zip(*left_out, strict=True) if left_out else ((), (), ())
+    return _runs_table({"run_id": run_ids, "left_out": reasons, "detail": details}, len(left_out))
+
+
+def _runs_table(columns: Mapping[str, Any], count: int) -> pa.Table:
+    """`RUNS_SCHEMA` with these columns, the others null."""
+    arrays = [
+        pa.array(columns[one.name], one.type) if one.name in columns else pa.nulls(count, one.type)
+        for one in RUNS_SCHEMA
+    ]
+    return pa.table(arrays, RUNS_SCHEMA)

@@ -18,9 +18,9 @@ from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import encode_json
 from stablenew.learning.arrow_column import whole
 from stablenew.learning.dataset_columns import COLUMNS, IMAGES_SCHEMA
-from stablenew.learning.dataset_kernel import JoinedRun, build_part
+from stablenew.learning.dataset_kernel import build_part
 from stablenew.learning.dataset_split import SplitTies, build_ties, name_splits
-from stablenew.learning.run_source import LeftOut, RunSource
+from stablenew.learning.run_source import RunSource
 from stablenew.learning.run_tables import Problem
 from stablenew.learning.split_plan import SplitPlan
 
@@ -74,8 +74,8 @@ class MadePart:
     kept: list[str]
     """Runs whose rows were taken from the last build; what follows is about the others."""
     preferences: pa.Table
-    runs: list[JoinedRun]
-    left_out: list[LeftOut]
+    runs: pa.Table
+    """`RUNS_SCHEMA`, in no order."""
     problems: list[Problem]
 
 
@@ -95,7 +95,6 @@ def make_part(source: RunSource, task: PartTask, plan: SplitPlan) -> MadePart:
         kept=task.kept,
         preferences=part.preferences,
         runs=part.runs,
-        left_out=part.left_out,
         problems=part.problems,
     )
 
