@@ -1,6 +1,9 @@
 """How to tell that something came to a folder, left it or was renamed in it, without reading anything."""
 
+import contextlib
+import functools
 import os
+from collections.abc import Callable, Iterator
 from typing import Final
 
 YOUNG_NS: Final = 2_000_000_000
@@ -11,3 +14,16 @@ _POSITIVE: Final = (1 << 63) - 1
 def folder_signature(status: os.stat_result) -> int:
     """One number that is another one when the folder's own list of files changed."""
     return hash((status.st_mtime_ns, status.st_ctime_ns, status.st_ino)) & _POSITIVE
+
+
+@contextlib.contextmanager
+def looking_into(root: str) -> Iterator[Callable[[str], os.stat_result]]:
+    """`lstat` for names in `root`: seen from the folder itself it takes two thirds of the time."""
+    if os.stat not in os.supports_dir_fd:
+        yield lambda name: os.lstat(os.path.join(root, name))
+        return
+    folder = os.open(root, os.O_RDONLY)
+    try:
+        yield functools.partial(os.stat, dir_fd=folder, follow_symlinks=False)
+    finally:
+        os.close(folder)
