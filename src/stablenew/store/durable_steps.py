@@ -24,7 +24,7 @@ Steps: TypeAlias = Generator[int, None, Result]
 
 _UNSUPPORTED: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 _SYNCERS: Final = 8
-_FEW: Final = 8
+_FEW: Final = 2
 _DONT_NEED: Final = getattr(os, "POSIX_FADV_DONTNEED", None)
 """Linux writes dirty pages before it lets go of them, so this advice starts it on them."""
 _Failures: TypeAlias = dict[int, OSError | None]
@@ -73,8 +73,8 @@ def _go_on(work: Steps[Any], failure: OSError | None) -> int:
 def _flush_all(waiting: Sequence[tuple[int, int]]) -> _Failures:
     """Ask the disk for these descriptors of numbered works; what it says against each.
 
-    Few are waited for in turn: threads would cost more than the waits they save, because one commit of a journal serves
-    them all. Many are shared out.
+    Two are waited for in turn: a thread would cost more than the wait it saves. More are shared out: many a disk
+    takes milliseconds for each.
     """
     if len(waiting) <= _FEW:
         return _flush_each(waiting)
