@@ -79,7 +79,7 @@ def _flush_all(waiting: Sequence[tuple[int, int]]) -> _Failures:
     if len(waiting) <= _FEW:
         return _flush_each(waiting)
     own, *others = [waiting[start::_SYNCERS] for start in range(_SYNCERS)]
-    tasks = [begin(_syncers(os.getpid()), _flush_each, share) for share in others]
+    tasks = [begin(_syncers(os.getpid()), _flush_each, share) for share in others if share]
     said = [_flush_each(own), *(task.result() for task in tasks)]
     return {number: failure for share in said for number, failure in share.items()}
 
