@@ -42,20 +42,23 @@ def short_digest(digest: str) -> str:
 class DoubleHash:
     """XXH3-128 and SHA-256 of the same bytes, fed once."""
 
+    known_digest: str | None = None
+    """The content address of what is going to be fed, where it was just worked out from the same bytes."""
     size_bytes: int = 0
     _fast: Any = field(default_factory=xxhash.xxh3_128)
     _strong: Any = field(default_factory=hashlib.sha256)
 
     def update(self, data: bytes | memoryview) -> None:
         """Take in the next bytes."""
-        self._fast.update(data)
+        if self.known_digest is None:
+            self._fast.update(data)
         self._strong.update(data)
         self.size_bytes += len(data)
 
     @property
     def digest(self) -> str:
         """The content address of the bytes so far."""
-        return PREFIX + self._fast.hexdigest()  # type: ignore[no-any-return]
+        return self.known_digest or PREFIX + self._fast.hexdigest()
 
     @property
     def sha256(self) -> str:

@@ -16,6 +16,7 @@ class GeneratedImage:
     data: bytes | None
     """None once the image is stored and the result was asked to be light."""
     reference: OutputReference
+    """Its digest is that of `data`: recording relies on it."""
 
     def without_data(self) -> "GeneratedImage":
         """The same image, its bytes dropped from memory."""

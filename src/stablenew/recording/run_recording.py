@@ -141,6 +141,7 @@ class RunRecording:
             stage=reference.stage,
             number=output_number(reference.path, number),
             media_type=reference.media_type,
+            digest=reference.digest,
         )
         return stored
 

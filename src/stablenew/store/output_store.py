@@ -38,15 +38,17 @@ def write_output_steps(
     stage: str,
     number: int,
     media_type: str,
+    digest: str | None = None,
 ) -> Steps[StoredOutput]:
     """Put one output into the run, durably; its folder is still to be synced.
 
-    `content` is the bytes, a file to copy, or chunks. They are hashed in the same pass that writes them.
+    `content` is the bytes, a file to copy, or chunks. They are hashed in the same pass that writes them; `digest` is
+    their content address where it was just worked out.
 
     Raises:
         WriteFailed: the disk would not take it, or another output has this place; nothing is left behind.
     """
-    hashes = DoubleHash()
+    hashes = DoubleHash(digest)
     target = os.path.join(run_path, OUTPUTS, f"{variant:04d}-{stage}-{number}")
     with naming_failures(target), new_file(target) as new:
         if isinstance(content, bytes):

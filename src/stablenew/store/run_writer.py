@@ -100,9 +100,18 @@ class RunWriter:
         return finish(steps)
 
     def output_steps(
-        self, content: bytes | Path | Iterable[bytes], *, variant: int, stage: str, number: int, media_type: str
+        self,
+        content: bytes | Path | Iterable[bytes],
+        *,
+        variant: int,
+        stage: str,
+        number: int,
+        media_type: str,
+        digest: str | None = None,
     ) -> Steps[StoredOutput]:
         """Add an output: its bytes, a file to copy, or chunks. It counts once a record that names it is appended.
+
+        For `digest` see `write_output_steps`.
 
         Raises:
             RunSealed: the run is finished.
@@ -110,7 +119,7 @@ class RunWriter:
         """
         self._check_open()
         stored = yield from write_output_steps(
-            self._folder, content, variant=variant, stage=stage, number=number, media_type=media_type
+            self._folder, content, variant=variant, stage=stage, number=number, media_type=media_type, digest=digest
         )
         with self._guard:
             self._outputs[stored.path] = stored
