@@ -298,10 +298,9 @@ def fold_preferences(ordered: Sequence[FeedbackEvent]) -> list[dict[str, Any]]:
 
 def _without_retracted(events: Sequence[FeedbackEvent]) -> list[FeedbackEvent]:
     """Retractions of one's own events count; a retraction itself cannot be retracted: redo is a new event."""
-    others = [event for event in events if event.op != "retract"]
-    retractions = [event for event in events if event.op == "retract"] if len(others) < len(events) else ()
+    retractions = [event for event in events if event.op == "retract"]
     retracted = {(event.rater, target) for event in retractions for target in event.event_ids or ()}
-    return [event for event in others if (event.rater, event.id) not in retracted] if retracted else others
+    return [event for event in events if event.op != "retract" and (event.rater, event.id) not in retracted]
 
 
 def _register(event: FeedbackEvent) -> tuple[str, ...] | None:

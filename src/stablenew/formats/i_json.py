@@ -282,10 +282,7 @@ def _json_safe_container(value: Any, depth: int) -> JsonValue:
         return _json_safe(repr(value), depth)
     inner = depth + 1
     if type(value) is dict:
-        return {
-            _whole_characters(str(key)): item if type(item) is str and item.isascii() else _json_safe(item, inner)
-            for key, item in value.items()
-        }
+        return {_whole_characters(str(key)): _json_safe(item, inner) for key, item in value.items()}
     if type(value) is list:
         return [_json_safe(item, inner) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -20,7 +20,7 @@ from stablenew.learning.dataset_columns import COLUMNS_VERSION, PREFERENCES_SCHE
 from stablenew.learning.dataset_folder import IMAGES, PREFERENCES, RUNS, part_name, ties_name
 from stablenew.learning.dataset_split import SplitTies, name_splits, resolve_splits
 from stablenew.learning.dataset_state import BuildState, Stretch, write_arrow
-from stablenew.learning.ledger_builder import list_joined
+from stablenew.learning.ledger_builder import text_of_joined
 from stablenew.learning.part_maker import MadePart, PartTask, encode_parquet, set_splits
 from stablenew.learning.run_tables import Problem
 from stablenew.store.atomic_file import replace_cached
@@ -213,4 +213,4 @@ def _by_run(table: pa.Table) -> pa.Table:
 def digest_joined(runs: pa.Table) -> str:
     """The digest of the facts and the feedback of the joined ones of these runs: equal for equal rows."""
     joined = runs.filter(pc.is_null(runs["left_out"]))
-    return digest_bytes(b"columns %d" % COLUMNS_VERSION + list_joined(joined))
+    return digest_bytes(b"columns %d" % COLUMNS_VERSION + text_of_joined(joined))

@@ -5,7 +5,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +14,6 @@ from stablenew.formats.clock import Clock, format_timestamp
 from stablenew.formats.dataset_ledger import DatasetFile, DatasetLedger
 from stablenew.formats.digest import digest_bytes
 from stablenew.learning.dataset_assembly import Assembly
-from stablenew.learning.dataset_columns import RUNS_SCHEMA
 from stablenew.learning.dataset_exports import check_formats, describe_export, write_export
 from stablenew.learning.dataset_folder import (
     BUILD,
@@ -26,12 +25,13 @@ from stablenew.learning.dataset_folder import (
     table_name,
     ties_name,
 )
+from stablenew.learning.dataset_kernel import left_out_runs
 from stablenew.learning.dataset_state import BuildState, cut_stretches, describe_purpose, read_state, write_state
 from stablenew.learning.export_writer import Export
 from stablenew.learning.ledger_builder import BuildFacts, build_ledger
 from stablenew.learning.part_engine import PartEngine, Progress
 from stablenew.learning.part_maker import PartTask, encode_parquet
-from stablenew.learning.run_source import REASONS, UNSELECTED, RunSource
+from stablenew.learning.run_source import REASONS, UNSELECTED, LeftOut, RunSource
 from stablenew.learning.split_plan import SplitPlan
 from stablenew.store.atomic_file import replace_cached
 
@@ -79,7 +79,8 @@ class DatasetBuild:
         assembly = self._assembly
         self._add_parts(wanted, looks, progress)
         unselected = sorted(signatures.keys() - set(wanted)) if len(wanted) < len(signatures) else []
-        runs = pa.concat_tables([assembly.runs, _describe_unselected(unselected)])
+        left_out = [LeftOut(run_id, UNSELECTED, REASONS[UNSELECTED]) for run_id in unselected]
+        runs = pa.concat_tables([assembly.runs, left_out_runs(left_out)])
         with ThreadPoolExecutor(1) as thread:  # Arrow leaves the interpreter free
             tables = thread.submit(_write_tables, self._folder, {PREFERENCES: assembly.preferences, RUNS: runs})
             assembly.settle_splits()
@@ -91,12 +92,8 @@ class DatasetBuild:
     def _add_parts(self, run_ids: list[str], looks: list[int], progress: Progress) -> None:
         """Take over the parts that still hold, and make the others."""
         assembly = self._assembly
-        stretches = cut_stretches(run_ids)
-        ends = list(accumulate(map(len, stretches)))
-        found = [
-            assembly.recall(stretch, looks[end - len(stretch) : end])
-            for stretch, end in zip(stretches, ends, strict=True)
-        ]
+        rest = iter(looks)
+        found = [assembly.recall(stretch, list(islice(rest, len(stretch)))) for stretch in cut_stretches(run_ids)]
         tasks = [one for one in found if isinstance(one, PartTask)]
         made = self._engine.iter_parts(self._source, tasks, self._facts.split) if tasks else iter(())
         done, total = 0, sum(task.read_count for task in tasks)
@@ -157,11 +154,6 @@ def _software_version() -> str:
     from stablenew import __version__  # noqa: PLC0415
 
     return __version__
-
-
-def _describe_unselected(run_ids: list[str]) -> pa.Table:
-    rows = [{"run_id": run_id, "left_out": UNSELECTED, "detail": REASONS[UNSELECTED]} for run_id in run_ids]
-    return pa.Table.from_pylist(rows, schema=RUNS_SCHEMA)
 
 
 def _write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> list[DatasetFile]:

@@ -96,22 +96,22 @@ class DatasetBuilder:
             ConfigError: there is no such format.
             WriteFailed: the disk would not take it; a dataset that was there is unharmed.
         """
-        with garbage_collection.paused(), self._begun_signatures() as signatures:
-            from stablenew.learning.dataset_build import DatasetBuild  # noqa: PLC0415  # while folders are looked at
-
-            build = DatasetBuild(
-                Path(folder),
-                self._source,
-                self._engine,
-                self._clock,
-                query=query,
-                split=split or SplitPlan(),
-                formats=formats,
-                is_incremental=is_incremental,
-            )
-            looks = signatures()
         with garbage_collection.paused():
-            return build.run(looks, run_ids, progress)
+            with self._begun_signatures() as wait_for_signatures:
+                from stablenew.learning.dataset_build import DatasetBuild  # noqa: PLC0415  # while folders are seen
+
+                build = DatasetBuild(
+                    Path(folder),
+                    self._source,
+                    self._engine,
+                    self._clock,
+                    query=query,
+                    split=split or SplitPlan(),
+                    formats=formats,
+                    is_incremental=is_incremental,
+                )
+                signatures = wait_for_signatures()
+            return build.run(signatures, run_ids, progress)
 
     def _begun_signatures(self) -> AbstractContextManager[Callable[[], Mapping[str, int]]]:
         """Of the source: by a process of its own, if there is much to import meanwhile."""

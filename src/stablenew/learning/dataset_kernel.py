@@ -61,12 +61,11 @@ def build_part(runs: Iterable[RunFiles | LeftOut]) -> DatasetPart:
     columns = _image_columns(rows) | _record_columns(tables, records) | _run_columns(tables, records.runs)
     spoken = _spoken_images(columns["image_id"], records.runs, said)
     columns |= _opinion_columns(spoken, records.runs, said)
-    images = pa.table([columns.get(one.name, pa.nulls(len(rows), one.type)) for one in IMAGES_SCHEMA], IMAGES_SCHEMA)
     joined = _joined_runs(tables, records.runs, columns["rating_count"], said, spoken)
     return DatasetPart(
-        images=images,
+        images=_table(columns, IMAGES_SCHEMA, len(rows)),
         preferences=_preferences(tables.runs, said),
-        runs=pa.concat_tables([joined, _left_out_runs([*left_out, *tables.left_out])]),
+        runs=pa.concat_tables([joined, left_out_runs([*left_out, *tables.left_out])]),
         problems=[*tables.problems, *(problem for one in said for problem in one.problems)],
     )
 
@@ -251,7 +250,7 @@ def _joined_runs(
         "lost_opinion_count": _count_lost(said, spoken),
         "preference_count": [len(one.preferences) for one in said],
     }
-    return _runs_table(columns, count)
+    return _table(columns, RUNS_SCHEMA, count)
 
 
 def _count_lost(said: Sequence[RunOpinions], spoken: Sequence[_Spoken]) -> list[int]:
@@ -262,15 +261,13 @@ def _count_lost(said: Sequence[RunOpinions], spoken: Sequence[_Spoken]) -> list[
     return [len(one.by_image.keys() - found.get(run, {""})) if one.by_image else 0 for run, one in enumerate(said)]
 
 
-def _left_out_runs(left_out: Sequence[LeftOut]) -> pa.Table:
+def left_out_runs(left_out: Sequence[LeftOut]) -> pa.Table:
+    """Runs of which nothing is joined, as `RUNS_SCHEMA`."""
     run_ids, reasons, details = zip(*left_out, strict=True) if left_out else ((), (), ())
-    return _runs_table({"run_id": run_ids, "left_out": reasons, "detail": details}, len(left_out))
+    return _table({"run_id": run_ids, "left_out": reasons, "detail": details}, RUNS_SCHEMA, len(left_out))
 
 
-def _runs_table(columns: Mapping[str, Any], count: int) -> pa.Table:
-    """`RUNS_SCHEMA` with these columns, the others null."""
-    arrays = [
-        pa.array(columns[one.name], one.type) if one.name in columns else pa.nulls(count, one.type)
-        for one in RUNS_SCHEMA
-    ]
-    return pa.table(arrays, RUNS_SCHEMA)
+def _table(columns: Mapping[str, Any], schema: pa.Schema, count: int) -> pa.Table:
+    """These columns of `schema`, the others null."""
+    found = [columns[one.name] if one.name in columns else pa.nulls(count, one.type) for one in schema]
+    return pa.table(found, schema=schema)

@@ -116,11 +116,7 @@ def _disputed(rows: npt.NDArray[np.int64], keys: npt.NDArray[np.uint64], splits:
     together = keys | splits[rows].astype(np.uint64)
     together.sort()
     bare = together & _KEY
-    disputed = bare[1:][(bare[1:] == bare[:-1]) & (together[1:] != together[:-1])]
-    if not len(disputed):
-        return rows[:0], keys[:0]
-    places = np.searchsorted(disputed, keys).clip(max=len(disputed) - 1)
-    chosen = disputed[places] == keys
+    chosen = np.isin(keys, bare[1:][(bare[1:] == bare[:-1]) & (together[1:] != together[:-1])])
     return rows[chosen], keys[chosen]
 
 

@@ -68,10 +68,10 @@ def build_ledger(
 def digest_dataset(joined: pa.Table, plan: SplitPlan) -> str:
     """The digest of a dataset of these runs, in the order of their ids: equal wherever and however it is built."""
     head = {"columns_version": COLUMNS_VERSION, "split": plan.to_dict()}
-    return digest_bytes(canonical_bytes(head) + (list_joined(joined) or b"\n"))
+    return digest_bytes(canonical_bytes(head) + (text_of_joined(joined) or b"\n"))
 
 
-def list_joined(joined: pa.Table) -> bytes:
+def text_of_joined(joined: pa.Table) -> bytes:
     """For each of these runs, after a newline, a line that is another one when its facts or its feedback are."""
     starts = pc.binary_join_element_wise("", joined["run_id"], "\n")
     lines = pc.binary_join_element_wise(starts, joined["digest"], joined["feedback_digest"], " ")

@@ -16,7 +16,6 @@ from stablenew.learning.run_tables import Problem
 from stablenew.store.feedback_files import parse_feedback
 from stablenew.store.plain_feedback import read_plain_events
 
-_SILENCE = digest_bytes(b"")
 _CLOCK_TIME = len("2026-11-21T08:00:00.000Z")
 _JOB_COLUMNS = ("job_rating", "job_rating_count", "job_tags")
 _TYPES = {column.name: column.type for column in FEEDBACK_COLUMNS}
@@ -40,7 +39,7 @@ class RunOpinions:
     @property
     def digest(self) -> str:
         """Equal for equal sets of events."""
-        return digest_bytes("\n".join(sorted(event.id for event in self.events)).encode()) if self.events else _SILENCE
+        return digest_bytes("\n".join(sorted(event.id for event in self.events)).encode())
 
 
 def read_run_opinions(run: RunFiles) -> RunOpinions:

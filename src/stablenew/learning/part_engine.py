@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from stablenew import garbage_collection, worker_pool
 from stablenew.errors import ConfigError
+from stablenew.learning.run_source import LocalSource, RunSource
 from stablenew.learning.split_plan import SplitPlan
 
 if TYPE_CHECKING:
     from stablenew.learning.part_maker import MadePart, PartTask
-from stablenew.learning.run_source import LocalSource, RunSource
 
 Progress = Callable[[int, int], object]
 """Is told how many runs are done, of how many."""

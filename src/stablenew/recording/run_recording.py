@@ -197,7 +197,6 @@ def output_number(path: str, fallback: int) -> int:
 
 def _describe(description: RunDescription, created_at: str) -> dict[str, JsonValue]:
     """The metadata of a run that starts now, as JSON."""
-    config = json_safe(description.config)
     fields: dict[str, JsonValue] = {
         "$schema": SCHEMA_HINT,
         "kind": RunMetadata.KIND,
@@ -210,8 +209,8 @@ def _describe(description: RunDescription, created_at: str) -> dict[str, JsonVal
         "packs": list(description.packs),
         "one_click_action": description.one_click_action,
         "learning_tags": list(description.learning_tags) or None,
-        "config": config,
-        "config_digest": digest_json(config),
+        "config": description.config,
         "variant_plan": description.variant_plan,
     }
-    return {key: json_safe(value) for key, value in fields.items() if value is not None}
+    safe = {key: json_safe(value) for key, value in fields.items() if value is not None}
+    return safe | {"config_digest": digest_json(safe["config"])}

@@ -58,17 +58,14 @@ def read_plain_events(run_id: str, files: Iterable[tuple[str, bytes]]) -> list[F
 
 def _take_log(data: bytes, events: dict[str, dict[str, Any]]) -> None:
     read = _validator().validate_json
-    usual: dict[str, bytes] = {}
     for _, line, is_whole in split_lines(data):
         if not is_whole:
             continue
         identifier = genuine_id(line)
-        if identifier is None or identifier in usual or identifier in events:
+        if identifier is None or identifier in events:
             _take_event(read(line), events)
         else:
-            usual[identifier] = line
-    said = from_json(b"[" + b",".join(usual.values()) + b"]")  # one call for all
-    events.update(zip(usual, said, strict=True))
+            events[identifier] = from_json(line)
 
 
 def _take_document(run_id: str, data: bytes, events: dict[str, dict[str, Any]]) -> None:

@@ -17,6 +17,7 @@ OUTPUTS: Final = "outputs"
 FEEDBACK: Final = "feedback.json"
 SEAL: Final = "SHA256SUMS"
 
+MAX_MARKER_BYTES: Final = 1 << 20
 MAX_METADATA_BYTES: Final = 16 << 20
 MAX_RECORDS_BYTES: Final = 1 << 32
 MAX_FEEDBACK_BYTES: Final = 256 << 20

@@ -26,11 +26,10 @@ from stablenew.store.atomic_file import replace_file, sync_folder
 from stablenew.store.regular_file import is_plain_folder, read_regular
 from stablenew.store.run import Run
 from stablenew.store.run_entries import is_run_entry
-from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MARKER_README, MARKER_SCHEMAS
+from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MARKER_README, MARKER_SCHEMAS, MAX_MARKER_BYTES
 from stablenew.store.run_writer import RunWriter
 
 LATEST: Final = "latest"
-MAX_MARKER_BYTES: Final = 1 << 20
 
 _MARKER_TIME: Final = 1_767_225_600 + 86_400 * int(SCHEMA_VERSION.partition(".")[2])
 """When the files that mark a store were last changed, in seconds since 1970: on every machine alike, because they are

@@ -32,7 +32,6 @@ class RunWriter:
 
     def __init__(self, root: Path, metadata: RunMetadata) -> None:
         self.path = root / metadata.run_id
-        self._folder = os.fspath(self.path)
         self.run_id = metadata.run_id
         self.record_count = 0
         self._lock = RunLock(root, metadata.run_id)
@@ -66,16 +65,16 @@ class RunWriter:
 
     def _make_folder(self, metadata: RunMetadata) -> None:
         """Make the folder under a temporary name and rename it: no reader ever sees a run without metadata."""
-        if os.path.lexists(self._folder):
+        if os.path.lexists(self.path):
             raise RunExists(f"run {self.run_id} is there already ({self.path}); a run is recorded once")
-        root = folder_of(self._folder)
+        root = folder_of(self.path)
         temporary = os.path.join(root, temporary_name(self.run_id, secrets.token_hex(4)))
         try:
-            with naming_failures(self._folder):
+            with naming_failures(self.path):
                 os.mkdir(temporary)
                 os.mkdir(os.path.join(temporary, OUTPUTS))
                 write_unseen(os.path.join(temporary, METADATA), metadata.encode_document())
-                os.rename(temporary, self._folder)
+                os.rename(temporary, self.path)
         except OSError:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -119,7 +118,7 @@ class RunWriter:
         """
         self._check_open()
         stored = yield from write_output_steps(
-            self._folder, content, variant=variant, stage=stage, number=number, media_type=media_type, digest=digest
+            self.path, content, variant=variant, stage=stage, number=number, media_type=media_type, digest=digest
         )
         with self._guard:
             self._outputs[stored.path] = stored
@@ -193,7 +192,7 @@ class RunWriter:
             sums = self._sums() | {METADATA: hashlib.sha256(document).hexdigest()}
             replace_then_write_once((self._place(METADATA), document), (self._place(SEAL), encode_seal(sums)))
             self._is_open = False
-        make_read_only(self._folder, [*sums, SEAL])
+        make_read_only(self.path, [*sums, SEAL])
         self._lock.release(forget=True)
         note_change(self.path)
         return self.run
@@ -207,7 +206,7 @@ class RunWriter:
         return sums
 
     def _place(self, name: str) -> str:
-        return os.path.join(self._folder, name)
+        return os.path.join(self.path, name)
 
     def abandon(self) -> None:
         """Let go of the run without sealing it, as a crash would; `repair` can finish it."""
