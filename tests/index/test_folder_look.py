@@ -27,3 +27,13 @@ def test_a_folder_that_is_gone_or_none_raises(run_path):
         look_into(os.fspath(run_path / "missing"))
     with pytest.raises(NotADirectoryError):
         look_into(os.fspath(run_path / METADATA))
+
+
+def test_what_is_to_be_read_is_read_with_the_look_and_changes_no_signature(run_path):
+    plain = look_into(os.fspath(run_path))
+    look = look_into(os.fspath(run_path), {METADATA: 1 << 20, SEAL: 4}.get)
+    assert (look.folder_signature, look.file_signature) == (plain.folder_signature, plain.file_signature)
+    assert (look.names, look.newest_ns, plain.contents) == (plain.names, plain.newest_ns, {})
+    assert look.contents.keys() == {METADATA, SEAL}
+    assert look.contents[METADATA] == (run_path / METADATA).read_bytes()
+    assert isinstance(look.contents[SEAL], OSError)  # longer than it may be

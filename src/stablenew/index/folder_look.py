@@ -7,14 +7,15 @@ the reading is seen by the next look.
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import xxhash
 
 from stablenew.store.folder_signature import folder_signature
-from stablenew.store.regular_file import status_of
+from stablenew.store.regular_file import read_with_status, status_of
 from stablenew.store.run_folder import OUTPUTS, SEAL
 
 BARRED: Final = 0
@@ -31,6 +32,8 @@ class FolderLook:
     names: set[str]
     """The regular files at the top."""
     newest_ns: int
+    contents: dict[str, bytes | OSError] = field(default_factory=dict[str, bytes | OSError])
+    """What the files hold that were to be read, or why they could not be."""
 
 
 def root_signature(root: Path) -> int:
@@ -41,8 +44,8 @@ def root_signature(root: Path) -> int:
         return 0
 
 
-def look_into(path: str) -> FolderLook:
-    """What is in the run folder at `path`.
+def look_into(path: str, max_bytes_of: Callable[[str], int] = lambda _: 0) -> FolderLook:
+    """What is in the run folder at `path`; files for which `max_bytes_of` gives a number other than 0 are read too.
 
     The outputs of a sealed run never change, so only their folder is looked at; `verify` finds what may have happened
     inside them.
@@ -53,28 +56,37 @@ def look_into(path: str) -> FolderLook:
     status = os.stat(path, follow_symlinks=False)
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(path)
-    names: set[str] = set()
-    files: list[os.DirEntry[str]] = []
+    look = FolderLook(folder_signature(status), 0, set(), status.st_mtime_ns)
     outputs: os.DirEntry[str] | None = None
+    parts: list[str] = []
     with os.scandir(path) as entries:
         for entry in entries:
             if entry.is_file(follow_symlinks=False):
-                names.add(entry.name)
-                files.append(entry)
+                name = entry.name
+                file = _take_file(entry, max_bytes_of(name), look.contents)
+                if file is not None:
+                    look.names.add(name)
+                    look.newest_ns = max(look.newest_ns, file.st_mtime_ns)
+                    parts.append(f"{name}/{file.st_size}/{file.st_mtime_ns}/{file.st_ino}")
             elif entry.name == OUTPUTS and entry.is_dir(follow_symlinks=False):
                 outputs = entry
-    newest = status.st_mtime_ns
-    parts = [] if outputs is None else _describe_outputs(outputs, is_sealed=SEAL in names)
-    for entry in files:
-        file = status_of(entry)
-        if file is None:
-            names.discard(entry.name)
-            continue
-        newest = max(newest, file.st_mtime_ns)
-        parts.append(f"{entry.name}/{file.st_size}/{file.st_mtime_ns}/{file.st_ino}")
+    if outputs is not None:
+        parts += _describe_outputs(outputs, is_sealed=SEAL in look.names)
     parts.sort()
-    digest = xxhash.xxh3_64_intdigest("\n".join(parts).encode("utf-8", "surrogateescape"))
-    return FolderLook(folder_signature(status), digest & _POSITIVE, names, newest)
+    look.file_signature = xxhash.xxh3_64_intdigest("\n".join(parts).encode("utf-8", "surrogateescape")) & _POSITIVE
+    return look
+
+
+def _take_file(entry: os.DirEntry[str], max_bytes: int, contents: dict[str, bytes | OSError]) -> os.stat_result | None:
+    """What is known of a listed file, read if it is to be; None when it is gone since."""
+    if max_bytes:
+        try:
+            contents[entry.name], status = read_with_status(entry.path, max_bytes)
+        except OSError as error:
+            contents[entry.name] = error
+        else:
+            return status
+    return status_of(entry)
 
 
 def _describe_outputs(folder: os.DirEntry[str], *, is_sealed: bool) -> list[str]:

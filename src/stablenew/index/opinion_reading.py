@@ -1,22 +1,24 @@
 """What people think of a run, for the index: read fast where it is written the usual way, else strictly."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from stablenew.formats.feedback import fold_opinions
 from stablenew.index.run_entry import OpinionEntry, build_opinion_entry
 from stablenew.store.feedback_log import FeedbackLog
 from stablenew.store.plain_feedback import read_plain_events
-from stablenew.store.regular_file import read_regular
-from stablenew.store.run_folder import MAX_FEEDBACK_BYTES
 
 
-def read_opinions(run_path: Path, files: Sequence[str]) -> OpinionEntry:
-    """What the feedback files of a run come to: those in its folder, and this machine's journal of what it said."""
+def read_opinions(run_path: Path, contents: Mapping[str, bytes | OSError]) -> OpinionEntry:
+    """What the feedback files of a run come to: what each in its folder, and this machine's journal, was found to hold.
+
+    When one could not be read, only the strict reader knows what the others come to.
+    """
+    files = [(name, data) for name, data in contents.items() if isinstance(data, bytes)]
+    if len(files) < len(contents):
+        return _read_strictly(run_path)
     try:
-        contents = [(os.path.basename(path), read_regular(path, MAX_FEEDBACK_BYTES)) for path in files]
-        return build_opinion_entry(fold_opinions(read_plain_events(run_path.name, contents)))
+        return build_opinion_entry(fold_opinions(read_plain_events(run_path.name, files)))
     except (ValueError, OSError):
         return _read_strictly(run_path)
 

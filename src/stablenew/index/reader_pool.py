@@ -2,12 +2,12 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from stablenew import garbage_collection, worker_pool
-from stablenew.index.run_entry import RunReading
+from stablenew.index.index_rows import RunRows, build_rows
 
 CHUNK: Final = 200
 WORTH_PROCESSES: Final = 4_000
@@ -18,30 +18,27 @@ _AHEAD: Final = 12
 """Chunks that each reader has to do, so that it goes on while what was read is written."""
 
 
-def iter_readings(root: Path, run_ids: Sequence[str]) -> Iterator[list[RunReading]]:
-    """What the runs say now, in the given order, some at a time."""
+def iter_rows(root: Path, run_ids: Sequence[str]) -> Iterator[list[RunRows]]:
+    """What the index keeps of the runs as they are now, in the given order, some at a time."""
     chunks = [run_ids[start : start + CHUNK] for start in range(0, len(run_ids), CHUNK)]
     if len(run_ids) < WORTH_PROCESSES or not worker_pool.is_available():
-        yield from _iter_here(root, chunks)
+        yield from map(_chunk_reader(root), chunks)
         return
     for answer in worker_pool.iter_answers(__name__, [os.path.abspath(root)], chunks, count=READERS, ahead=_AHEAD):
-        yield [RunReading(*fields) for fields in answer]
+        yield [RunRows(*rows) for rows in answer]
 
 
-def _iter_here(root: Path, chunks: Sequence[Sequence[str]]) -> Iterator[list[RunReading]]:
+def _chunk_reader(root: Path) -> Callable[[Sequence[str]], list[RunRows]]:
     from stablenew.index.run_reading import RunReader  # noqa: PLC0415
 
     reader = RunReader(root)
-    for chunk in chunks:
-        yield [reader.read(run_id) for run_id in chunk]
+    return lambda run_ids: [build_rows(reader.read(run_id)) for run_id in run_ids]
 
 
 def _serve(root: Path) -> None:
-    from stablenew.index.run_reading import RunReader  # noqa: PLC0415
-
-    reader = RunReader(root)
+    read = _chunk_reader(root)
     with garbage_collection.paused():
-        worker_pool.serve(lambda run_ids: [reader.read(run_id) for run_id in run_ids])
+        worker_pool.serve(lambda run_ids: [tuple(rows) for rows in read(run_ids)])
 
 
 if __name__ == "__main__":

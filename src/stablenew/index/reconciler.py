@@ -15,7 +15,7 @@ from typing import Final
 from stablenew import garbage_collection
 from stablenew.formats.run_id import is_generated_run_id, is_run_id
 from stablenew.index.folder_look import BARRED, look_into, root_signature
-from stablenew.index.reader_pool import iter_readings
+from stablenew.index.reader_pool import iter_rows
 from stablenew.index.run_changes import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
 from stablenew.index.run_index import Known, RunIndex
 from stablenew.store.change_hints import NOWHERE, end_of_hints, hints_path, read_hints
@@ -143,15 +143,15 @@ class Reconciler:
         return scan
 
     def _compare(self, entry: os.DirEntry[str], before: Known | None, part: int, scan: _Scan) -> None:
-        if before is None and not is_generated_run_id(entry.name) and not _has_metadata(entry.path):
+        if before is None:
+            if is_generated_run_id(entry.name) or _has_metadata(entry.path):
+                scan.new.append(entry.name)
             return
         try:
             signature = folder_signature(entry.stat(follow_symlinks=False))
         except OSError:
             signature = -1
-        if before is None:
-            scan.new.append(entry.name)
-        elif before.folder_signature != signature:
+        if before.folder_signature != signature:
             scan.to_read.append(entry.name)
         elif before.is_hot or part == SLICES or entry.inode() % SLICES == part:
             self._look(entry.name, before, scan)
@@ -186,9 +186,9 @@ class Reconciler:
         waiting = []
         done = 0
         with garbage_collection.paused():
-            for readings in iter_readings(self._root, run_ids):
-                waiting.extend(readings)
-                done += len(readings)
+            for runs in iter_rows(self._root, run_ids):
+                waiting.extend(runs)
+                done += len(runs)
                 if len(waiting) >= BATCH or done == len(run_ids):
                     changes.take(self.index.put(waiting, is_quiet=is_quiet, are_new=are_new))
                     waiting.clear()

@@ -5,7 +5,7 @@ import stat
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from stablenew.errors import FormatError
 from stablenew.formats.i_json import parse_json
@@ -30,15 +30,17 @@ from stablenew.store.local_state import journal_path, known_replica_id
 from stablenew.store.regular_file import read_regular
 from stablenew.store.run import INCOMPLETE, SEALED, Run
 from stablenew.store.run_folder import (
+    MAX_FEEDBACK_BYTES,
     MAX_METADATA_BYTES,
     MAX_RECORDS_BYTES,
     METADATA,
     RECORDS,
     SEAL,
     is_feedback,
-    is_temporary,
 )
 from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
+
+_MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, RECORDS: MAX_RECORDS_BYTES, SEAL: MAX_SEAL_BYTES}
 
 
 class RunReader:
@@ -53,7 +55,7 @@ class RunReader:
         """The run `run_id` as it is now."""
         path = f"{self._root}{os.sep}{run_id}"
         try:
-            look = look_into(path)
+            look = look_into(path, _max_bytes_of)
         except (FileNotFoundError, NotADirectoryError):
             return _nothing(run_id)
         except OSError as error:
@@ -65,11 +67,10 @@ class RunReader:
         return RunReading(run_id, look.folder_signature, look.file_signature, is_hot, entry)
 
     def _read_entry(self, path: str, run_id: str, look: FolderLook) -> RunEntry:
-        metadata, problem = _read_metadata(path)
-        records = _read_records(path) if RECORDS in look.names else _Records()
+        metadata, problem = _read_metadata(path, look.contents.get(METADATA))
+        records = _read_records(look.contents[RECORDS]) if RECORDS in look.names else _Records()
         state = SEALED if _is_complete(path, look, metadata, records) else Run(Path(path)).state
-        feedback = self._feedback_files(path, run_id, look)
-        opinions = read_opinions(Path(path), feedback) if feedback else OpinionEntry()
+        opinions = self._read_opinions(path, run_id, look)
         ratings = dict(opinions.image_ratings)
         return RunEntry(
             run_id=run_id,
@@ -82,13 +83,22 @@ class RunReader:
             problem=problem or records.problem,
         )
 
-    def _feedback_files(self, path: str, run_id: str, look: FolderLook) -> list[str]:
-        files = [f"{path}{os.sep}{name}" for name in look.names if is_feedback(name) and not is_temporary(name)]
+    def _read_opinions(self, path: str, run_id: str, look: FolderLook) -> OpinionEntry:
+        contents = {name: data for name, data in look.contents.items() if is_feedback(name)}
         if self._journals is not None:
-            journal = f"{self._journals}{os.sep}{run_id}.jsonl"
-            if os.path.exists(journal):
-                files.append(journal)
-        return files
+            name = f"{run_id}.jsonl"
+            try:
+                contents[name] = read_regular(f"{self._journals}{os.sep}{name}", MAX_FEEDBACK_BYTES)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                contents[name] = error
+        return read_opinions(Path(path), contents) if contents else OpinionEntry()
+
+
+def _max_bytes_of(name: str) -> int:
+    """How long a file at the top of a run folder may be to be read; 0 for what is not read."""
+    return _MAX_BYTES.get(name) or (MAX_FEEDBACK_BYTES if is_feedback(name) else 0)
 
 
 def _nothing(run_id: str) -> RunReading:
@@ -134,13 +144,14 @@ def _with_rating(variant: VariantEntry, ratings: dict[str, int]) -> VariantEntry
     return variant._replace(rating=max(found)) if found else variant
 
 
-def _read_metadata(path: str) -> tuple[MetadataEntry | None, str | None]:
+def _read_metadata(path: str, data: bytes | OSError | None) -> tuple[MetadataEntry | None, str | None]:
     """The metadata, or why it cannot be read."""
     try:
-        data = read_regular(f"{path}{os.sep}{METADATA}", MAX_METADATA_BYTES)
-        return build_metadata_entry(read_plain_metadata(data)), None
-    except (ValueError, OSError):
-        return _read_metadata_strictly(Path(path))
+        if isinstance(data, bytes):
+            return build_metadata_entry(read_plain_metadata(data)), None
+    except ValueError:
+        pass
+    return _read_metadata_strictly(Path(path))
 
 
 def _read_metadata_strictly(path: Path) -> tuple[MetadataEntry | None, str | None]:
@@ -152,12 +163,10 @@ def _read_metadata_strictly(path: Path) -> tuple[MetadataEntry | None, str | Non
         return None, str(error).removeprefix(f"{path}{os.sep}")
 
 
-def _read_records(path: str) -> _Records:
+def _read_records(data: bytes | OSError) -> _Records:
+    if isinstance(data, OSError):
+        return _Records(bad_lines=1, problem=f"{RECORDS}: {data.strerror or data}")
     records = _Records()
-    try:
-        data = read_regular(f"{path}{os.sep}{RECORDS}", MAX_RECORDS_BYTES)
-    except OSError as error:
-        return _Records(bad_lines=1, problem=f"{RECORDS}: {error.strerror or error}")
     for number, line, is_whole in split_lines(data):
         try:
             if is_whole:
@@ -185,8 +194,11 @@ def _is_complete(path: str, look: FolderLook, metadata: MetadataEntry | None, re
         return False
     if metadata.record_count not in (None, len(records.variants) + records.bad_lines):
         return False
+    seal = look.contents[SEAL]
+    if isinstance(seal, OSError):
+        return False
     try:
-        sealed = parse_seal(read_regular(f"{path}{os.sep}{SEAL}", MAX_SEAL_BYTES))
+        sealed = parse_seal(seal)
         sizes = {name: _size_of(f"{path}{os.sep}{name}") for name in sealed if name not in look.names}
     except (OSError, FormatError):
         return False

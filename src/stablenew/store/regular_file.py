@@ -30,8 +30,8 @@ def open_regular(path: StrPath) -> BinaryIO:
     return os.fdopen(_open(path)[0], "rb")
 
 
-def _open(path: StrPath) -> tuple[int, int]:
-    """Descriptor and size of a regular file."""
+def _open(path: StrPath) -> tuple[int, os.stat_result]:
+    """Descriptor and status of a regular file."""
     if os.name == "nt" and Path(path).is_symlink():
         raise OSError(errno.ELOOP, "expected a regular file, found a link", str(path))
     descriptor = os.open(path, _READ)
@@ -39,7 +39,7 @@ def _open(path: StrPath) -> tuple[int, int]:
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "expected a regular file, found something else", str(path))
-    return descriptor, status.st_size
+    return descriptor, status
 
 
 def read_regular(path: StrPath, max_bytes: int) -> bytes:
@@ -48,11 +48,20 @@ def read_regular(path: StrPath, max_bytes: int) -> bytes:
     Raises:
         OSError: see `open_regular`; also when it is longer than `max_bytes`.
     """
-    descriptor, size = _open(path)
+    return read_with_status(path, max_bytes)[0]
+
+
+def read_with_status(path: StrPath, max_bytes: int) -> tuple[bytes, os.stat_result]:
+    """All bytes of a regular file, and what was known of it before they were read.
+
+    Raises:
+        OSError: see `read_regular`.
+    """
+    descriptor, status = _open(path)
     try:
-        data = os.read(descriptor, min(size, max_bytes) + 1)
-        if len(data) == size:
-            return data
+        data = os.read(descriptor, min(status.st_size, max_bytes) + 1)
+        if len(data) == status.st_size:
+            return data, status
         chunks = [data]  # it grew, or is too long, or the system gives it in parts
         while sum(map(len, chunks)) <= max_bytes and (data := os.read(descriptor, _READ_BYTES)):
             chunks.append(data)
@@ -61,7 +70,7 @@ def read_regular(path: StrPath, max_bytes: int) -> bytes:
     whole = b"".join(chunks)
     if len(whole) > max_bytes:
         raise OSError(errno.EFBIG, f"expected at most {max_bytes:,} bytes", str(path))
-    return whole
+    return whole, status
 
 
 def is_regular(path: StrPath) -> bool:

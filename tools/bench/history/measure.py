@@ -157,8 +157,8 @@ def fill(folder: Path, count: int) -> None:
     step = 2_000
     parts = [(first, min(first + step, count), count) for first in range(0, count, step)]
     with ProcessPoolExecutor() as pool:
-        for readings in pool.map(read_examples, parts):
-            index.put(readings, is_quiet=True, are_new=True)
+        for rows in pool.map(read_examples, parts):
+            index.put(rows, is_quiet=True, are_new=True)
     index.finish_filling()
     index.announce_reset()
     signature = root_signature(folder)
@@ -167,18 +167,19 @@ def fill(folder: Path, count: int) -> None:
 
 
 def read_examples(part: tuple[int, int, int]) -> list[Any]:
-    """What a reading of some example runs would give."""
+    """The rows that a reading of some example runs would give."""
     import random
 
     sys.path.insert(0, str(Path(__file__).parents[2]))
     from make_example_runs import Options, build_run  # type: ignore[import-not-found]
     from stablenew.formats.feedback import Feedback
     from stablenew.index import run_entry as entries
+    from stablenew.index.index_rows import build_rows
     from stablenew.index.plain_documents import read_plain_metadata, read_plain_record
 
     first, last, count = part
     options = Options(Path(), seed=1, count=count, outputs="links", fresh_prompts=0.3)
-    readings = []
+    rows = []
     for number in range(first, last):
         run = build_run(options, number, random.Random(f"1/{number}"))
         metadata = entries.build_metadata_entry(read_plain_metadata(run.metadata))
@@ -199,8 +200,9 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
             opinions=entries.build_opinion_entry(opinions),
             problem=None,
         )
-        readings.append(entries.RunReading(run.run_id, 1 << 62, 1 << 62, is_hot=False, entry=entry))
-    return readings
+        reading = entries.RunReading(run.run_id, 1 << 62, 1 << 62, is_hot=False, entry=entry)
+        rows.append(build_rows(reading))
+    return rows
 
 
 def measure_queries(folder: Path, rounds: int) -> dict[str, Any]:

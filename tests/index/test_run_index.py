@@ -1,0 +1,82 @@
+"""Putting rows into the index: ids that two runs want, transactions that fail, runs that come twice."""
+
+import contextlib
+import sqlite3
+
+import pytest
+
+from stablenew import RunStore
+from stablenew.index.index_rows import RunRows, build_rows
+from stablenew.index.index_schema import HASH_BITS, USE_BITS
+from stablenew.index.run_index import RunIndex
+from stablenew.index.run_reading import RunReader
+from tests import samples
+
+LAST_SLOT = (1 << HASH_BITS) - 1 << USE_BITS
+
+
+@pytest.fixture
+def index(tmp_path):
+    with contextlib.closing(RunIndex(tmp_path / "index.sqlite")) as index:
+        yield index
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """The rows of three runs of one millisecond."""
+    store = RunStore(tmp_path / "runs")
+    names = [samples.sealed_run(store, f"run-{number}").run_id for number in range(3)]
+    reader = RunReader(store.root)
+    return [build_rows(reader.read(name)) for name in names]
+
+
+def contents(index):
+    """Every run with what hangs on its id: how many variants, which labels, whether its words are found."""
+    with contextlib.closing(sqlite3.connect(index.path)) as connection:
+        ids = dict(connection.execute("SELECT run_id, id FROM run"))
+        found = [row[0] for row in connection.execute("SELECT rowid FROM use_text WHERE use_text MATCH 'harbour'")]
+        labels = connection.execute("SELECT at, text FROM label JOIN name ON name.id = label.name").fetchall()
+        variants = [row[0] for row in connection.execute("SELECT run FROM variant")]
+    return {
+        run_id: (variants.count(one), sorted(text for at, text in labels if at == one), one in found)
+        for run_id, one in ids.items()
+    }
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("slot", [0, LAST_SLOT])
+def test_runs_that_want_the_same_id_get_ids_of_their_own(index, runs, together, slot):
+    index.put(runs)
+    expected = contents(index)
+    assert len(expected) == 3
+    wanted = runs[0].identifier & ~LAST_SLOT | slot
+    index.put([RunRows(rows.run_id) for rows in runs])
+    assert contents(index) == {}
+    rivals = [rows.moved_to(wanted) for rows in runs]
+    for batch in [rivals] if together else [[rows] for rows in rivals]:
+        index.put(batch)
+    assert contents(index) == expected
+    assert all(count and is_found for count, _, is_found in expected.values())
+
+
+def test_a_batch_that_fails_leaves_no_trace_and_no_number_of_it_is_used(index, runs):
+    first, second, third = runs
+    index.put([first])
+    before = contents(index)
+    renamed = third._replace(run=(*third.run[:6], "a new word", *third.run[7:]))
+    with pytest.raises(sqlite3.IntegrityError):
+        index.put([renamed, first], are_new=True)  # it is not
+    assert contents(index) == before
+    index.put([second])
+    index.put([renamed])
+    assert index.state_of(third.run_id) == "a new word"
+    assert index.state_of(second.run_id) == "sealed"
+
+
+def test_of_a_run_that_comes_twice_the_last_reading_counts(index, runs):
+    first, second, _ = runs
+    changes = index.put([first, second, RunRows(first.run_id)])
+    assert [(change.kind, change.run_id) for change in changes] == [("run_added", second.run_id)]
+    changes = index.put([RunRows(second.run_id), second])
+    assert [(change.kind, change.run_id) for change in changes] == [("run_changed", second.run_id)]
+    assert list(contents(index)) == [second.run_id]
