@@ -67,7 +67,9 @@ def build_image_columns(images: Iterable[tuple[RunOpinions, str]]) -> dict[str, 
         said = sorted(run.by_image.get(image, {}).items())
         rated = [(rater, one["rating"], one["rated_at"]) for rater, one in said if "rating" in one]
         ratings.append(rated)
-        aspects.append((rater, *pair) for rater, one in said for pair in sorted(one.get("aspects", {}).items()))
+        aspects.append(
+            [(rater, *pair) for rater, one in said if "aspects" in one for pair in sorted(one["aspects"].items())]
+        )
         rows.append(_describe_image([one for _, one in said], [stars for _, stars, _ in rated], run.preferences, image))
     columns = zip(*rows, strict=True) if rows else ([] for _ in _ImageRow._fields)
     arrays = {name: pa.array(column, _TYPES[name]) for name, column in zip(_ImageRow._fields, columns, strict=True)}

@@ -23,13 +23,14 @@ Progress = Callable[[int, int], object]
 
 LOCAL: Final = "local"
 DASK: Final = "dask"
-_KEEP_MEMORY: Final = {
+_ENVIRONMENT: Final = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "OPENBLAS_NUM_THREADS": "1",
 }
-"""Has workers use memory again instead of giving it back after each part, where the C library is glibc: page faults
-take a tenth of the time."""
+"""Has workers use memory again instead of giving it back after each part, where the C library is glibc (page faults
+take a tenth of the time), and NumPy start no threads."""
 WORTH_PROCESSES: Final = 3_000
 """Runs to read for which starting workers pays."""
 _KEPT_FOR_ONE_READ: Final = 5
@@ -56,7 +57,7 @@ class LocalEngine:
             return (_make_here(source, task, plan) for task in tasks)
         questions: Iterable[Any] = ({"task": task.to_dict(), "plan": plan.to_dict()} for task in tasks)
         arguments = [os.fspath(source.location)]
-        return worker_pool.iter_answers(__name__, arguments, questions, count=count, environment=_KEEP_MEMORY)
+        return worker_pool.iter_answers(__name__, arguments, questions, count=count, environment=_ENVIRONMENT)
 
     def _worth(self, tasks: "Sequence[PartTask]") -> int:
         work = sum(task.read_count + len(task.kept) // _KEPT_FOR_ONE_READ for task in tasks)

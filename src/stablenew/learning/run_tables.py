@@ -127,7 +127,7 @@ def _read_together(runs: list[RunFiles]) -> RunTables:
         raise _Unusual("a last line that is cut off")
     metadata = parse_table([run.metadata for run in runs], METADATA_SCHEMA)
     records = parse_records([run.records for run in runs])
-    counts = [run.records.count(b"\n") for run in runs]
+    counts = [_count_lines(run.records) for run in runs]
     if len(metadata) != len(runs) or len(records) != sum(counts):
         raise _Unusual("more or fewer documents than lines")
     record_runs = np.repeat(np.arange(len(runs)), counts)
@@ -135,6 +135,14 @@ def _read_together(runs: list[RunFiles]) -> RunTables:
     _check_metadata(metadata, run_ids)
     _check_records(records, run_ids.take(pa.array(record_runs)))
     return RunTables(runs, metadata, records, record_runs)
+
+
+def _count_lines(data: bytes) -> int:
+    """As `data.count(b"\\n")`, which looks at each byte by itself: several times as fast where lines are long."""
+    count, end = 0, data.find(b"\n")
+    while end >= 0:
+        count, end = count + 1, data.find(b"\n", end + 1)
+    return count
 
 
 def _expect(truth: pa.Array | pa.ChunkedArray) -> None:

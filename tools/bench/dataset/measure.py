@@ -135,11 +135,8 @@ def read_folders(paths: list[str]) -> int:
 
 
 def read(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(descriptor, 1 << 26)
-    finally:
-        os.close(descriptor)
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def build_full(folder: Path) -> str:
