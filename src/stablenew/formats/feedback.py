@@ -293,12 +293,16 @@ def fold_opinions(ordered: Sequence[FeedbackEvent]) -> dict[tuple[str, str], dic
 
 def fold_preferences(ordered: Sequence[FeedbackEvent]) -> list[dict[str, Any]]:
     """Every comparison that stands, in the form of `Preference`; for `ordered` see `fold_opinions`."""
+    if all(event.op != "prefer" for event in ordered):
+        return []
     return [_preference(event) for event in _without_retracted(ordered) if event.op == "prefer"]
 
 
-def _without_retracted(events: Sequence[FeedbackEvent]) -> list[FeedbackEvent]:
+def _without_retracted(events: Sequence[FeedbackEvent]) -> Sequence[FeedbackEvent]:
     """Retractions of one's own events count; a retraction itself cannot be retracted: redo is a new event."""
     retractions = [event for event in events if event.op == "retract"]
+    if not retractions:
+        return events
     retracted = {(event.rater, target) for event in retractions for target in event.event_ids or ()}
     return [event for event in events if event.op != "retract" and (event.rater, event.id) not in retracted]
 

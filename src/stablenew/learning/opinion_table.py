@@ -39,7 +39,7 @@ class RunOpinions:
     @property
     def digest(self) -> str:
         """Equal for equal sets of events."""
-        return digest_bytes("\n".join(sorted(event.id for event in self.events)).encode())
+        return digest_bytes("\n".join(sorted([event.id for event in self.events])).encode())
 
 
 def read_run_opinions(run: RunFiles) -> RunOpinions:

@@ -57,7 +57,6 @@ def read_plain_events(run_id: str, files: Iterable[tuple[str, bytes]]) -> list[F
 
 
 def _take_log(data: bytes, events: dict[str, dict[str, Any]]) -> None:
-    usual: dict[str, bytes] = {}
     for _, line, is_whole in split_lines(data):
         if not is_whole:
             continue
@@ -65,9 +64,7 @@ def _take_log(data: bytes, events: dict[str, dict[str, Any]]) -> None:
         if identifier is None:
             _take_event(_validator().validate_json(line), events)
         elif identifier not in events:  # a known one says the same
-            usual[identifier] = line
-    if usual:
-        events.update(zip(usual, from_json(b"[%b]" % b",".join(usual.values())), strict=True))
+            events[identifier] = from_json(line)
 
 
 def _take_document(run_id: str, data: bytes, events: dict[str, dict[str, Any]]) -> None:
