@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from stablenew.errors import StoreError, WriteFailed
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
@@ -127,9 +127,12 @@ class RunRecording:
     def _store_images(self, variants: Sequence[FinishedVariant]) -> dict[int, Exception]:
         """Returns what went wrong, by the index of the variant."""
         images = [(one.index, number, image) for one in variants for number, image in enumerate(one.images)]
-        outcomes = finish_all([self._image_steps(image, index, number) for index, number, image in images])
+        steps: list[Steps[Any]] = [self._image_steps(image, index, number) for index, number, image in images]
+        *outcomes, names = finish_all([*steps, self._writer.name_steps()])
+        if names is not None:
+            raise names
         stored = zip(images, outcomes, strict=True)
-        return {index: error for (index, _, _), error in stored if not isinstance(error, StoredOutput)}
+        return {index: outcome for (index, _, _), outcome in stored if isinstance(outcome, Exception)}
 
     def _image_steps(self, image: GeneratedImage, variant: int, number: int) -> Steps[StoredOutput]:
         reference = image.reference

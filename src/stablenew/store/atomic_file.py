@@ -123,7 +123,7 @@ def new_file(path: StrPath) -> Iterator[NewFile]:
         raise
 
 
-def write_unseen(path: StrPath, data: bytes) -> None:
+def write_unseen_steps(path: StrPath, data: bytes) -> Steps[None]:
     """Create `path` durably in a folder that nobody looks into, because it has a temporary name itself.
 
     Raises:
@@ -133,9 +133,10 @@ def write_unseen(path: StrPath, data: bytes) -> None:
         descriptor = os.open(path, _CREATE, 0o666)
         try:
             write_all(descriptor, data)
-            results_of(finish_all([file_steps(descriptor), folder_steps(folder_of(path))]))
+            yield from file_steps(descriptor)
         finally:
             os.close(descriptor)
+        yield from folder_steps(folder_of(path))
 
 
 def replace_then_write_once(replaced: tuple[StrPath, bytes], last: tuple[StrPath, bytes]) -> None:

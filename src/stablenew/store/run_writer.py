@@ -13,9 +13,14 @@ from typing import Self
 from stablenew.errors import RunExists, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.learning_record import LearningRecord
 from stablenew.formats.run_metadata import RunMetadata
-from stablenew.store.atomic_file import naming_failures, replace_then_write_once, sync_folder, write_unseen
+from stablenew.store.atomic_file import (
+    naming_failures,
+    replace_then_write_once,
+    sync_folder_steps,
+    write_unseen_steps,
+)
 from stablenew.store.change_hints import note_change
-from stablenew.store.durable_steps import Steps, finish
+from stablenew.store.durable_steps import Steps, finish, finish_all, results_of
 from stablenew.store.line_log import append_steps
 from stablenew.store.output_store import StoredOutput, hash_file, write_output_steps
 from stablenew.store.paths import StrPath, folder_of
@@ -38,8 +43,9 @@ class RunWriter:
         self._outputs: dict[str, StoredOutput] = {}
         self._records_hash: hashlib._Hash | None = hashlib.sha256()
         """Over the lines so far; None once an append failed, because nobody knows what it left."""
-        self._unsynced: set[str] = set()
-        """Folders with names that a power cut could still take."""
+        self._unsynced: dict[str, int] = {}
+        """Folders with names that a power cut could still take, and how many names had come when the last one did."""
+        self._name_count = 0
         self._is_open = False
         self._is_broken = False
         self._guard = threading.RLock()
@@ -54,32 +60,35 @@ class RunWriter:
             WriteFailed: the disk would not take it.
         """
         writer = cls(root, metadata)
-        writer._lock.acquire()
-        try:
-            writer._make_folder(metadata)
-        except BaseException:
-            writer._lock.release(forget=True)
-            raise
+        writer._make_folder(metadata)
         writer._is_open = True
         return writer
 
     def _make_folder(self, metadata: RunMetadata) -> None:
         """Make the folder under a temporary name and rename it: no reader ever sees a run without metadata."""
-        if os.path.lexists(self.path):
-            raise RunExists(f"run {self.run_id} is there already ({self.path}); a run is recorded once")
         root = folder_of(self.path)
         temporary = os.path.join(root, temporary_name(self.run_id, secrets.token_hex(4)))
         try:
             with naming_failures(self.path):
                 os.mkdir(temporary)
                 os.mkdir(os.path.join(temporary, OUTPUTS))
-                write_unseen(os.path.join(temporary, METADATA), metadata.encode_document())
+            writing = write_unseen_steps(os.path.join(temporary, METADATA), metadata.encode_document())
+            results_of(finish_all([writing, self._claim_steps()]))
+            with naming_failures(self.path):
                 os.rename(temporary, self.path)
-        except OSError:
+        except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
+            self._lock.release(forget=True)
             raise
-        self._unsynced.add(root)
+        self._note_name_in(root)
         note_change(self.path)
+
+    def _claim_steps(self) -> Steps[None]:
+        """Take the run's lock, which needs no disk, while the disk takes something else."""
+        self._lock.acquire()
+        if os.path.lexists(self.path):
+            raise RunExists(f"run {self.run_id} is there already ({self.path}); a run is recorded once")
+        yield from ()
 
     @property
     def run(self) -> Run:
@@ -122,7 +131,7 @@ class RunWriter:
         )
         with self._guard:
             self._outputs[stored.path] = stored
-            self._unsynced.add(self._place(OUTPUTS))
+        self._note_name_in(self._place(OUTPUTS))
         return stored
 
     def append_record(self, record: LearningRecord) -> int:
@@ -163,10 +172,25 @@ class RunWriter:
             known.update(b"".join(line + b"\n" for line in lines))
         self._records_hash = known
 
+    def _note_name_in(self, folder: str) -> None:
+        with self._guard:
+            self._name_count += 1
+            self._unsynced[folder] = self._name_count
+
+    def name_steps(self) -> Steps[None]:
+        """Sync the folders that have new names: needless, but takes no time beside outputs that wait for the disk too.
+
+        Raises:
+            WriteFailed: the disk would not take them. Nobody knows what it has; do not append the record.
+        """
+        for folder, count in tuple(self._unsynced.items()):
+            yield from sync_folder_steps(folder)
+            with self._guard:
+                if self._unsynced.get(folder) == count:  # no name came meanwhile
+                    del self._unsynced[folder]
+
     def _sync_names(self) -> None:
-        for folder in tuple(self._unsynced):
-            sync_folder(folder)
-            self._unsynced.discard(folder)
+        finish(self.name_steps())
 
     def _check_belongs(self, record: LearningRecord) -> None:
         if record.run_id != self.run_id:
