@@ -19,7 +19,7 @@ def read_opinions(run_path: Path, contents: Mapping[str, bytes | OSError]) -> Op
         return _read_strictly(run_path)
     try:
         return build_opinion_entry(fold_opinions(read_plain_events(run_path.name, files)))
-    except (ValueError, OSError):
+    except ValueError:
         return _read_strictly(run_path)
 
 

@@ -16,7 +16,7 @@ _TIMESTAMP = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9
 
 
 class VariantEntry(NamedTuple):
-    """One executed variant."""
+    """One executed variant. Its first fields are in the order of the columns of the index."""
 
     number: int
     """The variant's index in its plan."""
