@@ -14,7 +14,7 @@ from typing import Final
 
 import xxhash
 
-from stablenew.store.folder_signature import folder_signature
+from stablenew.store.folder_signature import folder_signature, inode_of
 from stablenew.store.regular_file import read_with_status, status_of
 from stablenew.store.run_folder import OUTPUTS, SEAL
 
@@ -67,7 +67,7 @@ def look_into(path: str, max_bytes_of: Callable[[str], int] = lambda _: 0) -> Fo
                 if file is not None:
                     look.names.add(name)
                     look.newest_ns = max(look.newest_ns, file.st_mtime_ns)
-                    parts.append(f"{name}/{file.st_size}/{file.st_mtime_ns}/{file.st_ino}")
+                    parts.append(f"{name}/{file.st_size}/{file.st_mtime_ns}/{inode_of(file)}")
             elif entry.name == OUTPUTS and entry.is_dir(follow_symlinks=False):
                 outputs = entry
     if outputs is not None:

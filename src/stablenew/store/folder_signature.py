@@ -9,11 +9,17 @@ from typing import Final
 YOUNG_NS: Final = 2_000_000_000
 """A file that changed this lately may change again within the same tick of the file system's clock."""
 _POSITIVE: Final = (1 << 63) - 1
+_KNOWS_INODES: Final = os.name != "nt"
 
 
 def folder_signature(status: os.stat_result) -> int:
     """One number that is another one when the folder's own list of files changed."""
-    return hash((status.st_mtime_ns, status.st_ctime_ns, status.st_ino)) & _POSITIVE
+    return hash((status.st_mtime_ns, status.st_ctime_ns, inode_of(status))) & _POSITIVE
+
+
+def inode_of(status: os.stat_result) -> int:
+    """The inode; 0 on Windows, which tells it of a file that is asked for by name, and not of one that is listed."""
+    return status.st_ino if _KNOWS_INODES else 0
 
 
 @contextlib.contextmanager
