@@ -40,23 +40,30 @@ def iter_answers(
     arguments: Sequence[str],
     tasks: Iterable[Any],
     *,
-    count: int | None = None,
+    count: int | Callable[[], int] | None = None,
     ahead: int = 2,
     environment: Mapping[str, str] | None = None,
 ) -> Generator[Any, None, None]:
     """What workers answer to `tasks` (JSON values), in the order of the tasks.
 
-    `count` workers run `module`; by default one a processor. Each has up to `ahead` tasks to do, so that it goes on
-    while answers are used. `environment` is added to ours.
+    `count` workers run `module`, by default one a processor; if it is a function it is asked after each answer, and
+    more are started when it says so. Each has up to `ahead` tasks to do, so that it goes on while answers are used.
+    `environment` is added to ours.
 
     Raises:
         ChildProcessError: a worker died.
     """
     answers: queue.SimpleQueue[tuple[_Worker, bytes]] = queue.SimpleQueue()
+    variables = {**os.environ, **(environment or {})}
     with ExitStack() as stack:
-        variables = {**os.environ, **(environment or {})}
-        new = [_Worker(module, arguments, answers, variables) for _ in range(count or processor_count())]
-        workers = [stack.enter_context(worker) for worker in new]
+        workers: list[_Worker] = []
+
+        def start_missing() -> None:
+            number = count() if callable(count) else count or processor_count()
+            new = (_Worker(module, arguments, answers, variables) for _ in range(len(workers), number))
+            workers.extend(map(stack.enter_context, new))
+
+        start_missing()
         waiting = enumerate(tasks)
         for worker in workers * ahead:
             worker.ask_next(waiting)
@@ -70,6 +77,7 @@ def iter_answers(
                     worker.ask_next(waiting)
             yield pickle.loads(done.pop(wanted))  # noqa: S301  # our own process
             wanted += 1
+            start_missing()
             for worker in workers:
                 while len(worker.asked) < ahead and worker.ask_next(waiting):
                     pass

@@ -2,9 +2,10 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from stablenew import garbage_collection, worker_pool
 from stablenew.index.index_rows import RunRows, build_rows
@@ -12,10 +13,28 @@ from stablenew.index.index_rows import RunRows, build_rows
 CHUNK: Final = 200
 WORTH_PROCESSES: Final = 4_000
 """Runs to read for which starting readers pays."""
-READERS: Final = 4
-"""One that writes keeps up with no more. On fewer processors some wait for the disk while others parse."""
+MOST_READERS: Final = 4
+"""One that writes keeps up with no more."""
+_MOSTLY: Final = 0.5
 _AHEAD: Final = 12
 """Chunks that each reader has to do, so that it goes on while what was read is written."""
+
+
+class ReaderCount:
+    """How many readers are of use: one a processor, and all that may be where they are seen to wait for the disk."""
+
+    def __init__(self) -> None:
+        self._seconds = self._busy_seconds = 0.0
+
+    def take(self, seconds: float, busy_seconds: float) -> None:
+        """Hear how long a chunk took, and for how much of that its reader had something to do."""
+        self._seconds += seconds
+        self._busy_seconds += busy_seconds
+
+    def __call__(self) -> int:
+        if self._busy_seconds < _MOSTLY * self._seconds:
+            return MOST_READERS
+        return min(worker_pool.processor_count(), MOST_READERS)
 
 
 def iter_rows(root: Path, run_ids: Sequence[str]) -> Iterator[list[RunRows]]:
@@ -24,7 +43,10 @@ def iter_rows(root: Path, run_ids: Sequence[str]) -> Iterator[list[RunRows]]:
     if len(run_ids) < WORTH_PROCESSES or not worker_pool.is_available():
         yield from map(_chunk_reader(root), chunks)
         return
-    for answer in worker_pool.iter_answers(__name__, [os.path.abspath(root)], chunks, count=READERS, ahead=_AHEAD):
+    count = ReaderCount()
+    arguments = [os.path.abspath(root)]
+    for times, answer in worker_pool.iter_answers(__name__, arguments, chunks, count=count, ahead=_AHEAD):
+        count.take(*times)
         yield [RunRows(*rows) for rows in answer]
 
 
@@ -37,8 +59,14 @@ def _chunk_reader(root: Path) -> Callable[[Sequence[str]], list[RunRows]]:
 
 def _serve(root: Path) -> None:
     read = _chunk_reader(root)
+
+    def answer(run_ids: Sequence[str]) -> tuple[tuple[float, float], list[tuple[Any, ...]]]:
+        started = time.perf_counter(), time.process_time()
+        found: list[tuple[Any, ...]] = [tuple(rows) for rows in read(run_ids)]  # much quicker to send than RunRows
+        return (time.perf_counter() - started[0], time.process_time() - started[1]), found
+
     with garbage_collection.paused():
-        worker_pool.serve(lambda run_ids: [tuple(rows) for rows in read(run_ids)])
+        worker_pool.serve(answer)
 
 
 if __name__ == "__main__":

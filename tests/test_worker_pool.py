@@ -1,0 +1,59 @@
+"""Worker processes: answers in the order of the tasks, as many workers as are of use, and what happens when one dies."""
+
+import os
+
+import pytest
+
+from stablenew import worker_pool
+
+WORKER = """
+import os, sys
+from stablenew import worker_pool
+
+def answer(task):
+    if task == sys.argv[1]:
+        os._exit(3)
+    return task, os.getpid(), os.environ.get("EXTRA")
+
+worker_pool.serve(answer)
+"""
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Ask workers; one that is given the task `fatal` dies."""
+    (tmp_path / "some_worker.py").write_text(WORKER)
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+    def ask(tasks, fatal="", **options):
+        environment = {"PYTHONPATH": path, "EXTRA": "said"}
+        return worker_pool.iter_answers("some_worker", [fatal], tasks, environment=environment, **options)
+
+    return ask
+
+
+def test_answers_come_in_the_order_of_the_tasks(ask):
+    answers = list(ask(range(50), count=3))
+    assert [task for task, _, _ in answers] == list(range(50))
+    assert {extra for _, _, extra in answers} == {"said"}
+    assert 1 <= len({worker for _, worker, _ in answers}) <= 3
+
+
+def test_more_workers_are_started_when_they_turn_out_to_be_of_use(ask):
+    wanted = 1
+    answers = ask(range(2_000), count=lambda: wanted, ahead=2)
+    first = [next(answers) for _ in range(100)]
+    assert len({worker for _, worker, _ in first}) == 1
+    wanted = 3
+    rest = list(answers)
+    assert [task for task, _, _ in first + rest] == list(range(2_000))
+    assert len({worker for _, worker, _ in rest}) > 1
+
+
+def test_a_worker_that_dies_is_not_waited_for(ask):
+    with pytest.raises(ChildProcessError, match="ended with 3"):
+        list(ask(["one", "two", "three"], fatal="two", count=2))
+
+
+def test_no_task_is_no_answer(ask):
+    assert list(ask([], count=2)) == []
