@@ -1,4 +1,4 @@
-"""Worker processes: answers in the order of the tasks, as many workers as are of use, and what happens when one dies."""
+"""Worker processes: answers in the order of the tasks, as many workers as are of use, and one that dies."""
 
 import os
 

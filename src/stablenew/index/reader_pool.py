@@ -32,6 +32,7 @@ class ReaderCount:
         self._busy_seconds += busy_seconds
 
     def __call__(self) -> int:
+        """How many there should be now."""
         if self._busy_seconds < _MOSTLY * self._seconds:
             return MOST_READERS
         return min(worker_pool.processor_count(), MOST_READERS)
