@@ -84,7 +84,7 @@ def test_a_store_that_cannot_be_written_is_said_once_and_the_run_goes_on(cli, tm
     (tmp_path / "taken").write_text("a file, not a folder")
     done = cli("run", "pack.txt", *FAST, "--record", "--runs-dir", "taken", "--randomize", "time: a", code=1)
     assert "completed: 2 variants of 2" in done.stdout
-    assert done.stderr.count("expected a folder for runs") == 1
+    assert done.stderr.count("expected a folder of runs") == 1
 
 
 def test_verify_names_a_flipped_bit_and_exits_1(cli, tmp_path):
@@ -262,3 +262,41 @@ def test_numbers_are_shown_for_people():
 
 def test_no_variable_of_ours_is_left_from_outside():
     assert "STABLENEW_RUNS_DIR" not in os.environ
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["runs"],
+        ["show", "latest"],
+        ["verify"],
+        ["history"],
+        ["index", "status"],
+        ["index", "update"],
+        ["index", "rebuild"],
+        ["dataset", "build", "-o", "out"],
+        ["learn", "evidence"],
+        ["repair"],
+    ],
+    ids=" ".join,
+)
+def test_something_else_in_the_place_of_the_runs_is_named(cli, command):
+    said = cli("--runs-dir", "pack.txt", *command, code=2).stderr
+    assert "expected a folder of runs, found something else" in said
+    assert "pack.txt" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["dataset", "build", "-o", "pack.txt"],
+        ["dataset", "build", "-o", "/proc/nowhere"],
+        ["schemas", "export", "pack.txt"],
+        ["plan", "new", "/proc/nowhere/x.plan.json", "--prompt", "a", "--sweep", "txt2img.steps=1,2"],
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_written_is_named_in_words(cli, command):
+    said = cli(*command, code=1).stderr
+    assert "could not write" in said or "pack.txt: File exists" in said
+    assert "Errno" not in said

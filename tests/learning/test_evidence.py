@@ -36,6 +36,14 @@ def test_values_have_counts_stars_means_and_runs():
     assert found.warnings == ["fewer than 10 rated images: 9.0"]
 
 
+def test_no_interval_goes_beyond_the_stars_there_are():
+    found = build_evidence(table(({"cfg_scale": 5.0}, [1], [5]), ({"cfg_scale": 9.0}, [1], [0])), "cfg_scale")
+    for value in found.values:
+        assert 0 <= value.mean.low < value.mean.estimate < value.mean.high <= 5
+    for comparison in found.comparisons:
+        assert -5 <= comparison.difference.interval.low < comparison.difference.interval.high <= 5
+
+
 def test_only_places_that_are_alike_in_all_else_are_compared():
     found = build_evidence(
         table(

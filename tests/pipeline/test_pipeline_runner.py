@@ -183,7 +183,7 @@ def test_a_store_that_cannot_be_written_leaves_the_result_whole(store, caplog):
     assert result.status == "completed"
     assert len(result.variants) == 2
     assert result.run_path is None
-    assert "expected a folder for runs" in result.recording_error
+    assert "expected a folder of runs" in result.recording_error
     assert len(caplog.records) == 1
 
 

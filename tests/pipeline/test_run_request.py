@@ -93,3 +93,14 @@ def test_a_run_without_variants_cannot_run_again(store):
         pass
     with pytest.raises(ConfigError, match="no records"):
         plan_again(store.open(run.run_id), RunRequest())
+
+
+def test_a_sweep_is_recorded_under_the_standard_name_of_its_setting(store):
+    config, plan = plan_pack(build_typed_pack("a boat"), RunRequest(sweeps=["txt2img.cfg=5,7"]))
+    assert [axis.name for axis in plan.sweeps] == ["txt2img.cfg_scale"]
+    config = config.with_overrides({f"txt2img.{name}": value for name, value in SMALL.items()})
+    run = store.open(PipelineRunner(SketchEngine(), run_store=store).run(config, plan=plan).run_id)
+    records, _ = run.read_records()
+    assert [record.variant.overrides for record in records] == [{"txt2img.cfg_scale": 5}, {"txt2img.cfg_scale": 7}]
+    _, plan, _ = plan_again(run, RunRequest(sweeps=["txt2img.hr_second_pass_steps=3"]))
+    assert [axis.name for axis in plan.sweeps] == ["txt2img.hr_steps"]

@@ -163,5 +163,5 @@ def test_a_run_that_cannot_begin_is_said_once_and_costs_no_memory(tmp_path, chan
     assert queue.finish("completed") is None
     assert (queue.run, queue._waiting_bytes) == (None, 0)
     assert settled(queue) == [(index, False) for index in range(3)]
-    assert "expected a folder for runs" in caplog.text
+    assert "expected a folder of runs" in caplog.text
     assert channel.failure_count == 1

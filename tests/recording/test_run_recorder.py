@@ -79,7 +79,7 @@ def test_a_store_that_cannot_be_written_is_logged_once_and_the_block_goes_on(tmp
             assert run.record_variant(prompt="x", images=[png()]) is None
     assert made == [0, 1, 2]
     assert run.run is None
-    assert "expected a folder for runs" in run.failure
+    assert "expected a folder of runs" in run.failure
     assert len(caplog.records) == 1
     assert "recording failed" in caplog.text
 

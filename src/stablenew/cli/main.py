@@ -165,6 +165,13 @@ def _run(args: list[str]) -> int:
         sys.stderr.close()  # whoever read us has seen enough
         return 0
     except (StableNewError, OSError) as error:
-        sys.stderr.write(f"stablenew: {error}\n")
+        sys.stderr.write(f"stablenew: {_explain(error)}\n")
         return USAGE if isinstance(error, _USAGE_ERRORS) else FINDINGS
     return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> str:
+    """The system's own errors without their numbers, which nobody knows by heart."""
+    if isinstance(error, OSError) and not isinstance(error, StableNewError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

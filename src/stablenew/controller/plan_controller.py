@@ -16,7 +16,7 @@ from stablenew.formats.learning_plan import (
     LearningRunStep,
     step_of,
 )
-from stablenew.formats.pipeline_config import PipelineConfig, split_setting
+from stablenew.formats.pipeline_config import PipelineConfig, standard_setting
 from stablenew.learning.learning_runner import LearningRunner
 from stablenew.learning.result_sheet import SheetImage
 from stablenew.pipeline.prompt_pack import Prompt, PromptPack
@@ -57,7 +57,7 @@ def build_plan(
     """
     if bool(sweeps) == bool(presets) or len(sweeps) > 2:
         raise ConfigError("a plan varies one setting, two settings, or compares presets")
-    axes = [{"name": ".".join(split_setting(setting)), "values": list(values)} for setting, values in sweeps]
+    axes = [{"name": standard_setting(setting), "values": list(values)} for setting, values in sweeps]
     try:
         plan = LearningPlan.from_dict(
             {

@@ -240,6 +240,12 @@ def split_setting(dotted: str) -> tuple[str, str]:
     raise ConfigError(f"no setting {dotted!r}; {hint} (settings of one engine only: {stage}.extra.{key})")
 
 
+def standard_setting(dotted: str) -> str:
+    """`txt2img.cfg_scale` for `txt2img.cfg`. Raises ConfigError: see `split_setting`."""
+    stage, key = split_setting(dotted)
+    return f"{stage}.{key}" if key else stage
+
+
 @functools.cache
 def _setting_names(stage: str) -> dict[str, str]:
     """Every name a stage's setting is known by, with its standard name."""

@@ -16,6 +16,7 @@ from stablenew.index.folder_look import root_signature
 from stablenew.index.index_reader import IndexReader
 from stablenew.index.index_schema import delete_index, index_folder, index_path
 from stablenew.store.change_hints import end_of_hints, hints_path
+from stablenew.store.run_entries import check_place
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -67,6 +68,7 @@ class IndexKeeper:
 
     def facts(self) -> dict[str, Any]:
         """Where the index is, what it holds, and how it stands to the store, as JSON."""
+        check_place(self.root)
         lock = try_index_lock(self.root)
         if lock is not None:
             lock.release()
@@ -88,7 +90,12 @@ class IndexKeeper:
         return not 0 <= age < max(MIN_AGE_SECONDS, PATIENCE * sweep_seconds)  # below 0 somebody moved the clock
 
     def refresh(self, *, is_patient: bool = False, progress: "Progress | None" = None) -> Freshness:
-        """Bring the index in step, filling it when there is none. With `is_patient` nothing is put off."""
+        """Bring the index in step, filling it when there is none. With `is_patient` nothing is put off.
+
+        Raises:
+            NotAStore: something that is no folder has the store's place.
+        """
+        check_place(self.root)
         if not is_patient and self.is_fresh():
             return Freshness(FRESH)
         lock = try_index_lock(self.root) or self._wait_for_filling(progress)
@@ -113,6 +120,7 @@ class IndexKeeper:
         """Look at every run folder now; with `deep` also into it.
 
         Raises:
+            NotAStore: see `refresh`.
             RunLocked: another process keeps the index in step.
         """
         with self._reconciling(self._lock()) as reconciler:
@@ -122,6 +130,7 @@ class IndexKeeper:
         """Make the index anew from the run folders. Stopped half-way, the next use goes on.
 
         Raises:
+            NotAStore: see `refresh`.
             RunLocked: another process keeps the index in step.
         """
         lock = self._lock()
@@ -131,6 +140,7 @@ class IndexKeeper:
             return Freshness(UPDATED, len(reconciler.sweep(progress=progress)))
 
     def _lock(self) -> "BaseFileLock":
+        check_place(self.root)
         lock = try_index_lock(self.root)
         if lock is None:
             raise RunLocked("another stablenew process keeps this index in step; stop it (serve, index watch) first")

@@ -33,7 +33,7 @@ from stablenew.learning.part_engine import PartEngine, Progress
 from stablenew.learning.part_maker import PartTask, encode_parquet
 from stablenew.learning.run_source import REASONS, UNSELECTED, LeftOut, RunSource
 from stablenew.learning.split_plan import SplitPlan
-from stablenew.store.atomic_file import replace_cached
+from stablenew.store.atomic_file import naming_failures, replace_cached
 
 
 class DatasetBuild:
@@ -72,8 +72,9 @@ class DatasetBuild:
         Raises:
             WriteFailed: the disk would not take it; a dataset that was there is unharmed.
         """
-        for name in (IMAGES, BUILD):
-            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        for folder in (self._folder / IMAGES, self._folder / BUILD):
+            with naming_failures(folder):
+                folder.mkdir(parents=True, exist_ok=True)
         wanted = sorted(signatures if run_ids is None else signatures.keys() & set(run_ids))
         looks = [signatures[run_id] for run_id in wanted]
         assembly = self._assembly

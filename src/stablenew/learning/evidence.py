@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from stablenew.learning.evidence_table import Codes, EvidenceTable, Factor, find_setting
 from stablenew.learning.statistics_of_stars import (
+    MOST_STARS,
     Difference,
     Interval,
     Strength,
@@ -148,7 +149,7 @@ def build_values(table: EvidenceTable, factor: Factor) -> list[ValueEvidence]:
                 controlled_count=int(table.is_controlled[rows].sum()),
                 stars=count_stars(table.stars[rows]),
                 raw_mean=float(groups.means[place]),
-                mean=means[place],
+                mean=means[place].within(0, MOST_STARS),
                 run_ids=_runs(table, rows),
             )
         )
@@ -169,11 +170,12 @@ def _comparisons(table: EvidenceTable, name: str) -> Iterator[Comparison]:
             seeds = by_seed.get((code, other), [])
             is_of_few_prompts = len(places) < FEW_PLACES <= len(seeds)
             differences, weights, rows = zip(*(seeds if is_of_few_prompts else places), strict=True)
+            found = measure_difference(np.array(differences), np.array(weights))
             yield Comparison(
                 factor.values[code],
                 factor.values[other],
                 kind,
-                measure_difference(np.array(differences), np.array(weights)),
+                found._replace(interval=found.interval.within(-MOST_STARS, MOST_STARS)),
                 is_of_few_prompts,
                 _runs(table, np.concatenate(rows)),
             )

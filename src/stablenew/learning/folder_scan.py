@@ -9,17 +9,23 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from stablenew import worker_pool
 from stablenew.store.folder_signature import YOUNG_NS, folder_signature, looking_into
-from stablenew.store.run_entries import is_run_entry
+from stablenew.store.run_entries import check_place, is_run_entry
 
 UNSETTLED: Final = -1
 
 
 def scan_folders(root: str) -> dict[str, int]:
-    """Every run folder by id, as `RunSource.signatures`. A store that does not exist yet has none."""
+    """Every run folder by id, as `RunSource.signatures`. A store that does not exist yet has none.
+
+    Raises:
+        NotAStore: something that is no folder has its place.
+    """
+    check_place(Path(root))
     young = time.time_ns() - YOUNG_NS
     try:
         with os.scandir(root) as entries:

@@ -12,8 +12,9 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 CONFIDENCE: Final = 0.95
+MOST_STARS: Final = 5
 _GRID: Final = 80
-_WIDEST: Final = 5.0
+_WIDEST: Final = float(MOST_STARS)
 _ROUNDING: Final = 1 / 12
 """The variance of what is lost when a liking is told in whole stars."""
 _ANY_STARS: Final = 35 / 12
@@ -30,6 +31,10 @@ class Interval(NamedTuple):
     estimate: float
     low: float
     high: float
+
+    def within(self, least: float, most: float) -> "Interval":
+        """The same, where the truth cannot lie beyond these."""
+        return Interval(self.estimate, max(self.low, least), min(self.high, most))
 
 
 def student_quantile(probability: float, degrees: float) -> float:

@@ -1,11 +1,22 @@
-"""Which entries of a store are runs. It is asked of a hundred thousand entries, and quick to import."""
+"""What has the place of a store, and which of its entries are runs: asked very often, and quick to import."""
 
 import os
 from pathlib import Path
 
+from stablenew.errors import NotAStore
 from stablenew.formats.run_id import is_generated_run_id, is_run_id
 from stablenew.store.regular_file import is_regular
 from stablenew.store.run_folder import METADATA
+
+
+def check_place(root: Path) -> None:
+    """See that nothing but a folder has the place of a store; nothing at all may have it too.
+
+    Raises:
+        NotAStore: something that is no folder has it.
+    """
+    if root.exists() and not root.is_dir():
+        raise NotAStore(f"expected a folder of runs, found something else: {root}")
 
 
 def is_run_entry(entry: os.DirEntry[str]) -> bool:

@@ -11,7 +11,6 @@ from stablenew.errors import (
     AmbiguousRun,
     FormatError,
     NewerFormat,
-    NotAStore,
     OutputNotFound,
     RunNotFound,
     WriteFailed,
@@ -25,7 +24,7 @@ from stablenew.formats.wire import SCHEMA_VERSION
 from stablenew.store.atomic_file import replace_file, sync_folder
 from stablenew.store.regular_file import is_plain_folder, read_regular
 from stablenew.store.run import Run
-from stablenew.store.run_entries import is_run_entry
+from stablenew.store.run_entries import check_place, is_run_entry
 from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MARKER_README, MARKER_SCHEMAS, MAX_MARKER_BYTES
 from stablenew.store.run_writer import RunWriter
 
@@ -80,8 +79,7 @@ class RunStore:
         version = read_marker_version(self.root)
         if version is not None and not _is_older(version):
             return
-        if self.root.exists() and not self.root.is_dir():
-            raise NotAStore(f"expected a folder for runs, found something else: {self.root}")
+        check_place(self.root)
         try:
             (self.root / MARKER_FOLDER / MARKER_SCHEMAS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -138,13 +136,12 @@ class RunStore:
         return (Run(self.root / run_id) for _, run_id in sorted(map(_started, self.iter_runs())))
 
     def _run_ids(self) -> list[str]:
-        if not self.root.exists():
-            return []
+        check_place(self.root)
         try:
             with os.scandir(self.root) as entries:
                 return [entry.name for entry in entries if is_run_entry(entry)]
-        except NotADirectoryError:
-            raise NotAStore(f"expected a folder of runs, found something else: {self.root}") from None
+        except FileNotFoundError:
+            return []
 
     def find_output(self, digest: str) -> tuple[Run, OutputReference]:
         """The newest run that has an output with this digest, and the output.
