@@ -277,6 +277,7 @@ def test_no_variable_of_ours_is_left_from_outside():
         ["dataset", "build", "-o", "out"],
         ["learn", "evidence"],
         ["repair"],
+        ["merge", "."],
     ],
     ids=" ".join,
 )

@@ -140,11 +140,23 @@ def describe_event(event: Any) -> str:
         case "flag":
             return f"{subject}: {event.flag or 'no flag'}"
         case "prefer":
-            return f"{event.winner[7:19]} over {event.loser[7:19]} ({event.outcome})"
+            return describe_comparison(event)
         case "retract":
             return f"took back {len(event.event_ids)}"
         case _:
             return str(event.op)
+
+
+def describe_comparison(said: Any) -> str:
+    """Which image is better, said as an event or standing as a preference."""
+    winner, loser = said.winner[7:19], said.loser[7:19]
+    match said.outcome:
+        case "tie":
+            return f"{winner} as good as {loser}"
+        case "both_bad":
+            return f"{winner} and {loser} both bad"
+        case _:
+            return f"{winner} over {loser}"
 
 
 def stars_of(rating: int) -> str:
@@ -158,11 +170,13 @@ def _show_state(out: Output, document: "Feedback") -> None:
 
 
 def _show_people(out: Output, document: "Feedback") -> None:
-    rows = list(_rows(document.state))
-    if not rows:
+    rows, comparisons = list(_rows(document.state)), document.state.preferences
+    if not rows and not comparisons:
         out.print(f"run {document.run_id}: nothing said yet; `stablenew rate RUN [IMAGE] STARS`")
-        return
-    out.table(["of", "who", "stars", "flag", "tags", "note"], rows)
+    if rows:
+        out.table(["of", "who", "stars", "flag", "tags", "note"], rows)
+    if comparisons:
+        out.table(["comparison", "who"], [(describe_comparison(one), one.rater) for one in comparisons])
 
 
 def _rows(state: "FeedbackState") -> Any:

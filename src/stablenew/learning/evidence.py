@@ -149,7 +149,7 @@ def build_values(table: EvidenceTable, factor: Factor) -> list[ValueEvidence]:
                 controlled_count=int(table.is_controlled[rows].sum()),
                 stars=count_stars(table.stars[rows]),
                 raw_mean=float(groups.means[place]),
-                mean=means[place].within(0, MOST_STARS),
+                mean=means[place].within(0.0, MOST_STARS),
                 run_ids=_runs(table, rows),
             )
         )

@@ -12,9 +12,8 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 CONFIDENCE: Final = 0.95
-MOST_STARS: Final = 5
+MOST_STARS: Final = 5.0
 _GRID: Final = 80
-_WIDEST: Final = float(MOST_STARS)
 _ROUNDING: Final = 1 / 12
 """The variance of what is lost when a liking is told in whole stars."""
 _ANY_STARS: Final = 35 / 12
@@ -166,8 +165,8 @@ def _posterior(means: Floats, variances: Floats) -> tuple[Floats, Floats, Floats
 
 
 def _mixture_quantile(probability: float, weights: Floats, centres: Floats, spreads: Floats) -> Floats:
-    low: Floats = np.full(centres.shape[1], -2 * _WIDEST)
-    high: Floats = np.full(centres.shape[1], 3 * _WIDEST)
+    low: Floats = np.full(centres.shape[1], -2 * MOST_STARS)
+    high: Floats = np.full(centres.shape[1], 3 * MOST_STARS)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         below = weights @ (0.5 * (1 + _erf((middle - centres) / (spreads * math.sqrt(2)))))

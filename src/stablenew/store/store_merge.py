@@ -18,6 +18,7 @@ from stablenew.store.feedback_log import FeedbackLog
 from stablenew.store.output_store import hash_file
 from stablenew.store.regular_file import is_regular, read_regular
 from stablenew.store.run import RUNNING, Run
+from stablenew.store.run_entries import check_place
 from stablenew.store.run_folder import MARKER_FOLDER, MAX_RECORDS_BYTES, OUTPUTS, RECORDS
 from stablenew.store.run_store import RunStore
 from stablenew.store.seal import read_seal, run_digest
@@ -83,11 +84,12 @@ def merge_stores(
     """Take every sealed run and all feedback of `theirs` into `ours`. One run that fails does not stop the others.
 
     Raises:
-        NotAStore: there is no such folder.
+        NotAStore: there is no such folder, or something else has the place of ours.
         WriteFailed: the disk would not take it; whatever was taken before is whole.
     """
     if not theirs.root.is_dir():
         raise NotAStore(f"expected a folder of runs, found none: {theirs.root}")
+    check_place(ours.root)
     report = MergeReport()
     runs = list(theirs.iter_runs())
     for number, run in enumerate(runs):
