@@ -63,10 +63,9 @@ def iter_answers(
             new = (_Worker(module, arguments, answers, variables) for _ in range(len(workers), number))
             workers.extend(map(stack.enter_context, new))
 
-        start_missing()
         waiting = enumerate(tasks)
-        for worker in workers * ahead:
-            worker.ask_next(waiting)
+        start_missing()
+        _ask_all(workers, waiting, ahead)
         done: dict[int, bytes] = {}
         wanted = 0
         while done or any(worker.asked for worker in workers):
@@ -78,9 +77,15 @@ def iter_answers(
             yield pickle.loads(done.pop(wanted))  # noqa: S301  # our own process
             wanted += 1
             start_missing()
-            for worker in workers:
-                while len(worker.asked) < ahead and worker.ask_next(waiting):
-                    pass
+            _ask_all(workers, waiting, ahead)
+
+
+def _ask_all(workers: "Sequence[_Worker]", waiting: Iterator[tuple[int, Any]], ahead: int) -> None:
+    """Give each up to `ahead` tasks to do, in turn."""
+    for number in range(ahead):
+        for worker in workers:
+            if len(worker.asked) <= number:
+                worker.ask_next(waiting)
 
 
 class _Worker:
@@ -110,7 +115,7 @@ class _Worker:
         self._thread.join()
         self._process.communicate()
 
-    def ask_next(self, waiting: Iterator[tuple[int, Any]]) -> bool:
+    def ask_next(self, waiting: Iterator[tuple[int, Any]]) -> None:
         """Give it the next task, if there is one."""
         assert self._process.stdin is not None  # noqa: S101
         for number, task in waiting:
@@ -118,8 +123,7 @@ class _Worker:
             with contextlib.suppress(BrokenPipeError):  # it died: its missing answer says so
                 self._process.stdin.write(json.dumps(task).encode() + b"\n")
                 self._process.stdin.flush()
-            return True
-        return False
+            return
 
     def _take_answers(self) -> None:
         assert self._process.stdout is not None  # noqa: S101

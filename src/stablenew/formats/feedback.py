@@ -293,9 +293,8 @@ def fold_opinions(ordered: Sequence[FeedbackEvent]) -> dict[tuple[str, str], dic
 
 def fold_preferences(ordered: Sequence[FeedbackEvent]) -> list[dict[str, Any]]:
     """Every comparison that stands, in the form of `Preference`; for `ordered` see `fold_opinions`."""
-    if all(event.op != "prefer" for event in ordered):
-        return []
-    return [_preference(event) for event in _without_retracted(ordered) if event.op == "prefer"]
+    said = [event for event in ordered if event.op in ("prefer", "retract")]
+    return [_preference(event) for event in _without_retracted(said)]
 
 
 def _without_retracted(events: Sequence[FeedbackEvent]) -> Sequence[FeedbackEvent]:

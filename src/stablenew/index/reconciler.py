@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from stablenew import garbage_collection
-from stablenew.formats.run_id import is_generated_run_id, is_run_id
+from stablenew.formats.run_id import is_run_id
 from stablenew.index.folder_look import BARRED, look_into, root_signature
 from stablenew.index.reader_pool import iter_rows
 from stablenew.index.run_changes import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
 from stablenew.index.run_index import Known, RunIndex
 from stablenew.store.change_hints import NOWHERE, end_of_hints, hints_path, read_hints
 from stablenew.store.folder_signature import YOUNG_NS, folder_signature
-from stablenew.store.run_folder import METADATA
+from stablenew.store.run_entries import is_run_entry
 
 SLICES: Final = 32
 BATCH: Final = 2_000
@@ -144,7 +144,7 @@ class Reconciler:
 
     def _compare(self, entry: os.DirEntry[str], before: Known | None, part: int, scan: _Scan) -> None:
         if before is None:
-            if is_generated_run_id(entry.name) or _has_metadata(entry.path):
+            if is_run_entry(entry):
                 scan.new.append(entry.name)
             return
         try:
@@ -195,7 +195,3 @@ class Reconciler:
                     if progress is not None:
                         progress(done, len(run_ids))
         return changes
-
-
-def _has_metadata(path: str) -> bool:
-    return os.path.isfile(os.path.join(path, METADATA))

@@ -168,7 +168,7 @@ class RunIndex:
         self._connection.execute("DELETE FROM run WHERE id = ?", (identifier,))
 
     def _place(self, runs: Sequence[RunRows]) -> list[RunRows]:
-        """Each run under an id that no other has, in their order."""
+        """Each run under an id that no other has, in the order of these ids, which the full-text table wants."""
         query = "SELECT id FROM run WHERE id IN (SELECT value FROM json_each(?))"
         wanted = json.dumps([rows.identifier for rows in runs])
         taken = {row[0] for row in self._connection.execute(query, (wanted,))}
@@ -177,7 +177,7 @@ class RunIndex:
             found = rows if rows.identifier not in taken else rows.moved_to(self._free_id(rows, taken))
             taken.add(found.identifier)
             placed.append(found)
-        return sorted(placed, key=_identifier)  # the full-text table wants rising ids
+        return sorted(placed, key=_identifier)
 
     def _free_id(self, rows: RunRows, taken: set[int]) -> int:
         """Another id of the same millisecond."""

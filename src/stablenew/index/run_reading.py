@@ -41,6 +41,7 @@ from stablenew.store.run_folder import (
 from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
 
 _MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, RECORDS: MAX_RECORDS_BYTES, SEAL: MAX_SEAL_BYTES}
+"""How long the documents of a run may be to be read; what else is read of its folder is feedback."""
 
 
 class RunReader:
@@ -84,7 +85,7 @@ class RunReader:
         )
 
     def _read_opinions(self, path: str, run_id: str, look: FolderLook) -> OpinionEntry:
-        contents = {name: data for name, data in look.contents.items() if is_feedback(name)}
+        contents = {name: data for name, data in look.contents.items() if name not in _MAX_BYTES}
         if self._journals is not None:
             name = f"{run_id}.jsonl"
             try:

@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -21,53 +22,60 @@ def with_numbers(rows: Sequence[tuple[Any, ...]], numberings: Mapping[int, Numbe
     return zip(*columns, strict=True)
 
 
-class WordNumbers:
-    """The numbers of words; all of them are remembered."""
+class _TextNumbers(ABC):
+    """The numbers of texts of one kind, as far as they are remembered."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.forget()
 
     def forget(self) -> None:
-        """Remember what the index holds, and nothing else."""
-        self._numbers: dict[str | None, int | None] = {None: None}
-        self._numbers.update(self._connection.execute("SELECT text, id FROM name"))
-
-    def number(self, words: Sequence[str | None]) -> Iterable[int | None]:
-        """The number of each word; a new one gets one."""
-        for word in dict.fromkeys(words):
-            if word not in self._numbers:
-                cursor = self._connection.execute("INSERT INTO name(text) VALUES (?) RETURNING id", (word,))
-                self._numbers[word] = int(cursor.fetchone()[0])
-        return map(self._numbers.__getitem__, words)
-
-
-class PromptNumbers:
-    """The numbers of prompts; the last ones used are remembered."""
-
-    def __init__(self, connection: sqlite3.Connection, *, are_negative: bool) -> None:
-        self._connection = connection
-        self._are_negative = are_negative
-        self.forget()
-
-    def forget(self) -> None:
         """Remember nothing."""
         self._numbers: dict[str | None, int | None] = {None: None}
 
-    def number(self, prompts: Sequence[str | None]) -> Iterable[int | None]:
+    def number(self, texts: Sequence[str | None]) -> Iterable[int | None]:
+        """The number of each text; a new one gets one."""
+        for text in dict.fromkeys(texts):
+            if text is not None and text not in self._numbers:
+                self._numbers[text] = self._number_one(text)
+        return map(self._numbers.__getitem__, texts)
+
+    @abstractmethod
+    def _number_one(self, text: str) -> int:
+        """The number of a text that is not remembered."""
+
+
+class WordNumbers(_TextNumbers):
+    """The numbers of words; all of them are remembered."""
+
+    def forget(self) -> None:
+        """Remember what the index holds, and nothing else."""
+        super().forget()
+        self._numbers.update(self._connection.execute("SELECT text, id FROM name"))
+
+    def _number_one(self, text: str) -> int:
+        cursor = self._connection.execute("INSERT INTO name(text) VALUES (?) RETURNING id", (text,))
+        return int(cursor.fetchone()[0])
+
+
+class PromptNumbers(_TextNumbers):
+    """The numbers of prompts; the last ones used are remembered."""
+
+    def __init__(self, connection: sqlite3.Connection, *, are_negative: bool) -> None:
+        super().__init__(connection)
+        self._are_negative = are_negative
+
+    def number(self, texts: Sequence[str | None]) -> Iterable[int | None]:
         """The number of each prompt; a new one gets one."""
         if len(self._numbers) > _MOST_REMEMBERED:
             self.forget()
-        for prompt in dict.fromkeys(prompts):
-            if prompt is not None and prompt not in self._numbers:
-                self._numbers[prompt] = self._find_or_insert(prompt)
-        return map(self._numbers.__getitem__, prompts)
+        return super().number(texts)
 
-    def _find_or_insert(self, prompt: str) -> int:
+    def _number_one(self, text: str) -> int:
         person = b"negative" if self._are_negative else b""
-        digest = hashlib.blake2b(prompt.encode(), digest_size=16, person=person).digest()
+        digest = hashlib.blake2b(text.encode(), digest_size=16, person=person).digest()
         row = self._connection.execute("SELECT id FROM text WHERE hash = ?", (digest,)).fetchone()
-        return int(row[0]) if row is not None else self._insert(digest, prompt)
+        return int(row[0]) if row is not None else self._insert(digest, text)
 
     def _insert(self, digest: bytes, prompt: str) -> int:
         query = "INSERT INTO text(hash, body) VALUES (?, ?) RETURNING id"

@@ -24,7 +24,6 @@ from stablenew.store.run_folder import (
     SEAL,
     feedback_log_name,
     is_feedback,
-    is_temporary,
 )
 from stablenew.store.seal import MAX_SEAL_BYTES, digest_seal, parse_seal
 
@@ -153,7 +152,7 @@ def read_documents(run_id: str, names: Iterable[str], read: Callable[[str, int],
         feedback = tuple(
             (name, read(name, MAX_FEEDBACK_BYTES))
             for name in sorted(here)
-            if name.startswith("feedback") and is_feedback(name) and not is_temporary(name)
+            if name.startswith("feedback") and is_feedback(name)
         )
     except _Damaged as error:
         return LeftOut(run_id, DAMAGED, str(error))

@@ -8,13 +8,14 @@ Written as text, one a line::
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import xxhash
 
 from stablenew.errors import PromptPackError
 from stablenew.formats.i_json import JsonValue
+from stablenew.formats.pipeline_config import standard_setting
 
 REPLACE: Final = "replace"
 WILDCARD: Final = "wildcard"
@@ -45,6 +46,15 @@ class Axis:
             return f"{self.name}->{value}"
         shown = {WILDCARD: self.token, MATRIX: f"[{self.name}]"}.get(self.kind, self.name)
         return f"{shown}={value}"
+
+
+def standard_sweeps(sweeps: Iterable[Axis]) -> tuple[Axis, ...]:
+    """Sweeps under the standard names of their settings: a dataset would not know under another what varied.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+    return tuple(replace(axis, name=standard_setting(axis.name)) for axis in sweeps)
 
 
 def parse_randomization(text: str) -> tuple[Axis, ...]:

@@ -11,7 +11,7 @@ from stablenew.formats.learning_record import GenerationSettings, LearningRecord
 from stablenew.formats.pipeline_config import PipelineConfig, Txt2ImgSettings
 from stablenew.formats.run_metadata import PlanSummary, RunMetadata
 from stablenew.pipeline.prompt_pack import Prompt
-from stablenew.pipeline.randomizer import Axis
+from stablenew.pipeline.randomizer import Axis, standard_sweeps
 from stablenew.pipeline.variant_plan import Variant, VariantPlan
 
 MODE = "again"
@@ -38,17 +38,21 @@ class RecordedPlan(Sequence[Variant]):
         """Every variant of `records`, with every value of the sweeps; at most `limit` of them.
 
         Each variant gets the seed that really ran, or `seed`; -1 leaves the choice to the engine again.
+
+        Raises:
+            ConfigError: there is no such setting to sweep over.
         """
+        axes = standard_sweeps(sweeps)
         drafts = [
             (_prompt_of(record), _label_of(record, choice), _overrides_of(record, seed) | choice)
             for record in records
-            for choice in _choices(sweeps)
+            for choice in _choices(axes)
         ][: limit or None]
         variants = (
             Variant(index, len(drafts), MODE, prompt, label, overrides)
             for index, (prompt, label, overrides) in enumerate(drafts)
         )
-        return cls(tuple(variants), tuple(sweeps))
+        return cls(tuple(variants), axes)
 
     def __len__(self) -> int:
         return len(self.variants)

@@ -12,7 +12,7 @@ from typing import Final
 
 from stablenew.errors import ConfigError
 from stablenew.formats.i_json import JsonValue
-from stablenew.formats.pipeline_config import RANDOM_SEED, PipelineConfig, standard_setting
+from stablenew.formats.pipeline_config import RANDOM_SEED, PipelineConfig
 from stablenew.pipeline.prompt_pack import PromptPack, unresolved_tokens
 from stablenew.pipeline.randomizer import SWEEP, Axis, parse_randomization
 from stablenew.pipeline.recorded_plan import Plan, RecordedPlan, config_of
@@ -116,8 +116,7 @@ def _overrides(request: RunRequest) -> dict[str, JsonValue]:
 
 
 def _sweep_axes(request: RunRequest) -> list[Axis]:
-    """Under the standard names of the settings: under another a dataset would not know what a variant overrides."""
-    return [Axis(SWEEP, standard_setting(name), tuple(values)) for name, values in parse_sweeps(request.sweeps)]
+    return [Axis(SWEEP, name, tuple(values)) for name, values in parse_sweeps(request.sweeps)]
 
 
 def parse_assignments(texts: Sequence[str], *, is_dotted: bool = True) -> dict[str, JsonValue]:

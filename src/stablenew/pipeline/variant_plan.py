@@ -13,13 +13,12 @@ whole plan; in `random` without a `combination_limit` each prompt draws as many 
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, Self, overload
 
 from stablenew.errors import ConfigError
 from stablenew.formats.i_json import JsonValue, json_safe
-from stablenew.formats.pipeline_config import standard_setting
 from stablenew.formats.run_metadata import PlanSummary
 from stablenew.pipeline.prompt_pack import Prompt, PromptPack
 from stablenew.pipeline.randomizer import (
@@ -31,6 +30,7 @@ from stablenew.pipeline.randomizer import (
     in_order,
     permute,
     pick_combination,
+    standard_sweeps,
 )
 
 FANOUT: Final = "fanout"
@@ -95,11 +95,10 @@ class VariantPlan(Sequence[Variant]):
         for name in ("limit", "combination_limit"):
             if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"{name} must be 0 (none) or more, found {getattr(self, name)}")
-        sweeps = tuple(replace(axis, name=standard_setting(axis.name)) for axis in self.sweeps)
-        for axis in sweeps:
+        object.__setattr__(self, "sweeps", standard_sweeps(self.sweeps))
+        for axis in self.sweeps:
             if not axis.values:
                 raise ConfigError(f"the sweep over {axis.name} has no values")
-        object.__setattr__(self, "sweeps", sweeps)
         object.__setattr__(self, "mode", MODES[self.mode])
         blocks = tuple(self._build_block(number) for number in range(len(self.prompts)))
         object.__setattr__(self, "_blocks", blocks)

@@ -22,7 +22,7 @@ from stablenew.store.feedback_files import FeedbackReading, read_feedback_files,
 from stablenew.store.line_log import append_cached, append_steps
 from stablenew.store.local_state import journal_path, known_replica_id, replica_id
 from stablenew.store.regular_file import read_regular, status_of
-from stablenew.store.run_folder import FEEDBACK, damaged_feedback_name, feedback_log_name, is_feedback, is_temporary
+from stablenew.store.run_folder import FEEDBACK, damaged_feedback_name, feedback_log_name, is_feedback
 from stablenew.store.run_lock import file_guard
 
 _Signature = tuple[tuple[str, int, int, int], ...]
@@ -65,7 +65,7 @@ class FeedbackLog:
         found = []
         with os.scandir(self.run_path) as entries:
             for entry in entries:
-                if is_feedback(entry.name) and not is_temporary(entry.name) and entry.is_file(follow_symlinks=False):
+                if is_feedback(entry.name) and entry.is_file(follow_symlinks=False):
                     status = status_of(entry)
                     if status is not None:
                         found.append((entry.name, status.st_size, status.st_mtime_ns, status.st_ino))

@@ -43,9 +43,8 @@ class RunWriter:
         self._outputs: dict[str, StoredOutput] = {}
         self._records_hash: hashlib._Hash | None = hashlib.sha256()
         """Over the lines so far; None once an append failed, because nobody knows what it left."""
-        self._unsynced: dict[str, int] = {}
-        """Folders with names that a power cut could still take, and how many names had come when the last one did."""
-        self._name_count = 0
+        self._unsynced: dict[str, object] = {}
+        """Folders with names that a power cut could still take; against each what is another thing with each name."""
         self._is_open = False
         self._is_broken = False
         self._guard = threading.RLock()
@@ -80,7 +79,7 @@ class RunWriter:
             shutil.rmtree(temporary, ignore_errors=True)
             self._lock.release(forget=True)
             raise
-        self._note_name_in(root)
+        self._unsynced[root] = object()
         note_change(self.path)
 
     def _claim_steps(self) -> Steps[None]:
@@ -131,7 +130,7 @@ class RunWriter:
         )
         with self._guard:
             self._outputs[stored.path] = stored
-        self._note_name_in(self._place(OUTPUTS))
+            self._unsynced[self._place(OUTPUTS)] = object()
         return stored
 
     def append_record(self, record: LearningRecord) -> int:
@@ -172,21 +171,16 @@ class RunWriter:
             known.update(b"".join(line + b"\n" for line in lines))
         self._records_hash = known
 
-    def _note_name_in(self, folder: str) -> None:
-        with self._guard:
-            self._name_count += 1
-            self._unsynced[folder] = self._name_count
-
     def name_steps(self) -> Steps[None]:
-        """Sync the folders that have new names: needless, but takes no time beside outputs that wait for the disk too.
+        """Sync the folders that have new names, as a record needs it; beside outputs that wait too it takes no time.
 
         Raises:
             WriteFailed: the disk would not take them. Nobody knows what it has; do not append the record.
         """
-        for folder, count in tuple(self._unsynced.items()):
+        for folder, newest in tuple(self._unsynced.items()):
             yield from sync_folder_steps(folder)
             with self._guard:
-                if self._unsynced.get(folder) == count:  # no name came meanwhile
+                if self._unsynced.get(folder) is newest:  # no name came meanwhile
                     del self._unsynced[folder]
 
     def _sync_names(self) -> None:
