@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from stablenew.errors import RunLocked
 from stablenew.formats.digest import digest_bytes
 from stablenew.store.local_state import state_folder, store_key
+from stablenew.store.lock_file import LockFile
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -27,8 +28,7 @@ class RunLock:
 
     def __init__(self, root: Path, run_id: str) -> None:
         self._run_id = run_id
-        self._path = state_folder() / "locks" / store_key(root) / f"{run_id}.lock"
-        self._lock: BaseFileLock | None = None
+        self._file = LockFile(os.path.join(state_folder(), "locks", store_key(root), f"{run_id}.lock"))
 
     def acquire(self) -> None:
         """Take the lock.
@@ -36,37 +36,22 @@ class RunLock:
         Raises:
             RunLocked: another process, or another writer of this one, holds it.
         """
-        from filelock import Timeout  # noqa: PLC0415
-
-        lock = file_lock(self._path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise RunLocked(f"run {self._run_id} is being written by another process; wait until it ends") from None
-        self._lock = lock
+        if not self._file.take():
+            raise RunLocked(f"run {self._run_id} is being written by another process; wait until it ends")
 
     def release(self, *, forget: bool = False) -> None:
         """Let go. With `forget` the lock file goes too, because nobody will write this run again."""
-        if self._lock is None:
-            return
-        if forget:
-            with contextlib.suppress(OSError):
-                self._path.unlink()
-        self._lock.release()
-        self._lock = None
+        self._file.leave(forget=forget)
 
     def is_held(self) -> bool:
         """Whether some process on this machine is writing the run."""
-        if self._lock is not None:
+        if self._file.is_mine:
             return True
-        if not self._path.exists():
+        if not os.path.exists(self._file.path):
             return False
-        try:
-            self.acquire()
-        except RunLocked:
-            return True
+        is_free = self._file.take()
         self.release()
-        return False
+        return not is_free
 
 
 @contextlib.contextmanager
