@@ -18,7 +18,7 @@ from pyarrow import parquet as pq
 from stablenew import FeedbackManager, RunStore, merge_stores
 from stablenew.errors import ConfigError, NotADataset
 from stablenew.formats.dataset_ledger import DatasetLedger
-from stablenew.learning import dataset_build, dataset_state, folder_scan, part_engine
+from stablenew.learning import dataset_build, dataset_kernel, dataset_state, folder_scan, part_engine
 from stablenew.learning.dataset_builder import DatasetBuilder
 from stablenew.learning.dataset_columns import COLUMNS
 from stablenew.learning.dataset_reader import Dataset
@@ -168,6 +168,29 @@ def test_builds_one_after_the_other_read_what_changed_and_equal_full_ones_byte_f
         assert len(engine.run_ids) < 35, "runs that did not change were read again"
         assert part_bytes(tmp_path / "ds") == part_bytes(tmp_path / "full")
         assert not list(Dataset(tmp_path / "ds").iter_findings())
+
+
+@pytest.mark.usefixtures("_settled")
+def test_documents_are_not_parsed_again_where_only_feedback_came(tmp_path, monkeypatch):
+    store = make_store(tmp_path / "runs", 9, count=60)
+    build(store, tmp_path / "ds")
+    time.sleep(0.05)  # longer than a tick of the file system's clock
+    whole = [
+        run for run in store.iter_runs() if run.is_sealed and list(run.iter_outputs()) and not run.read_records()[1]
+    ]
+    manager = FeedbackManager(store, rater="carl")
+    for run in whole:
+        manager.record_feedback(run.run_id, next(output.digest for _, output in run.iter_outputs()), 4)
+    parsed = []
+    read = dataset_kernel.read_run_tables
+    monkeypatch.setattr(dataset_kernel, "read_run_tables", lambda runs: parsed.extend(runs) or read(runs))
+    engine = Counting()
+    DatasetBuilder(store, engine=engine).build_learning_dataset(tmp_path / "ds")
+    assert {run.run_id for run in whole} <= set(engine.run_ids), "they are read, and checked against their seals"
+    assert not {run.run_id for run in whole} & {run.run_id for run in parsed}
+    build(store, tmp_path / "full")
+    assert content(tmp_path / "ds") == content(tmp_path / "full")
+    assert part_bytes(tmp_path / "ds") == part_bytes(tmp_path / "full")
 
 
 def change_some(store, chance, number):

@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,7 +30,7 @@ from stablenew.worker_pool import processor_count
 _TIES_SCHEMA: Final = pa.schema([("row", pa.int32()), ("key", pa.uint64())])
 _SPLITS: Final = "splits"
 _FEWEST_KEPT: Final = 0.1
-"""The share of a stretch that must not have changed for its old part to be of use."""
+"""The share of a stretch that must be the same, at least but for feedback, for its old part to be of use."""
 
 
 class Recalled(NamedTuple):
@@ -127,9 +128,22 @@ class Assembly:
                 return Recalled(stretch, self._read_ties(stretch), *tables)
         except (OSError, ValueError, LookupError):
             return PartTask(run_ids)
-        if not stretch.part or len(kept) < _FEWEST_KEPT * len(run_ids):
+        known = self._known(tables[0], run_ids, kept)
+        if not stretch.part or len(kept) + len(known) < _FEWEST_KEPT * len(run_ids):
             return PartTask(run_ids)
-        return PartTask(run_ids, kept, str((self.folder / stretch.part).absolute()), stretch.file_digest)
+        return PartTask(run_ids, kept, str((self.folder / stretch.part).absolute()), stretch.file_digest, known)
+
+    def _known(self, runs: pa.Table, run_ids: Iterable[str], kept: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Digest and number of records of the runs that changed, as the last build read them without a problem."""
+        changed = pa.array(set(run_ids).difference(kept, self._troubled), pa.string())
+        joined = runs.filter(pc.and_(pc.is_in(runs["run_id"], changed), pc.is_null(runs["left_out"])))
+        names, digests, counts = (joined[name].to_pylist() for name in ("run_id", "digest", "record_count"))
+        return dict(zip(names, zip(digests, counts, strict=True), strict=True))
+
+    @cached_property
+    def _troubled(self) -> set[str]:
+        """The runs of which something could not be read."""
+        return {one.run_id for one in self.before.problems}
 
     def _keep_runs(self, run_ids: Sequence[str], kept: list[str]) -> Kept:
         """What the last build's tables say of runs that a new part takes over."""

@@ -40,6 +40,18 @@ _COUNTS: Final = ("rating_count", "pick_count", "reject_count", "win_count", "lo
 
 
 @dataclass
+class Heard:
+    """What people think of the images of some runs."""
+
+    columns: dict[str, pa.Array]
+    """`FEEDBACK_COLUMNS`, a row an image."""
+    preferences: pa.Table
+    runs: pa.Table
+    """`RUNS_SCHEMA`, what is joined of each run."""
+    problems: list[Problem]
+
+
+@dataclass
 class DatasetPart:
     """The rows of some runs."""
 
@@ -56,17 +68,33 @@ def build_part(runs: Iterable[RunFiles | LeftOut]) -> DatasetPart:
     found = list(runs)
     left_out = [one for one in found if isinstance(one, LeftOut)]
     tables = read_run_tables([one for one in found if isinstance(one, RunFiles)])
-    said = [read_run_opinions(run) for run in tables.runs]
     records, rows = _flatten_outputs(tables)
     columns = _image_columns(rows) | _record_columns(tables, records) | _run_columns(tables, records.runs)
-    spoken = _spoken_images(columns["image_id"], records.runs, said)
-    columns |= _opinion_columns(spoken, records.runs, said)
-    joined = _joined_runs(tables, records.runs, columns["rating_count"], said, spoken)
+    record_counts = np.bincount(tables.record_runs, minlength=len(tables.runs))
+    heard = hear(columns["image_id"], records.runs, tables.runs, record_counts)
     return DatasetPart(
-        images=_table(columns, IMAGES_SCHEMA, len(rows)),
-        preferences=_preferences(tables.runs, said),
-        runs=pa.concat_tables([joined, left_out_runs([*left_out, *tables.left_out])]),
-        problems=[*tables.problems, *(problem for one in said for problem in one.problems)],
+        images=_table(columns | heard.columns, IMAGES_SCHEMA, len(rows)),
+        preferences=heard.preferences,
+        runs=pa.concat_tables([heard.runs, left_out_runs([*left_out, *tables.left_out])]),
+        problems=[*tables.problems, *heard.problems],
+    )
+
+
+def hear(
+    image_ids: pa.Array, origins: npt.NDArray[np.int64], runs: Sequence[RunFiles], record_counts: npt.NDArray[np.int64]
+) -> Heard:
+    """What the feedback of `runs` says of their images: for each of these the row of its run is in `origins`.
+
+    Of each run it takes how many records were read.
+    """
+    said = [read_run_opinions(run) for run in runs]
+    spoken = _spoken_images(image_ids, origins, said)
+    columns = _opinion_columns(spoken, origins, said)
+    return Heard(
+        columns=columns,
+        preferences=_preferences(runs, said),
+        runs=_joined_runs(runs, record_counts, origins, columns["rating_count"], said, spoken),
+        problems=[problem for one in said for problem in one.problems],
     )
 
 
@@ -231,21 +259,22 @@ def _preferences(runs: Sequence[RunFiles], said: Sequence[RunOpinions]) -> pa.Ta
 
 
 def _joined_runs(
-    tables: RunTables,
-    runs: npt.NDArray[np.int64],
+    runs: Sequence[RunFiles],
+    record_counts: npt.NDArray[np.int64],
+    origins: npt.NDArray[np.int64],
     rating_counts: pa.Array,
     said: Sequence[RunOpinions],
     spoken: Sequence[_Spoken],
 ) -> pa.Table:
-    count = len(tables.runs)
+    count = len(runs)
     is_rated = rating_counts.to_numpy(zero_copy_only=False) > 0
     columns = {
-        "run_id": whole(tables.metadata["run_id"]),
-        "digest": [run.digest for run in tables.runs],
+        "run_id": [run.run_id for run in runs],
+        "digest": [run.digest for run in runs],
         "feedback_digest": [one.digest for one in said],
-        "record_count": np.bincount(tables.record_runs, minlength=count),
-        "image_count": np.bincount(runs, minlength=count),
-        "rated_image_count": np.bincount(runs[is_rated], minlength=count),
+        "record_count": record_counts,
+        "image_count": np.bincount(origins, minlength=count),
+        "rated_image_count": np.bincount(origins[is_rated], minlength=count),
         "event_count": [len(one.events) for one in said],
         "lost_opinion_count": _count_lost(said, spoken),
         "preference_count": [len(one.preferences) for one in said],

@@ -1,15 +1,18 @@
 """Making one part of a dataset: a stretch of runs, read, joined and encoded. It writes nothing and runs anywhere.
 
-Where few of its runs changed, only those are read, and the rows of the others come from the part of the last build.
+Where few of its runs changed, only those are read, and the rows of the others come from the part of the last build;
+where only feedback came to a run, all of its rows but what people think.
 """
 
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute as pc
 from pyarrow import parquet as pq
@@ -18,9 +21,9 @@ from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import encode_json
 from stablenew.learning.arrow_column import whole
 from stablenew.learning.dataset_columns import COLUMNS, IMAGES_SCHEMA
-from stablenew.learning.dataset_kernel import build_part
+from stablenew.learning.dataset_kernel import DatasetPart, build_part, hear
 from stablenew.learning.dataset_split import SplitTies, build_ties, name_splits
-from stablenew.learning.run_source import RunSource
+from stablenew.learning.run_source import LeftOut, RunFiles, RunSource
 from stablenew.learning.run_tables import Problem
 from stablenew.learning.split_plan import SplitPlan
 
@@ -42,6 +45,8 @@ class PartTask:
     """... whose part has their rows: its path, empty when they have none, ..."""
     old_digest: str = ""
     """... and the digest of its bytes."""
+    known: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    """Of those that changed: digest and number of records as the old part has them. Perhaps only feedback came."""
 
     @property
     def read_count(self) -> int:
@@ -53,6 +58,10 @@ class PartTask:
         """The runs that have to be read."""
         kept = set(self.kept)
         return [run_id for run_id in self.run_ids if run_id not in kept]
+
+    def knows(self, run: RunFiles | LeftOut) -> bool:
+        """Whether the old part has the rows of exactly this sealed run, so that only its feedback is to be joined."""
+        return isinstance(run, RunFiles) and run.run_id in self.known and self.known[run.run_id][0] == run.digest
 
     def to_dict(self) -> dict[str, Any]:
         """The task as JSON has it, for another process."""
@@ -82,15 +91,17 @@ class MadePart:
 def make_part(source: RunSource, task: PartTask, plan: SplitPlan) -> MadePart:
     """The part that `task` names; where the old one cannot be read, every run is."""
     try:
-        old = _read_kept(task)
+        old = _read_old(task)
     except (OSError, ValueError):
         return make_part(source, task.without_old(), plan)
-    part = build_part(map(source.read, task.changed))
-    images = part.images if old is None else _weave(old, part.images, task.run_ids)
-    ties = build_ties(images, plan)
+    found = [source.read(run_id) for run_id in task.changed]
+    part = build_part(run for run in found if not task.knows(run))
+    if old is not None:
+        part = _add_old(part, old, task, [run for run in found if isinstance(run, RunFiles) and task.knows(run)])
+    ties = build_ties(part.images, plan)
     return MadePart(
-        data=encode_parquet(set_splits(images, name_splits(ties.splits))),
-        row_count=len(images),
+        data=encode_parquet(set_splits(part.images, name_splits(ties.splits))),
+        row_count=len(part.images),
         ties=ties,
         kept=task.kept,
         preferences=part.preferences,
@@ -99,8 +110,8 @@ def make_part(source: RunSource, task: PartTask, plan: SplitPlan) -> MadePart:
     )
 
 
-def _read_kept(task: PartTask) -> pa.Table | None:
-    """The old rows of the runs that did not change.
+def _read_old(task: PartTask) -> pa.Table | None:
+    """The images of the old part, if there is one.
 
     Raises:
         OSError, ValueError: the old part is not what it was, and no row of it is to be believed.
@@ -110,15 +121,50 @@ def _read_kept(task: PartTask) -> pa.Table | None:
     data = Path(task.old_part).read_bytes()
     if digest_bytes(data) != task.old_digest:
         raise ValueError(f"{task.old_part} is not what the last build wrote")
-    images = pq.read_table(io.BytesIO(data), schema=IMAGES_SCHEMA)
-    return images.filter(pc.is_in(images["run_id"], pa.array(task.kept, pa.string())))
+    return pq.read_table(io.BytesIO(data), schema=IMAGES_SCHEMA)
 
 
-def _weave(old: pa.Table, new: pa.Table, run_ids: list[str]) -> pa.Table:
-    """Rows of different runs as one table, in the order of `run_ids`."""
+def _add_old(part: DatasetPart, old: pa.Table, task: PartTask, same: Sequence[RunFiles]) -> DatasetPart:
+    """With the old images of the runs that were kept, and of the `same`, of which only feedback may be another."""
+    places = _places(old, [run.run_id for run in same])
+    rows = np.flatnonzero(places >= 0)
+    record_counts = np.array([task.known[run.run_id][1] for run in same], np.int64)
+    heard = hear(whole(old["image_id"]).take(pa.array(rows)), places[rows], same, record_counts)
+    images = _replace_rows(old, rows, heard.columns)
+    is_here = (places >= 0) | (_places(old, task.kept) >= 0)
+    return DatasetPart(
+        images=_weave(images if is_here.all() else images.filter(pa.array(is_here)), part.images, task.run_ids),
+        preferences=pa.concat_tables([heard.preferences, part.preferences]),
+        runs=pa.concat_tables([heard.runs, part.runs]),
+        problems=[*heard.problems, *part.problems],
+    )
+
+
+def _places(images: pa.Table, run_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    """For each image the place of its run in `run_ids`, -1 where it is not among them."""
+    found = pc.fill_null(pc.index_in(whole(images["run_id"]), pa.array(run_ids, pa.string())), -1)
+    places: npt.NDArray[np.int64] = found.to_numpy(zero_copy_only=False).astype(np.int64)
+    return places
+
+
+def _replace_rows(table: pa.Table, rows: npt.NDArray[np.int64], columns: Mapping[str, pa.Array]) -> pa.Table:
+    """The table with other values in these rows of some columns."""
+    take = np.arange(len(table))
+    take[rows] = len(table) + np.arange(len(rows))
+    indices = pa.array(take)
+    for name, values in columns.items():
+        place = table.schema.get_field_index(name)
+        column = pa.concat_arrays([whole(table[name]), values]).take(indices)
+        table = table.set_column(place, table.schema.field(place), column)
+    return table
+
+
+def _weave(old: pa.Table, new: pa.Table, run_ids: Sequence[str]) -> pa.Table:
+    """Rows of different runs as one table, in the order of `run_ids`; those of `old` are in it already."""
+    if not len(new):
+        return old
     images = pa.concat_tables([old, new]).combine_chunks()
-    places = pc.index_in(whole(images["run_id"]), pa.array(run_ids, pa.string()))
-    return images.take(pa.array(np.argsort(places.to_numpy(zero_copy_only=False), kind="stable")))
+    return images.take(pa.array(np.argsort(_places(images, run_ids), kind="stable")))
 
 
 def set_splits(images: pa.Table, splits: pa.Array) -> pa.Table:
