@@ -1,7 +1,12 @@
 import subprocess
 import sys
+import textwrap
+import time
+
+import pytest
 
 from stablenew import RunStore
+from stablenew.learning import folder_scan
 from stablenew.learning.folder_scan import begun_scan, scan_folders
 from tests import samples
 
@@ -33,6 +38,44 @@ def test_what_the_other_process_cannot_do_is_done_here(tmp_path, monkeypatch):
     with begun_scan(root) as wait:
         assert wait() == scan_folders(root)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    with begun_scan(root) as wait:
+        assert wait() == scan_folders(root)
+
+
+def make_large_store(root):
+    for number in range(50):
+        (root / f"20261121-071009-123-{number:010d}").mkdir(parents=True)
+    return str(root)
+
+
+@pytest.mark.parametrize("stretch", [1, 7, 24, 25, 26, 49, 50, 51, 1000])
+def test_both_processes_together_see_every_folder_once(tmp_path, monkeypatch, stretch):
+    monkeypatch.setattr(folder_scan, "_STRETCH", stretch)
+    root = make_large_store(tmp_path / "runs")
+    with begun_scan(root) as wait:
+        assert wait() == scan_folders(root)
+    with begun_scan(root) as wait:
+        time.sleep(0.5)  # the other process has most of them by now
+        assert wait() == scan_folders(root)
+
+
+def test_what_a_process_that_died_did_not_come_to_is_done_here(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_scan, "_STRETCH", 7)
+    root = make_large_store(tmp_path / "runs")
+    program = tmp_path / "dies-after-a-stretch"
+    program.write_text(
+        textwrap.dedent(f"""\
+        #!{sys.executable}
+        import os, sys
+        from stablenew.learning import folder_scan
+        look = folder_scan._look_at
+        folder_scan._look_at = lambda root, run_ids: os._exit(9) if len(seen) else seen.append(1) or look(root, run_ids)
+        seen = []
+        folder_scan._serve(sys.argv[-1])
+    """)
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
     with begun_scan(root) as wait:
         assert wait() == scan_folders(root)
 
