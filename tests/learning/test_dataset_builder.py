@@ -18,7 +18,7 @@ from pyarrow import parquet as pq
 from stablenew import FeedbackManager, RunStore, merge_stores
 from stablenew.errors import ConfigError, NotADataset
 from stablenew.formats.dataset_ledger import DatasetLedger
-from stablenew.learning import dataset_build, dataset_kernel, dataset_state, folder_scan, part_engine
+from stablenew.learning import dataset_assembly, dataset_build, dataset_kernel, dataset_state, folder_scan, part_engine
 from stablenew.learning.dataset_builder import DatasetBuilder
 from stablenew.learning.dataset_columns import COLUMNS
 from stablenew.learning.dataset_reader import Dataset
@@ -237,7 +237,7 @@ def test_no_row_is_taken_from_a_part_that_is_not_what_was_written(tmp_path):
 
 
 @pytest.mark.usefixtures("_settled")
-@pytest.mark.parametrize("damage", ["state", "ties", "part", "runs", "everything"])
+@pytest.mark.parametrize("damage", ["state", "splits", "ties", "part", "runs", "everything"])
 def test_what_the_last_build_left_is_used_only_where_it_is_whole(tmp_path, damage):
     store = make_store(tmp_path / "runs", 9, count=40)
     build(store, tmp_path / "ds")
@@ -245,6 +245,7 @@ def test_what_the_last_build_left_is_used_only_where_it_is_whole(tmp_path, damag
     folder = tmp_path / "ds"
     victims = {
         "state": [folder / ".build" / "state.json"],
+        "splits": [folder / ".build" / "splits"],
         "ties": list((folder / ".build").glob("*.ties.arrow"))[:2],
         "part": list((folder / "images").glob("*"))[:1],
         "runs": list(folder.glob("runs.*")),
@@ -255,6 +256,37 @@ def test_what_the_last_build_left_is_used_only_where_it_is_whole(tmp_path, damag
     build(store, folder)
     assert content(folder) == expected
     assert not list(Dataset(folder).iter_findings())
+
+
+@pytest.mark.usefixtures("_settled")
+def test_ties_that_cannot_be_read_are_found_in_the_images_again(tmp_path):
+    store = make_store(tmp_path / "runs", 9, count=40)
+    build(store, tmp_path / "ds")
+    for path in (tmp_path / "ds" / ".build").glob("*.ties.arrow"):
+        path.write_bytes(path.read_bytes()[:-9])
+    add_run(store, "20261119-000000-000-bbbbbbbbbb", random.Random(1))
+    build(store, tmp_path / "ds")
+    build(store, tmp_path / "full")
+    assert content(tmp_path / "ds") == content(tmp_path / "full")
+    assert part_bytes(tmp_path / "ds") == part_bytes(tmp_path / "full")
+
+
+@pytest.mark.usefixtures("_settled")
+def test_splits_are_settled_again_only_where_ties_may_have_changed(tmp_path, monkeypatch):
+    settled = []
+    resolve = dataset_assembly.resolve_splits
+    monkeypatch.setattr(dataset_assembly, "resolve_splits", lambda ties: settled.append(len(ties)) or resolve(ties))
+    store = make_store(tmp_path / "runs", 9, count=40)
+    build(store, tmp_path / "ds")
+    rated = next(run for run in store.iter_runs() if run.is_sealed and list(run.iter_outputs()))
+    FeedbackManager(store, rater="carl").record_feedback(rated.run_id, None, 4)
+    build(store, tmp_path / "ds")
+    assert len(settled) == 1
+    shutil.rmtree(rated.path)
+    build(store, tmp_path / "ds")
+    assert len(settled) == 2
+    build(store, tmp_path / "full")
+    assert content(tmp_path / "ds") == content(tmp_path / "full")
 
 
 def test_a_change_in_the_very_moment_of_the_build_is_not_missed(tmp_path):

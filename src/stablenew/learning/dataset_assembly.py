@@ -19,11 +19,12 @@ from stablenew.formats.dataset_ledger import DatasetFile
 from stablenew.formats.digest import digest_bytes
 from stablenew.learning.dataset_columns import COLUMNS_VERSION, PREFERENCES_SCHEMA, RUNS_SCHEMA
 from stablenew.learning.dataset_folder import IMAGES, PREFERENCES, RUNS, part_name, ties_name
-from stablenew.learning.dataset_split import SplitTies, name_splits, resolve_splits
+from stablenew.learning.dataset_split import TYING_COLUMNS, SplitTies, build_ties, name_splits, resolve_splits
 from stablenew.learning.dataset_state import BuildState, Stretch, write_arrow
 from stablenew.learning.ledger_builder import text_of_joined
 from stablenew.learning.part_maker import MadePart, PartTask, encode_parquet, set_splits
 from stablenew.learning.run_tables import Problem
+from stablenew.learning.split_plan import SplitPlan
 from stablenew.store.atomic_file import replace_cached
 from stablenew.worker_pool import processor_count
 
@@ -37,7 +38,6 @@ class Recalled(NamedTuple):
     """A part of the last build that still holds."""
 
     stretch: Stretch
-    ties: SplitTies
     runs: pa.Table
     preferences: pa.Table
 
@@ -63,7 +63,8 @@ class Assembly:
     problems: list[Problem] = field(default_factory=list)
     splits: list[npt.NDArray[np.int8]] = field(default_factory=list)
     """Of each stretch: the split of each image, -1 where it is held out; there once they are settled."""
-    _ties: list[SplitTies] = field(default_factory=list)
+    _ties: list[SplitTies | None] = field(default_factory=list)
+    """Of each stretch: what ties its images to others; None where the last build left that in a file."""
     _runs: list[pa.Table] = field(default_factory=list)
     _preferences: list[pa.Table] = field(default_factory=list)
     _old: tuple[pa.Table, pa.Table, list[str]] | None = None
@@ -103,7 +104,7 @@ class Assembly:
         """Take in a part that was just made."""
         kept = self._keep_runs(task.run_ids, made.kept) if made.kept else _NOTHING_KEPT
         runs = _by_run(pa.concat_tables([kept.runs, made.runs]))
-        stretch = Stretch(task.run_ids, digest_joined(runs), row_count=made.row_count)
+        stretch = Stretch(task.run_ids, digest_joined(runs), row_count=made.row_count, ties_digest=made.ties.digest)
         if made.row_count:
             self._keep(stretch, made.data, part_name(stretch.run_ids[0], stretch.digest))
             self._keep_ties(stretch, made.ties)
@@ -125,7 +126,7 @@ class Assembly:
         try:
             tables = self._old_tables(stretch)
             if kept == run_ids == stretch.run_ids:
-                return Recalled(stretch, self._read_ties(stretch), *tables)
+                return Recalled(stretch, *tables)
         except (OSError, ValueError, LookupError):
             return PartTask(run_ids)
         known = self._known(tables[0], run_ids, kept)
@@ -159,22 +160,36 @@ class Assembly:
     def take_over(self, recalled: "Recalled") -> None:
         """Use a part of the last build again."""
         self.stretches.append(recalled.stretch)
-        self._ties.append(recalled.ties)
+        self._ties.append(None)
         self._runs.append(recalled.runs)
         self._preferences.append(recalled.preferences)
         self.problems += self._old_problems(recalled.stretch.run_ids)
 
-    def settle_splits(self) -> None:
+    def settle_splits(self, plan: SplitPlan) -> None:
         """Hold images out that ties to other parts forbid, and write those parts again in which that changes one."""
-        self.splits = resolve_splits(self._ties)
+        known = self.before.splits_of(self.stretches)
+        if known is None:
+            self._ties = [self._find_ties(*one, plan) for one in zip(self.stretches, self._ties, strict=True)]
+        self.splits = known if known is not None else resolve_splits([one for one in self._ties if one is not None])
         changed = []
         for stretch, ties, splits in zip(self.stretches, self._ties, self.splits, strict=True):
+            if ties is None:  # then nothing changed
+                continue
             held = np.flatnonzero(splits != ties.splits)
             held_digest = digest_bytes(held.astype("<i8").tobytes()) if len(held) else ""
             if held_digest != stretch.held_digest:
                 changed.append((stretch, splits, held_digest))
         with ThreadPoolExecutor(processor_count()) as pool:  # Arrow leaves the interpreter free
             list(pool.map(self._write_splits, *zip(*changed, strict=True)))
+
+    def _find_ties(self, stretch: Stretch, made: SplitTies | None, plan: SplitPlan) -> SplitTies:
+        """The ties of a stretch: just made, left by the last build, or else those of the images in its part."""
+        if made is not None:
+            return made
+        try:
+            return self._read_ties(stretch)
+        except (OSError, ValueError, LookupError):
+            return build_ties(pq.read_table(self.folder / stretch.part, columns=TYING_COLUMNS), plan)
 
     def _write_splits(self, stretch: Stretch, splits: npt.NDArray[np.int8], held_digest: str) -> None:
         images = pq.read_table(self.folder / stretch.part)
@@ -226,5 +241,4 @@ def _by_run(table: pa.Table) -> pa.Table:
 
 def digest_joined(runs: pa.Table) -> str:
     """The digest of the facts and the feedback of the joined ones of these runs: equal for equal rows."""
-    joined = runs.filter(pc.is_null(runs["left_out"]))
-    return digest_bytes(b"columns %d" % COLUMNS_VERSION + text_of_joined(joined))
+    return digest_bytes(b"columns %d" % COLUMNS_VERSION + text_of_joined(runs))

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from stablenew.formats.clock import Clock, format_timestamp
@@ -28,7 +29,7 @@ from stablenew.learning.dataset_folder import (
 from stablenew.learning.dataset_kernel import left_out_runs
 from stablenew.learning.dataset_state import BuildState, cut_stretches, describe_purpose, read_state, write_state
 from stablenew.learning.export_writer import Export
-from stablenew.learning.ledger_builder import BuildFacts, build_ledger
+from stablenew.learning.ledger_builder import BuildFacts, build_ledger, digest_dataset
 from stablenew.learning.part_engine import PartEngine, Progress
 from stablenew.learning.part_maker import PartTask, encode_parquet
 from stablenew.learning.run_source import REASONS, UNSELECTED, LeftOut, RunSource
@@ -82,11 +83,13 @@ class DatasetBuild:
         unselected = sorted(signatures.keys() - set(wanted)) if len(wanted) < len(signatures) else []
         left_out = [LeftOut(run_id, UNSELECTED, REASONS[UNSELECTED]) for run_id in unselected]
         runs = pa.concat_tables([assembly.runs, left_out_runs(left_out)])
-        with ThreadPoolExecutor(1) as thread:  # Arrow leaves the interpreter free
-            tables = thread.submit(_write_tables, self._folder, {PREFERENCES: assembly.preferences, RUNS: runs})
-            assembly.settle_splits()
-        publication = _Publication(self._facts, assembly, runs, tables.result(), self._clock)
-        state = BuildState(assembly.stretches, looks, assembly.problems, publication.table_names)
+        with ThreadPoolExecutor(2) as threads:  # Arrow leaves the interpreter free
+            tables = threads.submit(_write_tables, self._folder, {PREFERENCES: assembly.preferences, RUNS: runs})
+            digest = threads.submit(digest_dataset, runs, self._facts.split)
+            assembly.settle_splits(self._facts.split)
+        publication = _Publication(self._facts, assembly, runs, digest.result(), tables.result(), self._clock)
+        splits = np.concatenate([np.empty(0, np.int8), *assembly.splits])
+        state = BuildState(assembly.stretches, looks, assembly.problems, publication.table_names, splits)
         write_state(self._folder, self._purpose, state)
         return publication.publish([write_export(name, self._folder, self._source) for name in self._exports])
 
@@ -115,13 +118,20 @@ class _Publication:
     """
 
     def __init__(
-        self, facts: BuildFacts, assembly: Assembly, runs: pa.Table, tables: Sequence[DatasetFile], clock: Clock
+        self,
+        facts: BuildFacts,
+        assembly: Assembly,
+        runs: pa.Table,
+        digest: str,
+        tables: Sequence[DatasetFile],
+        clock: Clock,
     ) -> None:
         self._facts = facts
         self._assembly = assembly
         self._folder = assembly.folder
         self._clock = clock
         self._runs = runs
+        self._digest = digest
         self._tables = tables
         self._old_files = _files_of_last_build(self._folder)
         self._ledger = self._write_ledger(())
@@ -142,6 +152,7 @@ class _Publication:
             self._facts,
             format_timestamp(self._clock.now()),
             self._runs,
+            self._digest,
             self._assembly.splits,
             [*self._assembly.problems, *(problem for one in exports for problem in one.problems)],
             [*self._assembly.files, *self._tables, *(file for one in exports for file in one.files)],

@@ -19,6 +19,7 @@ RUNS: Final = "runs"
 BUILD: Final = ".build"
 STATE: Final = ".build/state.json"
 SIGNATURES: Final = ".build/signatures.arrow"
+SPLIT_BYTES: Final = ".build/splits"
 _NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _OURS: Final = re.compile(
     rf"(?:{IMAGES}|pairs|webdataset|\.build)/{_NAME}|imagefolder/[a-z]+/{_NAME}|images\.(?:jsonl|csv)"

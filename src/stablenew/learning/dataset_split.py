@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute as pc
 
+from stablenew.formats.digest import digest_bytes
 from stablenew.learning.arrow_column import whole
 from stablenew.learning.dataset_columns import SPLITS
 from stablenew.learning.split_plan import LINEAGE, SEED, SplitPlan
@@ -37,9 +38,17 @@ class SplitTies(NamedTuple):
     keys: npt.NDArray[np.uint64]
     """... and what it shares with whoever has the same key."""
 
+    @property
+    def digest(self) -> str:
+        """Equal for equal ties, on this machine."""
+        return digest_bytes(b"%d " % len(self.splits) + b"".join(one.tobytes() for one in self))
+
+
+TYING_COLUMNS: Final = ["prompt_family", "seed", "image_id", "parents"]
+
 
 def build_ties(images: pa.Table, plan: SplitPlan) -> SplitTies:
-    """The ties of a part's images."""
+    """The ties of a part's images, of which the `TYING_COLUMNS` are looked at."""
     families = whole(images["prompt_family"]).dictionary_encode()
     known = np.array([plan.split_of(family) for family in families.dictionary.to_pylist()], np.int8)
     splits = known[families.indices.to_numpy(zero_copy_only=False)] if len(images) else np.empty(0, np.int8)

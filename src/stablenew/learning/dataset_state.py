@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
+from stablenew.formats.digest import digest_bytes
 from stablenew.formats.i_json import JsonValue, encode_json
 from stablenew.learning.dataset_columns import COLUMNS_VERSION
-from stablenew.learning.dataset_folder import SIGNATURES, STATE
+from stablenew.learning.dataset_folder import SIGNATURES, SPLIT_BYTES, STATE
 from stablenew.learning.folder_scan import UNSETTLED
 from stablenew.learning.run_tables import Problem
 from stablenew.learning.split_plan import SplitPlan
@@ -25,7 +28,7 @@ from stablenew.store.atomic_file import replace_cached, replace_cached_by
 
 _FEWEST_RUNS: Final = 512
 _MOST_RUNS: Final = 1536
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Stretch:
     row_count: int = 0
     size_bytes: int = 0
     file_digest: str = ""
+    ties_digest: str = ""
+    """Over what ties its images to others."""
     held_digest: str = ""
     """Over which images are held out."""
     first_row: int = 0
@@ -50,13 +55,14 @@ class Stretch:
 def cut_stretches(run_ids: Sequence[str]) -> list[list[str]]:
     """Sorted run ids in stretches."""
     stretches: list[list[str]] = []
-    current: list[str] = []
-    for run_id in run_ids:
-        current.append(run_id)
-        if len(current) >= _FEWEST_RUNS and (_is_end(run_id) or len(current) == _MOST_RUNS):
-            stretches.append(current)
-            current = []
-    return [*stretches, current] if current else stretches
+    start = 0
+    while start < len(run_ids):
+        latest = min(start + _MOST_RUNS, len(run_ids))
+        ends = (end for end in range(start + _FEWEST_RUNS, latest) if _is_end(run_ids[end - 1]))
+        end = next(ends, latest)
+        stretches.append(list(run_ids[start:end]))
+        start = end
+    return stretches
 
 
 def _is_end(run_id: str) -> bool:
@@ -73,6 +79,8 @@ class BuildState:
     problems: list[Problem] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)
     """Paths of the tables of runs and of preferences."""
+    splits: npt.NDArray[np.int8] | None = None
+    """Of every image of every stretch, in order; -1 is held out."""
 
     def find(self, run_ids: Sequence[str]) -> Stretch | None:
         """The stretch that began with the same run."""
@@ -87,8 +95,19 @@ class BuildState:
         pairs = zip(run_ids, looks, strict=True)
         return [run_id for run_id, look in pairs if known.get(run_id) == look != UNSETTLED]
 
+    def splits_of(self, stretches: Sequence[Stretch]) -> list[npt.NDArray[np.int8]] | None:
+        """The splits of the images in these stretches, if everything that ties them together is as it was."""
+        ends = np.cumsum([0, *(one.row_count for one in stretches)])
+        if self.splits is None or len(self.splits) != ends[-1] or _ties_of(stretches) != _ties_of(self.stretches):
+            return None
+        return np.split(self.splits, ends[1:-1]) if stretches else []
+
     def __post_init__(self) -> None:
         self._by_first = {one.run_ids[0]: one for one in self.stretches}
+
+
+def _ties_of(stretches: Sequence[Stretch]) -> list[str]:
+    return [one.ties_digest for one in stretches]
 
 
 def read_state(folder: Path, made_for: JsonValue) -> BuildState:
@@ -103,9 +122,15 @@ def read_state(folder: Path, made_for: JsonValue) -> BuildState:
         signatures = table["signature"].to_pylist()
         problems = [Problem(*fields) for fields in state["problems"]]
         stretches = _read_stretches(folder, state["stretches"], run_ids)
-        return BuildState(stretches, signatures, problems, state["tables"])
+        splits = _read_splits(folder, state["splits_digest"])
+        return BuildState(stretches, signatures, problems, state["tables"], splits)
     except (OSError, ValueError, KeyError, TypeError):
         return BuildState()
+
+
+def _read_splits(folder: Path, digest: str) -> npt.NDArray[np.int8] | None:
+    data = (folder / SPLIT_BYTES).read_bytes()
+    return np.frombuffer(data, np.int8) if digest_bytes(data) == digest else None
 
 
 def _read_stretches(folder: Path, stretches: list[dict[str, Any]], run_ids: list[str]) -> list[Stretch]:
@@ -126,11 +151,14 @@ def write_state(folder: Path, made_for: JsonValue, state: BuildState) -> None:
     run_ids = [run_id for one in stretches for run_id in one.run_ids]
     table = pa.table({"run_id": run_ids, "signature": pa.array(state.signatures, pa.int64())})
     write_arrow(folder / SIGNATURES, table)
+    splits = b"" if state.splits is None else state.splits.tobytes()
+    replace_cached(folder / SPLIT_BYTES, splits)
     document = {
         "made_for": made_for,
         "stretches": [_describe(one) for one in stretches],
         "problems": [list(problem) for problem in state.problems],
         "tables": state.tables,
+        "splits_digest": digest_bytes(splits),
     }
     replace_cached(folder / STATE, encode_json(document))
 

@@ -37,7 +37,7 @@ def scan_folders(root: str) -> dict[str, int]:
 def _list_runs(root: str) -> list[str]:
     try:
         with os.scandir(root) as entries:
-            return [entry.name for entry in entries if is_run_entry(entry)]
+            return sorted([entry.name for entry in entries if is_run_entry(entry)])
     except FileNotFoundError:
         return []
 

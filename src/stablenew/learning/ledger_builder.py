@@ -34,20 +34,21 @@ def build_ledger(
     facts: BuildFacts,
     built_at: str,
     runs: pa.Table,
+    digest: str,
     splits: Iterable[npt.NDArray[np.int8]],
     problems: Sequence[Problem],
     files: Sequence[DatasetFile],
     exports: Sequence[DatasetExport] = (),
 ) -> DatasetLedger:
-    """The ledger of a dataset of these `runs` (`RUNS_SCHEMA`)."""
-    joined = runs.filter(pc.is_null(runs["left_out"]))
+    """The ledger of a dataset of these `runs` (`RUNS_SCHEMA`), whose digest is known."""
+    joined = _joined(runs)
     left_out = runs.filter(pc.is_valid(runs["left_out"]))
     reasons = pc.value_counts(left_out["left_out"]).to_pylist()
     return DatasetLedger.model_validate(
         {
             "software_version": facts.software_version,
             "built_at": built_at,
-            "digest": digest_dataset(joined, facts.split),
+            "digest": digest,
             "columns_version": COLUMNS_VERSION,
             "source": {"location": facts.location, "query": facts.query, "asked_at": facts.asked_at},
             "split": facts.split.to_dict(),
@@ -65,17 +66,22 @@ def build_ledger(
     )
 
 
-def digest_dataset(joined: pa.Table, plan: SplitPlan) -> str:
+def digest_dataset(runs: pa.Table, plan: SplitPlan) -> str:
     """The digest of a dataset of these runs, in the order of their ids: equal wherever and however it is built."""
     head = {"columns_version": COLUMNS_VERSION, "split": plan.to_dict()}
-    return digest_bytes(canonical_bytes(head) + (text_of_joined(joined) or b"\n"))
+    return digest_bytes(canonical_bytes(head) + (text_of_joined(runs) or b"\n"))
 
 
-def text_of_joined(joined: pa.Table) -> bytes:
-    """For each of these runs, after a newline, a line that is another one when its facts or its feedback are."""
+def text_of_joined(runs: pa.Table) -> bytes:
+    """For each run that is joined, after a newline, a line that is another one when its facts or its feedback are."""
+    joined = _joined(runs)
     starts = pc.binary_join_element_wise("", joined["run_id"], "\n")
     lines = pc.binary_join_element_wise(starts, joined["digest"], joined["feedback_digest"], " ")
     return b"".join(text_of(chunk) for chunk in lines.chunks)
+
+
+def _joined(runs: pa.Table) -> pa.Table:
+    return runs.filter(pc.is_null(runs["left_out"]))
 
 
 def _count(runs: pa.Table, joined: pa.Table, left_out: pa.Table, problems: Sequence[Problem]) -> dict[str, int]:
