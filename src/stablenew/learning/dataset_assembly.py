@@ -100,8 +100,8 @@ class Assembly:
             if one.part
         ]
 
-    def add(self, task: PartTask, made: MadePart) -> None:
-        """Take in a part that was just made."""
+    def add(self, task: PartTask, made: MadePart) -> pa.Table:
+        """Take in a part that was just made. Returns its runs."""
         kept = self._keep_runs(task.run_ids, made.kept) if made.kept else _NOTHING_KEPT
         runs = _by_run(pa.concat_tables([kept.runs, made.runs]))
         stretch = Stretch(task.run_ids, digest_joined(runs), row_count=made.row_count, ties_digest=made.ties.digest)
@@ -113,6 +113,7 @@ class Assembly:
         self._ties.append(made.ties)
         self._runs.append(runs)
         self._preferences.append(_by_run(pa.concat_tables([kept.preferences, made.preferences])))
+        return runs
 
     def recall(self, run_ids: list[str], looks: list[int]) -> Recalled | PartTask:
         """What the last build made of exactly these runs (with their signatures), if none changed since.
@@ -157,13 +158,14 @@ class Assembly:
         known = set(run_ids)
         return [one for one in self.before.problems if one.run_id in known]
 
-    def take_over(self, recalled: "Recalled") -> None:
-        """Use a part of the last build again."""
+    def take_over(self, recalled: "Recalled") -> pa.Table:
+        """Use a part of the last build again. Returns its runs."""
         self.stretches.append(recalled.stretch)
         self._ties.append(None)
         self._runs.append(recalled.runs)
         self._preferences.append(recalled.preferences)
         self.problems += self._old_problems(recalled.stretch.run_ids)
+        return recalled.runs
 
     def settle_splits(self, plan: SplitPlan) -> None:
         """Hold images out that ties to other parts forbid, and write those parts again in which that changes one."""

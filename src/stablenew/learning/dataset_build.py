@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from stablenew.formats.clock import Clock, format_timestamp
 from stablenew.formats.dataset_ledger import DatasetFile, DatasetLedger
-from stablenew.formats.digest import digest_bytes
 from stablenew.learning.dataset_assembly import Assembly
 from stablenew.learning.dataset_exports import check_formats, describe_export, write_export
 from stablenew.learning.dataset_folder import (
@@ -23,15 +22,15 @@ from stablenew.learning.dataset_folder import (
     PREFERENCES,
     RUNS,
     is_file_of_ours,
-    table_name,
     ties_name,
 )
 from stablenew.learning.dataset_kernel import left_out_runs
 from stablenew.learning.dataset_state import BuildState, cut_stretches, describe_purpose, read_state, write_state
+from stablenew.learning.dataset_tables import RunTableWriter, write_preferences
 from stablenew.learning.export_writer import Export
-from stablenew.learning.ledger_builder import BuildFacts, build_ledger, digest_dataset
+from stablenew.learning.ledger_builder import BuildFacts, build_ledger
 from stablenew.learning.part_engine import PartEngine, Progress
-from stablenew.learning.part_maker import PartTask, encode_parquet
+from stablenew.learning.part_maker import PartTask
 from stablenew.learning.run_source import REASONS, UNSELECTED, LeftOut, RunSource
 from stablenew.learning.split_plan import SplitPlan
 from stablenew.store.atomic_file import naming_failures, replace_cached
@@ -79,21 +78,23 @@ class DatasetBuild:
         wanted = sorted(signatures if run_ids is None else signatures.keys() & set(run_ids))
         looks = [signatures[run_id] for run_id in wanted]
         assembly = self._assembly
-        self._add_parts(wanted, looks, progress)
-        unselected = sorted(signatures.keys() - set(wanted)) if len(wanted) < len(signatures) else []
-        left_out = [LeftOut(run_id, UNSELECTED, REASONS[UNSELECTED]) for run_id in unselected]
-        runs = pa.concat_tables([assembly.runs, left_out_runs(left_out)])
-        with ThreadPoolExecutor(2) as threads:  # Arrow leaves the interpreter free
-            tables = threads.submit(_write_tables, self._folder, {PREFERENCES: assembly.preferences, RUNS: runs})
-            digest = threads.submit(digest_dataset, runs, self._facts.split)
+        with ThreadPoolExecutor(1) as thread:
+            run_table = RunTableWriter(thread)
+            self._add_parts(wanted, looks, run_table, progress)
+            unselected = sorted(signatures.keys() - set(wanted)) if len(wanted) < len(signatures) else []
+            left_out = left_out_runs([LeftOut(run_id, UNSELECTED, REASONS[UNSELECTED]) for run_id in unselected])
+            run_table.add(left_out)
             assembly.settle_splits(self._facts.split)
-        publication = _Publication(self._facts, assembly, runs, digest.result(), tables.result(), self._clock)
+            table, digest = run_table.write(self._folder, self._facts.split)
+        tables = [write_preferences(self._folder, assembly.preferences), table]
+        runs = pa.concat_tables([assembly.runs, left_out])
+        publication = _Publication(self._facts, assembly, runs, digest, tables, self._clock)
         splits = np.concatenate([np.empty(0, np.int8), *assembly.splits])
         state = BuildState(assembly.stretches, looks, assembly.problems, publication.table_names, splits)
         write_state(self._folder, self._purpose, state)
         return publication.publish([write_export(name, self._folder, self._source) for name in self._exports])
 
-    def _add_parts(self, run_ids: list[str], looks: list[int], progress: Progress) -> None:
+    def _add_parts(self, run_ids: list[str], looks: list[int], run_table: RunTableWriter, progress: Progress) -> None:
         """Take over the parts that still hold, and make the others."""
         assembly = self._assembly
         rest = iter(looks)
@@ -104,9 +105,9 @@ class DatasetBuild:
         progress(done, total)
         for one in found:
             if not isinstance(one, PartTask):
-                assembly.take_over(one)
+                run_table.add(assembly.take_over(one))
                 continue
-            assembly.add(one, next(made))
+            run_table.add(assembly.add(one, next(made)))
             done += one.read_count
             progress(done, total)
 
@@ -166,18 +167,6 @@ def _software_version() -> str:
     from stablenew import __version__  # noqa: PLC0415
 
     return __version__
-
-
-def _write_tables(folder: Path, tables: Mapping[str, pa.Table]) -> list[DatasetFile]:
-    return [_write_table(folder, kind, table) for kind, table in tables.items()]
-
-
-def _write_table(folder: Path, kind: str, table: pa.Table) -> DatasetFile:
-    data = encode_parquet(table)
-    digest = digest_bytes(data)
-    name = table_name(kind, digest)
-    replace_cached(folder / name, data)
-    return DatasetFile(path=name, content=kind, row_count=len(table), size_bytes=len(data), digest=digest)
 
 
 def _files_of_last_build(folder: Path) -> set[str]:

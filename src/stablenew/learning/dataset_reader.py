@@ -10,7 +10,7 @@ from stablenew.errors import FormatError, NotADataset
 from stablenew.formats.dataset_ledger import DatasetFile, DatasetLedger
 from stablenew.formats.digest import digest_bytes
 from stablenew.learning.dataset_folder import IMAGES, LEDGER, PREFERENCES, RUNS
-from stablenew.learning.ledger_builder import digest_dataset
+from stablenew.learning.ledger_builder import digest_dataset, text_of_joined
 from stablenew.learning.split_plan import SplitPlan
 
 
@@ -70,7 +70,7 @@ class Dataset:
             path = self._path_of(RUNS)
             runs = self.read_runs()
             plan = SplitPlan.from_dict(self.ledger.split.to_dict())
-            digest = digest_dataset(runs, plan)
+            digest = digest_dataset([text_of_joined(runs)], plan)
         except (OSError, ValueError, KeyError) as error:
             yield f"the table of runs cannot be read: {error}"
             return

@@ -66,10 +66,13 @@ def build_ledger(
     )
 
 
-def digest_dataset(runs: pa.Table, plan: SplitPlan) -> str:
-    """The digest of a dataset of these runs, in the order of their ids: equal wherever and however it is built."""
+def digest_dataset(texts: Iterable[bytes], plan: SplitPlan) -> str:
+    """The digest of a dataset of the runs with these `text_of_joined`, in the order of their ids.
+
+    It is equal wherever and however the dataset is built.
+    """
     head = {"columns_version": COLUMNS_VERSION, "split": plan.to_dict()}
-    return digest_bytes(canonical_bytes(head) + (text_of_joined(runs) or b"\n"))
+    return digest_bytes(canonical_bytes(head) + (b"".join(texts) or b"\n"))
 
 
 def text_of_joined(runs: pa.Table) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -174,20 +174,20 @@ def set_splits(images: pa.Table, splits: pa.Array) -> pa.Table:
 
 
 def encode_parquet(table: pa.Table) -> bytes:
-    """A table as the bytes of a Parquet file, compressed with Zstandard.
-
-    What the columns mean stands in the file's own metadata, under `stablenew.columns`.
-    """
+    """A table as the bytes of a Parquet file; see `open_parquet`."""
     buffer = io.BytesIO()
-    repeated = [name for name in table.schema.names if name not in _UNIQUE and not _is_nested(table.schema.field(name))]
-    # Without a copy of the Arrow schema, which takes a third of the time: Parquet's own types say as much
-    with pq.ParquetWriter(
-        buffer, table.schema, compression="zstd", use_dictionary=repeated, store_schema=False
-    ) as writer:
+    with open_parquet(buffer, table.schema) as writer:
         writer.write_table(table)
-        writer.add_key_value_metadata({"stablenew.columns": _MEANINGS})
     return buffer.getvalue()
 
 
-def _is_nested(field: pa.Field) -> bool:
-    return bool(pa.types.is_nested(field.type))
+def open_parquet(file: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
+    """A Parquet file to write tables into, compressed with Zstandard.
+
+    What the columns mean stands in the file's own metadata, under `stablenew.columns`.
+    """
+    repeated = [field.name for field in schema if field.name not in _UNIQUE and not pa.types.is_nested(field.type)]
+    # Without a copy of the Arrow schema, which takes a third of the time: Parquet's own types say as much
+    writer = pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=repeated, store_schema=False)
+    writer.add_key_value_metadata({"stablenew.columns": _MEANINGS})
+    return writer

@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--ways", default="floor,ours,again,newest,scattered")
     parser.add_argument("--way", choices=sorted(WAYS), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    os.environ["STABLENEW_STATE_DIR"] = str(arguments.folder / "state")  # not that of whoever measures
     if arguments.way:
         print(WAYS[arguments.way](arguments.folder))
         return
@@ -70,10 +71,7 @@ def measure_all(folder: Path, ways: list[str]) -> None:
 
 def measure(folder: Path, way: str) -> tuple[float, float, float, str]:
     before, started = os.times(), time.monotonic()
-    environment = os.environ | {"STABLENEW_STATE_DIR": str(folder / "state")}
-    process = subprocess.Popen(
-        [sys.executable, __file__, str(folder), "--way", way], stdout=subprocess.PIPE, env=environment
-    )
+    process = subprocess.Popen([sys.executable, __file__, str(folder), "--way", way], stdout=subprocess.PIPE)
     peak = [0.0]
     threading.Thread(target=watch_memory, args=(process, peak), daemon=True).start()
     said = process.communicate()[0].decode().strip()
