@@ -18,7 +18,15 @@ from pyarrow import parquet as pq
 from stablenew import FeedbackManager, RunStore, merge_stores
 from stablenew.errors import ConfigError, NotADataset
 from stablenew.formats.dataset_ledger import DatasetLedger
-from stablenew.learning import dataset_assembly, dataset_build, dataset_kernel, dataset_state, folder_scan, part_engine
+from stablenew.learning import (
+    dataset_assembly,
+    dataset_build,
+    dataset_kernel,
+    dataset_state,
+    dataset_tables,
+    folder_scan,
+    part_engine,
+)
 from stablenew.learning.dataset_builder import DatasetBuilder
 from stablenew.learning.dataset_columns import COLUMNS
 from stablenew.learning.dataset_reader import Dataset
@@ -29,9 +37,10 @@ from tests.index.stores import add_run, make_store
 
 @pytest.fixture(autouse=True)
 def _short_stretches(monkeypatch):
-    """Several parts also of few runs."""
+    """Several parts also of few runs, and several groups of rows."""
     monkeypatch.setattr(dataset_state, "_FEWEST_RUNS", 4)
     monkeypatch.setattr(dataset_state, "_MOST_RUNS", 9)
+    monkeypatch.setattr(dataset_tables, "_FEWEST_ROWS", 15)
 
 
 def build(store, folder, **options):
@@ -166,7 +175,7 @@ def test_builds_one_after_the_other_read_what_changed_and_equal_full_ones_byte_f
         assert content(tmp_path / "ds") == content(tmp_path / "full")
         assert changed <= set(engine.run_ids)
         assert len(engine.run_ids) < 35, "runs that did not change were read again"
-        assert part_bytes(tmp_path / "ds") == part_bytes(tmp_path / "full")
+        assert file_bytes(tmp_path / "ds") == file_bytes(tmp_path / "full")
         assert not list(Dataset(tmp_path / "ds").iter_findings())
 
 
@@ -190,7 +199,7 @@ def test_documents_are_not_parsed_again_where_only_feedback_came(tmp_path, monke
     assert not {run.run_id for run in whole} & {run.run_id for run in parsed}
     build(store, tmp_path / "full")
     assert content(tmp_path / "ds") == content(tmp_path / "full")
-    assert part_bytes(tmp_path / "ds") == part_bytes(tmp_path / "full")
+    assert file_bytes(tmp_path / "ds") == file_bytes(tmp_path / "full")
 
 
 def change_some(store, chance, number):
@@ -212,6 +221,10 @@ def change_some(store, chance, number):
 
 def part_bytes(folder):
     return {path.name: path.read_bytes() for path in (folder / "images").iterdir()}
+
+
+def file_bytes(folder):
+    return part_bytes(folder) | {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
 
 
 @pytest.mark.usefixtures("_settled")
@@ -268,7 +281,7 @@ def test_ties_that_cannot_be_read_are_found_in_the_images_again(tmp_path):
     build(store, tmp_path / "ds")
     build(store, tmp_path / "full")
     assert content(tmp_path / "ds") == content(tmp_path / "full")
-    assert part_bytes(tmp_path / "ds") == part_bytes(tmp_path / "full")
+    assert file_bytes(tmp_path / "ds") == file_bytes(tmp_path / "full")
 
 
 @pytest.mark.usefixtures("_settled")
