@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from stablenew import PipelineConfig, PipelineRunner, Prompt, RunStore, SketchEngine, VariantPlan
+from stablenew import FeedbackManager, PipelineConfig, PipelineRunner, Prompt, RunStore, SketchEngine, VariantPlan
 from stablenew.pipeline.randomizer import SWEEP, Axis
 
 READ_SECONDS = 30
@@ -144,6 +144,15 @@ def make_runs(root, prompts, *, values=(5.0,), size=96, stages=None):
         plan = VariantPlan((Prompt(prompt),), sweeps=(Axis(SWEEP, "txt2img.cfg_scale", tuple(values)),))
         ids.append(runner.run(config, plan=plan).run_id)
     return ids
+
+
+def rate_all(root):
+    """Every image of such runs, by its CFG scale."""
+    manager = FeedbackManager(RunStore(root), rater="anna")
+    for run in RunStore(root).iter_runs():
+        for record, output in run.iter_outputs():
+            stars = {4.0: 2, 7.0: 5}.get(record.actual.cfg_scale, 1)
+            manager.record_feedback(run.run_id, output.digest, stars)
 
 
 def events_of(root, run_id):

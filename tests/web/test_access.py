@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.web.serving import make_runs
+from tests.web.serving import make_runs, rate_all
 from tests.web.test_run_screen import STAGES
 
 SCREENS = {
@@ -14,6 +14,7 @@ SCREENS = {
     "review": ("/review", ".cell img[src]"),
     "review-large": ("/review?view=large", ".loupe img.current[data-index]"),
     "new": ("/new", "ol li"),
+    "insights": ("/insights", ".stacked"),
     "health": ("/health", ".pairs"),
 }
 
@@ -39,6 +40,7 @@ def describe(violation):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_screen(open_page, root, scheme, keep_screen):
     (run_id,) = make_runs(root, ["a greenhouse"], stages=STAGES)
+    rate_all(root)
     page = open_page("/", color_scheme=scheme)
     found = {}
     for name, (address, there) in {**SCREENS, "run": (f"/runs/{run_id}", ".timing")}.items():
@@ -67,6 +69,7 @@ def test_axe_finds_nothing_on_any_screen(open_page, root, scheme, keep_screen):
 
 
 def test_a_phone_shows_everything_without_scrolling_sideways(open_page, root, run_ids, keep_screen):
+    rate_all(root)
     page = open_page("/", viewport={"width": 390, "height": 800}, has_touch=True)
     for name, (address, there) in {**SCREENS, "run": (f"/runs/{run_ids[0]}", ".timing")}.items():
         page.goto(address)

@@ -312,6 +312,16 @@ class AppController:
         self.build_dataset(folder, query=query, progress=progress)
         return Dataset(folder)
 
+    def look_at_insights(self, query: str = "", *, progress: "Progress" = lambda _done, _total: None) -> dict[str, Any]:
+        """What the ratings of the runs that `query` finds say about settings; see `describe_insights`.
+
+        Raises:
+            InvalidQuery: `query` is none.
+        """
+        from stablenew.controller.insights import describe_insights
+
+        return describe_insights(self.open_dataset(query, progress=progress))
+
     def _tell_about(self, kind: str, *job_ids: str) -> None:
         """Without listeners nothing is looked up: history takes changes in when somebody looks."""
         if not self._listeners:

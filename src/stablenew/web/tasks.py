@@ -46,12 +46,16 @@ class TaskRunner:
     def start(self, kind: str, work: Callable[[Task, Callable[[int, int], None]], Any]) -> Task:
         """Begin a task, or give the one of that kind that is on its way.
 
+        A kind may have a subject, after a space: tasks of several subjects run beside each other, and the last result
+        is kept.
         `work` takes the task, whose wish to stop it heeds, and a function for done and total; it gives the result.
         """
         with self._guard:
             running = self._tasks.get(kind)
             if running is not None and not running.is_over:
                 return running
+            for old in [one for one in self._tasks.values() if one.is_over and _word(one.kind) == _word(kind)]:
+                del self._tasks[old.kind]
             task = self._tasks[kind] = Task(kind)
         threading.Thread(target=self._run, args=(task, work), name=f"stablenew-{kind}", daemon=True).start()
         return task
@@ -81,3 +85,7 @@ class TaskRunner:
         """Ask all of them to stop."""
         for task in self.tasks():
             task.cancel.cancel()
+
+
+def _word(kind: str) -> str:
+    return kind.partition(" ")[0]

@@ -12,6 +12,7 @@ from stablenew.web.api import NO_STORE, Call, Endpoint
 
 if TYPE_CHECKING:
     from stablenew.controller.app_controller import AppController
+    from stablenew.web.bodies import TaskBody
     from stablenew.web.tasks import Task
 
 _SHOWN: Final = 200
@@ -53,20 +54,34 @@ def _task(call: Call) -> dict[str, Any]:
 
     body = call.body(TaskBody)
     tasks, controller = call.context.tasks, call.context.controller
+    controller.history.parse(body.query)
+    kind = f"{body.kind} {body.query}".strip()  # insights into other runs are another task
     if body.stop:
-        tasks.cancel(body.kind)
+        tasks.cancel(kind)
         return {"tasks": [task.to_dict() for task in tasks.tasks()]}
-    work = survey_store if body.kind == "survey" else verify_store
-    return tasks.start(body.kind, lambda task, report: work(controller, task, report, deep=body.deep)).to_dict()
+    work = {"verify": verify_store, "survey": survey_store, "insights": look_at_insights}[body.kind]
+    return tasks.start(kind, lambda task, report: work(controller, task, report, body)).to_dict()
+
+
+def look_at_insights(
+    controller: "AppController", task: "Task", report: Callable[[int, int], None], body: "TaskBody"
+) -> dict[str, Any]:
+    """What the ratings say about settings."""
+
+    def progress(done: int, total: int) -> None:
+        report(done, total)
+        task.cancel.raise_if_cancelled()
+
+    return controller.look_at_insights(body.query, progress=progress)
 
 
 def verify_store(
-    controller: "AppController", task: "Task", report: Callable[[int, int], None], *, deep: bool
+    controller: "AppController", task: "Task", report: Callable[[int, int], None], body: "TaskBody"
 ) -> dict[str, Any]:
     """Every run, verified; of those that are not as recorded, the reports."""
     counts: Counter[str] = Counter()
     bad, runs, files, size = [], 0, 0, 0
-    for one, done, total in controller.iter_verify(deep=deep):
+    for one, done, total in controller.iter_verify(deep=body.deep):
         runs, files, size = runs + 1, files + one.files, size + one.size_bytes
         counts.update(finding.severity for finding in one.findings)
         if not one.is_ok:
@@ -85,10 +100,9 @@ def verify_store(
 
 
 def survey_store(
-    controller: "AppController", task: "Task", report: Callable[[int, int], None], *, deep: bool
+    controller: "AppController", task: "Task", report: Callable[[int, int], None], _body: "TaskBody"
 ) -> dict[str, Any]:
     """How much lies in the store, by pack and month, and what should not be there."""
-    del deep
     sizes: Counter[tuple[str, str]] = Counter()
     copies, leftovers = [], []
     for survey, done, total in controller.iter_survey():

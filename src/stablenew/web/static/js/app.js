@@ -12,6 +12,7 @@ const SCREENS = [
   { path: /^\/review$/, name: "review", title: "Review", load: () => import("./review_screen.js") },
   { path: /^\/runs\/([^/]+)$/, name: "history", title: "Run", load: () => import("./run_screen.js") },
   { path: /^\/new$/, name: "new", title: "New run", load: () => import("./new_screen.js") },
+  { path: /^\/insights$/, name: "insights", title: "Insights", load: () => import("./insights_screen.js") },
   { path: /^\/health$/, name: "health", title: "Health", load: () => import("./health_screen.js") },
 ];
 
@@ -75,6 +76,7 @@ const GENERAL_KEYS = [
     ["g h", "history"],
     ["g r", "review"],
     ["g n", "new run"],
+    ["g i", "insights"],
     ["g e", "health"],
   ],
 ];
@@ -94,7 +96,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
-  const target = { h: "/", r: "/review", n: "/new", e: "/health" }[event.key];
+  const target = { h: "/", r: "/review", n: "/new", i: "/insights", e: "/health" }[event.key];
   if (target && Date.now() - wasG < 1000 && !event.ctrlKey && !event.metaKey) {
     wasG = 0;
     event.preventDefault();

@@ -1,0 +1,75 @@
+"""Insights: what the ratings say about settings, as much of it as people look at."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from stablenew.learning.evidence import Evidence, build_evidence, to_json
+from stablenew.learning.evidence_table import read_evidence_table
+from stablenew.learning.learning_contract import EvidenceContract
+
+if TYPE_CHECKING:
+    from stablenew.learning.dataset_reader import Dataset
+
+MOST_VALUES: Final = 24
+MOST_COMPARISONS: Final = 12
+_QUERY_FIELDS: Final = {
+    "model": "model",
+    "sampler": "sampler",
+    "scheduler": "scheduler",
+    "vae": "vae",
+    "steps": "steps",
+    "cfg_scale": "cfg",
+    "width": "width",
+    "height": "height",
+    "clip_skip": "clip_skip",
+    "denoising_strength": "denoise",
+}
+"""The field of the query language that finds a main setting as it ran."""
+
+
+def describe_insights(dataset: "Dataset") -> dict[str, Any]:
+    """The evidence on every setting that rated images differ in, as JSON."""
+    table = read_evidence_table(dataset)
+    varied = [one.name for one in EvidenceContract(table).get_available_modifiers() if one.is_varied]
+    return {
+        "rated_image_count": len(table.stars),
+        "settings": [describe_evidence(build_evidence(table, name)) for name in varied],
+    }
+
+
+def describe_evidence(evidence: Evidence) -> dict[str, Any]:
+    """The evidence on one setting: the values of most images, numbers in their order; surest comparisons first.
+
+    Each value has the query that finds its images, where the query language has a word for the setting.
+    """
+    values = sorted(evidence.values, key=lambda one: -one.image_count)[:MOST_VALUES]
+    if all(isinstance(one.value, (int, float)) for one in values):
+        values.sort(key=lambda one: one.value)
+    gains = [one for one in evidence.comparisons if one.is_enough and one.difference.interval.estimate >= 0]
+    gains.sort(key=lambda one: -one.difference.confidence)
+    preferred = sorted(evidence.preferences.items(), key=lambda one: -one[1].win_rate.estimate)
+    return {
+        "setting": evidence.setting,
+        "agreement": evidence.agreement,
+        "warnings": evidence.warnings,
+        "values": [_without_runs(one) | {"query": find_query(evidence.setting, one.value)} for one in values],
+        "value_count": len(evidence.values),
+        "comparisons": [_without_runs(one) for one in gains[:MOST_COMPARISONS]],
+        "comparison_count": len(gains),
+        "preferences": [{"value": value} | to_json(strength) for value, strength in preferred[:MOST_VALUES]],
+    }
+
+
+def _without_runs(one: Any) -> dict[str, Any]:
+    """As JSON, without the ids of the runs behind it: there may be very many."""
+    found: dict[str, Any] = to_json(one)
+    del found["run_ids"]
+    return found
+
+
+def find_query(setting: str, value: Any) -> str | None:
+    """The query for images whose setting ran with this value; None where there is none."""
+    stage, _, name = setting.partition(".")
+    field = _QUERY_FIELDS.get(name) if stage == "txt2img" else None
+    if field is None or not isinstance(value, (str, int, float)) or '"' in str(value):
+        return None
+    return f'{field}:"{value}"' if isinstance(value, str) else f"{field}:{value}"

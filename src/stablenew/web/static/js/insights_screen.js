@@ -1,0 +1,238 @@
+// Insights: what the ratings say about settings, how sure that is, and what speaks against believing it.
+
+import { postJson } from "./api.js";
+import { fill, h } from "./dom.js";
+import { formatCount, plural } from "./format.js";
+import { live } from "./live.js";
+
+const MOST_STARS = 5;
+
+/** The screen, built; it takes keys from now on. `load` then fills it. */
+export const open = (root, { search, app }) => new InsightsScreen(root, app, search.get("q") ?? "");
+
+class InsightsScreen {
+  constructor(root, app, query) {
+    this.root = root;
+    this.app = app;
+    this.query = query;
+    this.keys = [];
+    this.wasLost = false;
+    this.stops = [
+      live.on("task", (task) => this.showTask(task)),
+      live.on("lost", () => {
+        this.wasLost = true;
+      }),
+      live.on("hello", () => this.askAgain()),
+    ];
+  }
+
+  close() {
+    this.stops.forEach((stop) => stop());
+  }
+
+  /** A server that went away took what it was reading with it. */
+  askAgain() {
+    if (!this.wasLost) return;
+    this.wasLost = false;
+    this.load();
+  }
+
+  async load() {
+    this.build();
+    if (this.app.status.is_read_only) {
+      fill(this.result, h("p", {}, "This page may only look on; `stablenew learn evidence` says what belongs here."));
+      return;
+    }
+    await this.ask();
+  }
+
+  build() {
+    const field = h("input", {
+      type: "search",
+      id: "insights-query",
+      autocomplete: "off",
+      spellcheck: "false",
+      placeholder: "all; or model:dream* since:30d",
+      value: this.query,
+    });
+    this.bar = h("progress", { hidden: true, "aria-label": "Reading runs" });
+    this.words = h("p", { role: "status", class: "soft" });
+    this.result = h("div", {});
+    fill(
+      this.root,
+      h(
+        "div",
+        { class: "page" },
+        h("h1", {}, "Insights"),
+        h(
+          "form",
+          { class: "actions", role: "search", on: { submit: (event) => this.submit(event, field.value.trim()) } },
+          h("label", { for: "insights-query" }, "Which runs"),
+          field,
+          h("button", { type: "submit" }, "Look"),
+        ),
+        this.words,
+        this.bar,
+        this.result,
+      ),
+    );
+  }
+
+  submit(event, query) {
+    event.preventDefault();
+    this.app.go(query ? `/insights?q=${encodeURIComponent(query)}` : "/insights");
+  }
+
+  async ask() {
+    try {
+      this.showTask(await postJson("/api/tasks", { kind: "insights", query: this.query }));
+    } catch (error) {
+      fill(this.result, h("p", { class: "bad", role: "alert" }, error.message));
+    }
+  }
+
+  showTask(task) {
+    if (task.kind !== `insights ${this.query}`.trim()) return;
+    this.bar.hidden = task.is_over;
+    if (task.total) {
+      this.bar.max = task.total;
+      this.bar.value = task.done;
+    }
+    if (!task.is_over) {
+      this.words.textContent = task.total
+        ? `Reading ${formatCount(task.done)} of ${plural(task.total, "run")}`
+        : "Looking for runs that changed…";
+      return;
+    }
+    this.words.textContent = task.error ? "" : `${plural(task.result.rated_image_count, "rated image")}`;
+    if (task.error) fill(this.result, h("p", { class: "bad" }, task.is_cancelled ? "stopped" : task.error));
+    else fill(this.result, buildInsights(task.result));
+  }
+}
+
+function buildInsights({ rated_image_count: count, settings }) {
+  if (!count) {
+    return h("p", {}, "No image of these runs is rated yet. ", link("/review", "Review them"), " to learn from them.");
+  }
+  if (!settings.length) {
+    return h("p", {}, "All rated images have the same settings. Sweep one on purpose: ", link("/new", "New run"), ".");
+  }
+  return [buildLegend(), settings.map(buildSetting)];
+}
+
+const link = (href, text) => h("a", { "data-link": true, href }, text);
+
+function buildLegend() {
+  return h(
+    "p",
+    { class: "legend" },
+    "Images by stars: ",
+    [0, 1, 2, 3, 4, 5].map((stars) => [
+      h("span", { class: `swatch stars-${stars}`, "aria-hidden": "true" }),
+      ` ${stars} `,
+    ]),
+    " and where the mean lies with 95 % confidence. Means are of all images with a value, whatever else they differ in.",
+  );
+}
+
+function buildSetting(one) {
+  return h(
+    "section",
+    { "aria-label": one.setting, class: "setting" },
+    h("h2", {}, one.setting),
+    one.warnings.map((warning) => h("p", { class: "warning" }, warning)),
+    buildValues(one),
+    buildComparisons(one),
+    buildPreferences(one),
+    one.agreement === null
+      ? null
+      : h("p", { class: "hint" }, `Raters agree ${one.agreement.toFixed(2)}, where 1 is always and 0 is as by chance.`),
+  );
+}
+
+function buildTable(heads, rows) {
+  return h(
+    "table",
+    {},
+    h("thead", {}, h("tr", {}, ...heads.map(([head, kind]) => h("th", { scope: "col", class: kind }, head)))),
+    h("tbody", {}, ...rows.map((cells) => h("tr", {}, ...cells))),
+  );
+}
+
+function buildValues(one) {
+  const rows = one.values.map((value) => [
+    h("th", { scope: "row" }, showValue(value)),
+    h("td", { class: "number" }, formatCount(value.image_count)),
+    h("td", {}, buildStars(value.stars)),
+    h("td", { class: "wide-only" }, buildMean(value.mean)),
+    h("td", { class: "number" }, showInterval(value.mean)),
+  ]);
+  const more = one.value_count - one.values.length;
+  return [
+    buildTable(
+      [["Value"], ["Images", "number"], ["Stars"], ["Mean, from 0 to 5", "wide-only"], ["95 %", "number"]],
+      rows,
+    ),
+    more > 0 ? h("p", { class: "hint" }, `and ${plural(more, "more value")}`) : null,
+  ];
+}
+
+const showValue = ({ value, query }) =>
+  query ? link(`/?q=${encodeURIComponent(`${query} rating:>=0`)}`, nameOf(value)) : nameOf(value);
+
+function nameOf(value) {
+  if (value === null) return "unknown";
+  return Array.isArray(value) ? value.map(nameOf).join(" + ") : String(value);
+}
+
+/** A bar of its own length for all; its parts say how many images have how many stars. */
+function buildStars(counts) {
+  const words = counts.map((count, stars) => `${stars} stars: ${formatCount(count)}`).join(", ");
+  const parts = counts.map((count, stars) =>
+    count ? h("span", { class: `stars-${stars}`, style: { "flex-grow": count } }) : null,
+  );
+  return h("div", { class: "stacked", role: "img", "aria-label": words, title: words }, parts);
+}
+
+/** Where a mean lies from 0 to 5. */
+function buildMean({ estimate, low, high }) {
+  const place = (stars) => `${(100 * stars) / MOST_STARS}%`;
+  return h(
+    "div",
+    { class: "mean", "aria-hidden": "true" },
+    h("span", { class: "range", style: { left: place(low), width: place(high - low) } }),
+    h("span", { class: "dot", style: { left: place(estimate) } }),
+  );
+}
+
+const showInterval = ({ estimate, low, high }) => `${estimate.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+
+const showConfidence = (part) => (part < 0.995 ? `${Math.round(100 * part)} %` : "over 99 %");
+
+function buildComparisons(one) {
+  if (!one.comparisons.length) return null;
+  const rows = one.comparisons.map(({ value, other, kind, difference, is_of_few_prompts: isOfFew }) => [
+    h("th", { scope: "row" }, `${nameOf(value)} over ${nameOf(other)}`),
+    h("td", {}, isOfFew ? `${kind}, few prompts` : kind),
+    h("td", { class: "number" }, `+${showInterval(difference.interval)}`),
+    h("td", { class: "number" }, formatCount(difference.place_count)),
+    h("td", { class: "number" }, showConfidence(difference.confidence)),
+  ]);
+  const more = one.comparison_count - one.comparisons.length;
+  return [
+    h("h3", {}, "Where all else was alike"),
+    buildTable([["Better"], ["Kind"], ["Stars", "number"], ["Places", "number"], ["Sure", "number"]], rows),
+    more > 0 ? h("p", { class: "hint" }, `and ${plural(more, "more comparison")}`) : null,
+  ];
+}
+
+function buildPreferences(one) {
+  if (!one.preferences.length) return null;
+  const share = (part) => `${Math.round(100 * part)} %`;
+  const rows = one.preferences.map(({ value, win_rate: rate, comparison_count: count }) => [
+    h("th", { scope: "row" }, nameOf(value)),
+    h("td", { class: "number" }, `${share(rate.estimate)} (${share(rate.low)} to ${share(rate.high)})`),
+    h("td", { class: "number" }, formatCount(count)),
+  ]);
+  return [h("h3", {}, "Preferred"), buildTable([["Value"], ["How often", "number"], ["Comparisons", "number"]], rows)];
+}

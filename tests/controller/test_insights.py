@@ -1,0 +1,70 @@
+"""What a page shows of the evidence; whether the evidence is right is tested with it."""
+
+import pytest
+
+from stablenew import FeedbackManager, PipelineConfig, PipelineRunner, Prompt, RunStore, SketchEngine, VariantPlan
+from stablenew.controller import insights
+from stablenew.controller.app_controller import AppController
+from stablenew.errors import InvalidQuery
+from stablenew.pipeline.randomizer import SWEEP, Axis
+
+
+@pytest.fixture
+def controller(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    runner = PipelineRunner(SketchEngine(), run_store=store, keep_images=False)
+    config = PipelineConfig(txt2img={"width": 64, "height": 64, "steps": 2, "seed": 1}, one_click_action="test")
+    axes = (Axis(SWEEP, "txt2img.cfg_scale", (4.0, 7.0)), Axis(SWEEP, "txt2img.sampler", ("Euler a", "Heun")))
+    for number in range(6):
+        runner.run(config, plan=VariantPlan((Prompt(f"a pond, the {number}th"),), sweeps=axes))
+    manager = FeedbackManager(store, rater="anna")
+    for run in store.iter_runs():
+        for record, output in run.iter_outputs():
+            manager.record_feedback(run.run_id, output.digest, 4 if record.actual.cfg_scale == 7.0 else 2)
+    return AppController(runs_dir=store.root)
+
+
+def test_every_varied_setting_is_described_with_the_queries_for_its_values(controller):
+    found = controller.look_at_insights()
+    assert found["rated_image_count"] == 24
+    settings = {one["setting"]: one for one in found["settings"]}
+    assert settings.keys() == {"txt2img.cfg_scale", "txt2img.sampler"}
+    scale = settings["txt2img.cfg_scale"]
+    assert [(one["value"], one["stars"]) for one in scale["values"]] == [
+        (4.0, [0, 0, 12, 0, 0, 0]),
+        (7.0, [0, 0, 0, 0, 12, 0]),
+    ]
+    assert [(one["value"], one["other"]) for one in scale["comparisons"]] == [(7.0, 4.0)]
+    controller.history.refresh(is_patient=True)
+    for setting in settings.values():
+        for one in setting["values"]:
+            assert "run_ids" not in one
+            assert len(controller.history.run_ids(one["query"])) == 6
+
+
+def test_only_the_runs_that_a_query_finds_count(controller):
+    assert controller.look_at_insights("0th")["rated_image_count"] == 4
+    assert controller.look_at_insights("nowhere") == {"rated_image_count": 0, "settings": []}
+    with pytest.raises(InvalidQuery):
+        controller.look_at_insights("colour:red")
+
+
+def test_of_very_many_values_those_of_most_images_are_described(controller, monkeypatch):
+    monkeypatch.setattr(insights, "MOST_VALUES", 1)
+    for one in controller.look_at_insights()["settings"]:
+        assert len(one["values"]) == 1
+        assert one["value_count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "query"),
+    [
+        ("txt2img.sampler", "Euler a", 'sampler:"Euler a"'),
+        ("txt2img.cfg_scale", 7.5, "cfg:7.5"),
+        ("txt2img.sampler", 'a "b"', None),
+        ("txt2img.model", None, None),
+        ("upscale.scale", 2.0, None),
+    ],
+)
+def test_a_query_is_given_where_there_is_one(setting, value, query):
+    assert insights.find_query(setting, value) == query

@@ -1,0 +1,86 @@
+"""Insights: what the ratings say about settings."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.web.conftest import GONE
+from tests.web.serving import make_runs, rate_all
+
+CFG = "txt2img.cfg_scale"
+
+
+def test_values_are_shown_with_their_stars_and_how_sure_their_means_are(open_page, root, keep_screen):
+    rate_all(root)
+    page = open_page("/insights")
+    expect(page.get_by_role("status").get_by_text("12 rated images")).to_be_visible()
+    section = page.get_by_role("region", name=CFG)
+    values = section.get_by_role("table").first
+    expect(values.get_by_role("row")).to_have_count(4)
+    row = values.get_by_role("row").filter(has=page.get_by_role("rowheader", name="7", exact=True))
+    expect(row.get_by_role("img")).to_have_attribute("aria-label", re.compile("4 stars: 0, 5 stars: 4"))
+    expect(row).to_contain_text(re.compile(r"\d\.\d\d \(\d\.\d\d to \d\.\d\d\)"))
+    expect(section.get_by_text(re.compile("fewer than 10 rated images"))).to_be_visible()
+    keep_screen(page, "insights")
+
+
+def test_where_all_else_was_alike_values_are_compared(open_page, root, keep_screen):
+    make_runs(root, [f"a greenhouse, the {number}th" for number in range(4, 10)], values=(4.0, 7.0))
+    rate_all(root)
+    page = open_page("/insights")
+    section = page.get_by_role("region", name=CFG)
+    row = section.get_by_role("row").filter(has=page.get_by_role("rowheader", name="7 over 4", exact=True))
+    expect(row).to_contain_text("observational")
+    expect(row).to_contain_text(re.compile(r"\+\d\.\d\d \("))
+    keep_screen(page, "insights-compared")
+
+
+def test_each_value_leads_to_its_jobs(open_page, root):
+    rate_all(root)
+    page = open_page("/insights")
+    page.get_by_role("region", name=CFG).get_by_role("link", name="10", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/\?q=cfg%3A10"))
+    expect(page.locator(".row")).to_have_count(4)
+
+
+def test_only_the_runs_that_were_asked_for_count(open_page, root):
+    rate_all(root)
+    page = open_page("/insights")
+    expect(page.get_by_text("12 rated images")).to_be_visible()
+    page.get_by_label("Which runs").fill("harbour")
+    page.get_by_role("button", name="Look").click()
+    expect(page).to_have_url(re.compile(r"/insights\?q=harbour"))
+    expect(page.get_by_text("3 rated images")).to_be_visible()
+
+
+def test_what_is_rated_meanwhile_counts_at_the_next_look(open_page, root, server, run_ids):
+    page = open_page("/insights")
+    expect(page.get_by_text("No image of these runs is rated yet")).to_be_visible()
+    server.run("rate", run_ids[0], "0/0", "4")
+    page.get_by_role("button", name="Look").click()
+    expect(page.get_by_text("All rated images have the same settings")).to_be_visible()
+
+
+def test_a_server_that_comes_back_is_asked_again(open_page, root, server):
+    open_page.tolerated = GONE
+    page = open_page("/insights")
+    expect(page.get_by_text("No image of these runs is rated yet")).to_be_visible()
+    server.kill()
+    expect(page.locator("#connection")).to_be_visible()
+    rate_all(root)
+    server.restart()
+    expect(page.get_by_text("12 rated images")).to_be_visible()
+
+
+def test_a_search_that_is_none_is_refused_with_the_reason(open_page, root):
+    open_page.tolerated = "422"
+    page = open_page("/insights?q=colour:red")
+    expect(page.get_by_role("alert")).to_contain_text("colour")
+
+
+def test_a_page_that_may_only_look_on_says_where_else_to_ask(open_page, root, server):
+    server.stop()
+    server.options = ("--port", str(server.port), "--read-only")
+    server.start()
+    page = open_page("/insights")
+    expect(page.get_by_text("stablenew learn evidence")).to_be_visible()
