@@ -101,8 +101,7 @@ def _show_evidence(out: Output, evidence: "Evidence", limit: int) -> None:
 
 
 def _show_comparisons(out: Output, evidence: "Evidence", limit: int) -> None:
-    gains = [one for one in evidence.comparisons if one.difference.interval.estimate >= 0 and one.is_enough]
-    gains.sort(key=lambda one: -one.difference.confidence)
+    gains = evidence.gains
     shown = gains[: limit or None]
     out.table(
         ["where all else was alike", "", "stars", ("places", _RIGHT), ("sure", _RIGHT)],
@@ -126,7 +125,7 @@ def _show_comparisons(out: Output, evidence: "Evidence", limit: int) -> None:
         ["preferred", "how often", ("comparisons", _RIGHT)],
         [
             (show_value(value), show_interval(one.win_rate), f"{one.comparison_count:,}")
-            for value, one in sorted(evidence.preferences.items(), key=lambda item: -item[1].win_rate.estimate)
+            for value, one in evidence.preferred
         ],
     )
 

@@ -44,9 +44,7 @@ def describe_evidence(evidence: Evidence) -> dict[str, Any]:
     values = sorted(evidence.values, key=lambda one: -one.image_count)[:MOST_VALUES]
     if all(isinstance(one.value, (int, float)) for one in values):
         values.sort(key=lambda one: one.value)
-    gains = [one for one in evidence.comparisons if one.is_enough and one.difference.interval.estimate >= 0]
-    gains.sort(key=lambda one: -one.difference.confidence)
-    preferred = sorted(evidence.preferences.items(), key=lambda one: -one[1].win_rate.estimate)
+    gains = evidence.gains
     return {
         "setting": evidence.setting,
         "agreement": evidence.agreement,
@@ -55,7 +53,7 @@ def describe_evidence(evidence: Evidence) -> dict[str, Any]:
         "value_count": len(evidence.values),
         "comparisons": [_without_runs(one) for one in gains[:MOST_COMPARISONS]],
         "comparison_count": len(gains),
-        "preferences": [{"value": value} | to_json(strength) for value, strength in preferred[:MOST_VALUES]],
+        "preferences": [{"value": value} | to_json(strength) for value, strength in evidence.preferred[:MOST_VALUES]],
     }
 
 

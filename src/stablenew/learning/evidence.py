@@ -95,6 +95,17 @@ class Evidence:
     """Krippendorff's alpha of the raters; None when nobody rated the same image as another."""
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def gains(self) -> list[Comparison]:
+        """The comparisons of enough places in the direction of what was better, the surest first."""
+        gains = [one for one in self.comparisons if one.is_enough and one.difference.interval.estimate >= 0]
+        return sorted(gains, key=lambda one: -one.difference.confidence)
+
+    @property
+    def preferred(self) -> list[tuple[Any, Strength]]:
+        """The values that were compared, the most preferred first."""
+        return sorted(self.preferences.items(), key=lambda one: -one[1].win_rate.estimate)
+
 
 def build_evidence(table: EvidenceTable, setting: str, against: str | None = None) -> Evidence:
     """The evidence for the values of a setting, or for pairs of values of two.
