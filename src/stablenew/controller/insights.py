@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from stablenew.index.query import field_of_setting
 from stablenew.learning.evidence import Evidence, build_evidence, to_json
 from stablenew.learning.evidence_table import read_evidence_table
 from stablenew.learning.learning_contract import EvidenceContract
@@ -11,19 +12,6 @@ if TYPE_CHECKING:
 
 MOST_VALUES: Final = 24
 MOST_COMPARISONS: Final = 12
-_QUERY_FIELDS: Final = {
-    "model": "model",
-    "sampler": "sampler",
-    "scheduler": "scheduler",
-    "vae": "vae",
-    "steps": "steps",
-    "cfg_scale": "cfg",
-    "width": "width",
-    "height": "height",
-    "clip_skip": "clip_skip",
-    "denoising_strength": "denoise",
-}
-"""The field of the query language that finds a main setting as it ran."""
 
 
 def describe_insights(dataset: "Dataset") -> dict[str, Any]:
@@ -67,7 +55,7 @@ def _without_runs(one: Any) -> dict[str, Any]:
 def find_query(setting: str, value: Any) -> str | None:
     """The query for images whose setting ran with this value; None where there is none."""
     stage, _, name = setting.partition(".")
-    field = _QUERY_FIELDS.get(name) if stage == "txt2img" else None
+    field = field_of_setting(name) if stage == "txt2img" else None
     if field is None or not isinstance(value, (str, int, float)) or '"' in str(value):
         return None
     return f'{field}:"{value}"' if isinstance(value, str) else f"{field}:{value}"

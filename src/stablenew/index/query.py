@@ -56,6 +56,12 @@ _WORD = re.compile(r"\w")
 _AS_REGEX: Final = {"*": ".*", "?": "."}
 
 
+def field_of_setting(name: str) -> str | None:
+    """The field that finds variants by a main setting as it ran, such as `cfg` for `cfg_scale`; None: there is none."""
+    field = _OTHER_NAMES.get(name, name)
+    return field if field in (*VARIANT_WORDS, *VARIANT_NUMBERS) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """Words that stand next to each other in a prompt; with `is_prefix` the last is the beginning of one."""
