@@ -5,8 +5,9 @@ import pyarrow as pa
 import pytest
 
 from stablenew.errors import ConfigError
+from stablenew.learning import evidence
 from stablenew.learning.evidence import build_evidence, to_json
-from stablenew.learning.evidence_table import SETTINGS, build_evidence_table, find_setting
+from stablenew.learning.evidence_table import SETTINGS, build_evidence_table, find_setting, hash_codes
 from stablenew.learning.learning_contract import EvidenceContract
 from tests.learning.simulated_user import VALUES, User, build_images
 
@@ -36,6 +37,12 @@ def test_values_have_counts_stars_means_and_runs():
     assert found.warnings == ["fewer than 10 rated images: 9.0"]
 
 
+def test_of_many_values_with_few_images_some_are_named():
+    found = build_evidence(table(*[({"cfg_scale": 1.0 + one}, [0], [3]) for one in range(14)]), "cfg_scale")
+    assert found.warnings[0].startswith("fewer than 10 rated images: 1.0, 2.0, ")
+    assert found.warnings[0].endswith(", 12.0 and 2 more")
+
+
 def test_no_interval_goes_beyond_the_stars_there_are():
     found = build_evidence(table(({"cfg_scale": 5.0}, [1], [5]), ({"cfg_scale": 9.0}, [1], [0])), "cfg_scale")
     for value in found.values:
@@ -60,6 +67,29 @@ def test_only_places_that_are_alike_in_all_else_are_compared():
     assert gain.difference.interval.estimate == 1.5
     assert (gain.difference.place_count, gain.kind, gain.is_enough) == (8, "observational", True)
     assert len(gain.run_ids) == 16
+
+
+@pytest.mark.parametrize(
+    ("loras", "is_alike"),
+    [
+        ([("a", 1.0), ("b", 0.5)], True),
+        ([("b", 0.5), ("a", 1.0)], False),
+        ([("a", 0.5), ("b", 1.0)], False),
+        ([("a", 1.0)], False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_images_with_other_loras_are_not_alike(loras, is_alike):
+    images = build_images(rows(({"cfg_scale": 5.0}, range(8), [2]), ({"cfg_scale": 9.0}, range(8), [4])))
+    place = images.schema.get_field_index("loras")
+    given = [
+        None if one is None else [{"name": name, "weight": weight} for name, weight in one]
+        for one in [[("a", 1.0), ("b", 0.5)]] * 8 + [loras] * 8
+    ]
+    kind = images.schema.field(place)
+    found = build_evidence_table(images.set_column(place, kind, pa.array(given, kind.type)))
+    assert bool(build_evidence(found, "cfg_scale").comparisons) == is_alike
 
 
 def test_what_a_plan_varied_counts_apart():
@@ -104,6 +134,16 @@ def test_a_value_that_was_only_used_with_another_is_named():
     ]
     free = build_evidence(table(together, ({"model": "b", "sampler": "DDIM"}, range(9), [1])), "model")
     assert not [warning for warning in free.warnings if "only ever" in warning]
+
+
+def test_a_setting_with_very_many_values_is_compared_where_they_met_most(monkeypatch):
+    monkeypatch.setattr(evidence, "MOST_PAIRS", 2)
+    often = [({"cfg_scale": 5.0}, range(6), [2]), ({"cfg_scale": 9.0}, range(6), [4])]
+    seldom = [({"cfg_scale": 6.0 + one}, [0, 1][: one + 1], [3]) for one in range(2)]
+    found = build_evidence(table(*often, *seldom), "cfg_scale")
+    assert len(found.comparisons) == 4
+    assert max(one.difference.place_count for one in found.comparisons) == 6
+    assert found.warnings[-1] == "of 6 pairs of values, those 2 are compared that met most"
 
 
 def test_preferences_count_where_images_differ_in_this_setting_alone():
@@ -166,7 +206,7 @@ def test_the_code_of_a_context_is_that_of_all_settings_but_one(seed):
     made = user.work(200)
     found = build_evidence_table(build_images(made))
     for name in VALUES:
-        contexts = found.contexts_without(f"txt2img.{name}")
+        contexts = found.contexts - hash_codes(f"txt2img.{name}", found.factors[f"txt2img.{name}"].codes)
         others = [other for other in VALUES if other != name]
         keys = [(prompt, *(settings[other] for other in others)) for _, prompt, settings, _ in made]
         _, codes = np.unique(contexts, return_inverse=True)

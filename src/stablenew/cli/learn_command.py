@@ -54,7 +54,8 @@ def evidence(
     table = read_evidence_table(_open(out, dataset, query))
     varied = [one.name for one in EvidenceContract(table).get_available_modifiers() if one.is_varied]
     found = [build_evidence(table, name, against) for name in by or varied]
-    out.json({"rated_image_count": len(table.stars), "settings": [to_json(one) for one in found]})
+    if out.is_json:  # with the runs behind everything it is long to make
+        out.json({"rated_image_count": len(table.stars), "settings": [to_json(one) for one in found]})
     if not len(table.stars):
         out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
     elif not found:

@@ -9,14 +9,14 @@ Three kinds, kept apart, because they deserve different trust:
 - Preferences: of two images of that kind, which one people preferred.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from stablenew.learning.evidence_table import Codes, EvidenceTable, Factor, find_setting
+from stablenew.learning.evidence_table import EvidenceTable, Factor, find_setting, hash_codes
+from stablenew.learning.matched_places import Codes, Matches, Places, match_cells
 from stablenew.learning.statistics_of_stars import (
     MOST_STARS,
     Difference,
@@ -33,8 +33,12 @@ FEW_IMAGES: Final = 10
 """Fewer rated images than this say little about a value."""
 FEW_PLACES: Final = 5
 """Fewer matched places than this say nothing about a difference."""
+MOST_PAIRS: Final = 1_000
+"""Pairs of values that are compared; where there are more, hardly any of them met often enough to say something."""
 _ALWAYS_TOGETHER: Final = 0.95
 _NOT_ALONE: Final = 0.2
+_NAMED: Final = 12
+"""Values of few images that are named."""
 
 CONTROLLED: Final = "controlled"
 OBSERVATIONAL: Final = "observational"
@@ -116,25 +120,26 @@ def build_evidence(table: EvidenceTable, setting: str, against: str | None = Non
     name = find_setting(setting)
     other = None if against is None else find_setting(against)
     factor = table.factors[name] if other is None else _pair(table.factors[name], table.factors[other])
+    compared = _compare(table, name) if other is None else _Compared()
     strengths, matched = _preferences(table, name) if other is None else ({}, 0)
     return Evidence(
         setting=name,
         against=other,
         values=build_values(table, factor),
-        comparisons=list(_comparisons(table, name)) if other is None else [],
+        comparisons=compared.comparisons,
         preferences=strengths,
         preference_count=matched,
         unmatched_preference_count=len(table.preferences) - matched if other is None else 0,
         agreement=table.agreement,
-        warnings=list(_warnings(table, factor, name if other is None else None)),
+        warnings=[*_warnings(table, factor, name if other is None else None), *compared.warnings],
     )
 
 
 def _pair(one: Factor, other: Factor) -> Factor:
     width = max(1, len(other.values))
-    used, codes = np.unique(one.codes * width + other.codes, return_inverse=True)
+    used, codes = np.unique(one.codes.astype(np.int64) * width + other.codes, return_inverse=True)
     values = [[one.values[code // width], other.values[code % width]] for code in used.tolist()]
-    return Factor(f"{one.name} and {other.name}", values, codes.astype(np.int64))
+    return Factor(f"{one.name} and {other.name}", values, codes.astype(np.int32))
 
 
 def _used(factor: Factor) -> tuple[list[int], Codes]:
@@ -167,64 +172,49 @@ def build_values(table: EvidenceTable, factor: Factor) -> list[ValueEvidence]:
     return sorted(found, key=lambda one: -one.mean.estimate)
 
 
-def _runs(table: EvidenceTable, rows: "Sequence[int] | npt.NDArray[np.int64]") -> tuple[str, ...]:
-    return tuple(sorted({table.run_ids[row] for row in rows}))
+def _runs(table: EvidenceTable, images: Codes) -> tuple[str, ...]:
+    used = np.unique(table.runs[images])
+    return tuple([table.run_ids[code] for code in used.tolist()])
 
 
-def _comparisons(table: EvidenceTable, name: str) -> Iterator[Comparison]:
-    factor = table.factors[name]
-    contexts = table.contexts_without(name)
+@dataclass
+class _Compared:
+    """The values of a setting against each other."""
+
+    comparisons: list[Comparison] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _compare(table: EvidenceTable, name: str) -> _Compared:
+    found = _Compared()
     for kind in KINDS:
-        is_kind = table.is_controlled == (kind == CONTROLLED)
-        by_seed = _matched_places(table, factor, contexts + table.seeds, is_kind)
-        for (code, other), places in _matched_places(table, factor, contexts, is_kind).items():
-            seeds = by_seed.get((code, other), [])
-            is_of_few_prompts = len(places) < FEW_PLACES <= len(seeds)
-            differences, weights, rows = zip(*(seeds if is_of_few_prompts else places), strict=True)
-            found = measure_difference(np.array(differences), np.array(weights))
-            yield Comparison(
-                factor.values[code],
-                factor.values[other],
-                kind,
-                found._replace(interval=found.interval.within(-MOST_STARS, MOST_STARS)),
-                is_of_few_prompts,
-                _runs(table, np.concatenate(rows)),
-            )
-
-
-_Place = tuple[float, float, Codes]
-"""Difference, weight, and the images behind it."""
-
-
-def _matched_places(
-    table: EvidenceTable, factor: Factor, contexts: npt.NDArray[np.uint64], is_kind: npt.NDArray[np.bool_]
-) -> Mapping[tuple[int, int], list[_Place]]:
-    """For each ordered pair of values the places where one rater rated images of both that are alike in all else."""
-    wanted = np.flatnonzero(is_kind[table.rating_images])
-    images = table.rating_images[wanted]
-    keys = contexts[images] ^ ((table.rating_raters[wanted].astype(np.uint64) + np.uint64(1)) << np.uint64(40))
-    order = np.argsort(keys, kind="stable")
-    ends = np.flatnonzero(keys[order][1:] != keys[order][:-1]) + 1
-    found: dict[tuple[int, int], list[_Place]] = {}
-    for rows in np.split(order, ends) if len(order) else ():
-        codes = factor.codes[images[rows]]
-        if (codes != codes[0]).any():
-            _add_place(found, codes, table.rating_stars[wanted[rows]], images[rows])
+        by_place, pair_count = _match(table, name, kind, with_seeds=False)
+        by_seed = _match(table, name, kind, with_seeds=True).places if by_place else {}
+        for pair, places in by_place.items():
+            found.comparisons += _compare_two(table, name, kind, pair, places, by_seed.get(pair, places))
+        if pair_count > len(by_place):
+            found.warnings.append(f"of {pair_count:,} pairs of values, those {MOST_PAIRS:,} are compared that met most")
     return found
 
 
-def _add_place(
-    found: dict[tuple[int, int], list[_Place]], codes: Codes, stars: npt.NDArray[np.float64], images: Codes
-) -> None:
-    used, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    means = np.bincount(places, stars) / counts
-    for one in range(len(used)):
-        for other in range(len(used)):
-            if one != other:
-                weight = counts[one] * counts[other] / (counts[one] + counts[other])
-                rows = images[(places == one) | (places == other)]
-                pair = (int(used[one]), int(used[other]))
-                found.setdefault(pair, []).append((float(means[one] - means[other]), float(weight), rows))
+def _compare_two(
+    table: EvidenceTable, name: str, kind: str, pair: tuple[int, int], places: Places, seeds: Places
+) -> tuple[Comparison, Comparison]:
+    is_of_few_prompts = len(places.weights) < FEW_PLACES <= len(seeds.weights)
+    found = seeds if is_of_few_prompts else places
+    difference = measure_difference(found.differences, found.weights).within(-MOST_STARS, MOST_STARS)
+    run_ids = _runs(table, found.images)
+    one, other = (table.factors[name].values[code] for code in pair)
+    return (
+        Comparison(one, other, kind, difference, is_of_few_prompts, run_ids),
+        Comparison(other, one, kind, difference.reversed(), is_of_few_prompts, run_ids),
+    )
+
+
+def _match(table: EvidenceTable, name: str, kind: str, *, with_seeds: bool) -> Matches:
+    cells = table.cells[kind == CONTROLLED, with_seeds]
+    codes = table.factors[name].codes[cells.images].astype(np.int64)
+    return match_cells(cells, cells.keys - hash_codes(name, codes), codes, MOST_PAIRS)
 
 
 def _preferences(table: EvidenceTable, name: str) -> tuple[dict[Any, Strength], int]:
@@ -258,7 +248,8 @@ def _warnings(table: EvidenceTable, factor: Factor, name: str | None) -> Iterato
     counts = np.bincount(places)
     thin = [_show(factor.values[code]) for code, count in zip(used, counts.tolist(), strict=True) if count < FEW_IMAGES]
     if thin:
-        yield f"fewer than {FEW_IMAGES} rated images: {', '.join(thin)}"
+        more = f" and {len(thin) - _NAMED:,} more" if len(thin) > _NAMED else ""
+        yield f"fewer than {FEW_IMAGES} rated images: {', '.join(thin[:_NAMED])}{more}"
     if len(used) == 1:
         yield f"{factor.name} was never varied"
     if name is not None and len(used) > 1:
@@ -294,6 +285,8 @@ def to_json(value: Any) -> Any:
     """Evidence in JSON: dataclasses and tuples with names as objects."""
     from dataclasses import fields, is_dataclass  # noqa: PLC0415
 
+    if isinstance(value, str):  # most are: the runs behind everything
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: to_json(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):

@@ -61,7 +61,7 @@ def package_for_llm(dataset: Dataset, *, examples: int = 10) -> LearningPackage:
             "worst": worst,
             "left_out": {
                 "values": sum(max(0, len(one.values) - _VALUES) for one in evidence),
-                "comparisons": sum(max(0, len(_told(one)) - _COMPARISONS) for one in evidence),
+                "comparisons": sum(max(0, len(one.gains) - _COMPARISONS) for one in evidence),
                 "images": len(table.stars) - len(best) - len(worst),
             },
         }
@@ -81,15 +81,9 @@ def _describe_setting(evidence: Evidence) -> dict[str, Any]:
             }
             for one in evidence.values[:_VALUES]
         ],
-        "comparisons": [_describe_comparison(one) for one in _told(evidence)[:_COMPARISONS]],
+        "comparisons": [_describe_comparison(one) for one in evidence.gains[:_COMPARISONS]],
         "warnings": evidence.warnings,
     }
-
-
-def _told(evidence: Evidence) -> list[Comparison]:
-    """Comparisons with something to tell, each pair once, the surest first."""
-    gains = [one for one in evidence.comparisons if one.is_enough and one.difference.interval.estimate >= 0]
-    return sorted(gains, key=lambda one: -one.difference.confidence)
 
 
 def _describe_comparison(one: Comparison) -> dict[str, Any]:

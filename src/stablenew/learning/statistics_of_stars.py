@@ -35,6 +35,10 @@ class Interval(NamedTuple):
         """The same, where the truth cannot lie beyond these."""
         return Interval(self.estimate, max(self.low, least), min(self.high, most))
 
+    def reversed(self) -> "Interval":
+        """Of the same with the other sign."""
+        return Interval(-self.estimate, -self.high, -self.low)
+
 
 def student_quantile(probability: float, degrees: float) -> float:
     """The quantile of Student's t distribution.
@@ -184,6 +188,14 @@ class Difference(NamedTuple):
     """As many places of equal weight would say as much."""
     confidence: float
     """How sure it is which of the two is better; one half is not at all."""
+
+    def within(self, least: float, most: float) -> "Difference":
+        """The same, where the truth cannot lie beyond these."""
+        return self._replace(interval=self.interval.within(least, most))
+
+    def reversed(self) -> "Difference":
+        """How much better the other value is than the one."""
+        return self._replace(interval=self.interval.reversed())
 
 
 def measure_difference(differences: Floats, weights: Floats) -> Difference:
