@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stablenew.learning.statistics_of_stars import (
     count_stars,
+    error_function,
     fit_bradley_terry,
     measure_agreement,
     measure_difference,
@@ -29,6 +30,12 @@ from stablenew.learning.statistics_of_stars import (
 def test_quantiles_are_those_of_the_printed_tables(probability, degrees, expected):
     assert student_quantile(probability, degrees) == pytest.approx(expected, rel=2e-3)
     assert student_quantile(1 - probability, degrees) == pytest.approx(-expected, rel=2e-3)
+
+
+def test_the_error_function_is_that_of_the_standard_library_to_seven_digits():
+    values = np.linspace(-6, 6, 1001)
+    expected = [math.erf(value) for value in values]
+    assert error_function(values) == pytest.approx(expected, abs=2e-7)
 
 
 def groups_of(*stars, clusters=None):

@@ -20,14 +20,11 @@ from stablenew.learning.matched_places import Codes, Matches, Places, match_cell
 from stablenew.learning.statistics_of_stars import (
     MOST_STARS,
     Difference,
-    Interval,
     Strength,
-    count_stars,
     fit_bradley_terry,
     measure_difference,
-    measure_groups,
-    shrink_means,
 )
+from stablenew.learning.value_evidence import ValueEvidence, build_values, pair_up, runs_behind, used_values
 
 FEW_IMAGES: Final = 10
 """Fewer rated images than this say little about a value."""
@@ -43,22 +40,6 @@ _NAMED: Final = 12
 CONTROLLED: Final = "controlled"
 OBSERVATIONAL: Final = "observational"
 KINDS: Final = (CONTROLLED, OBSERVATIONAL)
-
-
-@dataclass(frozen=True)
-class ValueEvidence:
-    """What images with one value, or one pair of values, were rated."""
-
-    value: Any
-    """Of the setting; with two settings a list of both."""
-    image_count: int
-    controlled_count: int
-    stars: list[int]
-    """Images by stars, from 0 to 5."""
-    raw_mean: float
-    mean: Interval
-    run_ids: tuple[str, ...]
-    """The runs behind it."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +100,7 @@ def build_evidence(table: EvidenceTable, setting: str, against: str | None = Non
     """
     name = find_setting(setting)
     other = None if against is None else find_setting(against)
-    factor = table.factors[name] if other is None else _pair(table.factors[name], table.factors[other])
+    factor = table.factors[name] if other is None else pair_up(table.factors[name], table.factors[other])
     compared = _compare(table, name) if other is None else _Compared()
     strengths, matched = _preferences(table, name) if other is None else ({}, 0)
     return Evidence(
@@ -133,48 +114,6 @@ def build_evidence(table: EvidenceTable, setting: str, against: str | None = Non
         agreement=table.agreement,
         warnings=[*_warnings(table, factor, name if other is None else None), *compared.warnings],
     )
-
-
-def _pair(one: Factor, other: Factor) -> Factor:
-    width = max(1, len(other.values))
-    used, codes = np.unique(one.codes.astype(np.int64) * width + other.codes, return_inverse=True)
-    values = [[one.values[code // width], other.values[code % width]] for code in used.tolist()]
-    return Factor(f"{one.name} and {other.name}", values, codes.astype(np.int32))
-
-
-def _used(factor: Factor) -> tuple[list[int], Codes]:
-    """The codes that some rated image has, and for each image the place of its own among them."""
-    used, places = np.unique(factor.codes, return_inverse=True)
-    return used.tolist(), places.astype(np.int64)
-
-
-def build_values(table: EvidenceTable, factor: Factor) -> list[ValueEvidence]:
-    """What images with each value of a factor were rated, the best first."""
-    used, places = _used(factor)
-    if not used:
-        return []
-    groups = measure_groups(table.stars, places, table.families, len(used))
-    means = shrink_means(groups)
-    found = []
-    for place, code in enumerate(used):
-        rows = np.flatnonzero(places == place)
-        found.append(
-            ValueEvidence(
-                value=factor.values[code],
-                image_count=len(rows),
-                controlled_count=int(table.is_controlled[rows].sum()),
-                stars=count_stars(table.stars[rows]),
-                raw_mean=float(groups.means[place]),
-                mean=means[place].within(0.0, MOST_STARS),
-                run_ids=_runs(table, rows),
-            )
-        )
-    return sorted(found, key=lambda one: -one.mean.estimate)
-
-
-def _runs(table: EvidenceTable, images: Codes) -> tuple[str, ...]:
-    used = np.unique(table.runs[images])
-    return tuple([table.run_ids[code] for code in used.tolist()])
 
 
 @dataclass
@@ -203,7 +142,7 @@ def _compare_two(
     is_of_few_prompts = len(places.weights) < FEW_PLACES <= len(seeds.weights)
     found = seeds if is_of_few_prompts else places
     difference = measure_difference(found.differences, found.weights).within(-MOST_STARS, MOST_STARS)
-    run_ids = _runs(table, found.images)
+    run_ids = runs_behind(table, found.images)
     one, other = (table.factors[name].values[code] for code in pair)
     return (
         Comparison(one, other, kind, difference, is_of_few_prompts, run_ids),
@@ -241,7 +180,7 @@ def _preferences(table: EvidenceTable, name: str) -> tuple[dict[Any, Strength], 
 
 
 def _warnings(table: EvidenceTable, factor: Factor, name: str | None) -> Iterator[str]:
-    used, places = _used(factor)
+    used, places = used_values(factor.codes)
     if not used:
         yield "no image is rated yet"
         return
@@ -278,7 +217,7 @@ def _confounded(table: EvidenceTable, factor: Factor, used: list[int], places: C
 def _show(value: Any) -> str:
     if isinstance(value, list):
         return " and ".join(map(_show, value))
-    return "unknown" if value is None else str(value)
+    return "unknown" if value is None else str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def to_json(value: Any) -> Any:

@@ -5,7 +5,8 @@ from html import escape
 from typing import Any, Final
 
 from stablenew.errors import ConfigError
-from stablenew.learning.evidence import Evidence, ValueEvidence
+from stablenew.learning.evidence import Evidence
+from stablenew.learning.value_evidence import ValueEvidence
 
 _WIDTH: Final = 860
 _LEFT: Final = 240

@@ -14,7 +14,7 @@ import numpy as np
 
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset_reader import Dataset
-from stablenew.learning.evidence import KINDS, Comparison, build_evidence, build_values
+from stablenew.learning.evidence import KINDS, Comparison, build_evidence
 from stablenew.learning.evidence_table import (
     EvidenceTable,
     Factor,
@@ -24,6 +24,7 @@ from stablenew.learning.evidence_table import (
 )
 from stablenew.learning.setting_limits import SettingLimits, limits_of
 from stablenew.learning.statistics_of_stars import CONFIDENCE, Interval
+from stablenew.learning.value_evidence import build_values
 
 GROUP: Final = "stablenew.proposers"
 BUILT_IN: Final = "evidence"

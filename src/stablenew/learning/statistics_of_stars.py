@@ -1,7 +1,7 @@
 """The statistics behind evidence. Pure, on plain arrays; every function names where it comes from."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
@@ -21,7 +21,8 @@ _ANY_STARS: Final = 35 / 12
 _USUAL_SPREAD: Final = 0.35
 """Stars by which the values of a setting usually differ: the scale of a prior that much data overrules."""
 _HALVINGS: Final = 50
-_erf: Final[Callable[[Floats], Floats]] = np.vectorize(math.erf, otypes=[np.float64])
+_ERF_SCALE: Final = 0.3275911
+_ERF_WEIGHTS: Final = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 
 
 class Interval(NamedTuple):
@@ -173,10 +174,17 @@ def _mixture_quantile(probability: float, weights: Floats, centres: Floats, spre
     high: Floats = np.full(centres.shape[1], 3 * MOST_STARS)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        below = weights @ (0.5 * (1 + _erf((middle - centres) / (spreads * math.sqrt(2)))))
+        below = weights @ (0.5 * (1 + error_function((middle - centres) / (spreads * math.sqrt(2)))))
         is_low = below < probability
         low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
     return low
+
+
+def error_function(values: Floats) -> Floats:
+    """The error function, to seven digits (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26)."""
+    part = 1 / (1 + _ERF_SCALE * np.abs(values))
+    found: Floats = np.sign(values) * (1 - np.polyval((*_ERF_WEIGHTS, 0), part) * np.exp(-(values**2)))
+    return found
 
 
 class Difference(NamedTuple):
