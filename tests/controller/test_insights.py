@@ -42,9 +42,33 @@ def test_every_varied_setting_is_described_with_the_queries_for_its_values(contr
             assert len(controller.history.run_ids(one["query"])) == 6
 
 
+def test_each_two_settings_are_crossed(controller):
+    (pair,) = controller.look_at_insights()["pairs"]
+    assert (pair["setting"], pair["against"]) == ("txt2img.sampler", "txt2img.cfg_scale")
+    assert [one["value"] for one in pair["values"]] == ["Euler a", "Heun"]
+    assert [one["value"] for one in pair["others"]] == [4.0, 7.0]
+    assert sorted((one["value"], one["other"], one["image_count"]) for one in pair["cells"]) == [
+        (0, 0, 6),
+        (0, 1, 6),
+        (1, 0, 6),
+        (1, 1, 6),
+    ]
+    means = {(one["value"], one["other"]): one["mean"]["estimate"] for one in pair["cells"]}
+    assert means[0, 0] < 3 < means[0, 1]
+    controller.history.refresh(is_patient=True)
+    query = f"{pair['values'][0]['query']} {pair['others'][1]['query']}"
+    assert len(controller.history.run_ids(query)) == 6
+
+
+def test_of_very_many_values_those_of_most_images_are_crossed(controller, monkeypatch):
+    monkeypatch.setattr(insights, "MOST_CROSSED", 1)
+    (pair,) = controller.look_at_insights()["pairs"]
+    assert [len(pair[name]) for name in ("values", "others", "cells")] == [1, 1, 1]
+
+
 def test_only_the_runs_that_a_query_finds_count(controller):
     assert controller.look_at_insights("0th")["rated_image_count"] == 4
-    assert controller.look_at_insights("nowhere") == {"rated_image_count": 0, "settings": []}
+    assert controller.look_at_insights("nowhere") == {"rated_image_count": 0, "settings": [], "pairs": []}
     with pytest.raises(InvalidQuery):
         controller.look_at_insights("colour:red")
 
@@ -61,6 +85,7 @@ def test_of_very_many_values_those_of_most_images_are_described(controller, monk
     [
         ("txt2img.sampler", "Euler a", 'sampler:"Euler a"'),
         ("txt2img.cfg_scale", 7.5, "cfg:7.5"),
+        ("txt2img.cfg_scale", 7.0, "cfg:7"),
         ("txt2img.sampler", 'a "b"', None),
         ("txt2img.model", None, None),
         ("upscale.scale", 2.0, None),

@@ -133,11 +133,13 @@ class Client:
         return json.loads(answer)
 
 
-def make_runs(root, prompts, *, values=(5.0,), size=96, stages=None):
+def make_runs(root, prompts, *, values=(5.0,), size=96, sampler="Euler a", stages=None):
     """One run of small sketches for each prompt, oldest first. Gives their ids."""
     runner = PipelineRunner(SketchEngine(), run_store=RunStore(root), keep_images=False)
     config = PipelineConfig(
-        txt2img={"width": size, "height": size, "steps": 12, "seed": 7}, one_click_action="test", **(stages or {})
+        txt2img={"width": size, "height": size, "steps": 12, "seed": 7, "sampler": sampler},
+        one_click_action="test",
+        **(stages or {}),
     )
     ids = []
     for prompt in prompts:

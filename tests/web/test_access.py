@@ -14,7 +14,7 @@ SCREENS = {
     "review": ("/review", ".cell img[src]"),
     "review-large": ("/review?view=large", ".loupe img.current[data-index]"),
     "new": ("/new", "ol li"),
-    "insights": ("/insights", ".stacked"),
+    "insights": ("/insights", ".heat"),
     "health": ("/health", ".pairs"),
 }
 
@@ -39,6 +39,7 @@ def describe(violation):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_screen(open_page, root, scheme, keep_screen):
+    make_runs(root, ["a quay"], sampler="Heun")
     (run_id,) = make_runs(root, ["a greenhouse"], stages=STAGES)
     rate_all(root)
     page = open_page("/", color_scheme=scheme)
@@ -69,6 +70,7 @@ def test_axe_finds_nothing_on_any_screen(open_page, root, scheme, keep_screen):
 
 
 def test_a_phone_shows_everything_without_scrolling_sideways(open_page, root, run_ids, keep_screen):
+    make_runs(root, ["a quay"], sampler="Heun")
     rate_all(root)
     page = open_page("/", viewport={"width": 390, "height": 800}, has_touch=True)
     for name, (address, there) in {**SCREENS, "run": (f"/runs/{run_ids[0]}", ".timing")}.items():

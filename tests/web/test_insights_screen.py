@@ -35,6 +35,24 @@ def test_where_all_else_was_alike_values_are_compared(open_page, root, keep_scre
     keep_screen(page, "insights-compared")
 
 
+def test_two_settings_are_shown_together_and_each_cell_leads_to_its_jobs(open_page, root, keep_screen):
+    for sampler in ("Heun", "LMS"):
+        make_runs(root, [f"a quay with {sampler}"], sampler=sampler)
+    rate_all(root)
+    page = open_page("/insights")
+    section = page.get_by_role("region", name="Two settings together")
+    expect(section.get_by_label("Across")).to_have_value(CFG)
+    expect(section.get_by_role("columnheader")).to_have_text(["4", "5", "7", "10"])
+    keep_screen(page, "insights-together")
+    section.get_by_label("Down").select_option(CFG)
+    expect(section.get_by_label("Across")).to_have_value("txt2img.sampler")
+    expect(section.get_by_role("columnheader")).to_have_text(["Euler a", "Heun", "LMS"])
+    row = section.get_by_role("row").filter(has=page.get_by_role("rowheader", name="5"))
+    row.get_by_role("cell").nth(1).get_by_role("link").click()
+    expect(page).to_have_url(re.compile(r"cfg%3A5(%20|\+)sampler%3A%22Heun%22"))
+    expect(page.locator(".row")).to_have_count(1)
+
+
 def test_each_value_leads_to_its_jobs(open_page, root):
     rate_all(root)
     page = open_page("/insights")

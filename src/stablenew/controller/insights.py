@@ -1,26 +1,35 @@
 """Insights: what the ratings say about settings, as much of it as people look at."""
 
+import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.index.query import field_of_setting
 from stablenew.learning.evidence import Evidence, build_evidence, to_json
 from stablenew.learning.evidence_table import read_evidence_table
 from stablenew.learning.learning_contract import EvidenceContract
+from stablenew.learning.value_evidence import build_cells
 
 if TYPE_CHECKING:
     from stablenew.learning.dataset_reader import Dataset
+    from stablenew.learning.evidence_table import EvidenceTable
 
 MOST_VALUES: Final = 24
 MOST_COMPARISONS: Final = 12
+MOST_PAIRED: Final = 6
+"""Settings that are looked at two at a time."""
+MOST_CROSSED: Final = 10
+"""Values of each of the two."""
 
 
 def describe_insights(dataset: "Dataset") -> dict[str, Any]:
-    """The evidence on every setting that rated images differ in, as JSON."""
+    """The evidence on every setting that rated images differ in, and on each two of them, as JSON."""
     table = read_evidence_table(dataset)
     varied = [one.name for one in EvidenceContract(table).get_available_modifiers() if one.is_varied]
     return {
         "rated_image_count": len(table.stars),
         "settings": [describe_evidence(build_evidence(table, name)) for name in varied],
+        "pairs": [describe_pair(table, *pair) for pair in itertools.combinations(varied[:MOST_PAIRED], 2)],
     }
 
 
@@ -45,6 +54,35 @@ def describe_evidence(evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def describe_pair(table: "EvidenceTable", setting: str, against: str) -> dict[str, Any]:
+    """What images with each two values of two settings were rated, of the values of most images.
+
+    Each cell has the places of its values among `values` and `others`.
+    """
+    cells = build_cells(table, setting, against, MOST_CROSSED)
+    values, others = (_in_order({one.value[side] for one in cells}) for side in (0, 1))
+    return {
+        "setting": setting,
+        "against": against,
+        "values": [{"value": value, "query": find_query(setting, value)} for value in values],
+        "others": [{"value": value, "query": find_query(against, value)} for value in others],
+        "cells": [
+            {
+                "value": values.index(one.value[0]),
+                "other": others.index(one.value[1]),
+                "image_count": one.image_count,
+                "mean": to_json(one.mean),
+            }
+            for one in cells
+        ],
+    }
+
+
+def _in_order(values: Iterable[Any]) -> list[Any]:
+    """Numbers by size, texts by the alphabet, what is not known last."""
+    return sorted(values, key=lambda one: (one is None, isinstance(one, str), one if one is not None else 0))
+
+
 def _without_runs(one: Any) -> dict[str, Any]:
     """As JSON, without the ids of the runs behind it: there may be very many."""
     found: dict[str, Any] = to_json(one)
@@ -58,4 +96,4 @@ def find_query(setting: str, value: Any) -> str | None:
     field = field_of_setting(name) if stage == "txt2img" else None
     if field is None or not isinstance(value, (str, int, float)) or '"' in str(value):
         return None
-    return f'{field}:"{value}"' if isinstance(value, str) else f"{field}:{value}"
+    return f'{field}:"{value}"' if isinstance(value, str) else f"{field}:{value}".removesuffix(".0")

@@ -3,6 +3,7 @@
 import { postJson } from "./api.js";
 import { fill, h } from "./dom.js";
 import { formatCount, plural } from "./format.js";
+import { buildPairs, findJobs } from "./heat_map.js";
 import { live } from "./live.js";
 
 const MOST_STARS = 5;
@@ -110,14 +111,14 @@ class InsightsScreen {
   }
 }
 
-function buildInsights({ rated_image_count: count, settings }) {
+function buildInsights({ rated_image_count: count, settings, pairs }) {
   if (!count) {
     return h("p", {}, "No image of these runs is rated yet. ", link("/review", "Review them"), " to learn from them.");
   }
   if (!settings.length) {
     return h("p", {}, "All rated images have the same settings. Sweep one on purpose: ", link("/new", "New run"), ".");
   }
-  return [buildLegend(), settings.map(buildSetting)];
+  return [buildLegend(), settings.map(buildSetting), buildPairs(pairs, showValue)];
 }
 
 const link = (href, text) => h("a", { "data-link": true, href }, text);
@@ -177,8 +178,7 @@ function buildValues(one) {
   ];
 }
 
-const showValue = ({ value, query }) =>
-  query ? link(`/?q=${encodeURIComponent(`${query} rating:>=0`)}`, nameOf(value)) : nameOf(value);
+const showValue = ({ value, query }) => (query ? link(findJobs(query), nameOf(value)) : nameOf(value));
 
 function nameOf(value) {
   if (value === null) return "unknown";
