@@ -1,15 +1,16 @@
 """How long a dataset takes, beside the raw floor and beside other ways to the same table.
 
-    python tools/bench/dataset/measure.py FOLDER [--count 100000] [--ways floor,ours,again,newest,scattered,...]
+    python tools/bench/dataset/measure.py FOLDER [--cold] [--count 100000] [--ways floor,ours,again,newest,...]
 
 FOLDER takes the example store, which is made when it is not there. Every way runs in a process of its own, one after
 the other, and prints wall seconds, CPU seconds with its children, peak memory of the whole process tree, and wall time
 as a multiple of the floor: opening, reading and closing the same files in as many processes.
 
 `again` builds once more when nothing changed; `newest` after the newest 1 % of the runs were rated, `scattered` after
-1 % of the runs all over the store were. The other ways (pydantic, duckdb, polars, pandas) read the same files into one
-row an image with as many columns as are theirs to read without more work: about 25 of our 113, and feedback taken from
-the `state` that `feedback.json` holds, neither checked nor merged. They need `pip install duckdb polars pandas`.
+1 % of the runs all over the store were. With `--cold` (Linux, root) nothing of the store is in memory when a way
+begins, as after a night. The other ways (pydantic, duckdb, polars, pandas) read the same files into one row an image
+with as many columns as are theirs to read without more work: about 25 of our 113, and feedback taken from the `state`
+that `feedback.json` holds, neither checked nor merged. They need `pip install duckdb polars pandas`.
 """
 
 import argparse
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--variants", type=float, default=7.5)
     parser.add_argument("--ways", default="floor,ours,again,newest,scattered")
+    parser.add_argument("--cold", action="store_true", help="let the system forget all files before each way")
     parser.add_argument("--way", choices=sorted(WAYS), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     os.environ["STABLENEW_STATE_DIR"] = str(arguments.folder / "state")  # not that of whoever measures
@@ -42,7 +44,7 @@ def main() -> None:
         print(WAYS[arguments.way](arguments.folder))
         return
     make_store(arguments.folder, arguments.count, arguments.variants)
-    measure_all(arguments.folder, arguments.ways.split(","))
+    measure_all(arguments.folder, arguments.ways.split(","), is_cold=arguments.cold)
 
 
 def make_store(folder: Path, count: int, variants: float) -> None:
@@ -57,12 +59,21 @@ def warm(folder: Path) -> None:
     read_all(folder)
 
 
-def measure_all(folder: Path, ways: list[str]) -> None:
+def forget_files() -> None:
+    """Empty the system's cache of files, then load our own program again."""
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("3")
+    subprocess.run([sys.executable, "-c", "import stablenew.learning.dataset_build"], check=True)
+
+
+def measure_all(folder: Path, ways: list[str], *, is_cold: bool) -> None:
     floor = None
     for way in ways:
         if way in ("newest", "scattered"):
             rate_some(folder, way)
             time.sleep(2.5)  # a folder that changed this lately would be read again by the next build
+        if is_cold:
+            forget_files()
         wall, cpu, peak, said = measure(folder, way)
         floor = wall if way == "floor" else floor
         ratio = f"{wall / floor:6.2f} x floor" if floor else ""
