@@ -6,6 +6,7 @@ from stablenew import FeedbackManager, PipelineConfig, PipelineRunner, Prompt, R
 from stablenew.controller import insights
 from stablenew.controller.app_controller import AppController
 from stablenew.errors import InvalidQuery
+from stablenew.learning.value_ranges import ValueRange
 from stablenew.pipeline.randomizer import SWEEP, Axis
 
 
@@ -86,6 +87,7 @@ def test_of_very_many_values_those_of_most_images_are_described(controller, monk
         ("txt2img.sampler", "Euler a", 'sampler:"Euler a"'),
         ("txt2img.cfg_scale", 7.5, "cfg:7.5"),
         ("txt2img.cfg_scale", 7.0, "cfg:7"),
+        ("txt2img.cfg_scale", ValueRange.between(5.0, 7.5), "cfg:5..7.5"),
         ("txt2img.sampler", 'a "b"', None),
         ("txt2img.model", None, None),
         ("upscale.scale", 2.0, None),

@@ -146,6 +146,48 @@ def test_a_setting_with_very_many_values_is_compared_where_they_met_most(monkeyp
     assert found.warnings[-1] == "of 6 pairs of values, those 2 are compared that met most"
 
 
+def continuous(prompts=12, count=30):
+    """Images of which none has the CFG scale of another: the higher the better."""
+    chance = np.random.default_rng(3)
+    return [
+        (f"run-{prompt}-{one}", prompt, {"model": "m", "sampler": "DDIM", "cfg_scale": round(scale, 4)}, int(scale / 2))
+        for prompt in range(prompts)
+        for one, scale in enumerate(chance.uniform(1, 10, count).tolist())
+    ]
+
+
+def test_very_many_numbers_are_compared_as_ranges():
+    images = continuous()
+    found = build_evidence(build_evidence_table(build_images(images)), "cfg_scale")
+    assert found.warnings == [f"{len(images)} different values, in ranges of about as many images"]
+    assert len(found.values) == 10
+    assert {one.image_count for one in found.values} == {len(images) // 10}
+    best = found.gains[0]
+    assert best.value.low > best.other.low
+    assert 10 <= best.difference.place_count <= 12
+    exact = build_evidence(build_evidence_table(build_images(images)), "cfg_scale", is_exact=True)
+    assert len(exact.values) == len(images)
+    assert exact.gains == []
+
+
+def test_evidence_on_ranges_is_that_of_images_which_had_their_values_from_the_start():
+    images = continuous()
+    found = build_evidence(build_evidence_table(build_images(images)), "cfg_scale")
+    lows = np.array(sorted(one.value.low for one in found.values))
+    grouped = [
+        (run, prompt, settings | {"cfg_scale": float(lows[lows <= settings["cfg_scale"]].max())}, stars)
+        for run, prompt, settings, stars in images
+    ]
+    same = build_evidence(build_evidence_table(build_images(grouped)), "cfg_scale")
+    assert sorted(one.mean.low for one in found.values) == pytest.approx(sorted(one.mean.low for one in same.values))
+    told = {(one.value.low, one.other.low): one.difference for one in found.comparisons}
+    expected = {(one.value, one.other): one.difference for one in same.comparisons}
+    assert told.keys() == expected.keys()
+    for pair, difference in told.items():
+        assert difference.place_count == expected[pair].place_count
+        assert difference.interval == pytest.approx(expected[pair].interval)
+
+
 def test_preferences_count_where_images_differ_in_this_setting_alone():
     groups = ({"sampler": "DDIM"}, [0, 1], [3]), ({"sampler": "Heun"}, [0, 1], [3]), ({"cfg_scale": 9.0}, [0], [3])
     images = build_images(rows(*groups))

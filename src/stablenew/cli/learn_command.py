@@ -41,6 +41,7 @@ def evidence(
     against: Annotated[str | None, typer.Option(metavar="SETTING", help="Look at pairs of both.")] = None,
     dataset: DatasetOption = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many values; 0 for all.")] = 15,
+    exact: Annotated[bool, typer.Option("--exact", help="Very many numbers one by one, and not as ranges.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: a .png or .svg.")] = None,
 ) -> int:
     """Show what images with each value of a setting were rated, and what matched comparisons say."""
@@ -53,7 +54,7 @@ def evidence(
         find_setting(name)
     table = read_evidence_table(_open(out, dataset, query))
     varied = [one.name for one in EvidenceContract(table).get_available_modifiers() if one.is_varied]
-    found = [build_evidence(table, name, against) for name in by or varied]
+    found = [build_evidence(table, name, against, is_exact=exact) for name in by or varied]
     if out.is_json:  # with the runs behind everything it is long to make
         out.json({"rated_image_count": len(table.stars), "settings": [to_json(one) for one in found]})
     if not len(table.stars):

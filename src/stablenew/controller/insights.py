@@ -1,7 +1,6 @@
 """Insights: what the ratings say about settings, as much of it as people look at."""
 
 import itertools
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.index.query import field_of_setting
@@ -9,6 +8,7 @@ from stablenew.learning.evidence import Evidence, build_evidence, to_json
 from stablenew.learning.evidence_table import read_evidence_table
 from stablenew.learning.learning_contract import EvidenceContract
 from stablenew.learning.value_evidence import build_cells
+from stablenew.learning.value_ranges import ValueRange, show_number, value_order
 
 if TYPE_CHECKING:
     from stablenew.learning.dataset_reader import Dataset
@@ -39,8 +39,8 @@ def describe_evidence(evidence: Evidence) -> dict[str, Any]:
     Each value has the query that finds its images, where the query language has a word for the setting.
     """
     values = sorted(evidence.values, key=lambda one: -one.image_count)[:MOST_VALUES]
-    if all(isinstance(one.value, (int, float)) for one in values):
-        values.sort(key=lambda one: one.value)
+    if all(isinstance(one.value, (int, float, ValueRange)) for one in values):
+        values.sort(key=lambda one: value_order(one.value))
     gains = evidence.gains
     return {
         "setting": evidence.setting,
@@ -60,7 +60,7 @@ def describe_pair(table: "EvidenceTable", setting: str, against: str) -> dict[st
     Each cell has the places of its values among `values` and `others`.
     """
     cells = build_cells(table, setting, against, MOST_CROSSED)
-    values, others = (_in_order({one.value[side] for one in cells}) for side in (0, 1))
+    values, others = (sorted({one.value[side] for one in cells}, key=value_order) for side in (0, 1))
     return {
         "setting": setting,
         "against": against,
@@ -78,11 +78,6 @@ def describe_pair(table: "EvidenceTable", setting: str, against: str) -> dict[st
     }
 
 
-def _in_order(values: Iterable[Any]) -> list[Any]:
-    """Numbers by size, texts by the alphabet, what is not known last."""
-    return sorted(values, key=lambda one: (one is None, isinstance(one, str), one if one is not None else 0))
-
-
 def _without_runs(one: Any) -> dict[str, Any]:
     """As JSON, without the ids of the runs behind it: there may be very many."""
     found: dict[str, Any] = to_json(one)
@@ -96,4 +91,6 @@ def find_query(setting: str, value: Any) -> str | None:
     field = field_of_setting(name) if stage == "txt2img" else None
     if field is None or not isinstance(value, (str, int, float)) or '"' in str(value):
         return None
-    return f'{field}:"{value}"' if isinstance(value, str) else f"{field}:{value}".removesuffix(".0")
+    if isinstance(value, ValueRange):
+        return f"{field}:{value}"
+    return f'{field}:"{value}"' if isinstance(value, str) else f"{field}:{show_number(value)}"

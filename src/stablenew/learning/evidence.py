@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from stablenew.learning.evidence_table import EvidenceTable, Factor, find_setting, hash_codes
-from stablenew.learning.matched_places import Codes, Matches, Places, match_cells
+from stablenew.learning.matched_places import Matches, Places, match_cells
 from stablenew.learning.statistics_of_stars import (
     MOST_STARS,
     Difference,
@@ -25,6 +25,7 @@ from stablenew.learning.statistics_of_stars import (
     measure_difference,
 )
 from stablenew.learning.value_evidence import ValueEvidence, build_values, pair_up, runs_behind, used_values
+from stablenew.learning.value_ranges import Grouping, ValueRange, group_values, keep_values, show_number
 
 FEW_IMAGES: Final = 10
 """Fewer rated images than this say little about a value."""
@@ -34,6 +35,7 @@ MOST_PAIRS: Final = 1_000
 """Pairs of values that are compared; where there are more, hardly any of them met often enough to say something."""
 _ALWAYS_TOGETHER: Final = 0.95
 _NOT_ALONE: Final = 0.2
+_GROUPED: Final = "grouped"
 _NAMED: Final = 12
 """Values of few images that are named."""
 
@@ -69,14 +71,14 @@ class Evidence:
     setting: str
     against: str | None
     values: list[ValueEvidence]
-    comparisons: list[Comparison]
+    comparisons: list[Comparison] = field(default_factory=list)
     """Both directions; a pair of settings has none."""
-    preferences: dict[Any, Strength]
+    preferences: dict[Any, Strength] = field(default_factory=dict)
     """By value: how often it would be preferred."""
-    preference_count: int
-    unmatched_preference_count: int
+    preference_count: int = 0
+    unmatched_preference_count: int = 0
     """Comparisons of images that differ in more than this setting; they do not count."""
-    agreement: float | None
+    agreement: float | None = None
     """Krippendorff's alpha of the raters; None when nobody rated the same image as another."""
     warnings: list[str] = field(default_factory=list)
 
@@ -92,28 +94,41 @@ class Evidence:
         return sorted(self.preferences.items(), key=lambda one: -one[1].win_rate.estimate)
 
 
-def build_evidence(table: EvidenceTable, setting: str, against: str | None = None) -> Evidence:
+def build_evidence(
+    table: EvidenceTable, setting: str, against: str | None = None, *, is_exact: bool = False
+) -> Evidence:
     """The evidence for the values of a setting, or for pairs of values of two.
+
+    Very many numbers are put together as ranges, unless `is_exact`.
 
     Raises:
         ConfigError: there is no such setting.
     """
     name = find_setting(setting)
-    other = None if against is None else find_setting(against)
-    factor = table.factors[name] if other is None else pair_up(table.factors[name], table.factors[other])
-    compared = _compare(table, name) if other is None else _Compared()
-    strengths, matched = _preferences(table, name) if other is None else ({}, 0)
+    grouping = _group(table, name, is_exact=is_exact)
+    factor = grouping.apply(table.factors[name])
+    if against is not None:
+        other = find_setting(against)
+        pairs = pair_up(factor, _group(table, other, is_exact=is_exact).apply(table.factors[other]))
+        values = build_values(table, pairs)
+        return Evidence(name, other, values, agreement=table.agreement, warnings=list(_warnings(pairs)))
+    compared = _compare(table, name, grouping)
+    strengths, matched = _preferences(table, name, grouping)
     return Evidence(
-        setting=name,
-        against=other,
-        values=build_values(table, factor),
+        name,
+        None,
+        build_values(table, factor),
         comparisons=compared.comparisons,
         preferences=strengths,
         preference_count=matched,
-        unmatched_preference_count=len(table.preferences) - matched if other is None else 0,
+        unmatched_preference_count=len(table.preferences) - matched,
         agreement=table.agreement,
-        warnings=[*_warnings(table, factor, name if other is None else None), *compared.warnings],
+        warnings=[*_ranges(table, factor), *_warnings(factor), *_confounded(table, factor), *compared.warnings],
     )
+
+
+def _group(table: EvidenceTable, name: str, *, is_exact: bool) -> Grouping:
+    return (keep_values if is_exact else group_values)(table.factors[name])
 
 
 @dataclass
@@ -124,43 +139,46 @@ class _Compared:
     warnings: list[str] = field(default_factory=list)
 
 
-def _compare(table: EvidenceTable, name: str) -> _Compared:
+def _compare(table: EvidenceTable, name: str, grouping: Grouping) -> _Compared:
     found = _Compared()
     for kind in KINDS:
-        by_place, pair_count = _match(table, name, kind, with_seeds=False)
-        by_seed = _match(table, name, kind, with_seeds=True).places if by_place else {}
-        for pair, places in by_place.items():
-            found.comparisons += _compare_two(table, name, kind, pair, places, by_seed.get(pair, places))
+        by_place, pair_count = _match(table, name, grouping, kind, with_seeds=False)
+        by_seed = _match(table, name, grouping, kind, with_seeds=True).places if by_place else {}
+        for (code, other), places in by_place.items():
+            both = grouping.values[code], grouping.values[other]
+            found.comparisons += _compare_two(table, both, kind, places, by_seed.get((code, other), places))
         if pair_count > len(by_place):
             found.warnings.append(f"of {pair_count:,} pairs of values, those {MOST_PAIRS:,} are compared that met most")
     return found
 
 
 def _compare_two(
-    table: EvidenceTable, name: str, kind: str, pair: tuple[int, int], places: Places, seeds: Places
+    table: EvidenceTable, both: tuple[Any, Any], kind: str, places: Places, seeds: Places
 ) -> tuple[Comparison, Comparison]:
     is_of_few_prompts = len(places.weights) < FEW_PLACES <= len(seeds.weights)
     found = seeds if is_of_few_prompts else places
     difference = measure_difference(found.differences, found.weights).within(-MOST_STARS, MOST_STARS)
     run_ids = runs_behind(table, found.images)
-    one, other = (table.factors[name].values[code] for code in pair)
+    one, other = both
     return (
         Comparison(one, other, kind, difference, is_of_few_prompts, run_ids),
         Comparison(other, one, kind, difference.reversed(), is_of_few_prompts, run_ids),
     )
 
 
-def _match(table: EvidenceTable, name: str, kind: str, *, with_seeds: bool) -> Matches:
+def _match(table: EvidenceTable, name: str, grouping: Grouping, kind: str, *, with_seeds: bool) -> Matches:
     cells = table.cells[kind == CONTROLLED, with_seeds]
-    codes = table.factors[name].codes[cells.images].astype(np.int64)
-    return match_cells(cells, cells.keys - hash_codes(name, codes), codes, MOST_PAIRS)
+    exact = table.factors[name].codes[cells.images]
+    cells = cells.merged(cells.keys - hash_codes(name, exact) + hash_codes(_GROUPED, grouping.of_code[exact]))
+    codes = grouping.of_code[table.factors[name].codes[cells.images]]
+    return match_cells(cells, cells.keys - hash_codes(_GROUPED, codes), codes.astype(np.int64), MOST_PAIRS)
 
 
-def _preferences(table: EvidenceTable, name: str) -> tuple[dict[Any, Strength], int]:
+def _preferences(table: EvidenceTable, name: str, grouping: Grouping) -> tuple[dict[Any, Strength], int]:
     """Strengths from comparisons of images that differ in this setting alone, and how many those are."""
     if not table.preferences:
         return {}, 0
-    contexts, codes = table.compared_contexts_without(name), table.compared_codes[name]
+    contexts, codes = table.compared_contexts_without(name), grouping.of_code[table.compared_codes[name]]
     matched = []
     for one in table.preferences:
         winner = table.compared.get((one["run_id"], one["winner"]))
@@ -175,11 +193,16 @@ def _preferences(table: EvidenceTable, name: str) -> tuple[dict[Any, Strength], 
     used, places = np.unique(np.concatenate([winners, losers]), return_inverse=True)
     half = len(matched)
     strengths = fit_bradley_terry(places[:half], places[half:], points.astype(float), len(used))
-    values = table.factors[name].values
-    return {values[code]: one for code, one in zip(used.tolist(), strengths, strict=True)}, half
+    return {grouping.values[code]: one for code, one in zip(used.tolist(), strengths, strict=True)}, half
 
 
-def _warnings(table: EvidenceTable, factor: Factor, name: str | None) -> Iterator[str]:
+def _ranges(table: EvidenceTable, factor: Factor) -> Iterator[str]:
+    count = len(table.factors[factor.name].values)
+    if any(isinstance(value, ValueRange) for value in factor.values):
+        yield f"{count:,} different values, in ranges of about as many images"
+
+
+def _warnings(factor: Factor) -> Iterator[str]:
     used, places = used_values(factor.codes)
     if not used:
         yield "no image is rated yet"
@@ -191,12 +214,13 @@ def _warnings(table: EvidenceTable, factor: Factor, name: str | None) -> Iterato
         yield f"fewer than {FEW_IMAGES} rated images: {', '.join(thin[:_NAMED])}{more}"
     if len(used) == 1:
         yield f"{factor.name} was never varied"
-    if name is not None and len(used) > 1:
-        yield from _confounded(table, factor, used, places)
 
 
-def _confounded(table: EvidenceTable, factor: Factor, used: list[int], places: Codes) -> Iterator[str]:
+def _confounded(table: EvidenceTable, factor: Factor) -> Iterator[str]:
     """Values that came with one value of another setting only, while elsewhere that setting had others."""
+    used, places = used_values(factor.codes)
+    if len(used) < 2:
+        return
     for other in table.factors.values():
         if other.name == factor.name or not other.is_varied:
             continue
@@ -217,7 +241,7 @@ def _confounded(table: EvidenceTable, factor: Factor, used: list[int], places: C
 def _show(value: Any) -> str:
     if isinstance(value, list):
         return " and ".join(map(_show, value))
-    return "unknown" if value is None else str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    return "unknown" if value is None else show_number(value) if isinstance(value, float) else str(value)
 
 
 def to_json(value: Any) -> Any:

@@ -191,7 +191,7 @@ def _key(value: Any) -> tuple[str, Any]:
 
 
 def _propose(table: EvidenceTable, factor: Factor, current: Any) -> Proposal:
-    evidence = build_evidence(table, factor.name)
+    evidence = build_evidence(table, factor.name, is_exact=True)  # what is proposed is a value
     against = [one for one in evidence.comparisons if _key(one.other) == _key(current)]
     best = _best_comparison(against)
     if best is None:

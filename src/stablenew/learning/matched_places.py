@@ -35,6 +35,10 @@ class Cells(NamedTuple):
         counts = self.counts[cells]
         return np.take(self.members, np.repeat(self.starts[cells], counts) + _count_up(counts))
 
+    def merged(self, keys: Keys) -> "Cells":
+        """Those with the same of these keys as one."""
+        return gather_cells(np.repeat(keys, self.counts), self.members, np.repeat(self.means, self.counts))
+
 
 class Places(NamedTuple):
     """Where two values of a setting met: the first two have an entry for each place."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from stablenew.learning.evidence_table import EvidenceTable, Factor
 from stablenew.learning.matched_places import Codes
 from stablenew.learning.statistics_of_stars import MOST_STARS, Interval, count_stars, measure_groups, shrink_means
+from stablenew.learning.value_ranges import group_values
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class ValueEvidence:
     """What images with one value, or one pair of values, were rated."""
 
     value: Any
-    """Of the setting; with two settings a list of both."""
+    """Of the setting, perhaps a `ValueRange`; with two settings a list of both."""
     image_count: int
     controlled_count: int
     stars: list[int]
@@ -57,8 +58,11 @@ def build_values(table: EvidenceTable, factor: Factor, rows: Codes | None = None
 
 
 def build_cells(table: EvidenceTable, setting: str, against: str, most: int) -> list[ValueEvidence]:
-    """What images with each pair of values of two settings were rated, of the `most` used values of each."""
-    one, other = table.factors[setting], table.factors[against]
+    """What images with each pair of values of two settings were rated, of the `most` used values of each.
+
+    Very many numbers are put together as ranges.
+    """
+    one, other = (group_values(factor).apply(factor) for factor in (table.factors[setting], table.factors[against]))
     rows = np.flatnonzero(_is_common(one, most) & _is_common(other, most))
     return build_values(table, pair_up(one, other), rows)
 
