@@ -74,6 +74,15 @@ def test_only_the_runs_that_a_query_finds_count(controller):
         controller.look_at_insights("colour:red")
 
 
+def test_they_are_worked_out_again_only_when_something_is_new(controller):
+    first = controller.look_at_insights()
+    assert controller.look_at_insights() is first
+    run = next(controller.run_store.iter_runs())
+    (_, output), *_ = run.iter_outputs()
+    controller.feedback.record_feedback(run.run_id, output.digest, 5)
+    assert controller.look_at_insights() != first
+
+
 def test_of_very_many_values_those_of_most_images_are_described(controller, monkeypatch):
     monkeypatch.setattr(insights, "MOST_VALUES", 1)
     for one in controller.look_at_insights()["settings"]:

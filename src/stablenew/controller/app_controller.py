@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stablenew.app_config import AppConfig
 
 if TYPE_CHECKING:
+    from stablenew.controller.insights import RememberedInsights
     from stablenew.controller.job_runner import Job, JobRunner
     from stablenew.controller.saved_views import SavedViews
     from stablenew.engines.engine import CancelToken, Engine
@@ -318,9 +319,13 @@ class AppController:
         Raises:
             InvalidQuery: `query` is none.
         """
-        from stablenew.controller.insights import describe_insights
+        return self._insights.describe(self.open_dataset(query, progress=progress))
 
-        return describe_insights(self.open_dataset(query, progress=progress))
+    @_part
+    def _insights(self) -> "RememberedInsights":
+        from stablenew.controller.insights import RememberedInsights
+
+        return RememberedInsights()
 
     def _tell_about(self, kind: str, *job_ids: str) -> None:
         """Without listeners nothing is looked up: history takes changes in when somebody looks."""

@@ -22,6 +22,20 @@ MOST_CROSSED: Final = 10
 """Values of each of the two."""
 
 
+class RememberedInsights:
+    """The last ones, which hold as long as the dataset has the same digest: most looks find nothing new."""
+
+    def __init__(self) -> None:
+        self._last: tuple[str, dict[str, Any]] | None = None
+
+    def describe(self, dataset: "Dataset") -> dict[str, Any]:
+        """As `describe_insights`."""
+        last, digest = self._last, dataset.ledger.digest
+        if last is None or last[0] != digest:
+            last = self._last = digest, describe_insights(dataset)
+        return last[1]
+
+
 def describe_insights(dataset: "Dataset") -> dict[str, Any]:
     """The evidence on every setting that rated images differ in, and on each two of them, as JSON."""
     table = read_evidence_table(dataset)
