@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from stablenew.errors import ConfigError
+from stablenew.formats.described_model import DescribedModel
 from stablenew.formats.i_json import JsonValue, json_safe
 from stablenew.formats.run_id import check_run_id
 from stablenew.formats.stage_event import STAGES
@@ -48,10 +49,8 @@ SeedNumber = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-1, lt=2**64
 EngineExtra = Annotated[dict[str, Any], AfterValidator(_json_object)]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True, validate_default=False
-    )
+class _Settings(DescribedModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), validate_default=False)
 
     extra: EngineExtra = Field(default_factory=dict)
     """Settings that only the chosen engine knows; passed on untouched."""
@@ -141,10 +140,10 @@ _STAGE_TYPES: Final[dict[str, type[_Settings]]] = {
 }
 
 
-class PipelineConfig(BaseModel):
+class PipelineConfig(DescribedModel):
     """Everything a run is asked to do. Every field has a harmless default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     prompt: str = ""
     """Used when no prompt pack is given."""

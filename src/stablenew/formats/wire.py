@@ -10,7 +10,6 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,6 +21,7 @@ from pydantic import (
 from stablenew.errors import InvalidDocument, NewerFormat
 from stablenew.formats import output_path
 from stablenew.formats import run_id as run_ids
+from stablenew.formats.described_model import DescribedModel
 from stablenew.formats.digest import DIGEST_PATTERN
 from stablenew.formats.i_json import MAX_SAFE_INTEGER, JsonValue, encode_json, parse_json
 
@@ -164,7 +164,7 @@ Array = Annotated[tuple[Item, ...], BeforeValidator(_as_tuple)]
 """A JSON array, an immutable tuple in Python."""
 
 
-class WireModel(BaseModel):
+class WireModel(DescribedModel):
     """A part of a document: strict, frozen, and unknown fields are kept."""
 
     model_config = ConfigDict(
@@ -172,7 +172,6 @@ class WireModel(BaseModel):
         extra="allow",
         frozen=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         protected_namespaces=(),
     )
     __pydantic_extra__: dict[str, SafeJson]
