@@ -43,6 +43,19 @@ def test_every_varied_setting_is_described_with_the_queries_for_its_values(contr
             assert len(controller.history.run_ids(one["query"])) == 6
 
 
+def test_numbers_are_in_their_order_and_what_is_not_known_comes_last(controller):
+    config = PipelineConfig(
+        txt2img={"width": 64, "height": 64, "steps": 2, "seed": 1}, upscale={"factor": 2}, one_click_action="test"
+    )
+    runner = PipelineRunner(SketchEngine(), run_store=controller.run_store, keep_images=False)
+    plan = VariantPlan((Prompt("a pond"),), sweeps=(Axis(SWEEP, "upscale.factor", (4.0, 1.5, 2.0)),))
+    run = controller.run_store.open(runner.run(config, plan=plan).run_id)
+    for _, output in run.iter_outputs():
+        controller.feedback.record_feedback(run.run_id, output.digest, 3)
+    (factor,) = (one for one in controller.look_at_insights()["settings"] if one["setting"] == "upscale.factor")
+    assert [one["value"] for one in factor["values"]] == [1.5, 2.0, 4.0, None]
+
+
 def test_each_two_settings_are_crossed(controller):
     (pair,) = controller.look_at_insights()["pairs"]
     assert (pair["setting"], pair["against"]) == ("txt2img.sampler", "txt2img.cfg_scale")

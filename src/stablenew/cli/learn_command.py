@@ -53,8 +53,8 @@ def evidence(
     for name in [*(by or ()), *([against] if against else ())]:
         find_setting(name)
     table = read_evidence_table(_open(out, dataset, query))
-    varied = [one.name for one in EvidenceContract(table).get_available_modifiers() if one.is_varied]
-    found = [build_evidence(table, name, against, is_exact=exact) for name in by or varied]
+    names = by or EvidenceContract(table).varied_settings
+    found = [build_evidence(table, name, against, is_exact=exact) for name in names]
     if out.is_json:  # with the runs behind everything it is long to make
         out.json({"rated_image_count": len(table.stars), "settings": [to_json(one) for one in found]})
     if not len(table.stars):

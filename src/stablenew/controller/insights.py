@@ -39,7 +39,7 @@ class RememberedInsights:
 def describe_insights(dataset: "Dataset") -> dict[str, Any]:
     """The evidence on every setting that rated images differ in, and on each two of them, as JSON."""
     table = read_evidence_table(dataset)
-    varied = [one.name for one in EvidenceContract(table).get_available_modifiers() if one.is_varied]
+    varied = EvidenceContract(table).varied_settings
     return {
         "rated_image_count": len(table.stars),
         "settings": [describe_evidence(build_evidence(table, name)) for name in varied],
@@ -53,7 +53,7 @@ def describe_evidence(evidence: Evidence) -> dict[str, Any]:
     Each value has the query that finds its images, where the query language has a word for the setting.
     """
     values = sorted(evidence.values, key=lambda one: -one.image_count)[:MOST_VALUES]
-    if all(isinstance(one.value, (int, float, ValueRange)) for one in values):
+    if not any(type(one.value) is str for one in values):
         values.sort(key=lambda one: value_order(one.value))
     gains = evidence.gains
     return {

@@ -123,6 +123,11 @@ class EvidenceContract:
         ]
         return sorted(found, key=lambda one: (not one.is_varied, -one.rated_image_count))
 
+    @property
+    def varied_settings(self) -> list[str]:
+        """Names of the settings that rated images differ in, those known of most images first."""
+        return [one.name for one in self.get_available_modifiers() if one.is_varied]
+
     def get_modifier_ranges(self) -> dict[str, ModifierRange]:
         """What each setting may be by its format, and what it was in rated images."""
         ranges = {}

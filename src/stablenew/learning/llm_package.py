@@ -33,8 +33,7 @@ def package_for_llm(dataset: Dataset, *, examples: int = 10) -> LearningPackage:
 
     table = read_evidence_table(dataset)
     contract = EvidenceContract(table)
-    varied = [one.name for one in contract.get_available_modifiers() if one.is_varied]
-    evidence = [build_evidence(table, name) for name in varied]
+    evidence = [build_evidence(table, name) for name in contract.varied_settings]
     best, worst = _examples(dataset, examples)
     agreement = table.agreement if evidence else None
     return LearningPackage.model_validate(
