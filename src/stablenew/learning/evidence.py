@@ -167,6 +167,7 @@ def _compare_two(
 
 
 def _match(table: EvidenceTable, name: str, grouping: Grouping, kind: str, *, with_seeds: bool) -> Matches:
+    """Where values met: in the keys of cells the group of the setting's value takes the place of the value first."""
     cells = table.cells[kind == CONTROLLED, with_seeds]
     exact = table.factors[name].codes[cells.images]
     cells = cells.merged(cells.keys - hash_codes(name, exact) + hash_codes(_GROUPED, grouping.of_code[exact]))

@@ -125,7 +125,7 @@ class EvidenceTable:
         return found
 
     def compared_contexts_without(self, name: str) -> npt.NDArray[np.uint64]:
-        """The same of the compared images."""
+        """Of each compared image a number, equal for those that are alike in all but one setting and the seed."""
         return np.subtract(self.compared_contexts, hash_codes(name, self.compared_codes[name]))
 
 
