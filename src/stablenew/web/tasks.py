@@ -1,6 +1,8 @@
 """TaskRunner: long looks at the whole store, in the background, with progress and a way to stop."""
 
+import itertools
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +16,8 @@ class Task:
     """One of them, with how far it is or what came of it."""
 
     kind: str
+    number: int
+    """Goes up with every change: answers and events overtake each other, and the newest state is the true one."""
     done: int = 0
     total: int = 0
     """0: not known yet."""
@@ -23,9 +27,11 @@ class Task:
     cancel: CancelToken = field(default_factory=CancelToken)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """The JSON form: a state at least as new as its number."""
+        number = self.number
         return {
             "kind": self.kind,
+            "number": number,
             "done": self.done,
             "total": self.total,
             "result": self.result,
@@ -42,6 +48,7 @@ class TaskRunner:
         self._on_change = on_change
         self._guard = threading.Lock()
         self._tasks: dict[str, Task] = {}
+        self._numbers = itertools.count(time.time_ns() // 1000)  # above those of a server before this one
 
     def start(self, kind: str, work: Callable[[Task, Callable[[int, int], None]], Any]) -> Task:
         """Begin a task, or give the one of that kind that is on its way.
@@ -56,18 +63,22 @@ class TaskRunner:
                 return running
             for old in [one for one in self._tasks.values() if one.is_over and _word(one.kind) == _word(kind)]:
                 del self._tasks[old.kind]
-            task = self._tasks[kind] = Task(kind)
+            task = self._tasks[kind] = Task(kind, next(self._numbers))
         threading.Thread(target=self._run, args=(task, work), name=f"stablenew-{kind}", daemon=True).start()
         return task
 
     def _run(self, task: Task, work: Callable[[Task, Callable[[int, int], None]], Any]) -> None:
         def report(done: int, total: int) -> None:
             task.done, task.total = done, total
-            self._on_change(task)
+            self._tell(task)
 
         result, failure = attempt(work, task, report)
         task.result, task.error = result, describe(failure) if failure else None
         task.is_over = True
+        self._tell(task)
+
+    def _tell(self, task: Task) -> None:
+        task.number = next(self._numbers)
         self._on_change(task)
 
     def tasks(self) -> list[Task]:

@@ -5,6 +5,7 @@ import { toast } from "./dialogs.js";
 import { fill, h } from "./dom.js";
 import { formatBytes, formatCount, formatDuration, formatTime, plural } from "./format.js";
 import { live } from "./live.js";
+import { isNews } from "./tasks.js";
 
 const TASKS = {
   verify: ["Verify all runs", "Reads every file and compares it with its seal."],
@@ -144,7 +145,7 @@ class HealthScreen {
 
   showTask(task) {
     const parts = this.tasks[task.kind];
-    if (!parts) return;
+    if (!parts || !isNews(task)) return;
     parts.button.disabled = !task.is_over || this.app.status.is_read_only;
     parts.stop.hidden = task.is_over;
     parts.bar.hidden = task.is_over;
