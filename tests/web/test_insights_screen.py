@@ -90,15 +90,34 @@ def test_a_server_that_comes_back_is_asked_again(open_page, root, server):
     expect(page.get_by_text("12 rated images")).to_be_visible()
 
 
+def test_an_answer_that_comes_after_the_news_changes_nothing(open_page, root):
+    rate_all(root)
+    page = open_page("/health")
+
+    def answer_late(route):
+        answer = route.fetch()
+        page.wait_for_timeout(1500)
+        route.fulfill(response=answer)
+
+    page.route("**/api/insights*", answer_late)
+    with page.expect_response("**/api/insights*"):
+        page.get_by_role("link", name="Insights").click()
+        expect(page.get_by_text("12 rated images")).to_be_visible()
+    page.wait_for_timeout(200)
+    expect(page.get_by_text("12 rated images")).to_be_visible()
+
+
 def test_a_search_that_is_none_is_refused_with_the_reason(open_page, root):
     open_page.tolerated = "422"
     page = open_page("/insights?q=colour:red")
     expect(page.get_by_role("alert")).to_contain_text("colour")
 
 
-def test_a_page_that_may_only_look_on_says_where_else_to_ask(open_page, root, server):
+def test_whoever_may_only_look_on_sees_them_too(open_page, root, server):
+    rate_all(root)
     server.stop()
     server.options = ("--port", str(server.port), "--read-only")
     server.start()
     page = open_page("/insights")
-    expect(page.get_by_text("stablenew learn evidence")).to_be_visible()
+    expect(page.get_by_text("12 rated images")).to_be_visible()
+    expect(page.get_by_role("region", name=CFG)).to_be_visible()

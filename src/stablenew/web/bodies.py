@@ -100,10 +100,8 @@ class RepairBody(_Body):
 class TaskBody(_Body):
     """A long look at the store to begin or to stop."""
 
-    kind: Annotated[str, Field(pattern="^(verify|survey|insights)$")]
+    kind: Annotated[str, Field(pattern="^(verify|survey)$")]
     deep: bool = False
-    query: Annotated[str, Field(max_length=2000)] = ""
-    """Which runs insights are asked about; all when it is empty."""
     stop: bool = False
 
 

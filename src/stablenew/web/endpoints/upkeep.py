@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from stablenew import __version__
 from stablenew.store.run import INCOMPLETE, INTERRUPTED
-from stablenew.web.api import NO_STORE, Call, Endpoint
+from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter
 
 if TYPE_CHECKING:
     from stablenew.controller.app_controller import AppController
@@ -54,25 +54,27 @@ def _task(call: Call) -> dict[str, Any]:
 
     body = call.body(TaskBody)
     tasks, controller = call.context.tasks, call.context.controller
-    controller.history.parse(body.query)
-    kind = f"{body.kind} {body.query}".strip()  # insights into other runs are another task
     if body.stop:
-        tasks.cancel(kind)
+        tasks.cancel(body.kind)
         return {"tasks": [task.to_dict() for task in tasks.tasks()]}
-    work = {"verify": verify_store, "survey": survey_store, "insights": look_at_insights}[body.kind]
-    return tasks.start(kind, lambda task, report: work(controller, task, report, body)).to_dict()
+    work = {"verify": verify_store, "survey": survey_store}[body.kind]
+    return tasks.start(body.kind, lambda task, report: work(controller, task, report, body)).to_dict()
 
 
-def look_at_insights(
-    controller: "AppController", task: "Task", report: Callable[[int, int], None], body: "TaskBody"
-) -> dict[str, Any]:
-    """What the ratings say about settings."""
+def _insights(call: Call) -> dict[str, Any]:
+    """It changes nothing but caches, so that those who may only look on have it too."""
+    query, controller = call.get("query"), call.context.controller
+    controller.history.parse(query)
+    kind = f"insights {query}".strip()  # those into other runs are another task
 
-    def progress(done: int, total: int) -> None:
-        report(done, total)
-        task.cancel.raise_if_cancelled()
+    def look(task: "Task", report: Callable[[int, int], None]) -> dict[str, Any]:
+        def progress(done: int, total: int) -> None:
+            report(done, total)
+            task.cancel.raise_if_cancelled()
 
-    return controller.look_at_insights(body.query, progress=progress)
+        return controller.look_at_insights(query, progress=progress)
+
+    return call.context.tasks.start(kind, look).to_dict()
 
 
 def verify_store(
@@ -175,6 +177,13 @@ ENDPOINTS: Final = (
         media_type="text/event-stream",
     ),
     Endpoint("GET", "/api/health", "Index, watcher, runs that need somebody, tasks.", _health),
+    Endpoint(
+        "GET",
+        "/api/insights",
+        "What the ratings say about settings: the task that works it out, begun if it is not on its way.",
+        _insights,
+        (Parameter("query", "Which runs; all when it is empty.", default=""),),
+    ),
     Endpoint("POST", "/api/tasks", "Begin, or stop, a long look at the store.", _task, (), "TaskBody"),
     Endpoint("POST", "/api/repair", "Repair runs, as `repair --json`.", _repair, (), "RepairBody"),
     Endpoint("POST", "/api/settings", "Change settings; they are kept.", _settings, (), "SettingsBody"),
