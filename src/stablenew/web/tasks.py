@@ -50,12 +50,12 @@ class TaskRunner:
         self._tasks: dict[str, Task] = {}
         self._numbers = itertools.count(time.time_ns() // 1000)  # above those of a server before this one
 
-    def start(self, kind: str, work: Callable[[Task, Callable[[int, int], None]], Any]) -> Task:
+    def start(self, kind: str, work: Callable[[Callable[[int, int], None]], Any]) -> Task:
         """Begin a task, or give the one of that kind that is on its way.
 
         A kind may have a subject, after a space: tasks of several subjects run beside each other, and the last result
         is kept.
-        `work` takes the task, whose wish to stop it heeds, and a function for done and total; it gives the result.
+        `work` takes a function for done and total, which raises when the task is to stop; it gives the result.
         """
         with self._guard:
             running = self._tasks.get(kind)
@@ -67,12 +67,13 @@ class TaskRunner:
         threading.Thread(target=self._run, args=(task, work), name=f"stablenew-{kind}", daemon=True).start()
         return task
 
-    def _run(self, task: Task, work: Callable[[Task, Callable[[int, int], None]], Any]) -> None:
+    def _run(self, task: Task, work: Callable[[Callable[[int, int], None]], Any]) -> None:
         def report(done: int, total: int) -> None:
             task.done, task.total = done, total
             self._tell(task)
+            task.cancel.raise_if_cancelled()
 
-        result, failure = attempt(work, task, report)
+        result, failure = attempt(work, report)
         task.result, task.error = result, describe(failure) if failure else None
         task.is_over = True
         self._tell(task)

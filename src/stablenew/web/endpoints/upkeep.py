@@ -12,8 +12,6 @@ from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter
 
 if TYPE_CHECKING:
     from stablenew.controller.app_controller import AppController
-    from stablenew.web.bodies import TaskBody
-    from stablenew.web.tasks import Task
 
 _SHOWN: Final = 200
 
@@ -57,8 +55,9 @@ def _task(call: Call) -> dict[str, Any]:
     if body.stop:
         tasks.cancel(body.kind)
         return {"tasks": [task.to_dict() for task in tasks.tasks()]}
-    work = {"verify": verify_store, "survey": survey_store}[body.kind]
-    return tasks.start(body.kind, lambda task, report: work(controller, task, report, body)).to_dict()
+    if body.kind == "survey":
+        return tasks.start(body.kind, lambda report: survey_store(controller, report)).to_dict()
+    return tasks.start(body.kind, lambda report: verify_store(controller, report, deep=body.deep)).to_dict()
 
 
 def _insights(call: Call) -> dict[str, Any]:
@@ -66,30 +65,19 @@ def _insights(call: Call) -> dict[str, Any]:
     query, controller = call.get("query"), call.context.controller
     controller.history.parse(query)
     kind = f"insights {query}".strip()  # those into other runs are another task
-
-    def look(task: "Task", report: Callable[[int, int], None]) -> dict[str, Any]:
-        def progress(done: int, total: int) -> None:
-            report(done, total)
-            task.cancel.raise_if_cancelled()
-
-        return controller.look_at_insights(query, progress=progress)
-
-    return call.context.tasks.start(kind, look).to_dict()
+    return call.context.tasks.start(kind, lambda report: controller.look_at_insights(query, progress=report)).to_dict()
 
 
-def verify_store(
-    controller: "AppController", task: "Task", report: Callable[[int, int], None], body: "TaskBody"
-) -> dict[str, Any]:
+def verify_store(controller: "AppController", report: Callable[[int, int], None], *, deep: bool) -> dict[str, Any]:
     """Every run, verified; of those that are not as recorded, the reports."""
     counts: Counter[str] = Counter()
     bad, runs, files, size = [], 0, 0, 0
-    for one, done, total in controller.iter_verify(deep=body.deep):
+    for one, done, total in controller.iter_verify(deep=deep):
         runs, files, size = runs + 1, files + one.files, size + one.size_bytes
         counts.update(finding.severity for finding in one.findings)
         if not one.is_ok:
             bad.append(one.to_dict())
         report(done, total)
-        task.cancel.raise_if_cancelled()
     return {
         "ok": not bad,
         "runs": runs,
@@ -101,9 +89,7 @@ def verify_store(
     }
 
 
-def survey_store(
-    controller: "AppController", task: "Task", report: Callable[[int, int], None], _body: "TaskBody"
-) -> dict[str, Any]:
+def survey_store(controller: "AppController", report: Callable[[int, int], None]) -> dict[str, Any]:
     """How much lies in the store, by pack and month, and what should not be there."""
     sizes: Counter[tuple[str, str]] = Counter()
     copies, leftovers = [], []
@@ -116,7 +102,6 @@ def survey_store(
         copies += [{"run_id": survey.run_id, "name": name} for name in survey.conflict_copies]
         leftovers += [{"run_id": survey.run_id, "name": name} for name in survey.leftovers]
         report(done, total)
-        task.cancel.raise_if_cancelled()
     return {
         "size_bytes": sum(sizes.values()),
         "sizes": [{"pack": pack, "month": month, "size_bytes": size} for (pack, month), size in sorted(sizes.items())],
