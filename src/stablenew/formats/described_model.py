@@ -1,7 +1,7 @@
 """Models whose fields are described by the docstrings below them, in the JSON Schema and only there.
 
-pydantic's `use_attribute_docstrings` reads them from the source each time a class is made, which is half the time that
-importing our formats takes. Schemas are written once a release.
+pydantic's `use_attribute_docstrings` reads them from the source each time a class is made, which is a fifth of the time
+that importing our formats takes. Schemas are written once a release.
 """
 
 import ast

@@ -24,7 +24,7 @@ from stablenew.learning.statistics_of_stars import (
     fit_bradley_terry,
     measure_difference,
 )
-from stablenew.learning.value_evidence import ValueEvidence, build_values, pair_up, runs_behind, used_values
+from stablenew.learning.value_evidence import ValueEvidence, build_values, pair_up, runs_behind
 from stablenew.learning.value_ranges import Grouping, ValueRange, group_values, keep_values, show_number
 
 FEW_IMAGES: Final = 10
@@ -204,7 +204,7 @@ def _ranges(table: EvidenceTable, factor: Factor) -> Iterator[str]:
 
 
 def _warnings(factor: Factor) -> Iterator[str]:
-    used, places = used_values(factor.codes)
+    used, places = factor.used
     if not used:
         yield "no image is rated yet"
         return
@@ -219,7 +219,7 @@ def _warnings(factor: Factor) -> Iterator[str]:
 
 def _confounded(table: EvidenceTable, factor: Factor) -> Iterator[str]:
     """Values that came with one value of another setting only, while elsewhere that setting had others."""
-    used, places = used_values(factor.codes)
+    used, places = factor.used
     if len(used) < 2:
         return
     for other in table.factors.values():

@@ -70,6 +70,17 @@ class Factor:
         """Whether there is anything to compare."""
         return len(self.values) > 1
 
+    @cached_property
+    def used(self) -> tuple[list[int], Codes]:
+        """The codes that some rated image has, and for each image the place of its own among them."""
+        return used_codes(self.codes)
+
+
+def used_codes(codes: npt.NDArray[np.int32]) -> tuple[list[int], Codes]:
+    """The different codes, in order, and for each image the place of its own among them."""
+    used, places = np.unique(codes, return_inverse=True)
+    return used.tolist(), places.astype(np.int64)
+
 
 @dataclass
 class EvidenceTable:
@@ -132,7 +143,7 @@ class EvidenceTable:
 def read_evidence_table(dataset: Dataset) -> EvidenceTable:
     """The rated and the compared final images of a dataset."""
     preferences = dataset.read_preferences().to_pylist()
-    wanted = pa.array(sorted({one[side] for one in preferences for side in ("winner", "loser")}), pa.string())
+    wanted = _compared_ids(preferences)
     columns = [*_OTHER, *_CONTEXT, *dict.fromkeys(SETTINGS.values())]
     tables = []
     for table in dataset.iter_tables(columns):
@@ -187,22 +198,26 @@ def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]]
     )
 
 
+def _compared_ids(preferences: Sequence[dict[str, Any]]) -> pa.Array:
+    return pa.array(sorted({one[side] for one in preferences for side in ("winner", "loser")}), pa.string())
+
+
 def _places_of_compared(images: pa.Table, preferences: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
-    wanted = pa.array({one[side] for one in preferences for side in ("winner", "loser")}, pa.string())
-    places = np.flatnonzero(pc.is_in(images["image_id"], wanted).to_numpy())
+    places = np.flatnonzero(pc.is_in(images["image_id"], _compared_ids(preferences)).to_numpy())
     found = images.select(["run_id", "image_id"]).take(places).to_pylist()
     return {(one["run_id"], one["image_id"]): place for one, place in zip(found, places.tolist(), strict=True)}
 
 
 def _build_factor(name: str, column: pa.ChunkedArray) -> Factor:
     values, codes = _encode(column)
-    order = sorted(range(len(values)), key=lambda place: _sort_key(values[place]))
+    order = sorted(range(len(values)), key=lambda place: sort_key(values[place]))
     ranks = np.empty(len(values), np.int32)
     ranks[order] = np.arange(len(values))
     return Factor(name, [values[place] for place in order], ranks[codes])
 
 
-def _sort_key(value: Any) -> tuple[bool, str, Any]:
+def sort_key(value: Any) -> tuple[bool, str, Any]:
+    """To sort values by: what is not known comes last."""
     return (value is None, type(value).__name__, "" if value is None else value)
 
 

@@ -185,7 +185,7 @@ def _is_known(factor: Factor) -> Any:
 
 
 def _values_seen(factor: Factor) -> tuple[Any, ...]:
-    used = set(np.unique(factor.codes).tolist())
+    used = set(factor.used[0])
     return tuple(value for code, value in enumerate(factor.values) if code in used and value is not None)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stablenew.learning.evidence_table import EvidenceTable, Factor
+from stablenew.learning.evidence_table import EvidenceTable, Factor, used_codes
 from stablenew.learning.matched_places import Codes
 from stablenew.learning.statistics_of_stars import MOST_STARS, Interval, count_stars, measure_groups, shrink_means
 from stablenew.learning.value_ranges import group_values
@@ -33,8 +33,8 @@ class ValueEvidence:
 
 def build_values(table: EvidenceTable, factor: Factor, rows: Codes | None = None) -> list[ValueEvidence]:
     """What images (those of `rows`, or all) with each value of a factor were rated, the best first."""
+    used, places = factor.used if rows is None else used_codes(factor.codes[rows])
     rows = np.arange(len(table.stars)) if rows is None else rows
-    used, places = used_values(factor.codes[rows])
     if not used:
         return []
     stars = table.stars[rows]
@@ -81,12 +81,6 @@ def pair_up(one: Factor, other: Factor) -> Factor:
     used, codes = np.unique(one.codes.astype(np.int64) * width + other.codes, return_inverse=True)
     values = [[one.values[code // width], other.values[code % width]] for code in used.tolist()]
     return Factor(f"{one.name} and {other.name}", values, codes.astype(np.int32))
-
-
-def used_values(codes: npt.NDArray[np.int32]) -> tuple[list[int], Codes]:
-    """The codes that some image has, and for each image the place of its own among them."""
-    used, places = np.unique(codes, return_inverse=True)
-    return used.tolist(), places.astype(np.int64)
 
 
 def runs_behind(table: EvidenceTable, images: Codes) -> tuple[str, ...]:

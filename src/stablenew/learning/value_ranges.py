@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from stablenew.learning.evidence_table import Factor
+from stablenew.learning.evidence_table import Factor, sort_key
 
 MOST_NUMBERS: Final = 24
 """Different numbers that are looked at one by one."""
@@ -70,8 +70,6 @@ def show_number(value: float) -> str:
     return str(value).removesuffix(".0")
 
 
-def value_order(value: Any) -> tuple[bool, bool, Any]:
-    """To sort values by: numbers and ranges by size, texts by the alphabet, what is not known last."""
-    if isinstance(value, ValueRange):
-        value = value.low
-    return value is None, isinstance(value, str), 0 if value is None else value
+def value_order(value: Any) -> tuple[bool, str, Any]:
+    """As `sort_key`, ranges by where they begin."""
+    return sort_key(value.low if isinstance(value, ValueRange) else value)
