@@ -142,7 +142,7 @@ def _edit(container, key, rng):
 def main(examples: Path, kind: str, count: int) -> None:
     """Print `count` mutated documents of one kind, a line each, with our verdict: for a judge in another language."""
     from stablenew.errors import FormatError
-    from stablenew.formats.i_json import parse_json
+    from stablenew.formats.strict_json import parse_json
     from tests.formats.test_schemas import our_verdict
 
     rng = Random(f"ajv {kind}")

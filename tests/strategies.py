@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from stablenew.formats.feedback import build_event
+from stablenew.formats.documents.feedback import build_event
 from tests.samples import digest_of
 
 json_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from stablenew import DatasetBuilder, FeedbackManager, JobHistory, LearningLog, RunStore, RunVerifier, merge_stores
-from stablenew.store.run_repair import repair_run
 from stablenew.store.seal import encode_seal
+from stablenew.store.upkeep.run_repair import repair_run
 from tests.mutations import mutated
 from tests.samples import sealed_run
 

@@ -23,9 +23,9 @@ from hypothesis.stateful import (
 
 from stablenew import FeedbackManager, RunStore, RunVerifier, merge_stores
 from stablenew.formats.clock import Clock
-from stablenew.store.feedback_log import FeedbackLog
+from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.local_state import host_id, replica_id
-from stablenew.store.run_repair import repair_run, repair_store
+from stablenew.store.upkeep.run_repair import repair_run, repair_store
 from tests.samples import metadata, write_variant
 
 MACHINES = 3

@@ -25,9 +25,9 @@ from typing import Any
 
 from stablenew.formats.clock import format_timestamp
 from stablenew.formats.digest import digest_json
-from stablenew.formats.feedback import build_event, build_feedback
-from stablenew.formats.i_json import encode_json, encode_pretty_json
+from stablenew.formats.documents.feedback import build_event, build_feedback
 from stablenew.formats.run_id import new_run_id
+from stablenew.formats.strict_json import encode_json, encode_pretty_json
 from stablenew.recording.image_content import build_image
 from stablenew.store.run_folder import METADATA, OUTPUTS, RECORDS, SEAL, output_name
 from stablenew.store.run_store import RunStore

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from stablenew.disk.atomic_file import replace_file
 from stablenew.errors import ConfigError, FormatError
-from stablenew.formats.i_json import encode_pretty_json, parse_json
-from stablenew.store.atomic_file import replace_file
+from stablenew.formats.strict_json import encode_pretty_json, parse_json
 
 CONFIG_VARIABLE: Final = "STABLENEW_CONFIG_DIR"
 FILE_NAME: Final = "config.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.formats.common_names import DIFFUSERS_SIGMAS, checkpoint_stem, common_sampler, find_sampler
-from stablenew.formats.i_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue, json_safe
 
 _LIBRARIES: Final = ("diffusers", "torch", "transformers", "accelerate", "peft")
 

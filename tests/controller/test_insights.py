@@ -6,7 +6,7 @@ from stablenew import FeedbackManager, PipelineConfig, PipelineRunner, Prompt, R
 from stablenew.controller import insights
 from stablenew.controller.app_controller import AppController
 from stablenew.errors import InvalidQuery
-from stablenew.learning.value_ranges import ValueRange
+from stablenew.learning.evidence.value_ranges import ValueRange
 from stablenew.pipeline.randomizer import SWEEP, Axis
 
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablenew.errors import FormatError, InvalidDocument, NewerFormat
-from stablenew.formats.feedback import FeedbackEvent
-from stablenew.formats.i_json import parse_json
-from stablenew.formats.learning_record import GenerationSettings, LearningRecord
-from stablenew.formats.run_metadata import RunMetadata
+from stablenew.formats.documents.feedback import FeedbackEvent
+from stablenew.formats.documents.learning_record import GenerationSettings, LearningRecord
+from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.schema_catalog import DOCUMENTS
+from stablenew.formats.strict_json import parse_json
 from tests.samples import metadata, record
 from tests.strategies import json_objects, json_values
 

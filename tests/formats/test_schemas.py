@@ -9,8 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from stablenew.errors import FormatError
-from stablenew.formats.feedback import FeedbackEvent
-from stablenew.formats.i_json import parse_json
+from stablenew.formats.documents.feedback import FeedbackEvent
 from stablenew.formats.schema_catalog import (
     BASE_URI,
     DOCUMENTS,
@@ -19,6 +18,7 @@ from stablenew.formats.schema_catalog import (
     iter_published_schemas,
     iter_schema_files,
 )
+from stablenew.formats.strict_json import parse_json
 from tests.mutations import mutated
 
 ROOT = Path(__file__).parents[2]

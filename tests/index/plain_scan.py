@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from stablenew.formats.clock import parse_timestamp
-from stablenew.index.query import (
+from stablenew.formats.query_language import (
     RUN_NUMBERS,
     SWITCHES,
     TEXTS,
@@ -12,7 +12,7 @@ from stablenew.index.query import (
     VARIANT_NUMBERS,
     Condition,
 )
-from stablenew.store.feedback_log import FeedbackLog
+from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.run import SEALED, final_outputs
 
 SETTING_OF = {"cfg": "cfg_scale", "denoise": "denoising_strength"}

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from stablenew import FeedbackManager, JobHistory, JobSummary, RunStore
 from stablenew.errors import ConfigError, InvalidQuery, RunNotFound
 from stablenew.formats.clock import Clock
-from stablenew.index.column_cache import FACETS
+from stablenew.formats.query_language import FIELDS, SWITCHES, parse_query
+from stablenew.index.asking.column_cache import FACETS
 from stablenew.index.job_history import ALL_SORTS
-from stablenew.index.query import FIELDS, SWITCHES, parse_query
 from tests import samples
 from tests.index import stores
 from tests.index.plain_scan import find, scan, texts

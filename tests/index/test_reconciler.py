@@ -13,13 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from stablenew import FeedbackManager, JobHistory, RunStore, merge_stores, worker_pool
 from stablenew.errors import RunLocked
-from stablenew.index import index_schema, reader_pool, reconciler, run_reading
+from stablenew.index import index_schema, reconciler
 from stablenew.index.index_keeper import BEHIND, FOLLOWED, FRESH, IndexKeeper, try_index_lock
 from stablenew.index.index_schema import index_path
+from stablenew.index.reading import reader_pool, run_reading
 from stablenew.index.reconciler import Reconciler
 from stablenew.index.run_index import RunIndex
 from stablenew.store.local_state import host_id
-from stablenew.store.run_repair import repair_run
+from stablenew.store.upkeep.run_repair import repair_run
 from tests import samples
 from tests.index import stores
 
@@ -172,7 +173,7 @@ def test_the_strict_readers_decide_what_the_quick_ones_do_not_know(store, tmp_pa
 
     monkeypatch.setattr(run_reading, "read_plain_metadata", refuse)
     monkeypatch.setattr(run_reading, "read_plain_record", refuse)
-    monkeypatch.setattr("stablenew.store.plain_feedback.from_json", refuse)
+    monkeypatch.setattr("stablenew.store.feedback.fast_feedback_reader.from_json", refuse)
     assert rebuilt(store.root, tmp_path) == expected
 
 

@@ -6,10 +6,10 @@ import sqlite3
 import pytest
 
 from stablenew import RunStore
-from stablenew.index.index_rows import RunRows, build_rows
 from stablenew.index.index_schema import HASH_BITS, USE_BITS
+from stablenew.index.reading.index_rows import RunRows, build_rows
+from stablenew.index.reading.run_reading import RunReader
 from stablenew.index.run_index import RunIndex
-from stablenew.index.run_reading import RunReader
 from tests import samples
 
 LAST_SLOT = (1 << HASH_BITS) - 1 << USE_BITS

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from stablenew.learning.dataset_columns import IMAGES_SCHEMA
+from stablenew.learning.dataset.columns import IMAGES_SCHEMA
 
 VALUES = {
     "model": ["alpha", "beta", "gamma"],

@@ -17,20 +17,14 @@ from pyarrow import parquet as pq
 
 from stablenew import FeedbackManager, RunStore, merge_stores
 from stablenew.errors import ConfigError, NotADataset
-from stablenew.formats.dataset_ledger import DatasetLedger
-from stablenew.learning import (
-    dataset_assembly,
-    dataset_build,
-    dataset_kernel,
-    dataset_state,
-    dataset_tables,
-    folder_scan,
-    part_engine,
-)
+from stablenew.formats.documents.dataset_ledger import DatasetLedger
+from stablenew.learning.dataset import assembly, executor, joining, state, tables
+from stablenew.learning.dataset import build as dataset_build
+from stablenew.learning.dataset.columns import COLUMNS
+from stablenew.learning.dataset.executor import LocalEngine
+from stablenew.learning.dataset.reader import Dataset
+from stablenew.learning.dataset.source import folder_scan
 from stablenew.learning.dataset_builder import DatasetBuilder
-from stablenew.learning.dataset_columns import COLUMNS
-from stablenew.learning.dataset_reader import Dataset
-from stablenew.learning.part_engine import LocalEngine
 from tests import samples
 from tests.index.stores import add_run, make_store
 
@@ -38,9 +32,9 @@ from tests.index.stores import add_run, make_store
 @pytest.fixture(autouse=True)
 def _short_stretches(monkeypatch):
     """Several parts also of few runs, and several groups of rows."""
-    monkeypatch.setattr(dataset_state, "_FEWEST_RUNS", 4)
-    monkeypatch.setattr(dataset_state, "_MOST_RUNS", 9)
-    monkeypatch.setattr(dataset_tables, "_FEWEST_ROWS", 15)
+    monkeypatch.setattr(state, "_FEWEST_RUNS", 4)
+    monkeypatch.setattr(state, "_MOST_RUNS", 9)
+    monkeypatch.setattr(tables, "_FEWEST_ROWS", 15)
 
 
 def build(store, folder, **options):
@@ -119,7 +113,7 @@ def test_any_order_any_split_over_machines_any_copy_by_sync_gives_the_same_datas
 def test_workers_give_what_one_process_gives(tmp_path, monkeypatch):
     store = make_store(tmp_path / "runs", 7, count=60)
     build(store, tmp_path / "one")
-    monkeypatch.setattr(part_engine, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(executor, "WORTH_PROCESSES", 1)
     heard = []
     ledger = build(store, tmp_path / "two", progress=lambda done, total: heard.append((done, total)))
     assert content(tmp_path / "one") == content(tmp_path / "two")
@@ -191,8 +185,8 @@ def test_documents_are_not_parsed_again_where_only_feedback_came(tmp_path, monke
     for run in whole:
         manager.record_feedback(run.run_id, next(output.digest for _, output in run.iter_outputs()), 4)
     parsed = []
-    read = dataset_kernel.read_run_tables
-    monkeypatch.setattr(dataset_kernel, "read_run_tables", lambda runs: parsed.extend(runs) or read(runs))
+    read = joining.read_run_tables
+    monkeypatch.setattr(joining, "read_run_tables", lambda runs: parsed.extend(runs) or read(runs))
     engine = Counting()
     DatasetBuilder(store, engine=engine).build_learning_dataset(tmp_path / "ds")
     assert {run.run_id for run in whole} <= set(engine.run_ids), "they are read, and checked against their seals"
@@ -287,8 +281,8 @@ def test_ties_that_cannot_be_read_are_found_in_the_images_again(tmp_path):
 @pytest.mark.usefixtures("_settled")
 def test_splits_are_settled_again_only_where_ties_may_have_changed(tmp_path, monkeypatch):
     settled = []
-    resolve = dataset_assembly.resolve_splits
-    monkeypatch.setattr(dataset_assembly, "resolve_splits", lambda ties: settled.append(len(ties)) or resolve(ties))
+    resolve = assembly.resolve_splits
+    monkeypatch.setattr(assembly, "resolve_splits", lambda ties: settled.append(len(ties)) or resolve(ties))
     store = make_store(tmp_path / "runs", 9, count=40)
     build(store, tmp_path / "ds")
     rated = next(run for run in store.iter_runs() if run.is_sealed and list(run.iter_outputs()))

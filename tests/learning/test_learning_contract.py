@@ -9,11 +9,11 @@ from jsonschema import Draft202012Validator
 
 from stablenew.errors import ConfigError
 from stablenew.learning import learning_contract
+from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.dataset_builder import DatasetBuilder
-from stablenew.learning.dataset_reader import Dataset
-from stablenew.learning.evidence_table import build_evidence_table
+from stablenew.learning.evidence.evidence_table import build_evidence_table
+from stablenew.learning.evidence.learning_package import package_for_llm
 from stablenew.learning.learning_contract import EvidenceContract, open_contract
-from stablenew.learning.llm_package import package_for_llm
 from tests.index.stores import make_store
 from tests.learning.simulated_user import build_images
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stablenew.errors import InvalidDocument
-from stablenew.formats.learning_plan import LearningPlan, LearningRunResult, step_of
+from stablenew.formats.documents.learning_plan import LearningPlan, LearningRunResult, step_of
 from stablenew.learning.learning_runner import LearningRunner
-from stablenew.learning.result_sheet import SheetImage, build_result_sheet
+from stablenew.learning.plans.result_sheet import SheetImage, build_result_sheet
 from tests import samples
 
 

@@ -17,10 +17,10 @@ from stablenew import (
     SketchEngine,
     VariantPlan,
 )
+from stablenew.disk import group_sync
 from stablenew.errors import ConfigError, EngineError
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.randomizer import SWEEP
-from stablenew.store import durable_steps
 from stablenew.store.local_state import state_folder
 from tests.samples import fake_clock
 
@@ -325,7 +325,7 @@ def test_a_slow_disk_keeps_the_engine_from_nothing(store, monkeypatch):
         if event.kind == "variant_finished" and event.variant == 2:
             is_through.set()
 
-    monkeypatch.setattr(durable_steps.os, "fsync", patient)
+    monkeypatch.setattr(group_sync.os, "fsync", patient)
     result = run(plan=sweep(5, 7, 9), run_store=store, on_event=follow)
     assert result.recording_error is None
     assert RunVerifier(store.open(result.run_id)).verify().findings == ()

@@ -123,7 +123,7 @@ def test_a_batch_that_the_disk_takes_in_part_says_so_and_keeps_what_it_took(stor
             raise OSError(errno.EIO, "Input/output error")
         real(descriptor)
 
-    monkeypatch.setattr("stablenew.store.durable_steps.os.fsync", fsync)
+    monkeypatch.setattr("stablenew.disk.group_sync.os.fsync", fsync)
     with pytest.raises(WriteFailed, match="run-4"):
         manager.record_many([Said(run.run_id, "0/0", 4) for run in runs])
     monkeypatch.undo()

@@ -13,7 +13,7 @@ from stablenew import (
     build_learning_record,
 )
 from stablenew.formats.digest import digest_json
-from stablenew.formats.pipeline_result import VariantPrompt
+from stablenew.formats.documents.pipeline_result import VariantPrompt
 from stablenew.recording.image_content import build_image
 from tests.samples import STARTED, png
 

@@ -20,7 +20,7 @@ from stablenew import (
     VariantPlan,
 )
 from stablenew.pipeline.randomizer import SWEEP
-from stablenew.store.run_repair import repair_run, repair_store
+from stablenew.store.upkeep.run_repair import repair_run, repair_store
 from tests.samples import png, sealed_run
 
 KILLS = 200

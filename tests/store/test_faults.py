@@ -12,7 +12,7 @@ import pytest
 
 from stablenew import FeedbackManager, PipelineConfig, PipelineRunner, RunRecorder, RunStore, RunVerifier, SketchEngine
 from stablenew.errors import RunExists, StoreError
-from stablenew.store.run_repair import repair_run
+from stablenew.store.upkeep.run_repair import repair_run
 from tests.samples import metadata, png, sealed_run
 
 SMALL = PipelineConfig(txt2img={"width": 64, "height": 64, "seed": 1})
@@ -156,7 +156,7 @@ def test_what_somebody_may_not_read_is_named_and_hides_no_other(tmp_path):
         import json, os, sys
         sys.path[:0] = {sys.path!r}
         from stablenew import AppController, DatasetBuilder, JobHistory  # the other user may not read these modules
-        from stablenew.learning.run_source import LocalSource
+        from stablenew.learning.dataset.source.run_source import LocalSource
 
         def look(root):
             controller, history = AppController(runs_dir=root), JobHistory(root)

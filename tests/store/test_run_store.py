@@ -25,7 +25,7 @@ from stablenew.formats.schema_catalog import iter_published_schemas
 from stablenew.recording.image_content import build_image
 from stablenew.store.local_state import host_id
 from stablenew.store.run_lock import RunLock
-from stablenew.store.run_repair import repair_run
+from stablenew.store.upkeep.run_repair import repair_run
 from tests.samples import metadata, png, record, sealed_run, write_variant
 
 
@@ -283,7 +283,7 @@ def test_after_a_failed_fsync_a_run_takes_no_more_records(store, monkeypatch):
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as broken:
-        broken.setattr("stablenew.store.atomic_file.os.fsync", fail)
+        broken.setattr("stablenew.disk.atomic_file.os.fsync", fail)
         with pytest.raises(SyncFailed, match="the disk failed: Input/output error"):
             writer.append_record(record(index=1))
     for act in (lambda: writer.append_record(record(index=2)), lambda: writer.seal(metadata(status="completed"))):

@@ -5,11 +5,11 @@ import os
 
 import pytest
 
+from stablenew.disk import group_sync
+from stablenew.disk.group_sync import finish
 from stablenew.errors import RunExists, RunLocked
 from stablenew.recording.image_content import build_image
-from stablenew.recording.run_recording import FinishedVariant, RunDescription, RunRecording, build_source
-from stablenew.store import durable_steps
-from stablenew.store.durable_steps import finish
+from stablenew.recording.recording_session import FinishedVariant, RunDescription, RunRecording, build_source
 from tests.samples import metadata, png, record
 
 
@@ -22,7 +22,7 @@ def synced(monkeypatch):
         asked.append(os.fstat(descriptor).st_ino)
         real(descriptor)
 
-    monkeypatch.setattr(durable_steps.os, "fsync", fsync)
+    monkeypatch.setattr(group_sync.os, "fsync", fsync)
     return asked
 
 
@@ -70,7 +70,7 @@ def test_variants_count_for_nothing_when_the_name_of_their_run_may_be_lost(store
             raise OSError(errno.EIO, "Input/output error")
         real(descriptor)
 
-    monkeypatch.setattr(durable_steps.os, "fsync", fsync)
+    monkeypatch.setattr(group_sync.os, "fsync", fsync)
     image = build_image(png(), variant=0, stage="txt2img", number=0)
     with pytest.raises(OSError, match="Input/output error"):
         recording.add_variants([FinishedVariant(record("sample-run", 0, [image.reference]), (image,))])

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stablenew import FeedbackManager, RunStore, RunVerifier
-from stablenew.store.feedback_files import FeedbackReading
-from stablenew.store.feedback_log import FeedbackLog
+from stablenew.store.feedback.feedback_files import FeedbackReading
+from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.local_state import replica_id
-from stablenew.store.run_repair import repair_run
+from stablenew.store.upkeep.run_repair import repair_run
 from tests.samples import sealed_run
 
 RATINGS = 200

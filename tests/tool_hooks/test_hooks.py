@@ -108,7 +108,7 @@ def recorder_of(folder):
             words = entry.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"stablenew.controller.tool_recorder" in words and runs_dir.encode() in words:
+        if b"stablenew.controller.hook_listener" in words and runs_dir.encode() in words:
             found.append(int(entry.parent.name))
     return found
 

@@ -10,11 +10,11 @@ from stablenew.cli.history_command import SETTINGS, read_query
 from stablenew.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stablenew.formats.dataset_ledger import DatasetLedger, DatasetProblem
-    from stablenew.learning.dataset_reader import Dataset
-    from stablenew.learning.part_engine import PartEngine
-    from stablenew.learning.run_source import RunSource
-    from stablenew.learning.split_plan import SplitPlan
+    from stablenew.formats.documents.dataset_ledger import DatasetLedger, DatasetProblem
+    from stablenew.learning.dataset.executor import PartEngine
+    from stablenew.learning.dataset.reader import Dataset
+    from stablenew.learning.dataset.source.run_source import RunSource
+    from stablenew.learning.dataset.split_plan import SplitPlan
 
 app = typer.Typer(help="Datasets: records and feedback joined, one row an image.", no_args_is_help=True)
 
@@ -70,7 +70,7 @@ def build(
 
 
 def _read_split(shares: str, ties: str, salt: str) -> "SplitPlan":
-    from stablenew.learning.split_plan import SplitPlan
+    from stablenew.learning.dataset.split_plan import SplitPlan
 
     try:
         train, validation, test = (float(share) / 100 for share in shares.split(","))
@@ -80,13 +80,13 @@ def _read_split(shares: str, ties: str, salt: str) -> "SplitPlan":
 
 
 def _open_engine(name: str, scheduler: str | None) -> "PartEngine":
-    from stablenew.learning.part_engine import open_engine
+    from stablenew.learning.dataset.executor import open_engine
 
     return open_engine(name, scheduler)
 
 
 def _open_source(address: str, options: list[str]) -> "RunSource":
-    from stablenew.learning.remote_source import open_source
+    from stablenew.learning.dataset.source.remote_source import open_source
 
     pairs = [option.partition("=") for option in options]
     for name, equals, _ in pairs:
@@ -104,7 +104,7 @@ def show(ctx: typer.Context, folder: _Folder) -> int:
 
 
 def _open(folder: Path) -> "Dataset":
-    from stablenew.learning.dataset_reader import Dataset
+    from stablenew.learning.dataset.reader import Dataset
 
     return Dataset(folder)
 

@@ -80,7 +80,7 @@ def workflow(
 ) -> int:
     """Show where settings go in a ComfyUI workflow."""
     out: Output = ctx.obj
-    from stablenew.engines.comfyui_graph import describe_node, find_bindings, read_graph, read_values
+    from stablenew.engines.comfyui.graph import describe_node, find_bindings, read_graph, read_values
 
     graph = read_graph(file.read_bytes(), str(file))
     bindings = find_bindings(graph)

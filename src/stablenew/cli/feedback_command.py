@@ -7,7 +7,7 @@ import typer
 from stablenew.cli.console import Output
 
 if TYPE_CHECKING:
-    from stablenew.formats.feedback import Feedback, FeedbackState, Opinion
+    from stablenew.formats.documents.feedback import Feedback, FeedbackState, Opinion
     from stablenew.recording.feedback_manager import FeedbackManager
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")]
@@ -108,7 +108,7 @@ def _step(out: Output, run: str, rater: str | None, step: str) -> None:
 def feedback(ctx: typer.Context, run: RunArgument) -> int:
     """Show what everybody thinks of a run, and who said what when."""
     out: Output = ctx.obj
-    from stablenew.store.feedback_log import FeedbackLog
+    from stablenew.store.feedback.feedback_log import FeedbackLog
 
     found = out.controller.run_store.resolve(run)
     reading = FeedbackLog(found.path).read()

@@ -9,10 +9,10 @@ from stablenew.cli.console import Output, bar, plural
 from stablenew.cli.history_command import SETTINGS, read_query
 
 if TYPE_CHECKING:
-    from stablenew.learning.dataset_reader import Dataset
-    from stablenew.learning.evidence import Evidence
+    from stablenew.learning.dataset.reader import Dataset
+    from stablenew.learning.evidence.evidence import Evidence
+    from stablenew.learning.evidence.rating_statistics import Interval
     from stablenew.learning.learning_contract import LearningContract
-    from stablenew.learning.statistics_of_stars import Interval
 
 app = typer.Typer(help="What the ratings say about settings.", no_args_is_help=True)
 
@@ -26,7 +26,7 @@ _BAR = 24
 def _open(out: Output, folder: Path | None, query: list[str] | None = None) -> "Dataset":
     """The dataset that was named, or one of the store, brought up to date."""
     if folder is not None:
-        from stablenew.learning.dataset_reader import Dataset
+        from stablenew.learning.dataset.reader import Dataset
 
         return Dataset(folder)
     text = read_query(query)
@@ -46,8 +46,8 @@ def evidence(
 ) -> int:
     """Show what images with each value of a setting were rated, and what matched comparisons say."""
     out: Output = ctx.obj
-    from stablenew.learning.evidence import build_evidence, to_json
-    from stablenew.learning.evidence_table import find_setting, read_evidence_table
+    from stablenew.learning.evidence.evidence import build_evidence, to_json
+    from stablenew.learning.evidence.evidence_table import find_setting, read_evidence_table
     from stablenew.learning.learning_contract import EvidenceContract
 
     for name in [*(by or ()), *([against] if against else ())]:
@@ -70,8 +70,8 @@ def evidence(
 
 
 def _draw(path: Path, evidence: "Evidence") -> None:
-    from stablenew.learning.evidence_plot import draw_evidence
-    from stablenew.store.atomic_file import replace_cached
+    from stablenew.disk.atomic_file import replace_cached
+    from stablenew.learning.evidence.evidence_plot import draw_evidence
 
     data = draw_evidence(evidence, path.suffix)
     replace_cached(path, data)
@@ -168,7 +168,7 @@ def defaults(
 ) -> int:
     """Show for each setting the value that the evidence speaks for."""
     out: Output = ctx.obj
-    from stablenew.learning.evidence import to_json
+    from stablenew.learning.evidence.evidence import to_json
 
     found = _contract(out, dataset, query, proposer).get_current_best_defaults()
     out.json([to_json(one) for one in found.values()])
@@ -202,7 +202,7 @@ def propose(
 ) -> int:
     """Say which settings to change, or that there is not enough evidence. Nothing is changed."""
     out: Output = ctx.obj
-    from stablenew.learning.evidence import to_json
+    from stablenew.learning.evidence.evidence import to_json
     from stablenew.pipeline.run_request import parse_assignments
 
     used = parse_assignments(current or [], is_dotted=False)
@@ -239,8 +239,8 @@ def package(
 ) -> int:
     """Write what the ratings say as one small JSON file, for a language model or a colleague. Nobody is called."""
     out: Output = ctx.obj
-    from stablenew.learning.llm_package import package_for_llm
-    from stablenew.store.atomic_file import replace_cached
+    from stablenew.disk.atomic_file import replace_cached
+    from stablenew.learning.evidence.learning_package import package_for_llm
 
     found = package_for_llm(_open(out, dataset, query), examples=examples)
     data = found.encode_document()

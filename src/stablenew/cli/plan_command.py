@@ -10,7 +10,7 @@ from stablenew.errors import ConfigError
 
 if TYPE_CHECKING:
     from stablenew.controller.plan_controller import PlanController
-    from stablenew.formats.i_json import JsonValue
+    from stablenew.formats.strict_json import JsonValue
     from stablenew.learning.learning_runner import PlanStatus
 
 app = typer.Typer(help="Learning plans: vary settings on purpose, and see what they do.", no_args_is_help=True)
@@ -176,8 +176,8 @@ def sheet(
 ) -> int:
     """Draw every image of a plan in its place, axes labelled."""
     out: Output = ctx.obj
-    from stablenew.learning.result_sheet import build_result_sheet
-    from stablenew.store.atomic_file import replace_cached
+    from stablenew.disk.atomic_file import replace_cached
+    from stablenew.learning.plans.result_sheet import build_result_sheet
 
     plans = _open(out, file)
     cells = plans.read_cells()

@@ -12,8 +12,8 @@ from stablenew.cli.console import FINDINGS, INTERRUPTED, Output, format_duration
 
 if TYPE_CHECKING:
     from stablenew.engines.engine import CancelToken
+    from stablenew.formats.documents.pipeline_result import PipelineRunResult, VariantResult
     from stablenew.formats.pipeline_config import PipelineConfig
-    from stablenew.formats.pipeline_result import PipelineRunResult, VariantResult
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
     from stablenew.pipeline.run_hooks import RunEvent
@@ -237,7 +237,7 @@ def result_to_dict(result: "PipelineRunResult") -> dict[str, Any]:
 
 
 def _variant_to_dict(variant: "VariantResult") -> dict[str, Any]:
-    from stablenew.formats.i_json import json_safe
+    from stablenew.formats.strict_json import json_safe
 
     return {
         "index": variant.index,

@@ -7,7 +7,7 @@ import typer
 from stablenew.cli.console import FINDINGS, Output, format_bytes, format_duration, format_local_time, plural
 
 if TYPE_CHECKING:
-    from stablenew.formats.learning_record import LearningRecord
+    from stablenew.formats.documents.learning_record import LearningRecord
     from stablenew.store.run import Run
 
 

@@ -10,8 +10,8 @@ import typer
 from stablenew.cli.console import FINDINGS, Output, plural
 
 if TYPE_CHECKING:
-    from stablenew.store.run_repair import RepairReport
     from stablenew.store.run_store import RunStore
+    from stablenew.store.upkeep.run_repair import RepairReport
 
 
 def merge(
@@ -21,7 +21,7 @@ def merge(
 ) -> int:
     """Take in the runs and the feedback of another store; twice is the same as once."""
     out: Output = ctx.obj
-    from stablenew.store.store_merge import merge_stores
+    from stablenew.store.upkeep.store_merge import merge_stores
 
     ours = out.controller.run_store
     with _opened(other) as theirs, out.progress() as progress:
@@ -56,8 +56,8 @@ def merge(
 
 @contextlib.contextmanager
 def _opened(other: Path) -> "Iterator[RunStore]":
-    from stablenew.store.run_archive import open_archive
     from stablenew.store.run_store import RunStore
+    from stablenew.store.upkeep.run_archive import open_archive
 
     if other.is_file():
         with open_archive(other) as store:
@@ -77,7 +77,7 @@ def repair(
 ) -> int:
     """Seal interrupted runs, remove what crashes left, merge conflict copies of feedback."""
     out: Output = ctx.obj
-    from stablenew.store.run_repair import repair_store
+    from stablenew.store.upkeep.run_repair import repair_store
 
     reports = [] if runs else [repair_store(out.controller.run_store, dry_run=dry_run)]
     total = 0

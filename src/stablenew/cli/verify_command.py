@@ -7,8 +7,8 @@ import typer
 from stablenew.cli.console import FINDINGS, Output, format_bytes, plural
 
 if TYPE_CHECKING:
-    from stablenew.store.finding import VerifyReport
     from stablenew.store.run_store import RunStore
+    from stablenew.store.upkeep.verify_report import VerifyReport
 
 
 def verify(
@@ -23,7 +23,7 @@ def verify(
 ) -> int:
     """Check runs against their seals; exit 1 when something is wrong."""
     out: Output = ctx.obj
-    from stablenew.store.finding import count_findings
+    from stablenew.store.upkeep.verify_report import count_findings
 
     store = out.controller.run_store
     reports = _verify_all(out, store, runs or [], deep=deep)
@@ -44,7 +44,7 @@ def verify(
 
 
 def _verify_all(out: Output, store: "RunStore", names: list[str], *, deep: bool) -> "list[VerifyReport]":
-    from stablenew.store.run_verifier import verify_store_files
+    from stablenew.store.upkeep.run_verifier import verify_store_files
 
     reports = []
     with out.progress() as progress:

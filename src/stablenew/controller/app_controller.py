@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from stablenew.controller.job_runner import Job, JobRunner
     from stablenew.controller.saved_views import SavedViews
     from stablenew.engines.engine import CancelToken, Engine
-    from stablenew.formats.dataset_ledger import DatasetLedger
-    from stablenew.formats.feedback import Feedback
+    from stablenew.formats.documents.dataset_ledger import DatasetLedger
+    from stablenew.formats.documents.feedback import Feedback
+    from stablenew.formats.documents.pipeline_result import PipelineRunResult
     from stablenew.formats.pipeline_config import PipelineConfig
-    from stablenew.formats.pipeline_result import PipelineRunResult
     from stablenew.index.job_history import JobHistory
     from stablenew.index.run_watcher import RunWatcher
-    from stablenew.learning.dataset_reader import Dataset
+    from stablenew.learning.dataset.executor import PartEngine, Progress
+    from stablenew.learning.dataset.reader import Dataset
+    from stablenew.learning.dataset.source.run_source import RunSource
+    from stablenew.learning.dataset.split_plan import SplitPlan
     from stablenew.learning.learning_log import LearningLog
-    from stablenew.learning.part_engine import PartEngine, Progress
-    from stablenew.learning.run_source import RunSource
-    from stablenew.learning.split_plan import SplitPlan
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
     from stablenew.pipeline.run_hooks import RunEvent
     from stablenew.recording.feedback_manager import FeedbackManager, Said
-    from stablenew.store.finding import VerifyReport
     from stablenew.store.run import Run
-    from stablenew.store.run_repair import RepairReport
     from stablenew.store.run_store import RunStore
     from stablenew.store.store_survey import RunSurvey
+    from stablenew.store.upkeep.run_repair import RepairReport
+    from stablenew.store.upkeep.verify_report import VerifyReport
 
 JOB_COMPLETED: Final = "job_completed"
 RATING_CHANGED: Final = "rating_changed"
@@ -205,7 +205,7 @@ class AppController:
         Raises:
             RunNotFound, AmbiguousRun: a name means no run.
         """
-        from stablenew.store.verifier_pool import iter_reports
+        from stablenew.store.upkeep.verifier_pool import iter_reports
 
         runs = self._runs(names)
         for done, report in enumerate(iter_reports(runs, deep=deep), 1):
@@ -232,7 +232,7 @@ class AppController:
         Raises:
             RunNotFound, AmbiguousRun: a name means no run; nothing was done.
         """
-        from stablenew.store.run_repair import repair_or_explain
+        from stablenew.store.upkeep.run_repair import repair_or_explain
 
         runs = self._runs(names)
         for done, run in enumerate(runs, 1):
@@ -305,7 +305,7 @@ class AppController:
     def open_dataset(self, query: str = "", *, progress: "Progress" = lambda _done, _total: None) -> "Dataset":
         """A dataset of this store that is kept in the cache folder and brought up to date each time."""
         from stablenew.formats.digest import digest_bytes
-        from stablenew.learning.dataset_reader import Dataset
+        from stablenew.learning.dataset.reader import Dataset
         from stablenew.store.local_state import cache_folder, store_key
 
         name = f"{store_key(self.root)}-{digest_bytes(query.encode())[-12:]}" if query else store_key(self.root)

@@ -3,16 +3,16 @@
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
-from stablenew.index.query import field_of_setting
-from stablenew.learning.evidence import Evidence, build_evidence, to_json
-from stablenew.learning.evidence_table import read_evidence_table
+from stablenew.formats.query_language import field_of_setting
+from stablenew.learning.evidence.evidence import Evidence, build_evidence, to_json
+from stablenew.learning.evidence.evidence_table import read_evidence_table
+from stablenew.learning.evidence.value_evidence import build_cells
+from stablenew.learning.evidence.value_ranges import ValueRange, show_number, value_order
 from stablenew.learning.learning_contract import EvidenceContract
-from stablenew.learning.value_evidence import build_cells
-from stablenew.learning.value_ranges import ValueRange, show_number, value_order
 
 if TYPE_CHECKING:
-    from stablenew.learning.dataset_reader import Dataset
-    from stablenew.learning.evidence_table import EvidenceTable
+    from stablenew.learning.dataset.reader import Dataset
+    from stablenew.learning.evidence.evidence_table import EvidenceTable
 
 MOST_VALUES: Final = 24
 MOST_COMPARISONS: Final = 12

@@ -11,8 +11,8 @@ from stablenew.engines.engine import CancelToken, EngineImage
 from stablenew.errors import RunNotFound
 from stablenew.formats.clock import SYSTEM_CLOCK
 from stablenew.formats.digest import digest_bytes
+from stablenew.formats.documents.pipeline_result import PipelineRunResult
 from stablenew.formats.pipeline_config import PipelineConfig
-from stablenew.formats.pipeline_result import PipelineRunResult
 from stablenew.formats.run_id import new_run_id
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.recorded_plan import Plan

@@ -6,9 +6,9 @@ from pathlib import Path
 from stablenew.app_config import AppConfig
 from stablenew.engines.engine import CancelToken, Engine
 from stablenew.engines.engine_registry import open_engine
-from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.pipeline_result import PipelineRunResult
 from stablenew.formats.pipeline_config import PipelineConfig
-from stablenew.formats.pipeline_result import PipelineRunResult
 from stablenew.pipeline.pipeline_runner import CONTINUE, PipelineRunner
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.recorded_plan import Plan

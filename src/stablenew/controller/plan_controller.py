@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stablenew.disk.atomic_file import write_once
+from stablenew.disk.regular_file import read_regular
 from stablenew.errors import ConfigError, FormatError, InvalidDocument
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, format_timestamp
-from stablenew.formats.i_json import JsonValue, json_safe
-from stablenew.formats.learning_plan import (
+from stablenew.formats.documents.learning_plan import (
     GRID,
     PRESETS,
     SWEEP,
@@ -17,21 +18,20 @@ from stablenew.formats.learning_plan import (
     step_of,
 )
 from stablenew.formats.pipeline_config import PipelineConfig, standard_setting
+from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.learning.learning_runner import LearningRunner
-from stablenew.learning.result_sheet import SheetImage
+from stablenew.learning.plans.result_sheet import SheetImage
 from stablenew.pipeline.prompt_pack import Prompt, PromptPack
 from stablenew.pipeline.randomizer import SWEEP as SWEEP_AXIS
 from stablenew.pipeline.randomizer import Axis
 from stablenew.pipeline.recorded_plan import RecordedPlan
 from stablenew.pipeline.variant_plan import Variant
-from stablenew.store.atomic_file import write_once
-from stablenew.store.feedback_log import FeedbackLog
-from stablenew.store.regular_file import read_regular
+from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.run import SEALED, Run, final_outputs
 
 if TYPE_CHECKING:
     from stablenew.controller.app_controller import AppController
-    from stablenew.formats.pipeline_result import PipelineRunResult
+    from stablenew.formats.documents.pipeline_result import PipelineRunResult
 
 MAX_PLAN_BYTES = 16 * 1024 * 1024
 _FANOUT = "fanout"

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Final
 
 from stablenew.app_config import read_settings_file
+from stablenew.disk.atomic_file import replace_file
 from stablenew.errors import ConfigError
-from stablenew.formats.i_json import encode_pretty_json
-from stablenew.store.atomic_file import replace_file
+from stablenew.formats.strict_json import encode_pretty_json
 
 FILE_NAME: Final = "views.json"
 MAX_NAME: Final = 80

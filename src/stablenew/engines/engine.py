@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from stablenew.errors import Cancelled, EngineError
-from stablenew.formats.i_json import JsonValue
+from stablenew.formats.strict_json import JsonValue
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from stablenew.errors import ConfigError, UnknownEngine
 
 ENTRY_POINT_GROUP: Final = "stablenew.engines"
 _BUILT_IN: Final = {
-    "comfyui": "stablenew.engines.comfyui:ComfyUIEngine",
-    "diffusers": "stablenew.engines.diffusers:DiffusersEngine",
+    "comfyui": "stablenew.engines.comfyui.engine:ComfyUIEngine",
+    "diffusers": "stablenew.engines.diffusers.engine:DiffusersEngine",
     "sketch": "stablenew.engines.sketch:SketchEngine",
-    "webui": "stablenew.engines.webui:WebUIEngine",
+    "webui": "stablenew.engines.webui.engine:WebUIEngine",
 }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from stablenew.engines.engine import EngineImage, StageMonitor, StageResult
 from stablenew.errors import EngineError
-from stablenew.formats.i_json import JsonValue
+from stablenew.formats.strict_json import JsonValue
 
 
 def run_each(count: int, make: Callable[[int, StageMonitor], StageResult], monitor: StageMonitor) -> StageResult:

@@ -2,7 +2,7 @@
 
 from stablenew.engines.engine import EngineImage
 from stablenew.errors import EngineError
-from stablenew.store.deep_checks import open_image
+from stablenew.store.upkeep.deep_checks import open_image
 
 
 def check_image(data: bytes, *, seed: int | None = None, parent: int | None = None) -> EngineImage:

@@ -17,7 +17,7 @@ from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, Stag
 from stablenew.engines.image_by_image import run_each
 from stablenew.errors import EngineError
 from stablenew.formats.digest import digest_bytes
-from stablenew.formats.i_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue, json_safe
 
 VERSION: Final = "1"
 MODEL: Final = f"sketch-{VERSION}"

@@ -8,7 +8,7 @@ table in its documentation of schedulers.
 from dataclasses import dataclass, field
 from typing import Final
 
-from stablenew.formats.i_json import JsonValue
+from stablenew.formats.strict_json import JsonValue
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import xxhash
 
-from stablenew.formats.i_json import JsonValue, canonical_bytes
+from stablenew.formats.strict_json import JsonValue, canonical_bytes
 
 PREFIX = "xxh128:"
 SHORT_LENGTH = 12

@@ -14,10 +14,10 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 
 from stablenew.errors import ConfigError
 from stablenew.formats.described_model import DescribedModel
-from stablenew.formats.i_json import JsonValue, json_safe
+from stablenew.formats.documents.stage_event import STAGES
+from stablenew.formats.model_base import explain
 from stablenew.formats.run_id import check_run_id
-from stablenew.formats.stage_event import STAGES
-from stablenew.formats.wire import explain
+from stablenew.formats.strict_json import JsonValue, json_safe
 
 RANDOM_SEED: Final = -1
 """Lets the engine choose; the record says what it chose."""

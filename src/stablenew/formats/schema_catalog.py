@@ -11,16 +11,16 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from stablenew.formats.dataset_ledger import DatasetLedger
-from stablenew.formats.feedback import Feedback, FeedbackEvent
-from stablenew.formats.i_json import encode_pretty_json
-from stablenew.formats.job_summary import JobSummary
-from stablenew.formats.learning_package import LearningPackage
-from stablenew.formats.learning_plan import LearningPlan
-from stablenew.formats.learning_record import LearningRecord
-from stablenew.formats.run_metadata import RunMetadata
-from stablenew.formats.store_marker import StoreMarker
-from stablenew.formats.wire import Document
+from stablenew.formats.documents.dataset_ledger import DatasetLedger
+from stablenew.formats.documents.feedback import Feedback, FeedbackEvent
+from stablenew.formats.documents.job_summary import JobSummary
+from stablenew.formats.documents.learning_package import LearningPackage
+from stablenew.formats.documents.learning_plan import LearningPlan
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.run_metadata import RunMetadata
+from stablenew.formats.documents.store_marker import StoreMarker
+from stablenew.formats.model_base import Document
+from stablenew.formats.strict_json import encode_pretty_json
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BASE_URI = "https://stablenew.example/schemas/v1/"

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.errors import RunLocked
-from stablenew.index.folder_look import root_signature
-from stablenew.index.index_reader import IndexReader
+from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import delete_index, index_folder, index_path
+from stablenew.index.reading.folder_snapshot import root_signature
 from stablenew.store.change_hints import end_of_hints, hints_path
 from stablenew.store.run_entries import check_place
 

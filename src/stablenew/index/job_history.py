@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stablenew.errors import ConfigError, RunNotFound
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
+from stablenew.index.asking.index_reader import OLDEST, SORTS, TIME, Cursor, IndexReader, Row
 from stablenew.index.index_keeper import Freshness, IndexKeeper
-from stablenew.index.index_reader import OLDEST, SORTS, TIME, Cursor, IndexReader, Row
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from stablenew.formats.job_summary import JobSummary
-    from stablenew.index.column_cache import ColumnCache, FacetValue
-    from stablenew.index.neighbours import Neighbour
-    from stablenew.index.query import Query
+    from stablenew.formats.documents.job_summary import JobSummary
+    from stablenew.formats.query_language import Query
+    from stablenew.index.asking.column_cache import ColumnCache, FacetValue
+    from stablenew.index.asking.similar_variants import Neighbour
     from stablenew.index.reconciler import Progress
 
 ALL_SORTS: Final = (TIME, OLDEST, *SORTS)
@@ -43,7 +43,7 @@ class Page:
     @cached_property
     def jobs(self) -> "tuple[JobSummary, ...]":
         """The same, as models."""
-        from stablenew.formats.job_summary import JobSummary  # noqa: PLC0415
+        from stablenew.formats.documents.job_summary import JobSummary  # noqa: PLC0415
 
         return tuple(JobSummary.from_dict(row) for row in self.rows)
 
@@ -111,7 +111,7 @@ class JobHistory:
         Raises:
             InvalidQuery: it cannot be understood.
         """
-        from stablenew.index.query import parse_query  # noqa: PLC0415
+        from stablenew.formats.query_language import parse_query  # noqa: PLC0415
 
         return parse_query(query, self._clock.now().astimezone()) if isinstance(query, str) else query
 
@@ -132,7 +132,7 @@ class JobHistory:
         Raises:
             RunNotFound: the index has no run of this id.
         """
-        from stablenew.formats.job_summary import JobSummary  # noqa: PLC0415
+        from stablenew.formats.documents.job_summary import JobSummary  # noqa: PLC0415
 
         for _ in range(_LOOKS):
             identifier = self._reader.id_of(run_id)
@@ -165,7 +165,7 @@ class JobHistory:
     @property
     def columns(self) -> "ColumnCache":
         """The columns of the index in memory, as of now: for counts and lists over all jobs at once."""
-        from stablenew.index.column_cache import ColumnCache  # noqa: PLC0415
+        from stablenew.index.asking.column_cache import ColumnCache  # noqa: PLC0415
 
         with self._guard:  # two of them would take twice the memory
             if self._columns is None:
@@ -219,7 +219,7 @@ class JobHistory:
         Raises:
             RunNotFound: the index has no run of this id.
         """
-        from stablenew.index.neighbours import find_neighbours  # noqa: PLC0415
+        from stablenew.index.asking.similar_variants import find_neighbours  # noqa: PLC0415
 
         identifier = self._reader.id_of(run_id)
         if identifier is None:

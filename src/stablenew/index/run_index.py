@@ -8,7 +8,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from stablenew.index.index_rows import (
+from stablenew.index.index_schema import FINISH, HASH_BITS, MAX_USE, USE_BITS, open_for_writing
+from stablenew.index.reading.index_rows import (
     LABEL_WORD,
     RUN_COLUMNS,
     RUN_WORDS,
@@ -19,9 +20,8 @@ from stablenew.index.index_rows import (
     RunRows,
     join_uses,
 )
-from stablenew.index.index_schema import FINISH, HASH_BITS, MAX_USE, USE_BITS, open_for_writing
 from stablenew.index.run_changes import RESET, RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
-from stablenew.index.text_numbers import PromptNumbers, WordNumbers, with_numbers
+from stablenew.index.text_ids import PromptNumbers, WordNumbers, with_numbers
 
 KEPT_CHANGES: Final = 100_000
 

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.file_events import FileEvents
 from stablenew.index.index_keeper import try_index_lock
-from stablenew.index.index_reader import IndexReader
 from stablenew.index.index_schema import index_path
 from stablenew.index.reconciler import Reconciler
 from stablenew.index.run_changes import RESET, RunChange

@@ -5,7 +5,7 @@ A larger one is text, its length before its digits: so texts sort as numbers, an
 
 from typing import Final, TypeAlias
 
-from stablenew.formats.i_json import MAX_SAFE_INTEGER
+from stablenew.formats.strict_json import MAX_SAFE_INTEGER
 
 StoredSeed: TypeAlias = int | str | None
 _LARGEST: Final = (1 << 63) - 1

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from stablenew import garbage_collection, worker_pool
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
-from stablenew.learning.folder_scan import begun_scan
-from stablenew.learning.part_engine import LocalEngine, PartEngine, Progress
-from stablenew.learning.remote_source import open_source
-from stablenew.learning.run_source import LocalSource, RunSource
-from stablenew.learning.split_plan import SplitPlan
+from stablenew.learning.dataset.executor import LocalEngine, PartEngine, Progress
+from stablenew.learning.dataset.source.folder_scan import begun_scan
+from stablenew.learning.dataset.source.remote_source import open_source
+from stablenew.learning.dataset.source.run_source import LocalSource, RunSource
+from stablenew.learning.dataset.split_plan import SplitPlan
 
 if TYPE_CHECKING:
-    from stablenew.formats.dataset_ledger import DatasetLedger
-    from stablenew.formats.feedback import FeedbackState
-    from stablenew.formats.learning_record import LearningRecord
-    from stablenew.formats.run_metadata import RunMetadata
+    from stablenew.formats.documents.dataset_ledger import DatasetLedger
+    from stablenew.formats.documents.feedback import FeedbackState
+    from stablenew.formats.documents.learning_record import LearningRecord
+    from stablenew.formats.documents.run_metadata import RunMetadata
     from stablenew.store.run_store import RunStore
 
-_BUILD: Final = "stablenew.learning.dataset_build"
+_BUILD: Final = "stablenew.learning.dataset.build"
 
 
 class CollectedRun(NamedTuple):
@@ -62,7 +62,7 @@ class DatasetBuilder:
 
     def collect_feedback(self) -> "Iterator[tuple[str, FeedbackState]]":
         """What people think of each run of a local store that anybody spoke of, merged and folded."""
-        from stablenew.store.feedback_log import FeedbackLog  # noqa: PLC0415
+        from stablenew.store.feedback.feedback_log import FeedbackLog  # noqa: PLC0415
 
         for run in self._store().iter_runs():
             reading = FeedbackLog(run.path).read()
@@ -98,7 +98,7 @@ class DatasetBuilder:
         """
         with garbage_collection.paused():
             with self._begun_signatures() as wait_for_signatures:
-                from stablenew.learning.dataset_build import DatasetBuild  # noqa: PLC0415  # while folders are seen
+                from stablenew.learning.dataset.build import DatasetBuild  # noqa: PLC0415  # while folders are seen
 
                 build = DatasetBuild(
                     Path(folder),

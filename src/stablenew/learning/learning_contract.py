@@ -13,18 +13,18 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from stablenew.errors import ConfigError
-from stablenew.learning.dataset_reader import Dataset
-from stablenew.learning.evidence import KINDS, Comparison, build_evidence
-from stablenew.learning.evidence_table import (
+from stablenew.learning.dataset.reader import Dataset
+from stablenew.learning.evidence.evidence import KINDS, Comparison, build_evidence
+from stablenew.learning.evidence.evidence_table import (
     EvidenceTable,
     Factor,
     find_setting,
     most_used,
     read_evidence_table,
 )
+from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
+from stablenew.learning.evidence.value_evidence import build_values
 from stablenew.learning.setting_limits import SettingLimits, limits_of
-from stablenew.learning.statistics_of_stars import CONFIDENCE, Interval
-from stablenew.learning.value_evidence import build_values
 
 GROUP: Final = "stablenew.proposers"
 BUILT_IN: Final = "evidence"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.store.run import ReadProblem
 from stablenew.store.run_store import RunStore
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from stablenew.formats.learning_plan import LearningPlan, LearningRunResult, LearningRunStep
+from stablenew.formats.documents.learning_plan import LearningPlan, LearningRunResult, LearningRunStep
 
 COMPLETED: Final = "completed"
 

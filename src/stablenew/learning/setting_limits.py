@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from stablenew.learning.dataset_columns import stage_model
+from stablenew.learning.dataset.columns import stage_model
 
 _TYPES = {"integer": "integer", "number": "number", "string": "text", "boolean": "yes or no"}
 

@@ -7,11 +7,11 @@ from typing import Final
 from stablenew.engines.engine import CancelToken, Engine
 from stablenew.errors import ConfigError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
-from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.pipeline_result import GeneratedImage, PipelineRunResult, VariantResult
+from stablenew.formats.documents.stage_event import ErrorInfo
 from stablenew.formats.pipeline_config import PipelineConfig
-from stablenew.formats.pipeline_result import GeneratedImage, PipelineRunResult, VariantResult
 from stablenew.formats.run_id import new_run_id
-from stablenew.formats.stage_event import ErrorInfo
 from stablenew.pipeline.prompt_pack import Prompt, PromptPack
 from stablenew.pipeline.recorded_plan import Plan
 from stablenew.pipeline.run_hooks import (
@@ -25,10 +25,10 @@ from stablenew.pipeline.run_hooks import (
 )
 from stablenew.pipeline.stage_runner import StageRunner
 from stablenew.pipeline.variant_plan import Variant, VariantPlan
+from stablenew.recording.background_recording import RecordingQueue
 from stablenew.recording.learning_record_builder import LearningContext, build_learning_record
 from stablenew.recording.learning_record_writer import RecordWriter
-from stablenew.recording.recording_queue import RecordingQueue
-from stablenew.recording.run_recording import RunDescription, RunRecording, build_source
+from stablenew.recording.recording_session import RunDescription, RunRecording, build_source
 from stablenew.recording.side_channel import SideChannel
 from stablenew.store.run_store import RunStore
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from stablenew.errors import FormatError, PromptPackError
 from stablenew.formats.digest import digest_bytes
-from stablenew.formats.i_json import JsonValue, parse_json
+from stablenew.formats.documents.stage_event import STAGES
 from stablenew.formats.pipeline_config import settings_from_preset
 from stablenew.formats.prompt_tags import EMBEDDING_TAG, find_loras
-from stablenew.formats.stage_event import STAGES
+from stablenew.formats.strict_json import JsonValue, parse_json
 from stablenew.pipeline.randomizer import MATRIX, WILDCARD, Axis, in_order, parse_randomization
 
 MAX_PACK_BYTES: Final = 16 * 1024 * 1024

@@ -14,8 +14,8 @@ from typing import Final
 import xxhash
 
 from stablenew.errors import PromptPackError
-from stablenew.formats.i_json import JsonValue
 from stablenew.formats.pipeline_config import standard_setting
+from stablenew.formats.strict_json import JsonValue
 
 REPLACE: Final = "replace"
 WILDCARD: Final = "wildcard"

@@ -6,10 +6,10 @@ from itertools import product
 from typing import TypeAlias, overload
 
 from stablenew.errors import ConfigError
-from stablenew.formats.i_json import JsonValue, json_safe
-from stablenew.formats.learning_record import GenerationSettings, LearningRecord
+from stablenew.formats.documents.learning_record import GenerationSettings, LearningRecord
+from stablenew.formats.documents.run_metadata import PlanSummary, RunMetadata
 from stablenew.formats.pipeline_config import PipelineConfig, Txt2ImgSettings
-from stablenew.formats.run_metadata import PlanSummary, RunMetadata
+from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.pipeline.prompt_pack import Prompt
 from stablenew.pipeline.randomizer import Axis, standard_sweeps
 from stablenew.pipeline.variant_plan import Variant, VariantPlan

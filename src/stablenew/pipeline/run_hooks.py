@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from stablenew.engines.engine import EngineImage
-from stablenew.formats.learning_record import LearningRecord
-from stablenew.formats.stage_event import StageEvent
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.stage_event import StageEvent
 from stablenew.recording.side_channel import SideChannel
 
 Payload = TypeVar("Payload")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from stablenew.errors import ConfigError
-from stablenew.formats.i_json import JsonValue
 from stablenew.formats.pipeline_config import RANDOM_SEED, PipelineConfig
+from stablenew.formats.strict_json import JsonValue
 from stablenew.pipeline.prompt_pack import PromptPack, unresolved_tokens
 from stablenew.pipeline.randomizer import SWEEP, Axis, parse_randomization
 from stablenew.pipeline.recorded_plan import Plan, RecordedPlan, config_of

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from stablenew.engines.engine import CancelToken, Engine, EngineImage, StageMonitor, StageRequest, StageResult
 from stablenew.errors import Cancelled
 from stablenew.formats.clock import Clock
-from stablenew.formats.i_json import JsonValue, json_safe
+from stablenew.formats.documents.pipeline_result import GeneratedImage, VariantPrompt, VariantResult
+from stablenew.formats.documents.stage_event import ErrorInfo, StageEvent
 from stablenew.formats.pipeline_config import PipelineConfig, StageSettings, settings_to_dict
-from stablenew.formats.pipeline_result import GeneratedImage, VariantPrompt, VariantResult
-from stablenew.formats.stage_event import ErrorInfo, StageEvent
+from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.run_hooks import STAGE_FINISHED, STAGE_PROGRESS, STAGE_STARTED, RunEvent
 from stablenew.pipeline.variant_plan import Variant

@@ -18,8 +18,8 @@ from itertools import accumulate
 from typing import Final, Self, overload
 
 from stablenew.errors import ConfigError
-from stablenew.formats.i_json import JsonValue, json_safe
-from stablenew.formats.run_metadata import PlanSummary
+from stablenew.formats.documents.run_metadata import PlanSummary
+from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.pipeline.prompt_pack import Prompt, PromptPack
 from stablenew.pipeline.randomizer import (
     SWEEP,

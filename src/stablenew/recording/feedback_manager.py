@@ -11,13 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from stablenew.disk.group_sync import finish_all, results_of
 from stablenew.errors import ConfigError, InvalidDocument, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, next_hybrid_clock
-from stablenew.formats.feedback import Feedback, FeedbackEvent, FeedbackState, at_clock, draft_event, fold_opinions
-from stablenew.formats.i_json import JsonValue
-from stablenew.store.durable_steps import finish_all, results_of
-from stablenew.store.feedback_files import FeedbackReading
-from stablenew.store.feedback_log import FeedbackLog, writing_all
+from stablenew.formats.documents.feedback import (
+    Feedback,
+    FeedbackEvent,
+    FeedbackState,
+    at_clock,
+    draft_event,
+    fold_opinions,
+)
+from stablenew.formats.strict_json import JsonValue
+from stablenew.store.feedback.feedback_files import FeedbackReading
+from stablenew.store.feedback.feedback_log import FeedbackLog, writing_all
 from stablenew.store.local_state import replica_id, user_id
 from stablenew.store.run import OutputFinder, Run
 from stablenew.store.run_store import RunStore

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 from stablenew.formats.digest import digest_bytes
-from stablenew.formats.i_json import JsonValue
+from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.documents.pipeline_result import GeneratedImage
 from stablenew.formats.media_type import sniff_media_type
-from stablenew.formats.output_reference import OutputReference
-from stablenew.formats.pipeline_result import GeneratedImage
+from stablenew.formats.strict_json import JsonValue
 from stablenew.store.run_folder import output_name
 
 if TYPE_CHECKING:

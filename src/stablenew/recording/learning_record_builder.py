@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stablenew.formats.digest import digest_json
-from stablenew.formats.i_json import JsonValue, json_safe
-from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.pipeline_result import PipelineRunResult, VariantPrompt, VariantResult
+from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.pipeline_config import PipelineConfig
-from stablenew.formats.pipeline_result import PipelineRunResult, VariantPrompt, VariantResult
-from stablenew.formats.wire import SCHEMA_VERSION
+from stablenew.formats.strict_json import JsonValue, json_safe
 
 
 @dataclass(frozen=True, slots=True)

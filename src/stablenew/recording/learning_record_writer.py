@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from stablenew.formats.learning_record import LearningRecord
-from stablenew.store.line_log import append_line, iter_lines
+from stablenew.disk.line_log import append_line, iter_lines
+from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.store.run_lock import file_guard
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stablenew.formats.feedback import Opinion
+from stablenew.formats.documents.feedback import Opinion
 from stablenew.recording.feedback_manager import FeedbackManager
-from stablenew.store.feedback_log import FeedbackLog
+from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.run_store import RunStore
 
 

@@ -14,14 +14,14 @@ from typing import Any, Self
 
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.digest import digest_json
-from stablenew.formats.i_json import JsonValue, json_safe
-from stablenew.formats.learning_record import LearningRecord
-from stablenew.formats.pipeline_result import GeneratedImage
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.pipeline_result import GeneratedImage
+from stablenew.formats.documents.stage_event import ErrorInfo
+from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.run_id import check_run_id, new_run_id
-from stablenew.formats.stage_event import ErrorInfo
-from stablenew.formats.wire import SCHEMA_VERSION
+from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.recording.image_content import ImageLike, build_image, read_image
-from stablenew.recording.run_recording import RunDescription, RunRecording, build_source
+from stablenew.recording.recording_session import RunDescription, RunRecording, build_source
 from stablenew.recording.side_channel import SideChannel, describe
 from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore

@@ -10,7 +10,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from stablenew.store.line_log import split_lines
+from stablenew.disk.line_log import split_lines
 from stablenew.store.local_state import state_folder, store_key
 
 NOWHERE: Final = ""

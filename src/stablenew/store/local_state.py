@@ -14,9 +14,9 @@ import secrets
 import uuid
 from pathlib import Path
 
+from stablenew.disk.atomic_file import replace_file
 from stablenew.formats.digest import digest_bytes
-from stablenew.formats.i_json import encode_pretty_json
-from stablenew.store.atomic_file import replace_file
+from stablenew.formats.strict_json import encode_pretty_json
 
 STATE_VARIABLE = "STABLENEW_STATE_DIR"
 _IDENTITY = "machine.json"

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from stablenew.disk.atomic_file import naming_failures, new_file, write_all
+from stablenew.disk.group_sync import Steps, begin, file_steps
+from stablenew.disk.paths import StrPath
+from stablenew.disk.regular_file import open_regular
 from stablenew.errors import WriteFailed
 from stablenew.formats.digest import DoubleHash
-from stablenew.store.atomic_file import naming_failures, new_file, write_all
-from stablenew.store.durable_steps import Steps, begin, file_steps
-from stablenew.store.paths import StrPath
-from stablenew.store.regular_file import open_regular
 from stablenew.store.run_folder import OUTPUTS, output_name
 
 _CHUNK_BYTES = 1 << 20

@@ -7,16 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from stablenew.disk.line_log import iter_lines
+from stablenew.disk.regular_file import is_regular, read_regular
 from stablenew.errors import FormatError, OutputNotFound
 from stablenew.formats.digest import is_digest
-from stablenew.formats.i_json import MAX_BYTES, parse_json
-from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.output_path import is_output_path
-from stablenew.formats.output_reference import OutputReference
-from stablenew.formats.run_metadata import RunMetadata
-from stablenew.store.line_log import iter_lines
+from stablenew.formats.strict_json import MAX_BYTES, parse_json
 from stablenew.store.local_state import host_id
-from stablenew.store.regular_file import is_regular, read_regular
 from stablenew.store.run_folder import MAX_METADATA_BYTES, METADATA, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import read_seal, run_digest

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stablenew.formats.run_metadata import RunMetadata
+from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.store.run import SEALED, Run
 
 

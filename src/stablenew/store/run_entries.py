@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
+from stablenew.disk.regular_file import is_regular
 from stablenew.errors import NotAStore
 from stablenew.formats.run_id import is_generated_run_id, is_run_id
-from stablenew.store.regular_file import is_regular
 from stablenew.store.run_folder import METADATA
 
 

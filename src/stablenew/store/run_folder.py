@@ -23,7 +23,6 @@ MAX_RECORDS_BYTES: Final = 1 << 32
 MAX_FEEDBACK_BYTES: Final = 256 << 20
 """What is longer is not read."""
 
-_TEMPORARY = re.compile(r"\A\..+\.[0-9a-f]{8}\.tmp\Z")
 _FEEDBACK = re.compile(r"\Afeedback.*\.jsonl?(?:\.[^/]*)?\Z", re.DOTALL)
 _FEEDBACK_LOG = re.compile(r"\Afeedback\.[a-z0-9]+(?:-[a-z0-9]+)*\.jsonl\Z")
 _SYNC_LEFTOVERS = re.compile(
@@ -39,11 +38,6 @@ def output_name(variant: int, stage: str, number: int, digest: str, media_type: 
     return f"{OUTPUTS}/{variant:04d}-{stage}-{number}.{short_digest(digest)}.{extension_for(media_type)}"
 
 
-def temporary_name(name: str, token: str) -> str:
-    """A name for a file on its way to `name`; `token` is 8 hex digits. No reader takes it for anything."""
-    return f".{name}.{token}.tmp"
-
-
 def feedback_log_name(replica: str) -> str:
     """The name of a machine's own log of opinions."""
     return f"feedback.{replica}.jsonl"
@@ -57,11 +51,6 @@ def damaged_feedback_name(token: str) -> str:
 def is_feedback_log(name: str) -> bool:
     """Whether a file name is that of a machine's log, and not of a conflict copy of one."""
     return bool(_FEEDBACK_LOG.match(name))
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a file name is one of our own temporary ones."""
-    return bool(_TEMPORARY.match(name))
 
 
 def is_feedback(name: str) -> bool:

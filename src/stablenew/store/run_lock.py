@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stablenew.disk.lock_file import LockFile
 from stablenew.errors import RunLocked
 from stablenew.formats.digest import digest_bytes
 from stablenew.store.local_state import state_folder, store_key
-from stablenew.store.lock_file import LockFile
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from stablenew.disk.atomic_file import replace_file, sync_folder
+from stablenew.disk.regular_file import is_plain_folder, read_regular
 from stablenew.errors import (
     AmbiguousRun,
     FormatError,
@@ -15,14 +17,12 @@ from stablenew.errors import (
     RunNotFound,
     WriteFailed,
 )
-from stablenew.formats.i_json import encode_pretty_json
-from stablenew.formats.output_reference import OutputReference
+from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.documents.run_metadata import RunMetadata
+from stablenew.formats.documents.store_marker import StoreMarker
+from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.run_id import is_run_id, stamp_of
-from stablenew.formats.run_metadata import RunMetadata
-from stablenew.formats.store_marker import StoreMarker
-from stablenew.formats.wire import SCHEMA_VERSION
-from stablenew.store.atomic_file import replace_file, sync_folder
-from stablenew.store.regular_file import is_plain_folder, read_regular
+from stablenew.formats.strict_json import encode_pretty_json
 from stablenew.store.run import Run
 from stablenew.store.run_entries import check_place, is_run_entry
 from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MARKER_README, MARKER_SCHEMAS, MAX_MARKER_BYTES

@@ -10,22 +10,23 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
-from stablenew.errors import RunExists, RunSealed, SyncFailed, WriteFailed
-from stablenew.formats.learning_record import LearningRecord
-from stablenew.formats.run_metadata import RunMetadata
-from stablenew.store.atomic_file import (
+from stablenew.disk.atomic_file import (
     naming_failures,
     replace_then_write_once,
     sync_folder_steps,
     write_unseen_steps,
 )
+from stablenew.disk.group_sync import Steps, finish, finish_all, results_of
+from stablenew.disk.line_log import append_steps
+from stablenew.disk.paths import StrPath, folder_of
+from stablenew.disk.temporary_name import temporary_name
+from stablenew.errors import RunExists, RunSealed, SyncFailed, WriteFailed
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.store.change_hints import note_change
-from stablenew.store.durable_steps import Steps, finish, finish_all, results_of
-from stablenew.store.line_log import append_steps
 from stablenew.store.output_store import StoredOutput, hash_file, write_output_steps
-from stablenew.store.paths import StrPath, folder_of
 from stablenew.store.run import Run
-from stablenew.store.run_folder import METADATA, OUTPUTS, RECORDS, SEAL, temporary_name
+from stablenew.store.run_folder import METADATA, OUTPUTS, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import encode_seal
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from stablenew.disk.regular_file import read_regular
 from stablenew.errors import InvalidDocument
-from stablenew.store.regular_file import read_regular
 from stablenew.store.run_folder import SEAL
 
 MAX_SEAL_BYTES = 256 * 1024 * 1024

@@ -4,8 +4,9 @@ import contextlib
 import os
 from dataclasses import dataclass
 
+from stablenew.disk.temporary_name import is_temporary
 from stablenew.store.run import Run
-from stablenew.store.run_folder import FEEDBACK, OUTPUTS, is_feedback, is_feedback_log, is_sync_leftover, is_temporary
+from stablenew.store.run_folder import FEEDBACK, OUTPUTS, is_feedback, is_feedback_log, is_sync_leftover
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class Call:
         """
         from pydantic import ValidationError  # noqa: PLC0415
 
-        from stablenew.formats.wire import explain  # noqa: PLC0415
+        from stablenew.formats.model_base import explain  # noqa: PLC0415
 
         try:
             return kind.model_validate_json(self._body or b"{}")

@@ -7,7 +7,7 @@ from stablenew.controller.app_controller import AppController, JobNews
 from stablenew.index.run_changes import RESET, RUN_REMOVED, RunChange
 from stablenew.index.run_watcher import RunWatcher, Subscription
 from stablenew.recording.side_channel import SideChannel, attempt
-from stablenew.web.live import LiveHub
+from stablenew.web.events import LiveHub
 from stablenew.web.tasks import TaskRunner
 from stablenew.web.thumbnails import ThumbnailCache
 

@@ -16,14 +16,16 @@ _KINDS = {
 
 def describe_api(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     """The OpenAPI document."""
-    from stablenew.web import bodies  # noqa: PLC0415
+    from stablenew.web import request_bodies  # noqa: PLC0415
 
     paths: dict[str, dict[str, Any]] = {}
     schemas: dict[str, Any] = {}
     for endpoint in endpoints:
         operation = _operation(endpoint)
         if endpoint.body is not None:
-            schema = getattr(bodies, endpoint.body).model_json_schema(ref_template="#/components/schemas/{model}")
+            schema = getattr(request_bodies, endpoint.body).model_json_schema(
+                ref_template="#/components/schemas/{model}"
+            )
             schemas |= schema.pop("$defs", {})
             schemas[endpoint.body] = schema
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation

@@ -13,9 +13,9 @@ from typing import BinaryIO, Final
 
 from starlette.responses import Response, StreamingResponse
 
+from stablenew.disk.regular_file import is_plain_folder, open_regular, read_regular
 from stablenew.errors import OutputNotFound
 from stablenew.formats.media_type import EXTENSIONS
-from stablenew.store.regular_file import is_plain_folder, open_regular, read_regular
 from stablenew.store.run import OutputFinder, Run
 from stablenew.store.run_folder import OUTPUTS
 from stablenew.web.thumbnails import MAX_BYTES

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stablenew.controller.app_controller import AppController
+from stablenew.disk.atomic_file import replace_file
 from stablenew.errors import ConfigError
-from stablenew.store.atomic_file import replace_file
 from stablenew.store.local_state import state_folder, store_key
 from stablenew.store.run_lock import file_lock
 from stablenew.web.guard import Keys

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from stablenew.disk.atomic_file import replace_cached
 from stablenew.errors import StableNewError, WriteFailed
 from stablenew.formats.digest import digest_bytes
-from stablenew.store.atomic_file import replace_cached
-from stablenew.store.deep_checks import open_image
 from stablenew.store.local_state import cache_folder
+from stablenew.store.upkeep.deep_checks import open_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -15,7 +15,7 @@ from stablenew.web.context import WebContext
 from stablenew.web.endpoints import feedback, history, running, runs, upkeep
 from stablenew.web.guard import App, Guard, Keys
 from stablenew.web.open_api import describe_api
-from stablenew.web.pages import SCREENS, page_response, read_page_files
+from stablenew.web.static_files import SCREENS, page_response, read_page_files
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *history.ENDPOINTS,

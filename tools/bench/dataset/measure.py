@@ -63,7 +63,7 @@ def forget_files() -> None:
     """Empty the system's cache of files, then load our own program again."""
     os.sync()
     Path("/proc/sys/vm/drop_caches").write_text("3")
-    subprocess.run([sys.executable, "-c", "import stablenew.learning.dataset_build"], check=True)
+    subprocess.run([sys.executable, "-c", "import stablenew.learning.dataset.build"], check=True)
 
 
 def measure_all(folder: Path, ways: list[str], *, is_cold: bool) -> None:
@@ -164,8 +164,8 @@ def build_again(folder: Path) -> str:
 
 def rate_some(folder: Path, which: str) -> None:
     """Rate 1 % of the runs, as another machine would."""
-    from stablenew.formats.feedback import build_event
-    from stablenew.store.feedback_log import FeedbackLog
+    from stablenew.formats.documents.feedback import build_event
+    from stablenew.store.feedback.feedback_log import FeedbackLog
     from stablenew.store.run import Run
 
     paths = run_folders(folder)
@@ -240,9 +240,9 @@ def build_pandas(folder: Path) -> str:
 
 
 def pydantic_part(paths: list[str]) -> list[dict[str, Any]]:
-    from stablenew.formats.feedback import Feedback
-    from stablenew.formats.learning_record import LearningRecord
-    from stablenew.formats.run_metadata import RunMetadata
+    from stablenew.formats.documents.feedback import Feedback
+    from stablenew.formats.documents.learning_record import LearningRecord
+    from stablenew.formats.documents.run_metadata import RunMetadata
 
     rows = []
     for path in paths:

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from tests.learning.simulated_user import VALUES, User, build_images
 
-from stablenew.learning.evidence import build_evidence
-from stablenew.learning.evidence_table import build_evidence_table
+from stablenew.learning.evidence.evidence import build_evidence
+from stablenew.learning.evidence.evidence_table import build_evidence_table
 from stablenew.learning.learning_contract import EvidenceContract
 
 

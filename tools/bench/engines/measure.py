@@ -62,7 +62,7 @@ def open_engine(kind: str, seconds: float) -> Iterator[Engine]:
     if kind == "diffusers":
         from tests.engines.tiny_diffusion import make_pipeline
 
-        from stablenew.engines.diffusers import DiffusersEngine
+        from stablenew.engines.diffusers.engine import DiffusersEngine
 
         with tempfile.TemporaryDirectory() as folder:
             make_pipeline(Path(folder) / "parts").save_pretrained(Path(folder) / "model")

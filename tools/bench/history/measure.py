@@ -147,8 +147,8 @@ def fill(folder: Path, count: int) -> None:
     """An index of `count` example runs, from their documents, without a million folders on the disk."""
     from concurrent.futures import ProcessPoolExecutor
 
-    from stablenew.index.folder_look import root_signature
     from stablenew.index.index_schema import delete_index, index_path
+    from stablenew.index.reading.folder_snapshot import root_signature
     from stablenew.index.run_index import RunIndex
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -172,10 +172,10 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
 
     sys.path.insert(0, str(Path(__file__).parents[2]))
     from make_example_runs import Options, build_run  # type: ignore[import-not-found]
-    from stablenew.formats.feedback import Feedback
-    from stablenew.index import run_entry as entries
-    from stablenew.index.index_rows import build_rows
-    from stablenew.index.plain_documents import read_plain_metadata, read_plain_record
+    from stablenew.formats.documents.feedback import Feedback
+    from stablenew.index.reading import run_entry as entries
+    from stablenew.index.reading.fast_document_reader import read_plain_metadata, read_plain_record
+    from stablenew.index.reading.index_rows import build_rows
 
     first, last, count = part
     options = Options(Path(), seed=1, count=count, outputs="links", fresh_prompts=0.3)

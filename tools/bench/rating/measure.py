@@ -10,10 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from stablenew.formats.learning_record import LearningRecord
+from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.recording.feedback_manager import FeedbackManager, Said
 from stablenew.recording.image_content import build_image
-from stablenew.recording.run_recording import RunDescription, RunRecording, build_source
+from stablenew.recording.recording_session import RunDescription, RunRecording, build_source
 from stablenew.store.run_store import RunStore
 
 IMAGES = 5

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from stablenew.formats.clock import SYSTEM_CLOCK
 from stablenew.formats.digest import DoubleHash
-from stablenew.formats.learning_record import LearningRecord
-from stablenew.formats.pipeline_result import GeneratedImage
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.pipeline_result import GeneratedImage
 from stablenew.formats.run_id import new_run_id
+from stablenew.recording.background_recording import RecordingQueue
 from stablenew.recording.image_content import build_image
-from stablenew.recording.recording_queue import RecordingQueue
-from stablenew.recording.run_recording import RunDescription, RunRecording, build_source
+from stablenew.recording.recording_session import RunDescription, RunRecording, build_source
 from stablenew.recording.side_channel import SideChannel
 from stablenew.store.run_store import RunStore
 

@@ -7,12 +7,12 @@ from stablenew.web.api import Call, Endpoint, describe_error
 
 if TYPE_CHECKING:
     from stablenew.recording.feedback_manager import Said
-    from stablenew.web.bodies import Saying, StepBody
+    from stablenew.web.request_bodies import Saying, StepBody
 
 
 def _say(call: Call) -> dict[str, Any]:
     """Everything, or where something does not fit, what does: the rest is named with its reason."""
-    from stablenew.web.bodies import FeedbackBody  # noqa: PLC0415
+    from stablenew.web.request_bodies import FeedbackBody  # noqa: PLC0415
 
     says = call.body(FeedbackBody).says
     controller = call.context.controller
@@ -68,7 +68,7 @@ def _redo(call: Call) -> dict[str, Any]:
 
 
 def _step(call: Call) -> "StepBody":
-    from stablenew.web.bodies import StepBody  # noqa: PLC0415
+    from stablenew.web.request_bodies import StepBody  # noqa: PLC0415
 
     step: StepBody = call.body(StepBody)
     return step

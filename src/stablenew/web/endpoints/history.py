@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import Response
 
 from stablenew.errors import ConfigError, InvalidQuery
-from stablenew.index.query import FIELDS, FLAGS, SWITCHES
+from stablenew.formats.query_language import FIELDS, FLAGS, SWITCHES
 from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter, describe_error
 
 if TYPE_CHECKING:

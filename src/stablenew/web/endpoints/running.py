@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
     from stablenew.pipeline.run_request import RunRequest
-    from stablenew.web.bodies import RunBody
+    from stablenew.web.request_bodies import RunBody
 
 _SHOWN_VARIANTS: Final = 8
 _RUNS_FOR_ESTIMATE: Final = 20
@@ -58,7 +58,7 @@ def _plan(call: Call) -> dict[str, Any]:
 
 
 def _body(call: Call) -> "RunBody":
-    from stablenew.web.bodies import RunBody  # noqa: PLC0415
+    from stablenew.web.request_bodies import RunBody  # noqa: PLC0415
 
     body: RunBody = call.body(RunBody)
     return body

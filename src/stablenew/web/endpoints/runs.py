@@ -40,8 +40,8 @@ def _neighbours(call: Call) -> dict[str, Any]:
 
 def _verify(call: Call) -> dict[str, Any]:
     from stablenew.formats.clock import SYSTEM_CLOCK  # noqa: PLC0415
-    from stablenew.store.run_verifier import RunVerifier  # noqa: PLC0415
-    from stablenew.web.bodies import VerifyBody  # noqa: PLC0415
+    from stablenew.store.upkeep.run_verifier import RunVerifier  # noqa: PLC0415
+    from stablenew.web.request_bodies import VerifyBody  # noqa: PLC0415
 
     report = RunVerifier(_run(call), deep=call.body(VerifyBody).deep).verify()
     return report.to_dict() | {"verified_at": SYSTEM_CLOCK.timestamp()}

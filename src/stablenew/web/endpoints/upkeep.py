@@ -48,7 +48,7 @@ def _health(call: Call) -> dict[str, Any]:
 
 
 def _task(call: Call) -> dict[str, Any]:
-    from stablenew.web.bodies import TaskBody  # noqa: PLC0415
+    from stablenew.web.request_bodies import TaskBody  # noqa: PLC0415
 
     body = call.body(TaskBody)
     tasks, controller = call.context.tasks, call.context.controller
@@ -113,14 +113,14 @@ def survey_store(controller: "AppController", report: Callable[[int, int], None]
 
 
 def _repair(call: Call) -> dict[str, Any]:
-    from stablenew.web.bodies import RepairBody  # noqa: PLC0415
+    from stablenew.web.request_bodies import RepairBody  # noqa: PLC0415
 
     reports = call.context.controller.iter_repair(call.body(RepairBody).run_ids)
     return {"runs": [report.to_dict() for report, _, _ in reports]}
 
 
 def _settings(call: Call) -> dict[str, Any]:
-    from stablenew.web.bodies import SettingsBody  # noqa: PLC0415
+    from stablenew.web.request_bodies import SettingsBody  # noqa: PLC0415
 
     body = call.body(SettingsBody)
     config = call.context.controller.app_config
@@ -136,7 +136,7 @@ def _views(call: Call) -> dict[str, Any]:
 
 
 def _keep_view(call: Call) -> dict[str, Any]:
-    from stablenew.web.bodies import ViewBody  # noqa: PLC0415
+    from stablenew.web.request_bodies import ViewBody  # noqa: PLC0415
 
     body = call.body(ViewBody)
     return _as_list(call.context.controller.views.put(body.name, body.query))

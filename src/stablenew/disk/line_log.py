@@ -1,0 +1,113 @@
+"""Append-only files of lines: JSON Lines on disk.
+
+A line is one `os.write`; only what ends in a newline and parses is a line. Lines are split at the byte 10 and nowhere
+else: a prompt may hold U+2028.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from stablenew.disk.atomic_file import naming_failures, sync_folder_steps
+from stablenew.disk.group_sync import Steps, file_steps, finish
+from stablenew.disk.paths import StrPath, folder_of
+from stablenew.disk.regular_file import open_regular
+from stablenew.errors import WriteFailed
+
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READ_BYTES = 1 << 20
+_LONGEST_LINE = 64 * 1024 * 1024
+
+
+def append_line(path: StrPath, line: bytes) -> None:
+    """Add `line` (without its newline) to the end of `path`, durably; see `append_steps`."""
+    finish(append_steps(path, [line]))
+
+
+def append_steps(path: StrPath, lines: Sequence[bytes]) -> Steps[None]:
+    """Add lines (without their newlines) to the end of `path` in one write; in the end they survive a power cut.
+
+    The caller keeps other writers of the same file out. A torn line left by a crash is ended first, so that it cannot
+    swallow these. When only a part could be written, that part is taken back.
+
+    Raises:
+        WriteFailed: none of the lines is there.
+    """
+    text = _join(lines)
+    with _opened(path) as descriptor:
+        is_new = _append(descriptor, text) == 0
+        yield from file_steps(descriptor)
+    if is_new:
+        yield from sync_folder_steps(folder_of(path))
+
+
+def append_cached(path: StrPath, lines: Sequence[bytes]) -> None:
+    """As `append_steps`, without waiting for the disk: for what a power cut may take."""
+    text = _join(lines)
+    with _opened(path) as descriptor:
+        _append(descriptor, text)
+
+
+def _join(lines: Sequence[bytes]) -> bytes:
+    if any(b"\n" in line for line in lines):
+        raise ValueError("expected one line, found a newline in it")
+    return b"\n".join(lines) + b"\n"
+
+
+@contextlib.contextmanager
+def _opened(path: StrPath) -> Iterator[int]:
+    with naming_failures(path):
+        descriptor = os.open(path, _APPEND, 0o666)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def _append(descriptor: int, text: bytes) -> int:
+    """Returns how long the file was before."""
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    data = b"\n" + text if _is_torn(descriptor, size) else text
+    written = os.write(descriptor, data)
+    if written != len(data):
+        os.ftruncate(descriptor, size)
+        raise WriteFailed(f"only {written} of {len(data)} bytes could be appended; the disk may be full")
+    return size
+
+
+def _is_torn(descriptor: int, size: int) -> bool:
+    if size == 0:
+        return False
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return os.read(descriptor, 1) != b"\n"
+
+
+def split_lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
+    """The lines of `data` as `iter_lines` gives those of a file."""
+    *lines, rest = data.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield number, line, True
+    if rest:
+        yield len(lines) + 1, rest, False
+
+
+def iter_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
+    """Every line of a file as (number from 1, bytes without the newline, whether it is whole).
+
+    Only the last can be torn, and blank lines are left out. A line beyond 64 MiB is given cut, as not whole.
+    """
+    number, rest = 0, b""
+    with open_regular(path) as file:
+        while chunk := file.read(_READ_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                number += 1
+                if line.strip():
+                    yield number, line, True
+            if len(rest) > _LONGEST_LINE:
+                yield number + 1, rest[:80], False
+                return
+    if rest:
+        yield number + 1, rest, False

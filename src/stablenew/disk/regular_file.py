@@ -1,0 +1,97 @@
+"""Files of a run folder that somebody else may have written: regular files only, links never followed."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from stablenew.disk.paths import StrPath
+
+_READ = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # opening a FIFO must not wait for its other end
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+_READ_BYTES = 1 << 20
+
+
+def open_regular(path: StrPath) -> BinaryIO:
+    """`path` opened for reading, if it is a regular file and no link.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        OSError: a link, folder, FIFO or device is there, or it cannot be opened.
+    """
+    return os.fdopen(_open(path)[0], "rb")
+
+
+def _open(path: StrPath) -> tuple[int, os.stat_result]:
+    """Descriptor and status of a regular file."""
+    if os.name == "nt" and Path(path).is_symlink():
+        raise OSError(errno.ELOOP, "expected a regular file, found a link", str(path))
+    descriptor = os.open(path, _READ)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "expected a regular file, found something else", str(path))
+    return descriptor, status
+
+
+def read_regular(path: StrPath, max_bytes: int) -> bytes:
+    """All bytes of a regular file.
+
+    Raises:
+        OSError: see `open_regular`; also when it is longer than `max_bytes`.
+    """
+    return read_with_status(path, max_bytes)[0]
+
+
+def read_with_status(path: StrPath, max_bytes: int) -> tuple[bytes, os.stat_result]:
+    """All bytes of a regular file, and what was known of it before they were read.
+
+    Raises:
+        OSError: see `read_regular`.
+    """
+    descriptor, status = _open(path)
+    try:
+        data = os.read(descriptor, min(status.st_size, max_bytes) + 1)
+        if len(data) == status.st_size:
+            return data, status
+        chunks = [data]  # it grew, or is too long, or the system gives it in parts
+        while sum(map(len, chunks)) <= max_bytes and (data := os.read(descriptor, _READ_BYTES)):
+            chunks.append(data)
+    finally:
+        os.close(descriptor)
+    whole = b"".join(chunks)
+    if len(whole) > max_bytes:
+        raise OSError(errno.EFBIG, f"expected at most {max_bytes:,} bytes", str(path))
+    return whole, status
+
+
+def is_regular(path: StrPath) -> bool:
+    """Whether a regular file, and no link, is at `path`."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def is_plain_folder(path: StrPath) -> bool:
+    """Whether a folder, and no link to one, is at `path`."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def status_of(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """What is known of something listed, links not followed; None when it is gone since, as temporary files are."""
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""ComfyUI through its HTTP API and websocket."""

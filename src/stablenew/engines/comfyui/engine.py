@@ -1,0 +1,290 @@
+"""The `comfyui` engine: ComfyUI through its API, with a workflow of the user's own or a built-in one.
+
+Each image is a prompt of its own with a seed of its own: ComfyUI draws the noise of a whole batch from one seed, so
+that the second image of a batch could not be made again alone. One prompt waits in the queue while another runs, so the
+server has no pause between them.
+
+What the websocket says is a hint; what the server's history says counts. Without a websocket there is only that.
+"""
+
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from stablenew.engines.comfyui.client import ComfyUIClient, ComfyUISocket, ImageAddress
+from stablenew.engines.comfyui.graph import describe_node
+from stablenew.engines.comfyui.progress import PromptProgress
+from stablenew.engines.comfyui.prompt_job import MAIN_SETTINGS, Job, JobBuilder
+from stablenew.engines.comfyui.workflows import needs_nodes
+from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
+from stablenew.engines.engine_check import EngineCheck
+from stablenew.engines.engine_http import is_out_of_memory
+from stablenew.engines.image_by_image import run_each
+from stablenew.engines.image_reading import check_image
+from stablenew.engines.stage_seeds import seeds_of
+from stablenew.errors import Cancelled, EngineError
+from stablenew.formats.digest import digest_bytes
+from stablenew.formats.documents.stage_event import STAGES
+from stablenew.formats.strict_json import JsonValue
+
+_log = logging.getLogger(__name__)
+_POLL_SECONDS: Final = 1.0
+_STALL_SECONDS: Final = 900.0
+_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".webp", ".avif")
+
+
+class ComfyUIEngine:
+    """Has ComfyUI make images, with its own workflows or the user's, through its API.
+
+    A workflow in API format is given by the setting `extra.workflow`, a file or the workflow itself, for each stage
+    that has one; where settings go in it is found, or said by `extra.bind.NAME=NODE.INPUT`; any other input of a node
+    is set by `extra.NODE.INPUT`.
+    """
+
+    def __init__(
+        self, url: str = "", *, stall_seconds: float = _STALL_SECONDS, poll_seconds: float = _POLL_SECONDS
+    ) -> None:
+        self._client = ComfyUIClient(url)
+        self._client_id = secrets.token_hex(16)
+        self._socket = ComfyUISocket(self._client, self._client_id)
+        self._stall_seconds = stall_seconds
+        self._poll_seconds = poll_seconds
+        self._version: str | None = None
+        self._main: dict[str, JsonValue] = {}
+        self._choices: dict[tuple[str, str], list[str]] = {}
+        self._uploads: dict[str, str] = {}
+        self._seen: set[str] = set()
+        """Digests of what it gave before: a cached node reports its old files anew."""
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):
+            self._socket.close()
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, version and abilities. The version is that of the server, where it answers."""
+        if self._version is None:
+            system = (self._client.find("/system_stats") or {}).get("system", {})
+            self._version = str(system.get("comfyui_version") or "unknown")
+        return EngineInfo(
+            name="comfyui",
+            version=self._version,
+            description="ComfyUI, with its own workflows or yours, through its API",
+            stages=STAGES,
+            is_deterministic=False,
+        )
+
+    def check(self) -> EngineCheck:
+        """Version, models and what else the server has, and what of the stages will not work.
+
+        Raises:
+            EngineError: it cannot be reached.
+        """
+        stats = self._client.ask("/system_stats")
+        system = stats.get("system") if isinstance(stats, dict) else None
+        if not isinstance(system, dict):
+            raise EngineError(f"{self._client.url} answers, and not as ComfyUI does; is this the right address?")
+        lists = {
+            "models": ("CheckpointLoaderSimple", "ckpt_name"),
+            "samplers": ("KSampler", "sampler_name"),
+            "schedulers": ("KSampler", "scheduler"),
+            "upscalers": ("UpscaleModelLoader", "model_name"),
+            "loras": ("LoraLoader", "lora_name"),
+            "vaes": ("VAELoader", "vae_name"),
+        }
+        names = {what: self._client.choices(*where) for what, where in lists.items()}
+        problems = [] if names["models"] else ["it has no checkpoint: put one into models/checkpoints"]
+        for stage in STAGES:
+            missing = [kind for kind in sorted(needs_nodes(stage)) if not self._client.has_node(kind)]
+            if missing:
+                hint = "install the ComfyUI Impact Pack and its Subpack, or give" if stage == "adetailer" else "give"
+                problems.append(
+                    f"the stage {stage} will not work: no node {', '.join(missing)}; {hint} a workflow of your own: "
+                    f"{stage}.extra.workflow=FILE"
+                )
+        if not self._socket.connect():
+            problems.append("its websocket does not answer: progress will be coarse, and there are no previews")
+        devices = ", ".join(str(one.get("name")) for one in stats.get("devices") or ())
+        facts = {"python": str(system.get("python_version")), "torch": str(system.get("pytorch_version"))}
+        return EngineCheck("comfyui", self.info.version, {**facts, "devices": devices or "none"}, names, problems)
+
+    def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
+        """Make the images of one stage.
+
+        Raises:
+            Cancelled: it was asked to stop; the server was told.
+            EngineError: the server could not; the message tells a person what to do.
+            ConfigError: the user's workflow or binding is none.
+        """
+        request.check("comfyui", STAGES)
+        monitor.cancel.raise_if_cancelled()
+        if request.stage == "txt2img":
+            self._main = {name: request.settings.get(name) for name in MAIN_SETTINGS}
+        builder = JobBuilder(request, self._main, self._find_choices, self._upload)
+        queue = _Ahead(self._client, self._client_id, builder, seeds_of(request))
+        self._socket.connect()
+        try:
+            result = run_each(
+                len(queue), lambda number, part: self._run_one(request.stage, queue, number, part), monitor
+            )
+        finally:
+            queue.drop_rest()
+        if request.stage == "txt2img" and not self._main.get("model"):
+            self._main["model"] = result.actual.get("model_file")  # later stages go on with what the workflow loaded
+        return result
+
+    def _find_choices(self, kind: str, name: str) -> list[str]:
+        if (kind, name) not in self._choices:
+            self._choices[kind, name] = self._client.choices(kind, name)
+        return self._choices[kind, name]
+
+    def _upload(self, image: EngineImage) -> str:
+        digest = digest_bytes(image.data)
+        ending = image.media_type.rpartition("/")[2]
+        if digest not in self._uploads:
+            name = f"{digest.rpartition(':')[2]}.{ending}"
+            self._uploads[digest] = self._client.upload(name, image.data, image.media_type)
+        return self._uploads[digest]
+
+    def _run_one(self, stage: str, queue: "_Ahead", number: int, monitor: StageMonitor) -> StageResult:
+        job, prompt_id = queue.take(number)
+        try:
+            history = self._follow(job, prompt_id, monitor)
+        except BaseException:
+            self._client.stop(prompt_id)
+            raise
+        _raise_failure(self._client, job, history)
+        images, is_cached = self._fetch_images(job, history)
+        actual = job.actual(stage) | {"width": images[0].width, "height": images[0].height}
+        if is_cached:
+            _log.info("the server had made this very image before and gave it again")
+            actual["cached"] = True
+        return StageResult(images, actual)
+
+    def _follow(self, job: Job, prompt_id: str, monitor: StageMonitor) -> Mapping[str, Any]:
+        """What the history says of a prompt, when it is finished."""
+        progress = PromptProgress(job.graph, prompt_id, wants_previews=monitor.wants_previews)
+        watch = _QueueWatch(self._client, prompt_id, self._stall_seconds)
+        next_look = time.monotonic() + self._poll_seconds
+        while True:
+            message = self._socket.receive(min(self._poll_seconds, 0.2))
+            if message is not None and progress.take(message):
+                watch.note_life()
+                monitor.on_progress(progress.fraction, *([progress.preview] if progress.preview else []))
+            monitor.cancel.raise_if_cancelled()
+            if not progress.is_over and time.monotonic() < next_look:
+                continue
+            next_look = time.monotonic() + self._poll_seconds
+            history = self._client.find_history(prompt_id)
+            if history is not None:
+                return history
+            monitor.on_progress(progress.fraction)
+            watch.look()
+
+    def _fetch_images(self, job: Job, history: Mapping[str, Any]) -> tuple[tuple[EngineImage, ...], bool]:
+        """The images of a prompt as the server has them, and whether it had made all of them before.
+
+        Of the same image in two places one is enough; and where some are new, those that were given before are what a
+        cached node reports again.
+        """
+        addresses = _addresses_of(history)
+        if not addresses:
+            raise EngineError("the workflow made no image; it needs a node such as SaveImage or PreviewImage")
+        found: dict[str, EngineImage] = {}
+        for address in addresses:
+            data = self._client.download(address)
+            found.setdefault(digest_bytes(data), check_image(data, seed=job.seed, parent=job.parent))
+        fresh = {digest: image for digest, image in found.items() if digest not in self._seen}
+        self._seen.update(found)
+        return tuple((fresh or found).values()), not fresh
+
+
+class _Ahead:
+    """The prompts of a stage, of which one is always submitted ahead of the one that is waited for."""
+
+    def __init__(self, client: ComfyUIClient, client_id: str, builder: JobBuilder, seeds: list[int]) -> None:
+        self._client = client
+        self._client_id = client_id
+        self._builder = builder
+        self._seeds = seeds
+        self._submitted: dict[int, tuple[Job, str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._seeds)
+
+    def take(self, number: int) -> tuple[Job, str]:
+        """The job with that number and its prompt's id."""
+        for wanted in (number, number + 1):
+            if wanted not in self._submitted and wanted < len(self._seeds):
+                job = self._builder.build(wanted, self._seeds[wanted])
+                self._submitted[wanted] = job, self._client.submit(job.graph, self._client_id)
+        return self._submitted.pop(number)
+
+    def drop_rest(self) -> None:
+        """Take what nobody waits for any more out of the server's queue."""
+        for _, prompt_id in self._submitted.values():
+            self._client.stop(prompt_id)
+        self._submitted.clear()
+
+
+class _QueueWatch:
+    """Whether the server still works on a prompt: it may have forgotten it, or hang."""
+
+    def __init__(self, client: ComfyUIClient, prompt_id: str, stall_seconds: float) -> None:
+        self._client = client
+        self._prompt_id = prompt_id
+        self._stall_seconds = stall_seconds
+        self._position: int | None = -1
+        self._misses = 0
+        self._last_life = time.monotonic()
+
+    def note_life(self) -> None:
+        """Something was heard of the prompt."""
+        self._last_life = time.monotonic()
+        self._misses = 0
+
+    def look(self) -> None:
+        """Ask for the prompt's place in the queue.
+
+        Raises:
+            EngineError: the server does not know the prompt any more, or nothing has moved for too long.
+        """
+        position = self._client.queue_position(self._prompt_id)
+        if position is not None and position != self._position:
+            self.note_life()
+        self._position = position
+        self._misses = self._misses + 1 if position is None else 0
+        if self._misses > 2:  # between queue and history there is a moment in which it is in neither
+            raise EngineError(f"{self._client.url} does not know the prompt any more; was it started again?")
+        if time.monotonic() - self._last_life > self._stall_seconds:
+            raise self._client.explain_stall(self._stall_seconds)
+
+
+def _addresses_of(history: Mapping[str, Any]) -> list[ImageAddress]:
+    """Where the images are: those that were saved, or else those that were only shown."""
+    outputs = history.get("outputs") or {}
+    found = [
+        ImageAddress(str(one["filename"]), str(one.get("subfolder") or ""), str(one.get("type") or "output"))
+        for output in outputs.values()
+        for one in (output.get("images") or () if isinstance(output, dict) else ())
+        if isinstance(one, dict) and str(one.get("filename", "")).lower().endswith(_ENDINGS)
+    ]
+    return [address for address in found if address.type == "output"] or found
+
+
+def _raise_failure(client: ComfyUIClient, job: Job, history: Mapping[str, Any]) -> None:
+    status = history.get("status") or {}
+    if status.get("status_str") in (None, "success"):
+        return
+    for kind, data in status.get("messages") or ():
+        if kind == "execution_interrupted":
+            raise Cancelled("somebody interrupted ComfyUI")
+        if kind == "execution_error":
+            said = f"{data.get('exception_type', 'error')}: {str(data.get('exception_message', '')).strip()}"
+            if is_out_of_memory(said):
+                raise EngineError(client.explain_memory(said))
+            raise EngineError(f"{describe_node(job.graph, str(data.get('node_id')))} failed: {said}")
+    raise EngineError("ComfyUI could not finish the workflow; its window says why")

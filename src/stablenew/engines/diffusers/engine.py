@@ -1,0 +1,327 @@
+"""The `diffusers` engine: pipelines of Hugging Face's diffusers in this very process."""
+
+import contextlib
+import functools
+import io
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from stablenew.diffusers_facts import describe_pipeline, library_versions
+from stablenew.engines.diffusers.models import (
+    LoadedModel,
+    build_scheduler,
+    choose_device,
+    import_libraries,
+    use_loras,
+)
+from stablenew.engines.diffusers.region_detailing import Box, detail_regions
+from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
+from stablenew.engines.engine_check import EngineCheck
+from stablenew.engines.engine_http import is_out_of_memory, whole_text
+from stablenew.engines.image_by_image import part_of, run_each
+from stablenew.engines.stage_seeds import seeds_of
+from stablenew.errors import EngineError
+from stablenew.formats.common_names import SAMPLERS, UPSCALER_FILES, checkpoint_stem
+from stablenew.formats.digest import digest_bytes
+from stablenew.formats.documents.stage_event import STAGES
+from stablenew.formats.prompt_tags import split_loras
+from stablenew.formats.strict_json import JsonValue
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Detector = Callable[["Image", float], Sequence[Sequence[float]]]
+"""Finds what adetailer shall paint again, as left, top, right, bottom in pixels, given the least confidence."""
+_log = logging.getLogger(__name__)
+_COMPRESSION: Final = 4
+_DETAIL_SIDE: Final = 512
+_RESAMPLING: Final = ("nearest", "bilinear", "bicubic", "lanczos")
+
+
+class DiffusersEngine:
+    """Runs pipelines of diffusers, from a folder or a single file, in this process.
+
+    The setting `model` names the folder or file. `extra` may say `device`, `dtype`, `lora_dir`, `regions` (of
+    adetailer: boxes of left, top, right, bottom in pixels), and for a single file `pipeline` and `config`. `detector`
+    finds regions; without one, `adetailer.model` is a YOLO file, for which the package ultralytics has to be there.
+    """
+
+    def __init__(self, model: str = "", *, device: str = "", detector: Detector | None = None) -> None:
+        self._model = model
+        self._device = device
+        self._detector = detector
+        self._loaded: tuple[tuple[str, ...], LoadedModel] | None = None
+        """The last model: one at a time, as they fill the memory."""
+        self._main: Mapping[str, Any] = {}
+        """Settings of the first stage, which later ones go on with."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, version and abilities. Equal requests give equal bytes on a CPU; on a GPU mostly."""
+        _, diffusers = import_libraries()
+        return EngineInfo(
+            name="diffusers",
+            version=str(diffusers.__version__),
+            description="pipelines of diffusers from a folder or a single file, in this process",
+            stages=STAGES,
+            is_deterministic=choose_device(self._device) == "cpu",
+        )
+
+    def check(self) -> EngineCheck:
+        """Versions, device, and what of the stages needs more.
+
+        Raises:
+            EngineError: the libraries are not installed.
+        """
+        info = self.info
+        facts = {"device": choose_device(self._device), **{key: str(one) for key, one in library_versions().items()}}
+        samplers = [one.name for one in SAMPLERS if one.diffusers]
+        return EngineCheck(info.name, info.version, facts, {"samplers": samplers})
+
+    def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
+        """Make the images of one stage.
+
+        Raises:
+            Cancelled: it was asked to stop, between two steps.
+            EngineError: it could not; the message tells a person what to do.
+        """
+        request.check("diffusers", STAGES)
+        monitor.cancel.raise_if_cancelled()
+        if request.stage == "txt2img":
+            self._main = request.settings
+            return self._run_txt2img(request, monitor)
+        make = {"img2img": self._rework, "adetailer": self._detail, "upscale": self._upscale}[request.stage]
+        seeds = seeds_of(request)
+        return run_each(len(seeds), lambda number, part: make(request, number, seeds[number], part), monitor)
+
+    def _run_txt2img(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
+        settings = request.settings
+        _refuse_what_is_missing(settings)
+        size = int(settings.get("batch_size") or 1)
+        seeds = seeds_of(request)
+        wanted = {"num_images_per_prompt": size, "width": settings.get("width"), "height": settings.get("height")}
+
+        def make(number: int, part: StageMonitor) -> StageResult:
+            return self._call(request, seeds[number * size : (number + 1) * size], part, **wanted)
+
+        return run_each(len(seeds) // size, make, monitor)
+
+    def _rework(self, request: StageRequest, number: int, seed: int, monitor: StageMonitor) -> StageResult:
+        return self._repaint(request, _open(request.inputs[number]), seed, number, monitor)
+
+    def _repaint(
+        self, request: StageRequest, image: "Image", seed: int, parent: int, monitor: StageMonitor
+    ) -> StageResult:
+        """An image painted over; with little strength enough steps for at least one."""
+        strength = float(request.settings.get("denoising_strength", 0.3))
+        if strength <= 0:
+            return StageResult((_encode(image, seed, parent),), {"denoising_strength": 0.0})
+        steps = max(int(request.settings.get("steps") or 20), math.ceil(1 / strength))
+        options = {"image": image, "strength": strength, "width": image.width, "height": image.height}
+        result = self._call(request, [seed], monitor, parent=parent, num_inference_steps=steps, **options)
+        return StageResult(result.images, {**result.actual, "denoising_strength": strength})
+
+    def _detail(self, request: StageRequest, number: int, seed: int, monitor: StageMonitor) -> StageResult:
+        image = _open(request.inputs[number])
+        boxes = self._find_regions(request, image)
+        strength = request.settings.get("denoise", 0.4)
+        settings = {**request.settings, "model": self._main.get("model"), "denoising_strength": strength}
+        inner = StageRequest("img2img", settings, request.prompt, request.negative_prompt)
+        ran: list[Mapping[str, JsonValue]] = [{"denoising_strength": strength}]
+
+        def repaint(region: "Image", place: int) -> "Image":
+            result = self._repaint(inner, region, seed, number, part_of(monitor, place, len(boxes)))
+            ran.append(result.actual)
+            return _open(result.images[0])
+
+        feather = int(request.settings.get("mask_feather", 4))
+        detailed = detail_regions(image, boxes, repaint, side=_DETAIL_SIDE, feather=feather)
+        about = {"regions": [list(box) for box in boxes], "width": image.width, "height": image.height}
+        return StageResult((_encode(detailed, seed, number),), {**ran[-1], **about})
+
+    def _find_regions(self, request: StageRequest, image: "Image") -> Sequence[Box]:
+        given = _extra(request).get("regions")
+        if given is not None:
+            return [_to_box(one, image.size) for one in given]
+        confidence = float(request.settings.get("confidence", 0.3))
+        detector = self._detector or load_detector(str(request.settings.get("model")))
+        return [_to_box(box, image.size) for box in detector(image, confidence)]
+
+    def _upscale(self, request: StageRequest, number: int, seed: int, monitor: StageMonitor) -> StageResult:
+        from PIL import Image  # noqa: PLC0415
+
+        image = _open(request.inputs[number])
+        asked = str(request.settings.get("upscaler") or "Lanczos")
+        if asked.casefold() not in _RESAMPLING and asked not in UPSCALER_FILES:
+            raise EngineError(f"diffusers has no upscaler {asked!r}; there are {', '.join(_RESAMPLING)}")
+        name = asked.casefold() if asked.casefold() in _RESAMPLING else "lanczos"
+        if name != asked.casefold():
+            _log.info("diffusers has no %s; Lanczos resamples instead", asked)
+        factor = float(request.settings.get("factor", 2.0))
+        size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+        larger = image.resize(size, Image.Resampling[name.upper()])
+        about: dict[str, JsonValue] = {"upscaler": name.capitalize(), "width": size[0], "height": size[1]}
+        if request.settings.get("mode", "single") == "single":
+            return StageResult((_encode(larger, seed, number),), about)
+        result = self._repaint(request, larger, seed, number, monitor)
+        return StageResult(result.images, {**result.actual, **about})
+
+    def _call(self, request: StageRequest, seeds: list[int], monitor: StageMonitor, **options: Any) -> StageResult:
+        """One call of a pipeline, with what of the settings it takes."""
+        import inspect  # noqa: PLC0415
+
+        torch, _ = import_libraries()
+        parent = options.pop("parent", None)
+        settings = {**self._main, **{key: value for key, value in request.settings.items() if value is not None}}
+        pipe, model = self._prepare(settings, request, takes_image="image" in options)
+        clip_skip = int(settings.get("clip_skip") or 1)
+        prompt, _ = split_loras(request.prompt)
+        wanted = {
+            "prompt": whole_text(prompt),
+            "negative_prompt": whole_text(request.negative_prompt),
+            "num_inference_steps": settings.get("steps"),
+            "guidance_scale": settings.get("cfg_scale"),
+            "clip_skip": clip_skip - 1 if clip_skip > 1 else None,  # theirs counts the layers that are left out
+            "generator": [torch.Generator("cpu").manual_seed(_signed(seed)) for seed in seeds],
+            **options,
+        }
+        known = inspect.signature(pipe.__call__).parameters
+        arguments = {key: value for key, value in wanted.items() if key in known and value is not None}
+        if "callback_on_step_end" in known:
+            arguments["callback_on_step_end"] = _step_callback(monitor, int(arguments.get("num_inference_steps", 20)))
+        with _explaining_failures(pipe):
+            made = pipe(**arguments)
+        images = tuple(_encode(one, seed, parent) for one, seed in zip(made.images, seeds, strict=True))
+        skipped = clip_skip if "clip_skip" in known else None
+        return StageResult(images, _actual(pipe, model, made, arguments, images, skipped))
+
+    def _prepare(self, settings: Mapping[str, Any], request: StageRequest, *, takes_image: bool) -> tuple[Any, str]:
+        """The pipeline of the wanted kind, with sampler and LoRAs as asked, and its model."""
+        extra = {**(self._main.get("extra") or {}), **_extra(request)}
+        model = str(settings.get("model") or self._model)
+        if not model:
+            raise EngineError("say which model: txt2img.model=FOLDER, or a single .safetensors file")
+        device = choose_device(str(extra.get("device") or self._device) or None)
+        key = (model, device, *(str(extra.get(name)) for name in ("dtype", "pipeline", "config")))
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded = None
+            self._loaded = key, LoadedModel(model, extra, device)
+        loaded = self._loaded[1]
+        pipe = loaded.pipeline(takes_image=takes_image)
+        pipe.scheduler = build_scheduler(loaded.own_scheduler, settings.get("sampler"), settings.get("scheduler"))
+        use_loras(pipe, split_loras(request.prompt)[1], extra.get("lora_dir"))
+        return pipe, model
+
+
+@functools.cache
+def load_detector(model: str) -> Detector:
+    """A detector from a YOLO file, such as ADetailer uses; loaded once.
+
+    Raises:
+        EngineError: the package ultralytics or the file is not there.
+    """
+    try:
+        from ultralytics import YOLO  # noqa: PLC0415
+    except ImportError:
+        raise EngineError(
+            "adetailer needs something that finds faces: pip install ultralytics and give its file as adetailer.model, "
+            "or say where they are: adetailer.extra.regions=[[LEFT, TOP, RIGHT, BOTTOM]]"
+        ) from None
+    try:
+        yolo = YOLO(model)
+    except (OSError, RuntimeError) as error:
+        raise EngineError(f"the detector {model} cannot be loaded: {error}") from None
+
+    def detect(image: "Image", confidence: float) -> Sequence[Sequence[float]]:
+        (found,) = yolo(image, conf=confidence, verbose=False)
+        boxes: list[list[float]] = found.boxes.xyxy.tolist()
+        return boxes
+
+    return detect
+
+
+def _refuse_what_is_missing(settings: Mapping[str, Any]) -> None:
+    if settings.get("enable_hr"):
+        raise EngineError("diffusers has no hires fix; add the stage upscale with upscale.mode=img2img instead")
+    if settings.get("refiner_checkpoint"):
+        raise EngineError("the engine diffusers has no refiner; leave txt2img.refiner_checkpoint out")
+
+
+def _step_callback(monitor: StageMonitor, steps: int) -> Callable[..., dict[str, Any]]:
+    def after_step(_pipe: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        monitor.on_progress(min(0.99, (step + 1) / steps))
+        monitor.cancel.raise_if_cancelled()
+        return tensors
+
+    return after_step
+
+
+@contextlib.contextmanager
+def _explaining_failures(pipe: Any) -> Iterator[None]:
+    """Failures of a pipeline in words that say what to do; what it held on to is given back."""
+    try:
+        yield
+    except (ValueError, TypeError, RuntimeError, AttributeError) as error:
+        if hasattr(pipe, "maybe_free_model_hooks"):
+            pipe.maybe_free_model_hooks()
+        if isinstance(error, EngineError):  # our own: somebody wants to stop
+            raise
+        said = f"{type(error).__name__}: {error}"
+        if is_out_of_memory(said):
+            raise EngineError(f"out of memory; try a smaller size or batch, or dtype float16 ({said})") from None
+        raise EngineError(f"{type(pipe).__name__} could not: {said}") from error
+
+
+def _actual(
+    pipe: Any, model: str, made: Any, arguments: Mapping[str, Any], images: Sequence[EngineImage], clip_skip: int | None
+) -> dict[str, JsonValue]:
+    """What ran, as pipeline and arguments say."""
+    actual = describe_pipeline(pipe)
+    actual |= {"model": checkpoint_stem(Path(model).name), "model_path": model}  # a single file does not say its name
+    for name, argument in (("steps", "num_inference_steps"), ("cfg_scale", "guidance_scale")):
+        if argument in arguments:
+            actual[name] = arguments[argument]
+    actual |= {"seed": images[0].seed, "width": images[0].width, "height": images[0].height, "generator_device": "cpu"}
+    if clip_skip is not None:
+        actual["clip_skip"] = clip_skip
+    flags = getattr(made, "nsfw_content_detected", None)
+    if flags and any(flags):
+        actual["nsfw_content_detected"] = [bool(flag) for flag in flags]
+    return actual
+
+
+def _extra(request: StageRequest) -> dict[str, Any]:
+    return dict(request.settings.get("extra") or {})
+
+
+def _signed(seed: int) -> int:
+    """A seed as torch takes it: of 64 bits, the upper half as negative numbers."""
+    return seed if seed < 2**63 else seed - 2**64
+
+
+def _to_box(values: Sequence[float], size: tuple[int, int]) -> Box:
+    left, top, right, bottom = (round(float(one)) for one in values)
+    box = (max(0, left), max(0, top), min(size[0], right), min(size[1], bottom))
+    if box[0] >= box[2] or box[1] >= box[3]:
+        raise EngineError(f"the region {list(values)} is outside of the image, which is {size[0]} x {size[1]}")
+    return box
+
+
+def _open(image: EngineImage) -> "Image":
+    from PIL import Image  # noqa: PLC0415
+
+    try:
+        with Image.open(io.BytesIO(image.data)) as opened:
+            return opened.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise EngineError(f"an input is no image that can be decoded: {error}") from None
+
+
+def _encode(image: "Image", seed: int, parent: int | None) -> EngineImage:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=_COMPRESSION)
+    pixels = digest_bytes(image.convert("RGB").tobytes())
+    return EngineImage(buffer.getvalue(), "image/png", image.width, image.height, seed, pixels, parent)

@@ -1,0 +1,1 @@
+"""AUTOMATIC1111, Forge, reForge and SD.Next through their HTTP API."""

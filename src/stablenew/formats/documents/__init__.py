@@ -1,0 +1,1 @@
+"""The documents of a run and what is derived from them, one model a module."""

@@ -1,0 +1,355 @@
+"""Feedback: immutable events, their merge, and the fold to what they mean now.
+
+Merge law: the events of two copies of one run's feedback are united by id and sorted by (clock, id). It is commutative,
+associative and idempotent, and drops nothing. `state` is never merged; it is folded from the events every time:
+what the same rater retracted is left out; per rater, image and aspect | tag | note_id | flag the event with the
+greatest (clock, id) wins; every `prefer` counts; an op this program does not know is kept and ignored.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from stablenew.errors import InvalidDocument
+from stablenew.formats.digest import digest_json
+from stablenew.formats.model_base import (
+    SCHEMA_VERSION,
+    Array,
+    Digest,
+    Document,
+    HybridClock,
+    JsonObject,
+    Name,
+    Rating,
+    RunId,
+    SchemaVersion,
+    Slug,
+    WireModel,
+)
+from stablenew.formats.strict_json import JsonValue, canonical_bytes
+
+SCHEMA_HINT = "../.stablenew/schemas/v1/feedback.schema.json"
+
+REQUIRED_BY_OP: dict[str, tuple[str, ...]] = {
+    "rate": ("image_id", "rating"),
+    "tag": ("image_id", "tag", "present"),
+    "note": ("image_id", "note_id", "text"),
+    "flag": ("image_id", "flag"),
+    "prefer": ("winner", "loser", "outcome"),
+    "retract": ("event_ids",),
+}
+"""The fields each known op needs. `image_id` null is about the whole run; `rating`, `text` or `flag` null clears."""
+
+_NO_ID = "xxh128:" + "0" * 32
+_NO_CLOCK = "1970-01-01T00:00:00.000Z-0000"
+_NEVER_NULL = frozenset({"tag", "present", "note_id", "winner", "loser", "outcome", "event_ids"})
+
+
+def _op_rules(schema: dict[str, Any]) -> None:
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"op": {"const": op}}, "required": ["op"]},
+            "then": {
+                "required": list(fields),
+                "properties": {name: {"not": {"type": "null"}} if name in _NEVER_NULL else {} for name in fields},
+            },
+        }
+        for op, fields in REQUIRED_BY_OP.items()
+    ]
+
+
+class FeedbackEvent(WireModel):
+    """One thing one person said at one moment. `id` is the digest of the rest, so an event cannot change unseen."""
+
+    model_config = ConfigDict(json_schema_extra=_op_rules)
+
+    id: Digest
+    clock: HybridClock
+    replica: Name
+    """The machine's log it was first written to."""
+    rater: Name
+    op: Slug
+    image_id: Digest | None = None
+    aspect: Slug | None = None
+    """What a rating is about, `composition` say; without one, the whole image."""
+    rating: Rating | None = None
+    tag: Name | None = None
+    present: bool | None = None
+    note_id: Name | None = None
+    text: str | None = None
+    flag: Slug | None = None
+    winner: Digest | None = None
+    loser: Digest | None = None
+    outcome: Slug | None = None
+    """`win`, `tie` or `both_bad`."""
+    shown: Slug | None = None
+    """The side on which the winner was shown."""
+    event_ids: Array[Digest] | None = None
+    act: Name | None = None
+    """Events of one act, a rating with its tags say, share it and are undone together."""
+    redo_of: Digest | None = None
+    """The retraction that this event takes back."""
+
+    @model_validator(mode="after")
+    def _has_what_its_op_needs(self) -> Self:
+        needed = self.model_fields_set.intersection(REQUIRED_BY_OP.get(self.op, ()))
+        if reason := explain_incomplete(self.op, {name: getattr(self, name) for name in needed}):
+            raise ValueError(reason)
+        return self
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """Where the event stands in history."""
+        return (self.clock, self.id)
+
+    @property
+    def is_genuine(self) -> bool:
+        """Whether `id` is the digest of the rest."""
+        return self.id == event_id(self.to_dict())
+
+
+def explain_incomplete(op: str, said: Mapping[str, Any]) -> str | None:
+    """Which field an event with this op lacks; None when it says all that the op needs, or the op is not known here."""
+    for name in REQUIRED_BY_OP.get(op, ()):
+        if name not in said:
+            return f"an event with op {op!r} needs {name!r}"
+        if said[name] is None and name in _NEVER_NULL:
+            return f"an event with op {op!r} needs a value for {name!r}"
+    return None
+
+
+def event_id(fields: Mapping[str, JsonValue]) -> str:
+    """The id an event with these fields has: the digest of its canonical bytes without `id`."""
+    return digest_json({key: value for key, value in fields.items() if key != "id"})
+
+
+def build_event(*, clock: str, replica: str, rater: str, op: str, **fields: JsonValue) -> FeedbackEvent:
+    """A new event with its id.
+
+    Raises:
+        InvalidDocument: a field is missing or out of range, rating 6 say.
+    """
+    body: dict[str, JsonValue] = {"clock": clock, "replica": replica, "rater": rater, "op": op, **fields}
+    return _validate_event({"id": event_id(body), **body})
+
+
+def draft_event(**fields: JsonValue) -> FeedbackEvent:
+    """An event that is checked but not said yet: its clock and id are those that `at_clock` will give it.
+
+    Raises: see `build_event`.
+    """
+    return _validate_event({"id": _NO_ID, "clock": _NO_CLOCK, **fields})
+
+
+def _validate_event(fields: Mapping[str, JsonValue]) -> FeedbackEvent:
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from stablenew.formats.model_base import explain  # noqa: PLC0415
+
+    try:
+        return FeedbackEvent.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidDocument(f"not a valid feedback event: {explain(error)}") from None
+
+
+def at_clock(event: FeedbackEvent, clock: str) -> FeedbackEvent:
+    """The same event said at another moment, with the id it then has."""
+    identifier = event_id(event.to_dict() | {"clock": clock})
+    return event.model_copy(update={"clock": clock, "id": identifier})
+
+
+class Note(WireModel):
+    """A note as it stands now."""
+
+    note_id: Name
+    text: str
+
+
+class Opinion(WireModel):
+    """What one rater now thinks of one image or of the run; only what was said is there."""
+
+    rating: Rating | None = None
+    rated_at: HybridClock | None = None
+    aspects: dict[str, Rating] | None = None
+    tags: Array[Name] | None = None
+    notes: Array[Note] | None = None
+    flag: Slug | None = None
+
+
+class Preference(WireModel):
+    """One comparison that stands."""
+
+    event_id: Digest
+    rater: Name
+    winner: Digest
+    loser: Digest
+    outcome: Slug
+    shown: Slug | None = None
+
+
+class FeedbackState(WireModel):
+    """What all events together mean now."""
+
+    run: dict[str, Opinion]
+    images: dict[str, dict[str, Opinion]]
+    preferences: Array[Preference]
+
+
+class Feedback(Document):
+    """`feedback.json`: every event known here, and the state they fold to."""
+
+    KIND: ClassVar[str] = "stablenew.feedback"
+
+    schema_hint: str | None = Field(default=None, alias="$schema", description="A hint for editors; never needed.")
+    kind: Literal["stablenew.feedback"] = "stablenew.feedback"
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    run_id: RunId
+    events: Array[FeedbackEvent]
+    state: FeedbackState
+    ext: JsonObject | None = None
+
+
+def build_feedback(
+    run_id: str, events: Iterable[FeedbackEvent], *, unknown: Mapping[str, JsonValue] | None = None
+) -> Feedback:
+    """The document that holds `events`, in order, each once, with the state they fold to.
+
+    `unknown` holds top-level fields of other programs to be kept.
+    """
+    ordered = merge_events(events)
+    state = fold_events(ordered)
+    fields: dict[str, Any] = {"$schema": SCHEMA_HINT, "run_id": run_id, "events": ordered, "state": state}
+    return Feedback.model_validate(dict(unknown or {}) | fields)
+
+
+def merge_events(*sources: Iterable[FeedbackEvent]) -> tuple[FeedbackEvent, ...]:
+    """The union of all events by id, sorted by (clock, id).
+
+    Two different events with one id can only be forged or damaged; then the greater canonical bytes win, so that the
+    result does not depend on the order of `sources`.
+    """
+    by_id: dict[str, FeedbackEvent] = {}
+    for events in sources:
+        for event in events:
+            known = by_id.setdefault(event.id, event)
+            if known is not event and known != event:
+                by_id[event.id] = max(known, event, key=lambda one: canonical_bytes(one.to_dict()))
+    return tuple(sorted(by_id.values(), key=lambda event: event.order))
+
+
+def merge_feedback(first: Feedback, second: Feedback) -> Feedback:
+    """Both documents as one.
+
+    Raises:
+        InvalidDocument: they belong to different runs.
+    """
+    if first.run_id != second.run_id:
+        raise InvalidDocument(f"feedback of run {first.run_id} and of run {second.run_id} cannot be merged")
+    unknown = merge_unknown_fields(first, second)
+    return build_feedback(first.run_id, merge_events(first.events, second.events), unknown=unknown)
+
+
+def merge_unknown_fields(*documents: Feedback) -> dict[str, JsonValue]:
+    """The top-level fields that are not ours; of two values of one field the greater canonical bytes win."""
+    merged: dict[str, JsonValue] = {}
+    for document in documents:
+        extra = dict(document.model_extra or {})
+        if document.ext is not None:
+            extra["ext"] = document.ext
+        for key, value in extra.items():
+            merged[key] = max(merged.get(key, value), value, key=canonical_bytes)
+    return merged
+
+
+def fold_events(events: Iterable[FeedbackEvent]) -> FeedbackState:
+    """What `events`, in any order, mean now."""
+    ordered = merge_events(events)
+    opinions = fold_opinions(ordered)
+    return FeedbackState.model_validate(
+        {
+            "run": {rater: opinion for (image, rater), opinion in opinions.items() if not image and opinion},
+            "images": _by_image(opinions),
+            "preferences": fold_preferences(ordered),
+        }
+    )
+
+
+def fold_opinions(ordered: Sequence[FeedbackEvent]) -> dict[tuple[str, str], dict[str, Any]]:
+    """What every rater now thinks of every image, by (image id, rater), in the form of `Opinion`.
+
+    The image id of the whole run is empty. `ordered` holds every event once, in the order of `merge_events`.
+    """
+    winners: dict[tuple[str, ...], FeedbackEvent] = {}
+    for event in _without_retracted(ordered):
+        if (key := _register(event)) is not None:
+            winners[key] = event
+    opinions: dict[tuple[str, str], dict[str, Any]] = {}
+    for key in sorted(winners):
+        event = winners[key]
+        _apply(event, opinions.setdefault((event.image_id or "", event.rater), {}))
+    return opinions
+
+
+def fold_preferences(ordered: Sequence[FeedbackEvent]) -> list[dict[str, Any]]:
+    """Every comparison that stands, in the form of `Preference`; for `ordered` see `fold_opinions`."""
+    said = [event for event in ordered if event.op in ("prefer", "retract")]
+    return [_preference(event) for event in _without_retracted(said)]
+
+
+def _without_retracted(events: Sequence[FeedbackEvent]) -> Sequence[FeedbackEvent]:
+    """Retractions of one's own events count; a retraction itself cannot be retracted: redo is a new event."""
+    retractions = [event for event in events if event.op == "retract"]
+    if not retractions:
+        return events
+    retracted = {(event.rater, target) for event in retractions for target in event.event_ids or ()}
+    return [event for event in events if event.op != "retract" and (event.rater, event.id) not in retracted]
+
+
+def _register(event: FeedbackEvent) -> tuple[str, ...] | None:
+    """The one thing an event sets, or None when it sets nothing."""
+    subject = (event.image_id or "", event.rater, event.op)
+    match event.op:
+        case "rate":
+            return (*subject, event.aspect or "")
+        case "tag":
+            return (*subject, event.tag or "")
+        case "note":
+            return (*subject, event.note_id or "")
+        case "flag":
+            return subject
+        case _:
+            return None
+
+
+def _apply(event: FeedbackEvent, opinion: dict[str, Any]) -> None:
+    match event.op:
+        case "rate" if event.rating is not None and event.aspect:
+            opinion.setdefault("aspects", {})[event.aspect] = event.rating
+        case "rate" if event.rating is not None:
+            opinion.update(rating=event.rating, rated_at=event.clock)
+        case "tag" if event.present:
+            opinion.setdefault("tags", []).append(event.tag)
+        case "note" if event.text is not None:
+            opinion.setdefault("notes", []).append({"note_id": event.note_id, "text": event.text})
+        case "flag" if event.flag is not None:
+            opinion["flag"] = event.flag
+
+
+def _by_image(opinions: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    images: dict[str, dict[str, Any]] = {}
+    for (image, rater), opinion in opinions.items():
+        if image and opinion:
+            images.setdefault(image, {})[rater] = opinion
+    return images
+
+
+def _preference(event: FeedbackEvent) -> dict[str, Any]:
+    fields = {
+        "event_id": event.id,
+        "rater": event.rater,
+        "winner": event.winner,
+        "loser": event.loser,
+        "outcome": event.outcome,
+    }
+    return fields | ({"shown": event.shown} if event.shown is not None else {})

@@ -1,0 +1,137 @@
+"""LearningRecord: one executed variant, one line of `records.jsonl`."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.documents.run_metadata import Correlation, Source
+from stablenew.formats.documents.stage_event import ErrorInfo, StageEvent
+from stablenew.formats.model_base import (
+    SCHEMA_VERSION,
+    Array,
+    Count,
+    Digest,
+    Document,
+    Integer,
+    JsonObject,
+    Name,
+    Number,
+    RunId,
+    SchemaVersion,
+    Seconds,
+    Seed,
+    Slug,
+    Timestamp,
+    WireModel,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stablenew.formats.strict_json import JsonValue
+
+
+class VariantInfo(WireModel):
+    """Which variant of the plan this was."""
+
+    index: Count
+    """From 0, in the order of the plan."""
+    total: Count
+    mode: Slug | None = None
+    """`fanout`, `sequential` or `random`; see the variant plan."""
+    label: str | None = None
+    """Like `person->woman; __mood__=sad; [time]=dawn; txt2img.cfg_scale=7`."""
+    overrides: JsonObject | None = None
+    """Settings this variant changed, by dotted name."""
+
+
+class Lora(WireModel):
+    """A LoRA that the prompt calls, with its weight."""
+
+    name: Name
+    weight: Number | None = None
+
+
+class PromptContext(WireModel):
+    """The prompt as it was sent, and where it came from."""
+
+    positive: str
+    negative: str | None = None
+    pack_id: Name | None = None
+    pack_name: Name | None = None
+    prompt_id: Name | None = None
+    loras: Array[Lora] | None = None
+    embeddings: Array[Name] | None = None
+
+
+class GenerationSettings(WireModel):
+    """The settings of the main stage under their standard names; engines add their own beside them."""
+
+    model: str | None = None
+    model_hash: str | None = None
+    vae: str | None = None
+    sampler: str | None = None
+    scheduler: str | None = None
+    steps: Integer | None = None
+    cfg_scale: Number | None = None
+    seed: Seed | None = None
+    """-1 where the engine was left to choose; then `actual` says what it chose."""
+    width: Count | None = None
+    height: Count | None = None
+    denoising_strength: Number | None = None
+    clip_skip: Integer | None = None
+
+
+class LearningRecord(Document):
+    """One executed variant: what was asked, what really ran, what came out. It never carries feedback."""
+
+    KIND: ClassVar[str] = "stablenew.learning_record"
+
+    kind: Literal["stablenew.learning_record"] = "stablenew.learning_record"
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    run_id: RunId
+    source: Source | None = None
+    correlation: Correlation | None = None
+    one_click_action: str | None = None
+    learning_tags: Array[Name] | None = None
+    config_digest: Digest | None = None
+    variant: VariantInfo
+    started_at: Timestamp
+    finished_at: Timestamp | None = None
+    duration_seconds: Seconds | None = None
+    status: Slug
+    """`completed`, `failed` or `cancelled`."""
+    error: ErrorInfo | None = None
+    prompt: PromptContext
+    requested: GenerationSettings
+    actual: GenerationSettings | None = None
+    stages: Array[StageEvent]
+    outputs: Array[OutputReference]
+    ext: JsonObject | None = None
+    """Extensions under reverse-DNS keys."""
+
+    @classmethod
+    def from_pipeline_context(
+        cls, config: "Mapping[str, JsonValue]", context: "Mapping[str, JsonValue]"
+    ) -> "LearningRecord":
+        """A record from plain mappings, for pipelines that are not ours.
+
+        `config` holds the main settings (`steps`, `sampler`, `model`, …), `context` the fields of the record by name;
+        of those `run_id` and `started_at` are required, and `variant`, `prompt`, `status`, `stages` and `outputs` have
+        harmless defaults. Both are made JSON-safe first.
+
+        Raises:
+            InvalidDocument: what they say does not fit the format.
+        """
+        from stablenew.formats.strict_json import json_safe  # noqa: PLC0415
+
+        fields = {
+            "kind": cls.KIND,
+            "schema_version": SCHEMA_VERSION,
+            "variant": {"index": 0, "total": 1},
+            "status": "completed",
+            "prompt": {"positive": str(config.get("prompt", ""))},
+            "requested": {key: value for key, value in config.items() if key != "prompt"},
+            "stages": [],
+            "outputs": [],
+        }
+        return cls.from_dict(json_safe(fields | dict(context)))

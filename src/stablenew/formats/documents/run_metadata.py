@@ -1,0 +1,123 @@
+"""RunMetadata: what was asked of a run, by whom, with which config; at the end, what came of it."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from stablenew.formats.documents.stage_event import ErrorInfo
+from stablenew.formats.model_base import (
+    SCHEMA_VERSION,
+    Array,
+    BigInteger,
+    Count,
+    Digest,
+    Document,
+    JsonObject,
+    Name,
+    OutputPath,
+    RunId,
+    SafeJson,
+    SchemaVersion,
+    Seconds,
+    Seed,
+    Slug,
+    Timestamp,
+    WireModel,
+)
+
+SCHEMA_HINT = "../.stablenew/schemas/v1/run_metadata.schema.json"
+"""Relative, so that an editor that opens the file finds the schema wherever the store lies."""
+
+
+class Source(WireModel):
+    """Which program made the run, with which engine, on which machine, for whom."""
+
+    name: Name
+    version: str | None = None
+    engine: str | None = None
+    engine_version: str | None = None
+    host_id: str | None = None
+    user_id: str | None = None
+
+
+class Correlation(WireModel):
+    """Ids that other systems know this run by."""
+
+    job_id: str | None = None
+    session_id: str | None = None
+    parent_run_id: RunId | None = None
+    """The interrupted run that this one takes up again."""
+
+
+class PackReference(WireModel):
+    """A prompt pack that was used; the digest is over the bytes of its file."""
+
+    id: Name
+    name: Name | None = None
+    digest: Digest | None = None
+
+
+class PlanAxis(WireModel):
+    """One thing that varies, and its values in order."""
+
+    name: Name
+    values: Array[SafeJson]
+
+
+class PlanSummary(WireModel):
+    """How the variants were chosen: enough to make the same ones again."""
+
+    mode: Slug
+    size: Count
+    """Variants in the plan, after limits."""
+    combinations: BigInteger | None = None
+    """Variants there could have been without limits."""
+    limit: Count | None = None
+    seed: Seed | None = None
+    axes: Array[PlanAxis]
+
+
+class StageOutputs(WireModel):
+    """The outputs of one stage over all variants, by path."""
+
+    name: Slug
+    outputs: Array[OutputPath]
+
+
+class UnrecordedVariant(WireModel):
+    """A variant that ran but could not be recorded, and why."""
+
+    index: Count
+    reason: str
+
+
+class RunMetadata(Document):
+    """`run_metadata.json`. From `finished_at` on, fields are there once the run has ended."""
+
+    KIND: ClassVar[str] = "stablenew.run_metadata"
+
+    schema_hint: str | None = Field(default=None, alias="$schema", description="A hint for editors; never needed.")
+    kind: Literal["stablenew.run_metadata"] = "stablenew.run_metadata"
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    run_id: RunId
+    created_at: Timestamp
+    status: Slug
+    """`running`, then `completed`, `partial` (some variants failed), `failed`, `cancelled` or `interrupted`."""
+    source: Source
+    correlation: Correlation | None = None
+    packs: Array[PackReference]
+    one_click_action: str | None = None
+    learning_tags: Array[Name] | None = None
+    config: JsonObject
+    config_digest: Digest
+    """Over the RFC 8785 bytes of `config`."""
+    variant_plan: PlanSummary | None = None
+    finished_at: Timestamp | None = None
+    duration_seconds: Seconds | None = None
+    record_count: Count | None = None
+    output_count: Count | None = None
+    error: ErrorInfo | None = None
+    stages: Array[StageOutputs] | None = None
+    unrecorded: Array[UnrecordedVariant] | None = None
+    """Nothing is dropped silently: variants that ran while recording failed."""
+    ext: JsonObject | None = None

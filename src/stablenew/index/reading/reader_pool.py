@@ -1,0 +1,74 @@
+"""Reading many runs at once, in processes of our own: parsing is what takes the time, and threads cannot share it."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from stablenew import garbage_collection, worker_pool
+from stablenew.index.reading.index_rows import RunRows, build_rows
+
+CHUNK: Final = 200
+WORTH_PROCESSES: Final = 4_000
+"""Runs to read for which starting readers pays."""
+MOST_READERS: Final = 4
+"""One that writes keeps up with no more."""
+_MOSTLY: Final = 0.5
+_AHEAD: Final = 12
+"""Chunks that each reader has to do, so that it goes on while what was read is written."""
+
+
+class ReaderCount:
+    """How many readers are of use: one a processor, and all that may be where they are seen to wait for the disk."""
+
+    def __init__(self) -> None:
+        self._seconds = self._busy_seconds = 0.0
+
+    def take(self, seconds: float, busy_seconds: float) -> None:
+        """Hear how long a chunk took, and for how much of that its reader had something to do."""
+        self._seconds += seconds
+        self._busy_seconds += busy_seconds
+
+    def __call__(self) -> int:
+        """How many there should be now."""
+        if self._busy_seconds < _MOSTLY * self._seconds:
+            return MOST_READERS
+        return min(worker_pool.processor_count(), MOST_READERS)
+
+
+def iter_rows(root: Path, run_ids: Sequence[str]) -> Iterator[list[RunRows]]:
+    """What the index keeps of the runs as they are now, in the given order, some at a time."""
+    chunks = [run_ids[start : start + CHUNK] for start in range(0, len(run_ids), CHUNK)]
+    if len(run_ids) < WORTH_PROCESSES or not worker_pool.is_available():
+        yield from map(_chunk_reader(root), chunks)
+        return
+    count = ReaderCount()
+    arguments = [os.path.abspath(root)]
+    for times, answer in worker_pool.iter_answers(__name__, arguments, chunks, count=count, ahead=_AHEAD):
+        count.take(*times)
+        yield [RunRows(*rows) for rows in answer]
+
+
+def _chunk_reader(root: Path) -> Callable[[Sequence[str]], list[RunRows]]:
+    from stablenew.index.reading.run_reading import RunReader  # noqa: PLC0415
+
+    reader = RunReader(root)
+    return lambda run_ids: [build_rows(reader.read(run_id)) for run_id in run_ids]
+
+
+def _serve(root: Path) -> None:
+    read = _chunk_reader(root)
+
+    def answer(run_ids: Sequence[str]) -> tuple[tuple[float, float], list[tuple[Any, ...]]]:
+        started = time.perf_counter(), time.process_time()
+        found: list[tuple[Any, ...]] = [tuple(rows) for rows in read(run_ids)]  # much quicker to send than RunRows
+        return (time.perf_counter() - started[0], time.process_time() - started[1]), found
+
+    with garbage_collection.paused():
+        worker_pool.serve(answer)
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))

@@ -1,0 +1,211 @@
+"""What the index keeps of a run: the facts that history shows and searches, taken from the folder's documents."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, cast
+
+from stablenew.formats.run_id import stamp_of
+from stablenew.index.reading.fast_document_reader import PlainMetadata, PlainRecord, PlainSettings
+from stablenew.store.feedback.fast_feedback_reader import NotPlain
+
+NO_RECORD: Final = -1
+"""The variant index of a run that has no record that can be read: so that every run has a variant."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMESTAMP = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
+
+
+class VariantEntry(NamedTuple):
+    """One executed variant. Its first fields are in the order of the columns of the index."""
+
+    number: int
+    """The variant's index in its plan."""
+    status: str
+    prompt: str | None
+    negative: str | None
+    model: str | None
+    sampler: str | None
+    scheduler: str | None
+    vae: str | None
+    steps: int | None
+    clip_skip: int | None
+    width: int | None
+    height: int | None
+    cfg_scale: float | None
+    denoising_strength: float | None
+    seed: int | None
+    duration_seconds: float | None
+    loras: tuple[str, ...]
+    embeddings: tuple[str, ...]
+    pack: str | None
+    outputs: tuple[tuple[str, str], ...]
+    """Path and digest of the final outputs."""
+    output_sizes: tuple[tuple[str, int], ...]
+    """Path and size of all outputs."""
+    rating: int | None = None
+    """The best that anybody gave one of its outputs."""
+
+
+class MetadataEntry(NamedTuple):
+    """What `run_metadata.json` says."""
+
+    created_ms: int
+    status: str
+    engine: str | None
+    action: str | None
+    packs: tuple[str, ...]
+    tags: tuple[str, ...]
+    plan_size: int | None
+    record_count: int | None
+    duration_seconds: float | None
+
+
+class OpinionEntry(NamedTuple):
+    """What people think of a run and its images."""
+
+    rating: int | None = None
+    image_ratings: tuple[tuple[str, int], ...] = ()
+    """Image id and the best rating anybody gave it."""
+    tags: tuple[str, ...] = ()
+    pick_count: int = 0
+    reject_count: int = 0
+    note_count: int = 0
+
+
+class RunEntry(NamedTuple):
+    """One run."""
+
+    run_id: str
+    state: str
+    status: str
+    created_ms: int
+    metadata: MetadataEntry | None
+    variants: tuple[VariantEntry, ...]
+    opinions: OpinionEntry
+    problem: str | None
+
+
+class RunReading(NamedTuple):
+    """A run as it was found, with its signatures; `entry` is None when there is no such run (any more)."""
+
+    run_id: str
+    folder_signature: int
+    file_signature: int
+    is_hot: bool
+    """Whether the next look must go into the folder: it is not sealed and whole, or was only just written."""
+    entry: RunEntry | None
+
+
+NO_VARIANT: Final = VariantEntry(NO_RECORD, "", *(None,) * 14, (), (), None, (), ())
+
+
+def milliseconds_of(timestamp: str) -> int:
+    """A written timestamp in milliseconds since 1970."""
+    if not _TIMESTAMP.fullmatch(timestamp):
+        raise NotPlain(f"expected a timestamp, found {timestamp!r}")
+    try:
+        moment = datetime.fromisoformat(timestamp)
+    except ValueError as error:
+        raise NotPlain(str(error)) from None
+    delta = moment - _EPOCH
+    return delta.days * 86_400_000 + delta.seconds * 1000 + delta.microseconds // 1000
+
+
+def milliseconds_of_id(run_id: str) -> int:
+    """When a run was made by its generated id; 0 when the id does not say."""
+    try:
+        return milliseconds_of(stamp_of(run_id) or "")
+    except NotPlain:
+        return 0
+
+
+def pack_label(pack_id: str | None, name: str | None) -> str | None:
+    """A pack as one text, by which it is shown and found: `<name> NUL <id>`."""
+    return f"{name or pack_id}\0{pack_id or name}" if pack_id or name else None
+
+
+def build_metadata_entry(document: PlainMetadata) -> MetadataEntry:
+    """What the index keeps of a `run_metadata.json`."""
+    plan = document.get("variant_plan")
+    return MetadataEntry(
+        created_ms=milliseconds_of(document["created_at"]),
+        status=document["status"],
+        engine=document["source"].get("engine"),
+        action=document.get("one_click_action"),
+        packs=tuple([pack_label(pack["id"], pack.get("name")) or "" for pack in document["packs"]]),
+        tags=tuple(document.get("learning_tags") or ()),
+        plan_size=None if plan is None else plan["size"],
+        record_count=document.get("record_count"),
+        duration_seconds=document.get("duration_seconds"),
+    )
+
+
+def build_variant_entry(document: PlainRecord) -> VariantEntry:
+    """What the index keeps of a line of `records.jsonl`: settings as they really ran, where that is known."""
+    prompt, outputs, settings = document["prompt"], document["outputs"], _settings(document)
+    finals = [one for one in outputs if one.get("role") == "final"] or outputs
+    return VariantEntry(
+        document["variant"]["index"],
+        document["status"],
+        prompt["positive"],
+        prompt.get("negative"),
+        settings.get("model"),
+        settings.get("sampler"),
+        settings.get("scheduler"),
+        settings.get("vae"),
+        settings.get("steps"),
+        settings.get("clip_skip"),
+        settings.get("width"),
+        settings.get("height"),
+        settings.get("cfg_scale"),
+        settings.get("denoising_strength"),
+        _seed(settings),
+        document.get("duration_seconds"),
+        loras=tuple([lora["name"] for lora in prompt.get("loras") or ()]),
+        embeddings=tuple(prompt.get("embeddings") or ()),
+        pack=pack_label(prompt.get("pack_id"), prompt.get("pack_name")),
+        outputs=tuple([(one["path"], one["digest"]) for one in finals]),
+        output_sizes=tuple([(one["path"], one["size_bytes"]) for one in outputs]),
+    )
+
+
+def _settings(document: PlainRecord) -> PlainSettings:
+    asked, ran = document["requested"], document.get("actual")
+    if ran is None:
+        return asked
+    if None in ran.values():
+        ran = cast("PlainSettings", {key: value for key, value in ran.items() if value is not None})
+    return asked | ran
+
+
+def _seed(settings: PlainSettings) -> int | None:
+    """The seed as it ran; -1 means that an engine chose one, and nobody knows which."""
+    seed = settings.get("seed")
+    return None if seed is None or seed == -1 else int(seed)
+
+
+def build_opinion_entry(opinions: dict[tuple[str, str], dict[str, Any]]) -> OpinionEntry:
+    """What the index keeps of folded opinions, by (image id, rater); the image id of the whole run is empty."""
+    own: list[tuple[str, int]] = []
+    images: dict[str, int] = {}
+    tags: set[str] = set()
+    flags = {"pick": 0, "reject": 0}
+    notes = 0
+    for (image, _), opinion in opinions.items():
+        rating = opinion.get("rating")
+        if rating is not None and image:
+            images[image] = max(rating, images.get(image, 0))
+        elif rating is not None:
+            own.append((opinion["rated_at"], rating))
+        tags.update(opinion.get("tags", ()))
+        notes += len(opinion.get("notes", ()))
+        if opinion.get("flag") in flags:
+            flags[opinion["flag"]] += 1
+    return OpinionEntry(
+        rating=max(own)[1] if own else None,
+        image_ratings=tuple(sorted(images.items())),
+        tags=tuple(sorted(tags)),
+        pick_count=flags["pick"],
+        reject_count=flags["reject"],
+        note_count=notes,
+    )

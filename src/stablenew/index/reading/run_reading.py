@@ -1,0 +1,218 @@
+"""Reading a run folder for the index."""
+
+import os
+import stat
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, cast
+
+from stablenew.disk.folder_signature import YOUNG_NS, folder_signature
+from stablenew.disk.line_log import split_lines
+from stablenew.disk.regular_file import read_regular
+from stablenew.errors import FormatError
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.run_id import is_generated_run_id
+from stablenew.formats.strict_json import parse_json
+from stablenew.index.reading.fast_document_reader import (
+    PlainMetadata,
+    PlainRecord,
+    read_plain_metadata,
+    read_plain_record,
+)
+from stablenew.index.reading.folder_snapshot import BARRED, FolderLook, look_into
+from stablenew.index.reading.opinion_reading import read_opinions
+from stablenew.index.reading.run_entry import (
+    MetadataEntry,
+    OpinionEntry,
+    RunEntry,
+    RunReading,
+    VariantEntry,
+    build_metadata_entry,
+    build_variant_entry,
+    milliseconds_of_id,
+)
+from stablenew.store.local_state import journal_path, known_replica_id
+from stablenew.store.run import INCOMPLETE, SEALED, Run
+from stablenew.store.run_folder import (
+    MAX_FEEDBACK_BYTES,
+    MAX_METADATA_BYTES,
+    MAX_RECORDS_BYTES,
+    METADATA,
+    RECORDS,
+    SEAL,
+    is_feedback,
+)
+from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
+
+_MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, RECORDS: MAX_RECORDS_BYTES, SEAL: MAX_SEAL_BYTES}
+"""How long the documents of a run may be to be read; what else is read of its folder is feedback."""
+
+
+class RunReader:
+    """Reads runs of one store, and remembers what is the same for all of them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        replica = known_replica_id()
+        self._journals = os.fspath(journal_path(root / "run", replica).parent) if replica else None
+
+    def read(self, run_id: str) -> RunReading:
+        """The run `run_id` as it is now."""
+        path = f"{self._root}{os.sep}{run_id}"
+        try:
+            look = look_into(path, _max_bytes_of)
+        except (FileNotFoundError, NotADirectoryError):
+            return _nothing(run_id)
+        except OSError as error:
+            return _barred(path, run_id, error)
+        if METADATA not in look.names and not is_generated_run_id(run_id):
+            return _nothing(run_id)
+        entry = self._read_entry(path, run_id, look)
+        is_hot = entry.state != SEALED or look.newest_ns > time.time_ns() - YOUNG_NS
+        return RunReading(run_id, look.folder_signature, look.file_signature, is_hot, entry)
+
+    def _read_entry(self, path: str, run_id: str, look: FolderLook) -> RunEntry:
+        metadata, problem = _read_metadata(path, look.contents.get(METADATA))
+        records = _read_records(look.contents[RECORDS]) if RECORDS in look.names else _Records()
+        state = SEALED if _is_complete(path, look, metadata, records) else Run(Path(path)).state
+        opinions = self._read_opinions(path, run_id, look)
+        ratings = dict(opinions.image_ratings)
+        return RunEntry(
+            run_id=run_id,
+            state=state,
+            status=metadata.status if metadata is not None and state == SEALED else state,
+            created_ms=metadata.created_ms if metadata is not None else milliseconds_of_id(run_id),
+            metadata=metadata,
+            variants=tuple(_with_rating(variant, ratings) for variant in records.variants),
+            opinions=opinions,
+            problem=problem or records.problem,
+        )
+
+    def _read_opinions(self, path: str, run_id: str, look: FolderLook) -> OpinionEntry:
+        contents = {name: data for name, data in look.contents.items() if name not in _MAX_BYTES}
+        if self._journals is not None:
+            name = f"{run_id}.jsonl"
+            try:
+                contents[name] = read_regular(f"{self._journals}{os.sep}{name}", MAX_FEEDBACK_BYTES)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                contents[name] = error
+        return read_opinions(Path(path), contents) if contents else OpinionEntry()
+
+
+def _max_bytes_of(name: str) -> int:
+    """How long a file at the top of a run folder may be to be read; 0 for what is not read."""
+    return _MAX_BYTES.get(name) or (MAX_FEEDBACK_BYTES if is_feedback(name) else 0)
+
+
+def _nothing(run_id: str) -> RunReading:
+    return RunReading(run_id, 0, 0, is_hot=False, entry=None)
+
+
+def _barred(path: str, run_id: str, error: OSError) -> RunReading:
+    """A folder that nobody lets us into: history shows that it is there, if its name says that it is a run."""
+    try:
+        signature = folder_signature(os.lstat(path))
+    except OSError:
+        return _nothing(run_id)
+    if not is_generated_run_id(run_id):
+        return _nothing(run_id)
+    entry = RunEntry(
+        run_id=run_id,
+        state=INCOMPLETE,
+        status=INCOMPLETE,
+        created_ms=milliseconds_of_id(run_id),
+        metadata=None,
+        variants=(),
+        opinions=OpinionEntry(),
+        problem=f"the folder cannot be read: {error.strerror or error}",
+    )
+    return RunReading(run_id, signature, BARRED, is_hot=False, entry=entry)
+
+
+@dataclass(slots=True)
+class _Records:
+    """What `records.jsonl` holds."""
+
+    variants: list[VariantEntry] = field(default_factory=list)
+    bad_lines: int = 0
+    problem: str | None = None
+    """Why the first of the bad lines is none."""
+    is_torn: bool = False
+
+
+def _with_rating(variant: VariantEntry, ratings: dict[str, int]) -> VariantEntry:
+    if not ratings:
+        return variant
+    found = [ratings[digest] for _, digest in variant.outputs if digest in ratings]
+    return variant._replace(rating=max(found)) if found else variant
+
+
+def _read_metadata(path: str, data: bytes | OSError | None) -> tuple[MetadataEntry | None, str | None]:
+    """The metadata, or why it cannot be read."""
+    try:
+        if isinstance(data, bytes):
+            return build_metadata_entry(read_plain_metadata(data)), None
+    except ValueError:
+        pass
+    return _read_metadata_strictly(Path(path))
+
+
+def _read_metadata_strictly(path: Path) -> tuple[MetadataEntry | None, str | None]:
+    try:
+        return build_metadata_entry(cast("PlainMetadata", Run(path).metadata.to_dict())), None
+    except OSError as error:
+        return None, f"{METADATA}: {error.strerror or error}"
+    except ValueError as error:
+        return None, str(error).removeprefix(f"{path}{os.sep}")
+
+
+def _read_records(data: bytes | OSError) -> _Records:
+    if isinstance(data, OSError):
+        return _Records(bad_lines=1, problem=f"{RECORDS}: {data.strerror or data}")
+    records = _Records()
+    for number, line, is_whole in split_lines(data):
+        try:
+            if is_whole:
+                records.variants.append(_read_record(line))
+            else:
+                records.is_torn = True
+                records.problem = records.problem or f"{RECORDS}, line {number}: the line is cut off"
+        except ValueError as error:
+            records.bad_lines += 1
+            records.problem = records.problem or f"{RECORDS}, line {number}: {error}"
+    return records
+
+
+def _read_record(line: bytes) -> VariantEntry:
+    try:
+        return build_variant_entry(read_plain_record(line))
+    except ValueError:
+        record = LearningRecord.from_dict(parse_json(line))
+        return build_variant_entry(cast("PlainRecord", record.to_dict()))
+
+
+def _is_complete(path: str, look: FolderLook, metadata: MetadataEntry | None, records: _Records) -> bool:
+    """Whether the run is sealed and every file of it there in its size, as `Run.state` asks."""
+    if SEAL not in look.names or metadata is None or records.is_torn:
+        return False
+    if metadata.record_count not in (None, len(records.variants) + records.bad_lines):
+        return False
+    seal = look.contents[SEAL]
+    if isinstance(seal, OSError):
+        return False
+    try:
+        sealed = parse_seal(seal)
+        sizes = {name: _size_of(f"{path}{os.sep}{name}") for name in sealed if name not in look.names}
+    except (OSError, FormatError):
+        return False
+    return all(sizes.get(name) == size for variant in records.variants for name, size in variant.output_sizes)
+
+
+def _size_of(path: str) -> int:
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError(path)
+    return status.st_size

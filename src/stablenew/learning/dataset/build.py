@@ -1,0 +1,186 @@
+"""One build of a dataset: which parts are taken from the last one, which are made anew, and how it is put out.
+
+`dataset.json` is replaced last, so a build that is stopped leaves the old dataset whole.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from stablenew.disk.atomic_file import naming_failures, replace_cached
+from stablenew.formats.clock import Clock, format_timestamp
+from stablenew.formats.documents.dataset_ledger import DatasetFile, DatasetLedger
+from stablenew.learning.dataset.assembly import Assembly
+from stablenew.learning.dataset.executor import PartEngine, Progress
+from stablenew.learning.dataset.exports.dataset_exports import check_formats, describe_export, write_export
+from stablenew.learning.dataset.exports.export_writer import Export
+from stablenew.learning.dataset.folder import (
+    BUILD,
+    IMAGES,
+    LEDGER,
+    PREFERENCES,
+    RUNS,
+    is_file_of_ours,
+    ties_name,
+)
+from stablenew.learning.dataset.joining import left_out_runs
+from stablenew.learning.dataset.ledger_builder import BuildFacts, build_ledger
+from stablenew.learning.dataset.part_maker import PartTask
+from stablenew.learning.dataset.source.run_source import REASONS, UNSELECTED, LeftOut, RunSource
+from stablenew.learning.dataset.split_plan import SplitPlan
+from stablenew.learning.dataset.state import BuildState, cut_stretches, describe_purpose, read_state, write_state
+from stablenew.learning.dataset.tables import RunTableWriter, write_preferences
+
+
+class DatasetBuild:
+    """A build into `folder`, which may hold an earlier one."""
+
+    def __init__(
+        self,
+        folder: Path,
+        source: RunSource,
+        engine: PartEngine,
+        clock: Clock,
+        *,
+        query: str,
+        split: SplitPlan,
+        formats: Sequence[str],
+        is_incremental: bool,
+    ) -> None:
+        """Look at what the last build left.
+
+        Raises:
+            ConfigError: there is no such format.
+        """
+        self._folder = folder
+        self._source = source
+        self._engine = engine
+        self._clock = clock
+        self._exports = check_formats(formats)
+        self._facts = BuildFacts(_software_version(), source.location, query, format_timestamp(clock.now()), split)
+        self._purpose = describe_purpose(source.location, split)
+        self._assembly = Assembly(folder, read_state(folder, self._purpose) if is_incremental else BuildState())
+        self._assembly.look_back()
+
+    def run(self, signatures: Mapping[str, int], run_ids: Collection[str] | None, progress: Progress) -> DatasetLedger:
+        """Build of all runs of the source, which look like `signatures`, those of `run_ids`; return the ledger.
+
+        Raises:
+            WriteFailed: the disk would not take it; a dataset that was there is unharmed.
+        """
+        for folder in (self._folder / IMAGES, self._folder / BUILD):
+            with naming_failures(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+        wanted = sorted(signatures if run_ids is None else signatures.keys() & set(run_ids))
+        looks = [signatures[run_id] for run_id in wanted]
+        assembly = self._assembly
+        with ThreadPoolExecutor(1) as thread:
+            run_table = RunTableWriter(thread)
+            self._add_parts(wanted, looks, run_table, progress)
+            unselected = sorted(signatures.keys() - set(wanted)) if len(wanted) < len(signatures) else []
+            left_out = left_out_runs([LeftOut(run_id, UNSELECTED, REASONS[UNSELECTED]) for run_id in unselected])
+            run_table.add(left_out)
+            assembly.settle_splits(self._facts.split)
+            table, digest = run_table.write(self._folder, self._facts.split)
+        tables = [write_preferences(self._folder, assembly.preferences), table]
+        runs = pa.concat_tables([assembly.runs, left_out])
+        publication = _Publication(self._facts, assembly, runs, digest, tables, self._clock)
+        splits = np.concatenate([np.empty(0, np.int8), *assembly.splits])
+        state = BuildState(assembly.stretches, looks, assembly.problems, publication.table_names, splits)
+        write_state(self._folder, self._purpose, state)
+        return publication.publish([write_export(name, self._folder, self._source) for name in self._exports])
+
+    def _add_parts(self, run_ids: list[str], looks: list[int], run_table: RunTableWriter, progress: Progress) -> None:
+        """Take over the parts that still hold, and make the others."""
+        assembly = self._assembly
+        rest = iter(looks)
+        found = [assembly.recall(stretch, list(islice(rest, len(stretch)))) for stretch in cut_stretches(run_ids)]
+        tasks = [one for one in found if isinstance(one, PartTask)]
+        made = self._engine.iter_parts(self._source, tasks, self._facts.split) if tasks else iter(())
+        done, total = 0, sum(task.read_count for task in tasks)
+        progress(done, total)
+        for one in found:
+            if not isinstance(one, PartTask):
+                run_table.add(assembly.take_over(one))
+                continue
+            run_table.add(assembly.add(one, next(made)))
+            done += one.read_count
+            progress(done, total)
+
+
+class _Publication:
+    """The ledger of an assembled dataset: out first for the rows alone, then with the exports, which take longer.
+
+    What is there under its final name is whole at every moment, whenever the build is stopped.
+    """
+
+    def __init__(
+        self,
+        facts: BuildFacts,
+        assembly: Assembly,
+        runs: pa.Table,
+        digest: str,
+        tables: Sequence[DatasetFile],
+        clock: Clock,
+    ) -> None:
+        self._facts = facts
+        self._assembly = assembly
+        self._folder = assembly.folder
+        self._clock = clock
+        self._runs = runs
+        self._digest = digest
+        self._tables = tables
+        self._old_files = _files_of_last_build(self._folder)
+        self._ledger = self._write_ledger(())
+
+    @property
+    def table_names(self) -> dict[str, str]:
+        """Paths of the tables of runs and of preferences."""
+        return {one.content: one.path for one in self._tables}
+
+    def publish(self, exports: Sequence[Export]) -> DatasetLedger:
+        """Name the exports too, and remove what earlier builds left."""
+        ledger = self._write_ledger(exports) if exports else self._ledger
+        _remove_stale(self._folder, self._assembly, {one.path for one in ledger.files}, self._old_files)
+        return ledger
+
+    def _write_ledger(self, exports: Sequence[Export]) -> DatasetLedger:
+        ledger = build_ledger(
+            self._facts,
+            format_timestamp(self._clock.now()),
+            self._runs,
+            self._digest,
+            self._assembly.splits,
+            [*self._assembly.problems, *(problem for one in exports for problem in one.problems)],
+            [*self._assembly.files, *self._tables, *(file for one in exports for file in one.files)],
+            [describe_export(one) for one in exports],
+        )
+        replace_cached(self._folder / LEDGER, ledger.encode_document())
+        return ledger
+
+
+def _software_version() -> str:
+    from stablenew import __version__  # noqa: PLC0415
+
+    return __version__
+
+
+def _files_of_last_build(folder: Path) -> set[str]:
+    try:
+        return {one.path for one in DatasetLedger.from_json((folder / LEDGER).read_bytes()).files}
+    except (OSError, ValueError):
+        return set()
+
+
+def _remove_stale(folder: Path, assembly: Assembly, kept: set[str], old_files: set[str]) -> None:
+    """Remove what earlier builds left: files that their ledger named, and what builds left that were stopped."""
+    ties = {ties_name(one.run_ids[0], one.digest) for one in assembly.stretches}
+    for pattern in (f"{IMAGES}/*.parquet", f"{BUILD}/*.ties.arrow", f"{RUNS}.*.parquet", f"{PREFERENCES}.*.parquet"):
+        old_files |= {path.relative_to(folder).as_posix() for path in folder.glob(pattern)}
+    for path in old_files - kept - ties:
+        if is_file_of_ours(path):
+            (folder / path).unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""A dataset in the formats that other programs load."""

@@ -1,0 +1,165 @@
+"""Exports of the rows themselves: JSON Lines, CSV, and preference pairs for training by comparison."""
+
+import json
+from typing import Any, Final
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet as pq
+
+from stablenew.formats.strict_json import encode_json
+from stablenew.learning.dataset.columns import IMAGES_SCHEMA, SPLITS
+from stablenew.learning.dataset.exports.export_writer import (
+    HELD_OUT,
+    NO_IMAGE,
+    OTHER_PROMPTS,
+    CountingFile,
+    Export,
+    Row,
+    to_plain_json,
+)
+
+
+def write_json_lines(export: Export) -> None:
+    """`images.jsonl`: a line an image, without the columns that are null."""
+
+    def write(file: CountingFile) -> int:
+        count = 0
+        for count, row in enumerate(export.iter_rows(), 1):  # noqa: B007  # the last count is what is wanted
+            file.write(encode_json(to_plain_json(row)) + b"\n")
+        return count
+
+    export.write_file("images.jsonl", write)
+
+
+def write_csv(export: Export) -> None:
+    """`images.csv`: every column; lists as JSON."""
+    fields = [field if _is_flat(field) else field.with_type(pa.string()) for field in IMAGES_SCHEMA]
+    schema = pa.schema(fields)
+
+    def write(file: CountingFile) -> int:
+        count = 0
+        with arrow_csv.CSVWriter(pa.PythonFile(file, "w"), schema) as writer:
+            for table in export.dataset.iter_tables():
+                columns = [_flatten(table[field.name], field) for field in IMAGES_SCHEMA]
+                writer.write_table(pa.table(columns, schema=schema))
+                count += len(table)
+        return count
+
+    export.write_file("images.csv", write)
+
+
+def _is_flat(field: pa.Field) -> bool:
+    return not pa.types.is_nested(field.type)
+
+
+def _flatten(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray | pa.Array:
+    if _is_flat(field):
+        return column
+    texts = [
+        None if value is None else json.dumps(to_plain_json(value), ensure_ascii=False) for value in column.to_pylist()
+    ]
+    return pa.array(texts, pa.string())
+
+
+PAIRS_SCHEMA: Final = pa.schema(
+    [
+        ("caption", pa.string()),
+        ("jpg_0", pa.binary()),
+        ("jpg_1", pa.binary()),
+        ("label_0", pa.float64()),
+        ("label_1", pa.float64()),
+        ("image_0_uid", pa.string()),
+        ("image_1_uid", pa.string()),
+        ("best_image_uid", pa.string()),
+        ("model_0", pa.string()),
+        ("model_1", pa.string()),
+        ("has_label", pa.bool_()),
+        ("are_different", pa.bool_()),
+        ("user_id", pa.string()),
+        ("ranking_id", pa.string()),
+        ("created_at", pa.string()),
+    ]
+)
+"""The columns of Pick-a-Pic v2 that Diffusion-DPO reads, and their labels: 1 for the better image, 0.5 for a tie.
+
+The images are the bytes as they were recorded, also where those are no JPEG: readers open them by content.
+"""
+_PAIR_COLUMNS: Final = ("run_id", "image_id", "path", "prompt", "model", "split", "run_created_at")
+_ROW_GROUP: Final = 64
+
+
+_Pair = tuple[Row, Row, Row]
+"""A comparison, its winner and its loser."""
+
+
+def write_pairs(export: Export) -> None:
+    """`pairs/<split>.parquet`: a row for each comparison of two images of one prompt."""
+    preferences = export.dataset.read_preferences().to_pylist()
+    runs = {one["run_id"] for one in preferences}
+    images = {(row["run_id"], row["image_id"]): row for row in export.find_rows(runs, _PAIR_COLUMNS)}
+    by_split: dict[str, list[_Pair]] = {split: [] for split in SPLITS}
+    for one in preferences:
+        winner, loser = (images.get((one["run_id"], one[name])) for name in ("winner", "loser"))
+        reason = _why_not(winner, loser)
+        if reason is not None:
+            export.left_out[reason] += 1
+        elif winner is not None and loser is not None:
+            by_split[winner["split"]].append((one, winner, loser))
+    for split, pairs in by_split.items():
+        if pairs:
+            export.write_file(f"pairs/{split}.parquet", lambda file, pairs=pairs: _write_pairs(export, pairs, file))  # type: ignore[misc]
+
+
+def _why_not(winner: Row | None, loser: Row | None) -> str | None:
+    """Why a comparison of two images is no pair to learn from."""
+    if winner is None or loser is None:
+        return NO_IMAGE
+    if winner["prompt"] != loser["prompt"]:
+        return OTHER_PROMPTS
+    return HELD_OUT if winner["split"] is None or winner["split"] != loser["split"] else None
+
+
+def _write_pairs(export: Export, pairs: list[_Pair], file: CountingFile) -> int:
+    count = 0
+    with pq.ParquetWriter(pa.PythonFile(file, "w"), PAIRS_SCHEMA, compression="zstd") as writer:
+        for start in range(0, len(pairs), _ROW_GROUP):
+            rows = [row for pair in pairs[start : start + _ROW_GROUP] if (row := _build_pair(export, *pair))]
+            writer.write_table(pa.Table.from_pylist(rows, schema=PAIRS_SCHEMA))
+            count += len(rows)
+    return count
+
+
+def _build_pair(export: Export, preference: Row, winner: Row, loser: Row) -> dict[str, Any] | None:
+    data = [export.read_image(one["run_id"], one["path"], one["image_id"]) for one in (winner, loser)]
+    if None in data:
+        return None
+    is_win = preference["outcome"] == "win"
+    is_winner_first = _is_winner_first(preference)
+    first, second = (winner, loser) if is_winner_first else (loser, winner)
+    jpgs = data if is_winner_first else data[::-1]
+    label = (1.0 if is_winner_first else 0.0) if is_win else 0.5
+    return {
+        "caption": winner["prompt"],
+        "jpg_0": jpgs[0],
+        "jpg_1": jpgs[1],
+        "label_0": label,
+        "label_1": 1 - label,
+        "image_0_uid": first["image_id"],
+        "image_1_uid": second["image_id"],
+        "best_image_uid": winner["image_id"] if is_win else "",
+        "model_0": first["model"],
+        "model_1": second["model"],
+        "has_label": True,
+        "are_different": winner["image_id"] != loser["image_id"],
+        "user_id": preference["rater"],
+        "ranking_id": preference["event_id"],
+        "created_at": to_plain_json(winner["run_created_at"]),
+    }
+
+
+def _is_winner_first(preference: Row) -> bool:
+    """As it was shown; else by the last bit of the event's id, so that neither place means anything."""
+    if preference["shown"] in {"left", "right"}:
+        return bool(preference["shown"] == "left")
+    return int(preference["event_id"][-1], 16) % 2 == 0

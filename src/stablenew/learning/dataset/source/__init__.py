@@ -1,0 +1,1 @@
+"""Where runs are read from, and the tables of their documents."""

@@ -1,0 +1,157 @@
+"""What people think of the images of many runs, as columns that are joined to the images by run and image."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from pyarrow import compute as pc
+
+from stablenew.formats.digest import digest_bytes
+from stablenew.formats.documents.feedback import FeedbackEvent, fold_opinions, fold_preferences
+from stablenew.learning.dataset.columns import ASPECTS, FEEDBACK_COLUMNS, MOMENT, RATINGS
+from stablenew.learning.dataset.source.run_source import RunFiles
+from stablenew.learning.dataset.source.run_tables import Problem
+from stablenew.store.feedback.fast_feedback_reader import read_plain_events
+from stablenew.store.feedback.feedback_files import parse_feedback
+
+_CLOCK_TIME = len("2026-11-21T08:00:00.000Z")
+_JOB_COLUMNS = ("job_rating", "job_rating_count", "job_tags")
+_TYPES = {column.name: column.type for column in FEEDBACK_COLUMNS}
+
+
+@dataclass
+class RunOpinions:
+    """Everything people said of one run."""
+
+    events: Sequence[FeedbackEvent] = ()
+    by_image: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """Opinions by image id and rater; the image id of the whole run is empty."""
+    preferences: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @cached_property
+    def subjects(self) -> set[str]:
+        """Every image that anybody spoke of."""
+        return {*self.by_image, *(one[side] for one in self.preferences for side in ("winner", "loser"))}
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal sets of events."""
+        return digest_bytes("\n".join(sorted([event.id for event in self.events])).encode())
+
+
+def read_run_opinions(run: RunFiles) -> RunOpinions:
+    """What the feedback files of a run come to, merged and folded."""
+    if not run.feedback:
+        return RunOpinions()
+    problems: list[Problem] = []
+    try:
+        events: Sequence[FeedbackEvent] = read_plain_events(run.run_id, run.feedback)
+    except ValueError:
+        events, found = parse_feedback(run.run_id, run.feedback)
+        problems = [Problem(run.run_id, one.path, one.line, one.reason) for one in found]
+    by_image: dict[str, dict[str, dict[str, Any]]] = {}
+    for (image, rater), opinion in fold_opinions(events).items():
+        if opinion:
+            by_image.setdefault(image, {})[rater] = opinion
+    return RunOpinions(events, by_image, fold_preferences(events), problems)
+
+
+def build_image_columns(images: Iterable[tuple[RunOpinions, str]]) -> dict[str, pa.Array]:
+    """For each image that anybody spoke of (what is said of its run, image id) its feedback columns."""
+    rows: list[_ImageRow] = []
+    ratings, aspects = _Lists(RATINGS), _Lists(ASPECTS)
+    for run, image in images:
+        said = sorted(run.by_image.get(image, {}).items())
+        rated = [(rater, one["rating"], one["rated_at"]) for rater, one in said if "rating" in one]
+        ratings.append(rated)
+        aspects.append(
+            [(rater, *pair) for rater, one in said if "aspects" in one for pair in sorted(one["aspects"].items())]
+        )
+        rows.append(_describe_image([one for _, one in said], [stars for _, stars, _ in rated], run.preferences, image))
+    columns = zip(*rows, strict=True) if rows else ([] for _ in _ImageRow._fields)
+    arrays = {name: pa.array(column, _TYPES[name]) for name, column in zip(_ImageRow._fields, columns, strict=True)}
+    return arrays | {"ratings": ratings.build(), "aspects": aspects.build()}
+
+
+class _ImageRow(NamedTuple):
+    """What is thought of an image; the fields are columns."""
+
+    rating: float | None
+    rating_count: int
+    tags: list[str]
+    pick_count: int
+    reject_count: int
+    notes: list[str]
+    win_count: int = 0
+    loss_count: int = 0
+    tie_count: int = 0
+
+
+def _describe_image(
+    said: list[dict[str, Any]], stars: list[int], preferences: list[dict[str, Any]], image: str
+) -> _ImageRow:
+    flags = [one["flag"] for one in said if "flag" in one]
+    return _ImageRow(
+        sum(stars) / len(stars) if stars else None,
+        len(stars),
+        sorted({tag for one in said if "tags" in one for tag in one["tags"]}),
+        flags.count("pick"),
+        flags.count("reject"),
+        [note["text"] for one in said if "notes" in one for note in one["notes"]],
+        *(_count_comparisons(preferences, image) if preferences else ()),
+    )
+
+
+class _Lists:
+    """A column of lists of structs under way, each a tuple: much faster than from a dict each."""
+
+    def __init__(self, kind: pa.ListType) -> None:
+        self._kind = kind
+        self._rows: list[tuple[Any, ...]] = []
+        self._ends = [0]
+
+    def append(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._rows.extend(rows)
+        self._ends.append(len(self._rows))
+
+    def build(self) -> pa.ListArray:
+        fields = list(self._kind.value_type)
+        columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in fields)
+        arrays = [
+            _moments(values) if field.type == MOMENT else pa.array(values, field.type)
+            for values, field in zip(columns, fields, strict=True)
+        ]
+        structs = pa.StructArray.from_arrays(arrays, fields=fields)
+        return pa.ListArray.from_arrays(pa.array(self._ends, pa.int32()), structs, type=self._kind)
+
+
+def _moments(clocks: Iterable[str]) -> pa.Array:
+    """The wall time of hybrid clocks."""
+    return pc.cast(pa.array([clock[:_CLOCK_TIME] for clock in clocks], pa.string()), MOMENT)
+
+
+def build_job_columns(runs: Iterable[RunOpinions]) -> dict[str, pa.Array]:
+    """For each run a value of every feedback column about whole runs."""
+    rows = [_describe_job(run) for run in runs]
+    return {name: pa.array([row[name] for row in rows], _TYPES[name]) for name in _JOB_COLUMNS}
+
+
+def _describe_job(run: RunOpinions) -> dict[str, Any]:
+    own = run.by_image.get("", {}).values()
+    stars = [one["rating"] for one in own if "rating" in one]
+    return {
+        "job_rating": sum(stars) / len(stars) if stars else None,
+        "job_rating_count": len(stars),
+        "job_tags": sorted({tag for one in own for tag in one.get("tags", ())}),
+    }
+
+
+def _count_comparisons(preferences: list[dict[str, Any]], image: str) -> tuple[int, int, int]:
+    """How often an image won, lost, and neither."""
+    own = [one for one in preferences if image in (one["winner"], one["loser"])]
+    decided = [one["winner"] == image for one in own if one["outcome"] == "win"]
+    wins = sum(decided)
+    return wins, len(decided) - wins, len(own) - len(decided)

@@ -1,0 +1,270 @@
+"""The documents of many runs as two Arrow tables: metadata, a row a run, and records, a row an executed variant.
+
+All are parsed together. Where something is not as usual, the runs are halved until the unusual ones stand alone; those
+are read by the strict readers, which say what is wrong with them and hide nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import compute as pc
+
+from stablenew.disk.line_log import split_lines
+from stablenew.errors import FormatError, NewerFormat
+from stablenew.formats.digest import DIGEST_PATTERN
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.run_metadata import RunMetadata
+from stablenew.formats.output_path import PATTERN as PATH_PATTERN
+from stablenew.formats.strict_json import MAX_BYTES, JsonValue, parse_json
+from stablenew.learning.dataset.arrow_column import whole
+from stablenew.learning.dataset.columns import MOMENT
+from stablenew.learning.dataset.source.json_tables import (
+    METADATA_SCHEMA,
+    RECORD_SCHEMA,
+    build_table,
+    parse_records,
+    parse_table,
+)
+from stablenew.learning.dataset.source.run_source import NEWER, UNREADABLE, LeftOut, RunFiles
+from stablenew.store.run_folder import METADATA, RECORDS
+
+_VERSION: Final = r"^1\.(?:0|[1-9][0-9]{0,3})$"
+_SLUG: Final = "^[a-z][a-z0-9_]{0,63}$"
+_TIMESTAMP: Final = r"^[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z$"
+_METADATA_KIND: Final = pa.scalar(RunMetadata.KIND)
+_RECORD_KIND: Final = pa.scalar(LearningRecord.KIND)
+_ZERO: Final = pa.scalar(0, pa.int64())
+"""Made once: to make a scalar of a Python value Arrow looks for dateutil each time, which often is not there."""
+_MEDIA_TYPE: Final = "^[a-z]+/[a-z0-9][a-z0-9.+-]*$"
+
+
+class Problem(NamedTuple):
+    """Something of a run that could not be read, while the rest of the run is in the dataset."""
+
+    run_id: str
+    path: str
+    line: int | None
+    reason: str
+
+
+@dataclass
+class RunTables:
+    """Runs that could be read, and what could not."""
+
+    runs: list[RunFiles]
+    metadata: pa.Table
+    """A row for each of `runs`."""
+    records: pa.Table
+    record_runs: npt.NDArray[np.int64]
+    """For each row of `records`, the row of its run."""
+    left_out: list[LeftOut] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_run_tables(runs: Sequence[RunFiles]) -> RunTables:
+    """The metadata and records of all `runs`, in order."""
+    parts = _read_halving(list(runs))
+    if len(parts) == 1:
+        return parts[0]
+    counts = np.cumsum([0, *(len(part.runs) for part in parts)])
+    return RunTables(
+        runs=[run for part in parts for run in part.runs],
+        metadata=_join([part.metadata for part in parts], METADATA_SCHEMA),
+        records=_join([part.records for part in parts], RECORD_SCHEMA),
+        record_runs=np.concatenate(
+            [np.empty(0, np.int64), *(part.record_runs + first for part, first in zip(parts, counts, strict=False))]
+        ),
+        left_out=[one for part in parts for one in part.left_out],
+        problems=[one for part in parts for one in part.problems],
+    )
+
+
+def _join(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables([schema.empty_table(), *(_complete(table, schema) for table in tables)]).combine_chunks()
+
+
+def _complete(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """With the overrides that its runs do not use, and others do."""
+    if table.schema == schema:
+        return table
+    place, field = schema.get_field_index("variant"), schema.field("variant")
+    variant = whole(table["variant"])
+    parts = [variant.field(one.name) for one in field.type]
+    overrides = field.type.get_field_index("overrides")
+    parts[overrides] = _complete_overrides(parts[overrides], field.type.field(overrides).type)
+    completed = pa.StructArray.from_arrays(parts, fields=list(field.type), mask=variant.is_null())
+    return table.set_column(place, field, completed)
+
+
+def _complete_overrides(overrides: pa.StructArray, kind: pa.StructType) -> pa.StructArray:
+    known = {one.name for one in overrides.type}
+    parts = [overrides.field(one.name) if one.name in known else pa.nulls(len(overrides), one.type) for one in kind]
+    return pa.StructArray.from_arrays(parts, fields=list(kind), mask=overrides.is_null())
+
+
+def _read_halving(runs: list[RunFiles]) -> list[RunTables]:
+    if not runs:
+        return []
+    try:
+        return [_read_together(runs)]
+    except ValueError:
+        pass
+    if len(runs) == 1:
+        return [_read_strictly(runs[0])]
+    middle = len(runs) // 2
+    return [*_read_halving(runs[:middle]), *_read_halving(runs[middle:])]
+
+
+class _Unusual(ValueError):
+    pass
+
+
+def _read_together(runs: list[RunFiles]) -> RunTables:
+    """All at once.
+
+    Raises:
+        ValueError: at least one of them needs the strict readers.
+    """
+    if not all(run.records.endswith(b"\n") or not run.records for run in runs):
+        raise _Unusual("a last line that is cut off")
+    metadata = parse_table([run.metadata for run in runs], METADATA_SCHEMA)
+    records = parse_records([run.records for run in runs])
+    counts = [_count_lines(run.records) for run in runs]
+    if len(metadata) != len(runs) or len(records) != sum(counts):
+        raise _Unusual("more or fewer documents than lines")
+    record_runs = np.repeat(np.arange(len(runs)), counts)
+    run_ids = pa.array([run.run_id for run in runs])
+    _check_metadata(metadata, run_ids)
+    _check_records(records, run_ids.take(pa.array(record_runs)))
+    return RunTables(runs, metadata, records, record_runs)
+
+
+def _count_lines(data: bytes) -> int:
+    """How many lines end in `data`: `count` looks at each byte by itself, which takes several times as long."""
+    count, end = 0, data.find(b"\n")
+    while end >= 0:
+        count, end = count + 1, data.find(b"\n", end + 1)
+    return count
+
+
+def _expect(truth: pa.Array | pa.ChunkedArray) -> None:
+    """Raise unless all are true; null is not."""
+    if not pc.all(truth, skip_nulls=False, min_count=0).as_py():
+        raise _Unusual("a value that is not as usual")
+
+
+def _expect_text(column: pa.ChunkedArray, pattern: str) -> None:
+    """Raise unless every text is on one line and fits `pattern`."""
+    _expect(pc.match_substring_regex(column, pattern=pattern.replace("$", r"\z")))
+
+
+def _expect_word(column: pa.ChunkedArray, pattern: str) -> None:
+    """As `_expect_text`, for columns with few different values."""
+    _expect_text(pc.unique(column), pattern)
+
+
+def _expect_text_or_null(column: pa.ChunkedArray, pattern: str) -> None:
+    _expect_text(pc.drop_null(column), pattern)
+
+
+def _check_metadata(table: pa.Table, run_ids: pa.Array) -> None:
+    _expect(pc.equal(table["kind"], _METADATA_KIND))
+    _expect_word(table["schema_version"], _VERSION)
+    _expect(pc.equal(table["run_id"], run_ids))
+    _expect_moments(table["created_at"])
+    _expect_word(table["status"], _SLUG)
+    for name in ("source", "packs", "config", "config_digest"):
+        _expect(pc.is_valid(table[name]))
+    _expect(pc.is_valid(pc.struct_field(table["source"], "name")))
+    _expect_finite(table.schema, table.columns)
+
+
+def _check_records(table: pa.Table, run_ids: pa.Array) -> None:
+    _expect(pc.equal(table["kind"], _RECORD_KIND))
+    _expect_word(table["schema_version"], _VERSION)
+    _expect(pc.equal(table["run_id"], run_ids))
+    _expect_moments(table["started_at"])
+    _expect_word(table["status"], _SLUG)
+    for name in ("requested", "stages", "outputs"):
+        _expect(pc.is_valid(table[name]))
+    for name in ("index", "total"):
+        _expect(pc.greater_equal(pc.struct_field(table["variant"], name), _ZERO))
+    _expect(pc.is_valid(pc.struct_field(table["prompt"], "positive")))
+    _expect_finite(table.schema, table.columns)
+    _check_outputs(pc.list_flatten(table["outputs"]))
+
+
+def _check_outputs(outputs: pa.ChunkedArray) -> None:
+    _expect(pc.is_valid(outputs))
+    _expect_text(pc.struct_field(outputs, "path"), PATH_PATTERN)
+    _expect_text(pc.struct_field(outputs, "digest"), DIGEST_PATTERN)
+    _expect(pc.greater_equal(pc.struct_field(outputs, "size_bytes"), _ZERO))
+    _expect_word(pc.struct_field(outputs, "media_type"), _MEDIA_TYPE)
+    _expect_word(pc.struct_field(outputs, "stage"), _SLUG)
+    _expect_text_or_null(pc.unique(pc.struct_field(outputs, "role")), _SLUG)
+    _expect_text_or_null(pc.struct_field(outputs, "pixel_digest"), DIGEST_PATTERN)
+    _expect_text_or_null(pc.list_flatten(pc.struct_field(outputs, "parents")), DIGEST_PATTERN)
+
+
+def _expect_moments(column: pa.ChunkedArray) -> None:
+    _expect_text(column, _TIMESTAMP)
+    pc.cast(column, MOMENT)  # raises for the 30th of February
+
+
+def _expect_finite(fields: pa.Schema | pa.StructType, columns: list[pa.ChunkedArray]) -> None:
+    """Raise where a number is none, which Arrow's parser lets through."""
+    for one, column in zip(fields, columns, strict=True):
+        if column.null_count == len(column):
+            continue
+        if pa.types.is_floating(one.type):
+            _expect(pc.is_finite(pc.drop_null(column)))
+        elif pa.types.is_struct(one.type):
+            parts = [pc.struct_field(column, inner.name) for inner in one.type if _has_floats(inner.type)]
+            _expect_finite([inner for inner in one.type if _has_floats(inner.type)], parts)
+
+
+def _has_floats(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or (pa.types.is_struct(kind) and any(_has_floats(one.type) for one in kind))
+
+
+def _read_strictly(run: RunFiles) -> RunTables:
+    """One run as the models read it."""
+    try:
+        metadata = RunMetadata.from_json(run.metadata)
+    except FormatError as error:
+        reason = NEWER if isinstance(error, NewerFormat) else UNREADABLE
+        return _nothing(LeftOut(run.run_id, reason, f"{METADATA}: {error}"))
+    if metadata.run_id != run.run_id:
+        return _nothing(LeftOut(run.run_id, UNREADABLE, f"{METADATA}: it is that of run {metadata.run_id}"))
+    records: list[JsonValue] = []
+    problems = []
+    for number, line, is_whole in split_lines(run.records):
+        try:
+            records.append(_read_record(run.run_id, line, is_whole=is_whole).to_dict())
+        except FormatError as error:
+            problems.append(Problem(run.run_id, RECORDS, number, str(error)))
+    return RunTables(
+        [run],
+        build_table([metadata.to_dict()], METADATA_SCHEMA),
+        build_table(records, RECORD_SCHEMA),
+        np.zeros(len(records), np.int64),
+        problems=problems,
+    )
+
+
+def _nothing(left_out: LeftOut) -> RunTables:
+    empty = np.empty(0, np.int64)
+    return RunTables([], METADATA_SCHEMA.empty_table(), RECORD_SCHEMA.empty_table(), empty, [left_out])
+
+
+def _read_record(run_id: str, line: bytes, *, is_whole: bool) -> LearningRecord:
+    if not is_whole:
+        raise FormatError("the line is cut off")
+    record = LearningRecord.from_dict(parse_json(line, max_bytes=MAX_BYTES))
+    if record.run_id != run_id:
+        raise FormatError(f"it is a record of run {record.run_id}")
+    return record

@@ -1,0 +1,1 @@
+"""What the ratings say about each setting, and how sure that is."""

@@ -1,0 +1,284 @@
+"""The rated images of a dataset as arrays of codes: what evidence is computed from."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import xxhash
+from pyarrow import compute as pc
+
+from stablenew.errors import ConfigError
+from stablenew.formats.documents.learning_plan import PLAN_TAG
+from stablenew.learning.dataset.arrow_column import whole
+from stablenew.learning.dataset.columns import MAIN_SETTINGS, STAGE_SETTINGS, stage_column
+from stablenew.learning.dataset.reader import Dataset
+from stablenew.learning.evidence.matched_pairs import Cells, Codes, gather_cells
+from stablenew.learning.evidence.rating_statistics import measure_agreement
+
+_NOT_SETTINGS: Final = frozenset({"seed", "model_hash", "txt2img_subseed", "img2img_seed"})
+_CONTEXT: Final = ("prompt", "negative_prompt", "engine")
+"""What must be alike besides settings and LoRAs for two images to be compared."""
+_OTHER: Final = (
+    "run_id", "image_id", "seed", "image_seed", "prompt_family", "loras", "learning_tags", "rating", "ratings", "role",
+)  # fmt: skip
+
+
+def _setting_columns() -> dict[str, str]:
+    named = {f"{stage}.{name}": stage_column(stage, name) for stage, name in STAGE_SETTINGS}
+    named |= {f"img2img.{name}": name for name in ("denoising_strength",) if name not in named}
+    return {name: column for name, column in named.items() if column is not None and column not in _NOT_SETTINGS}
+
+
+SETTINGS: Final = _setting_columns()
+"""Column of every setting that evidence can be about, by dotted name."""
+
+
+def find_setting(name: str) -> str:
+    """The dotted name of a setting, given it or, for a main setting, its own name or its beginning (`cfg`).
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+    if name in SETTINGS:
+        return name
+    begun = [one for one in MAIN_SETTINGS if one.startswith(name) and f"txt2img.{one}" in SETTINGS]
+    if name in begun or len(begun) == 1:
+        return f"txt2img.{name if name in begun else begun[0]}"
+    import difflib  # noqa: PLC0415
+
+    near = difflib.get_close_matches(name, [*SETTINGS, *MAIN_SETTINGS], 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SETTINGS)}"
+    raise ConfigError(f"no setting {name!r} to ask about; {hint}")
+
+
+@dataclass
+class Factor:
+    """One setting: its values, and which of them each rated image had."""
+
+    name: str
+    values: list[Any]
+    """None where it is not known."""
+    codes: npt.NDArray[np.int32]
+
+    @property
+    def is_varied(self) -> bool:
+        """Whether there is anything to compare."""
+        return len(self.values) > 1
+
+    @cached_property
+    def used(self) -> tuple[list[int], Codes]:
+        """The codes that some rated image has, and for each image the place of its own among them."""
+        return used_codes(self.codes)
+
+
+def used_codes(codes: npt.NDArray[np.int32]) -> tuple[list[int], Codes]:
+    """The different codes, in order, and for each image the place of its own among them."""
+    used, places = np.unique(codes, return_inverse=True)
+    return used.tolist(), places.astype(np.int64)
+
+
+@dataclass
+class EvidenceTable:
+    """Rated images, an entry each; ratings by rater apart, an entry each."""
+
+    run_ids: list[str]
+    """The runs, in order."""
+    runs: npt.NDArray[np.int32]
+    """Of each image the place of its run among these."""
+    stars: npt.NDArray[np.float64]
+    """The mean of its raters."""
+    families: Codes
+    """Prompt family of each image."""
+    is_controlled: npt.NDArray[np.bool_]
+    """Whether a learning plan made it."""
+    factors: dict[str, Factor]
+    contexts: npt.NDArray[np.uint64]
+    """Equal for images that are alike in all settings and in all else but the seed."""
+    seeds: npt.NDArray[np.uint64]
+    """Equal for images of one seed."""
+    rating_images: Codes
+    """Of each rating its image, ..."""
+    rating_raters: Codes
+    rating_stars: npt.NDArray[np.float64]
+    raters: list[str]
+    preferences: list[dict[str, Any]] = field(default_factory=list)
+    """Comparisons, in the columns of a dataset's table of preferences."""
+    compared: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Place in `compared_codes` of each compared image, by run and image id."""
+    compared_codes: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
+    """Of each compared image the code of each setting, ..."""
+    compared_contexts: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+
+    @cached_property
+    def agreement(self) -> float | None:
+        """Krippendorff's alpha of the raters; None when nobody rated the same image as another."""
+        return measure_agreement(self.rating_images, self.rating_stars)
+
+    @cached_property
+    def cells(self) -> dict[tuple[bool, bool], Cells]:
+        """Ratings by one rater of images that are alike in all settings and in all else.
+
+        By whether a learning plan made them, and by whether they must be of one seed too. A setting is left open by
+        taking its `hash_codes` off their keys.
+        """
+        found = {}
+        for is_controlled, with_seeds in itertools.product((False, True), repeat=2):
+            wanted = np.flatnonzero(self.is_controlled[self.rating_images] == is_controlled)
+            images = self.rating_images[wanted]
+            alike = self.contexts + self.seeds if with_seeds else self.contexts
+            keys = alike[images] + hash_codes("rater", self.rating_raters[wanted])
+            found[is_controlled, with_seeds] = gather_cells(keys, images, self.rating_stars[wanted])
+        return found
+
+    def compared_contexts_without(self, name: str) -> npt.NDArray[np.uint64]:
+        """Of each compared image a number, equal for those that are alike in all but one setting and the seed."""
+        return np.subtract(self.compared_contexts, hash_codes(name, self.compared_codes[name]))
+
+
+def read_evidence_table(dataset: Dataset) -> EvidenceTable:
+    """The rated and the compared final images of a dataset."""
+    preferences = dataset.read_preferences().to_pylist()
+    wanted = _compared_ids(preferences)
+    columns = [*_OTHER, *_CONTEXT, *dict.fromkeys(SETTINGS.values())]
+    tables = []
+    for table in dataset.iter_tables(columns):
+        is_final = pc.fill_null(pc.equal(table["role"], "final"), True)
+        is_wanted = pc.or_(pc.is_valid(table["rating"]), pc.is_in(table["image_id"], wanted))
+        tables.append(_with_codes(table.filter(pc.and_(is_final, is_wanted))))
+        pa.default_memory_pool().release_unused()
+    images = pa.concat_tables(tables) if tables else dataset.read_images(columns)
+    return build_evidence_table(images, preferences)
+
+
+def _with_codes(images: pa.Table) -> pa.Table:
+    """The same with its settings and texts as dictionaries, which need a fifth of the memory."""
+    names = [*_CONTEXT, *dict.fromkeys(SETTINGS.values()), "run_id", "prompt_family"]
+    for name in names:
+        place = images.schema.get_field_index(name)
+        images = images.set_column(place, name, pc.dictionary_encode(images[name]))
+    return images
+
+
+def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]] = ()) -> EvidenceTable:
+    """The table of `images` (dataset columns) and comparisons between them."""
+    factors = {name: _build_factor(name, images[column]) for name, column in SETTINGS.items()}
+    contexts = np.zeros(len(images), np.uint64)
+    for name, factor in factors.items():
+        contexts += hash_codes(name, factor.codes)
+    for name in _CONTEXT:
+        contexts += hash_codes(name, _encode(images[name])[1])
+    contexts += _hash_lists("loras", images["loras"])
+    is_rated = pc.is_valid(images["rating"]).to_numpy(zero_copy_only=False).astype(bool)
+    rows = slice(None) if is_rated.all() else is_rated  # where all are rated nothing is copied
+    rated = images if is_rated.all() else images.filter(pa.array(is_rated))
+    ratings = _flatten_ratings(rated)
+    runs = _build_factor("run_id", rated["run_id"])
+    return EvidenceTable(
+        run_ids=runs.values,
+        runs=runs.codes,
+        stars=rated["rating"].to_numpy().astype(np.float64),
+        families=_encode(rated["prompt_family"])[1],
+        is_controlled=_has_plan_tag(rated["learning_tags"]),
+        factors={name: Factor(name, one.values, one.codes[rows]) for name, one in factors.items()},
+        contexts=contexts[rows],
+        seeds=hash_codes("seed", _encode(pc.coalesce(rated["image_seed"], rated["seed"]))[1]),
+        rating_images=ratings[0],
+        rating_raters=ratings[1],
+        rating_stars=ratings[2],
+        raters=ratings[3],
+        preferences=list(preferences),
+        compared=_places_of_compared(images, preferences),
+        compared_codes={name: factor.codes for name, factor in factors.items()},
+        compared_contexts=contexts,
+    )
+
+
+def _compared_ids(preferences: Sequence[dict[str, Any]]) -> pa.Array:
+    return pa.array(sorted({one[side] for one in preferences for side in ("winner", "loser")}), pa.string())
+
+
+def _places_of_compared(images: pa.Table, preferences: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
+    places = np.flatnonzero(pc.is_in(images["image_id"], _compared_ids(preferences)).to_numpy())
+    found = images.select(["run_id", "image_id"]).take(places).to_pylist()
+    return {(one["run_id"], one["image_id"]): place for one, place in zip(found, places.tolist(), strict=True)}
+
+
+def _build_factor(name: str, column: pa.ChunkedArray) -> Factor:
+    values, codes = _encode(column)
+    order = sorted(range(len(values)), key=lambda place: sort_key(values[place]))
+    ranks = np.empty(len(values), np.int32)
+    ranks[order] = np.arange(len(values))
+    return Factor(name, [values[place] for place in order], ranks[codes])
+
+
+def sort_key(value: Any) -> tuple[bool, str, Any]:
+    """To sort values by: what is not known comes last."""
+    return (value is None, type(value).__name__, "" if value is None else value)
+
+
+def _encode(column: pa.ChunkedArray | pa.Array) -> tuple[list[Any], Codes]:
+    """The different values, null among them, and for each entry the place of its own."""
+    if not pa.types.is_dictionary(column.type):
+        column = pc.dictionary_encode(column)
+    encoded = whole(column.unify_dictionaries() if isinstance(column, pa.ChunkedArray) else column)
+    values = encoded.dictionary.to_pylist()
+    codes = pc.fill_null(encoded.indices, len(values)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return values + [None] * (encoded.null_count > 0), codes
+
+
+def hash_codes(name: str, codes: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint64]:
+    """A random-looking number for each code of a column; sums of them over columns name a combination."""
+    salt = np.uint64(xxhash.xxh3_64_intdigest(name.encode()))
+    mixed = (codes.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) ^ salt
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(32)
+    return mixed * np.uint64(0x94D049BB133111EB)
+
+
+def _hash_lists(name: str, column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    """A number for each list of objects, equal for lists that hold the same in the same order."""
+    lists = whole(column)
+    parents, entries = _flatten(lists)
+    positions = np.arange(len(parents)) - np.searchsorted(parents, parents)
+    keys = np.zeros(len(parents), np.uint64)
+    for one in entries.type:
+        keys += hash_codes(f"{name}.{one.name}", _encode(pc.struct_field(entries, one.name))[1])
+    found = hash_codes(name, lists.is_valid().to_numpy(zero_copy_only=False).astype(np.int64))
+    np.add.at(found, parents, keys * (2 * positions + 1).astype(np.uint64))
+    return found
+
+
+def _has_plan_tag(tags: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    parents, entries = _flatten(whole(tags))
+    found = np.zeros(len(tags), bool)
+    found[parents[pc.starts_with(entries, PLAN_TAG).to_numpy(zero_copy_only=False).astype(bool)]] = True
+    return found
+
+
+def _flatten_ratings(rated: pa.Table) -> tuple[Codes, Codes, npt.NDArray[np.float64], list[str]]:
+    images, entries = _flatten(whole(rated["ratings"]))
+    raters, codes = _encode(pc.struct_field(entries, "rater"))
+    return images, codes, pc.struct_field(entries, "rating").to_numpy(zero_copy_only=False).astype(float), raters
+
+
+def _flatten(lists: pa.ListArray) -> tuple[Codes, pa.Array]:
+    """What is in the lists, one after the other, and for each the place of its list."""
+    parents = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False).astype(np.int64)
+    return parents, pc.list_flatten(lists)
+
+
+def most_used(table: EvidenceTable) -> Mapping[str, Any]:
+    """The value of each setting that most rated images had; None only where none is known."""
+    return {name: _most_used(factor) for name, factor in table.factors.items()}
+
+
+def _most_used(factor: Factor) -> Any:
+    counts = np.bincount(factor.codes, minlength=len(factor.values)).astype(float)
+    counts[[value is None for value in factor.values]] *= 1e-9
+    return factor.values[int(counts.argmax())] if len(counts) else None

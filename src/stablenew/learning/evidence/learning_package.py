@@ -1,0 +1,121 @@
+"""Packaging what was learned for a model outside: `package_for_llm`. We call none."""
+
+from typing import Any, Final
+
+import pyarrow as pa
+from pyarrow import compute as pc
+
+from stablenew.formats.documents.learning_package import LearningPackage
+from stablenew.learning.dataset.columns import MAIN_SETTINGS
+from stablenew.learning.dataset.exports.export_writer import to_plain_json
+from stablenew.learning.dataset.reader import Dataset
+from stablenew.learning.evidence.evidence import Comparison, Evidence, build_evidence
+from stablenew.learning.evidence.evidence_table import read_evidence_table
+from stablenew.learning.evidence.rating_statistics import CONFIDENCE
+from stablenew.learning.learning_contract import EvidenceContract
+
+_GUIDE: Final = (
+    "Images were made with these settings and rated 0 to 5 by people. `values`: shrunken means of all images with a "
+    "value; other settings may be behind them, see `warnings`. `comparisons`: differences in stars between images that "
+    "are alike in prompt and every other setting; trust `controlled` before `observational`. Where low and high have "
+    "different signs the difference may be chance. Do not advise where `is_supported` is false."
+)
+_VALUES: Final = 12
+_COMPARISONS: Final = 12
+
+
+def package_for_llm(dataset: Dataset, *, examples: int = 10) -> LearningPackage:
+    """What a dataset teaches, as one small document; `examples` of the best and of the worst images with prompts.
+
+    With `examples` 0 no prompt is in it.
+    """
+    from stablenew import __version__  # noqa: PLC0415
+
+    table = read_evidence_table(dataset)
+    contract = EvidenceContract(table)
+    evidence = [build_evidence(table, name) for name in contract.varied_settings]
+    best, worst = _examples(dataset, examples)
+    agreement = table.agreement if evidence else None
+    return LearningPackage.model_validate(
+        {
+            "software_version": __version__,
+            "dataset_digest": dataset.ledger.digest,
+            "guide": _GUIDE,
+            "confidence": CONFIDENCE,
+            "rated_image_count": len(table.stars),
+            "rater_count": len(table.raters),
+            **({} if agreement is None else {"agreement": agreement}),
+            "settings": [_describe_setting(one) for one in evidence],
+            "proposals": [
+                {
+                    "name": one.name,
+                    "current": one.current,
+                    "proposed": one.proposed,
+                    "is_supported": one.is_supported,
+                    "reason": one.reason,
+                }
+                for one in contract.propose_new_defaults()
+            ],
+            "best": best,
+            "worst": worst,
+            "left_out": {
+                "values": sum(max(0, len(one.values) - _VALUES) for one in evidence),
+                "comparisons": sum(max(0, len(one.gains) - _COMPARISONS) for one in evidence),
+                "images": len(table.stars) - len(best) - len(worst),
+            },
+        }
+    )
+
+
+def _describe_setting(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "name": evidence.setting,
+        "values": [
+            {
+                "value": one.value,
+                "image_count": one.image_count,
+                "mean": _round(one.mean.estimate),
+                "low": _round(one.mean.low),
+                "high": _round(one.mean.high),
+            }
+            for one in evidence.values[:_VALUES]
+        ],
+        "comparisons": [_describe_comparison(one) for one in evidence.gains[:_COMPARISONS]],
+        "warnings": evidence.warnings,
+    }
+
+
+def _describe_comparison(one: Comparison) -> dict[str, Any]:
+    interval = one.difference.interval
+    return {
+        "value": one.value,
+        "other": one.other,
+        "evidence": one.kind,
+        "place_count": one.difference.place_count,
+        "difference": _round(interval.estimate),
+        "low": _round(interval.low),
+        "high": _round(interval.high),
+    }
+
+
+def _round(value: float) -> float:
+    return round(value, 3)
+
+
+def _examples(dataset: Dataset, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    columns = ["prompt", "rating", "rating_count", "image_id", "role", *MAIN_SETTINGS]
+    images = dataset.read_images(columns)
+    images = images.filter(pc.is_valid(images["rating"])).sort_by([("rating", "descending"), ("image_id", "ascending")])
+    half = min(count, len(images) // 2)
+    return _describe_images(images.slice(0, half)), _describe_images(images.slice(len(images) - half))
+
+
+def _describe_images(images: pa.Table) -> list[dict[str, Any]]:
+    return [
+        {
+            "prompt": row["prompt"],
+            "settings": {name: to_plain_json(row[name]) for name in MAIN_SETTINGS if row[name] is not None},
+            "rating": _round(row["rating"]),
+        }
+        for row in images.to_pylist()
+    ]

@@ -1,0 +1,1 @@
+"""Learning plans: their steps and result sheets."""

@@ -1,0 +1,102 @@
+"""RecordingQueue: a run is written while the pipeline goes on making it.
+
+A pipeline that waited for the disk after each variant would leave its GPU idle for as long: milliseconds on a quick
+disk, half a second on a slow or distant one. Variants that come faster than the disk takes them are written together.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.pipeline_result import GeneratedImage
+from stablenew.formats.documents.stage_event import ErrorInfo
+from stablenew.recording.recording_session import FinishedVariant, RunRecording
+from stablenew.recording.side_channel import SideChannel
+from stablenew.store.run import Run
+
+MOST_BYTES: Final = 256 << 20
+"""Images that may wait in memory; whoever adds more has to wait."""
+
+
+class Settled(NamedTuple):
+    """What became of a variant."""
+
+    record: LearningRecord
+    is_recorded: bool
+
+
+class RecordingQueue:
+    """Writes one run in a thread of its own, from its folder on. What fails there `channel` notes, and harms nobody."""
+
+    def __init__(self, recording: RunRecording, channel: SideChannel) -> None:
+        self._recording = recording
+        self._channel = channel
+        self._changed = threading.Condition()
+        self._waiting: list[FinishedVariant] = []
+        self._waiting_bytes = 0
+        self._settled: list[Settled] = []
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._write, name="stablenew-recording", daemon=True)
+        self._thread.start()
+
+    @property
+    def run(self) -> Run | None:
+        """The run as a reader sees it now; None as long as there is no folder."""
+        return self._recording.run
+
+    def add_variant(self, record: LearningRecord, images: Sequence[GeneratedImage]) -> None:
+        """Have a variant written soon, after those that were added before it or with them."""
+        variant = FinishedVariant(record, tuple(images))
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting_bytes <= MOST_BYTES)
+            self._waiting.append(variant)
+            self._waiting_bytes += _size_of(variant)
+            self._changed.notify_all()
+
+    def take_settled(self) -> list[Settled]:
+        """The variants that the disk has taken or refused since this was last asked, in order."""
+        with self._changed:
+            settled, self._settled = self._settled, []
+            return settled
+
+    def finish(self, status: str, error: ErrorInfo | None = None) -> Run | None:
+        """Wait until all variants are written, then seal the run; None when there is none, because it could not begin.
+
+        Raises:
+            WriteFailed: see `RunRecording.finish`.
+        """
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        self._thread.join()
+        return self._recording.finish(status, error) if self.run is not None else None
+
+    def _write(self) -> None:
+        self._channel.call(self._recording.start)
+        while variants := self._take_waiting():
+            recorded = self._write_together(variants) if self.run is not None else set()
+            with self._changed:
+                self._settled += [Settled(one.record, is_recorded=one.index in recorded) for one in variants]
+                self._waiting_bytes -= sum(map(_size_of, variants))
+                self._changed.notify_all()
+
+    def _take_waiting(self) -> list[FinishedVariant]:
+        """What is to be written next; nothing when there will be nothing more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed)
+            variants, self._waiting = self._waiting, []
+            return variants
+
+    def _write_together(self, variants: Sequence[FinishedVariant]) -> set[int]:
+        """The indexes of those that are on the disk now."""
+        failures = self._channel.call(self._recording.add_variants, variants)
+        if failures is None:  # of a kind that nobody expected, and noted
+            return set()
+        for failure in failures.values():
+            self._channel.note(failure)
+        return {one.index for one in variants} - failures.keys()
+
+
+def _size_of(variant: FinishedVariant) -> int:
+    return sum(len(image.data or b"") for image in variant.images)

@@ -1,0 +1,1 @@
+"""Verify, repair and merge stores; copies and archives of sealed runs."""

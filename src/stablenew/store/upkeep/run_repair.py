@@ -1,0 +1,219 @@
+"""Repair: finish what a crash left, without losing a whole line or a whole output.
+
+An interrupted run is sealed as `interrupted` with every whole record and every output that is there. A line that a
+crash cut off was never acknowledged; it is taken off and reported. Our own temporary files go. Conflict copies of
+feedback go once all they say is in `feedback.json`. A run that is being written, or that comes from another machine, is
+left alone.
+"""
+
+import contextlib
+import hashlib
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from stablenew.disk.atomic_file import replace_file, replace_then_write_once, sync_folder
+from stablenew.disk.line_log import iter_lines
+from stablenew.disk.regular_file import is_plain_folder, is_regular
+from stablenew.disk.temporary_name import is_temporary
+from stablenew.errors import FormatError, RunLocked, StableNewError, WriteFailed
+from stablenew.formats.clock import SYSTEM_CLOCK, Clock
+from stablenew.formats.documents.run_metadata import RunMetadata
+from stablenew.store.feedback.feedback_log import FeedbackLog
+from stablenew.store.output_store import hash_file
+from stablenew.store.run import INCOMPLETE, RUNNING, Run
+from stablenew.store.run_folder import FEEDBACK, METADATA, OUTPUTS, RECORDS, SEAL
+from stablenew.store.run_lock import RunLock
+from stablenew.store.run_store import RunStore
+from stablenew.store.run_writer import make_read_only
+from stablenew.store.seal import encode_seal
+
+SEALED_RUN: Final = "sealed"
+TORN_LINE: Final = "torn-line-removed"
+TEMPORARY: Final = "temporary-removed"
+CONFLICT_COPY: Final = "conflict-copy-merged"
+FEEDBACK_REBUILT: Final = "feedback-rebuilt"
+SKIPPED: Final = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class RepairAction:
+    """One thing that was done, or with a dry run would be."""
+
+    code: str
+    path: str
+    message: str
+
+
+@dataclass(slots=True)
+class RepairReport:
+    """What repairing one run, or the store around the runs, did."""
+
+    subject: str
+    actions: list[RepairAction] = field(default_factory=list)
+
+    def add(self, code: str, path: str, message: str) -> None:
+        """Note an action."""
+        self.actions.append(RepairAction(code, path, message))
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON form."""
+        actions = [{"code": one.code, "path": one.path, "message": one.message} for one in self.actions]
+        return {"run_id": self.subject, "actions": actions}
+
+
+def repair_run(run: Run, *, dry_run: bool = False, force: bool = False, clock: Clock = SYSTEM_CLOCK) -> RepairReport:
+    """Bring one run into order; see the module. `force` also finishes a run that another machine began.
+
+    Raises:
+        WriteFailed: the disk would not take it; the run is as it was, or a step further.
+    """
+    report = RepairReport(run.run_id)
+    _repair(run, report, dry_run=dry_run, force=force, clock=clock)
+    return report
+
+
+def repair_or_explain(run: Run, *, dry_run: bool = False, force: bool = False) -> RepairReport:
+    """As `repair_run`, for one of many: what goes wrong with it is in its report, and keeps nobody from the others."""
+    report = RepairReport(run.run_id)
+    try:
+        _repair(run, report, dry_run=dry_run, force=force, clock=SYSTEM_CLOCK)
+    except (OSError, StableNewError) as error:
+        report.add(SKIPPED, "", f"cannot be repaired: {error}")
+    if not is_plain_folder(run.path):
+        report.actions = [RepairAction(SKIPPED, "", "the run is not there any more")]
+    return report
+
+
+def _repair(run: Run, report: RepairReport, *, dry_run: bool, force: bool, clock: Clock) -> None:
+    if not run.is_sealed:
+        _finish_unsealed(run, report, dry_run=dry_run, force=force, clock=clock)
+    else:
+        _remove_temporaries(run.path, report, dry_run=dry_run)
+    _repair_feedback(run, report, dry_run=dry_run)
+
+
+def _finish_unsealed(run: Run, report: RepairReport, *, dry_run: bool, force: bool, clock: Clock) -> None:
+    state = run.state
+    if state == RUNNING:
+        report.add(SKIPPED, "", "the run is being written now")
+        return
+    if state == INCOMPLETE and not force:
+        report.add(
+            SKIPPED, "", "the run began on another machine, which may still have the rest; --force finishes it here"
+        )
+        return
+    lock = RunLock(run.path.parent, run.run_id)
+    try:
+        lock.acquire()
+    except RunLocked:
+        report.add(SKIPPED, "", "the run is being written now")
+        return
+    try:
+        _remove_temporaries(run.path, report, dry_run=dry_run)
+        if not run.is_sealed:  # its writer may have finished before the lock was ours
+            _remove_torn_line(run.path, report, dry_run=dry_run)
+            _seal_as_interrupted(run, report, dry_run=dry_run, clock=clock)
+    finally:
+        lock.release(forget=not dry_run)
+
+
+def _remove_temporaries(run_path: Path, report: RepairReport, *, dry_run: bool) -> None:
+    for folder in (run_path, run_path / OUTPUTS):
+        if not is_plain_folder(folder):
+            continue
+        for path in sorted(folder.iterdir()):
+            if is_temporary(path.name) and is_regular(path):
+                report.add(TEMPORARY, path.relative_to(run_path).as_posix(), "a file that a crash left unfinished")
+                if not dry_run:
+                    path.unlink()
+
+
+def _remove_torn_line(run_path: Path, report: RepairReport, *, dry_run: bool) -> None:
+    path = run_path / RECORDS
+    if not is_regular(path):
+        return
+    torn = [(number, line) for number, line, is_whole in iter_lines(path) if not is_whole]
+    for number, line in torn:
+        report.add(TORN_LINE, RECORDS, f"line {number}, {len(line)} bytes; it was never acknowledged")
+        if not dry_run:
+            data = path.read_bytes()
+            replace_file(path, data[: len(data) - len(line)])
+
+
+def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock: Clock) -> None:
+    try:
+        metadata = Run(run.path).metadata
+    except (OSError, FormatError) as error:
+        report.add(SKIPPED, METADATA, f"cannot be sealed without its metadata: {error}")
+        return
+    records, _ = run.read_records()
+    outputs = _output_paths(run.path)
+    message = f"as interrupted, with {len(records)} records and {len(outputs)} outputs"
+    report.add(SEALED_RUN, SEAL, message)
+    if dry_run:
+        return
+    by_stage: dict[str, list[str]] = {}
+    for record in records:
+        for output in record.outputs:
+            by_stage.setdefault(output.stage, []).append(output.path)
+    final = RunMetadata.from_dict(
+        metadata.to_dict()
+        | {
+            "status": "interrupted",
+            "finished_at": clock.timestamp(),
+            "record_count": len(records),
+            "output_count": sum(len(record.outputs) for record in records),
+            "stages": [{"name": name, "outputs": paths} for name, paths in by_stage.items()],
+        }
+    )
+    document = final.encode_document()
+    names = [name for name in (RECORDS, *outputs) if is_regular(run.path / name)]
+    sums = {name: hash_file(run.path / name).sha256 for name in names}
+    sums[METADATA] = hashlib.sha256(document).hexdigest()
+    replace_then_write_once((run.path / METADATA, document), (run.path / SEAL, encode_seal(sums)))
+    make_read_only(run.path, [*sums, SEAL])
+
+
+def _output_paths(run_path: Path) -> list[str]:
+    folder = run_path / OUTPUTS
+    if not is_plain_folder(folder):
+        return []
+    return sorted(f"{OUTPUTS}/{path.name}" for path in folder.iterdir() if is_regular(path) and path.name[0] != ".")
+
+
+def _repair_feedback(run: Run, report: RepairReport, *, dry_run: bool) -> None:
+    log = FeedbackLog(run.path)
+    reading = log.read()
+    if not reading.events and not reading.is_damaged:
+        return
+    if reading.is_newer:
+        report.add(SKIPPED, FEEDBACK, "a later version wrote it")
+        return
+    if reading.is_damaged:
+        report.add(FEEDBACK_REBUILT, FEEDBACK, f"set aside; {len(reading.events)} events come from the other files")
+    if reading.unlogged:
+        report.add(
+            FEEDBACK_REBUILT, FEEDBACK, f"{len(reading.unlogged)} events that an older copy had replaced are back"
+        )
+    for name in log.consolidate(dry_run=dry_run):
+        report.add(CONFLICT_COPY, name, f"all it says is in {FEEDBACK}")
+
+
+def repair_store(store: RunStore, *, dry_run: bool = False) -> RepairReport:
+    """Remove run folders that a crash left before they had a name: ours, and with nothing acknowledged in them."""
+    report = RepairReport("")
+    if not store.root.is_dir():
+        return report
+    for path in sorted(store.root.iterdir()):
+        if is_temporary(path.name) and is_plain_folder(path):
+            run_id = path.name[1:].rsplit(".", 2)[0]
+            if not RunLock(store.root, run_id).is_held():
+                report.add(TEMPORARY, path.name, "a run or a copy that never came to be")
+                if not dry_run:
+                    shutil.rmtree(path, ignore_errors=True)
+    if report.actions and not dry_run:
+        with contextlib.suppress(WriteFailed):
+            sync_folder(store.root)
+    return report

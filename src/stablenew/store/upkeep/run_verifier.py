@@ -1,0 +1,295 @@
+"""RunVerifier: is a run still what was recorded?
+
+Every sealed file is read and compared with its SHA-256, every output with the digest in its record, every document with
+its format, every feedback event with its id. One flipped bit anywhere in a run is named.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from stablenew.disk.folder_signature import folder_signature
+from stablenew.disk.regular_file import is_plain_folder, is_regular, read_regular
+from stablenew.disk.temporary_name import is_temporary
+from stablenew.errors import FormatError, NewerFormat
+from stablenew.formats.digest import DoubleHash
+from stablenew.formats.documents.feedback import fold_events
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.documents.run_metadata import RunMetadata
+from stablenew.formats.model_base import SCHEMA_VERSION
+from stablenew.store.feedback.feedback_files import read_feedback_files
+from stablenew.store.output_store import hash_file
+from stablenew.store.run import INCOMPLETE, INTERRUPTED, RUNNING, SEALED, Run
+from stablenew.store.run_folder import (
+    MARKER_FILE,
+    MARKER_FOLDER,
+    METADATA,
+    OUTPUTS,
+    RECORDS,
+    SEAL,
+    is_feedback,
+    is_sync_leftover,
+)
+from stablenew.store.run_store import iter_marker_files, read_marker_version
+from stablenew.store.seal import read_seal
+from stablenew.store.upkeep.verify_report import CODES, Finding, VerifyReport
+
+_LOOKS = 3
+_STATE_CODES = {RUNNING: "run-running", INTERRUPTED: "run-interrupted", INCOMPLETE: "run-incomplete"}
+
+
+class RunVerifier:
+    """Checks one run. `verify` reads every byte; with `deep` it also decodes the images and asks the JSON Schemas."""
+
+    def __init__(self, run: Run, *, deep: bool = False) -> None:
+        self._path = run.path
+        self._deep = deep
+
+    def verify(self) -> VerifyReport:
+        """Look at everything and say what was found. Nothing is changed.
+
+        What was found in a folder that changed meanwhile, because it was moved or synced, may never have been so: then
+        it is looked through again.
+        """
+        for _ in range(_LOOKS):
+            before = _signature_of(self._path)
+            report = _Look(Run(self._path), deep=self._deep).report()
+            if not report.findings or _signature_of(self._path) == before:
+                break
+        return report
+
+
+class _Look:
+    """One look through a run."""
+
+    def __init__(self, run: Run, *, deep: bool) -> None:
+        self._run = run
+        self._deep = deep
+        self._findings: list[Finding] = []
+        self._hashes: dict[str, DoubleHash] = {}
+        self._barred: dict[str, str] = {}
+        """Files that are there and cannot be read, and why."""
+        self._recorded: dict[str, OutputReference] = {}
+
+    def report(self) -> VerifyReport:
+        """What was found, also where the folder is gone or barred."""
+        try:
+            return self._verify()
+        except OSError as error:
+            is_barred = is_plain_folder(self._run.path)
+            code, message = ("run-unreadable", str(error.strerror or error)) if is_barred else ("run-vanished", None)
+            return VerifyReport(self._run.run_id, (Finding(code, "", message or CODES[code][1]),))
+
+    def _verify(self) -> VerifyReport:
+        sums = self._read_seal()
+        names = self._list_files()
+        self._check_sealed_files(sums, names)
+        metadata = self._check_metadata()
+        records = self._check_records()
+        if metadata is not None and sums is not None and self._is_as_sealed(RECORDS, sums):  # else that is said already
+            self._check_counts(metadata, records)
+        self._check_outputs(names)
+        self._check_feedback(names)
+        if self._deep:
+            self._check_deeply()
+        return self._report(sums)
+
+    def _report(self, sums: dict[str, str] | None) -> VerifyReport:
+        state = SEALED if sums is not None else self._run.state
+        if state in _STATE_CODES and not self._run.is_sealed:
+            self._add(_STATE_CODES[state], "")
+        return VerifyReport(
+            subject=self._run.run_id,
+            findings=tuple(self._findings),
+            files=len(self._hashes),
+            size_bytes=sum(hashes.size_bytes for hashes in self._hashes.values()),
+            digest=self._run.digest if self._run.is_sealed else None,
+            state=state,
+        )
+
+    def _add(self, code: str, path: str, message: str | None = None, line: int | None = None) -> None:
+        """Note a finding; without a message it says what its code means."""
+        self._findings.append(Finding(code, path, message or CODES[code][1], line))
+
+    def _read_seal(self) -> dict[str, str] | None:
+        if not os.path.lexists(self._run.path / SEAL):
+            return None
+        try:
+            return read_seal(self._run.path)
+        except FormatError as error:
+            self._add("seal-unreadable", SEAL, str(error))
+        except OSError as error:
+            self._add("link-refused", SEAL, f"cannot be read: {error.strerror or error}")
+        return {}
+
+    def _list_files(self) -> set[str]:
+        """Every regular file of the format, by path; what else is there becomes a finding."""
+        names = set()
+        for path, entry in _walk(self._run.path):
+            if path == OUTPUTS and entry.is_dir(follow_symlinks=False):
+                continue
+            kind = _kind_of(path)
+            if kind in {"leftover", "foreign"}:
+                self._add(f"file-{kind}", path)
+            elif entry.is_file(follow_symlinks=False):
+                names.add(path)
+            else:
+                self._add("link-refused", path)
+        return names
+
+    def _check_sealed_files(self, sums: dict[str, str] | None, names: set[str]) -> None:
+        for path in sorted(sums or ()):
+            if (hashes := self._hash(path)) is None:
+                self._add_lost("file-missing", path, "listed in the seal, but not there")
+            elif sums and hashes.sha256 != sums[path]:
+                self._add("file-changed", path, f"SHA-256 is {hashes.sha256[:12]}…, the seal says {sums[path][:12]}…")
+        if sums is not None:
+            for path in sorted(names - sums.keys() - {SEAL}):
+                if not is_feedback(path):
+                    self._add("file-unlisted", path, "not there when the run was sealed")
+
+    def _is_as_sealed(self, path: str, sums: dict[str, str]) -> bool:
+        """Whether a file is there whole: as the seal says, or as it is where the seal cannot be read."""
+        hashes = self._hash(path)
+        return hashes is not None and sums.get(path, hashes.sha256) == hashes.sha256
+
+    def _hash(self, path: str) -> DoubleHash | None:
+        if path not in self._hashes:
+            if path.startswith(f"{OUTPUTS}/") and not is_plain_folder(self._run.path / OUTPUTS):
+                return None
+            try:
+                self._hashes[path] = hash_file(self._run.path / path)
+            except OSError as error:
+                if is_regular(self._run.path / path):
+                    self._barred[path] = str(error.strerror or error)
+                return None
+        return self._hashes[path]
+
+    def _add_lost(self, code: str, path: str, message: str) -> None:
+        """Note a file that gave no bytes: it is not there, or a permission or a bad disk keeps them."""
+        if path not in self._barred:
+            self._add(code, path, message)
+        elif not any(one.path == path for one in self._findings):
+            self._add("file-unreadable", path, f"cannot be read: {self._barred[path]}")
+
+    def _check_metadata(self) -> RunMetadata | None:
+        try:
+            metadata = self._run.metadata
+        except NewerFormat as error:
+            self._add("newer-format", METADATA, str(error))
+        except FormatError as error:
+            self._add("metadata-unreadable", METADATA, str(error).removeprefix(f"{self._run.path / METADATA}: "))
+        except OSError as error:
+            if self._run.is_sealed:  # an unsealed run is incomplete anyway: a sync brings files in any order
+                self._add("metadata-missing", METADATA, f"cannot be read: {error.strerror or error}")
+        else:
+            if metadata.run_id != self._run.run_id:
+                self._add("metadata-mismatch", METADATA, f"says run {metadata.run_id}, the folder {self._run.run_id}")
+            return metadata
+        return None
+
+    def _check_records(self) -> list[LearningRecord]:
+        records = []
+        for line in self._run.iter_record_lines():
+            if line.problem is not None:
+                code = "record-torn" if line.problem.is_torn else "record-unreadable"
+                self._add(code, RECORDS, line.problem.reason, line.number)
+            elif line.record is not None:
+                records.append(line.record)
+                self._check_record(line.record, line.number)
+        return records
+
+    def _check_record(self, record: LearningRecord, number: int) -> None:
+        if record.run_id != self._run.run_id:
+            self._add("record-mismatch", RECORDS, f"belongs to run {record.run_id}", number)
+        for output in record.outputs:
+            self._recorded[output.path] = output
+            hashes = self._hash(output.path)
+            if hashes is None:
+                self._add_lost("output-missing", output.path, f"named by line {number} of {RECORDS}, but not there")
+            elif (hashes.digest, hashes.size_bytes) != (output.digest, output.size_bytes):
+                found = f"{hashes.digest[:19]}…, {hashes.size_bytes:,} bytes"
+                self._add("output-changed", output.path, f"is {found}; its record says {output.digest[:19]}…", number)
+
+    def _check_counts(self, metadata: RunMetadata, records: list[LearningRecord]) -> None:
+        outputs = sum(len(record.outputs) for record in records)
+        for name, found in (("record_count", len(records)), ("output_count", outputs)):
+            said = getattr(metadata, name)
+            if said is not None and said != found:
+                self._add("metadata-mismatch", METADATA, f"{name} is {said}, but the run holds {found}")
+
+    def _check_outputs(self, names: set[str]) -> None:
+        for path in sorted(name for name in names if name.startswith(f"{OUTPUTS}/")):
+            if path not in self._recorded:
+                self._add("output-unrecorded", path)
+
+    def _check_feedback(self, names: set[str]) -> None:
+        reading = read_feedback_files(self._run.path, sorted(filter(is_feedback, names)))
+        for file in reading.files:
+            for problem in file.problems:
+                self._add(problem.code, file.name, problem.reason, problem.line)
+            if file.is_conflict_copy and file.events:
+                self._add("feedback-conflict-copy", file.name)
+            if file.document is not None and file.document.state != fold_events(file.document.events):
+                self._add("feedback-stale", file.name)
+
+    def _check_deeply(self) -> None:
+        from stablenew.store.upkeep.deep_checks import iter_image_findings, iter_schema_findings  # noqa: PLC0415
+
+        self._findings.extend(iter_schema_findings(self._run.path))
+        present = {path: output for path, output in self._recorded.items() if path in self._hashes}
+        self._findings.extend(iter_image_findings(self._run.path, present))
+
+
+def verify_store_files(root: Path) -> VerifyReport:
+    """Check the store's own files, `.stablenew`: of one format version they are the same bytes on every machine."""
+    version = read_marker_version(root)
+    if version != SCHEMA_VERSION:
+        message = f"a store of version {version or 'unknown'}; this program knows the files of {SCHEMA_VERSION}"
+        return VerifyReport(MARKER_FOLDER, (Finding("newer-format", MARKER_FILE, message),))
+    files = list(iter_marker_files())
+    changed = [name for name, expected in files if not _holds(root / MARKER_FOLDER / name, expected)]
+    return VerifyReport(
+        MARKER_FOLDER,
+        tuple(Finding("store-changed", name, "is not there or not what this version writes") for name in changed),
+        len(files),
+        sum(len(expected) for _, expected in files),
+    )
+
+
+def _holds(path: Path, expected: bytes) -> bool:
+    try:
+        return read_regular(path, len(expected)) == expected
+    except OSError:
+        return False
+
+
+def _signature_of(run_path: Path) -> int | None:
+    try:
+        return folder_signature(os.lstat(run_path))
+    except OSError:
+        return None
+
+
+def _walk(run_path: Path) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Everything in a run folder and in `outputs/`, nothing deeper, by POSIX path."""
+    with os.scandir(run_path) as entries:
+        top = sorted(entries, key=lambda entry: entry.name)
+    for entry in top:
+        yield entry.name, entry
+        if entry.name == OUTPUTS and entry.is_dir(follow_symlinks=False):
+            with os.scandir(entry.path) as outputs:
+                for output in sorted(outputs, key=lambda one: one.name):
+                    yield f"{OUTPUTS}/{output.name}", output
+
+
+def _kind_of(path: str) -> str:
+    name = path.rpartition("/")[2]
+    if path in {METADATA, RECORDS, SEAL, OUTPUTS}:
+        return "format"
+    if "/" not in path and is_feedback(name):
+        return "feedback"
+    if is_temporary(name) or is_sync_leftover(name):
+        return "leftover"
+    return "output" if path.startswith(f"{OUTPUTS}/") and not name.startswith(".") else "foreign"

@@ -1,0 +1,109 @@
+"""What requests that change something carry."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stablenew.formats.model_base import Name, Rating, RunId, Slug
+
+_ACT_PATTERN = "^[A-Za-z0-9_-]{8,64}$"
+Act = Annotated[str, Field(pattern=_ACT_PATTERN)]
+"""A name by chance for something said once: said again under the same name it counts once."""
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Saying(_Body):
+    """One thing to say about an image or a run. What is not there stays as it is."""
+
+    act: Act
+    run_id: RunId
+    image_id: Name | None = None
+    """A digest; null is the whole run."""
+    rating: Rating | None = None
+    """0 to 5; null, when it is there, takes the rating away."""
+    flag: Slug | None = None
+    """`pick` or `reject`; null, when it is there, takes the flag away."""
+    tags: list[Name] = []
+    remove_tags: list[Name] = []
+    notes: Annotated[str, Field(max_length=20_000)] | None = None
+    """An empty text removes the note."""
+
+
+class FeedbackBody(_Body):
+    """Things to say, in order."""
+
+    says: Annotated[list[Saying], Field(min_length=1, max_length=2000)]
+
+
+class StepBody(_Body):
+    """An act to take back, or one taken back to say again."""
+
+    act: Act
+    run_ids: Annotated[list[RunId], Field(min_length=1, max_length=2000)]
+    as_act: Act | None = None
+    """For redo: the name of the act it becomes."""
+
+
+class ViewBody(_Body):
+    """A search to keep under a name; without a search the name is forgotten."""
+
+    name: str
+    query: str | None = None
+
+
+class SettingsBody(_Body):
+    """Settings to change."""
+
+    learning_enabled: bool | None = None
+    rater: Annotated[str, Field(max_length=200)] | None = None
+
+
+class RunBody(_Body):
+    """A run to make. Its prompts come from a pack, from a text, or from a run that was."""
+
+    pack: str | None = None
+    """A name that `/api/packs` gives."""
+    prompt: Annotated[str, Field(max_length=200_000)] | None = None
+    """In the form of a TXT pack."""
+    again: RunId | None = None
+    new_seeds: bool = False
+    """With `again`: let the engine choose other seeds."""
+    engine: str | None = None
+    url: str | None = None
+    settings: list[str] = []
+    """`STAGE.KEY=VALUE`."""
+    sweeps: list[str] = []
+    """`STAGE.KEY=V,V`."""
+    randomize: list[str] = []
+    mode: str | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+    action: str | None = None
+    tags: list[Name] = []
+
+
+class VerifyBody(_Body):
+    """How to verify."""
+
+    deep: bool = False
+
+
+class RepairBody(_Body):
+    """What to repair."""
+
+    run_ids: Annotated[list[RunId], Field(min_length=1, max_length=10_000)]
+
+
+class TaskBody(_Body):
+    """A long look at the store to begin or to stop."""
+
+    kind: Annotated[str, Field(pattern="^(verify|survey)$")]
+    deep: bool = False
+    stop: bool = False
+
+
+class NothingBody(_Body):
+    """Nothing."""

@@ -1,0 +1,133 @@
+"""Each step of writing a file is made to fail by the system itself: limits, a full disk, a missing permission."""
+
+import errno
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from stablenew.disk import atomic_file
+from stablenew.disk.atomic_file import replace_file, sync_folder, write_once
+from stablenew.errors import WriteFailed
+
+
+def test_write_once_puts_the_bytes_there(tmp_path):
+    write_once(tmp_path / "a", b"one")
+    assert (tmp_path / "a").read_bytes() == b"one"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_write_once_refuses_a_second_time(tmp_path):
+    write_once(tmp_path / "a", b"one")
+    with pytest.raises(FileExistsError):
+        write_once(tmp_path / "a", b"two")
+    assert (tmp_path / "a").read_bytes() == b"one"
+
+
+def test_write_once_does_not_follow_a_dangling_link(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        write_once(tmp_path / "a", b"one")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_replace_gives_the_new_bytes_a_new_inode(tmp_path):
+    write_once(tmp_path / "a", b"old")
+    with (tmp_path / "a").open("rb") as reader:
+        replace_file(tmp_path / "a", b"new")
+        assert reader.read() == b"old"
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("size", [0, 100, 5000])
+def test_a_file_that_may_not_grow_leaves_the_old_one_whole(tmp_path, size):
+    script = f"""
+        import resource, sys
+        from pathlib import Path
+        from stablenew.errors import WriteFailed
+        from stablenew.disk.atomic_file import replace_file
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+        try:
+            replace_file(Path(sys.argv[1]), b"n" * 6000)
+        except WriteFailed as error:
+            print(error.filename.endswith("a"), error.strerror)
+    """
+    (tmp_path / "a").write_bytes(b"old")
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), tmp_path / "a"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("True could not write: File too large")
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename,renameat,renameat2"])
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace, which makes system calls fail, is not installed")
+def test_a_failing_system_call_leaves_the_old_file_whole(tmp_path, call, error):
+    """Here the kernel itself says no; only calls of the writing process are touched."""
+    (tmp_path / "a").write_bytes(b"old")
+    script = f"""
+        from pathlib import Path
+        from stablenew.errors import WriteFailed
+        from stablenew.disk.atomic_file import replace_file
+        try:
+            replace_file(Path({str(tmp_path / "a")!r}), b"new")
+        except WriteFailed:
+            raise SystemExit(7)
+    """
+    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
+    done = subprocess.run([*command, sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    if "ptrace" in done.stderr and done.returncode != 7:
+        pytest.skip("this machine does not allow tracing")
+    assert done.returncode == 7, done.stderr
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_named(tmp_path):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        with pytest.raises(WriteFailed, match="Permission denied"):
+            write_once(tmp_path / "a", b"one")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_missing_folder_is_a_clear_failure(tmp_path):
+    with pytest.raises(WriteFailed, match="No such file") as caught:
+        write_once(tmp_path / "gone" / "a", b"one")
+    assert caught.value.errno == errno.ENOENT
+
+
+def test_a_failed_fsync_is_never_asked_again(tmp_path, monkeypatch):
+    asked = []
+
+    def fail(descriptor):
+        asked.append(descriptor)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(atomic_file.os, "fsync", fail)
+    with pytest.raises(WriteFailed, match="Input/output"):
+        write_once(tmp_path / "a", b"one")
+    assert len(asked) == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_synced_on_its_file_system_is_tolerated_but_an_error_is_not(tmp_path, monkeypatch):
+    def fail_with(number):
+        def fail(_descriptor):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(atomic_file.os, "fsync", fail)
+
+    fail_with(errno.EINVAL)
+    sync_folder(tmp_path)
+    fail_with(errno.EIO)
+    with pytest.raises(WriteFailed):
+        sync_folder(tmp_path)

@@ -1,0 +1,364 @@
+"""The ComfyUI engine against a server that speaks as the real one does, and misbehaves as it does."""
+
+import contextlib
+import io
+import json
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+from PIL import Image
+
+from stablenew import CancelToken, PipelineConfig, PipelineController, RunStore, RunVerifier, StageRequest, open_engine
+from stablenew.cli.main import _run
+from stablenew.engines.comfyui.engine import ComfyUIEngine
+from stablenew.engines.engine import StageMonitor
+from stablenew.errors import Cancelled, ConfigError, EngineError
+from stablenew.formats.digest import digest_bytes
+from tests.engines.comfyui_server import IMPACT, MODELS, NODES, FakeComfyUI, serving
+from tests.engines.engine_contract import PROMPT, SERVER_STAGES, SETTINGS, EngineContract
+
+
+class TestContract(EngineContract):
+    """What every engine promises."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self):
+        fake = FakeComfyUI(seconds_per_step=0.005)
+        with serving(fake) as self.url:
+            yield
+
+    def make_engine(self):
+        return ComfyUIEngine(self.url, poll_seconds=0.1)
+
+
+@pytest.fixture
+def comfyui():
+    """Start a server with some quirks; gives the server and an engine for it."""
+    with contextlib.ExitStack() as servers:
+
+        def start(*quirks, stall_seconds=900.0, **options):
+            fake = FakeComfyUI(quirks=quirks, **options)
+            fake.url = servers.enter_context(serving(fake))
+            return fake, ComfyUIEngine(fake.url, poll_seconds=0.05, stall_seconds=stall_seconds)
+
+        yield start
+
+
+def ask(engine, stage="txt2img", *, inputs=(), monitor=None, prompt=PROMPT, **settings):
+    request = StageRequest(stage, {**SETTINGS, **settings}, prompt, "blurry", tuple(inputs))
+    return engine.run_stage(request, monitor or StageMonitor())
+
+
+def record_run(engine, tmp_path, **config):
+    controller = PipelineController(engine=engine, runs_dir=tmp_path / "runs")
+    result = controller.run(PipelineConfig(prompt=PROMPT, learning_enabled=True, **config))
+    (run,) = RunStore(tmp_path / "runs").iter_runs()
+    (record,) = run.iter_records()
+    return result, run, record
+
+
+def sampler_of(body):
+    return next(node["inputs"] for node in body["prompt"].values() if node["class_type"] == "KSampler")
+
+
+def test_a_batch_through_all_stages_is_recorded_right(comfyui, tmp_path):
+    fake, engine = comfyui()
+    result, run, record = record_run(engine, tmp_path, **SERVER_STAGES)
+    assert result.status == "completed"
+    assert (record.requested.seed, record.requested.model) == (11, "sd_xl_base_1.0")
+    assert (record.actual.model, record.actual.seed) == ("sd_xl_base_1.0", 11)
+    assert (record.actual.sampler, record.actual.scheduler, record.actual.steps) == ("DPM++ 2M", "Karras", 6)
+    assert (record.actual.clip_skip, record.actual.width, record.actual.height) == (2, 64, 48)
+    by_stage = {}
+    for output in record.outputs:
+        by_stage.setdefault(output.stage, []).append(output)
+        assert digest_bytes((run.path / output.path).read_bytes()) == output.digest
+    assert {stage: len(outputs) for stage, outputs in by_stage.items()} == dict.fromkeys(SERVER_STAGES, 4)
+    for outputs in by_stage.values():
+        assert [output.seed for output in outputs] == [11, 12, 13, 14]
+    for earlier, later in pairwise(SERVER_STAGES):
+        parents = [output.parents for output in by_stage[later]]
+        assert parents == [(output.digest,) for output in by_stage[earlier]]
+    assert [(one.width, one.height) for one in by_stage["upscale"]] == [(128, 96)] * 4
+    assert RunVerifier(run, deep=True).verify().is_ok
+    actual = {event.name: event.actual for event in record.stages}
+    assert actual["img2img"]["denoising_strength"] == 0.4
+    assert actual["adetailer"]["steps"] == 8
+    checkpoints = {node["inputs"].get("ckpt_name") for body in fake.requests for node in body["prompt"].values()}
+    assert checkpoints - {None} == {"sdxl/sd_xl_base_1.0.safetensors"}, "later stages keep the checkpoint of the first"
+
+
+def test_the_bytes_are_those_that_the_server_has(comfyui):
+    fake, engine = comfyui()
+    (image,) = ask(engine).images
+    assert image.data in fake.files.values()
+    with Image.open(io.BytesIO(image.data)) as opened:
+        assert json.loads(opened.text["prompt"]) == fake.requests[0]["prompt"], "the workflow is still in it"
+
+
+def test_every_image_is_a_prompt_of_its_own_and_one_waits_ahead(comfyui):
+    fake, engine = comfyui(seconds_per_step=0.25)
+    ask(engine, batch_size=4)
+    assert [sampler_of(body)["seed"] for body in fake.requests] == [11, 12, 13, 14]
+    assert fake.finished_at_submit[:2] == [0, 0], "the second waits while the first runs"
+    assert fake.finished_at_submit[2] >= 1, "and no more than one waits"
+
+
+def test_seeds_have_64_bits(comfyui, tmp_path):
+    fake, engine = comfyui()
+    _, _, record = record_run(engine, tmp_path, txt2img={**SETTINGS, "seed": 2**64 - 1, "batch_size": 2})
+    assert [output.seed for output in record.outputs] == [2**64 - 1, 0]
+    assert record.actual.seed == 2**64 - 1
+    assert sampler_of(fake.requests[0])["seed"] == 2**64 - 1
+
+
+OWN = {
+    "3": {
+        "class_type": "KSampler",
+        "inputs": {
+            "seed": 1, "steps": 40, "cfg": 1.0, "sampler_name": "ddim", "scheduler": "simple", "denoise": 1.0,
+            "model": ["4", 0], "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0],
+        },
+    },
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "dreamshaper_8.safetensors"}},
+    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 768, "batch_size": 4}},
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a bottle", "clip": ["4", 1]}},
+    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "watermark", "clip": ["4", 1]}},
+    "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
+    "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "mine", "images": ["8", 0]}},
+    "10": {"class_type": "PreviewImage", "inputs": {"images": ["8", 0]}},
+}  # fmt: skip
+
+
+def test_a_workflow_of_the_users_own_is_filled_in_and_recorded(comfyui, tmp_path):
+    fake, engine = comfyui()
+    (tmp_path / "mine.json").write_text(json.dumps(OWN))
+    extra = {"workflow": str(tmp_path / "mine.json"), "bind.steps": None, "9.filename_prefix": "other"}
+    result, _, record = record_run(engine, tmp_path, txt2img={**SETTINGS, "extra": extra})
+    assert result.status == "completed", result.error
+    graph = fake.requests[0]["prompt"]
+    assert (graph["6"]["inputs"]["text"], graph["7"]["inputs"]["text"]) == (PROMPT, "")
+    assert graph["5"]["inputs"] == {"width": 64, "height": 48, "batch_size": 1}
+    assert graph["3"]["inputs"]["steps"] == 40, "unbound: the workflow's own value stays"
+    assert graph["9"]["inputs"]["filename_prefix"] == "other"
+    assert (record.requested.steps, record.actual.steps) == (4, 40)
+    assert (record.actual.model, record.actual.sampler) == ("dreamshaper_8", "Euler a")
+    actual = record.actual.to_dict()
+    assert actual["workflow_digest"] == digest_bytes(json.dumps(OWN, sort_keys=True).encode())
+    (output,) = record.outputs
+    assert output.seed == 11, "saved and shown: one image"
+
+
+def test_later_stages_go_on_with_the_checkpoint_of_the_users_workflow(comfyui):
+    fake, engine = comfyui()
+    own = {**OWN, "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": MODELS[1]}}}
+    first = ask(engine, extra={"workflow": own})
+    ask(engine, "img2img", inputs=first.images)
+    assert fake.requests[-1]["prompt"]["checkpoint"]["inputs"]["ckpt_name"] == MODELS[1]
+
+
+def test_what_is_left_to_the_workflow_need_not_be_known(comfyui):
+    fake, engine = comfyui()
+    ask(engine, sampler="Restart", extra={"workflow": OWN, "bind.sampler": None})
+    assert fake.requests[0]["prompt"]["3"]["inputs"]["sampler_name"] == "ddim"
+
+
+def test_places_can_be_given(comfyui):
+    fake, engine = comfyui()
+    ask(engine, extra={"workflow": OWN, "bind.prompt": "7.text", "bind.negative_prompt": "6.text"})
+    graph = fake.requests[0]["prompt"]
+    assert (graph["6"]["inputs"]["text"], graph["7"]["inputs"]["text"]) == ("blurry", PROMPT)
+    with pytest.raises(ConfigError, match="no node '66'"):
+        ask(engine, extra={"workflow": OWN, "bind.prompt": "66.text"})
+    with pytest.raises(EngineError, match=r"the workflow /not/there.json cannot be read: No such file"):
+        ask(engine, extra={"workflow": "/not/there.json"})
+
+
+def test_loras_and_embeddings_of_the_prompt_become_what_comfyui_has_for_them(comfyui):
+    fake, engine = comfyui()
+    result = ask(engine, prompt="a pier <lora:more_details:0.6>, (<embedding:goodhands>:0.8)")
+    graph = fake.requests[0]["prompt"]
+    lora = graph["stablenew-lora-0"]["inputs"]
+    assert (lora["lora_name"], lora["strength_model"]) == ("detail/more_details.safetensors", 0.6)
+    assert graph["positive"]["inputs"]["text"] == "a pier , (embedding:goodhands:0.8)"
+    assert result.actual["loras"] == [{"name": "more_details", "weight": 0.6}]
+    with pytest.raises(EngineError, match=r"no LoRA 'other'; it has detail/more_details"):
+        ask(engine, prompt="<lora:other:1>")
+
+
+def test_a_vae_of_its_own_and_a_second_pass(comfyui):
+    fake, engine = comfyui()
+    result = ask(engine, vae="vae-ft-mse", enable_hr=True, hr_scale=2.0, hr_steps=3, hr_denoising_strength=0.5)
+    graph = fake.requests[0]["prompt"]
+    assert graph["decode"]["inputs"]["vae"] == ["vae", 0]
+    assert graph["hires"]["inputs"]["sampler_name"] == "euler_ancestral"
+    assert (graph["hires"]["inputs"]["steps"], graph["hires"]["inputs"]["denoise"]) == (3, 0.5)
+    assert (result.images[0].width, result.actual["vae"]) == (128, "vae-ft-mse")
+    with pytest.raises(EngineError, match="no refiner; give one of your own"):
+        ask(engine, refiner_checkpoint="refiner")
+
+
+@pytest.mark.parametrize("upscaler", ["Lanczos", "RealESRGAN_x4plus", "None"])
+@pytest.mark.parametrize("mode", ["single", "img2img"])
+def test_upscaling_ends_at_the_size_that_was_asked_for(comfyui, upscaler, mode):
+    _, engine = comfyui()
+    first = ask(engine).images
+    (image,) = ask(engine, "upscale", inputs=first, mode=mode, factor=1.5, upscaler=upscaler).images
+    assert (image.width, image.height, image.parent) == (96, 72, 0)
+    with pytest.raises(EngineError, match="no upscaler '9x'; it has RealESRGAN_x4plus.pth; Lanczos needs no model"):
+        ask(engine, "upscale", inputs=first, upscaler="9x")
+
+
+def test_an_image_made_before_is_given_again_and_marked(comfyui):
+    _, engine = comfyui()
+    first, second = ask(engine), ask(engine)
+    assert [one.data for one in first.images] == [one.data for one in second.images]
+    assert "cached" not in first.actual
+    assert second.actual["cached"] is True
+
+
+def test_what_a_cached_node_reports_again_is_no_output_of_the_next_prompt(comfyui):
+    """A second branch that no setting reaches: its node is cached, and the server names its old file each time."""
+    fake, engine = comfyui()
+    branch = {
+        "20": {"class_type": "EmptyLatentImage", "inputs": {"width": 32, "height": 32, "batch_size": 1}},
+        "21": {"class_type": "VAEDecode", "inputs": {"samples": ["20", 0], "vae": ["4", 2]}},
+        "22": {"class_type": "SaveImage", "inputs": {"filename_prefix": "again", "images": ["21", 0]}},
+    }
+    images = ask(engine, batch_size=3, extra={"workflow": {**OWN, **branch}}).images
+    assert [(image.seed, image.width) for image in images] == [(11, 64), (11, 32), (12, 64), (13, 64)]
+    assert fake.history[next(reversed(fake.history))]["outputs"].keys() >= {"9", "22"}
+
+
+@pytest.mark.parametrize("quirk", [(), ("no_websocket",), ("drops_websocket",)])
+def test_progress_grows_with_or_without_a_websocket(comfyui, quirk):
+    _, engine = comfyui(*quirk, seconds_per_step=0.03)
+    seen = []
+    result = ask(engine, steps=8, batch_size=2, monitor=StageMonitor(on_progress=seen.append))
+    assert len(result.images) == 2
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    if not quirk:
+        assert len(set(seen)) > 16, "every step"
+
+
+def test_previews_come_where_somebody_looks(comfyui):
+    _, engine = comfyui("previews", seconds_per_step=0.02)
+    previews = []
+    monitor = StageMonitor(on_progress=lambda _, preview=None: previews.append(preview), wants_previews=True)
+    ask(engine, monitor=monitor)
+    shown = [one for one in previews if one is not None]
+    assert (shown[0].width, shown[0].height) == (16, 12)
+
+
+def test_a_wish_to_stop_interrupts_our_prompt_and_nobody_elses(comfyui):
+    fake, engine = comfyui(seconds_per_step=0.1)
+    fake.pending.append([99, "theirs", {"9": OWN["9"] | {"inputs": {}}}, {"client_id": "x"}, []])
+    fake.pending.clear()
+    token = CancelToken()
+    threading.Timer(0.4, token.cancel).start()
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        ask(engine, batch_size=20, steps=20, monitor=StageMonitor(token))
+    assert time.monotonic() - started < 5
+    wait_for(lambda: not fake.pending and fake.running is None)
+    assert len(fake.requests) == 2, "one ran, one waited"
+    assert ask(engine).images
+
+
+def test_anothers_prompt_is_left_alone(comfyui):
+    fake, engine = comfyui(seconds_per_step=0.05)
+    other = ComfyUIEngine(fake.url, poll_seconds=0.05)
+    made = []
+    thread = threading.Thread(target=lambda: made.extend(ask(other, seed=77, steps=20).images))
+    thread.start()
+    wait_for(lambda: fake.running is not None)
+    token = CancelToken()
+    threading.Timer(0.2, token.cancel).start()
+    with pytest.raises(Cancelled):
+        ask(engine, monitor=StageMonitor(token))
+    thread.join()
+    assert [image.seed for image in made] == [77]
+
+
+def wait_for(condition, seconds=5):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("quirks", "settings", "message"),
+    [
+        (["html"], {}, "instead of JSON; is this the address of a ComfyUI"),
+        (["out_of_memory"], {}, "ran out of memory; try a smaller size, or start it with --lowvram"),
+        (["truncated"], {}, "cannot be decoded"),
+        (["forgets"], {}, "does not know the prompt any more; was it started again"),
+        (["fails_1"], {}, r"node sampler \(KSampler\) failed: ValueError: mat1 and mat2"),
+        ([], {"sampler": "Eular"}, "knows no sampler 'Eular'; it has euler, euler_ancestral"),
+        (["new_lists"], {"model": "v9"}, "knows no checkpoint 'v9'; it has dreamshaper_8.safetensors, sdxl/"),
+        ([], {"extra": {"3.cfg": 5}}, "no node '3'"),
+    ],
+)
+def test_a_failure_says_what_to_do(comfyui, quirks, settings, message):
+    _, engine = comfyui(*quirks)
+    with pytest.raises((EngineError, ConfigError), match=message):
+        ask(engine, **settings)
+
+
+def test_what_the_server_refuses_is_said_by_node(comfyui):
+    _, engine = comfyui(nodes=NODES.keys() - IMPACT)
+    first = ask(engine).images
+    with pytest.raises(EngineError, match=r"node (FaceDetailer|UltralyticsDetectorProvider) does not exist"):
+        ask(engine, "adetailer", inputs=first)
+    with pytest.raises(EngineError, match=r"node 3 \(KSampler\): Value not in list: sampler_name: 'no' not in"):
+        ask(engine, extra={"workflow": OWN, "3.sampler_name": "no"})
+
+
+def test_a_server_that_hangs_is_given_up(comfyui):
+    fake, engine = comfyui("hangs", stall_seconds=0.5)
+    with pytest.raises(EngineError, match="made no progress for 0 s; it may hang"):
+        ask(engine)
+    wait_for(fake.interrupted.is_set)
+
+
+def test_nobody_there_is_said_at_once():
+    with pytest.raises(EngineError, match="nobody answers at http://127.0.0.1:1; start ComfyUI"):
+        ask(ComfyUIEngine("http://127.0.0.1:1"))
+
+
+def test_what_was_finished_is_kept_when_the_server_fails(comfyui, tmp_path):
+    _, engine = comfyui("fails_3")
+    result, _, record = record_run(engine, tmp_path, txt2img={**SETTINGS, "batch_size": 4})
+    assert result.status == "failed"
+    assert [output.seed for output in record.outputs] == [11, 12]
+    assert "node sampler (KSampler) failed" in record.error.message
+
+
+def test_it_says_what_is_there_and_what_will_not_work(comfyui):
+    _, engine = comfyui()
+    found = engine.check()
+    assert found.version == "0.3.64"
+    assert found.facts["devices"] == "cuda:0 NVIDIA"
+    assert found.names["models"] == ["dreamshaper_8.safetensors", "sdxl/sd_xl_base_1.0.safetensors"]
+    assert found.problems == []
+    _, bare = comfyui("no_websocket", nodes=NODES.keys() - IMPACT)
+    detailer, socket = bare.check().problems
+    assert "the stage adetailer will not work: no node FaceDetailer" in detailer
+    assert "adetailer.extra.workflow=FILE" in detailer
+    assert "websocket does not answer" in socket
+
+
+def test_it_is_opened_by_name_and_shows_what_a_workflow_is_bound_to(comfyui, tmp_path, capsys):
+    fake, _ = comfyui()
+    assert open_engine("comfyui", url=fake.url).info.version == "0.3.64"
+    assert _run(["engines", "check", "--engine", "comfyui", "--url", fake.url]) == 0
+    assert "ready" in capsys.readouterr().out
+    (tmp_path / "mine.json").write_text(json.dumps(OWN))
+    assert _run(["engines", "workflow", str(tmp_path / "mine.json")]) == 0
+    assert "6.text" in capsys.readouterr().out
+    assert _run(["--json", "engines", "workflow", str(tmp_path / "mine.json")]) == 0
+    assert json.loads(capsys.readouterr().out)["bindings"]["prompt"] == {"places": ["6.text"], "value": "a bottle"}

@@ -1,0 +1,339 @@
+"""The WebUI engine against a server that speaks as the real ones do, and misbehaves as they do."""
+
+import base64
+import contextlib
+import io
+import json
+import socket
+import struct
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+from PIL import Image
+
+from stablenew import CancelToken, PipelineConfig, PipelineController, RunVerifier, StageRequest, open_engine
+from stablenew.cli.main import _run
+from stablenew.engines.engine import StageMonitor
+from stablenew.engines.webui.engine import WebUIEngine
+from stablenew.errors import Cancelled, ConfigError, EngineError
+from stablenew.formats.digest import digest_bytes
+from tests.engines.engine_contract import PROMPT, SERVER_STAGES, SETTINGS, EngineContract
+from tests.engines.webui_server import FakeWebUI, serving
+
+
+class TestContract(EngineContract):
+    """What every engine promises."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self):
+        fake = FakeWebUI(seconds_per_image=0.01)
+        with serving(fake) as self.url:
+            yield
+
+    def make_engine(self):
+        return WebUIEngine(self.url, poll_seconds=0.02)
+
+
+@pytest.fixture
+def webui():
+    """Start a server with some quirks; gives the server and an engine for it."""
+    open_servers = []
+
+    def start(*quirks, stall_seconds=900.0, **options):
+        fake = FakeWebUI(quirks=quirks, **options)
+        manager = serving(fake)
+        url = manager.__enter__()
+        open_servers.append(manager)
+        if fake.auth:
+            url = url.replace("//", f"//{fake.auth[0]}:{fake.auth[1]}@")
+        fake.url = url
+        return fake, WebUIEngine(url, poll_seconds=0.02, stall_seconds=stall_seconds)
+
+    yield start
+    for manager in open_servers:
+        manager.__exit__(None, None, None)
+
+
+def ask(engine, stage="txt2img", *, inputs=(), monitor=None, prompt=PROMPT, **settings):
+    request = StageRequest(stage, {**SETTINGS, **settings}, prompt, "blurry", tuple(inputs))
+    return engine.run_stage(request, monitor or StageMonitor())
+
+
+def run_pipeline(engine, root, **config):
+    controller = PipelineController(engine=engine, runs_dir=root)
+    return controller.run(PipelineConfig(prompt=PROMPT, learning_enabled=True, **config))
+
+
+def test_a_batch_through_all_stages_is_recorded_right(webui, tmp_path):
+    fake, engine = webui("grid_first")
+    result = run_pipeline(engine, tmp_path / "runs", **SERVER_STAGES)
+    assert result.status == "completed"
+    (run,) = controller_runs(tmp_path)
+    (record,) = run.iter_records()
+    assert record.requested.seed == 11
+    assert (record.actual.model, record.actual.model_hash) == ("sd_xl_base_1.0", "31e35c80fc")
+    assert (record.actual.sampler, record.actual.scheduler, record.actual.steps) == ("DPM++ 2M", "Karras", 6)
+    assert record.actual.clip_skip == 2
+    by_stage = {}
+    for output in record.outputs:
+        by_stage.setdefault(output.stage, []).append(output)
+        data = (run.path / output.path).read_bytes()
+        assert digest_bytes(data) == output.digest
+    assert {stage: len(outputs) for stage, outputs in by_stage.items()} == dict.fromkeys(SERVER_STAGES, 4)
+    for outputs in by_stage.values():
+        assert [output.seed for output in outputs] == [11, 12, 13, 14]
+    order = list(SERVER_STAGES)
+    for earlier, later in pairwise(order):
+        parents = [output.parents for output in by_stage[later]]
+        assert parents == [(output.digest,) for output in by_stage[earlier]]
+    assert [(one.width, one.height) for one in by_stage["upscale"]] == [(128, 96)] * 4
+    assert RunVerifier(run, deep=True).verify().is_ok
+    asked = [body.get("override_settings", {}).get("sd_model_checkpoint") for body in fake.requests[:9]]
+    assert asked == ["sd_xl_base_1.0"] * 9, "later stages keep the checkpoint of the first"
+
+
+def controller_runs(tmp_path):
+    from stablenew import RunStore
+
+    return RunStore(tmp_path / "runs").iter_runs()
+
+
+def test_the_bytes_are_those_that_the_server_sent(webui):
+    _, engine = webui()
+    (image,) = ask(engine).images
+    with Image.open(io.BytesIO(image.data)) as opened:
+        assert opened.text["parameters"].startswith(PROMPT), "the server's own metadata is still in it"
+
+
+def test_settings_reach_the_server_under_its_own_names(webui):
+    fake, engine = webui()
+    ask(
+        engine, enable_hr=True, hr_scale=1.5, hr_steps=4, hr_denoising_strength=0.5, hr_upscaler="Latent",
+        refiner_checkpoint="refiner", refiner_switch_at=0.7, vae="vae.pt", model="dreamshaper_8",
+        extra={"override_settings": {"eta_noise_seed_delta": 31337}, "tiling": True},
+    )  # fmt: skip
+    (body,) = fake.requests
+    expected = {
+        "prompt": PROMPT, "negative_prompt": "blurry", "sampler_name": "Euler a", "scheduler": "Normal",
+        "enable_hr": True, "hr_scale": 1.5, "hr_second_pass_steps": 4, "denoising_strength": 0.5,
+        "refiner_checkpoint": "refiner", "refiner_switch_at": 0.7, "tiling": True, "save_images": False,
+    }  # fmt: skip
+    assert {name: body[name] for name in expected} == expected
+    assert body["override_settings"] == {
+        "sd_model_checkpoint": "dreamshaper_8", "sd_vae": "vae.pt", "eta_noise_seed_delta": 31337,
+    }  # fmt: skip
+
+
+def test_adetailer_paints_again_and_nothing_else(webui):
+    fake, engine = webui()
+    first = ask(engine).images
+    ask(engine, "adetailer", inputs=first, model="face_yolov8n.pt", confidence=0.3, denoise=0.4, steps=28)
+    body = fake.requests[-1]
+    enabled, skips_img2img, unit = body["alwayson_scripts"]["ADetailer"]["args"]
+    assert (enabled, skips_img2img, body["denoising_strength"]) == (True, True, 0.0)
+    assert unit == {
+        "ad_model": "face_yolov8n.pt", "ad_confidence": 0.3, "ad_denoising_strength": 0.4, "ad_steps": 28,
+        "ad_use_steps": True, "ad_cfg_scale": 7.0, "ad_use_cfg_scale": True, "ad_sampler": "Euler a",
+        "ad_use_sampler": True, "ad_prompt": "", "ad_negative_prompt": "",
+    }  # fmt: skip
+    assert base64.b64decode(body["init_images"][0]) == first[0].data
+
+
+def test_upscaling_can_go_through_img2img(webui):
+    fake, engine = webui()
+    first = ask(engine).images
+    (image,) = ask(engine, "upscale", inputs=first, mode="img2img", factor=2.0, denoising_strength=0.35).images
+    assert (image.width, image.height) == (128, 96)
+    assert fake.requests[-1]["denoising_strength"] == 0.35
+
+
+def test_grids_and_controlnet_maps_are_no_outputs(webui):
+    _, engine = webui("grid_first", "controlnet_maps")
+    images = ask(engine, batch_size=2, n_iter=2).images
+    assert [image.seed for image in images] == [11, 12, 13, 14]
+    assert {(image.width, image.height) for image in images} == {(64, 48)}
+
+
+def test_what_ran_is_recorded_where_the_server_does_otherwise(webui, caplog):
+    _, engine = webui("keeps_model", "ignores_steps")
+    result = ask(engine, model="sd_xl_base_1.0", steps=7)
+    assert (result.actual["model"], result.actual["steps"]) == ("dreamshaper_8", 20)
+    assert "kept the checkpoint dreamshaper_8; sd_xl_base_1.0 was asked for" in caplog.text
+
+
+@pytest.mark.parametrize("quirk", [(), ("no_task_progress",)])
+def test_progress_is_that_of_the_task_or_else_of_the_server(webui, quirk):
+    _, engine = webui(*quirk, seconds_per_image=0.2)
+    seen = []
+    ask(engine, monitor=StageMonitor(on_progress=seen.append))
+    assert len(seen) > 3
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def test_previews_are_asked_for_when_somebody_looks(webui):
+    _, engine = webui(seconds_per_image=0.2)
+    previews = []
+    monitor = StageMonitor(on_progress=lambda _, preview=None: previews.append(preview), wants_previews=True)
+    ask(engine, monitor=monitor)
+    shown = [one for one in previews if one is not None]
+    assert shown
+    assert (shown[0].width, shown[0].height) == (16, 12)
+
+
+def test_a_wish_to_stop_interrupts_the_server(webui):
+    fake, engine = webui(seconds_per_image=0.5)
+    token = CancelToken()
+    threading.Timer(0.2, token.cancel).start()
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        ask(engine, batch_size=20, monitor=StageMonitor(token))
+    assert time.monotonic() - started < 5
+    assert fake.interrupted.is_set()
+    assert ask(engine).images, "the next call does not meet the one before"
+
+
+@pytest.mark.parametrize(
+    ("quirks", "settings", "message"),
+    [
+        (["no_api"], {}, "start the WebUI with --api"),
+        (["html"], {}, "text/html.*is this the address of a WebUI"),
+        (["out_of_memory"], {}, "ran out of memory; try a smaller size"),
+        (["truncated"], {}, "cannot be decoded"),
+        ([], {"sampler": "Eular"}, "knows no sampler 'Eular'; it has Euler a, Euler"),
+    ],
+)
+def test_a_failure_says_what_to_do(webui, quirks, settings, message):
+    _, engine = webui(*quirks)
+    with pytest.raises(EngineError, match=message):
+        ask(engine, **settings)
+
+
+def test_a_missing_extension_or_upscaler_is_named(webui):
+    _, engine = webui(scripts=())
+    first = ask(engine).images
+    with pytest.raises(EngineError, match="install the extension"):
+        ask(engine, "adetailer", inputs=first)
+    with pytest.raises(EngineError, match=r"no upscaler '9x'; it has None, Lanczos, R-ESRGAN 4x\+"):
+        ask(engine, "upscale", inputs=first, upscaler="9x")
+
+
+def test_a_server_that_hangs_is_given_up(webui):
+    fake, engine = webui("hangs", stall_seconds=0.3)
+    with pytest.raises(EngineError, match="made no progress for 0 s; it may hang"):
+        ask(engine)
+    assert fake.interrupted.is_set()
+
+
+def test_nobody_there_is_said_at_once():
+    with pytest.raises(EngineError, match="nobody answers at http://127.0.0.1:1; start the WebUI with --api"):
+        ask(WebUIEngine("http://127.0.0.1:1"))
+
+
+def test_a_server_that_dies_in_the_middle_is_named():
+    """A listener that takes the request and breaks off, as a crashed process does."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def break_off():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    connection.recv(1)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    connection.close()
+
+        threading.Thread(target=break_off, daemon=True).start()
+        engine = WebUIEngine(f"http://127.0.0.1:{listener.getsockname()[1]}", poll_seconds=0.02)
+        with pytest.raises(EngineError, match="broke off the connection.*look at its window"):
+            ask(engine)
+
+
+def test_a_name_and_a_password_go_with_the_address(webui):
+    fake, engine = webui(auth=("anna", "s3cret"))
+    assert ask(engine).images
+    with pytest.raises(EngineError, match="NAME:PASSWORD@HOST"):
+        ask(WebUIEngine(fake.url.replace("anna:s3cret@", "")))
+    assert "s3cret" not in repr(engine.info)
+
+
+def test_what_was_finished_is_kept_when_the_server_fails(webui, tmp_path):
+    _, engine = webui("fails_2")
+    from stablenew.pipeline.prompt_pack import Prompt
+    from stablenew.pipeline.variant_plan import VariantPlan
+
+    controller = PipelineController(engine=engine, runs_dir=tmp_path / "runs")
+    plan = VariantPlan((Prompt("a lake"), Prompt("a pier"), Prompt("a mill")))
+    result = controller.run(PipelineConfig(learning_enabled=True, txt2img=SETTINGS), plan=plan)
+    assert result.status == "partial"
+    (run,) = controller_runs(tmp_path)
+    records = list(run.iter_records())
+    assert [record.status for record in records] == ["completed", "failed", "completed"]
+    assert "IndexError: index 20 is out of bounds" in records[1].error.message
+    assert [len(record.outputs) for record in records] == [1, 0, 1]
+
+
+def test_what_a_stage_had_finished_is_kept_when_the_server_fails_in_its_middle(webui, tmp_path):
+    _, engine = webui("fails_3")
+    result = run_pipeline(engine, tmp_path / "runs", txt2img={**SETTINGS, "batch_size": 3}, img2img={"steps": 5})
+    assert result.status == "failed"
+    (run,) = controller_runs(tmp_path)
+    (record,) = run.iter_records()
+    assert [(output.stage, output.role, output.seed) for output in record.outputs] == [
+        *(("txt2img", "intermediate", seed) for seed in (11, 12, 13)), ("img2img", "intermediate", 11),
+    ]  # fmt: skip
+    assert [(event.status, event.output_count) for event in record.stages] == [("completed", 3), ("failed", 1)]
+    assert "index 20 is out of bounds" in record.error.message
+
+
+def test_a_mask_may_be_a_file(webui, tmp_path):
+    fake, engine = webui()
+    first = ask(engine).images
+    (tmp_path / "mask.png").write_bytes(first[0].data)
+    result = ask(engine, "img2img", inputs=first, extra={"mask": str(tmp_path / "mask.png"), "mask_blur": 8})
+    assert base64.b64decode(fake.requests[-1]["mask"]) == first[0].data
+    assert fake.requests[-1]["mask_blur"] == 8
+    assert result.actual["mask_digest"] == digest_bytes(first[0].data)
+    with pytest.raises(EngineError, match=r"the mask /not/there.png cannot be read: No such file"):
+        ask(engine, "img2img", inputs=first, extra={"mask": "/not/there.png"})
+
+
+def test_it_says_what_is_there_and_what_will_not_work(webui):
+    _, engine = webui()
+    found = engine.check()
+    assert found.facts == {"program": "AUTOMATIC1111", "checkpoint": "dreamshaper_8.safetensors [879db523c3]"}
+    assert found.names["models"] == ["dreamshaper_8", "sd_xl_base_1.0"]
+    assert found.names["samplers"][:2] == ["Euler a", "Euler"]
+    assert found.problems == []
+    _, bare = webui(scripts=())
+    assert "ADetailer is not installed" in bare.check().problems[0]
+    _, closed = webui("no_api")
+    with pytest.raises(EngineError, match="--api"):
+        closed.check()
+
+
+def test_engines_are_listed_and_checked_on_the_command_line(webui, capsys):
+    fake, _ = webui(scripts=())
+    assert _run(["engines"]) == 0
+    assert "sketch" in (listed := capsys.readouterr().out)
+    assert "webui" in listed
+    assert _run(["engines", "check", "--engine", "webui", "--url", fake.url]) == 1
+    assert "ADetailer is not installed" in capsys.readouterr().out
+    assert _run(["--json", "engines", "check"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "sketch"
+    assert _run(["engines", "check", "--engine", "webui", "--url", "http://127.0.0.1:1"]) == 1
+    assert "start the WebUI with --api" in capsys.readouterr().err
+    assert _run(["engines", "check", "--engine", "comfyuii"]) == 2
+
+
+def test_it_is_opened_by_name_and_address(webui):
+    fake, _ = webui()
+    engine = open_engine("webui", url=fake.url)
+    assert engine.info.version == "unknown"
+    ask(engine)
+    assert engine.info.version == "v1.10.1"
+    with pytest.raises(ConfigError, match="expected an address"):
+        WebUIEngine("ftp://somewhere")

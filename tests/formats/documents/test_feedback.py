@@ -1,0 +1,161 @@
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stablenew.errors import InvalidDocument
+from stablenew.formats.digest import digest_bytes
+from stablenew.formats.documents.feedback import (
+    Feedback,
+    FeedbackEvent,
+    build_event,
+    build_feedback,
+    fold_events,
+    merge_events,
+    merge_feedback,
+)
+from tests.samples import digest_of
+from tests.strategies import event_lists
+
+IMAGE = digest_of(1)
+
+
+def rate(rating, second=0, rater="alice", image=IMAGE, **fields):
+    clock = f"2026-11-21T08:00:{second:02d}.000Z-0000"
+    return build_event(clock=clock, replica="r1", rater=rater, op="rate", image_id=image, rating=rating, **fields)
+
+
+@given(event_lists(), event_lists())
+def test_merge_is_commutative(a, b):
+    assert merge_events(a, b) == merge_events(b, a)
+
+
+@given(event_lists(), event_lists(), event_lists())
+def test_merge_is_associative(a, b, c):
+    assert merge_events(merge_events(a, b), c) == merge_events(a, merge_events(b, c))
+
+
+@given(event_lists())
+def test_merge_is_idempotent(events):
+    once = merge_events(events)
+    assert merge_events(once, once) == once == merge_events(events, events)
+
+
+@given(event_lists(), event_lists())
+def test_merge_loses_nothing(a, b):
+    assert {event.id for event in merge_events(a, b)} == {event.id for event in [*a, *b]}
+
+
+@given(event_lists(), st.randoms())
+def test_state_does_not_depend_on_order_or_repetition(events, rng):
+    shuffled = events + events[:2]
+    rng.shuffle(shuffled)
+    assert fold_events(shuffled) == fold_events(events)
+
+
+@given(event_lists(), event_lists())
+def test_documents_merge_like_their_events(a, b):
+    merged = merge_feedback(build_feedback("run", a), build_feedback("run", b))
+    assert merged == build_feedback("run", [*a, *b])
+    assert Feedback.from_json(merged.to_json()) == merged
+
+
+def test_a_forged_twin_of_an_event_merges_the_same_in_either_order():
+    good = rate(3)
+    forged = good.model_copy(update={"rating": 5})
+    assert merge_events([good], [forged]) == merge_events([forged], [good])
+    assert good.is_genuine
+    assert not forged.is_genuine
+
+
+@given(event_lists())
+def test_an_event_id_is_the_digest_of_the_rest(events):
+    for event in events:
+        rest = {key: value for key, value in event.to_dict().items() if key != "id"}
+        assert event.id == digest_bytes(rfc8785.dumps(rest))
+        assert FeedbackEvent.model_validate(event.to_dict()).is_genuine
+
+
+def test_the_later_rating_wins_and_null_clears():
+    state = fold_events([rate(2, 1), rate(4, 2)])
+    assert state.images[IMAGE]["alice"].rating == 4
+    assert fold_events([rate(2, 1), rate(None, 2)]).images == {}
+
+
+def test_unrated_is_not_zero():
+    assert fold_events([rate(0)]).images[IMAGE]["alice"].rating == 0
+    assert fold_events([]).images == {}
+
+
+def test_two_raters_keep_their_own_opinions():
+    state = fold_events([rate(1, rater="alice"), rate(5, rater="bob")])
+    assert {rater: one.rating for rater, one in state.images[IMAGE].items()} == {"alice": 1, "bob": 5}
+
+
+def test_only_the_same_rater_can_retract():
+    event = rate(4)
+    own = build_event(
+        clock="2026-11-21T08:00:09.000Z-0000", replica="r1", rater="alice", op="retract", event_ids=[event.id]
+    )
+    other = build_event(
+        clock="2026-11-21T08:00:09.000Z-0000", replica="r1", rater="bob", op="retract", event_ids=[event.id]
+    )
+    assert fold_events([event, own]).images == {}
+    assert fold_events([event, other]).images[IMAGE]["alice"].rating == 4
+
+
+def test_a_retraction_uncovers_what_was_said_before():
+    first, second = rate(2, 1), rate(5, 2)
+    undo = build_event(
+        clock="2026-11-21T08:00:09.000Z-0000", replica="r1", rater="alice", op="retract", event_ids=[second.id]
+    )
+    assert fold_events([first, second, undo]).images[IMAGE]["alice"].rating == 2
+
+
+def test_aspects_are_rated_apart_from_the_whole():
+    opinion = fold_events([rate(2), rate(5, aspect="composition")]).images[IMAGE]["alice"]
+    assert (opinion.rating, opinion.aspects) == (2, {"composition": 5})
+
+
+def test_a_rating_of_the_run_is_about_no_image():
+    assert fold_events([rate(5, image=None)]).run["alice"].rating == 5
+
+
+@pytest.mark.parametrize("rating", [6, -1, 4.5, "4", True, float("nan")])
+def test_a_rating_out_of_range_is_refused(rating):
+    with pytest.raises((InvalidDocument, ValueError)):
+        rate(rating)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"op": "rate", "image_id": IMAGE},
+        {"op": "tag", "image_id": IMAGE, "tag": None, "present": True},
+        {"op": "retract"},
+        {"op": "prefer", "winner": IMAGE, "loser": IMAGE},
+    ],
+)
+def test_an_event_without_what_its_op_needs_is_refused(fields):
+    with pytest.raises(InvalidDocument, match="needs"):
+        build_event(clock="2026-11-21T08:00:00.000Z-0000", replica="r1", rater="alice", **fields)
+
+
+def test_an_unknown_op_is_kept_and_ignored():
+    event = build_event(clock="2026-11-21T08:00:00.000Z-0000", replica="r1", rater="alice", op="sparkle", amount=3)
+    document = build_feedback("run", [event])
+    assert document.events == (event,)
+    assert document.state.images == {}
+    assert b'"amount":3' in document.to_json().encode()
+
+
+def test_feedback_of_different_runs_is_never_merged():
+    with pytest.raises(InvalidDocument, match="cannot be merged"):
+        merge_feedback(build_feedback("one", []), build_feedback("two", []))
+
+
+def test_fields_of_other_programs_survive_a_merge():
+    ours = build_feedback("run", [rate(3)], unknown={"x_mine": 1, "ext": {"org.example": {"a": 1}}})
+    theirs = build_feedback("run", [rate(5, 2)], unknown={"x_theirs": [2]})
+    merged = merge_feedback(ours, theirs).to_dict()
+    assert (merged["x_mine"], merged["x_theirs"], merged["ext"]) == (1, [2], {"org.example": {"a": 1}})

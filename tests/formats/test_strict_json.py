@@ -1,0 +1,181 @@
+import json
+import math
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import PurePosixPath
+
+import numpy as np
+import pytest
+import rfc8785
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from stablenew.errors import InvalidJson
+from stablenew.formats.strict_json import (
+    MAX_DEPTH,
+    canonical_bytes,
+    encode_json,
+    encode_pretty_json,
+    format_number,
+    json_safe,
+    parse_json,
+)
+from tests.strategies import json_values
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b'{"a":1,"a":2}', "'a' stands twice"),
+        (b'{"x":[{"b":1,"c":0,"b":1}]}', "'b' stands twice"),
+        (b"NaN", "NaN"),
+        (b"[Infinity]", "Infinity"),
+        (b"[-Infinity]", "-Infinity"),
+        (b"1e400", "too large"),
+        (b"9007199254740992", "2^53-1"),
+        (b"-9007199254740992", "2^53-1"),
+        (b"1" * 5000, "2^53-1"),
+        (b'"\\ud800"', "surrogate"),
+        (b'{"\\uDC00":1}', "surrogate"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        (b"\xff\xfe{\x00}\x00", "UTF-8"),
+        (b'"\xed\xa0\x80"', "UTF-8"),
+        (b"[" * 65 + b"]" * 65, "64 levels"),
+        (b'{"a":' * 100_000, "64 levels"),
+        (b"", "line 1"),
+        (b"{'a':1}", "line 1, column 2"),
+        (b'"a\nb"', "line 1"),
+        (b"01", "line 1"),
+    ],
+)
+def test_parse_refuses_what_is_not_i_json_and_says_why(data, says):
+    with pytest.raises(InvalidJson, match=says.replace("^", r"\^")):
+        parse_json(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"9007199254740991", 2**53 - 1),
+        (b"-0", 0),
+        (b"-0.0", -0.0),
+        (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, None),
+        (b'"\\ud83d\\ude00"', "😀"),
+        (b'"' + b"[" * 100 + b'"', "[" * 100),
+        (b'"\\\\ud800"', "\\ud800"),
+        ("\u2028".join('""').encode(), "\u2028"),
+    ],
+)
+def test_parse_takes_what_is_i_json(data, value):
+    parsed = parse_json(data)
+    assert value is None or parsed == value
+
+
+def test_parse_refuses_more_bytes_than_it_was_told():
+    with pytest.raises(InvalidJson, match="at most 3 bytes"):
+        parse_json(b"[1,2]", max_bytes=3)
+
+
+@given(st.binary(max_size=200))
+@example(b"\x00")
+def test_arbitrary_bytes_give_a_value_or_our_error(data):
+    try:
+        value = parse_json(data)
+    except InvalidJson:
+        return
+    assert parse_json(encode_json(value)) == value
+
+
+@given(json_values)
+def test_canonical_bytes_are_those_of_rfc8785(value):
+    assert canonical_bytes(value) == rfc8785.dumps(value)
+
+
+@given(json_values)
+def test_every_way_of_writing_reads_back(value):
+    assert parse_json(encode_json(value)) == value
+    assert parse_json(encode_pretty_json(value)) == value
+    assert json.loads(canonical_bytes(value), parse_int=float) == value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@example(1e21)
+@example(1e-7)
+@example(123456789012345680000.0)
+@example(5e-324)
+def test_numbers_are_written_as_ecmascript_writes_them(value):
+    assert format_number(value).encode() == rfc8785.dumps(value)
+    assert float(format_number(value)) == value
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+def test_numbers_are_written_as_a_real_ecmascript_engine_writes_them():
+    rng = np.random.default_rng(7)
+    doubles = np.frombuffer(rng.bytes(8 * 20_000), dtype=np.float64)
+    values = [float(x) for x in doubles if math.isfinite(x)] + [float(f"1e{e}") for e in range(-30, 30)]
+    script = "process.stdin.on('data',d=>b+=d).on('end',()=>console.log(JSON.parse(b).map(String).join('\\n')))"
+    out = subprocess.run(
+        ["node", "-e", f"let b='';{script}"], input=json.dumps(values), capture_output=True, text=True, check=True
+    )
+    assert out.stdout.split() == [format_number(value) for value in values]
+
+
+def test_keys_are_sorted_by_utf16_units():
+    assert canonical_bytes({"\ufb33": 1, "😀": 2}) == '{"😀":2,"\ufb33":1}'.encode()
+
+
+@pytest.mark.parametrize("value", [float("nan"), 2**53, "\ud800", object(), {"a": [{1, 2}]}])
+def test_canonical_bytes_refuse_what_is_not_json(value):
+    with pytest.raises(InvalidJson):
+        canonical_bytes(value)
+
+
+class Mood(Enum):
+    CALM = "calm"
+
+
+def test_json_safe_takes_anything():
+    class Strange:
+        def __repr__(self):
+            return "<strange \ud800>"
+
+    moment = datetime(2026, 11, 21, 7, 10, 9, 123456, UTC)
+    value = {
+        1: (2**64 - 1, float("nan"), float("inf")),
+        "t": moment,
+        "p": PurePosixPath("a/b"),
+        "s": {3, 1},
+        "e": Mood.CALM,
+        "n": np.float32(0.5),
+        "i": np.int64(7),
+        "o": Strange(),
+        "l": "half \ud800",
+        "b": True,
+    }
+    assert json_safe(value) == {
+        "1": ["18446744073709551615", None, None],
+        "t": "2026-11-21T07:10:09.123Z",
+        "p": "a/b",
+        "s": [1, 3],
+        "e": "calm",
+        "n": 0.5,
+        "i": 7,
+        "o": "<strange \ufffd>",
+        "l": "half \ufffd",
+        "b": True,
+    }
+
+
+def test_json_safe_cuts_what_refers_to_itself():
+    loop = []
+    loop.append(loop)
+    parse_json(encode_json(json_safe(loop)))
+
+
+@given(st.recursive(st.floats() | st.text() | st.binary() | st.complex_numbers(), st.lists, max_leaves=8))
+def test_json_safe_always_gives_i_json(value):
+    safe = json_safe(value)
+    assert parse_json(encode_json(safe)) == safe
+    assert canonical_bytes(safe)

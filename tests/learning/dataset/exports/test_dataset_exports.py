@@ -1,0 +1,196 @@
+"""Every export, loaded by the library it is for."""
+
+import gc
+import io
+import json
+import warnings
+from pathlib import Path
+
+import pyarrow.csv
+import pyarrow.dataset
+import pyarrow.parquet
+import pytest
+from PIL import Image
+
+from stablenew import FeedbackManager
+from stablenew.learning.dataset.columns import IMAGES_SCHEMA
+from stablenew.learning.dataset.reader import Dataset
+from stablenew.learning.dataset.split_plan import SplitPlan
+from stablenew.learning.dataset_builder import DatasetBuilder
+from stablenew.store.upkeep.run_verifier import RunVerifier
+from tests import samples
+
+PROMPTS = ["a quiet harbour", "a market hall", "a stone bridge", "a tea garden", "a library", "a windmill"]
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+
+
+def make_run(store, number, stages=("txt2img",), **fields):
+    """A run of two variants of one prompt; of several stages only the last is final."""
+    run_id = f"run-{number}"
+    writer = store.create(samples.metadata(run_id))
+    for variant in range(2):
+        outputs = []
+        for position, stage in enumerate(stages):
+            data = samples.png(f"{number} {variant} {stage}".encode(), width=16, height=12)
+            image = samples.build_image(data, variant=variant, stage=stage, number=0)
+            writer.write_output(data, variant=variant, stage=stage, number=0, media_type="image/png")
+            role = "final" if position == len(stages) - 1 else "intermediate"
+            outputs.append(image.reference.model_copy(update={"role": role}))
+        prompt = {"positive": PROMPTS[number % len(PROMPTS)], "negative": 'blurry, "low"\nres'}
+        actual = {"seed": str(2**63 + number * 10 + variant), "model": "dreamshaper", "cfg_scale": 7.5} | fields
+        writer.append_record(samples.record(run_id, variant, outputs, prompt=prompt, actual=actual))
+    count = 2 * len(stages)
+    writer.seal(samples.metadata(run_id, status="completed", record_count=2, output_count=count))
+    return [one.digest for _, one in store.open(run_id).iter_outputs() if one.role == "final"]
+
+
+@pytest.fixture
+def rated(store):
+    """Six prompts, a run each, of which two are rated and two compared."""
+    manager = FeedbackManager(store, rater="alice")
+    for number in range(6):
+        digests = make_run(store, number, ("txt2img", "upscale") if number == 2 else ("txt2img",))
+        if number in (1, 2):
+            manager.record_feedback(f"run-{number}", digests[0], number + 2, tags=["keeper"])
+        if number in (3, 4):
+            outcome = {3: "win", 4: "tie"}[number]
+            manager.record_preference(f"run-{number}", digests[0], digests[1], outcome, shown="right")
+    return store
+
+
+def build(store, folder, *formats, **options):
+    return DatasetBuilder(store).build_learning_dataset(folder, formats=formats, **options)
+
+
+def exported(ledger, name):
+    return next(one for one in ledger.exports if one.name == name)
+
+
+def test_parquet_is_read_by_pyarrow(rated, tmp_path):
+    build(rated, tmp_path / "ds")
+    table = pyarrow.dataset.dataset(tmp_path / "ds" / "images", format="parquet").to_table()
+    assert table.num_rows == 14
+    assert table["seed"].to_pylist()[0] == 2**63
+    assert table.schema.equals(IMAGES_SCHEMA)
+    first = next((tmp_path / "ds" / "images").iterdir())
+    meanings = json.loads(pyarrow.parquet.read_metadata(first).metadata[b"stablenew.columns"])
+    assert meanings["rating"].startswith("mean of the raters' stars")
+
+
+def test_parquet_and_json_lines_are_read_by_datasets(rated, tmp_path):
+    from datasets import load_dataset
+
+    build(rated, tmp_path / "ds", "jsonl")
+    options = {"split": "train", "cache_dir": str(tmp_path / "cache")}
+    parquet = load_dataset("parquet", data_files=str(tmp_path / "ds/images/*.parquet"), **options)
+    lines = load_dataset("json", data_files=str(tmp_path / "ds/images.jsonl"), **options)
+    assert parquet["image_id"] == lines["image_id"]
+    assert parquet.num_rows == 14
+    rows = [json.loads(line) for line in (tmp_path / "ds/images.jsonl").read_text().splitlines()]
+    assert rows[0]["seed"] == str(2**63)
+    assert [row["rating"] for row in rows if "rating" in row] == [3.0, 4.0]
+
+
+def test_csv_is_read_by_pyarrow_and_python(rated, tmp_path):
+    import csv
+
+    build(rated, tmp_path / "ds", "csv")
+    with (tmp_path / "ds/images.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 14
+    assert rows[0]["negative_prompt"] == 'blurry, "low"\nres'
+    assert json.loads(rows[2]["tags"]) == ["keeper"]
+    options = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    assert pyarrow.csv.read_csv(tmp_path / "ds/images.csv", parse_options=options).num_rows == 14
+
+
+def test_an_image_folder_is_read_by_datasets(rated, tmp_path):
+    from datasets import load_dataset
+
+    ledger = build(rated, tmp_path / "ds", "imagefolder", split=SplitPlan(0.4, 0.3, 0.3))
+    loaded = load_dataset("imagefolder", data_dir=str(tmp_path / "ds/imagefolder"), cache_dir=str(tmp_path / "cache"))
+    counts = ledger.split_counts
+    assert sum(part.num_rows for part in loaded.values()) == exported(ledger, "imagefolder").row_count == 12
+    assert set(loaded) == {name for name in ("train", "validation", "test") if getattr(counts, name)}
+    rows = {row["image_id"]: row for part in loaded.values() for row in part}
+    table = {row["image_id"]: row for row in Dataset(tmp_path / "ds").read_images().to_pylist()}
+    for image_id, row in rows.items():
+        stars = table[image_id]["rating"]
+        assert (row["text"], row["rating"]) == (table[image_id]["prompt"], "" if stars is None else f"{stars:g}")
+        assert row["seed"] == str(table[image_id]["seed"])
+        assert row["image"].size == (16, 12)
+    assert exported(ledger, "imagefolder").left_out == {"intermediate": 2}
+    assert exported(ledger, "imagefolder").columns_left_out == ("denoising_strength",)
+
+
+def test_web_dataset_shards_are_read_by_webdataset(rated, tmp_path, monkeypatch):
+    import webdataset
+
+    monkeypatch.setattr("stablenew.learning.dataset.exports.image_exports.SHARD_IMAGES", 5)
+    ledger = build(rated, tmp_path / "ds", "webdataset", split=SplitPlan(1, 0, 0))
+    shards = sorted(str(path) for path in (tmp_path / "ds/webdataset").iterdir())
+    assert [Path(path).name for path in shards] == [f"train-{number:06d}.tar" for number in range(3)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves the last shard to the garbage collector
+        found = webdataset.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("png", "txt", "json")
+        samples_read = list(found)
+        del found
+        gc.collect()
+    assert len(samples_read) == exported(ledger, "webdataset").row_count == 12
+    for image, text, facts in samples_read:
+        assert image.size == (16, 12)
+        assert text == facts["text"] in PROMPTS
+
+
+def test_pairs_are_what_trainers_by_preference_read(rated, tmp_path):
+    """As the training script of Diffusion-DPO takes them: bytes of two images, a caption, and who won."""
+    from datasets import load_dataset
+
+    ledger = build(rated, tmp_path / "ds", "pairs", split=SplitPlan(1, 0, 0))
+    loaded = load_dataset("parquet", data_files=str(tmp_path / "ds/pairs/train.parquet"), cache_dir=str(tmp_path / "c"))
+    rows = list(loaded["train"])
+    assert len(rows) == exported(ledger, "pairs").row_count == 2
+    decided = [row for row in rows if row["label_0"] in (0, 1)]
+    assert [row["label_0"] for row in rows if row not in decided] == [0.5]
+    (row,) = decided
+    assert (row["label_0"], row["label_1"]) == (0, 1), "the winner was shown on the right"
+    assert row["best_image_uid"] == row["image_1_uid"]
+    assert row["caption"] == PROMPTS[3]
+    for name in ("jpg_0", "jpg_1"):
+        assert Image.open(io.BytesIO(row[name])).convert("RGB").size == (16, 12)
+
+
+def test_images_that_are_gone_or_changed_are_named_and_hide_no_others(rated, tmp_path):
+    paths = sorted((rated.root / "run-0" / "outputs").iterdir())
+    paths[0].unlink()
+    paths[1].chmod(0o644)
+    paths[1].write_bytes(samples.png(b"something else"))
+    ledger = build(rated, tmp_path / "ds", "imagefolder", split=SplitPlan(1, 0, 0))
+    assert exported(ledger, "imagefolder").row_count == 10
+    assert exported(ledger, "imagefolder").left_out == {"intermediate": 2, "missing": 2}
+    assert sorted((one.run_id, one.path) for one in ledger.problems) == [
+        ("run-0", path.relative_to(rated.root / "run-0").as_posix()) for path in paths
+    ]
+
+
+def test_an_export_that_is_not_asked_for_again_goes_and_nothing_else_does(rated, tmp_path):
+    build(rated, tmp_path / "ds", "csv", "imagefolder", "webdataset")
+    (tmp_path / "ds" / "notes.txt").write_text("mine")
+    (tmp_path / "ds" / "imagefolder" / "train" / "mine.txt").write_text("mine")
+    build(rated, tmp_path / "ds", "jsonl")
+    left = {path.relative_to(tmp_path / "ds").as_posix() for path in (tmp_path / "ds").rglob("*") if path.is_file()}
+    shown = {one for one in left if not one.startswith((".build", "images/", "runs.", "preferences."))}
+    assert shown == {"dataset.json", "images.jsonl", "imagefolder/train/mine.txt", "notes.txt"}
+    assert len(left) - len(shown) == 7, "a part, its ties, three files of state, two tables, and nothing older"
+
+
+def test_a_training_set_is_a_copy_that_can_be_changed_without_harm(rated, tmp_path):
+    build(rated, tmp_path / "ds", "imagefolder", split=SplitPlan(1, 0, 0))
+    for copy in (tmp_path / "ds/imagefolder/train").glob("*.png"):
+        copy.write_bytes(b"cropped")
+    assert all(RunVerifier(run).verify().is_ok for run in rated.iter_runs())

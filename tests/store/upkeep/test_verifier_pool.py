@@ -1,0 +1,70 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from stablenew import RunVerifier
+from stablenew.store.upkeep import verifier_pool
+from stablenew.store.upkeep.verifier_pool import iter_reports
+from tests.samples import metadata, sealed_run, write_variant
+
+
+@pytest.fixture
+def runs(store):
+    """Some whole, one with a changed image, one without its records, one that nobody finished."""
+    for number in range(7):
+        sealed_run(store, f"run-{number}")
+    image = next((store.root / "run-2" / "outputs").iterdir())
+    image.chmod(0o644)
+    image.write_bytes(b"other")
+    (store.root / "run-5" / "records.jsonl").unlink()
+    writer = store.create(metadata("unfinished"))
+    write_variant(writer)
+    writer.abandon()
+    return list(store.iter_runs())
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_processes_say_what_one_would_say(runs, monkeypatch, deep):
+    expected = [RunVerifier(run, deep=deep).verify() for run in runs]
+    assert {report.subject for report in expected if not report.is_ok} == {"run-2", "run-5", "unfinished"}
+    assert list(iter_reports(runs, deep=deep)) == expected
+    monkeypatch.setattr(verifier_pool, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(verifier_pool, "WORTH_PROCESSES_DEEP", 1)
+    monkeypatch.setattr(verifier_pool, "CHUNK", 3)
+    assert list(iter_reports(runs, deep=deep)) == expected
+
+
+def test_a_run_that_this_program_writes_is_running_for_the_processes_too(store, monkeypatch):
+    monkeypatch.setattr(verifier_pool, "WORTH_PROCESSES", 1)
+    sealed_run(store, "done")
+    writer = store.create(metadata("live"))
+    states = {report.subject: report.state for report in iter_reports(list(store.iter_runs()))}
+    writer.abandon()
+    assert states == {"done": "sealed", "live": "running"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_ends_the_processes_too(store):
+    for number in range(40):
+        sealed_run(store, f"run-{number}")
+    code = """
+import sys
+from stablenew import RunStore
+from stablenew.store.upkeep import verifier_pool
+verifier_pool.WORTH_PROCESSES = verifier_pool.CHUNK = 1
+for report in verifier_pool.iter_reports(list(RunStore(sys.argv[1]).iter_runs()) * 1000):
+    print(report.subject, flush=True)
+"""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", code, str(store.root)]
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        assert process.stdout.readline().startswith("run-")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert errors.strip().endswith("KeyboardInterrupt")
+    with pytest.raises(ProcessLookupError):  # nobody is left in its group
+        os.killpg(process.pid, 0)
