@@ -1,6 +1,7 @@
 """Imports point down only, and no module imports in a circle: also inside functions and under TYPE_CHECKING."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,15 @@ def test_imports_point_down(module):
 
 def test_every_package_has_a_layer():
     assert {module.split(".")[0] for module in MODULES} - FREE - {""} <= LAYERS.keys()
+
+
+MOST_IN_A_FOLDER = 15
+"""What one can take in at a glance. `cli` has a file a command, whatever their number."""
+
+
+def test_a_folder_is_a_page():
+    folders = Counter(path.parent for path in MODULES.values() if path.stem != "__init__")
+    assert not {str(folder): n for folder, n in folders.items() if n > MOST_IN_A_FOLDER and folder.name != "cli"}
 
 
 def test_no_module_imports_in_a_circle():

@@ -1,5 +1,6 @@
-"""`stablenew engines`: what can make images, and whether it is ready to."""
+"""`stablenew engines`: what can make images, whether it is ready, and hooks to record inside other programs."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +9,10 @@ import typer
 from stablenew.cli.console import FINDINGS, Output
 
 if TYPE_CHECKING:
-    from stablenew.engines.engine_check import EngineCheck
+    from stablenew.engines.engine import EngineCheck
+import sys
+from importlib.resources import files
+from typing import Final
 
 app = typer.Typer(help="What can make images. Without a command: list the engines.", invoke_without_command=True)
 
@@ -42,7 +46,7 @@ def check(
 ) -> int:
     """Say whether an engine answers, what it has, and what will not work."""
     out: Output = ctx.obj
-    from stablenew.engines.engine_check import Checkable, EngineCheck
+    from stablenew.engines.engine import Checkable, EngineCheck
 
     opened = out.controller.open_engine(engine, url)
     info = opened.info
@@ -113,7 +117,7 @@ def install(
 ) -> int:
     """Write the folder that records inside a WebUI or ComfyUI what it makes."""
     out: Output = ctx.obj
-    from stablenew.cli.hook_folders import PLACES, write_hook_folder
+    from stablenew.cli.engines_command import PLACES, write_hook_folder
 
     if tool not in PLACES:
         raise typer.BadParameter(f"expected one of {', '.join(PLACES)}, found {tool!r}")
@@ -126,3 +130,36 @@ def install(
         out.print(f"copy it into the folder {PLACES[tool]} of {tool}")
     out.print(f"what {tool} saves from its next start on is recorded in {runs_dir}")
     return 0
+
+
+FOLDER_NAME: Final = "stablenew-recorder"
+PLACES: Final = {"webui": "extensions", "comfyui": "custom_nodes"}
+"""Where a program looks for such folders."""
+_HOOKS: Final = {"webui": "scripts/stablenew_recorder.py", "comfyui": "__init__.py"}
+
+
+def write_hook_folder(tool: str, target: Path, runs_dir: Path) -> Path:
+    """Write the folder that records in `tool`, and say where it is.
+
+    `target` may be the folder of the program itself: then it goes where the program looks for such folders.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder = _choose_place(tool, target) / FOLDER_NAME
+    source = files("stablenew.tool_hooks")
+    texts = {
+        _HOOKS[tool]: source.joinpath(f"{tool}_recorder.py").read_text(encoding="utf-8"),
+        "stablenew_bridge.py": source.joinpath("bridge.py").read_text(encoding="utf-8"),
+        "stablenew.json": json.dumps({"python": sys.executable, "runs_dir": str(runs_dir.resolve())}, indent=2) + "\n",
+    }
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def _choose_place(tool: str, target: Path) -> Path:
+    inner = target / PLACES[tool]
+    return inner if inner.is_dir() else target

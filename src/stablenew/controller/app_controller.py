@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from stablenew.pipeline.run_hooks import RunEvent
     from stablenew.recording.feedback_manager import FeedbackManager, Said
     from stablenew.store.run import Run
+    from stablenew.store.run_description import RunSurvey
     from stablenew.store.run_store import RunStore
-    from stablenew.store.store_survey import RunSurvey
     from stablenew.store.upkeep.run_repair import RepairReport
     from stablenew.store.upkeep.verify_report import VerifyReport
 
@@ -213,7 +213,7 @@ class AppController:
 
     def iter_survey(self) -> "Iterator[tuple[RunSurvey, int, int]]":
         """What lies in each run folder, with how many are done, of how many."""
-        from stablenew.store.store_survey import survey_run
+        from stablenew.store.run_description import survey_run
 
         runs = self._runs()
         for done, run in enumerate(runs, 1):

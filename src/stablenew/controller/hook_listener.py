@@ -17,8 +17,7 @@ from typing import Any, Final
 from stablenew.engines.comfyui.graph import Graph, check_graph, find_bindings, read_values
 from stablenew.engines.comfyui.prompt_job import Job
 from stablenew.formats.digest import digest_bytes
-from stablenew.formats.prompt_tags import find_loras
-from stablenew.formats.prompt_text import parse_infotext
+from stablenew.formats.prompt_text import find_loras, parse_infotext
 from stablenew.formats.strict_json import JsonValue
 from stablenew.recording.run_recorder import RunRecorder
 from stablenew.recording.side_channel import attempt, describe

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from stablenew.disk.group_sync import Steps, file_steps, finish, finish_all, folder_steps, results_of
-from stablenew.disk.paths import StrPath, folder_of
+from stablenew.disk.regular_file import StrPath, folder_of
 from stablenew.disk.temporary_name import temporary_name
 from stablenew.errors import SyncFailed, WriteFailed
 

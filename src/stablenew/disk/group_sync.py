@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
-from stablenew.disk.paths import StrPath
+from stablenew.disk.regular_file import StrPath
 from stablenew.errors import StableNewError, SyncFailed
 
 Parameters = ParamSpec("Parameters")

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from stablenew.disk.atomic_file import naming_failures, sync_folder_steps
 from stablenew.disk.group_sync import Steps, file_steps, finish
-from stablenew.disk.paths import StrPath, folder_of
-from stablenew.disk.regular_file import open_regular
+from stablenew.disk.regular_file import StrPath, folder_of, open_regular
 from stablenew.errors import WriteFailed
 
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)

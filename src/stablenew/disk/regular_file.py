@@ -1,12 +1,22 @@
-"""Files of a run folder that somebody else may have written: regular files only, links never followed."""
+"""Files that somebody else may have written: regular files only, links never followed.
+
+Paths are strings as well as `Path`: where hundreds of files a second are written, making and joining `pathlib` objects
+would be a third of our own work.
+"""
 
 import errno
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
-from stablenew.disk.paths import StrPath
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+def folder_of(path: StrPath) -> str:
+    """The folder that a file is in."""
+    return os.path.dirname(path) or os.curdir
+
 
 _READ = (
     os.O_RDONLY

@@ -11,7 +11,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx
 
+from stablenew.engines.engine import EngineImage
 from stablenew.errors import ConfigError, EngineError
+from stablenew.store.upkeep.deep_checks import open_image
 
 _ANSWER_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5.0
@@ -170,3 +172,20 @@ def split_auth(url: str) -> tuple[str, tuple[str, str] | None]:
     if parts.username is None:
         return address, None
     return address, (unquote(parts.username), unquote(parts.password or ""))
+
+
+def check_image(data: bytes, *, seed: int | None = None, parent: int | None = None) -> EngineImage:
+    """The image in `data`, exactly these bytes, if they are a whole one.
+
+    Raises:
+        EngineError: they are not.
+    """
+    from PIL import Image  # noqa: PLC0415
+
+    try:
+        with open_image(data) as image:
+            image.load()
+            media_type = Image.MIME[image.format or ""]
+            return EngineImage(data, media_type, image.width, image.height, seed=seed, parent=parent)
+    except (OSError, ValueError, SyntaxError, KeyError, Warning) as error:
+        raise EngineError(f"the server sent an image that cannot be decoded: {error}") from None

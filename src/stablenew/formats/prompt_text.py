@@ -1,4 +1,4 @@
-"""The text that the WebUIs write into their images: prompt, negative prompt, and a line of parameters. Pure."""
+"""Text around prompts: the tags of LoRAs and embeddings in a prompt, and the infotext that WebUIs write into images."""
 
 import json
 import re
@@ -6,6 +6,21 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stablenew.formats.strict_json import JsonValue
+
+LORA_TAG: Final = re.compile(r"<lora:([^:<>]+)(?::([-+]?[0-9]*\.?[0-9]+))?[^<>]*>")
+EMBEDDING_TAG: Final = re.compile(r"<embedding:([^:<>]+)>")
+
+
+def split_loras(text: str) -> tuple[str, list[tuple[str, float]]]:
+    """A prompt without the LoRAs it calls, and these with their weights: for programs that have no words for them."""
+    loras = [(name, 1.0 if weight is None else weight) for name, weight in find_loras(text)]
+    return (LORA_TAG.sub("", text).strip() if loras else text), loras
+
+
+def find_loras(text: str) -> list[tuple[str, float | None]]:
+    """Name and weight of every LoRA that `text` calls."""
+    return [(match[1].strip(), float(match[2]) if match[2] else None) for match in LORA_TAG.finditer(text)]
+
 
 _PARAMETER: Final = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _NEGATIVE: Final = "Negative prompt:"

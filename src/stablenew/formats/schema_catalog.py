@@ -17,8 +17,7 @@ from stablenew.formats.documents.job_summary import JobSummary
 from stablenew.formats.documents.learning_package import LearningPackage
 from stablenew.formats.documents.learning_plan import LearningPlan
 from stablenew.formats.documents.learning_record import LearningRecord
-from stablenew.formats.documents.run_metadata import RunMetadata
-from stablenew.formats.documents.store_marker import StoreMarker
+from stablenew.formats.documents.run_metadata import RunMetadata, StoreMarker
 from stablenew.formats.model_base import Document
 from stablenew.formats.strict_json import encode_pretty_json
 

@@ -16,7 +16,7 @@ from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import delete_index, index_folder, index_path
 from stablenew.index.reading.folder_snapshot import root_signature
 from stablenew.store.change_hints import end_of_hints, hints_path
-from stablenew.store.run_entries import check_place
+from stablenew.store.run_folder import check_place
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

@@ -17,10 +17,9 @@ from stablenew.disk.folder_signature import YOUNG_NS, folder_signature
 from stablenew.formats.run_id import is_run_id
 from stablenew.index.reading.folder_snapshot import BARRED, look_into, root_signature
 from stablenew.index.reading.reader_pool import iter_rows
-from stablenew.index.run_changes import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
-from stablenew.index.run_index import Known, RunIndex
+from stablenew.index.run_index import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, Known, RunChange, RunIndex
 from stablenew.store.change_hints import NOWHERE, end_of_hints, hints_path, read_hints
-from stablenew.store.run_entries import is_run_entry
+from stablenew.store.run_folder import is_run_entry
 
 SLICES: Final = 32
 BATCH: Final = 2_000

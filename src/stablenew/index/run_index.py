@@ -1,4 +1,7 @@
-"""RunIndex: writing the index. One process at a time does so; whoever holds the index's lock."""
+"""RunIndex: writing the index. One process at a time does so; whoever holds the index's lock.
+
+Followers are notified of each change by a `RunChange`.
+"""
 
 import contextlib
 import json
@@ -20,8 +23,21 @@ from stablenew.index.reading.index_rows import (
     RunRows,
     join_uses,
 )
-from stablenew.index.run_changes import RESET, RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
 from stablenew.index.text_ids import PromptNumbers, WordNumbers, with_numbers
+
+RUN_ADDED: Final = "run_added"
+RUN_CHANGED: Final = "run_changed"
+RUN_REMOVED: Final = "run_removed"
+RESET: Final = "reset"
+"""So much changed at once that whoever follows should ask for everything again."""
+
+
+class RunChange(NamedTuple):
+    """One thing that happened; the run id is empty for a reset."""
+
+    kind: str
+    run_id: str
+
 
 KEPT_CHANGES: Final = 100_000
 

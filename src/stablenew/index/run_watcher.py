@@ -25,8 +25,7 @@ from stablenew.index.file_events import FileEvents
 from stablenew.index.index_keeper import try_index_lock
 from stablenew.index.index_schema import index_path
 from stablenew.index.reconciler import Reconciler
-from stablenew.index.run_changes import RESET, RunChange
-from stablenew.index.run_index import RunIndex
+from stablenew.index.run_index import RESET, RunChange, RunIndex
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from stablenew.index.full_text import searchable
+from stablenew.index.stored_values import searchable
 
 _MOST_REMEMBERED: Final = 20_000
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from stablenew.errors import ConfigError
+from stablenew.learning.dataset.columns import stage_model
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.evidence import KINDS, Comparison, build_evidence
 from stablenew.learning.evidence.evidence_table import (
@@ -24,11 +25,43 @@ from stablenew.learning.evidence.evidence_table import (
 )
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
 from stablenew.learning.evidence.value_evidence import build_values
-from stablenew.learning.setting_limits import SettingLimits, limits_of
 
 GROUP: Final = "stablenew.proposers"
 BUILT_IN: Final = "evidence"
 NOT_ENOUGH: Final = "not enough evidence"
+
+
+@dataclass(frozen=True)
+class SettingLimits:
+    """The type of a setting, its lowest and highest value or its choices, and its default."""
+
+    type: str
+    lowest: float | None = None
+    highest: float | None = None
+    choices: tuple[str, ...] = ()
+    default: Any = None
+
+
+def limits_of(name: str) -> SettingLimits:
+    """The limits of a setting, given its dotted name."""
+    stage, _, key = name.partition(".")
+    schema = stage_model(stage).model_json_schema(by_alias=False)["properties"].get(key)
+    if schema is None:
+        return SettingLimits("number")
+    default = schema.get("default")
+    schema = next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), schema)
+    return SettingLimits(
+        _TYPES.get(schema.get("type"), "text"),
+        _first(schema, "minimum", "exclusiveMinimum", "ge", "gt"),
+        _first(schema, "maximum", "exclusiveMaximum", "le", "lt"),
+        tuple(schema.get("enum", ())),
+        default,
+    )
+
+
+def _first(schema: dict[str, Any], *keys: str) -> Any:
+    """What stands under the first of `keys` that is there; pydantic leaves some bounds under their Python names."""
+    return next((schema[key] for key in keys if key in schema), None)
 
 
 @dataclass(frozen=True)
@@ -263,3 +296,6 @@ def open_contract(dataset: Dataset, name: str = BUILT_IN) -> LearningContract:
         raise ConfigError(f"no proposer {name!r}; there are {', '.join([BUILT_IN, *sorted(found)])}")
     make: Callable[[Dataset], LearningContract] = found[name].load()
     return make(dataset)
+
+
+_TYPES = {"integer": "integer", "number": "number", "string": "text", "boolean": "yes or no"}

@@ -16,7 +16,7 @@ from stablenew.errors import FormatError, PromptPackError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.stage_event import STAGES
 from stablenew.formats.pipeline_config import settings_from_preset
-from stablenew.formats.prompt_tags import EMBEDDING_TAG, find_loras
+from stablenew.formats.prompt_text import EMBEDDING_TAG, find_loras
 from stablenew.formats.strict_json import JsonValue, parse_json
 from stablenew.pipeline.randomizer import MATRIX, WILDCARD, Axis, in_order, parse_randomization
 

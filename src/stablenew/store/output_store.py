@@ -9,8 +9,7 @@ from pathlib import Path
 
 from stablenew.disk.atomic_file import naming_failures, new_file, write_all
 from stablenew.disk.group_sync import Steps, begin, file_steps
-from stablenew.disk.paths import StrPath
-from stablenew.disk.regular_file import open_regular
+from stablenew.disk.regular_file import StrPath, open_regular
 from stablenew.errors import WriteFailed
 from stablenew.formats.digest import DoubleHash
 from stablenew.store.run_folder import OUTPUTS, output_name

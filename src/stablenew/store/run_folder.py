@@ -1,10 +1,18 @@
-"""Every file name of the format, once, and how long files may be."""
+"""Every file name of the format, once, how long files may be, and which entries of a store are runs.
 
+Asked for every entry of a store, so it is quick to import.
+"""
+
+import os
 import re
+from pathlib import Path
 from typing import Final
 
+from stablenew.disk.regular_file import is_regular
+from stablenew.errors import NotAStore
 from stablenew.formats.digest import short_digest
 from stablenew.formats.media_type import extension_for
+from stablenew.formats.run_id import is_generated_run_id, is_run_id
 
 MARKER_FOLDER: Final = ".stablenew"
 MARKER_FILE: Final = "store.json"
@@ -61,3 +69,20 @@ def is_feedback(name: str) -> bool:
 def is_sync_leftover(name: str) -> bool:
     """Whether a file name is one that a sync tool or a desktop makes for its own use."""
     return bool(_SYNC_LEFTOVERS.match(name))
+
+
+def check_place(root: Path) -> None:
+    """See that nothing but a folder has the place of a store; nothing at all may have it too.
+
+    Raises:
+        NotAStore: something that is no folder has it.
+    """
+    if root.exists() and not root.is_dir():
+        raise NotAStore(f"expected a folder of runs, found something else: {root}")
+
+
+def is_run_entry(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a store is a run folder; under a name that somebody chose, only once it has metadata."""
+    if not entry.is_dir(follow_symlinks=False):
+        return False
+    return is_generated_run_id(entry.name) or (is_run_id(entry.name) and is_regular(Path(entry.path) / METADATA))

@@ -18,14 +18,20 @@ from stablenew.errors import (
     WriteFailed,
 )
 from stablenew.formats.documents.output_reference import OutputReference
-from stablenew.formats.documents.run_metadata import RunMetadata
-from stablenew.formats.documents.store_marker import StoreMarker
+from stablenew.formats.documents.run_metadata import RunMetadata, StoreMarker
 from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.run_id import is_run_id, stamp_of
 from stablenew.formats.strict_json import encode_pretty_json
 from stablenew.store.run import Run
-from stablenew.store.run_entries import check_place, is_run_entry
-from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MARKER_README, MARKER_SCHEMAS, MAX_MARKER_BYTES
+from stablenew.store.run_folder import (
+    MARKER_FILE,
+    MARKER_FOLDER,
+    MARKER_README,
+    MARKER_SCHEMAS,
+    MAX_MARKER_BYTES,
+    check_place,
+    is_run_entry,
+)
 from stablenew.store.run_writer import RunWriter
 
 LATEST: Final = "latest"

@@ -18,7 +18,7 @@ from stablenew.disk.atomic_file import (
 )
 from stablenew.disk.group_sync import Steps, finish, finish_all, results_of
 from stablenew.disk.line_log import append_steps
-from stablenew.disk.paths import StrPath, folder_of
+from stablenew.disk.regular_file import StrPath, folder_of
 from stablenew.disk.temporary_name import temporary_name
 from stablenew.errors import RunExists, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.documents.learning_record import LearningRecord

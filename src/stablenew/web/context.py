@@ -4,7 +4,7 @@ import threading
 from typing import Any, Final
 
 from stablenew.controller.app_controller import AppController, JobNews
-from stablenew.index.run_changes import RESET, RUN_REMOVED, RunChange
+from stablenew.index.run_index import RESET, RUN_REMOVED, RunChange
 from stablenew.index.run_watcher import RunWatcher, Subscription
 from stablenew.recording.side_channel import SideChannel, attempt
 from stablenew.web.events import LiveHub

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from stablenew.errors import ConfigError
 from stablenew.formats.digest import digest_bytes
 from stablenew.learning.dataset.columns import IMAGES_SCHEMA, SPLITS
-from stablenew.learning.dataset.prompt_family import build_prompt_family
-from stablenew.learning.dataset.split import build_ties, name_splits, resolve_splits
+from stablenew.learning.dataset.split import build_prompt_family, build_ties, name_splits, resolve_splits
 from stablenew.learning.dataset.split_plan import SplitPlan
 
 HALVES = SplitPlan(0.4, 0.3, 0.3)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.feedback import build_event
-from stablenew.store.feedback.usual_event import genuine_id
+from stablenew.store.feedback.fast_feedback_reader import genuine_id
 from tests.samples import digest_of
 from tests.strategies import event_lists
 

@@ -269,7 +269,7 @@ def cpu_of(*arguments: str) -> float:
 def measure_watch(folder: Path, rounds: int) -> dict[str, Any]:
     """10,000 folders as fast as the disk takes them, then single ones."""
     from stablenew.index.job_history import JobHistory
-    from stablenew.index.run_changes import RUN_ADDED
+    from stablenew.index.run_index import RUN_ADDED
     from stablenew.index.run_watcher import RunWatcher
 
     script = Path(__file__).parents[2] / "make_example_runs.py"

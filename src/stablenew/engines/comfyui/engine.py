@@ -19,12 +19,9 @@ from stablenew.engines.comfyui.graph import describe_node
 from stablenew.engines.comfyui.progress import PromptProgress
 from stablenew.engines.comfyui.prompt_job import MAIN_SETTINGS, Job, JobBuilder
 from stablenew.engines.comfyui.workflows import needs_nodes
-from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
-from stablenew.engines.engine_check import EngineCheck
-from stablenew.engines.engine_http import is_out_of_memory
-from stablenew.engines.image_by_image import run_each
-from stablenew.engines.image_reading import check_image
-from stablenew.engines.stage_seeds import seeds_of
+from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
+from stablenew.engines.engine_http import check_image, is_out_of_memory
+from stablenew.engines.image_by_image import run_each, seeds_of
 from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.stage_event import STAGES

@@ -30,7 +30,7 @@ from stablenew.formats.common_names import (
     common_scheduler,
 )
 from stablenew.formats.digest import digest_bytes
-from stablenew.formats.prompt_tags import EMBEDDING_TAG, split_loras
+from stablenew.formats.prompt_text import EMBEDDING_TAG, split_loras
 from stablenew.formats.strict_json import JsonValue
 
 Choices = Callable[[str, str], list[str]]

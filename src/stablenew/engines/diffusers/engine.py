@@ -18,16 +18,14 @@ from stablenew.engines.diffusers.models import (
     use_loras,
 )
 from stablenew.engines.diffusers.region_detailing import Box, detail_regions
-from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
-from stablenew.engines.engine_check import EngineCheck
+from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.engine_http import is_out_of_memory, whole_text
-from stablenew.engines.image_by_image import part_of, run_each
-from stablenew.engines.stage_seeds import seeds_of
+from stablenew.engines.image_by_image import part_of, run_each, seeds_of
 from stablenew.errors import EngineError
 from stablenew.formats.common_names import SAMPLERS, UPSCALER_FILES, checkpoint_stem
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.stage_event import STAGES
-from stablenew.formats.prompt_tags import split_loras
+from stablenew.formats.prompt_text import split_loras
 from stablenew.formats.strict_json import JsonValue
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
-from stablenew.engines.engine_check import EngineCheck
+from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.image_by_image import run_each
 from stablenew.engines.webui.client import WebUIClient
 from stablenew.engines.webui.replies import WebUIReply, read_image, read_reply

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stablenew.engines.engine import EngineImage
-from stablenew.engines.image_reading import check_image
+from stablenew.engines.engine_http import check_image
 from stablenew.errors import EngineError
 from stablenew.formats.strict_json import JsonValue
 

@@ -121,3 +121,13 @@ class RunMetadata(Document):
     unrecorded: Array[UnrecordedVariant] | None = None
     """Nothing is dropped silently: variants that ran while recording failed."""
     ext: JsonObject | None = None
+
+
+class StoreMarker(Document):
+    """The same bytes on every machine, so that no sync tool ever sees a conflict."""
+
+    KIND: ClassVar[str] = "stablenew.store"
+
+    kind: Literal["stablenew.store"] = "stablenew.store"
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    ext: JsonObject | None = None

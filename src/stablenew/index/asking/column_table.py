@@ -13,7 +13,7 @@ from stablenew.formats.query_language import RUN_NUMBERS, VARIANT_NUMBERS, VARIA
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.asking.query_sql import FLAG_COLUMNS, NUMBER_COLUMNS
 from stablenew.index.index_schema import FIELD_OTHER_PACK, FIELD_PACK, FIELD_TAG, MAX_USE
-from stablenew.index.run_changes import RESET
+from stablenew.index.run_index import RESET
 
 Ids: TypeAlias = npt.NDArray[np.int64]
 Column: TypeAlias = npt.NDArray[Any]

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, LARGEST_ID, MAX_USE, open_for_reading
-from stablenew.index.packed_outputs import MAX_SHOWN_OUTPUTS, unpack_outputs
-from stablenew.index.stored_seed import write_seed
+from stablenew.index.stored_values import MAX_SHOWN_OUTPUTS, unpack_outputs, write_seed
 
 if TYPE_CHECKING:
     from stablenew.formats.query_language import Pattern, Query

@@ -19,7 +19,6 @@ from stablenew.formats.query_language import (
     Range,
     Words,
 )
-from stablenew.index.full_text import match_phrase
 from stablenew.index.index_schema import (
     COMPLETED,
     FIELD_EMBEDDING,
@@ -31,7 +30,7 @@ from stablenew.index.index_schema import (
     MAX_USE,
     first_id,
 )
-from stablenew.index.stored_seed import store_seed
+from stablenew.index.stored_values import match_phrase, store_seed
 
 FEW: Final = 1_000
 """So many runs are looked at one by one rather than walked to."""

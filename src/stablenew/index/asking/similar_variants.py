@@ -3,7 +3,7 @@
 from typing import Any, Final, NamedTuple
 
 from stablenew.index.asking.index_reader import IndexReader
-from stablenew.index.stored_seed import read_seed
+from stablenew.index.stored_values import read_seed
 
 SETTINGS: Final = (
     "prompt", "negative", "model", "sampler", "scheduler", "vae", "steps", "cfg_scale", "seed", "width", "height",

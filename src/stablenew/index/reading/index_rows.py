@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import xxhash
 
-from stablenew.index.full_text import searchable
 from stablenew.index.index_schema import (
     FIELD_EMBEDDING,
     FIELD_LORA,
@@ -21,9 +20,8 @@ from stablenew.index.index_schema import (
     USE_BITS,
     first_id,
 )
-from stablenew.index.packed_outputs import pack_outputs
 from stablenew.index.reading.run_entry import NO_VARIANT, RunEntry, RunReading, VariantEntry
-from stablenew.index.stored_seed import store_seed
+from stablenew.index.stored_values import pack_outputs, searchable, store_seed
 
 Row: TypeAlias = tuple[Any, ...]
 

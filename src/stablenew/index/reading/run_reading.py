@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
@@ -11,6 +12,7 @@ from stablenew.disk.folder_signature import YOUNG_NS, folder_signature
 from stablenew.disk.line_log import split_lines
 from stablenew.disk.regular_file import read_regular
 from stablenew.errors import FormatError
+from stablenew.formats.documents.feedback import fold_opinions
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.run_id import is_generated_run_id
 from stablenew.formats.strict_json import parse_json
@@ -21,7 +23,6 @@ from stablenew.index.reading.fast_document_reader import (
     read_plain_record,
 )
 from stablenew.index.reading.folder_snapshot import BARRED, FolderLook, look_into
-from stablenew.index.reading.opinion_reading import read_opinions
 from stablenew.index.reading.run_entry import (
     MetadataEntry,
     OpinionEntry,
@@ -29,9 +30,12 @@ from stablenew.index.reading.run_entry import (
     RunReading,
     VariantEntry,
     build_metadata_entry,
+    build_opinion_entry,
     build_variant_entry,
     milliseconds_of_id,
 )
+from stablenew.store.feedback.fast_feedback_reader import read_plain_events
+from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.local_state import journal_path, known_replica_id
 from stablenew.store.run import INCOMPLETE, SEALED, Run
 from stablenew.store.run_folder import (
@@ -216,3 +220,28 @@ def _size_of(path: str) -> int:
     if not stat.S_ISREG(status.st_mode):
         raise FileNotFoundError(path)
     return status.st_size
+
+
+def read_opinions(run_path: Path, contents: Mapping[str, bytes | OSError]) -> OpinionEntry:
+    """What the feedback files of a run come to: what each in its folder, and this machine's journal, was found to hold.
+
+    When one could not be read, only the strict reader knows what the others come to.
+    """
+    files = [(name, data) for name, data in contents.items() if isinstance(data, bytes)]
+    if len(files) < len(contents):
+        return _read_strictly(run_path)
+    try:
+        return build_opinion_entry(fold_opinions(read_plain_events(run_path.name, files)))
+    except ValueError:
+        return _read_strictly(run_path)
+
+
+def _read_strictly(run_path: Path) -> OpinionEntry:
+    try:
+        state = FeedbackLog(run_path).read().build_document().state
+    except OSError:
+        return OpinionEntry()
+    opinions = {("", rater): opinion.to_dict() for rater, opinion in state.run.items()}
+    for image, by_rater in state.images.items():
+        opinions |= {(image, rater): opinion.to_dict() for rater, opinion in by_rater.items()}
+    return build_opinion_entry(opinions)

@@ -19,13 +19,21 @@ from stablenew.disk.atomic_file import replace_cached
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.dataset_ledger import DatasetFile
 from stablenew.learning.dataset.columns import COLUMNS_VERSION, PREFERENCES_SCHEMA, RUNS_SCHEMA
-from stablenew.learning.dataset.folder import IMAGES, PREFERENCES, RUNS, part_name, ties_name
 from stablenew.learning.dataset.ledger_builder import text_of_joined
 from stablenew.learning.dataset.part_maker import MadePart, PartTask, encode_parquet, set_splits
 from stablenew.learning.dataset.source.run_tables import Problem
 from stablenew.learning.dataset.split import TYING_COLUMNS, SplitTies, build_ties, name_splits, resolve_splits
 from stablenew.learning.dataset.split_plan import SplitPlan
-from stablenew.learning.dataset.state import BuildState, Stretch, write_arrow
+from stablenew.learning.dataset.state import (
+    IMAGES,
+    PREFERENCES,
+    RUNS,
+    BuildState,
+    Stretch,
+    part_name,
+    ties_name,
+    write_arrow,
+)
 from stablenew.worker_pool import processor_count
 
 _TIES_SCHEMA: Final = pa.schema([("row", pa.int32()), ("key", pa.uint64())])

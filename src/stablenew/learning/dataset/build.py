@@ -18,21 +18,25 @@ from stablenew.learning.dataset.assembly import Assembly
 from stablenew.learning.dataset.executor import PartEngine, Progress
 from stablenew.learning.dataset.exports.dataset_exports import check_formats, describe_export, write_export
 from stablenew.learning.dataset.exports.export_writer import Export
-from stablenew.learning.dataset.folder import (
-    BUILD,
-    IMAGES,
-    LEDGER,
-    PREFERENCES,
-    RUNS,
-    is_file_of_ours,
-    ties_name,
-)
 from stablenew.learning.dataset.joining import left_out_runs
 from stablenew.learning.dataset.ledger_builder import BuildFacts, build_ledger
 from stablenew.learning.dataset.part_maker import PartTask
 from stablenew.learning.dataset.source.run_source import REASONS, UNSELECTED, LeftOut, RunSource
 from stablenew.learning.dataset.split_plan import SplitPlan
-from stablenew.learning.dataset.state import BuildState, cut_stretches, describe_purpose, read_state, write_state
+from stablenew.learning.dataset.state import (
+    BUILD,
+    IMAGES,
+    LEDGER,
+    PREFERENCES,
+    RUNS,
+    BuildState,
+    cut_stretches,
+    describe_purpose,
+    is_file_of_ours,
+    read_state,
+    ties_name,
+    write_state,
+)
 from stablenew.learning.dataset.tables import RunTableWriter, write_preferences
 
 

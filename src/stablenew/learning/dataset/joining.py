@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute as pc
 
-from stablenew.learning.dataset.arrow_column import whole
 from stablenew.learning.dataset.columns import (
     FEEDBACK_COLUMNS,
     IMAGES_SCHEMA,
@@ -21,8 +20,8 @@ from stablenew.learning.dataset.columns import (
     SEED,
     STAGE_SETTINGS,
     stage_column,
+    whole,
 )
-from stablenew.learning.dataset.prompt_family import build_prompt_family
 from stablenew.learning.dataset.source.json_tables import READ_SEED, read_type
 from stablenew.learning.dataset.source.opinion_table import (
     RunOpinions,
@@ -32,6 +31,7 @@ from stablenew.learning.dataset.source.opinion_table import (
 )
 from stablenew.learning.dataset.source.run_source import LeftOut, RunFiles
 from stablenew.learning.dataset.source.run_tables import Problem, RunTables, read_run_tables
+from stablenew.learning.dataset.split import build_prompt_family
 
 _FIRST_SEED: Final = pa.scalar(Decimal(0), READ_SEED)
 _LAST_SEED: Final = pa.scalar(Decimal(2**64 - 1), READ_SEED)

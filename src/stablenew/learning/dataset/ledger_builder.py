@@ -11,8 +11,7 @@ from pyarrow import compute as pc
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.dataset_ledger import DatasetExport, DatasetFile, DatasetLedger
 from stablenew.formats.strict_json import canonical_bytes
-from stablenew.learning.dataset.arrow_column import text_of
-from stablenew.learning.dataset.columns import COLUMNS, COLUMNS_VERSION, SPLITS
+from stablenew.learning.dataset.columns import COLUMNS, COLUMNS_VERSION, SPLITS, text_of
 from stablenew.learning.dataset.source.run_source import UNSELECTED
 from stablenew.learning.dataset.source.run_tables import Problem
 from stablenew.learning.dataset.split_plan import SplitPlan

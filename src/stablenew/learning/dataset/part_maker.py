@@ -19,8 +19,7 @@ from pyarrow import parquet as pq
 
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.strict_json import encode_json
-from stablenew.learning.dataset.arrow_column import whole
-from stablenew.learning.dataset.columns import COLUMNS, IMAGES_SCHEMA
+from stablenew.learning.dataset.columns import COLUMNS, IMAGES_SCHEMA, whole
 from stablenew.learning.dataset.joining import DatasetPart, build_part, hear
 from stablenew.learning.dataset.source.run_source import LeftOut, RunFiles, RunSource
 from stablenew.learning.dataset.source.run_tables import Problem

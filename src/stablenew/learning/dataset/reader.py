@@ -9,9 +9,9 @@ from pyarrow import parquet as pq
 from stablenew.errors import FormatError, NotADataset
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.dataset_ledger import DatasetFile, DatasetLedger
-from stablenew.learning.dataset.folder import IMAGES, LEDGER, PREFERENCES, RUNS
 from stablenew.learning.dataset.ledger_builder import digest_dataset, text_of_joined
 from stablenew.learning.dataset.split_plan import SplitPlan
+from stablenew.learning.dataset.state import IMAGES, LEDGER, PREFERENCES, RUNS
 
 
 class Dataset:

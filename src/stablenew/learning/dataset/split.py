@@ -6,17 +6,51 @@ an image whose prompt belongs elsewhere is held out of every split. So no prompt
 two splits; and since newer runs come last, a newer run never moves an older image.
 """
 
+import functools
+import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import xxhash
 from pyarrow import compute as pc
 
 from stablenew.formats.digest import digest_bytes
-from stablenew.learning.dataset.arrow_column import whole
-from stablenew.learning.dataset.columns import SPLITS
+from stablenew.learning.dataset.columns import SPLITS, whole
 from stablenew.learning.dataset.split_plan import LINEAGE, SEED, SplitPlan
+
+_TAG = re.compile(r"<[^<>]*>")
+_WEIGHT = re.compile(r":\s*-?[0-9.]+\s*(?=[)\]])")
+_WORD = re.compile(r"[^\W_]+")
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def build_prompt_family(prompt: str, label: str | None = None) -> str:
+    """16 hex digits that are equal for prompts of one family.
+
+    `label` is the variant's: what it says was put in (`[time]=dawn; person->woman`) is taken out again.
+    """
+    text = _TAG.sub(" ", prompt.casefold())
+    for value in _values_put_in(label or ""):
+        text = re.sub(rf"(?<!\w){re.escape(value.casefold())}(?!\w)", " ", text)
+    words = sorted(set(_WORD.findall(_WEIGHT.sub(" ", text))))
+    return xxhash.xxh3_64_hexdigest(" ".join(words).encode("utf-8", "replace"))
+
+
+def _values_put_in(label: str) -> Iterable[str]:
+    """The longest first, so that one that is part of another does not tear it."""
+    values: set[str] = set()
+    for part in label.split("; "):
+        name, arrow, value = part.partition("->")
+        if not arrow:
+            name, _, value = part.partition("=")
+            if not name.startswith(("[", "__")):
+                continue
+        values.update(one for one in (value.strip(), name.strip() if arrow else "") if one)
+    return sorted(values, key=len, reverse=True)
+
 
 _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 _KEY: Final = np.uint64(2**64 - 4)

@@ -7,6 +7,7 @@ changes only its own.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,6 @@ from stablenew.disk.atomic_file import replace_cached, replace_cached_by
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.strict_json import JsonValue, encode_json
 from stablenew.learning.dataset.columns import COLUMNS_VERSION
-from stablenew.learning.dataset.folder import SIGNATURES, SPLIT_BYTES, STATE
 from stablenew.learning.dataset.source.folder_scan import UNSETTLED
 from stablenew.learning.dataset.source.run_tables import Problem
 from stablenew.learning.dataset.split_plan import SplitPlan
@@ -186,3 +186,38 @@ def write_arrow(path: Path, table: pa.Table) -> None:
             writer.write_table(table)
 
     replace_cached_by(path, write)
+
+
+LEDGER: Final = "dataset.json"
+IMAGES: Final = "images"
+PREFERENCES: Final = "preferences"
+RUNS: Final = "runs"
+BUILD: Final = ".build"
+STATE: Final = ".build/state.json"
+SIGNATURES: Final = ".build/signatures.arrow"
+SPLIT_BYTES: Final = ".build/splits"
+_NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_OURS: Final = re.compile(
+    rf"(?:{IMAGES}|pairs|webdataset|\.build)/{_NAME}|imagefolder/[a-z]+/{_NAME}|images\.(?:jsonl|csv)"
+    rf"|(?:{PREFERENCES}|{RUNS})\.[0-9a-f]{{16}}\.parquet"
+)
+
+
+def part_name(first_run_id: str, digest: str) -> str:
+    """The path of a part; names sort by run."""
+    return f"{IMAGES}/{first_run_id}.{digest.partition(':')[2][:16]}.parquet"
+
+
+def table_name(kind: str, digest: str) -> str:
+    """The path of a table that is whole in itself; a new one never takes the place of an old one."""
+    return f"{kind}.{digest.partition(':')[2][:16]}.parquet"
+
+
+def ties_name(first_run_id: str, digest: str) -> str:
+    """The path of what ties a part's images to others, kept for the next build."""
+    return f"{BUILD}/{first_run_id}.{digest.partition(':')[2][:16]}.ties.arrow"
+
+
+def is_file_of_ours(path: str) -> bool:
+    """Whether a path in a dataset's folder is one that a build may have written, so that a later one may remove it."""
+    return _OURS.fullmatch(path) is not None

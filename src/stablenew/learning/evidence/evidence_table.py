@@ -14,8 +14,7 @@ from pyarrow import compute as pc
 
 from stablenew.errors import ConfigError
 from stablenew.formats.documents.learning_plan import PLAN_TAG
-from stablenew.learning.dataset.arrow_column import whole
-from stablenew.learning.dataset.columns import MAIN_SETTINGS, STAGE_SETTINGS, stage_column
+from stablenew.learning.dataset.columns import MAIN_SETTINGS, STAGE_SETTINGS, stage_column, whole
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.matched_pairs import Cells, Codes, gather_cells
 from stablenew.learning.evidence.rating_statistics import measure_agreement

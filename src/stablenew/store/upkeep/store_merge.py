@@ -18,8 +18,7 @@ from stablenew.formats.documents.feedback import FeedbackEvent
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.output_store import hash_file
 from stablenew.store.run import RUNNING, Run
-from stablenew.store.run_entries import check_place
-from stablenew.store.run_folder import MARKER_FOLDER, MAX_RECORDS_BYTES, OUTPUTS, RECORDS
+from stablenew.store.run_folder import MARKER_FOLDER, MAX_RECORDS_BYTES, OUTPUTS, RECORDS, check_place
 from stablenew.store.run_store import RunStore
 from stablenew.store.seal import read_seal, run_digest
 from stablenew.store.upkeep.sealed_copy import check_files, copy_files, copy_run, copy_seal, reading_sealed

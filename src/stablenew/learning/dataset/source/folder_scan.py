@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from stablenew import worker_pool
 from stablenew.disk.folder_signature import YOUNG_NS, folder_signature, looking_into
-from stablenew.store.run_entries import check_place, is_run_entry
+from stablenew.store.run_folder import check_place, is_run_entry
 
 UNSETTLED: Final = -1
 _STRETCH: Final = 2_000

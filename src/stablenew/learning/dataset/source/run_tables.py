@@ -20,8 +20,7 @@ from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.output_path import PATTERN as PATH_PATTERN
 from stablenew.formats.strict_json import MAX_BYTES, JsonValue, parse_json
-from stablenew.learning.dataset.arrow_column import whole
-from stablenew.learning.dataset.columns import MOMENT
+from stablenew.learning.dataset.columns import MOMENT, whole
 from stablenew.learning.dataset.source.json_tables import (
     METADATA_SCHEMA,
     RECORD_SCHEMA,

@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from stablenew.learning.dataset.arrow_column import text_of, whole
+from stablenew.learning.dataset.columns import text_of, whole
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["ab", "", "gr\u00fcn", "c"]])
