@@ -71,6 +71,7 @@ class Txt2ImgSettings(_Settings):
     subseed: SeedNumber = RANDOM_SEED
     subseed_strength: Fraction = 0.0
     clip_skip: Whole = 2
+    eta: Real | None = None
     batch_size: Annotated[Whole, Field(ge=1, le=256)] = 1
     n_iter: Annotated[Whole, Field(ge=1, le=256)] = Field(
         default=1, validation_alias=_alias("n_iter", "images_per_prompt")
@@ -100,6 +101,7 @@ class Img2ImgSettings(_Settings):
     denoising_strength: Fraction = 0.3
     seed: SeedNumber | None = None
     clip_skip: Whole | None = None
+    eta: Real | None = None
 
 
 class AdetailerSettings(_Settings):
@@ -204,11 +206,17 @@ class PipelineConfig(DescribedModel):
         return type(self)(**fields)
 
 
+_LEFT_OUT_UNSET: Final = ("eta", "extra")
+"""What was not there from the beginning: where it is not set, a config keeps the digest it always had."""
+
+
 def settings_to_dict(settings: BaseModel) -> dict[str, JsonValue]:
     """A stage's settings as JSON; `extra` only when something is in it."""
     fields: dict[str, JsonValue] = json_safe(settings.model_dump())
-    extra = fields.pop("extra", None)
-    return fields | ({"extra": extra} if extra else {})
+    for name in _LEFT_OUT_UNSET:
+        if fields.get(name) in (None, {}):
+            fields.pop(name, None)
+    return fields
 
 
 def _with_setting(stage: Any, key: str, value: JsonValue) -> dict[str, Any]:

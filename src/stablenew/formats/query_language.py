@@ -21,11 +21,13 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from stablenew.errors import InvalidQuery
+from stablenew.formats.settings import SETTINGS, find_setting
 
-VARIANT_WORDS: Final = ("model", "sampler", "scheduler", "vae")
+_INDEXED: Final = tuple(setting for setting in SETTINGS if setting.query)
+VARIANT_WORDS: Final = tuple(setting.query for setting in _INDEXED if setting.query and setting.type == "text")
 USE_WORDS: Final = ("lora", "embedding")
 RUN_WORDS: Final = ("pack", "tag", "status", "engine", "action", "flag", "run")
-VARIANT_NUMBERS: Final = ("steps", "cfg", "seed", "width", "height", "denoise", "clip_skip")
+VARIANT_NUMBERS: Final = tuple(setting.query for setting in _INDEXED if setting.query and setting.type != "text")
 RUN_NUMBERS: Final = ("rating", "variants", "outputs", "duration")
 TIMES: Final = ("since", "before")
 SWITCHES: Final = ("unrated", "noted")
@@ -34,9 +36,6 @@ WORDS: Final = (*VARIANT_WORDS, *USE_WORDS, *RUN_WORDS)
 NUMBERS: Final = (*VARIANT_NUMBERS, *RUN_NUMBERS)
 FIELDS: Final = (*TEXTS, *WORDS, *NUMBERS, *TIMES, *SWITCHES)
 _OTHER_NAMES: Final = {
-    "cfg_scale": "cfg",
-    "denoising_strength": "denoise",
-    "checkpoint": "model",
     "stars": "rating",
     "id": "run",
     "neg": "negative",
@@ -58,8 +57,8 @@ _AS_REGEX: Final = {"*": ".*", "?": "."}
 
 def field_of_setting(name: str) -> str | None:
     """The field that finds variants by a main setting as it ran, such as `cfg` for `cfg_scale`; None: there is none."""
-    field = _OTHER_NAMES.get(name, name)
-    return field if field in (*VARIANT_WORDS, *VARIANT_NUMBERS) else None
+    setting = find_setting(name)
+    return setting.query if setting else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +201,8 @@ class _Reader:
 
     def _known_field(self, name: str) -> str:
         field = _OTHER_NAMES.get(name.lower(), name.lower())
+        if field not in FIELDS:
+            field = field_of_setting(field) or field
         if field in FIELDS:
             return field
         import difflib  # noqa: PLC0415

@@ -9,15 +9,13 @@ from stablenew.formats.clock import Clock
 from stablenew.formats.documents.pipeline_result import GeneratedImage, VariantPrompt, VariantResult
 from stablenew.formats.documents.stage_event import ErrorInfo, StageEvent
 from stablenew.formats.pipeline_config import PipelineConfig, StageSettings, settings_to_dict
+from stablenew.formats.settings import INHERITED
 from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.run_hooks import STAGE_FINISHED, STAGE_PROGRESS, STAGE_STARTED, RunEvent
 from stablenew.pipeline.variant_plan import Variant
 from stablenew.recording.image_content import build_image
 from stablenew.recording.side_channel import attempt, describe
-
-_INHERITED = ("model", "vae", "sampler", "scheduler", "cfg_scale", "clip_skip")
-"""Settings that a later stage takes from txt2img where it has none of its own."""
 
 
 @dataclass(slots=True)
@@ -157,7 +155,7 @@ def resolve_settings(stage: str, own: dict[str, JsonValue], progress: _Progress)
     """The settings of a stage with what it leaves open taken from txt2img: the seed as it really was."""
     if stage == "txt2img":
         return own
-    inherited = {key: progress.requested.get(key) for key in _INHERITED if key in own and own[key] is None}
+    inherited = {key: progress.requested.get(key) for key in INHERITED if key in own and own[key] is None}
     if "seed" in own and own["seed"] is None:
         inherited["seed"] = progress.actual.get("seed", progress.requested.get("seed"))
     return own | inherited

@@ -17,7 +17,7 @@ from typing import Any, Final
 from stablenew.engines.comfyui.client import ComfyUIClient, ComfyUISocket, ImageAddress
 from stablenew.engines.comfyui.graph import describe_node
 from stablenew.engines.comfyui.progress import PromptProgress
-from stablenew.engines.comfyui.prompt_job import MAIN_SETTINGS, Job, JobBuilder
+from stablenew.engines.comfyui.prompt_job import Job, JobBuilder
 from stablenew.engines.comfyui.workflows import needs_nodes
 from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.engine_http import check_image, is_out_of_memory
@@ -25,6 +25,7 @@ from stablenew.engines.image_by_image import run_each, seeds_of
 from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.stage_event import STAGES
+from stablenew.formats.settings import INHERITED
 from stablenew.formats.strict_json import JsonValue
 
 _log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class ComfyUIEngine:
         request.check("comfyui", STAGES)
         monitor.cancel.raise_if_cancelled()
         if request.stage == "txt2img":
-            self._main = {name: request.settings.get(name) for name in MAIN_SETTINGS}
+            self._main = {name: request.settings.get(name) for name in INHERITED}
         builder = JobBuilder(request, self._main, self._find_choices, self._upload)
         queue = _Ahead(self._client, self._client_id, builder, seeds_of(request))
         self._socket.connect()

@@ -36,8 +36,6 @@ from stablenew.formats.strict_json import JsonValue
 Choices = Callable[[str, str], list[str]]
 """The values that an input of a class of nodes can take on this server."""
 
-MAIN_SETTINGS: Final = ("model", "vae", "sampler", "scheduler", "cfg_scale", "clip_skip")
-"""What later stages take from the first where they have none of their own."""
 _PLAIN: Final = ("steps", "cfg_scale")
 _OF_STAGE: Final = {
     "txt2img": ("width", "height"),

@@ -79,6 +79,7 @@ class GenerationSettings(WireModel):
     height: Count | None = None
     denoising_strength: Number | None = None
     clip_skip: Integer | None = None
+    eta: Number | None = None
 
 
 class LearningRecord(Document):

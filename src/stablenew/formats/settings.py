@@ -1,0 +1,95 @@
+"""The settings of the main stage, each once: its name, type, unit, other names, and who reads it.
+
+Whatever knows settings by name (query language, index, dataset, pipeline, engines, readers of metadata) takes them from
+here, so a new setting is one line of `SETTINGS` and a field of `GenerationSettings`.
+A setting that is not in the table is a first-class fact too: it is recorded under the name it was given.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+SettingType: TypeAlias = Literal["text", "integer", "number", "seed"]
+"""`seed` is an integer up to 2^64-1, and -1 where the engine was left to choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as records, index and dataset name it; its column has this name in both."""
+
+    name: str
+    type: SettingType
+    title: str
+    """What people call it: `CFG scale`."""
+    aliases: tuple[str, ...] = ()
+    """Names that other programs use for exactly the same thing, with the same meaning of the value."""
+    stages: tuple[str, ...] = ("txt2img", "img2img")
+    """The stages that have it."""
+    unit: str = ""
+    query: str | None = None
+    """The field that finds it in a query; None: it is not searched."""
+    is_indexed: bool = True
+    """Whether the index has a column for it."""
+    is_inherited: bool = False
+    """Whether a later stage takes it from txt2img where it has none of its own."""
+
+
+SETTINGS: Final = (
+    Setting(
+        "model", "text", "Model", ("checkpoint", "sd_model_checkpoint", "sd_model_name", "ckpt_name", "unet_name"),
+        query="model", is_inherited=True,
+    ),
+    Setting("model_hash", "text", "Model hash", ("sd_model_hash",), is_indexed=False),
+    Setting("vae", "text", "VAE", ("sd_vae", "sd_vae_name", "vae_name"), query="vae", is_inherited=True),
+    Setting("sampler", "text", "Sampler", ("sampler_name",), query="sampler", is_inherited=True),
+    Setting("scheduler", "text", "Scheduler", ("schedule_type",), query="scheduler", is_inherited=True),
+    Setting("steps", "integer", "Steps", ("num_inference_steps", "sampling_steps"), query="steps"),
+    Setting(
+        "cfg_scale", "number", "CFG scale", ("cfg", "guidance_scale"), query="cfg", is_inherited=True,
+    ),
+    Setting("seed", "seed", "Seed", ("noise_seed",), query="seed"),
+    Setting("width", "integer", "Width", unit="px", query="width"),
+    Setting("height", "integer", "Height", unit="px", query="height"),
+    Setting(
+        "denoising_strength", "number", "Denoising strength", ("denoise", "strength"),
+        ("img2img", "upscale"), query="denoise",
+    ),
+    Setting("clip_skip", "integer", "Clip skip", ("clip_stop_at_last_layers",), query="clip_skip", is_inherited=True),
+    Setting("eta", "number", "Eta", ("ddim_eta",), is_indexed=False, is_inherited=True),
+)  # fmt: skip
+"""The order is that of columns in the dataset."""
+
+BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SETTINGS}
+INHERITED: Final = tuple(setting.name for setting in SETTINGS if setting.is_inherited)
+"""Settings that a later stage takes from txt2img where it has none of its own."""
+
+_NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
+
+
+def _key(name: str) -> str:
+    """`CFG scale`, `cfg-scale` and `cfg_scale` are one name."""
+    return _NOT_A_LETTER.sub("_", name.casefold()).strip("_")
+
+
+_STANDARD: Final = {
+    _key(name): setting.name for setting in SETTINGS for name in (setting.name, setting.title, *setting.aliases)
+}
+
+
+def find_setting(name: str) -> Setting | None:
+    """The setting that any program calls `name`; None where the table has none. Case and separators do not matter."""
+    standard = _STANDARD.get(_key(name))
+    return BY_NAME[standard] if standard else None
+
+
+def standard_name(name: str) -> str:
+    """The standard name of a setting; a name that the table does not know stays as it is."""
+    standard = find_setting(name)
+    return standard.name if standard else name
+
+
+def standard_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` under standard names. Where two names mean one setting, the standard name's value counts."""
+    renamed = {standard_name(name): value for name, value in settings.items()}
+    return renamed | {name: value for name, value in settings.items() if name in BY_NAME}
