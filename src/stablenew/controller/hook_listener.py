@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.engines.comfyui.graph import Graph, check_graph, find_bindings, read_values
-from stablenew.engines.comfyui.prompt_job import Job
+from stablenew.engines.comfyui.prompt import ComfyUIPrompt
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.prompt_text import find_loras, parse_infotext
 from stablenew.formats.strict_json import JsonValue
@@ -125,7 +125,7 @@ def _record_prompt(run: RunRecorder, graph: Graph, images: list[bytes], failure:
     values = read_values(graph, bindings)
     seed = values.get("seed")
     stage = _stage_of(values)
-    actual = Job(graph, bindings, None).actual(stage)
+    actual = ComfyUIPrompt(graph, bindings, None).actual(stage)
     prompt = str(values.get("prompt") or "")
     loras: list[JsonValue] = [
         {"name": node["inputs"]["lora_name"], "weight": node["inputs"].get("strength_model")}

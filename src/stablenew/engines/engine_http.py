@@ -1,4 +1,4 @@
-"""EngineServer: talking HTTP to a program that makes images.
+"""EngineHttpClient: talking HTTP to a program that makes images.
 
 Every failure becomes an EngineError that says what to do. Only questions are asked twice: a request that makes images
 may have been heard although no answer came.
@@ -23,7 +23,7 @@ _BUSY: Final = {502, 503, 504}
 _OUT_OF_MEMORY: Final = ("OutOfMemory", "out of memory")
 
 
-class EngineServer:
+class EngineHttpClient:
     """One server. Threads may share it. Subclasses name the program and know how it words its errors."""
 
     program: ClassVar[str] = "server"
@@ -41,12 +41,12 @@ class EngineServer:
         )
 
     def __del__(self) -> None:
-        """An engine that somebody forgot lets go of its connections all the same."""
+        """Closes the connections when the client is garbage collected."""
         with contextlib.suppress(AttributeError):
             self.close()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._http.close()
 
     def ask(self, path: str, body: Any = None) -> Any:
@@ -174,7 +174,7 @@ def split_auth(url: str) -> tuple[str, tuple[str, str] | None]:
     return address, (unquote(parts.username), unquote(parts.password or ""))
 
 
-def check_image(data: bytes, *, seed: int | None = None, parent: int | None = None) -> EngineImage:
+def read_image(data: bytes, *, seed: int | None = None, parent: int | None = None) -> EngineImage:
     """The image in `data`, exactly these bytes, if they are a whole one.
 
     Raises:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import httpx
 
 from stablenew.engines.comfyui.graph import Graph
-from stablenew.engines.engine_http import EngineServer
+from stablenew.engines.engine_http import EngineHttpClient
 from stablenew.errors import EngineError
 
 _UPLOAD_FOLDER: Final = "stablenew"
@@ -32,7 +32,7 @@ class ImageAddress(NamedTuple):
     """`output`, `temp` or `input`."""
 
 
-class ComfyUIClient(EngineServer):
+class ComfyUIClient(EngineHttpClient):
     """One ComfyUI."""
 
     program: ClassVar[str] = "ComfyUI"
@@ -65,9 +65,9 @@ class ComfyUIClient(EngineServer):
         """0 while the prompt runs, how many are before it while it waits, None where the server does not know it."""
         answer = self.ask("/queue")
         running, pending = ([*answer.get(name, ())] for name in ("queue_running", "queue_pending"))
-        if any(one[1] == prompt_id for one in running):
+        if any(item[1] == prompt_id for item in running):
             return 0
-        waiting = sorted((one[0], one[1]) for one in pending)
+        waiting = sorted((item[0], item[1]) for item in pending)
         return next((place + 1 for place, (_, key) in enumerate(waiting) if key == prompt_id), None)
 
     def stop(self, prompt_id: str) -> None:
@@ -108,7 +108,7 @@ class ComfyUIClient(EngineServer):
         inputs = self._describe_node(kind).get("input") or {}
         spec = (inputs.get("required") or {}).get(name) or (inputs.get("optional") or {}).get(name) or [[]]
         values = spec[1].get("options", []) if spec[0] == "COMBO" and len(spec) > 1 else spec[0]
-        return [str(one) for one in values] if isinstance(values, list) else []
+        return [str(value) for value in values] if isinstance(values, list) else []
 
     def has_node(self, kind: str) -> bool:
         """Whether the server knows a class of nodes.
@@ -141,9 +141,9 @@ class ComfyUIClient(EngineServer):
             whole = f"{whole} {error['details']}"
         nodes = (body.get("node_errors") or {}) if isinstance(body, dict) else {}
         parts = [
-            f"node {key} ({found.get('class_type')}): {one.get('message')}: {one.get('details')}"
+            f"node {key} ({found.get('class_type')}): {error.get('message')}: {error.get('details')}"
             for key, found in nodes.items()
-            for one in found.get("errors", ())
+            for error in found.get("errors", ())
         ]
         return "; ".join(parts or [str(whole)])[:1000]
 

@@ -17,10 +17,10 @@ from typing import Any, Final
 from stablenew.engines.comfyui.client import ComfyUIClient, ComfyUISocket, ImageAddress
 from stablenew.engines.comfyui.graph import describe_node
 from stablenew.engines.comfyui.progress import PromptProgress
-from stablenew.engines.comfyui.prompt_job import Job, JobBuilder
+from stablenew.engines.comfyui.prompt import ComfyUIPrompt, PromptBuilder
 from stablenew.engines.comfyui.workflows import needs_nodes
 from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
-from stablenew.engines.engine_http import check_image, is_out_of_memory
+from stablenew.engines.engine_http import is_out_of_memory, read_image
 from stablenew.engines.image_by_image import run_each, seeds_of
 from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.digest import digest_bytes
@@ -105,7 +105,7 @@ class ComfyUIEngine:
                 )
         if not self._socket.connect():
             problems.append("its websocket does not answer: progress will be coarse, and there are no previews")
-        devices = ", ".join(str(one.get("name")) for one in stats.get("devices") or ())
+        devices = ", ".join(str(device.get("name")) for device in stats.get("devices") or ())
         facts = {"python": str(system.get("python_version")), "torch": str(system.get("pytorch_version"))}
         return EngineCheck("comfyui", self.info.version, {**facts, "devices": devices or "none"}, names, problems)
 
@@ -121,8 +121,8 @@ class ComfyUIEngine:
         monitor.cancel.raise_if_cancelled()
         if request.stage == "txt2img":
             self._main = {name: request.settings.get(name) for name in INHERITED}
-        builder = JobBuilder(request, self._main, self._find_choices, self._upload)
-        queue = _Ahead(self._client, self._client_id, builder, seeds_of(request))
+        builder = PromptBuilder(request, self._main, self._find_choices, self._upload)
+        queue = _PromptQueue(self._client, self._client_id, builder, seeds_of(request))
         self._socket.connect()
         try:
             result = run_each(
@@ -147,24 +147,24 @@ class ComfyUIEngine:
             self._uploads[digest] = self._client.upload(name, image.data, image.media_type)
         return self._uploads[digest]
 
-    def _run_one(self, stage: str, queue: "_Ahead", number: int, monitor: StageMonitor) -> StageResult:
-        job, prompt_id = queue.take(number)
+    def _run_one(self, stage: str, queue: "_PromptQueue", number: int, monitor: StageMonitor) -> StageResult:
+        prompt, prompt_id = queue.pop(number)
         try:
-            history = self._follow(job, prompt_id, monitor)
+            history = self._follow(prompt, prompt_id, monitor)
         except BaseException:
             self._client.stop(prompt_id)
             raise
-        _raise_failure(self._client, job, history)
-        images, is_cached = self._fetch_images(job, history)
-        actual = job.actual(stage) | {"width": images[0].width, "height": images[0].height}
+        _raise_failure(self._client, prompt, history)
+        images, is_cached = self._fetch_images(prompt, history)
+        actual = prompt.actual(stage) | {"width": images[0].width, "height": images[0].height}
         if is_cached:
             _log.info("the server had made this very image before and gave it again")
             actual["cached"] = True
         return StageResult(images, actual)
 
-    def _follow(self, job: Job, prompt_id: str, monitor: StageMonitor) -> Mapping[str, Any]:
+    def _follow(self, prompt: ComfyUIPrompt, prompt_id: str, monitor: StageMonitor) -> Mapping[str, Any]:
         """What the history says of a prompt, when it is finished."""
-        progress = PromptProgress(job.graph, prompt_id, wants_previews=monitor.wants_previews)
+        progress = PromptProgress(prompt.graph, prompt_id, wants_previews=monitor.wants_previews)
         watch = _QueueWatch(self._client, prompt_id, self._stall_seconds)
         next_look = time.monotonic() + self._poll_seconds
         while True:
@@ -182,7 +182,7 @@ class ComfyUIEngine:
             monitor.on_progress(progress.fraction)
             watch.look()
 
-    def _fetch_images(self, job: Job, history: Mapping[str, Any]) -> tuple[tuple[EngineImage, ...], bool]:
+    def _fetch_images(self, prompt: ComfyUIPrompt, history: Mapping[str, Any]) -> tuple[tuple[EngineImage, ...], bool]:
         """The images of a prompt as the server has them, and whether it had made all of them before.
 
         Of the same image in two places one is enough; and where some are new, those that were given before are what a
@@ -194,31 +194,31 @@ class ComfyUIEngine:
         found: dict[str, EngineImage] = {}
         for address in addresses:
             data = self._client.download(address)
-            found.setdefault(digest_bytes(data), check_image(data, seed=job.seed, parent=job.parent))
+            found.setdefault(digest_bytes(data), read_image(data, seed=prompt.seed, parent=prompt.parent))
         fresh = {digest: image for digest, image in found.items() if digest not in self._seen}
         self._seen.update(found)
         return tuple((fresh or found).values()), not fresh
 
 
-class _Ahead:
+class _PromptQueue:
     """The prompts of a stage, of which one is always submitted ahead of the one that is waited for."""
 
-    def __init__(self, client: ComfyUIClient, client_id: str, builder: JobBuilder, seeds: list[int]) -> None:
+    def __init__(self, client: ComfyUIClient, client_id: str, builder: PromptBuilder, seeds: list[int]) -> None:
         self._client = client
         self._client_id = client_id
         self._builder = builder
         self._seeds = seeds
-        self._submitted: dict[int, tuple[Job, str]] = {}
+        self._submitted: dict[int, tuple[ComfyUIPrompt, str]] = {}
 
     def __len__(self) -> int:
         return len(self._seeds)
 
-    def take(self, number: int) -> tuple[Job, str]:
-        """The job with that number and its prompt's id."""
+    def pop(self, number: int) -> tuple[ComfyUIPrompt, str]:
+        """The prompt with that number and the server's id of it; the next one is submitted as well."""
         for wanted in (number, number + 1):
             if wanted not in self._submitted and wanted < len(self._seeds):
-                job = self._builder.build(wanted, self._seeds[wanted])
-                self._submitted[wanted] = job, self._client.submit(job.graph, self._client_id)
+                prompt = self._builder.build(wanted, self._seeds[wanted])
+                self._submitted[wanted] = prompt, self._client.submit(prompt.graph, self._client_id)
         return self._submitted.pop(number)
 
     def drop_rest(self) -> None:
@@ -265,15 +265,15 @@ def _addresses_of(history: Mapping[str, Any]) -> list[ImageAddress]:
     """Where the images are: those that were saved, or else those that were only shown."""
     outputs = history.get("outputs") or {}
     found = [
-        ImageAddress(str(one["filename"]), str(one.get("subfolder") or ""), str(one.get("type") or "output"))
+        ImageAddress(str(image["filename"]), str(image.get("subfolder") or ""), str(image.get("type") or "output"))
         for output in outputs.values()
-        for one in (output.get("images") or () if isinstance(output, dict) else ())
-        if isinstance(one, dict) and str(one.get("filename", "")).lower().endswith(_ENDINGS)
+        for image in (output.get("images") or () if isinstance(output, dict) else ())
+        if isinstance(image, dict) and str(image.get("filename", "")).lower().endswith(_ENDINGS)
     ]
     return [address for address in found if address.type == "output"] or found
 
 
-def _raise_failure(client: ComfyUIClient, job: Job, history: Mapping[str, Any]) -> None:
+def _raise_failure(client: ComfyUIClient, prompt: ComfyUIPrompt, history: Mapping[str, Any]) -> None:
     status = history.get("status") or {}
     if status.get("status_str") in (None, "success"):
         return
@@ -284,5 +284,5 @@ def _raise_failure(client: ComfyUIClient, job: Job, history: Mapping[str, Any]) 
             said = f"{data.get('exception_type', 'error')}: {str(data.get('exception_message', '')).strip()}"
             if is_out_of_memory(said):
                 raise EngineError(client.explain_memory(said))
-            raise EngineError(f"{describe_node(job.graph, str(data.get('node_id')))} failed: {said}")
+            raise EngineError(f"{describe_node(prompt.graph, str(data.get('node_id')))} failed: {said}")
     raise EngineError("ComfyUI could not finish the workflow; its window says why")

@@ -71,8 +71,8 @@ def check_graph(graph: Any, name: str = "the workflow") -> Graph:
         raise ConfigError(f"{name} is a workflow as the page saves it; export it in API format (Export (API))")
     is_graph = isinstance(graph, dict) and bool(graph)
     if not is_graph or not all(
-        isinstance(one, dict) and isinstance(one.get("inputs"), dict) and isinstance(one.get("class_type"), str)
-        for one in graph.values()
+        isinstance(node, dict) and isinstance(node.get("inputs"), dict) and isinstance(node.get("class_type"), str)
+        for node in graph.values()
     ):
         raise ConfigError(f"{name} is no workflow of ComfyUI in API format (Export (API))")
     return {str(key): value for key, value in graph.items()}

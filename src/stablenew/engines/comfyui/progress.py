@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stablenew.engines.comfyui.graph import Graph
 from stablenew.engines.engine import EngineImage
-from stablenew.engines.engine_http import check_image
+from stablenew.engines.engine_http import read_image
 from stablenew.errors import EngineError
 
 _PREVIEW: Final = 1
@@ -70,12 +70,12 @@ class PromptProgress:
         kind, size = struct.unpack(">II", message[:8])
         with contextlib.suppress(EngineError, ValueError):
             if kind == _PREVIEW:
-                self.preview = check_image(message[8:])
+                self.preview = read_image(message[8:])
                 return True
             if kind == _PREVIEW_WITH_METADATA:
                 about = json.loads(message[8 : 8 + size])
                 if about.get("prompt_id") in (None, self._prompt_id):
-                    self.preview = check_image(message[8 + size :])
+                    self.preview = read_image(message[8 + size :])
                     return True
         return False
 

@@ -75,8 +75,11 @@ class DiffusersEngine:
             EngineError: the libraries are not installed.
         """
         info = self.info
-        facts = {"device": choose_device(self._device), **{key: str(one) for key, one in library_versions().items()}}
-        samplers = [one.name for one in SAMPLERS if one.diffusers]
+        facts = {
+            "device": choose_device(self._device),
+            **{key: str(version) for key, version in library_versions().items()},
+        }
+        samplers = [sampler.name for sampler in SAMPLERS if sampler.diffusers]
         return EngineCheck(info.name, info.version, facts, {"samplers": samplers})
 
     def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
@@ -143,7 +146,7 @@ class DiffusersEngine:
     def _find_regions(self, request: StageRequest, image: "Image") -> Sequence[Box]:
         given = _extra(request).get("regions")
         if given is not None:
-            return [_to_box(one, image.size) for one in given]
+            return [_to_box(region, image.size) for region in given]
         confidence = float(request.settings.get("confidence", 0.3))
         detector = self._detector or load_detector(str(request.settings.get("model")))
         return [_to_box(box, image.size) for box in detector(image, confidence)]
@@ -192,7 +195,7 @@ class DiffusersEngine:
             arguments["callback_on_step_end"] = _step_callback(monitor, int(arguments.get("num_inference_steps", 20)))
         with _explaining_failures(pipe):
             made = pipe(**arguments)
-        images = tuple(_encode(one, seed, parent) for one, seed in zip(made.images, seeds, strict=True))
+        images = tuple(_encode(image, seed, parent) for image, seed in zip(made.images, seeds, strict=True))
         skipped = clip_skip if "clip_skip" in known else None
         return StageResult(images, _actual(pipe, model, made, arguments, images, skipped))
 
@@ -301,7 +304,7 @@ def _signed(seed: int) -> int:
 
 
 def _to_box(values: Sequence[float], size: tuple[int, int]) -> Box:
-    left, top, right, bottom = (round(float(one)) for one in values)
+    left, top, right, bottom = (round(float(value)) for value in values)
     box = (max(0, left), max(0, top), min(size[0], right), min(size[1], bottom))
     if box[0] >= box[2] or box[1] >= box[3]:
         raise EngineError(f"the region {list(values)} is outside of the image, which is {size[0]} x {size[1]}")

@@ -156,7 +156,7 @@ def build_scheduler(own: Any, sampler: str | None, schedule: str | None) -> Any:
     kind = found.diffusers if found else sampler
     wanted = getattr(diffusers, kind, None) if kind else None
     if wanted is None:
-        known = ", ".join(one.name for one in SAMPLERS if one.diffusers)
+        known = ", ".join(sampler.name for sampler in SAMPLERS if sampler.diffusers)
         raise EngineError(f"diffusers has no sampler {sampler!r}; it has {known}")
     if wanted not in (type(own), *own.compatibles):
         return type(own).from_config(config)

@@ -4,10 +4,10 @@ from typing import ClassVar
 
 import httpx
 
-from stablenew.engines.engine_http import EngineServer
+from stablenew.engines.engine_http import EngineHttpClient
 
 
-class WebUIClient(EngineServer):
+class WebUIClient(EngineHttpClient):
     """One WebUI. Threads may share it."""
 
     program: ClassVar[str] = "WebUI"
@@ -35,7 +35,9 @@ class WebUIClient(EngineServer):
         detail = body.get("detail")
         if isinstance(detail, list):
             return "; ".join(
-                f"{'.'.join(map(str, one.get('loc', ())))}: {one.get('msg')}" for one in detail if isinstance(one, dict)
+                f"{'.'.join(map(str, item.get('loc', ())))}: {item.get('msg')}"
+                for item in detail
+                if isinstance(item, dict)
             )
         parts = [str(body[key]) for key in ("error", "detail", "errors") if body.get(key)]
         return ": ".join(dict.fromkeys(parts))[:400]

@@ -15,7 +15,7 @@ from typing import Any, Final
 from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.image_by_image import run_each
 from stablenew.engines.webui.client import WebUIClient
-from stablenew.engines.webui.replies import WebUIReply, read_image, read_reply
+from stablenew.engines.webui.replies import WebUIReply, decode_image, read_reply
 from stablenew.engines.webui.requests import (
     IMG2IMG,
     SINGLE,
@@ -127,7 +127,7 @@ class WebUIEngine:
         if request.stage == "upscale" and request.settings.get("mode", SINGLE) == SINGLE:
             answer = self._work(UPSCALE, build_upscale(request, image), task_id, monitor)
             text = answer.get("image") if isinstance(answer, dict) else None
-            made = read_image(text, seed=image.seed, parent=number)
+            made = decode_image(text, seed=image.seed, parent=number)
             return StageResult((made,), {"width": made.width, "height": made.height})
         build = {"adetailer": build_adetailer, "upscale": build_upscale_by_img2img}.get(request.stage, build_img2img)
         body = build(request, image, task_id)
@@ -182,7 +182,7 @@ class WebUIEngine:
         for word, field, path in (("sampler", "sampler_name", "samplers"), ("upscaler", "upscaler_1", "upscalers")):
             if word in said and "not found" in said:
                 known = self._client.find(f"/sdapi/v1/{path}")
-                names = [str(one.get("name")) for one in known or () if isinstance(one, dict)]
+                names = [str(entry.get("name")) for entry in known or () if isinstance(entry, dict)]
                 return EngineError(f"the server knows no {word} {body.get(field)!r}; it has {', '.join(names)}")
         if "adetailer" in said and "not found" in said:
             return EngineError("the server has no ADetailer; install the extension, or leave the stage out")
@@ -222,8 +222,10 @@ def _poll(
 
 def _names(answer: Any, field: str = "name") -> list[str]:
     """The names in an answer; the programs put them under several."""
-    found = [one for one in answer if isinstance(one, dict)] if isinstance(answer, list) else []
-    return [str((one.get("label") if field == "name" else None) or one[field]) for one in found if one.get(field)]
+    found = [entry for entry in answer if isinstance(entry, dict)] if isinstance(answer, list) else []
+    return [
+        str((entry.get("label") if field == "name" else None) or entry[field]) for entry in found if entry.get(field)
+    ]
 
 
 def _scripts(answer: Any) -> list[str]:
@@ -282,5 +284,5 @@ class _ProgressWatch:
         if not self._wants_previews or not text:
             return None
         with contextlib.suppress(EngineError):
-            return read_image(text)
+            return decode_image(text)
         return None

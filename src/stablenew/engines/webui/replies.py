@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stablenew.engines.engine import EngineImage
-from stablenew.engines.engine_http import check_image
+from stablenew.engines.engine_http import read_image
 from stablenew.errors import EngineError
 from stablenew.formats.strict_json import JsonValue
 
@@ -45,13 +45,13 @@ def read_reply(reply: Any, *, parent: int | None = None) -> WebUIReply:
     if not wanted:
         raise EngineError("the server made no image; its window says why")
     images = tuple(
-        read_image(text, seed=seeds[number] if number < len(seeds) else None, parent=parent)
+        decode_image(text, seed=seeds[number] if number < len(seeds) else None, parent=parent)
         for number, text in enumerate(wanted)
     )
     return WebUIReply(images, _actual(info), len(reply["images"]) - len(wanted), info)
 
 
-def read_image(text: Any, *, seed: int | None = None, parent: int | None = None) -> EngineImage:
+def decode_image(text: Any, *, seed: int | None = None, parent: int | None = None) -> EngineImage:
     """One image of a reply: base64, with or without the head of a data URI.
 
     Raises:
@@ -61,7 +61,7 @@ def read_image(text: Any, *, seed: int | None = None, parent: int | None = None)
         data = base64.b64decode(str(text).rpartition(",")[2], validate=True)
     except (binascii.Error, ValueError):
         raise EngineError("the server sent an image that is no base64") from None
-    return check_image(data, seed=seed, parent=parent)
+    return read_image(data, seed=seed, parent=parent)
 
 
 def _read_info(text: Any) -> dict[str, Any]:

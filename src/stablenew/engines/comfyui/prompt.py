@@ -56,7 +56,7 @@ _SHOWN: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ComfyUIPrompt:
     """One image: the workflow as it is submitted, and where its settings stand."""
 
     graph: Graph
@@ -85,8 +85,8 @@ class Job:
         return found | self.about
 
 
-class JobBuilder:
-    """Makes the jobs of one stage. `choices` says what the server has, `upload` hands it an input image."""
+class PromptBuilder:
+    """Makes the prompts of one stage. `choices` says what the server has, `upload` hands it an input image."""
 
     def __init__(
         self,
@@ -105,8 +105,8 @@ class JobBuilder:
         self._extra: dict[str, Any] = dict(request.settings.get("extra") or {})
         self._own = self._read_own()
 
-    def build(self, number: int, seed: int) -> Job:
-        """The job of the image with that number.
+    def build(self, number: int, seed: int) -> ComfyUIPrompt:
+        """The prompt for the image with that number.
 
         Raises:
             EngineError: the server has not what is asked for.
@@ -129,7 +129,7 @@ class JobBuilder:
         if loras:
             graph = with_loras(graph, [(self._pick("LoRA", "LoraLoader", "lora_name", name), w) for name, w in loras])
         ran = read_values(graph, bindings).get("seed", image.seed if image else None)
-        return Job(
+        return ComfyUIPrompt(
             graph, bindings, ran if isinstance(ran, int) else None, number if image else None, self._about(loras)
         )
 
@@ -157,7 +157,7 @@ class JobBuilder:
         """Where settings stand: found, or as the user says; what is said to be `null` is read and left as it is."""
         given = {key.removeprefix(_BIND): value for key, value in self._extra.items() if key.startswith(_BIND)}
         return find_bindings(graph) | {
-            name: [parse_place(graph, one) for one in str(value).split()]
+            name: [parse_place(graph, place) for place in str(value).split()]
             for name, value in given.items()
             if value is not None
         }
@@ -205,8 +205,8 @@ class JobBuilder:
                 raise EngineError("the server has no checkpoint: put one into models/checkpoints")
             return known[0] if is_needed else ""
         stem = checkpoint_stem(str(wanted)).casefold()
-        found = [one for one in known if one == wanted] or [
-            one for one in known if checkpoint_stem(one).casefold() == stem
+        found = [choice for choice in known if choice == wanted] or [
+            choice for choice in known if checkpoint_stem(choice).casefold() == stem
         ]
         if not found and (known or what == "upscaler"):
             shown = ", ".join(known[:_SHOWN]) + (f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else "")
