@@ -3,6 +3,9 @@
 import contextlib
 import io
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -362,3 +365,50 @@ def test_it_is_opened_by_name_and_shows_what_a_workflow_is_bound_to(comfyui, tmp
     assert "6.text" in capsys.readouterr().out
     assert _run(["--json", "engines", "workflow", str(tmp_path / "mine.json")]) == 0
     assert json.loads(capsys.readouterr().out)["bindings"]["prompt"] == {"places": ["6.text"], "value": "a bottle"}
+
+
+def run_command(fake, tmp_path, *options, signal_after=None):
+    """`stablenew run` as a process of its own; gives its exit code, and fails if it does not end by itself."""
+    pack = tmp_path / "pack.txt"
+    pack.write_text(PROMPT)
+    command = [sys.executable, "-m", "stablenew", "--runs-dir", str(tmp_path / "runs"), "run", str(pack), "--record"]
+    process = subprocess.Popen(
+        [*command, "--engine", "comfyui", "--url", fake.url, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        if signal_after is not None:
+            while not signal_after():
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, output.decode()
+
+
+@pytest.mark.parametrize(
+    ("quirks", "options", "code"),
+    [
+        ((), (), 0),
+        ((), ("--set", "txt2img.model=nothere"), 1),
+        ((), ("--set", "txt2img.sampler=nosuch"), 1),
+        (("out_of_memory",), (), 1),
+        (("no_websocket",), ("--set", "txt2img.model=nothere"), 1),
+    ],
+)
+def test_the_process_ends_however_its_run_ends(comfyui, tmp_path, quirks, options, code):
+    fake, _ = comfyui(*quirks)
+    returncode, output = run_command(fake, tmp_path, *options)
+    assert returncode == code, output
+
+
+def test_the_process_ends_when_the_server_forgets_its_prompt(comfyui, tmp_path):
+    fake, _ = comfyui("forgets")
+    returncode, output = run_command(fake, tmp_path)
+    assert returncode == 1, output
+
+
+def test_ctrl_c_ends_the_process_too(comfyui, tmp_path):
+    fake, _ = comfyui(seconds_per_step=0.2)
+    returncode, output = run_command(fake, tmp_path, signal_after=lambda: fake.running)
+    assert returncode == 130, output

@@ -7,10 +7,10 @@ server has no pause between them.
 What the websocket says is a hint; what the server's history says counts. Without a websocket there is only that.
 """
 
-import contextlib
 import logging
 import secrets
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -48,6 +48,9 @@ class ComfyUIEngine:
         self._client = ComfyUIClient(url)
         self._client_id = secrets.token_hex(16)
         self._socket = ComfyUISocket(self._client, self._client_id)
+        # Also called at exit: the websocket has a thread that must be joined while threads still run, or the process
+        # never ends. `__del__` comes too late where a traceback keeps the engine alive.
+        weakref.finalize(self, self._socket.close)
         self._stall_seconds = stall_seconds
         self._poll_seconds = poll_seconds
         self._version: str | None = None
@@ -56,10 +59,6 @@ class ComfyUIEngine:
         self._uploads: dict[str, str] = {}
         self._seen: set[str] = set()
         """Digests of what it gave before: a cached node reports its old files anew."""
-
-    def __del__(self) -> None:
-        with contextlib.suppress(AttributeError):
-            self._socket.close()
 
     @property
     def info(self) -> EngineInfo:
