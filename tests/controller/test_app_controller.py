@@ -9,7 +9,7 @@ from stablenew import AppConfig, PipelineConfig, RunStore, RunVerifier
 from stablenew.controller.app_controller import JOB_COMPLETED, RATING_CHANGED, AppController
 from stablenew.errors import InvalidDocument, RunNotFound
 from stablenew.pipeline.pack_library import build_typed_pack
-from stablenew.recording.feedback_manager import Said
+from stablenew.recording.feedback_input import FeedbackInput
 from tests import samples
 
 CONFIG = PipelineConfig(txt2img={"width": 32, "height": 32, "steps": 4})
@@ -66,7 +66,13 @@ def test_nobody_listens_and_nothing_is_looked_up(controller):
 
 def test_a_batch_tells_once_for_each_run(controller, news):
     ids = [run(controller).run_id for _ in range(2)]
-    controller.record_feedback([Said(ids[0], None, 1), Said(ids[1], None, 2), Said(ids[0], None, 3)])
+    controller.record_feedback(
+        [
+            FeedbackInput(run_id=ids[0], image_id=None, rating=1),
+            FeedbackInput(run_id=ids[1], image_id=None, rating=2),
+            FeedbackInput(run_id=ids[0], image_id=None, rating=3),
+        ]
+    )
     assert [one.run_id for one in news if one.kind == RATING_CHANGED] == ids
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from stablenew import FeedbackManager, RatingsStore, RunStore, RunVerifier
 from stablenew.errors import ConfigError, InvalidDocument, OutputNotFound, RunNotFound, WriteFailed
 from stablenew.formats.clock import Clock
-from stablenew.recording.feedback_manager import KEEP, Said, parse_stars
+from stablenew.recording.feedback_input import FeedbackInput
+from stablenew.recording.feedback_manager import KEEP, parse_stars
 from tests.samples import sealed_run
 
 
@@ -101,11 +102,21 @@ def test_bad_input_is_refused_and_nothing_is_written(manager, run, store, argume
     assert sorted(path.name for path in store.root.iterdir()) == [".stablenew", "sample-run"]
 
 
+@pytest.mark.parametrize(
+    "fields", [{"rating": 9}, {"rating": True}, {"rating": "4"}, {"tags": "portrait"}, {"stars": 4}]
+)
+def test_input_out_of_range_is_refused_before_it_is_sent(fields):
+    with pytest.raises(InvalidDocument, match=next(iter(fields))):
+        FeedbackInput.build(run_id="sample-run", image_id="0/0", **fields)
+
+
 def test_a_batch_is_one_write_for_each_run_and_all_or_nothing_in_its_checks(store, manager, run):
     other = sealed_run(store, "other-run")
-    batch = [Said("sample-run", f"{n}/0", n) for n in range(3)] + [Said("other-run", "0/0", 5)]
-    with pytest.raises(InvalidDocument):
-        manager.record_many([*batch, Said("other-run", "1/0", 9)])
+    batch = [FeedbackInput(run_id="sample-run", image_id=f"{n}/0", rating=n) for n in range(3)] + [
+        FeedbackInput(run_id="other-run", image_id="0/0", rating=5)
+    ]
+    with pytest.raises(OutputNotFound):
+        manager.record_many([*batch, FeedbackInput(run_id="other-run", image_id="7/0", rating=3)])
     assert files_of(run) == files_of(other) == {}
     documents = manager.record_many(batch)
     assert [len(one.events) for one in documents] == [3, 1]
@@ -125,7 +136,7 @@ def test_a_batch_that_the_disk_takes_in_part_says_so_and_keeps_what_it_took(stor
 
     monkeypatch.setattr("stablenew.disk.group_sync.os.fsync", fsync)
     with pytest.raises(WriteFailed, match="run-4"):
-        manager.record_many([Said(run.run_id, "0/0", 4) for run in runs])
+        manager.record_many([FeedbackInput(run_id=run.run_id, image_id="0/0", rating=4) for run in runs])
     monkeypatch.undo()
     for run in runs:
         assert manager.read(run.run_id).events[-1].rating == 4  # run-4 has it in this machine's log
@@ -138,7 +149,14 @@ def test_batches_in_threads_that_meet_from_both_ends_all_end(store, manager):
         sealed_run(store, name)
     orders = [names, names[::-1], names[20:] + names[:20], names[::2] + names[1::2]]
     with ThreadPoolExecutor(len(orders)) as pool:
-        list(pool.map(lambda order: manager.record_many([Said(name, "0/0", 3) for name in order]), orders))
+        list(
+            pool.map(
+                lambda order: manager.record_many(
+                    [FeedbackInput(run_id=name, image_id="0/0", rating=3) for name in order]
+                ),
+                orders,
+            )
+        )
     assert [len(manager.read(name).events) for name in names] == [len(orders)] * len(names)
 
 

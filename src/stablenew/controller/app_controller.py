@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
     from stablenew.pipeline.run_hooks import RunEvent
-    from stablenew.recording.feedback_manager import FeedbackManager, Said
+    from stablenew.recording.feedback_input import FeedbackInput
+    from stablenew.recording.feedback_manager import FeedbackManager
     from stablenew.store.run import Run
     from stablenew.store.run_description import RunSurvey
     from stablenew.store.run_store import RunStore
@@ -256,11 +257,10 @@ class AppController:
         self.feedback.record_feedback(job_id, None, rating)
         self._tell_about(RATING_CHANGED, job_id)
 
-    def record_feedback(self, batch: "Iterable[Said]") -> "list[Feedback]":
-        """Say many things at once; see `FeedbackManager.record_many`. History and panels follow."""
-        said = list(batch)
-        documents = self.feedback.record_many(said)
-        self._tell_about(RATING_CHANGED, *dict.fromkeys(one.run_id for one in said))
+    def record_feedback(self, batch: "Sequence[FeedbackInput]") -> "list[Feedback]":
+        """Record feedback on many images at once; see `FeedbackManager.record_many`. History and panels follow."""
+        documents = self.feedback.record_many(batch)
+        self._tell_about(RATING_CHANGED, *dict.fromkeys(item.run_id for item in batch))
         return documents
 
     def build_dataset(

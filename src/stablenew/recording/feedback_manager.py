@@ -7,7 +7,6 @@ never lost; undo and redo are events too, so they survive a restart and reach ot
 import secrets
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -23,6 +22,7 @@ from stablenew.formats.documents.feedback import (
     fold_opinions,
 )
 from stablenew.formats.strict_json import JsonValue
+from stablenew.recording.feedback_input import FeedbackInput
 from stablenew.store.feedback.feedback_files import FeedbackReading
 from stablenew.store.feedback.feedback_log import FeedbackLog, writing_all
 from stablenew.store.local_state import replica_id, user_id
@@ -33,29 +33,10 @@ KEEP: Final = object()
 """Leave a rating or flag as it is."""
 OUTCOMES: Final = ("win", "tie", "both_bad")
 """What comparing two images can come to."""
-MAIN_NOTE: Final = "main"
-"""The note that `notes` sets; programs may keep others beside it."""
 _CACHED_RUNS: Final = 256
 _AT_ONCE: Final = 100
 """Runs written in step; each has a file open."""
 _Plan: TypeAlias = tuple[Run, list[FeedbackEvent]]
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One thing to say in a batch; see `FeedbackManager.record_feedback`."""
-
-    run_id: str
-    image_id: str | None
-    rating: Any = KEEP
-    notes: str | None = None
-    tags: Sequence[str] = ()
-    flag: Any = KEEP
-    remove_tags: Sequence[str] = ()
-    aspects: Mapping[str, int | None] | None = None
-    act: str | None = None
-    """A name for what is said, from whoever says it: said again under the same name it counts once. So a program that
-    does not know whether it was heard may repeat itself. None is a new act."""
 
 
 class FeedbackManager:
@@ -101,8 +82,17 @@ class FeedbackManager:
             InvalidDocument: a rating out of range, an empty tag; nothing is written.
             WriteFailed: the disk would not take it.
         """
-        said = Said(run_id, image_id, rating, notes, tags or (), flag, remove_tags, aspects)
-        return self.record_many([said], rater=rater)[0]
+        fields = {"rating": rating, "flag": flag}
+        given = FeedbackInput.build(
+            run_id=run_id,
+            image_id=image_id,
+            notes=notes,
+            tags=tags or (),
+            remove_tags=remove_tags,
+            aspects=dict(aspects or {}),
+            **{name: value for name, value in fields.items() if value is not KEEP},
+        )
+        return self.record_many([given], rater=rater)[0]
 
     def record_preference(
         self,
@@ -135,14 +125,14 @@ class FeedbackManager:
         drafts = self._draft([body | ({} if shown is None else {"shown": shown})], rater)
         return self._append([(run, drafts)])[0]
 
-    def record_many(self, batch: Iterable[Said], *, rater: str | None = None) -> list[Feedback]:
-        """Say many things: one durable write for each run, in the order in which the runs first come.
+    def record_many(self, batch: Iterable[FeedbackInput], *, rater: str | None = None) -> list[Feedback]:
+        """Record feedback on many images: one durable write a run, in the order in which the runs first appear.
 
         Everything is checked before anything is written. Raises: see `record_feedback`.
         """
-        by_run: dict[str, list[Said]] = {}
-        for said in batch:
-            by_run.setdefault(said.run_id, []).append(said)
+        by_run: dict[str, list[FeedbackInput]] = {}
+        for item in batch:
+            by_run.setdefault(item.run_id, []).append(item)
         return self._append([self._plan(run_id, group, rater) for run_id, group in by_run.items()])
 
     def _append(self, plans: Sequence[_Plan]) -> list[Feedback]:
@@ -150,11 +140,11 @@ class FeedbackManager:
         parts = [plans[start : start + _AT_ONCE] for start in range(0, len(plans), _AT_ONCE)]
         return results_of([one for part in parts for one in self._append_together(part)])
 
-    def _plan(self, run_id: str, group: Iterable[Said], rater: str | None) -> tuple[Run, list[FeedbackEvent]]:
-        """The run and what is to be said about it, checked in full before the first write."""
+    def _plan(self, run_id: str, group: Sequence[FeedbackInput], rater: str | None) -> tuple[Run, list[FeedbackEvent]]:
+        """The run and its new events, checked in full before the first write."""
         run = self._store.open(run_id)
-        finder = self._finder(run) if any(said.image_id is not None for said in group) else None
-        bodies = [body | ({"act": said.act} if said.act else {}) for said in group for body in _bodies(finder, said)]
+        finder = self._finder(run) if any(item.image_id is not None for item in group) else None
+        bodies = [body for item in group for body in item.to_events(_find_digest(finder, item))]
         if not bodies:
             raise InvalidDocument(f"nothing was said about run {run_id}: give a rating, a note, a tag or a flag")
         return run, self._draft(bodies, rater)
@@ -252,20 +242,8 @@ class FeedbackManager:
             return again
 
 
-def _bodies(finder: OutputFinder | None, said: Said) -> list[dict[str, JsonValue]]:
-    image = finder.find(said.image_id).digest if finder is not None and said.image_id is not None else None
-    bodies: list[dict[str, JsonValue]] = []
-    if said.rating is not KEEP:
-        bodies.append({"op": "rate", "rating": said.rating})
-    for aspect, rating in (said.aspects or {}).items():
-        bodies.append({"op": "rate", "rating": rating, "aspect": aspect})
-    bodies += [{"op": "tag", "tag": tag, "present": True} for tag in said.tags]
-    bodies += [{"op": "tag", "tag": tag, "present": False} for tag in said.remove_tags]
-    if said.notes is not None:
-        bodies.append({"op": "note", "note_id": MAIN_NOTE, "text": said.notes or None})
-    if said.flag is not KEEP:
-        bodies.append({"op": "flag", "flag": said.flag})
-    return [{**body, "image_id": image} for body in bodies]
+def _find_digest(finder: OutputFinder | None, item: FeedbackInput) -> str | None:
+    return finder.find(item.image_id).digest if finder is not None and item.image_id is not None else None
 
 
 def _not_yet_said(drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:

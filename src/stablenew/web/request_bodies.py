@@ -4,38 +4,29 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stablenew.formats.model_base import Name, Rating, RunId, Slug
+from stablenew.formats.model_base import Name, RunId
+from stablenew.recording.feedback_input import FeedbackInput
 
 _ACT_PATTERN = "^[A-Za-z0-9_-]{8,64}$"
 Act = Annotated[str, Field(pattern=_ACT_PATTERN)]
-"""A name by chance for something said once: said again under the same name it counts once."""
+"""A random idempotency key: feedback that is posted again under the same key counts once."""
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-class Saying(_Body):
-    """One thing to say about an image or a run. What is not there stays as it is."""
+class PostedFeedback(FeedbackInput):
+    """Feedback as the page posts it: always under an idempotency key, because a page posts again after an error."""
 
-    act: Act
     run_id: RunId
-    image_id: Name | None = None
-    """A digest; null is the whole run."""
-    rating: Rating | None = None
-    """0 to 5; null, when it is there, takes the rating away."""
-    flag: Slug | None = None
-    """`pick` or `reject`; null, when it is there, takes the flag away."""
-    tags: list[Name] = []
-    remove_tags: list[Name] = []
-    notes: Annotated[str, Field(max_length=20_000)] | None = None
-    """An empty text removes the note."""
+    act: Act
 
 
 class FeedbackBody(_Body):
-    """Things to say, in order."""
+    """Feedback, in order."""
 
-    says: Annotated[list[Saying], Field(min_length=1, max_length=2000)]
+    says: Annotated[list[PostedFeedback], Field(min_length=1, max_length=2000)]
 
 
 class StepBody(_Body):

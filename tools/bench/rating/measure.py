@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 from stablenew.formats.documents.learning_record import LearningRecord
-from stablenew.recording.feedback_manager import FeedbackManager, Said
+from stablenew.recording.feedback_input import FeedbackInput
+from stablenew.recording.feedback_manager import FeedbackManager
 from stablenew.recording.image_content import build_image
 from stablenew.recording.recording_session import RunDescription, RunRecording, build_source
 from stablenew.store.run_store import RunStore
@@ -93,7 +94,10 @@ def measure_batch(store: RunStore, name: str) -> dict[str, float]:
     for number in range(BATCH_RUNS):
         run_id = f"{name}-{number}"
         make_run(store, run_id)
-        said += [Said(run_id, output.digest, 4) for _, output in store.open(run_id).iter_outputs()]
+        said += [
+            FeedbackInput(run_id=run_id, image_id=output.digest, rating=4)
+            for _, output in store.open(run_id).iter_outputs()
+        ]
     FeedbackManager(store, rater="bench").record_feedback(f"{name}-0", None, 4)
     line, document = last_write(store.root / f"{name}-0")
     floor = pay_floors(store, range(BATCH_RUNS // 2), line * IMAGES, document * IMAGES)

@@ -6,50 +6,32 @@ from stablenew.errors import StableNewError
 from stablenew.web.api import Call, Endpoint, describe_error
 
 if TYPE_CHECKING:
-    from stablenew.recording.feedback_manager import Said
-    from stablenew.web.request_bodies import Saying, StepBody
+    from stablenew.web.request_bodies import PostedFeedback, StepBody
 
 
-def _say(call: Call) -> dict[str, Any]:
-    """Everything, or where something does not fit, what does: the rest is named with its reason."""
+def _post_feedback(call: Call) -> dict[str, Any]:
+    """Record everything; where something does not fit, the rest is recorded and that is named with its reason."""
     from stablenew.web.request_bodies import FeedbackBody  # noqa: PLC0415
 
-    says = call.body(FeedbackBody).says
-    controller = call.context.controller
+    batch = call.body(FeedbackBody).says
     try:
-        controller.record_feedback(map(_said, says))
+        call.context.controller.record_feedback(batch)
     except StableNewError:
-        return _say_one_by_one(call, says)
-    return {"saved": list(dict.fromkeys(one.act for one in says)), "refused": []}
+        return _post_one_by_one(call, batch)
+    return {"saved": list(dict.fromkeys(item.act for item in batch)), "refused": []}
 
 
-def _say_one_by_one(call: Call, says: "list[Saying]") -> dict[str, Any]:
+def _post_one_by_one(call: Call, batch: "list[PostedFeedback]") -> dict[str, Any]:
     saved, refused = {}, {}
-    for one in says:
+    for item in batch:
         try:
-            call.context.controller.record_feedback([_said(one)])
-            saved[one.act] = True
+            call.context.controller.record_feedback([item])
+            saved[item.act] = True
         except (StableNewError, OSError) as error:
             if isinstance(error, OSError) and not isinstance(error, LookupError):
-                raise  # the disk: asking again later may help
-            refused[one.act] = describe_error(error) | {"act": one.act, "run_id": one.run_id}
+                raise  # the disk: posting again later may help
+            refused[item.act] = describe_error(error) | {"act": item.act, "run_id": item.run_id}
     return {"saved": [act for act in saved if act not in refused], "refused": list(refused.values())}
-
-
-def _said(one: "Saying") -> "Said":
-    from stablenew.recording.feedback_manager import KEEP, Said  # noqa: PLC0415
-
-    given = one.model_fields_set
-    return Said(
-        one.run_id,
-        one.image_id,
-        one.rating if "rating" in given else KEEP,
-        one.notes,
-        one.tags,
-        one.flag if "flag" in given else KEEP,
-        one.remove_tags,
-        act=one.act,
-    )
 
 
 def _undo(call: Call) -> dict[str, Any]:
@@ -76,7 +58,12 @@ def _step(call: Call) -> "StepBody":
 
 ENDPOINTS: Final = (
     Endpoint(
-        "POST", "/api/feedback", "Say things about images and runs. Durable when answered.", _say, (), "FeedbackBody"
+        "POST",
+        "/api/feedback",
+        "Say things about images and runs. Durable when answered.",
+        _post_feedback,
+        (),
+        "FeedbackBody",
     ),
     Endpoint("POST", "/api/undo", "Take an act back.", _undo, (), "StepBody"),
     Endpoint("POST", "/api/redo", "Say again what was taken back.", _redo, (), "StepBody"),
