@@ -1,9 +1,10 @@
 """Every error StableNew raises on purpose, in one tree.
 
 A message says what was expected, what was found, where, and what to do. Each class is also the nearest builtin,
-so code that knows nothing of StableNew can still catch it::
+so code that knows nothing of StableNew can still catch it. Each class also carries how it is reported: the exit status
+of a command and the HTTP status of the web server. Subclasses inherit both::
 
-    StableNewError
+    StableNewError                        exit 1, HTTP 500
     ├── FormatError (ValueError)          bytes that are not a document we can read
     │   ├── InvalidJson                   not I-JSON: duplicate key, NaN, too deep, not UTF-8, …
     │   ├── InvalidDocument               JSON, but not what its schema says
@@ -28,13 +29,27 @@ so code that knows nothing of StableNew can still catch it::
         └── Cancelled                     work stopped because somebody asked for it
 """
 
+from typing import ClassVar, Final
+
+FAILURE: Final = 1
+"""Exit status of a command whose work failed, or that found something wrong."""
+USAGE: Final = 2
+"""Exit status of a command that was called with something that does not exist or does not fit."""
+
 
 class StableNewError(Exception):
     """Base of every error raised on purpose."""
 
+    exit_code: ClassVar[int] = FAILURE
+    """What a command ends with when this stops it."""
+    http_status: ClassVar[int] = 500
+    """What the web server answers when this stops a request."""
+
 
 class FormatError(StableNewError, ValueError):
     """Bytes that are not a document we can read."""
+
+    http_status = 422
 
 
 class InvalidJson(FormatError):
@@ -48,6 +63,8 @@ class InvalidDocument(FormatError):
 class NewerFormat(FormatError):
     """The document has a MAJOR version this program does not know. It is listed and never touched."""
 
+    http_status = 409
+
 
 class StoreError(StableNewError):
     """Something about the run store or one of its folders."""
@@ -56,33 +73,53 @@ class StoreError(StableNewError):
 class NotAStore(StoreError, NotADirectoryError):
     """The folder given as a run store does not exist or is no folder."""
 
+    exit_code = USAGE
+    http_status = 404
+
 
 class RunNotFound(StoreError, LookupError):
     """No run answers to the given id or prefix."""
+
+    exit_code = USAGE
+    http_status = 404
 
 
 class AmbiguousRun(StoreError, LookupError):
     """A prefix fits several runs."""
 
+    exit_code = USAGE
+    http_status = 404
+
 
 class OutputNotFound(StoreError, LookupError):
     """No output has the given digest, path or position."""
+
+    exit_code = USAGE
+    http_status = 404
 
 
 class RunExists(StoreError, FileExistsError):
     """A run with this id is there already."""
 
+    http_status = 409
+
 
 class RunSealed(StoreError, PermissionError):
     """The run is finished; its files never change again."""
+
+    http_status = 409
 
 
 class RunLocked(StoreError, BlockingIOError):
     """Another process on this machine is writing the run."""
 
+    http_status = 409
+
 
 class NotAsSealed(StoreError):
     """A file is missing, or is not what its run's seal says."""
+
+    http_status = 409
 
 
 class WriteFailed(StoreError, OSError):
@@ -102,13 +139,22 @@ class SyncFailed(WriteFailed):
 class ConfigError(StableNewError, ValueError):
     """A setting that does not exist, or a value that does not fit it."""
 
+    exit_code = USAGE
+    http_status = 422
+
 
 class PromptPackError(StableNewError, ValueError):
     """A prompt pack that cannot be read."""
 
+    exit_code = USAGE
+    http_status = 422
+
 
 class InvalidQuery(StableNewError, ValueError):
     """A search that cannot be understood. `position` is the character, from 0, where that begins."""
+
+    exit_code = USAGE
+    http_status = 422
 
     def __init__(self, reason: str, query: str, position: int) -> None:
         self.reason = reason
@@ -120,14 +166,24 @@ class InvalidQuery(StableNewError, ValueError):
 class NotADataset(StableNewError, ValueError):
     """A folder without a dataset that can be read."""
 
+    exit_code = USAGE
+    http_status = 404
+
 
 class EngineError(StableNewError, RuntimeError):
     """The engine could not do what a stage asked of it."""
+
+    http_status = 502
 
 
 class UnknownEngine(EngineError, LookupError):
     """No engine has this name."""
 
+    exit_code = USAGE
+    http_status = 422
+
 
 class Cancelled(EngineError):
     """Work stopped because somebody asked for it."""
+
+    http_status = 409

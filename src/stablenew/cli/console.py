@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-FINDINGS = 1
-USAGE = 2
 INTERRUPTED = 130
+"""Exit status of a command that Ctrl-C stopped."""
 _UNBROKEN = 4096
 _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if code != 10}
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stablenew.cli.console import FINDINGS, Output, bar, format_bytes, format_local_time, plural
+from stablenew.cli.console import Output, bar, format_bytes, format_local_time, plural
 from stablenew.cli.history_command import SETTINGS, read_query
-from stablenew.errors import ConfigError
+from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
     from stablenew.formats.documents.dataset_ledger import DatasetLedger, DatasetProblem
@@ -193,4 +193,4 @@ def verify(ctx: typer.Context, folder: _Folder) -> int:
     for finding in findings:
         out.print(finding)
     out.print(f"{plural(files, 'file')}: {plural(len(findings), 'finding')}")
-    return FINDINGS if findings else 0
+    return FAILURE if findings else 0

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stablenew.cli.console import FINDINGS, Output
+from stablenew.cli.console import Output
+from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
     from stablenew.engines.engine import EngineCheck
@@ -62,7 +63,7 @@ def check(
         }
     )
     _show(out, found)
-    return FINDINGS if found.problems else 0
+    return FAILURE if found.problems else 0
 
 
 def _show(out: Output, found: "EngineCheck") -> None:
@@ -106,7 +107,7 @@ def workflow(
     )
     out.print(f"use it: --engine comfyui --set txt2img.extra.workflow={file}")
     out.print("another place: --set txt2img.extra.bind.NAME=NODE.INPUT; null leaves the workflow's own value alone")
-    return 0 if "prompt" in bindings else FINDINGS
+    return 0 if "prompt" in bindings else FAILURE
 
 
 @app.command()

@@ -7,36 +7,13 @@ import typer
 from typer.core import TyperGroup
 
 from stablenew import __version__
-from stablenew.cli.console import FINDINGS, INTERRUPTED, USAGE, Output
-from stablenew.errors import (
-    AmbiguousRun,
-    ConfigError,
-    InvalidQuery,
-    NotADataset,
-    NotAStore,
-    OutputNotFound,
-    PromptPackError,
-    RunNotFound,
-    StableNewError,
-    UnknownEngine,
-)
+from stablenew.cli.console import INTERRUPTED, Output
+from stablenew.errors import FAILURE, USAGE, StableNewError
 
 _GLOBAL_FLAGS = {"--json", "--quiet", "-q", "--version"}
 _GLOBAL_VALUES = {"--runs-dir"}
-_USAGE_ERRORS = (
-    AmbiguousRun,
-    ConfigError,
-    InvalidQuery,
-    NotADataset,
-    NotAStore,
-    OutputNotFound,
-    PromptPackError,
-    RunNotFound,
-    UnknownEngine,
-)
-
-
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer brings its own click, or uses an installed one
+# typer uses an installed click or its own copy of it, and does not export the parent of all usage errors
+_UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 
 
 class _Group(TyperGroup):
@@ -108,12 +85,13 @@ def _register() -> None:
         history_command,
         index_command,
         learn_command,
+        merge_command,
         plan_command,
+        repair_command,
         run_command,
         schemas_command,
         serve_command,
         show_command,
-        upkeep_command,
         verify_command,
     )
 
@@ -128,8 +106,8 @@ def _register() -> None:
     app.command("open")(history_command.open_run)
     app.command("serve")(serve_command.serve)
     app.command("verify")(verify_command.verify)
-    app.command("repair")(upkeep_command.repair)
-    app.command("merge")(upkeep_command.merge)
+    app.command("repair")(repair_command.repair)
+    app.command("merge")(merge_command.merge)
     app.command("rate")(feedback_command.rate)
     app.command("prefer")(feedback_command.prefer)
     app.command("undo")(feedback_command.undo)
@@ -166,7 +144,7 @@ def _run(args: list[str]) -> int:
         return 0
     except (StableNewError, OSError) as error:
         sys.stderr.write(f"stablenew: {_explain(error)}\n")
-        return USAGE if isinstance(error, _USAGE_ERRORS) else FINDINGS
+        return error.exit_code if isinstance(error, StableNewError) else FAILURE
     return result if isinstance(result, int) else 0
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stablenew.cli.console import FINDINGS, INTERRUPTED, Output, bar, plural
-from stablenew.errors import ConfigError
+from stablenew.cli.console import INTERRUPTED, Output, bar, plural
+from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
     from stablenew.controller.plan_controller import PlanController
@@ -123,7 +123,7 @@ def run(
     _show_status(out, plans, after)
     if statuses and statuses[-1] == "cancelled":
         return INTERRUPTED
-    return 0 if after.is_done else FINDINGS
+    return 0 if after.is_done else FAILURE
 
 
 @app.command()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stablenew.cli.console import FINDINGS, INTERRUPTED, Output, format_duration, plural
+from stablenew.cli.console import INTERRUPTED, Output, format_duration, plural
+from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
     from stablenew.engines.engine import CancelToken
@@ -256,4 +257,4 @@ def exit_code(result: "PipelineRunResult") -> int:
     """0 when every variant was completed and recorded as asked."""
     if result.status == "cancelled":
         return INTERRUPTED
-    return 0 if result.status == "completed" and not result.recording_error else FINDINGS
+    return 0 if result.status == "completed" and not result.recording_error else FAILURE

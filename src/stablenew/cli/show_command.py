@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stablenew.cli.console import FINDINGS, Output, format_bytes, format_duration, format_local_time, plural
+from stablenew.cli.console import Output, format_bytes, format_duration, format_local_time, plural
+from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
     from stablenew.formats.documents.learning_record import LearningRecord
@@ -44,7 +45,7 @@ def runs(
     unreadable = [summary for summary in summaries if summary["problem"]]
     for summary in unreadable:
         out.warn(f"{summary['run_id']}: {summary['problem']}")
-    return FINDINGS if unreadable else 0
+    return FAILURE if unreadable else 0
 
 
 def _summary_row(summary: dict[str, Any]) -> tuple[str, ...]:
@@ -92,7 +93,7 @@ def show(
     _show_differences(out, records)
     for problem in [*problems, *([described["problem"]] if described["problem"] else [])]:
         out.warn(str(problem))
-    return FINDINGS if problems or described["problem"] else 0
+    return FAILURE if problems or described["problem"] else 0
 
 
 def _show_head(out: Output, run: "Run", summary: dict[str, Any]) -> None:

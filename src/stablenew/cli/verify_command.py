@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stablenew.cli.console import FINDINGS, Output, format_bytes, plural
+from stablenew.cli.console import Output, format_bytes, plural
+from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
     from stablenew.store.run_store import RunStore
@@ -40,7 +41,7 @@ def verify(
     for report in reports:
         _show_report(out, report)
     _show_total(out, reports, counts)
-    return 0 if is_ok else FINDINGS
+    return 0 if is_ok else FAILURE
 
 
 def _verify_all(out: Output, store: "RunStore", names: list[str], *, deep: bool) -> "list[VerifyReport]":

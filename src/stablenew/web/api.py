@@ -14,19 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stablenew.errors import (
-    AmbiguousRun,
-    ConfigError,
-    FormatError,
-    InvalidQuery,
-    NewerFormat,
-    OutputNotFound,
-    PromptPackError,
-    RunLocked,
-    RunNotFound,
-    StableNewError,
-    UnknownEngine,
-)
+from stablenew.errors import ConfigError, InvalidQuery, StableNewError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -34,18 +22,6 @@ if TYPE_CHECKING:
     from stablenew.web.context import WebContext
 
 _LOG: Final = logging.getLogger("stablenew")
-_STATUSES: Final[tuple[tuple[type[StableNewError], int], ...]] = (
-    (RunNotFound, 404),
-    (OutputNotFound, 404),
-    (AmbiguousRun, 404),
-    (RunLocked, 409),
-    (NewerFormat, 409),
-    (InvalidQuery, 422),
-    (ConfigError, 422),
-    (FormatError, 422),
-    (PromptPackError, 422),
-    (UnknownEngine, 422),
-)
 NO_STORE: Final = {"cache-control": "no-store"}
 
 
@@ -142,13 +118,12 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(data, status, media_type="application/json", headers=NO_STORE)
 
 
-def status_of(error: Exception) -> int:
-    """The status that tells an error."""
-    for kind, status in _STATUSES:
-        if isinstance(error, kind):
-            return status
-    _LOG.error("the page asked for something that failed: %s", error)
-    return 500
+def status_of(error: StableNewError | OSError) -> int:
+    """The HTTP status that reports an error; one that is the server's own is logged as well."""
+    status = error.http_status if isinstance(error, StableNewError) else 500
+    if status >= 500:
+        _LOG.error("the page asked for something that failed: %s", error)
+    return status
 
 
 def describe_error(error: Exception) -> dict[str, Any]:

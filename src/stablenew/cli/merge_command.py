@@ -1,4 +1,4 @@
-"""`stablenew merge` and `repair`: bring stores together, finish what a crash left."""
+"""`stablenew merge`: take in another store."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stablenew.cli.console import FINDINGS, Output, plural
+from stablenew.cli.console import Output, plural
+from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
     from stablenew.store.run_store import RunStore
-    from stablenew.store.upkeep.run_repair import RepairReport
 
 
 def merge(
@@ -51,7 +51,7 @@ def merge(
             out.warn(f"{item.run_id}: {problem}")
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts.items() if count)
     out.print(f"{plural(len(report.items), 'run')}{' (dry run)' if dry_run else ''}: {counts or 'nothing there'}")
-    return 0 if report.is_complete else FINDINGS
+    return 0 if report.is_complete else FAILURE
 
 
 @contextlib.contextmanager
@@ -64,44 +64,3 @@ def _opened(other: Path) -> "Iterator[RunStore]":
             yield store
     else:
         yield RunStore(other)
-
-
-def repair(
-    ctx: typer.Context,
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Run ids, prefixes or latest; all when none is given."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also finish runs that began on another machine.")] = False,
-) -> int:
-    """Seal interrupted runs, remove what crashes left, merge conflict copies of feedback."""
-    out: Output = ctx.obj
-    from stablenew.store.upkeep.run_repair import repair_store
-
-    reports = [] if runs else [repair_store(out.controller.run_store, dry_run=dry_run)]
-    total = 0
-    with out.progress() as progress:
-        task = progress.add_task("repairing", total=None)
-        for report, done, total in out.controller.iter_repair(runs or (), dry_run=dry_run, force=force):
-            reports.append(report)
-            progress.update(task, completed=done, total=total)
-    return _show_repair(out, reports, total, dry_run=dry_run)
-
-
-def _show_repair(out: Output, reports: "list[RepairReport]", count: int, *, dry_run: bool) -> int:
-    skipped = any(action.code == "skipped" for report in reports for action in report.actions)
-    actions = sum(action.code != "skipped" for report in reports for action in report.actions)
-    shown = [report for report in reports if report.actions]
-    out.json({"ok": not skipped, "dry_run": dry_run, "runs": [report.to_dict() for report in shown]})
-    out.table(
-        ["run", "what", "file", ""],
-        [(report.subject, one.code, one.path, one.message) for report in shown for one in report.actions],
-    )
-    verb = "would be done" if dry_run else "done"
-    out.print(
-        f"{plural(count, 'run')}: {plural(actions, 'repair')} {verb}"
-        if actions
-        else f"{plural(count, 'run')}: nothing to repair"
-    )
-    return FINDINGS if skipped else 0
