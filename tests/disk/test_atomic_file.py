@@ -1,5 +1,6 @@
 """Each step of writing a file is made to fail by the system itself: limits, a full disk, a missing permission."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -7,11 +8,12 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
 from stablenew.disk import atomic_file
-from stablenew.disk.atomic_file import replace_file, sync_folder, write_once
+from stablenew.disk.atomic_file import replace_file, replace_then_write_once, sync_folder, write_once
 from stablenew.errors import WriteFailed
 
 
@@ -131,3 +133,103 @@ def test_a_folder_that_cannot_be_synced_on_its_file_system_is_tolerated_but_an_e
     fail_with(errno.EIO)
     with pytest.raises(WriteFailed):
         sync_folder(tmp_path)
+
+
+RACE = """
+    import sys
+    from pathlib import Path
+    from stablenew.disk.atomic_file import replace_then_write_once, write_once
+
+    folder, name = Path(sys.argv[1]), sys.argv[2]
+    for number, _ in enumerate(sys.stdin):
+        path = folder / f"{number}.txt"
+        try:
+            if sys.argv[3] == "write_once":
+                write_once(path, name.encode())
+            else:
+                replace_then_write_once((folder / f"{number}.json", name.encode()), (path, name.encode()))
+            print("made", flush=True)
+        except FileExistsError:
+            print("refused", flush=True)
+"""
+
+
+@pytest.mark.parametrize("function", ["write_once", "replace_then_write_once"])
+def test_of_two_processes_exactly_one_creates_a_file(tmp_path, function):
+    command = [sys.executable, "-c", textwrap.dedent(RACE), tmp_path]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    rivals = [subprocess.Popen([*command, name, function], **pipes) for name in ("first", "second")]
+    for number in range(100):
+        for rival in rivals:
+            rival.stdin.write("go\n")
+            rival.stdin.flush()
+        answers = [rival.stdout.readline().strip() for rival in rivals]
+        assert sorted(answers) == ["made", "refused"]
+        winner = ("first", "second")[answers.index("made")]
+        assert (tmp_path / f"{number}.txt").read_text() == winner
+        if function == "replace_then_write_once":
+            assert (tmp_path / f"{number}.json").read_text() == winner, "who is refused has replaced nothing"
+    for rival in rivals:
+        rival.communicate()
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+@pytest.mark.parametrize("count", [2, 5])
+def test_of_many_threads_exactly_one_creates_a_file(tmp_path, monkeypatch, has_links, count):
+    """Also where the file system has no hard links, which FAT and some shares have not."""
+    if not has_links:
+        monkeypatch.setattr(atomic_file.os, "link", refuse_links)
+    for number in range(60):
+        barrier, made = threading.Barrier(count), []
+
+        def write(rival, path=tmp_path / f"{number}", barrier=barrier, made=made):
+            barrier.wait()
+            with contextlib.suppress(FileExistsError):
+                write_once(path, rival)
+                made.append(rival)
+
+        threads = [threading.Thread(target=write, args=(b"%d" % rival,)) for rival in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(made) == 1
+        assert (tmp_path / f"{number}").read_bytes() == made[0]
+    assert len(os.listdir(tmp_path)) == 60
+
+
+def refuse_links(*_):
+    raise PermissionError(errno.EPERM, "Operation not permitted")
+
+
+def test_without_links_a_rename_that_fails_leaves_the_name_free(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(atomic_file.os, "link", refuse_links)
+    monkeypatch.setattr(atomic_file.os, "replace", fail)
+    with pytest.raises(WriteFailed, match="Input/output"):
+        write_once(tmp_path / "a", b"one")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_link_whose_answer_was_lost_counts_as_made(tmp_path, monkeypatch):
+    """A network file system may repeat a request whose answer was lost, and then find its own link."""
+    link = os.link
+
+    def link_twice(source, target):
+        link(source, target)
+        link(source, target)
+
+    monkeypatch.setattr(atomic_file.os, "link", link_twice)
+    write_once(tmp_path / "a", b"one")
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_claim_on_the_last_file_keeps_others_from_replacing_the_first(tmp_path):
+    (tmp_path / "first").write_bytes(b"old")
+    (tmp_path / ".last.00000000.tmp").write_bytes(b"")
+    with pytest.raises(FileExistsError):
+        replace_then_write_once((tmp_path / "first", b"new"), (tmp_path / "last", b"x"))
+    assert (tmp_path / "first").read_bytes() == b"old"

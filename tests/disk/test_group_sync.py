@@ -7,7 +7,7 @@ import pytest
 
 from stablenew.disk import group_sync
 from stablenew.disk.atomic_file import replace_file_steps
-from stablenew.disk.group_sync import file_steps, finish, finish_all
+from stablenew.disk.group_sync import file_steps, perform, perform_together
 from stablenew.errors import SyncFailed, WriteFailed
 
 MANY = 40
@@ -43,7 +43,7 @@ def two_steps(first, second, log):
 
 def test_a_work_goes_on_when_the_disk_has_what_it_waits_for(files, monkeypatch):
     asked, log = refuse(monkeypatch), []
-    assert finish(two_steps(files[0], files[1], log)) == files[0] + files[1]
+    assert perform(two_steps(files[0], files[1], log)) == files[0] + files[1]
     assert asked == files[:2]
     assert log == [("first", files[0])]
 
@@ -51,7 +51,7 @@ def test_a_work_goes_on_when_the_disk_has_what_it_waits_for(files, monkeypatch):
 def test_a_refusal_of_the_disk_is_raised_where_the_work_waits(files, monkeypatch):
     asked, log = refuse(monkeypatch, files[0]), []
     with pytest.raises(SyncFailed, match="Input/output"):
-        finish(two_steps(files[0], files[1], log))
+        perform(two_steps(files[0], files[1], log))
     assert (asked, log) == ([files[0]], [])
 
 
@@ -59,14 +59,14 @@ def test_a_refusal_of_the_disk_is_raised_where_the_work_waits(files, monkeypatch
 def test_many_go_in_step_and_each_keeps_its_order(files, monkeypatch, count):
     asked, log = refuse(monkeypatch), []
     works = [two_steps(one, one, log) for one in files[:count]]
-    assert finish_all(works) == [2 * one for one in files[:count]]
+    assert perform_together(works) == [2 * one for one in files[:count]]
     assert sorted(asked[:count]) == files[:count]  # the first steps of all come before the second of any
     assert sorted(asked[count:]) == files[:count]
 
 
 def test_one_that_fails_stops_no_other(files, monkeypatch):
     asked, log = refuse(monkeypatch, files[3], files[20]), []
-    results = finish_all([two_steps(one, one, log) for one in files])
+    results = perform_together([two_steps(one, one, log) for one in files])
     failed = [number for number, result in enumerate(results) if isinstance(result, SyncFailed)]
     assert failed == [3, 20]
     assert [result for result in results if isinstance(result, int)] == [
@@ -84,7 +84,7 @@ def test_works_of_different_length_end_by_themselves(files):
         return "none"
         yield
 
-    assert finish_all([short(files[0]), none(), two_steps(files[1], files[2], [])]) == [
+    assert perform_together([short(files[0]), none(), two_steps(files[1], files[2], [])]) == [
         "short",
         "none",
         files[1] + files[2],
@@ -97,7 +97,7 @@ def test_what_is_no_failure_of_the_disk_is_not_kept_quiet(files):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        finish_all([wrong(one) for one in files])
+        perform_together([wrong(one) for one in files])
 
 
 def test_files_replaced_together_are_old_or_new_and_leave_nothing_else(tmp_path, monkeypatch):
@@ -113,7 +113,7 @@ def test_files_replaced_together_are_old_or_new_and_leave_nothing_else(tmp_path,
         real(descriptor)
 
     monkeypatch.setattr(group_sync.os, "fsync", fsync)
-    results = finish_all([replace_file_steps(path, b"new") for path in paths])
+    results = perform_together([replace_file_steps(path, b"new") for path in paths])
     assert any(isinstance(one, WriteFailed) for one in results)
     for path, result in zip(paths, results, strict=True):
         assert path.read_bytes() == b"new" if result is None else path.read_bytes() in {b"old", b"new"}

@@ -17,72 +17,72 @@ def path(tmp_path):
 
 def test_one_holds_it_at_a_time(path):
     first, second = LockFile(path), LockFile(path)
-    assert first.take()
-    assert first.is_mine
-    assert not second.take()
-    assert not second.is_mine
-    first.leave()
-    assert second.take()
+    assert first.acquire()
+    assert first.is_held_here
+    assert not second.acquire()
+    assert not second.is_held_here
+    first.release()
+    assert second.acquire()
 
 
 def test_both_kinds_of_locks_exclude_each_other(path):
     mine, other = LockFile(path), FileLock(path)
-    assert mine.take()
+    assert mine.acquire()
     with pytest.raises(Timeout):
         other.acquire(timeout=0)
-    mine.leave()
+    mine.release()
     with other:
-        assert not mine.take()
-    assert mine.take()
+        assert not mine.acquire()
+    assert mine.acquire()
 
 
 def test_leaving_for_good_takes_the_file_away(path):
     lock = LockFile(path)
-    lock.take()
-    lock.leave(forget=True)
+    lock.acquire()
+    lock.release(forget=True)
     assert not Path(path).exists()
-    lock.leave(forget=True)
-    assert lock.take()
+    lock.release(forget=True)
+    assert lock.acquire()
 
 
 def test_leaving_what_is_not_held_removes_nothing(path):
     holder, other = LockFile(path), LockFile(path)
-    holder.take()
-    other.leave(forget=True)
+    holder.acquire()
+    other.release(forget=True)
     assert Path(path).exists()
 
 
 def test_an_object_that_nobody_has_any_more_lets_go(path):
     dropped = LockFile(path)
-    dropped.take()
+    dropped.acquire()
     del dropped
-    assert LockFile(path).take()
+    assert LockFile(path).acquire()
 
 
 def test_a_link_in_its_place_is_not_followed(path, tmp_path):
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks" / "a.lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match=r"a\.lock"):
-        LockFile(path).take()
+        LockFile(path).acquire()
     assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_holds_nothing_of_its_parents(path):
     lock = LockFile(path)
-    lock.take()
+    lock.acquire()
     said, says = os.pipe()
     ends, end = os.pipe()
     child = os.fork()
     if not child:
-        os.write(says, b"1" if lock.is_mine else b"0")
+        os.write(says, b"1" if lock.is_held_here else b"0")
         os.close(end)
         os.read(ends, 1)
         os._exit(0)
     assert os.read(said, 1) == b"0"
-    assert not LockFile(path).take(), "the parent holds it still"
-    lock.leave()
-    assert LockFile(path).take(), "the child lives, and does not hold it"
+    assert not LockFile(path).acquire(), "the parent holds it still"
+    lock.release()
+    assert LockFile(path).acquire(), "the child lives, and does not hold it"
     os.close(end)
     assert os.waitpid(child, 0)[1] == 0
 
@@ -96,10 +96,10 @@ def test_processes_that_take_it_away_never_hold_it_together(path, tmp_path):
         held = 0
         deadline = time.monotonic() + 60
         while held < 100 and time.monotonic() < deadline:
-            if lock.take():
+            if lock.acquire():
                 os.close(os.open(alone, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
                 os.unlink(alone)
-                lock.leave(forget=True)
+                lock.release(forget=True)
                 held += 1
         print(held)
     """

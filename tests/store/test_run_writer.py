@@ -6,7 +6,7 @@ import os
 import pytest
 
 from stablenew.disk import group_sync
-from stablenew.disk.group_sync import finish
+from stablenew.disk.group_sync import perform
 from stablenew.errors import RunExists, RunLocked
 from stablenew.recording.image_content import build_image
 from stablenew.recording.recording_session import FinishedVariant, RunDescription, RunRecording, build_source
@@ -41,10 +41,10 @@ def test_a_name_that_comes_while_its_folder_is_synced_is_synced_before_a_record(
     with pytest.raises(StopIteration):
         next(steps)
     synced.clear()
-    finish(writer.name_steps())
+    perform(writer.name_steps())
     assert synced == [(writer.path / "outputs").stat().st_ino]
     synced.clear()
-    finish(writer.name_steps())
+    perform(writer.name_steps())
     assert synced == []
     writer.abandon()
 

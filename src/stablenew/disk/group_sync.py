@@ -1,8 +1,8 @@
-"""Work that waits for the disk, alone or beside more of its kind.
+"""Waiting for the disk: one piece of work alone, or many together.
 
-What must survive a power cut is written as a generator that yields each descriptor whose bytes have to be on the disk
-before it goes on. `finish` runs one such work. `finish_all` runs many in step: the disk gets their requests together
-and answers many of them at once, while each still keeps its own order.
+Whatever must survive a power cut is written as a generator. It yields each descriptor whose bytes must be on the disk
+before it continues. `perform` runs one such generator; `perform_together` runs many in step: the disk gets their fsyncs
+at the same time and answers many of them at once, while each generator still keeps its own order.
 """
 
 import contextlib
@@ -19,36 +19,36 @@ from stablenew.errors import StableNewError, SyncFailed
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-Steps: TypeAlias = Generator[int, None, Result]
-"""Yields descriptors to be synced, returns a result. A descriptor that cannot be synced raises its OSError there."""
+SyncWork: TypeAlias = Generator[int, None, Result]
+"""Yields descriptors to be synced and returns a result. Where the fsync of one fails, its OSError is thrown in."""
 
 _UNSUPPORTED: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 _SYNCERS: Final = 8
 _FEW: Final = 2
 _DONT_NEED: Final = getattr(os, "POSIX_FADV_DONTNEED", None)
-"""Linux writes dirty pages before it lets go of them, so this advice starts it on them."""
+"""Linux writes dirty pages before it drops them, so this advice makes it begin writing them at once."""
 _Failures: TypeAlias = dict[int, OSError | None]
 
 
-def finish(work: Steps[Result]) -> Result:
-    """Do `work` to its end and return what it returns."""
+def perform(work: SyncWork[Result]) -> Result:
+    """Run `work` to its end and return its result."""
     failure: OSError | None = None
     try:
         while True:
-            failure = _flush(_go_on(work, failure))
+            failure = _flush(_resume(work, failure))
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
 
 
-def finish_all(works: Sequence[Steps[Result]]) -> list[Result | OSError | StableNewError]:
-    """Do all `works` in step; what each returns, or the error it ended with. One that fails stops no other."""
+def perform_together(works: Sequence[SyncWork[Result]]) -> list[Result | OSError | StableNewError]:
+    """Run all `works` in step. Returns the result of each, or the error it ended with: one failure stops no other."""
     results: dict[int, Result | OSError | StableNewError] = {}
     failures: _Failures = dict.fromkeys(range(len(works)))
     while failures:
         waiting: list[tuple[int, int]] = []
         for number, failure in failures.items():
             try:
-                waiting.append((number, _go_on(works[number], failure)))
+                waiting.append((number, _resume(works[number], failure)))
             except StopIteration as end:
                 results[number] = end.value
             except (OSError, StableNewError) as error:
@@ -58,30 +58,30 @@ def finish_all(works: Sequence[Steps[Result]]) -> list[Result | OSError | Stable
 
 
 def results_of(outcomes: Sequence[Result | OSError | StableNewError]) -> list[Result]:
-    """What `finish_all` gave, where nothing failed; else the first failure is raised."""
+    """The results of `perform_together`, when nothing failed; otherwise the first error is raised."""
     for outcome in outcomes:
         if isinstance(outcome, (OSError, StableNewError)):
             raise outcome
     return [outcome for outcome in outcomes if not isinstance(outcome, (OSError, StableNewError))]
 
 
-def _go_on(work: Steps[Any], failure: OSError | None) -> int:
-    """The next descriptor that `work` waits for, after the last one was synced or failed to be."""
+def _resume(work: SyncWork[Any], failure: OSError | None) -> int:
+    """The next descriptor that `work` waits for; `failure` is what became of the fsync of the one before."""
     return next(work) if failure is None else work.throw(failure)
 
 
 def _flush_all(waiting: Sequence[tuple[int, int]]) -> _Failures:
-    """Ask the disk for these descriptors of numbered works; what it says against each.
+    """Fsync these descriptors, given with the numbers of their works. Returns the error of each, or None.
 
-    Two are waited for in turn: a thread would cost more than the wait it saves. More are shared out: many a disk
-    takes milliseconds for each.
+    Two are synced one after the other, because a thread would cost more than it saves. More are shared among threads:
+    many disks take milliseconds for each.
     """
     if len(waiting) <= _FEW:
         return _flush_each(waiting)
     own, *others = [waiting[start::_SYNCERS] for start in range(_SYNCERS)]
     tasks = [begin(_syncers(os.getpid()), _flush_each, share) for share in others if share]
-    said = [_flush_each(own), *(task.result() for task in tasks)]
-    return {number: failure for share in said for number, failure in share.items()}
+    answers = [_flush_each(own), *(task.result() for task in tasks)]
+    return {number: failure for answer in answers for number, failure in answer.items()}
 
 
 def begin(
@@ -90,7 +90,7 @@ def begin(
     *args: Parameters.args,
     **kwargs: Parameters.kwargs,
 ) -> "Future[Result]":
-    """Do something in a thread of `pool`; here and now where the interpreter is ending, and gives it no thread."""
+    """Call `function` in a thread of `pool`, or right here when the interpreter is shutting down."""
     try:
         return pool.submit(function, *args, **kwargs)
     except RuntimeError:
@@ -101,7 +101,7 @@ def begin(
 
 @functools.lru_cache(maxsize=1)
 def _syncers(_process: int) -> ThreadPoolExecutor:
-    """Threads that wait for the disk; a forked process has none of its parent's and makes its own."""
+    """Threads that wait for the disk. A forked process inherits none of them, so it makes its own."""
     return ThreadPoolExecutor(_SYNCERS, thread_name_prefix="stablenew-sync")
 
 
@@ -109,13 +109,14 @@ def _flush_each(waiting: Iterable[tuple[int, int]]) -> _Failures:
     return {number: _flush(descriptor) for number, descriptor in waiting}
 
 
-def file_steps(descriptor: int) -> Steps[None]:
-    """Wait until a file's bytes are on the disk itself. It takes them from now on, while others of a group are written.
+def file_steps(descriptor: int) -> SyncWork[None]:
+    """Wait until a file's bytes are on the disk itself. The disk begins with them now, while others are still written.
 
     Raises:
-        SyncFailed: the disk said no. The kernel forgets the unwritten pages then, so nobody may ask again: write a new
-            file.
+        SyncFailed: the fsync failed.
     """
+    # After a failed fsync the kernel marks the unwritten pages clean. Asking again would succeed and mean nothing,
+    # so the caller has to write a new file.
     _start_writing(descriptor)
     try:
         yield descriptor
@@ -129,11 +130,11 @@ def _start_writing(descriptor: int) -> None:
             os.posix_fadvise(descriptor, 0, 0, _DONT_NEED)
 
 
-def folder_steps(path: StrPath) -> Steps[None]:
+def folder_steps(path: StrPath) -> SyncWork[None]:
     """Wait until the names in a folder are on the disk. Windows has no such call and needs none.
 
     Raises:
-        OSError: the disk said no.
+        OSError: the fsync failed.
     """
     if os.name == "nt":
         return
@@ -141,14 +142,14 @@ def folder_steps(path: StrPath) -> Steps[None]:
     try:
         yield descriptor
     except OSError as error:
-        if error.errno not in _UNSUPPORTED:  # some network file systems cannot, and say so
+        if error.errno not in _UNSUPPORTED:  # some network file systems do not support it
             raise
     finally:
         os.close(descriptor)
 
 
 def _flush(descriptor: int) -> OSError | None:
-    """Ask the disk; what it says against it."""
+    """Fsync `descriptor`. Returns the error, or None."""
     try:
         if not (sys.platform == "darwin" and _flush_fully(descriptor)):
             os.fsync(descriptor)
@@ -158,7 +159,7 @@ def _flush(descriptor: int) -> OSError | None:
 
 
 def _flush_fully(descriptor: int) -> bool:
-    """On macOS, where fsync stops at the drive's cache; False where a file system has no such call."""
+    """For macOS, where fsync stops at the drive's cache. False when the file system does not support it."""
     import fcntl  # noqa: PLC0415
 
     try:

@@ -1,7 +1,7 @@
 """Append-only files of lines: JSON Lines on disk.
 
-A line is one `os.write`; only what ends in a newline and parses is a line. Lines are split at the byte 10 and nowhere
-else: a prompt may hold U+2028.
+A line is written by one `os.write`; only what ends in a newline and parses is a line. Lines are split at the byte 10
+and nowhere else, because a prompt may contain U+2028.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stablenew.disk.atomic_file import naming_failures, sync_folder_steps
-from stablenew.disk.group_sync import Steps, file_steps, finish
+from stablenew.disk.group_sync import SyncWork, file_steps, perform
 from stablenew.disk.regular_file import StrPath, folder_of, open_regular
 from stablenew.errors import WriteFailed
 
@@ -20,15 +20,15 @@ _LONGEST_LINE = 64 * 1024 * 1024
 
 
 def append_line(path: StrPath, line: bytes) -> None:
-    """Add `line` (without its newline) to the end of `path`, durably; see `append_steps`."""
-    finish(append_steps(path, [line]))
+    """Append `line` (given without its newline) to `path`, durably; see `append_steps`."""
+    perform(append_steps(path, [line]))
 
 
-def append_steps(path: StrPath, lines: Sequence[bytes]) -> Steps[None]:
-    """Add lines (without their newlines) to the end of `path` in one write; in the end they survive a power cut.
+def append_steps(path: StrPath, lines: Sequence[bytes]) -> SyncWork[None]:
+    """Append lines (given without newlines) to `path` in one write; when this ends, they survive a power cut.
 
-    The caller keeps other writers of the same file out. A torn line left by a crash is ended first, so that it cannot
-    swallow these. When only a part could be written, that part is taken back.
+    The caller excludes other writers of the same file. A torn line that a crash left is ended first, so that it does
+    not swallow the new ones. When only a part could be written, it is removed again.
 
     Raises:
         WriteFailed: none of the lines is there.
@@ -42,7 +42,7 @@ def append_steps(path: StrPath, lines: Sequence[bytes]) -> Steps[None]:
 
 
 def append_cached(path: StrPath, lines: Sequence[bytes]) -> None:
-    """As `append_steps`, without waiting for the disk: for what a power cut may take."""
+    """As `append_steps`, without waiting for the disk: for lines that a power cut may take."""
     text = _join(lines)
     with _opened(path) as descriptor:
         _append(descriptor, text)
@@ -65,7 +65,7 @@ def _opened(path: StrPath) -> Iterator[int]:
 
 
 def _append(descriptor: int, text: bytes) -> int:
-    """Returns how long the file was before."""
+    """Returns the size of the file before."""
     size = os.lseek(descriptor, 0, os.SEEK_END)
     data = b"\n" + text if _is_torn(descriptor, size) else text
     written = os.write(descriptor, data)
@@ -83,7 +83,7 @@ def _is_torn(descriptor: int, size: int) -> bool:
 
 
 def split_lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
-    """The lines of `data` as `iter_lines` gives those of a file."""
+    """The lines of `data`, in the form in which `iter_lines` gives those of a file."""
     *lines, rest = data.split(b"\n")
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -95,7 +95,8 @@ def split_lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
 def iter_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
     """Every line of a file as (number from 1, bytes without the newline, whether it is whole).
 
-    Only the last can be torn, and blank lines are left out. A line beyond 64 MiB is given cut, as not whole.
+    Only the last line can be torn. Blank lines are left out. A line longer than 64 MiB ends the reading; its beginning
+    is given as not whole.
     """
     number, rest = 0, b""
     with open_regular(path) as file:

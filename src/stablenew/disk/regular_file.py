@@ -1,7 +1,7 @@
-"""Files that somebody else may have written: regular files only, links never followed.
+"""Files that somebody else may have written: regular files only, links are never followed.
 
-Paths are strings as well as `Path`: where hundreds of files a second are written, making and joining `pathlib` objects
-would be a third of our own work.
+Paths may be strings as well as `Path`: where hundreds of files are written a second, creating and joining `pathlib`
+objects would be a third of our own work.
 """
 
 import errno
@@ -14,7 +14,7 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 
 def folder_of(path: StrPath) -> str:
-    """The folder that a file is in."""
+    """The folder of a file."""
     return os.path.dirname(path) or os.curdir
 
 
@@ -31,7 +31,7 @@ _READ_BYTES = 1 << 20
 
 
 def open_regular(path: StrPath) -> BinaryIO:
-    """`path` opened for reading, if it is a regular file and no link.
+    """`path` opened for reading, if it is a regular file and not a link.
 
     Raises:
         FileNotFoundError: nothing is there.
@@ -41,7 +41,7 @@ def open_regular(path: StrPath) -> BinaryIO:
 
 
 def _open(path: StrPath) -> tuple[int, os.stat_result]:
-    """Descriptor and status of a regular file."""
+    """The descriptor and the status of a regular file."""
     if os.name == "nt" and Path(path).is_symlink():
         raise OSError(errno.ELOOP, "expected a regular file, found a link", str(path))
     descriptor = os.open(path, _READ)
@@ -62,7 +62,7 @@ def read_regular(path: StrPath, max_bytes: int) -> bytes:
 
 
 def read_with_status(path: StrPath, max_bytes: int) -> tuple[bytes, os.stat_result]:
-    """All bytes of a regular file, and what was known of it before they were read.
+    """All bytes of a regular file, and its status from before they were read.
 
     Raises:
         OSError: see `read_regular`.
@@ -72,7 +72,7 @@ def read_with_status(path: StrPath, max_bytes: int) -> tuple[bytes, os.stat_resu
         data = os.read(descriptor, min(status.st_size, max_bytes) + 1)
         if len(data) == status.st_size:
             return data, status
-        chunks = [data]  # it grew, or is too long, or the system gives it in parts
+        chunks = [data]  # it grew, it is too long, or the system returns it in parts
         while sum(map(len, chunks)) <= max_bytes and (data := os.read(descriptor, _READ_BYTES)):
             chunks.append(data)
     finally:
@@ -84,7 +84,7 @@ def read_with_status(path: StrPath, max_bytes: int) -> tuple[bytes, os.stat_resu
 
 
 def is_regular(path: StrPath) -> bool:
-    """Whether a regular file, and no link, is at `path`."""
+    """Whether a regular file, not a link, is at `path`."""
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
@@ -92,7 +92,7 @@ def is_regular(path: StrPath) -> bool:
 
 
 def is_plain_folder(path: StrPath) -> bool:
-    """Whether a folder, and no link to one, is at `path`."""
+    """Whether a folder, not a link to one, is at `path`."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
@@ -100,7 +100,7 @@ def is_plain_folder(path: StrPath) -> bool:
 
 
 def status_of(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """What is known of something listed, links not followed; None when it is gone since, as temporary files are."""
+    """The status of a directory entry, links not followed; None when it has been deleted since."""
     try:
         return entry.stat(follow_symlinks=False)
     except FileNotFoundError:

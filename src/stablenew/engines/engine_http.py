@@ -13,7 +13,7 @@ import httpx
 
 from stablenew.engines.engine import EngineImage
 from stablenew.errors import ConfigError, EngineError
-from stablenew.store.upkeep.deep_checks import open_image
+from stablenew.formats.image_files import open_image
 
 _ANSWER_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5.0

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from stablenew.disk.group_sync import finish_all, results_of
+from stablenew.disk.group_sync import perform_together, results_of
 from stablenew.errors import ConfigError, InvalidDocument, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, next_hybrid_clock
 from stablenew.formats.documents.feedback import (
@@ -166,7 +166,7 @@ class FeedbackManager:
         """Write to many runs; the new feedback of each, or why it could not be written."""
         logs = [self._log(run) for run, _ in plans]
         with writing_all(logs) as readings:
-            return finish_all(
+            return perform_together(
                 [
                     log.append_steps(reading, self._say_now(_not_yet_said(drafts, reading), reading))
                     for log, reading, (_, drafts) in zip(logs, readings, plans, strict=True)

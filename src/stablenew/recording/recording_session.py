@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from stablenew.disk.group_sync import Steps, finish_all
+from stablenew.disk.group_sync import SyncWork, perform_together
 from stablenew.errors import StoreError, WriteFailed
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.digest import digest_json
@@ -126,26 +126,18 @@ class RunRecording:
 
     def _store_images(self, variants: Sequence[FinishedVariant]) -> dict[int, Exception]:
         """Returns what went wrong, by the index of the variant."""
-        images = [(one.index, number, image) for one in variants for number, image in enumerate(one.images)]
-        steps: list[Steps[Any]] = [self._image_steps(image, index, number) for index, number, image in images]
-        *outcomes, names = finish_all([*steps, self._writer.name_steps()])
+        images = [(variant.index, image) for variant in variants for image in variant.images]
+        steps: list[SyncWork[Any]] = [self._image_steps(image) for _, image in images]
+        *outcomes, names = perform_together([*steps, self._writer.name_steps()])
         if names is not None:
             raise names
         stored = zip(images, outcomes, strict=True)
-        return {index: outcome for (index, _, _), outcome in stored if isinstance(outcome, Exception)}
+        return {index: outcome for (index, _), outcome in stored if isinstance(outcome, Exception)}
 
-    def _image_steps(self, image: GeneratedImage, variant: int, number: int) -> Steps[StoredOutput]:
-        reference = image.reference
+    def _image_steps(self, image: GeneratedImage) -> SyncWork[StoredOutput]:
         if image.data is None:
-            raise WriteFailed(f"the bytes of {reference.path} are not in memory any more")
-        stored = yield from self._writer.output_steps(
-            image.data,
-            variant=variant,
-            stage=reference.stage,
-            number=output_number(reference.path, number),
-            media_type=reference.media_type,
-            digest=reference.digest,
-        )
+            raise WriteFailed(f"the bytes of {image.reference.path} are not in memory any more")
+        stored = yield from self._writer.output_steps(image.data, image.reference)
         return stored
 
     def _append(self, records: Sequence[LearningRecord]) -> dict[int, Exception]:
@@ -190,12 +182,6 @@ class RunRecording:
     def abandon(self) -> None:
         """Leave the run as a crash would; `repair` can finish it."""
         self._writer.abandon()
-
-
-def output_number(path: str, fallback: int) -> int:
-    """The number in an output's name, `0000-txt2img-<number>.<digest>.png`."""
-    number = path.rpartition("/")[2].partition(".")[0].rpartition("-")[2]
-    return int(number) if number.isdecimal() else fallback
 
 
 def _describe(description: RunDescription, created_at: str) -> dict[str, JsonValue]:

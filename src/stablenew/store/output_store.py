@@ -2,20 +2,26 @@
 
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from stablenew.disk.atomic_file import naming_failures, new_file, write_all
-from stablenew.disk.group_sync import Steps, begin, file_steps
+from stablenew.disk.group_sync import SyncWork, begin, file_steps
 from stablenew.disk.regular_file import StrPath, open_regular
 from stablenew.errors import WriteFailed
 from stablenew.formats.digest import DoubleHash
-from stablenew.store.run_folder import OUTPUTS, output_name
+from stablenew.store.run_folder import OUTPUTS
 
 _CHUNK_BYTES = 1 << 20
 _HASHING_THREADS = 2
+_UNNAMED: Final = f"{OUTPUTS}/output"
+"""Begins the temporary name of an output whose own name depends on bytes that are still to come."""
+
+Content: TypeAlias = bytes | Path | Iterable[bytes]
+"""The bytes of an output, a file to copy, or chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +37,21 @@ class StoredOutput:
 
 def write_output_steps(
     run_path: StrPath,
-    content: bytes | Path | Iterable[bytes],
+    content: Content,
+    place: Callable[[str], str],
     *,
-    variant: int,
-    stage: str,
-    number: int,
-    media_type: str,
     digest: str | None = None,
-) -> Steps[StoredOutput]:
-    """Put one output into the run, durably; its folder is still to be synced.
+) -> SyncWork[StoredOutput]:
+    """Write one output into the run, durably; its folder is still to be synced.
 
-    `content` is the bytes, a file to copy, or chunks. They are hashed in the same pass that writes them; `digest` is
-    their content address where it was just worked out.
+    `content` is hashed in the same pass that writes it. `place` gives the output's path in the run, from its digest.
+    `digest` is its content address, where that was just computed from these bytes.
 
     Raises:
-        WriteFailed: the disk would not take it, or another output has this place; nothing is left behind.
+        WriteFailed: the disk refused it, or another output has this path; nothing is left behind.
     """
     hashes = DoubleHash(digest)
-    target = os.path.join(run_path, OUTPUTS, f"{variant:04d}-{stage}-{number}")
+    target = os.path.join(run_path, place(digest) if digest else _UNNAMED)
     with naming_failures(target), new_file(target) as new:
         if isinstance(content, bytes):
             yield from _write_and_hash(new.descriptor, content, hashes)
@@ -57,11 +60,11 @@ def write_output_steps(
                 hashes.update(chunk)
                 write_all(new.descriptor, chunk)
             yield from file_steps(new.descriptor)
-        path = output_name(variant, stage, number, hashes.digest, media_type)
-        place = os.path.join(run_path, path)
-        if os.path.lexists(place):
+        path = place(hashes.digest)
+        target = os.path.join(run_path, path)
+        if os.path.lexists(target):
             raise WriteFailed(f"output {path} is there already; a variant writes each of its outputs once")
-        new.move_to(place)
+        new.move_to(target)
     return StoredOutput(path, hashes.digest, hashes.sha256, hashes.size_bytes)
 
 
@@ -74,7 +77,7 @@ def hash_file(path: StrPath) -> DoubleHash:
     return hashes
 
 
-def _write_and_hash(descriptor: int, data: bytes, hashes: DoubleHash) -> Steps[None]:
+def _write_and_hash(descriptor: int, data: bytes, hashes: DoubleHash) -> SyncWork[None]:
     """Hash `data` while the disk takes it: hashing and waiting for the disk both leave the interpreter free."""
     hashing = begin(_hashing_pool(os.getpid()), hashes.update, data)
     try:

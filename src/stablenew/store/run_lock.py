@@ -36,20 +36,20 @@ class RunLock:
         Raises:
             RunLocked: another process, or another writer of this one, holds it.
         """
-        if not self._file.take():
+        if not self._file.acquire():
             raise RunLocked(f"run {self._run_id} is being written by another process; wait until it ends")
 
     def release(self, *, forget: bool = False) -> None:
         """Let go. With `forget` the lock file goes too, because nobody will write this run again."""
-        self._file.leave(forget=forget)
+        self._file.release(forget=forget)
 
     def is_held(self) -> bool:
         """Whether some process on this machine is writing the run."""
-        if self._file.is_mine:
+        if self._file.is_held_here:
             return True
         if not os.path.exists(self._file.path):
             return False
-        is_free = self._file.take()
+        is_free = self._file.acquire()
         self.release()
         return not is_free
 

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -16,17 +16,18 @@ from stablenew.disk.atomic_file import (
     sync_folder_steps,
     write_unseen_steps,
 )
-from stablenew.disk.group_sync import Steps, finish, finish_all, results_of
+from stablenew.disk.group_sync import SyncWork, perform, perform_together, results_of
 from stablenew.disk.line_log import append_steps
 from stablenew.disk.regular_file import StrPath, folder_of
 from stablenew.disk.temporary_name import temporary_name
 from stablenew.errors import RunExists, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.store.change_hints import note_change
-from stablenew.store.output_store import StoredOutput, hash_file, write_output_steps
+from stablenew.store.output_store import Content, StoredOutput, hash_file, write_output_steps
 from stablenew.store.run import Run
-from stablenew.store.run_folder import METADATA, OUTPUTS, RECORDS, SEAL
+from stablenew.store.run_folder import METADATA, OUTPUTS, RECORDS, SEAL, output_name
 from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import encode_seal
 
@@ -73,7 +74,7 @@ class RunWriter:
                 os.mkdir(temporary)
                 os.mkdir(os.path.join(temporary, OUTPUTS))
             writing = write_unseen_steps(os.path.join(temporary, METADATA), metadata.encode_document())
-            results_of(finish_all([writing, self._claim_steps()]))
+            results_of(perform_together([writing, self._claim_steps()]))
             with naming_failures(self.path):
                 os.rename(temporary, self.path)
         except BaseException:
@@ -83,7 +84,7 @@ class RunWriter:
         self._unsynced[root] = object()
         note_change(self.path)
 
-    def _claim_steps(self) -> Steps[None]:
+    def _claim_steps(self) -> SyncWork[None]:
         """Take the run's lock, which needs no disk, while the disk takes something else."""
         self._lock.acquire()
         if os.path.lexists(self.path):
@@ -100,35 +101,33 @@ class RunWriter:
         """What was written so far, in order."""
         return tuple(self._outputs.values())
 
-    def write_output(
-        self, content: bytes | Path | Iterable[bytes], *, variant: int, stage: str, number: int, media_type: str
-    ) -> StoredOutput:
-        """Do `output_steps`, alone."""
-        steps = self.output_steps(content, variant=variant, stage=stage, number=number, media_type=media_type)
-        return finish(steps)
+    def write_output(self, content: Content, *, variant: int, stage: str, number: int, media_type: str) -> StoredOutput:
+        """Add an output whose digest is not known yet: its path follows from what it turns out to be.
 
-    def output_steps(
-        self,
-        content: bytes | Path | Iterable[bytes],
-        *,
-        variant: int,
-        stage: str,
-        number: int,
-        media_type: str,
-        digest: str | None = None,
-    ) -> Steps[StoredOutput]:
-        """Add an output: its bytes, a file to copy, or chunks. It counts once a record that names it is appended.
+        Raises: see `output_steps`.
+        """
 
-        For `digest` see `write_output_steps`.
+        def place(digest: str) -> str:
+            return output_name(variant, stage, number, digest, media_type)
+
+        return perform(self._output_steps(content, place))
+
+    def output_steps(self, content: Content, reference: OutputReference) -> SyncWork[StoredOutput]:
+        """Add an output at the path of its `reference`, whose digest was just computed from `content`.
+
+        It counts once a record that names it is appended.
 
         Raises:
             RunSealed: the run is finished.
-            WriteFailed: the disk would not take it; nothing of it is left.
+            WriteFailed: the disk refused it; nothing of it is left.
         """
+        return self._output_steps(content, lambda _: reference.path, reference.digest)
+
+    def _output_steps(
+        self, content: Content, place: Callable[[str], str], digest: str | None = None
+    ) -> SyncWork[StoredOutput]:
         self._check_open()
-        stored = yield from write_output_steps(
-            self.path, content, variant=variant, stage=stage, number=number, media_type=media_type, digest=digest
-        )
+        stored = yield from write_output_steps(self.path, content, place, digest=digest)
         with self._guard:
             self._outputs[stored.path] = stored
             self._unsynced[self._place(OUTPUTS)] = object()
@@ -164,7 +163,7 @@ class RunWriter:
     def _append(self, lines: Sequence[bytes]) -> None:
         known, self._records_hash = self._records_hash, None
         try:
-            finish(append_steps(self._place(RECORDS), lines))
+            perform(append_steps(self._place(RECORDS), lines))
         except SyncFailed:
             self._is_broken = True
             raise
@@ -172,7 +171,7 @@ class RunWriter:
             known.update(b"".join(line + b"\n" for line in lines))
         self._records_hash = known
 
-    def name_steps(self) -> Steps[None]:
+    def name_steps(self) -> SyncWork[None]:
         """Sync the folders that have new names, as a record needs it; beside outputs that wait too it takes no time.
 
         Raises:
@@ -185,7 +184,7 @@ class RunWriter:
                     del self._unsynced[folder]
 
     def _sync_names(self) -> None:
-        finish(self.name_steps())
+        perform(self.name_steps())
 
     def _check_belongs(self, record: LearningRecord) -> None:
         if record.run_id != self.run_id:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from stablenew.disk.atomic_file import replace_cached
 from stablenew.errors import StableNewError, WriteFailed
 from stablenew.formats.digest import digest_bytes
+from stablenew.formats.image_files import open_image
 from stablenew.store.local_state import cache_folder
-from stablenew.store.upkeep.deep_checks import open_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image

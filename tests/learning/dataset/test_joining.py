@@ -33,7 +33,7 @@ def strictly(monkeypatch, runs):
 
     with monkeypatch.context() as patch:
         patch.setattr(run_tables, "_read_together", refuse)
-        patch.setattr("stablenew.learning.dataset.source.opinion_table.read_plain_events", lambda *_: refuse(None))
+        patch.setattr("stablenew.learning.dataset.source.opinion_table.read_events", lambda *_: refuse(None))
         return build_part(runs)
 
 

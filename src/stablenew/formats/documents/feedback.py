@@ -7,12 +7,13 @@ greatest (clock, id) wins; every `prefer` counts; an op this program does not kn
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import ConfigDict, Field, model_validator
 
 from stablenew.errors import InvalidDocument
 from stablenew.formats.digest import digest_json
+from stablenew.formats.documents.event_fields import EventFields
 from stablenew.formats.model_base import (
     SCHEMA_VERSION,
     Array,
@@ -107,6 +108,9 @@ class FeedbackEvent(WireModel):
     def is_genuine(self) -> bool:
         """Whether `id` is the digest of the rest."""
         return self.id == event_id(self.to_dict())
+
+
+AnyEvent = TypeVar("AnyEvent", bound=EventFields)
 
 
 def explain_incomplete(op: str, said: Mapping[str, Any]) -> str | None:
@@ -275,12 +279,12 @@ def fold_events(events: Iterable[FeedbackEvent]) -> FeedbackState:
     )
 
 
-def fold_opinions(ordered: Sequence[FeedbackEvent]) -> dict[tuple[str, str], dict[str, Any]]:
+def fold_opinions(ordered: Sequence[EventFields]) -> dict[tuple[str, str], dict[str, Any]]:
     """What every rater now thinks of every image, by (image id, rater), in the form of `Opinion`.
 
     The image id of the whole run is empty. `ordered` holds every event once, in the order of `merge_events`.
     """
-    winners: dict[tuple[str, ...], FeedbackEvent] = {}
+    winners: dict[tuple[str, ...], EventFields] = {}
     for event in _without_retracted(ordered):
         if (key := _register(event)) is not None:
             winners[key] = event
@@ -291,13 +295,13 @@ def fold_opinions(ordered: Sequence[FeedbackEvent]) -> dict[tuple[str, str], dic
     return opinions
 
 
-def fold_preferences(ordered: Sequence[FeedbackEvent]) -> list[dict[str, Any]]:
+def fold_preferences(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
     """Every comparison that stands, in the form of `Preference`; for `ordered` see `fold_opinions`."""
     said = [event for event in ordered if event.op in ("prefer", "retract")]
     return [_preference(event) for event in _without_retracted(said)]
 
 
-def _without_retracted(events: Sequence[FeedbackEvent]) -> Sequence[FeedbackEvent]:
+def _without_retracted(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
     """Retractions of one's own events count; a retraction itself cannot be retracted: redo is a new event."""
     retractions = [event for event in events if event.op == "retract"]
     if not retractions:
@@ -306,7 +310,7 @@ def _without_retracted(events: Sequence[FeedbackEvent]) -> Sequence[FeedbackEven
     return [event for event in events if event.op != "retract" and (event.rater, event.id) not in retracted]
 
 
-def _register(event: FeedbackEvent) -> tuple[str, ...] | None:
+def _register(event: EventFields) -> tuple[str, ...] | None:
     """The one thing an event sets, or None when it sets nothing."""
     subject = (event.image_id or "", event.rater, event.op)
     match event.op:
@@ -322,7 +326,7 @@ def _register(event: FeedbackEvent) -> tuple[str, ...] | None:
             return None
 
 
-def _apply(event: FeedbackEvent, opinion: dict[str, Any]) -> None:
+def _apply(event: EventFields, opinion: dict[str, Any]) -> None:
     match event.op:
         case "rate" if event.rating is not None and event.aspect:
             opinion.setdefault("aspects", {})[event.aspect] = event.rating
@@ -344,7 +348,7 @@ def _by_image(opinions: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, d
     return images
 
 
-def _preference(event: FeedbackEvent) -> dict[str, Any]:
+def _preference(event: EventFields) -> dict[str, Any]:
     fields = {
         "event_id": event.id,
         "rater": event.rater,

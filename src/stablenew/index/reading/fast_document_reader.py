@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from stablenew.formats.model_base import BIG_INTEGER_PATTERN, Digest, OutputPath, SchemaVersion, Slug, Timestamp
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
-from stablenew.store.feedback.fast_feedback_reader import NotPlain
+from stablenew.store.feedback.fast_feedback_reader import NeedsStrictReader
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
@@ -135,7 +135,7 @@ def read_plain_record(line: bytes) -> PlainRecord:
 
 def _read(validator: "SchemaValidator", data: bytes) -> Any:
     if b"NaN" in data or b"Infinity" in data:  # where no field is looked at, they would pass
-        raise NotPlain("perhaps no number, perhaps a word")
+        raise NeedsStrictReader("perhaps no number, perhaps a word")
     return validator.validate_json(data, strict=True)
 
 

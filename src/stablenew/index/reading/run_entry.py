@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from stablenew.formats.run_id import stamp_of
 from stablenew.index.reading.fast_document_reader import PlainMetadata, PlainRecord, PlainSettings
-from stablenew.store.feedback.fast_feedback_reader import NotPlain
+from stablenew.store.feedback.fast_feedback_reader import NeedsStrictReader
 
 NO_RECORD: Final = -1
 """The variant index of a run that has no record that can be read: so that every run has a variant."""
@@ -102,11 +102,11 @@ NO_VARIANT: Final = VariantEntry(NO_RECORD, "", *(None,) * 14, (), (), None, (),
 def milliseconds_of(timestamp: str) -> int:
     """A written timestamp in milliseconds since 1970."""
     if not _TIMESTAMP.fullmatch(timestamp):
-        raise NotPlain(f"expected a timestamp, found {timestamp!r}")
+        raise NeedsStrictReader(f"expected a timestamp, found {timestamp!r}")
     try:
         moment = datetime.fromisoformat(timestamp)
     except ValueError as error:
-        raise NotPlain(str(error)) from None
+        raise NeedsStrictReader(str(error)) from None
     delta = moment - _EPOCH
     return delta.days * 86_400_000 + delta.seconds * 1000 + delta.microseconds // 1000
 
@@ -115,7 +115,7 @@ def milliseconds_of_id(run_id: str) -> int:
     """When a run was made by its generated id; 0 when the id does not say."""
     try:
         return milliseconds_of(stamp_of(run_id) or "")
-    except NotPlain:
+    except NeedsStrictReader:
         return 0
 
 

@@ -34,7 +34,7 @@ from stablenew.index.reading.run_entry import (
     build_variant_entry,
     milliseconds_of_id,
 )
-from stablenew.store.feedback.fast_feedback_reader import read_plain_events
+from stablenew.store.feedback.fast_feedback_reader import read_events
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.local_state import journal_path, known_replica_id
 from stablenew.store.run import INCOMPLETE, SEALED, Run
@@ -231,7 +231,7 @@ def read_opinions(run_path: Path, contents: Mapping[str, bytes | OSError]) -> Op
     if len(files) < len(contents):
         return _read_strictly(run_path)
     try:
-        return build_opinion_entry(fold_opinions(read_plain_events(run_path.name, files)))
+        return build_opinion_entry(fold_opinions(read_events(run_path.name, files)))
     except ValueError:
         return _read_strictly(run_path)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from stablenew.formats.documents.learning_plan import GRID, LearningPlan, LearningRunStep
-from stablenew.store.upkeep.deep_checks import open_image
+from stablenew.formats.image_files import open_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stablenew.disk.atomic_file import rename, replace_file_steps, sync_folder
-from stablenew.disk.group_sync import Steps, finish
+from stablenew.disk.group_sync import SyncWork, perform
 from stablenew.disk.line_log import append_cached, append_steps
 from stablenew.disk.regular_file import read_regular, status_of
 from stablenew.errors import NewerFormat
@@ -79,9 +79,9 @@ class FeedbackLog:
 
     def append(self, reading: FeedbackReading, events: Iterable[FeedbackEvent]) -> Feedback:
         """Do `append_steps`, one after the other."""
-        return finish(self.append_steps(reading, events))
+        return perform(self.append_steps(reading, events))
 
-    def append_steps(self, reading: FeedbackReading, events: Iterable[FeedbackEvent]) -> Steps[Feedback]:
+    def append_steps(self, reading: FeedbackReading, events: Iterable[FeedbackEvent]) -> SyncWork[Feedback]:
         """Add events, all or none: to this machine's log, then to `feedback.json`. Only within `writing`.
 
         In the end they survive a power cut. A damaged `feedback.json` is set aside, never overwritten.

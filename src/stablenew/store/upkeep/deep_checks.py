@@ -1,31 +1,23 @@
 """The slow checks of `verify --deep`: every document against its published JSON Schema, every image decoded."""
 
-import contextlib
 import functools
-import io
 import json
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from stablenew.disk.line_log import iter_lines
 from stablenew.disk.regular_file import is_regular, read_regular
 from stablenew.errors import FormatError
-from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.image_files import decode_image
 from stablenew.formats.schema_catalog import file_name, iter_published_schemas
 from stablenew.formats.strict_json import parse_json
 from stablenew.store.run_folder import FEEDBACK, METADATA, RECORDS
 from stablenew.store.upkeep.verify_report import Finding
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_IMAGE_BYTES: Final = 512 * 1024 * 1024
-MAX_PIXELS: Final = 40_000_000
-IMAGE_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
 
 
 def iter_schema_findings(run_path: Path) -> Iterator[Finding]:
@@ -73,37 +65,3 @@ def iter_image_findings(run_path: Path, outputs: Mapping[str, OutputReference]) 
             )
         if output.pixel_digest is not None and output.pixel_digest != pixel_digest:
             yield Finding("image-mismatch", path, f"its pixels have {pixel_digest[:19]}…, not what its record says")
-
-
-@contextlib.contextmanager
-def open_image(data: bytes) -> "Iterator[Image]":
-    """The image in `data`, opened and not yet decoded: its size is known to be bearable.
-
-    Raises:
-        OSError, ValueError, SyntaxError, Warning: it is no image of a known format, or has more than 40 million pixels.
-    """
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
-        except Image.DecompressionBombError as error:
-            raise ValueError(str(error)) from None
-        except UnidentifiedImageError:  # its text is the address of a buffer
-            raise OSError("no image of a known kind") from None
-        with image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS:,}")
-            yield image
-
-
-def decode_image(data: bytes) -> tuple[int, int, str]:
-    """Width, height and pixel digest of an image.
-
-    Raises:
-        OSError, ValueError, SyntaxError, Warning: see `open_image`; also when it is cut off.
-    """
-    with open_image(data) as image:
-        rgb = image.convert("RGB")
-    return rgb.width, rgb.height, digest_bytes(rgb.tobytes())

@@ -35,7 +35,7 @@ from stablenew.store.run_store import iter_marker_files, read_marker_version
 from stablenew.store.seal import read_seal
 from stablenew.store.upkeep.verify_report import CODES, Finding, VerifyReport
 
-_LOOKS = 3
+_MOST_ATTEMPTS = 3
 _STATE_CODES = {RUNNING: "run-running", INTERRUPTED: "run-interrupted", INCOMPLETE: "run-incomplete"}
 
 
@@ -52,15 +52,15 @@ class RunVerifier:
         What was found in a folder that changed meanwhile, because it was moved or synced, may never have been so: then
         it is looked through again.
         """
-        for _ in range(_LOOKS):
+        for _ in range(_MOST_ATTEMPTS):
             before = _signature_of(self._path)
-            report = _Look(Run(self._path), deep=self._deep).report()
+            report = _Verification(Run(self._path), deep=self._deep).report()
             if not report.findings or _signature_of(self._path) == before:
                 break
         return report
 
 
-class _Look:
+class _Verification:
     """One look through a run."""
 
     def __init__(self, run: Run, *, deep: bool) -> None:

@@ -16,7 +16,7 @@ from stablenew.disk.atomic_file import (
     write_all,
     write_once,
 )
-from stablenew.disk.group_sync import Steps, file_steps, finish_all, results_of
+from stablenew.disk.group_sync import SyncWork, file_steps, perform_together, results_of
 from stablenew.disk.regular_file import open_regular, read_regular
 from stablenew.disk.temporary_name import temporary_name
 from stablenew.errors import NotAsSealed
@@ -96,12 +96,12 @@ def copy_files(source: Path, target: Path, sums: Mapping[str, str]) -> None:
     names = list(sums)
     for first in range(0, len(names), _AT_ONCE):
         together = names[first : first + _AT_ONCE]
-        results_of(finish_all([_copy_steps(source, target, name, sums[name]) for name in together]))
+        results_of(perform_together([_copy_steps(source, target, name, sums[name]) for name in together]))
     make_read_only(target, sums)
-    results_of(finish_all([sync_folder_steps(folder) for folder in {*folders, target}]))
+    results_of(perform_together([sync_folder_steps(folder) for folder in {*folders, target}]))
 
 
-def _copy_steps(source: Path, target: Path, name: str, expected: str) -> Steps[None]:
+def _copy_steps(source: Path, target: Path, name: str, expected: str) -> SyncWork[None]:
     """Copy the file `name` of a run, hashed on its way.
 
     Raises:

@@ -9,11 +9,12 @@ import pyarrow as pa
 from pyarrow import compute as pc
 
 from stablenew.formats.digest import digest_bytes
-from stablenew.formats.documents.feedback import FeedbackEvent, fold_opinions, fold_preferences
+from stablenew.formats.documents.event_fields import EventFields
+from stablenew.formats.documents.feedback import fold_opinions, fold_preferences
 from stablenew.learning.dataset.columns import ASPECTS, FEEDBACK_COLUMNS, MOMENT, RATINGS
 from stablenew.learning.dataset.source.run_source import RunFiles
 from stablenew.learning.dataset.source.run_tables import Problem
-from stablenew.store.feedback.fast_feedback_reader import read_plain_events
+from stablenew.store.feedback.fast_feedback_reader import read_events
 from stablenew.store.feedback.feedback_files import parse_feedback
 
 _CLOCK_TIME = len("2026-11-21T08:00:00.000Z")
@@ -25,7 +26,7 @@ _TYPES = {column.name: column.type for column in FEEDBACK_COLUMNS}
 class RunOpinions:
     """Everything people said of one run."""
 
-    events: Sequence[FeedbackEvent] = ()
+    events: Sequence[EventFields] = ()
     by_image: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """Opinions by image id and rater; the image id of the whole run is empty."""
     preferences: list[dict[str, Any]] = field(default_factory=list)
@@ -48,7 +49,7 @@ def read_run_opinions(run: RunFiles) -> RunOpinions:
         return RunOpinions()
     problems: list[Problem] = []
     try:
-        events: Sequence[FeedbackEvent] = read_plain_events(run.run_id, run.feedback)
+        events: Sequence[EventFields] = read_events(run.run_id, run.feedback)
     except ValueError:
         events, found = parse_feedback(run.run_id, run.feedback)
         problems = [Problem(run.run_id, one.path, one.line, one.reason) for one in found]
