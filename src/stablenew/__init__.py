@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from stablenew.pipeline.pipeline_runner import PipelineRunner
     from stablenew.pipeline.prompt_pack import Prompt, PromptPack, read_prompt_pack
     from stablenew.pipeline.randomizer import Axis, parse_randomization
+    from stablenew.pipeline.run_options import RunOptions
     from stablenew.pipeline.variant_plan import Variant, VariantPlan
     from stablenew.recording.diffusers_recorder import record_pipeline
     from stablenew.recording.feedback_manager import FeedbackManager
@@ -89,6 +90,7 @@ _HOMES = {
     "RatingsStore": "recording.ratings_store",
     "Run": "store.run",
     "RunMetadata": "formats.documents.run_metadata",
+    "RunOptions": "pipeline.run_options",
     "RunRecorder": "recording.run_recorder",
     "RunStore": "store.run_store",
     "RunVerifier": "store.upkeep.run_verifier",
@@ -154,6 +156,7 @@ __all__ = [
     "RatingsStore",
     "Run",
     "RunMetadata",
+    "RunOptions",
     "RunRecorder",
     "RunStore",
     "RunVerifier",

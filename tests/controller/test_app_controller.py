@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from stablenew import AppConfig, PipelineConfig, RunStore, RunVerifier
-from stablenew.controller.app_controller import JOB_COMPLETED, RATING_CHANGED, AppController
+from stablenew.controller.app_controller import AppController
+from stablenew.controller.job_news import JOB_COMPLETED, RATING_CHANGED
 from stablenew.errors import InvalidDocument, RunNotFound
 from stablenew.pipeline.pack_library import build_typed_pack
+from stablenew.pipeline.run_options import RunOptions
 from stablenew.recording.feedback_input import FeedbackInput
 from tests import samples
 
@@ -29,8 +31,8 @@ def news(controller):
     return heard
 
 
-def run(controller, **options):
-    return controller.run_pipeline(CONFIG, pack=build_typed_pack("a lake"), learning=True, **options)
+def run(controller):
+    return controller.run_pipeline(CONFIG, pack=build_typed_pack("a lake"), options=RunOptions(learning=True))
 
 
 def test_a_completed_job_is_in_history_log_and_panels(controller, news):
@@ -62,6 +64,47 @@ def test_bad_ratings_change_nothing_and_tell_nobody(controller, news):
 def test_nobody_listens_and_nothing_is_looked_up(controller):
     run(controller)
     assert "history" not in vars(controller)
+
+
+def test_a_listener_that_raises_spoils_neither_the_rating_nor_the_other_listeners(controller, caplog):
+    def broken(_news):
+        raise ZeroDivisionError("a panel broke")
+
+    heard = []
+    controller.subscribe(broken)
+    controller.subscribe(heard.append)
+    run_id = run(controller).run_id
+    controller.on_rating_changed(run_id, 4)
+    (document,) = controller.record_feedback([FeedbackInput(run_id=run_id, rating=5)])
+    assert document.state.run[controller.feedback.rater].rating == 5
+    assert [item.kind for item in heard] == [JOB_COMPLETED, RATING_CHANGED, RATING_CHANGED]
+    assert caplog.text.count("a panel broke") == 1
+
+
+def test_a_history_that_cannot_be_read_does_not_make_a_saved_rating_look_failed(controller, news, monkeypatch, caplog):
+    run_id = run(controller).run_id
+
+    def refresh(*_args, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(controller.history, "refresh", refresh)
+    controller.on_rating_changed(run_id, 4)
+    assert controller.feedback.state(run_id).run[controller.feedback.rater].rating == 4
+    assert "No space left" in caplog.text
+
+
+def test_undo_and_redo_tell_the_listeners_and_a_second_undo_does_not(controller, news):
+    run_id = run(controller).run_id
+    controller.on_rating_changed(run_id, 2)
+    assert len(controller.undo_feedback([run_id])) == 1
+    assert controller.undo_feedback([run_id]) == []
+    assert len(controller.redo_feedback([run_id])) == 1
+    assert [item.job["rating"] for item in news if item.kind == RATING_CHANGED] == [2, None, 2]
+
+
+def test_the_jobs_are_stopped_only_where_there_are_any(controller):
+    controller.stop_jobs()
+    assert "jobs" not in vars(controller)
 
 
 def test_a_batch_tells_once_for_each_run(controller, news):

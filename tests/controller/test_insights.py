@@ -13,7 +13,7 @@ from stablenew.pipeline.randomizer import SWEEP, Axis
 @pytest.fixture
 def controller(tmp_path):
     store = RunStore(tmp_path / "runs")
-    runner = PipelineRunner(SketchEngine(), run_store=store, keep_images=False)
+    runner = PipelineRunner(SketchEngine(), run_store=store)
     config = PipelineConfig(txt2img={"width": 64, "height": 64, "steps": 2, "seed": 1}, one_click_action="test")
     axes = (Axis(SWEEP, "txt2img.cfg_scale", (4.0, 7.0)), Axis(SWEEP, "txt2img.sampler", ("Euler a", "Heun")))
     for number in range(6):
@@ -47,7 +47,7 @@ def test_numbers_are_in_their_order_and_what_is_not_known_comes_last(controller)
     config = PipelineConfig(
         txt2img={"width": 64, "height": 64, "steps": 2, "seed": 1}, upscale={"factor": 2}, one_click_action="test"
     )
-    runner = PipelineRunner(SketchEngine(), run_store=controller.run_store, keep_images=False)
+    runner = PipelineRunner(SketchEngine(), run_store=controller.run_store)
     plan = VariantPlan((Prompt("a pond"),), sweeps=(Axis(SWEEP, "upscale.factor", (4.0, 1.5, 2.0)),))
     run = controller.run_store.open(runner.run(config, plan=plan).run_id)
     for _, output in run.iter_outputs():

@@ -19,7 +19,7 @@ CONFIG = PipelineConfig(txt2img={"width": 32, "height": 32, "steps": 4}, upscale
 def controller(tmp_path):
     made = AppController(runs_dir=tmp_path / "runs")
     made.steps = []
-    made.on_job_progress = lambda job: made.steps.append(job.to_dict())
+    made.subscribe_progress(lambda job: made.steps.append(job.to_dict()))
     yield made
     made.jobs.stop()
     made.history.close()
@@ -80,9 +80,9 @@ class Slow:
     def __init__(self):
         self.entered = threading.Event()
 
-    def __call__(self, _config, *, cancel, **_):
+    def __call__(self, _config, *, options, **_):
         self.entered.set()
-        while not cancel.is_cancelled:
+        while not options.cancel.is_cancelled:
             time.sleep(0.005)
         raise EngineError("the server went away")
 

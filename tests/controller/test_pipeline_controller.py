@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import stablenew.controller
-from stablenew import AppConfig, InMemoryLearningRecordWriter, PipelineConfig, PipelineController, RunStore
+from stablenew import AppConfig, InMemoryLearningRecordWriter, PipelineConfig, PipelineController, RunOptions, RunStore
 from stablenew.errors import ConfigError
 
 CONFIG = PipelineConfig(txt2img={"width": 32, "height": 32, "seed": 1}, prompt="a lake")
@@ -38,8 +38,8 @@ def test_the_toggle_is_kept(controller, tmp_path):
 def test_a_config_may_ask_for_its_own_run_and_a_caller_may_decide(controller, tmp_path):
     asking = CONFIG.model_copy(update={"learning_enabled": True})
     assert controller.run(asking).run_path
-    assert controller.run(asking, learning=False).run_path is None
-    assert controller.run(CONFIG, learning=True).run_path
+    assert controller.run(asking, options=RunOptions(learning=False)).run_path is None
+    assert controller.run(CONFIG, options=RunOptions(learning=True)).run_path
 
 
 def test_every_callback_gets_the_same_instance_and_one_that_raises_harms_nobody(controller, caplog):
@@ -51,11 +51,11 @@ def test_every_callback_gets_the_same_instance_and_one_that_raises_harms_nobody(
     for callback in (first.append, fail, second.append):
         controller.register_learning_record_callback(callback)
     with caplog.at_level(logging.ERROR):
-        result = controller.run(CONFIG, learning=True)
+        result = controller.run(CONFIG, options=RunOptions(learning=True))
     assert first[0] is second[0] is result.records[0]
     assert "not today" in caplog.text
     controller.clear_learning_record_callbacks()
-    controller.run(CONFIG, learning=True)
+    controller.run(CONFIG, options=RunOptions(learning=True))
     assert len(first) == 1
 
 
@@ -66,7 +66,7 @@ def test_an_injected_writer_gets_the_records(tmp_path):
     )
     controller.run(CONFIG)
     assert list(writer.iter_records()) == []
-    result = controller.run(CONFIG, learning=True)
+    result = controller.run(CONFIG, options=RunOptions(learning=True))
     assert tuple(writer.iter_records()) == result.records
 
 

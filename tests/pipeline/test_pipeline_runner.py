@@ -12,6 +12,7 @@ from stablenew import (
     PipelineConfig,
     PipelineRunner,
     Prompt,
+    RunOptions,
     RunStore,
     RunVerifier,
     SketchEngine,
@@ -50,8 +51,10 @@ class FailingEngine(SketchEngine):
         return super().run_stage(request, monitor)
 
 
-def run(engine=None, config=CONFIG, *, plan=None, cancel=None, pack=None, **options):
-    return PipelineRunner(engine or SketchEngine(), **options).run(config, plan=plan, cancel=cancel, pack=pack)
+def run(engine=None, config=CONFIG, *, plan=None, pack=None, **keywords):
+    known = {field.name for field in dataclasses.fields(RunOptions)}
+    options = RunOptions(**{name: keywords.pop(name) for name in known & keywords.keys()})
+    return PipelineRunner(engine or SketchEngine(), **keywords).run(config, plan=plan, pack=pack, options=options)
 
 
 def without_times(result):
@@ -347,7 +350,7 @@ def test_nothing_to_run_is_an_error():
     with pytest.raises(ConfigError, match="nothing to run"):
         run(plan=VariantPlan(()))
     with pytest.raises(ConfigError, match="on_variant_error"):
-        PipelineRunner(SketchEngine(), on_variant_error="panic")
+        RunOptions(on_variant_error="panic")
 
 
 def test_a_chosen_run_id_is_used(store):

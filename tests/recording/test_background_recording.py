@@ -11,9 +11,9 @@ from stablenew import RunStore, RunVerifier
 from stablenew.disk import group_sync
 from stablenew.errors import WriteFailed
 from stablenew.recording import background_recording
-from stablenew.recording.background_recording import RecordingQueue
+from stablenew.recording.background_recording import BackgroundRecording
 from stablenew.recording.image_content import build_image
-from stablenew.recording.recording_session import RunDescription, RunRecording, build_source
+from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
 from stablenew.recording.side_channel import SideChannel
 from tests.samples import png, record
 
@@ -27,7 +27,7 @@ def channel():
 
 @pytest.fixture
 def recording(store):
-    return RunRecording(store, RunDescription("sample-run", config={}, source=build_source(engine="test")))
+    return RecordingSession(store, RunDescription("sample-run", config={}, source=build_source(engine="test")))
 
 
 @pytest.fixture
@@ -52,11 +52,11 @@ def variant(index, data=None):
 
 def settled(queue):
     """Which variants the disk has taken or refused lately."""
-    return [(one.record.variant.index, one.is_recorded) for one in queue.take_settled()]
+    return [(one.record.variant.index, one.is_recorded) for one in queue.pop_settled()]
 
 
 def test_variants_are_recorded_in_order_and_the_run_is_sealed(recording, channel):
-    queue = RecordingQueue(recording, channel)
+    queue = BackgroundRecording(recording, channel)
     for index in range(5):
         queue.add_variant(*variant(index))
     run = queue.finish("completed")
@@ -69,7 +69,7 @@ def test_variants_are_recorded_in_order_and_the_run_is_sealed(recording, channel
 
 
 def test_nobody_waits_for_a_slow_disk_until_the_end(recording, channel, disk, store):
-    queue = RecordingQueue(recording, channel)
+    queue = BackgroundRecording(recording, channel)
     for index in range(4):
         queue.add_variant(*variant(index))
     assert settled(queue) == []
@@ -80,11 +80,11 @@ def test_nobody_waits_for_a_slow_disk_until_the_end(recording, channel, disk, st
 
 def test_what_came_while_the_disk_was_busy_is_written_together(recording, channel, disk, monkeypatch):
     sizes = []
-    add_variants = RunRecording.add_variants
+    add_variants = RecordingSession.add_variants
     monkeypatch.setattr(
-        RunRecording, "add_variants", lambda self, many: sizes.append(len(many)) or add_variants(self, many)
+        RecordingSession, "add_variants", lambda self, many: sizes.append(len(many)) or add_variants(self, many)
     )
-    queue = RecordingQueue(recording, channel)
+    queue = BackgroundRecording(recording, channel)
     for index in range(6):
         queue.add_variant(*variant(index))
     disk.set()
@@ -94,7 +94,7 @@ def test_what_came_while_the_disk_was_busy_is_written_together(recording, channe
 
 def test_more_images_than_may_wait_in_memory_have_to(recording, channel, disk, monkeypatch):
     monkeypatch.setattr(background_recording, "MOST_BYTES", 100_000)
-    queue = RecordingQueue(recording, channel)
+    queue = BackgroundRecording(recording, channel)
     added = []
 
     def make():
@@ -112,7 +112,7 @@ def test_more_images_than_may_wait_in_memory_have_to(recording, channel, disk, m
 
 
 def test_a_variant_that_cannot_be_written_spoils_no_other(recording, channel, caplog):
-    queue = RecordingQueue(recording, channel)
+    queue = BackgroundRecording(recording, channel)
     lost, images = variant(1)
     queue.add_variant(*variant(0))
     queue.add_variant(lost, [images[0].without_data()])
@@ -137,7 +137,7 @@ def test_after_a_failed_fsync_of_records_nothing_more_is_appended(recording, cha
             raise OSError(errno.EIO, "Input/output error")
         fsync(descriptor)
 
-    queue = RecordingQueue(recording, channel)
+    queue = BackgroundRecording(recording, channel)
     queue.add_variant(*variant(0))
     while not settled(queue):
         threading.Event().wait(0.01)
@@ -154,10 +154,10 @@ def test_after_a_failed_fsync_of_records_nothing_more_is_appended(recording, cha
 
 def test_a_run_that_cannot_begin_is_said_once_and_costs_no_memory(tmp_path, channel, caplog):
     (tmp_path / "file").write_text("no folder")
-    recording = RunRecording(
+    recording = RecordingSession(
         RunStore(tmp_path / "file"), RunDescription("sample-run", config={}, source=build_source())
     )
-    queue = RecordingQueue(recording, channel)
+    queue = BackgroundRecording(recording, channel)
     for index in range(3):
         queue.add_variant(*variant(index))
     assert queue.finish("completed") is None

@@ -13,6 +13,7 @@ from stablenew import (
     PipelineConfig,
     PipelineRunner,
     Prompt,
+    RunOptions,
     RunRecorder,
     RunStore,
     RunVerifier,
@@ -51,7 +52,8 @@ def run_until_killed(root, acknowledgements):
     plan = VariantPlan((Prompt("a lake"),), sweeps=(Axis(SWEEP, "txt2img.cfg_scale", tuple(range(1, 9))),))
     config = PipelineConfig(txt2img={"width": 16, "height": 16, "steps": 1}, upscale={"factor": 2})
     while True:
-        PipelineRunner(SketchEngine(), run_store=RunStore(root), on_event=follow).run(config, plan=plan)
+        options = RunOptions(on_event=follow)
+        PipelineRunner(SketchEngine(), run_store=RunStore(root)).run(config, plan=plan, options=options)
 
 
 def kill_one_worker(root, rng, work=work_until_killed):

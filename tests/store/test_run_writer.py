@@ -9,7 +9,7 @@ from stablenew.disk import group_sync
 from stablenew.disk.group_sync import perform
 from stablenew.errors import RunExists, RunLocked
 from stablenew.recording.image_content import build_image
-from stablenew.recording.recording_session import FinishedVariant, RunDescription, RunRecording, build_source
+from stablenew.recording.recording_session import FinishedVariant, RecordingSession, RunDescription, build_source
 from tests.samples import metadata, png, record
 
 
@@ -50,7 +50,9 @@ def test_a_name_that_comes_while_its_folder_is_synced_is_synced_before_a_record(
 
 
 def test_the_stores_folder_is_synced_before_the_first_record(store, synced):
-    recording = RunRecording(store, RunDescription("sample-run", config={}, source=build_source(engine="test"))).start()
+    recording = RecordingSession(
+        store, RunDescription("sample-run", config={}, source=build_source(engine="test"))
+    ).start()
     image = build_image(png(), variant=0, stage="txt2img", number=0)
     recording.add_variant(record("sample-run", 0, [image.reference]), [image])
     path = store.root / "sample-run"
@@ -62,7 +64,9 @@ def test_the_stores_folder_is_synced_before_the_first_record(store, synced):
 
 
 def test_variants_count_for_nothing_when_the_name_of_their_run_may_be_lost(store, monkeypatch):
-    recording = RunRecording(store, RunDescription("sample-run", config={}, source=build_source(engine="test"))).start()
+    recording = RecordingSession(
+        store, RunDescription("sample-run", config={}, source=build_source(engine="test"))
+    ).start()
     real, root = os.fsync, store.root.stat().st_ino
 
     def fsync(descriptor):

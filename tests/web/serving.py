@@ -135,7 +135,7 @@ class Client:
 
 def make_runs(root, prompts, *, values=(5.0,), size=96, sampler="Euler a", stages=None):
     """One run of small sketches for each prompt, oldest first. Gives their ids."""
-    runner = PipelineRunner(SketchEngine(), run_store=RunStore(root), keep_images=False)
+    runner = PipelineRunner(SketchEngine(), run_store=RunStore(root))
     config = PipelineConfig(
         txt2img={"width": size, "height": size, "steps": 12, "seed": 7, "sampler": sampler},
         one_click_action="test",

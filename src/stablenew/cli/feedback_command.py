@@ -96,11 +96,11 @@ def redo(ctx: typer.Context, run: RunArgument, rater: RaterOption = None) -> Non
 
 def _step(out: Output, run: str, rater: str | None, step: str) -> None:
     found = out.controller.run_store.resolve(run)
-    manager = _manager(out, rater)
-    events = getattr(manager, step)(found.run_id)
+    change = out.controller.undo_feedback if step == "undo" else out.controller.redo_feedback
+    events = change([found.run_id], rater=rater)
     out.json({"run_id": found.run_id, step: [event.to_dict() for event in events]})
     if not events:
-        out.print(f"{manager.rater} has nothing to {step} on run {found.run_id}")
+        out.print(f"{rater or out.controller.feedback.rater} has nothing to {step} on run {found.run_id}")
     for event in events:
         out.print(f"{step}: {describe_event(event)}")
 

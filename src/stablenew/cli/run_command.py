@@ -3,6 +3,7 @@
 import contextlib
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
-    from stablenew.pipeline.run_hooks import RunEvent
+    from stablenew.pipeline.run_events import RunEvent
+    from stablenew.pipeline.run_options import RunOptions
     from stablenew.pipeline.run_request import RunRequest
 
 
@@ -52,6 +54,7 @@ def run(
 ) -> int:
     """Run a prompt pack, or a run that was, and record it."""
     out: Output = ctx.obj
+    from stablenew.pipeline.run_options import CONTINUE, STOP, RunOptions
     from stablenew.pipeline.run_request import RunRequest, check_plan_size, warnings_about
 
     request = RunRequest(set_ or (), sweep or (), randomize or (), mode, limit, seed, action, tag or ())
@@ -70,8 +73,7 @@ def run(
         is_recorded=is_recorded,
         engine=engine,
         url=url,
-        on_variant_error="stop" if stop_on_error else "continue",
-        keep_images=output is not None,
+        options=RunOptions(on_variant_error=STOP if stop_on_error else CONTINUE, keep_images=output is not None),
     )
     if output is not None:
         save_images(result, output)
@@ -110,13 +112,14 @@ def run_plan(
     is_recorded: bool,
     engine: str | None = None,
     url: str | None = None,
-    on_variant_error: str = "continue",
-    keep_images: bool = False,
+    options: "RunOptions | None" = None,
 ) -> "PipelineRunResult":
     """Run a plan with a progress bar; Ctrl-C asks it to stop, a second one insists."""
     from stablenew.engines.engine import CancelToken
+    from stablenew.pipeline.run_options import RunOptions
 
     cancel = CancelToken()
+    options = options or RunOptions(keep_images=False)
     with saying_failures(out), out.progress() as progress:
         task = progress.add_task("starting", total=len(plan))
 
@@ -133,11 +136,7 @@ def run_plan(
                 plan=plan,
                 engine=engine,
                 url=url,
-                cancel=cancel,
-                on_event=follow,
-                on_variant_error=on_variant_error,
-                keep_images=keep_images,
-                learning=is_recorded,
+                options=replace(options, cancel=cancel, on_event=follow, learning=is_recorded),
             )
 
 

@@ -3,24 +3,23 @@
 Parts are loaded when they are first used, so that a quick command stays quick.
 """
 
-import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from stablenew.app_config import AppConfig
+from stablenew.controller.job_news import JOB_COMPLETED, RATING_CHANGED, JobAnnouncer, JobNews
+from stablenew.controller.lazy_part import LazyPart
+from stablenew.recording.side_channel import Hook
 
 if TYPE_CHECKING:
     from stablenew.controller.insights import RememberedInsights
     from stablenew.controller.job_runner import Job, JobRunner
     from stablenew.controller.saved_views import SavedViews
-    from stablenew.engines.engine import CancelToken, Engine
+    from stablenew.engines.engine import Engine
     from stablenew.formats.documents.dataset_ledger import DatasetLedger
-    from stablenew.formats.documents.feedback import Feedback
+    from stablenew.formats.documents.feedback import Feedback, FeedbackEvent
     from stablenew.formats.documents.pipeline_result import PipelineRunResult
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.index.job_history import JobHistory
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from stablenew.learning.learning_log import LearningLog
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
-    from stablenew.pipeline.run_hooks import RunEvent
+    from stablenew.pipeline.run_options import RunOptions
     from stablenew.recording.feedback_input import FeedbackInput
     from stablenew.recording.feedback_manager import FeedbackManager
     from stablenew.store.run import Run
@@ -40,36 +39,6 @@ if TYPE_CHECKING:
     from stablenew.store.run_store import RunStore
     from stablenew.store.upkeep.run_repair import RepairReport
     from stablenew.store.upkeep.verify_report import VerifyReport
-
-JOB_COMPLETED: Final = "job_completed"
-RATING_CHANGED: Final = "rating_changed"
-_PATIENCE_SECONDS: Final = 2.0
-_PAUSE_SECONDS: Final = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class JobNews:
-    """Something that panels show at once."""
-
-    kind: str
-    """`job_completed` or `rating_changed`."""
-    run_id: str
-    job: dict[str, Any] | None
-    """The job as history now has it, in the JSON form of JobSummary; None when history does not have it."""
-
-
-if TYPE_CHECKING:
-    _part = cached_property
-else:
-
-    class _part(cached_property):  # noqa: N801  # reads as the decorator it is
-        """A part of the controller, made when it is first used; once, also when two threads ask at the same time."""
-
-        def __get__(self, instance: Any, owner: Any = None) -> Any:
-            if instance is None:
-                return self
-            with instance.guard:
-                return super().__get__(instance, owner)
 
 
 class AppController:
@@ -82,25 +51,24 @@ class AppController:
         self.root = Path(runs_dir or self.app_config.get("runs_dir"))
         self._rater = rater
         self.guard = threading.RLock()
-        self.on_job_progress: Callable[[Job], object] = lambda _job: None
-        """Hears of every step of the runs in the background."""
-        self._listeners: list[Callable[[JobNews], object]] = []
+        self._progress_hook: Hook[Job] = Hook("a listener to the progress of runs")
+        self._announcer = JobAnnouncer(lambda: self.history)
 
-    @_part
+    @LazyPart
     def run_store(self) -> "RunStore":
         """The run folders."""
         from stablenew.store.run_store import RunStore
 
         return RunStore(self.root)
 
-    @_part
+    @LazyPart
     def history(self) -> "JobHistory":
         """The jobs in them, from the index."""
         from stablenew.index.job_history import JobHistory
 
         return JobHistory(self.root, recent_jobs=self.app_config.get("recent_jobs"))
 
-    @_part
+    @LazyPart
     def feedback(self) -> "FeedbackManager":
         """What people think of them, spoken by the rater of this controller, or of the settings."""
         return self.feedback_of(self._rater)
@@ -115,26 +83,26 @@ class AppController:
         """Speak with the rater that the settings now name."""
         vars(self).pop("feedback", None)
 
-    @_part
+    @LazyPart
     def views(self) -> "SavedViews":
         """Searches that were given a name."""
         from stablenew.controller.saved_views import FILE_NAME, SavedViews
 
         return SavedViews(self.app_config.path.with_name(FILE_NAME))
 
-    @_part
+    @LazyPart
     def learning_log(self) -> "LearningLog":
         """Every record of every run."""
         from stablenew.learning.learning_log import LearningLog
 
         return LearningLog(self.run_store)
 
-    @_part
+    @LazyPart
     def jobs(self) -> "JobRunner":
         """Runs in the background, one after the other."""
         from stablenew.controller.job_runner import JobRunner
 
-        return JobRunner(self.run_pipeline, on_change=self._tell_progress, on_end=self._on_job_ended)
+        return JobRunner(self.run_pipeline, on_change=self._progress_hook.emit, on_end=self._on_job_ended)
 
     def build_watcher(self) -> "RunWatcher":
         """A watcher that keeps the index in step while it runs."""
@@ -160,43 +128,26 @@ class AppController:
         plan: "Plan | None" = None,
         engine: str | None = None,
         url: str | None = None,
-        cancel: "CancelToken | None" = None,
-        on_event: "Callable[[RunEvent], object] | None" = None,
-        wants_previews: bool = False,
-        on_variant_error: str = "continue",
-        keep_images: bool = True,
-        learning: bool | None = None,
+        options: "RunOptions | None" = None,
     ) -> "PipelineRunResult":
         """Run a pipeline with the engine of this name; see `PipelineController.run`."""
         from stablenew.controller.pipeline_controller import PipelineController
 
-        controller = PipelineController(
-            self.app_config,
-            engine=self.open_engine(engine, url),
-            runs_dir=self.root,
-            on_event=on_event,
-            wants_previews=wants_previews,
-        )
-        result = controller.run(
-            config,
-            pack=pack,
-            plan=plan,
-            cancel=cancel,
-            on_variant_error=on_variant_error,
-            keep_images=keep_images,
-            learning=learning,
-        )
+        controller = PipelineController(self.app_config, engine=self.open_engine(engine, url), runs_dir=self.root)
+        result = controller.run(config, pack=pack, plan=plan, options=options)
         if result.run_path is not None:
             self.on_job_completed(result.run_id)
         return result
 
-    def _tell_progress(self, job: "Job") -> None:
-        self.on_job_progress(job)
-
     def _on_job_ended(self, job: "Job") -> None:
-        """A run of ours that was not recorded is no job of history, but whoever waits for it wants to know."""
+        """A run that was not recorded is no job of history, but whoever waits for it is told of its end."""
         if not job.is_recorded:
-            self._tell(JobNews(JOB_COMPLETED, job.run_id, None))
+            self._announcer.announce_unrecorded(job.run_id)
+
+    def stop_jobs(self) -> None:
+        """Stop the runs in the background, if any was ever started; they are sealed as cancelled."""
+        if "jobs" in vars(self):
+            self.jobs.stop()
 
     def iter_verify(
         self, names: Iterable[str] = (), *, deep: bool = False
@@ -240,28 +191,53 @@ class AppController:
             yield repair_or_explain(run, dry_run=dry_run, force=force), done, len(runs)
 
     def subscribe(self, listener: Callable[[JobNews], object]) -> None:
-        """Call `listener` with each piece of news from now on."""
-        self._listeners.append(listener)
+        """Call `listener` with each piece of news about jobs from now on; if it raises, that is logged."""
+        self._announcer.subscribe(listener)
+
+    def subscribe_progress(self, listener: "Callable[[Job], object]") -> None:
+        """Call `listener` with every step of the runs in the background; if it raises, that is logged."""
+        self._progress_hook.subscribe(listener)
 
     def on_job_completed(self, job_id: str) -> None:
-        """A run has ended: history takes it in, panels hear of it. The learning log has it: it reads the folders."""
-        self._tell_about(JOB_COMPLETED, job_id)
+        """A run has ended: history shows it and listeners are told. The learning log reads the run folders itself."""
+        self._announcer.announce(JOB_COMPLETED, [job_id])
 
     def on_rating_changed(self, job_id: str, rating: int | None) -> None:
-        """Somebody rated a whole job: that is kept, history takes it in, and panels hear of it.
+        """Somebody rated a whole job: the rating is saved, history shows it and listeners are told.
 
         Raises:
             RunNotFound: there is no such job.
-            InvalidDocument: the rating is none; nothing is written.
+            InvalidDocument: the rating is out of range; nothing is written.
         """
         self.feedback.record_feedback(job_id, None, rating)
-        self._tell_about(RATING_CHANGED, job_id)
+        self._announcer.announce(RATING_CHANGED, [job_id])
 
     def record_feedback(self, batch: "Sequence[FeedbackInput]") -> "list[Feedback]":
-        """Record feedback on many images at once; see `FeedbackManager.record_many`. History and panels follow."""
+        """Record feedback on many images at once; see `FeedbackManager.record_many`. Listeners are told."""
         documents = self.feedback.record_many(batch)
-        self._tell_about(RATING_CHANGED, *dict.fromkeys(item.run_id for item in batch))
+        self._announcer.announce(RATING_CHANGED, dict.fromkeys(item.run_id for item in batch))
         return documents
+
+    def undo_feedback(
+        self, run_ids: Iterable[str], *, act: str | None = None, rater: str | None = None
+    ) -> "list[FeedbackEvent]":
+        """Undo the rater's latest act on each run, or the one called `act`; returns the events that no longer count.
+
+        See `FeedbackManager.undo`. Listeners are told of the runs that changed.
+        """
+        undone = {run_id: self.feedback.undo(run_id, rater=rater, act=act) for run_id in run_ids}
+        return self._announce_changed(undone)
+
+    def redo_feedback(
+        self, run_ids: Iterable[str], *, act: str | None = None, as_act: str | None = None, rater: str | None = None
+    ) -> "list[FeedbackEvent]":
+        """Redo what the last undo on each run took back; returns the new events. See `FeedbackManager.redo`."""
+        redone = {run_id: self.feedback.redo(run_id, rater=rater, act=act, as_act=as_act) for run_id in run_ids}
+        return self._announce_changed(redone)
+
+    def _announce_changed(self, events: "dict[str, list[FeedbackEvent]]") -> "list[FeedbackEvent]":
+        self._announcer.announce(RATING_CHANGED, [run_id for run_id, changed in events.items() if changed])
+        return [event for changed in events.values() for event in changed]
 
     def build_dataset(
         self,
@@ -304,12 +280,10 @@ class AppController:
 
     def open_dataset(self, query: str = "", *, progress: "Progress" = lambda _done, _total: None) -> "Dataset":
         """A dataset of this store that is kept in the cache folder and brought up to date each time."""
-        from stablenew.formats.digest import digest_bytes
+        from stablenew.controller.dataset_cache import cached_dataset_folder
         from stablenew.learning.dataset.reader import Dataset
-        from stablenew.store.local_state import cache_folder, store_key
 
-        name = f"{store_key(self.root)}-{digest_bytes(query.encode())[-12:]}" if query else store_key(self.root)
-        folder = cache_folder() / "datasets" / name
+        folder = cached_dataset_folder(self.root, query)
         self.build_dataset(folder, query=query, progress=progress)
         return Dataset(folder)
 
@@ -321,36 +295,8 @@ class AppController:
         """
         return self._insights.describe(self.open_dataset(query, progress=progress))
 
-    @_part
+    @LazyPart
     def _insights(self) -> "RememberedInsights":
         from stablenew.controller.insights import RememberedInsights
 
         return RememberedInsights()
-
-    def _tell_about(self, kind: str, *job_ids: str) -> None:
-        """Without listeners nothing is looked up: history takes changes in when somebody looks."""
-        if not self._listeners:
-            return
-        self.history.refresh()
-        for job_id in job_ids:
-            self._tell(JobNews(kind, job_id, self._find_job(job_id, is_over=kind == JOB_COMPLETED)))
-
-    def _find_job(self, job_id: str, *, is_over: bool) -> dict[str, Any] | None:
-        """The job as history has it; where another thread keeps the index in step, that may take a moment."""
-        from stablenew.errors import RunNotFound
-        from stablenew.store.run import RUNNING
-
-        until = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            job = None
-            with contextlib.suppress(RunNotFound):
-                job = self.history.get(job_id).to_dict()
-            is_late = job is None or (is_over and job["state"] == RUNNING)
-            if not is_late or time.monotonic() > until:
-                return job
-            time.sleep(_PAUSE_SECONDS)
-            self.history.refresh()
-
-    def _tell(self, news: JobNews) -> None:
-        for listener in tuple(self._listeners):
-            listener(news)

@@ -1,5 +1,6 @@
 """JobRunner: runs in the background, one after the other, with what a page wants to show of them meanwhile."""
 
+import functools
 import queue
 import threading
 import time
@@ -16,7 +17,8 @@ from stablenew.formats.pipeline_config import PipelineConfig
 from stablenew.formats.run_id import new_run_id
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.recorded_plan import Plan
-from stablenew.pipeline.run_hooks import STAGE_FINISHED, STAGE_PROGRESS, VARIANT_FINISHED, VARIANT_RECORDED, RunEvent
+from stablenew.pipeline.run_events import STAGE_FINISHED, STAGE_PROGRESS, VARIANT_FINISHED, VARIANT_RECORDED, RunEvent
+from stablenew.pipeline.run_options import RunOptions
 from stablenew.recording.side_channel import attempt, describe
 
 WAITING: Final = "waiting"
@@ -28,17 +30,17 @@ _STOP_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """An image of a run on its way, kept in memory only."""
+    """An image of a run in progress, kept in memory only."""
 
     image: EngineImage
     variant: int
     digest: str | None
-    """Of an image that a stage has made, and that the record will name; None while it is still being made."""
+    """The digest that the record will have, once a stage has made the image; None while it is being made."""
 
 
 @dataclass(slots=True)
 class Job:
-    """A run on its way, or lately ended. `to_dict` is its JSON form."""
+    """A run in progress, or ended recently. `to_dict` is its JSON form."""
 
     run_id: str
     label: str
@@ -49,23 +51,23 @@ class Job:
     status: str = WAITING
     """`waiting`, `running`, then how the run ended."""
     done: int = 0
-    """Variants that are through."""
+    """Number of variants that have ended."""
     recorded: set[int] = field(default_factory=set)
-    """Those that are on the disk."""
+    """Indexes of the variants that are on the disk."""
     stage: str | None = None
     stage_number: int = 0
     fraction: float = 0.0
-    """Of the stage."""
+    """How much of the current stage is done, from 0 to 1."""
     variant_label: str = ""
     error: str | None = None
     started: float | None = None
     ended: float | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
     previews: dict[int, Preview] = field(default_factory=dict)
-    """The last images, by number."""
+    """The most recent images, by number."""
     preview_count: int = 0
     revision: int = 0
-    """Rises with every change, so that whoever hears of two in the wrong order knows which is the later."""
+    """Rises with every change, so that a listener that gets two changes in the wrong order knows the later one."""
 
     @property
     def is_over(self) -> bool:
@@ -80,7 +82,7 @@ class Job:
 
     @property
     def eta_seconds(self) -> float | None:
-        """How long it will still take at the pace so far; None when there is none yet."""
+        """How long the rest will take at the pace so far; None as long as there is no pace."""
         if self.started is None or self.is_over or self.progress <= 0:
             return None
         elapsed = time.monotonic() - self.started
@@ -107,15 +109,15 @@ class Job:
             "elapsed_seconds": None if elapsed is None else round(elapsed, 3),
             "eta_seconds": None if eta is None else round(eta, 1),
             "previews": [
-                {"number": number, "digest": one.digest, "is_recorded": one.variant in self.recorded}
-                for number, one in sorted(self.previews.items())
+                {"number": number, "digest": preview.digest, "is_recorded": preview.variant in self.recorded}
+                for number, preview in sorted(self.previews.items())
             ],
             "error": self.error,
         }
 
 
 class JobRunner:
-    """Runs jobs in a thread of its own. `on_change` hears of every step, `on_end` of every end."""
+    """Runs jobs in a thread of its own; calls `on_change` at every step and `on_end` at every end."""
 
     def __init__(
         self,
@@ -129,7 +131,7 @@ class JobRunner:
         self._on_end = on_end
         self._guard = threading.Lock()
         self._jobs: dict[str, Job] = {}
-        self._waiting: queue.Queue[tuple[Job, dict[str, Any]] | None] = queue.Queue()
+        self._waiting: queue.Queue[tuple[Job, Callable[[], PipelineRunResult]] | None] = queue.Queue()
         self._thread: threading.Thread | None = None
 
     def start(
@@ -152,9 +154,16 @@ class JobRunner:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="stablenew-jobs", daemon=True)
                 self._thread.start()
-        asked = {"pack": pack, "plan": plan, "engine": engine, "url": url, "learning": learning}
         config = config.model_copy(update={"run_id": run_id})
-        self._waiting.put((job, {"config": config, **asked}))
+        options = RunOptions(
+            on_event=functools.partial(self._follow, job),
+            wants_previews=True,
+            keep_images=False,
+            learning=learning,
+            cancel=job.cancel,
+        )
+        fields = {"pack": pack, "plan": plan, "engine": engine, "url": url, "options": options}
+        self._waiting.put((job, functools.partial(self._run_pipeline, config, **fields)))
         self._changed(job)
         return job
 
@@ -164,15 +173,15 @@ class JobRunner:
             del self._jobs[run_id]
 
     def jobs(self) -> list[Job]:
-        """Those that wait, run, or ended lately; in the order in which they were asked for."""
+        """The jobs that wait, run, or ended recently, in the order in which they were queued."""
         with self._guard:
             return list(self._jobs.values())
 
     def get(self, run_id: str) -> Job:
-        """One of them.
+        """The job with this run id.
 
         Raises:
-            RunNotFound: it is none of ours, or long over.
+            RunNotFound: this program does not run it, or it ended long ago.
         """
         with self._guard:
             if run_id in self._jobs:
@@ -187,7 +196,7 @@ class JobRunner:
         return job
 
     def stop(self) -> None:
-        """Stop everything and wait until it is recorded, but not for ever."""
+        """Stop everything and wait until it is recorded, at most ten seconds."""
         for job in self.jobs():
             job.cancel.cancel()
         if self._thread is not None:
@@ -196,24 +205,16 @@ class JobRunner:
 
     def _work(self) -> None:
         while (item := self._waiting.get()) is not None:
-            job, asked = item
+            job, run_pipeline = item
             if job.cancel.is_cancelled:
                 self._end(job, "cancelled", None)
             else:
-                self._run(job, asked)
+                self._run(job, run_pipeline)
 
-    def _run(self, job: Job, asked: dict[str, Any]) -> None:
+    def _run(self, job: Job, run_pipeline: Callable[[], PipelineRunResult]) -> None:
         job.status, job.started = RUNNING, time.monotonic()
         self._changed(job)
-        result, failure = attempt(
-            self._run_pipeline,
-            asked.pop("config"),
-            cancel=job.cancel,
-            on_event=lambda event: self._follow(job, event),
-            wants_previews=True,
-            keep_images=False,
-            **asked,
-        )
+        result, failure = attempt(run_pipeline)
         if result is None:
             self._end(job, "failed", describe(failure) if failure else None)
         else:
@@ -245,9 +246,9 @@ class JobRunner:
         self._on_change(job)
 
     def _show(self, job: Job, event: RunEvent) -> None:
-        """What was still being made gives way to what came of it."""
+        """Add images; previews of an unfinished image give way to later ones."""
         is_made = event.kind == STAGE_FINISHED
-        previews = {number: one for number, one in job.previews.items() if one.digest is not None}
+        previews = {number: shown for number, shown in job.previews.items() if shown.digest is not None}
         for image in event.images:
             digest = digest_bytes(image.data) if is_made else None
             previews[job.preview_count] = Preview(image, event.variant or 0, digest)

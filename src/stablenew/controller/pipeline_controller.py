@@ -4,16 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stablenew.app_config import AppConfig
-from stablenew.engines.engine import CancelToken, Engine
+from stablenew.engines.engine import Engine
 from stablenew.engines.engine_registry import open_engine
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.pipeline_result import PipelineRunResult
 from stablenew.formats.pipeline_config import PipelineConfig
-from stablenew.pipeline.pipeline_runner import CONTINUE, PipelineRunner
+from stablenew.pipeline.pipeline_runner import PipelineRunner
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.recorded_plan import Plan
-from stablenew.pipeline.run_hooks import Hook, RunEvent
+from stablenew.pipeline.run_options import RunOptions
 from stablenew.recording.learning_record_writer import RecordWriter
+from stablenew.recording.side_channel import Hook
 from stablenew.store.run_store import RunStore
 
 
@@ -32,15 +33,11 @@ class PipelineController:
         engine: Engine | None = None,
         runs_dir: Path | str | None = None,
         learning_record_writer: RecordWriter | None = None,
-        on_event: Callable[[RunEvent], object] | None = None,
-        wants_previews: bool = False,
     ) -> None:
         self.app_config = app_config or AppConfig()
         self._engine = engine
         self._runs_dir = Path(runs_dir) if runs_dir is not None else None
         self._writer = learning_record_writer
-        self._on_event = on_event
-        self._wants_previews = wants_previews
         self._callbacks: Hook[LearningRecord] = Hook("a learning record callback")
         self._last_record: LearningRecord | None = None
 
@@ -87,25 +84,18 @@ class PipelineController:
         *,
         pack: PromptPack | None = None,
         plan: Plan | None = None,
-        cancel: CancelToken | None = None,
-        on_variant_error: str = CONTINUE,
-        keep_images: bool = True,
-        learning: bool | None = None,
+        options: RunOptions | None = None,
     ) -> PipelineRunResult:
-        """Run a pipeline; see `PipelineRunner.run`. `learning` decides for this run, whatever the settings say."""
-        config = config or PipelineConfig()
-        is_learning = learning if learning is not None else self.learning_enabled or config.learning_enabled
+        """Run a pipeline; see `PipelineRunner.run`. `options.learning` decides for this run, if it is given."""
+        config, options = config or PipelineConfig(), options or RunOptions()
+        is_learning = self.learning_enabled or config.learning_enabled if options.learning is None else options.learning
         runner = PipelineRunner(
             self.engine,
             run_store=self.run_store if is_learning else None,
             learning_record_writer=self._writer if is_learning else None,
             on_learning_record=self._on_record if is_learning else None,
-            on_event=self._on_event,
-            on_variant_error=on_variant_error,
-            keep_images=keep_images,
-            wants_previews=self._wants_previews,
         )
-        return runner.run(config, pack=pack, plan=plan, cancel=cancel)
+        return runner.run(config, pack=pack, plan=plan, options=options)
 
     def _on_record(self, record: LearningRecord) -> None:
         self._last_record = record

@@ -1,4 +1,4 @@
-"""RecordingQueue: a run is written while the pipeline goes on making it.
+"""BackgroundRecording: a run is written while the pipeline goes on making it.
 
 A pipeline that waited for the disk after each variant would leave its GPU idle for as long: milliseconds on a quick
 disk, half a second on a slow or distant one. Variants that come faster than the disk takes them are written together.
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.pipeline_result import GeneratedImage
 from stablenew.formats.documents.stage_event import ErrorInfo
-from stablenew.recording.recording_session import FinishedVariant, RunRecording
+from stablenew.recording.recording_session import FinishedVariant, RecordingSession
 from stablenew.recording.side_channel import SideChannel
 from stablenew.store.run import Run
 
@@ -26,10 +26,10 @@ class Settled(NamedTuple):
     is_recorded: bool
 
 
-class RecordingQueue:
+class BackgroundRecording:
     """Writes one run in a thread of its own, from its folder on. What fails there `channel` notes, and harms nobody."""
 
-    def __init__(self, recording: RunRecording, channel: SideChannel) -> None:
+    def __init__(self, recording: RecordingSession, channel: SideChannel) -> None:
         self._recording = recording
         self._channel = channel
         self._changed = threading.Condition()
@@ -54,7 +54,7 @@ class RecordingQueue:
             self._waiting_bytes += _size_of(variant)
             self._changed.notify_all()
 
-    def take_settled(self) -> list[Settled]:
+    def pop_settled(self) -> list[Settled]:
         """The variants that the disk has taken or refused since this was last asked, in order."""
         with self._changed:
             settled, self._settled = self._settled, []
@@ -64,7 +64,7 @@ class RecordingQueue:
         """Wait until all variants are written, then seal the run; None when there is none, because it could not begin.
 
         Raises:
-            WriteFailed: see `RunRecording.finish`.
+            WriteFailed: see `RecordingSession.finish`.
         """
         with self._changed:
             self._is_closed = True

@@ -1,4 +1,4 @@
-"""RunRecording: one run while it is being recorded, from the first byte to the seal."""
+"""RecordingSession: one run while it is being recorded, from the first byte to the seal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class FinishedVariant:
         return self.record.variant.index
 
 
-class RunRecording:
+class RecordingSession:
     """Writes one run. Every method raises what goes wrong; whoever must not fail puts a SideChannel around it."""
 
     def __init__(self, store: RunStore, description: RunDescription, clock: Clock = SYSTEM_CLOCK) -> None:

@@ -21,7 +21,7 @@ from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.run_id import check_run_id, new_run_id
 from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.recording.image_content import ImageLike, build_image, read_image
-from stablenew.recording.recording_session import RunDescription, RunRecording, build_source
+from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
 from stablenew.recording.side_channel import SideChannel, describe
 from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
@@ -66,7 +66,7 @@ class RunRecorder:
         self._strict = strict
         self._clock = clock
         self._channel = SideChannel("recording")
-        self._recording: RunRecording | None = None
+        self._recording: RecordingSession | None = None
         self._next_index = 0
         self.run_id = check_run_id(run_id) if run_id else new_run_id(clock.now())
         """Known from the first moment, also before anything is written."""
@@ -97,10 +97,10 @@ class RunRecorder:
         self._recording = self._call(self._start)
         self.run = self._recording.run if self._recording else None
 
-    def _start(self) -> RunRecording:
+    def _start(self) -> RecordingSession:
         self._source = build_source(**self._program)  # type: ignore[arg-type]
         description = RunDescription(run_id=self.run_id, config=self._config, source=self._source, **self._options)
-        return RunRecording(self._store, description, self._clock).start()
+        return RecordingSession(self._store, description, self._clock).start()
 
     def record_variant(
         self,

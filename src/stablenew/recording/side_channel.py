@@ -1,17 +1,17 @@
-"""Recording is a side channel: what breaks in it is logged, and the pipeline goes on.
+"""Recording and listening are side channels: what breaks in them is logged, and the pipeline goes on.
 
 This is the one place that catches every exception.
 """
 
-import logging
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+Payload = TypeVar("Payload")
 
-_LOGGER = logging.getLogger("stablenew.recording")
+_LOGGER_NAME = "stablenew.recording"
 
 
 def attempt(
@@ -25,7 +25,7 @@ def attempt(
 
 
 class SideChannel:
-    """Calls that may fail without anybody upstream noticing. The first failure is logged as an error, once."""
+    """Calls that may fail without harm to the caller. The first failure is logged as an error, once."""
 
     def __init__(self, purpose: str) -> None:
         self._purpose = purpose
@@ -44,18 +44,24 @@ class SideChannel:
         return result
 
     def note(self, error: Exception) -> None:
-        """Take note of a failure as of one that was raised."""
+        """Count and log a failure as if it had been raised in a call."""
         with self._guard:
             self.failure_count += 1
             is_first = self.failure is None
             self.failure = self.failure or error
         if is_first:
-            _LOGGER.error(
-                "%s failed: %s. The run goes on; later failures of the same kind are counted, not logged.",
-                self._purpose,
-                describe(error),
-                exc_info=_LOGGER.isEnabledFor(logging.DEBUG),
-            )
+            self._log(error)
+
+    def _log(self, error: Exception) -> None:
+        import logging  # noqa: PLC0415  # commands where nothing fails start sooner without it
+
+        logger = logging.getLogger(_LOGGER_NAME)
+        logger.error(
+            "%s failed: %s. The run goes on; later failures of the same kind are counted, not logged.",
+            self._purpose,
+            describe(error),
+            exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
+        )
 
     def summary(self) -> str | None:
         """What went wrong in one line, or None."""
@@ -63,6 +69,31 @@ class SideChannel:
             return None
         times = f" ({self.failure_count} times)" if self.failure_count > 1 else ""
         return f"{self._purpose} failed{times}: {describe(self.failure)}"
+
+
+class Hook(Generic[Payload]):
+    """Listeners to one kind of event. All get the same instance, in the order in which they subscribed."""
+
+    def __init__(self, purpose: str) -> None:
+        self._purpose = purpose
+        self._listeners: list[tuple[Callable[[Payload], object], SideChannel]] = []
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    def subscribe(self, listener: Callable[[Payload], object] | None) -> None:
+        """Call `listener` with each event from now on; None subscribes nobody."""
+        if listener is not None:
+            self._listeners.append((listener, SideChannel(self._purpose)))
+
+    def clear(self) -> None:
+        """Forget every listener."""
+        self._listeners.clear()
+
+    def emit(self, payload: Payload) -> None:
+        """Call every listener. One that raises is logged once, and the others are called all the same."""
+        for listener, channel in tuple(self._listeners):
+            channel.call(listener, payload)
 
 
 def describe(error: BaseException) -> str:

@@ -3,7 +3,8 @@
 import threading
 from typing import Any, Final
 
-from stablenew.controller.app_controller import AppController, JobNews
+from stablenew.controller.app_controller import AppController
+from stablenew.controller.job_news import JobNews
 from stablenew.index.run_index import RESET, RUN_REMOVED, RunChange
 from stablenew.index.run_watcher import RunWatcher, Subscription
 from stablenew.recording.side_channel import SideChannel, attempt
@@ -32,7 +33,7 @@ class WebContext:
         self._is_warm = False
         self._telling = SideChannel("telling pages what changed")
         controller.subscribe(self._tell_news)
-        controller.on_job_progress = lambda job: self.live.publish("job", job.to_dict(), key=f"job {job.run_id}")
+        controller.subscribe_progress(lambda job: self.live.publish("job", job.to_dict(), key=f"job {job.run_id}"))
 
     def start(self) -> None:
         """Keep the index in step, and tell pages what happens."""
@@ -54,8 +55,7 @@ class WebContext:
         """End everything that was begun; runs on their way are sealed as cancelled."""
         self._stopped.set()
         self.live.close()
-        if "jobs" in vars(self.controller):
-            self.controller.jobs.stop()
+        self.controller.stop_jobs()
         self.tasks.stop()
         if self.watcher is not None:
             self.watcher.stop()

@@ -14,7 +14,7 @@ from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.recording.feedback_input import FeedbackInput
 from stablenew.recording.feedback_manager import FeedbackManager
 from stablenew.recording.image_content import build_image
-from stablenew.recording.recording_session import RunDescription, RunRecording, build_source
+from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
 from stablenew.store.run_store import RunStore
 
 IMAGES = 5
@@ -23,7 +23,7 @@ BATCH_RUNS = 200
 
 def make_run(store: RunStore, run_id: str) -> None:
     source = build_source(engine="bench")
-    recording = RunRecording(store, RunDescription(run_id=run_id, config={}, source=source)).start()
+    recording = RecordingSession(store, RunDescription(run_id=run_id, config={}, source=source)).start()
     for index in range(IMAGES):
         image = build_image(f"{run_id} {index}".encode(), variant=index, stage="txt2img", number=0)
         context = {

@@ -17,9 +17,9 @@ from stablenew.formats.digest import DoubleHash
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.pipeline_result import GeneratedImage
 from stablenew.formats.run_id import new_run_id
-from stablenew.recording.background_recording import RecordingQueue
+from stablenew.recording.background_recording import BackgroundRecording
 from stablenew.recording.image_content import build_image
-from stablenew.recording.recording_session import RunDescription, RunRecording, build_source
+from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
 from stablenew.recording.side_channel import SideChannel
 from stablenew.store.run_store import RunStore
 
@@ -38,8 +38,8 @@ def record_run(root: Path, images: list[bytes], *, is_queued: bool) -> Path:
     source = build_source(engine="bench")
     config = {"txt2img": {"steps": 30, "cfg_scale": 7.5, "sampler": "Euler a"}}
     description = RunDescription(run_id=run_id, config=config, source=source)
-    own = RunRecording(RunStore(root), description)
-    recording = RecordingQueue(own, SideChannel("recording")) if is_queued else own.start()
+    own = RecordingSession(RunStore(root), description)
+    recording = BackgroundRecording(own, SideChannel("recording")) if is_queued else own.start()
     for index, data in enumerate(images):
         image = build_image(data, variant=index, stage="txt2img", number=0, seed=index, role="final")
         recording.add_variant(build_record(run_id, index, image), [image])

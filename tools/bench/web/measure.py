@@ -223,7 +223,7 @@ def measure_rate(folder: Path, rounds: int) -> dict[str, Any]:
     from stablenew import PipelineConfig, PipelineRunner, Prompt, RunStore, SketchEngine, VariantPlan
     from stablenew.pipeline.randomizer import SWEEP, Axis
 
-    runner = PipelineRunner(SketchEngine(), run_store=RunStore(folder), keep_images=False)
+    runner = PipelineRunner(SketchEngine(), run_store=RunStore(folder))
     config = PipelineConfig(txt2img={"width": 1024, "height": 1024, "seed": 3})
     for prompt in ("a quiet harbour", "a lake at noon", "a desert at night", "a forest"):
         values = tuple(float(value) for value in range(1, 13))

@@ -35,21 +35,17 @@ def _post_one_by_one(call: Call, batch: "list[PostedFeedback]") -> dict[str, Any
 
 
 def _undo(call: Call) -> dict[str, Any]:
-    step = _step(call)
-    manager = call.context.controller.feedback
-    return {"undone": sum(len(manager.undo(run_id, act=step.act)) for run_id in step.run_ids)}
+    step = _read_step(call)
+    return {"undone": len(call.context.controller.undo_feedback(step.run_ids, act=step.act))}
 
 
 def _redo(call: Call) -> dict[str, Any]:
-    step = _step(call)
-    manager = call.context.controller.feedback
-    return {
-        "redone": sum(len(manager.redo(run_id, act=step.act, as_act=step.as_act)) for run_id in step.run_ids),
-        "act": step.as_act,
-    }
+    step = _read_step(call)
+    events = call.context.controller.redo_feedback(step.run_ids, act=step.act, as_act=step.as_act)
+    return {"redone": len(events), "act": step.as_act}
 
 
-def _step(call: Call) -> "StepBody":
+def _read_step(call: Call) -> "StepBody":
     from stablenew.web.request_bodies import StepBody  # noqa: PLC0415
 
     step: StepBody = call.body(StepBody)
