@@ -19,6 +19,8 @@ class EngineInfo:
     stages: tuple[str, ...]
     is_deterministic: bool
     """Whether equal requests with a given seed give equal bytes."""
+    has_own_defaults: bool = False
+    """Whether the program has defaults of its own: then it is sent only what was asked for, and none of ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,10 @@ _ANSWER_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5.0
 _TRIES: Final = 3
 _PAUSE_SECONDS: Final = 0.3
-_BUSY: Final = {502, 503, 504}
+_TOO_MANY: Final = 429
+_BUSY: Final = {_TOO_MANY, 502, 503, 504}
+_LONGEST_WAIT_SECONDS: Final = 60.0
+_FIRST_WAIT_SECONDS: Final = 1.0
 _OUT_OF_MEMORY: Final = ("OutOfMemory", "out of memory")
 
 
@@ -83,11 +86,17 @@ class EngineHttpClient:
         return self._post_once(path, json=body, timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS))
 
     def _post_once(self, path: str, **options: Any) -> Any:
-        try:
-            response = self._http.post(path, **options)
-        except httpx.TransportError as error:
-            raise self._explain_transport(error) from None
-        return self._read(path, response)
+        """The answer to a POST that is sent once, and again only where the server says that it took none of it."""
+        pause, waited = _FIRST_WAIT_SECONDS, 0.0
+        while True:
+            try:
+                response = self._http.post(path, **options)
+            except httpx.TransportError as error:
+                raise self._explain_transport(error) from None
+            if response.status_code != _TOO_MANY or waited >= _LONGEST_WAIT_SECONDS:
+                return self._read(path, response)
+            time.sleep(seconds := _retry_after(response, pause))
+            pause, waited = pause * 2, waited + seconds
 
     def _tell(self, path: str, body: Any = None) -> None:
         """Say something to the server. Whether it hears that is not known."""
@@ -120,6 +129,8 @@ class EngineHttpClient:
 
     def _explain_status(self, path: str, response: httpx.Response) -> str:
         said = self._detail(response)
+        if response.status_code in (401, 403) and self.auth:
+            return f"{self.url} refuses the name {self.auth[0]!r} or its password"
         if response.status_code in (401, 403):
             return f"{self.url} wants a name and a password: give --url http://NAME:PASSWORD@HOST:PORT"
         if is_out_of_memory(said):
@@ -146,6 +157,13 @@ class EngineHttpClient:
     def _detail(self, response: httpx.Response) -> str:
         """What the server says went wrong, in its words."""
         return "" if "html" in response.headers.get("content-type", "") else response.text[:200]
+
+
+def _retry_after(response: httpx.Response, otherwise: float) -> float:
+    """How long the server asks to wait, in seconds, within reason."""
+    with contextlib.suppress(KeyError, ValueError):
+        return min(max(float(response.headers["retry-after"]), 0.0), _LONGEST_WAIT_SECONDS)
+    return min(otherwise, _LONGEST_WAIT_SECONDS)
 
 
 def is_out_of_memory(said: str) -> bool:

@@ -156,11 +156,107 @@ def test_grids_and_controlnet_maps_are_no_outputs(webui):
     assert {(image.width, image.height) for image in images} == {(64, 48)}
 
 
-def test_what_ran_is_recorded_where_the_server_does_otherwise(webui, caplog):
+def test_what_ran_is_recorded_where_the_server_does_otherwise(webui):
     _, engine = webui("keeps_model", "ignores_steps")
     result = ask(engine, model="sd_xl_base_1.0", steps=7)
     assert (result.actual["model"], result.actual["steps"]) == ("dreamshaper_8", 20)
-    assert "kept the checkpoint dreamshaper_8; sd_xl_base_1.0 was asked for" in caplog.text
+
+
+def test_substitutes_for_a_sampler_and_a_schedule_are_recorded(webui):
+    _, engine = webui()
+    result = ask(engine, sampler="Nosuch", scheduler="Nosuch", vae="nosuch.pt")
+    assert {name: result.actual[name] for name in ("sampler", "scheduler", "vae")} == {
+        "sampler": "DPM++ 2M", "scheduler": "Automatic", "vae": "None",
+    }  # fmt: skip
+
+
+def test_a_server_that_says_nothing_of_its_model_says_it_in_the_infotext(webui):
+    fake, engine = webui("keeps_model", kin="sdnext")
+    result = ask(engine, model="sd_xl_base_1.0", clip_skip=2)
+    assert (result.actual["model"], result.actual["clip_skip"]) == ("dreamshaper_8", 2)
+    assert "denoising_strength" not in result.actual, "it was not used"
+    assert fake.requests[-1]["clip_skip"] == 2
+    assert "CLIP_stop_at_last_layers" not in fake.requests[-1]["override_settings"]
+    assert result.images[0].media_type == "image/jpeg"
+
+
+@pytest.mark.parametrize("saved", [(), ("CLIP_stop_at_last_layers",)])
+@pytest.mark.parametrize("quirk", [(), ("fails_1",), ("truncated",)])
+def test_a_call_leaves_the_servers_options_as_they_were(webui, saved, quirk):
+    fake, engine = webui(*quirk)
+    fake.config |= set(saved)
+    before = engine._client.ask("/sdapi/v1/options")
+    with contextlib.suppress(EngineError):
+        ask(engine, clip_skip=2, vae="other.safetensors", model="sd_xl_base_1.0")
+    assert fake.requests, "the call was made"
+    assert engine._client.ask("/sdapi/v1/options") == before
+
+
+def test_hires_fix_works_on_every_kin(webui):
+    for kin in ("a1111", "forge", "sdnext"):
+        fake, engine = webui(kin=kin)
+        (image,) = ask(engine, enable_hr=True, hr_scale=1.5, hr_upscaler="Latent").images
+        assert (image.width, image.height) == (96, 72)
+        told = {name: fake.requests[-1].get(name) for name in ("hr_resize_mode", "hr_additional_modules")}
+        assert told == {
+            "hr_resize_mode": 1 if kin == "sdnext" else None,
+            "hr_additional_modules": ["Use same choices"] if kin == "forge" else None,
+        }
+
+
+def test_forge_is_given_a_vae_by_its_module(webui):
+    fake, engine = webui(kin="forge")
+    ask(engine, vae="ae")
+    assert fake.requests[-1]["override_settings"] == {"forge_additional_modules": ["/models/VAE/ae.safetensors"]}
+    with pytest.raises(EngineError, match="knows no VAE 'other'; it has ae.safetensors"):
+        ask(engine, vae="other")
+
+
+@pytest.mark.parametrize(("kin", "version"), [("a1111", "v1.10.1"), ("forge", "v1.10.1"), ("sdnext", "2026-07-23")])
+def test_the_version_is_known_before_the_first_image(webui, kin, version):
+    _, engine = webui(kin=kin)
+    assert engine.info.version == version
+
+
+@pytest.mark.parametrize("count", [{"n_iter": 2}, {"n_iter": 1}])
+@pytest.mark.parametrize("kin", ["a1111", "sdnext"])
+def test_a_generation_that_somebody_stopped_is_not_finished(webui, tmp_path, count, kin):
+    fake, engine = webui(seconds_per_image=1.0, kin=kin)
+    threading.Timer(0.3, fake.interrupted.set).start()
+    result = run_pipeline(engine, tmp_path / "runs", txt2img={**SETTINGS, **count})
+    assert result.status == "cancelled"
+    (run,) = controller_runs(tmp_path)
+    (record,) = run.iter_records()
+    assert record.status == "cancelled"
+    assert "somebody stopped the generation" in record.error.message
+    assert [output.role for output in record.outputs] == ["intermediate"], "the unfinished image is kept as such"
+
+
+def test_stopping_a_job_that_waits_leaves_the_one_that_runs(webui):
+    fake, first = webui(seconds_per_image=1.5)
+    results = []
+    running = threading.Thread(target=lambda: results.append(ask(first)))
+    running.start()
+    while fake.task is None:
+        time.sleep(0.01)
+    token = CancelToken()
+    threading.Timer(0.3, token.cancel).start()
+    with pytest.raises(Cancelled):
+        ask(WebUIEngine(fake.url, poll_seconds=0.02), batch_size=4, monitor=StageMonitor(token))
+    running.join()
+    assert results[0].failure is None, "nobody interrupted it"
+    assert len(fake.requests) == 2
+
+
+def test_a_server_that_is_asked_too_often_is_waited_for(webui):
+    _, engine = webui("too_many_requests")
+    assert len(ask(engine).images) == 1
+
+
+def test_forge_words_its_errors_in_the_message(webui):
+    _, engine = webui("out_of_memory", kin="forge")
+    with pytest.raises(EngineError, match="ran out of memory; try a smaller size"):
+        ask(engine)
 
 
 @pytest.mark.parametrize("quirk", [(), ("no_task_progress",)])
@@ -202,11 +298,12 @@ def test_a_wish_to_stop_interrupts_the_server(webui):
         (["html"], {}, "text/html.*is this the address of a WebUI"),
         (["out_of_memory"], {}, "ran out of memory; try a smaller size"),
         (["truncated"], {}, "cannot be decoded"),
-        ([], {"sampler": "Eular"}, "knows no sampler 'Eular'; it has Euler a, Euler"),
+        (["sdnext"], {"sampler": "Eular"}, "knows no sampler 'Eular'; it has Euler a, Euler"),
+        ([], {"enable_hr": True, "hr_upscaler": "9x"}, "knows no upscaler '9x'; it has None, Lanczos"),
     ],
 )
 def test_a_failure_says_what_to_do(webui, quirks, settings, message):
-    _, engine = webui(*quirks)
+    _, engine = webui(*quirks, kin="sdnext" if "sdnext" in quirks else "a1111")
     with pytest.raises(EngineError, match=message):
         ask(engine, **settings)
 
@@ -257,6 +354,8 @@ def test_a_name_and_a_password_go_with_the_address(webui):
     assert ask(engine).images
     with pytest.raises(EngineError, match="NAME:PASSWORD@HOST"):
         ask(WebUIEngine(fake.url.replace("anna:s3cret@", "")))
+    with pytest.raises(EngineError, match="refuses the name 'anna' or its password"):
+        ask(WebUIEngine(fake.url.replace("s3cret", "wrong")))
     assert "s3cret" not in repr(engine.info)
 
 
@@ -304,12 +403,15 @@ def test_a_mask_may_be_a_file(webui, tmp_path):
 def test_it_says_what_is_there_and_what_will_not_work(webui):
     _, engine = webui()
     found = engine.check()
-    assert found.facts == {"program": "AUTOMATIC1111", "checkpoint": "dreamshaper_8.safetensors [879db523c3]"}
+    assert found.facts == {
+        "program": "AUTOMATIC1111", "checkpoint": "dreamshaper_8.safetensors [879db523c3]", "adetailer": "installed",
+    }  # fmt: skip
     assert found.names["models"] == ["dreamshaper_8", "sd_xl_base_1.0"]
     assert found.names["samplers"][:2] == ["Euler a", "Euler"]
     assert found.problems == []
     _, bare = webui(scripts=())
-    assert "ADetailer is not installed" in bare.check().problems[0]
+    assert bare.check().problems == [], "nobody needs to use that stage"
+    assert "the stage adetailer will not work" in bare.check().facts["adetailer"]
     _, closed = webui("no_api")
     with pytest.raises(EngineError, match="--api"):
         closed.check()
@@ -320,8 +422,8 @@ def test_engines_are_listed_and_checked_on_the_command_line(webui, capsys):
     assert _run(["engines"]) == 0
     assert "sketch" in (listed := capsys.readouterr().out)
     assert "webui" in listed
-    assert _run(["engines", "check", "--engine", "webui", "--url", fake.url]) == 1
-    assert "ADetailer is not installed" in capsys.readouterr().out
+    assert _run(["engines", "check", "--engine", "webui", "--url", fake.url]) == 0
+    assert "the stage adetailer will not work" in " ".join(capsys.readouterr().out.split())
     assert _run(["--json", "engines", "check"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "sketch"
     assert _run(["engines", "check", "--engine", "webui", "--url", "http://127.0.0.1:1"]) == 1
@@ -332,8 +434,6 @@ def test_engines_are_listed_and_checked_on_the_command_line(webui, capsys):
 def test_it_is_opened_by_name_and_address(webui):
     fake, _ = webui()
     engine = open_engine("webui", url=fake.url)
-    assert engine.info.version == "unknown"
-    ask(engine)
     assert engine.info.version == "v1.10.1"
     with pytest.raises(ConfigError, match="expected an address"):
         WebUIEngine("ftp://somewhere")

@@ -1,6 +1,7 @@
 """Talking to a Stable Diffusion WebUI: AUTOMATIC1111, Forge, reForge or SD.Next, started with `--api`."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import httpx
 
@@ -19,13 +20,17 @@ class WebUIClient(EngineHttpClient):
         """Ask the server to stop what it does. Whether it hears that is not known."""
         self._tell("/sdapi/v1/interrupt")
 
+    def set_options(self, options: Mapping[str, Any]) -> None:
+        """Set options of the server. Whether it takes them is not known."""
+        self._tell("/sdapi/v1/options", dict(options))
+
     def _explain_status(self, path: str, response: httpx.Response) -> str:
         if response.status_code == 404 and path.startswith("/sdapi/") and self._detail(response) in ("Not Found", ""):
             return f"{self.url} has no {path}; {self.start_hint}"
         return super()._explain_status(path, response)
 
     def _detail(self, response: httpx.Response) -> str:
-        """The programs put it under `detail`, `errors` or `error`, FastAPI into a list."""
+        """The programs put it under `error`, `detail`, `errors` or `message`, FastAPI into a list."""
         try:
             body = response.json()
         except ValueError:
@@ -39,5 +44,5 @@ class WebUIClient(EngineHttpClient):
                 for item in detail
                 if isinstance(item, dict)
             )
-        parts = [str(body[key]) for key in ("error", "detail", "errors") if body.get(key)]
+        parts = [str(body[key]) for key in ("error", "detail", "errors", "message") if body.get(key)]
         return ": ".join(dict.fromkeys(parts))[:400]

@@ -12,9 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
+from stablenew.engines.engine import EngineCheck, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.image_by_image import run_each
 from stablenew.engines.webui.client import WebUIClient
+from stablenew.engines.webui.kin import Kin, find_kin
+from stablenew.engines.webui.options import keeping_options
+from stablenew.engines.webui.progress import TaskProgress
 from stablenew.engines.webui.replies import WebUIReply, decode_image, read_reply
 from stablenew.engines.webui.requests import (
     IMG2IMG,
@@ -28,7 +31,6 @@ from stablenew.engines.webui.requests import (
     build_upscale_by_img2img,
 )
 from stablenew.errors import Cancelled, EngineError
-from stablenew.formats.common_names import same_checkpoint
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.stage_event import STAGES
 from stablenew.formats.strict_json import JsonValue
@@ -38,6 +40,9 @@ _POLL_SECONDS: Final = 0.4
 _GRACE_SECONDS: Final = 20.0
 _STALL_SECONDS: Final = 900.0
 _LONGEST_PATH: Final = 4096
+_MOST_NAMES: Final = 40
+_NAMED_IN: Final = {"sampler": ("sampler_name",), "upscaler": ("upscaler_1", "hr_upscaler")}
+"""The fields of a call that name what the server may not know."""
 _LISTS: Final = ("samplers", "schedulers", "upscalers")
 
 
@@ -53,23 +58,28 @@ class WebUIEngine:
         self._client = WebUIClient(url)
         self._stall_seconds = stall_seconds
         self._poll_seconds = poll_seconds
-        self._version: str | None = None
+        self._kin: Kin | None = None
+        self._version = ""
         self._overrides: Mapping[str, JsonValue] = {}
         """Checkpoint and VAE of the main stage: later stages of the variant keep them."""
 
     @property
     def info(self) -> EngineInfo:
-        """Name, version and abilities. The version is that of the server, once it has said one."""
-        if self._version is None:
-            said = self._client.find("/sdapi/v1/version")
-            self._version = str(said.get("updated") or said.get("commit") or "") if isinstance(said, dict) else ""
+        """Name, version and abilities; the version where the server answers."""
         return EngineInfo(
             name="webui",
-            version=self._version or "unknown",
+            version=self._version or self._find_kin().version or "unknown",
             description="AUTOMATIC1111, Forge, reForge or SD.Next, through their API",
             stages=STAGES,
             is_deterministic=False,
+            has_own_defaults=True,
         )
+
+    def _find_kin(self) -> Kin:
+        """Which program answers; asked again until one does."""
+        if self._kin is None:
+            self._kin = find_kin(self._client) if self._client.find("/sdapi/v1/options") is not None else None
+        return self._kin or Kin("unknown")
 
     def check(self) -> EngineCheck:
         """Version, models and what else the server has, and what of the stages will not work.
@@ -84,20 +94,19 @@ class WebUIEngine:
             "vaes": _names(self._client.find("/sdapi/v1/sd-vae"), "model_name"),
             "scripts": _scripts(self._client.find("/sdapi/v1/scripts")),
         }
-        problems = []
-        if not names["models"]:
-            problems.append("it has no checkpoint: put one into models/Stable-diffusion")
-        if "adetailer" not in (name.lower() for name in names["scripts"]):
-            problems.append("the stage adetailer will not work: the extension ADetailer is not installed")
+        kin = self._find_kin()
+        problems = [] if names["models"] else ["it has no checkpoint: put one into models/Stable-diffusion"]
         loaded = options.get("sd_model_checkpoint") if isinstance(options, dict) else None
-        facts = {"program": self._program(), "checkpoint": str(loaded or "none")}
+        facts = {"program": kin.program, "checkpoint": str(loaded or "none"), "adetailer": self._adetailer(names)}
         return EngineCheck("webui", self.info.version, facts, names, problems)
 
-    def _program(self) -> str:
-        """Which of the kin it is, by what only one of them answers."""
-        if self._client.find("/sdapi/v1/version") is not None:
-            return "SD.Next"
-        return "Forge" if self._client.find("/sdapi/v1/sd-modules") is not None else "AUTOMATIC1111"
+    def _adetailer(self, names: Mapping[str, list[str]]) -> str:
+        """What the stage adetailer can count on. Nobody needs to use it, so its absence is a fact and no problem."""
+        if "adetailer" in (name.lower() for name in names["scripts"]):
+            return "installed"
+        has_own = self._client.find("/sdapi/v1/detailers")
+        beside = "; the server's own detailer is used by extra.detailer_enabled=true" if has_own else ""
+        return f"not installed: the stage adetailer will not work{beside}"
 
     def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
         """Make the images of one stage.
@@ -116,10 +125,9 @@ class WebUIEngine:
         task_id = _new_task_id()
         body = build_txt2img(request, task_id)
         self._overrides = body.get("override_settings", {})
-        reply = read_reply(self._work(TXT2IMG, body, task_id, monitor))
-        self._notice(request, reply)
+        result = self._generate(TXT2IMG, body, task_id, monitor)
         monitor.on_progress(1.0)
-        return StageResult(reply.images, reply.actual)
+        return result
 
     def _run_one(self, request: StageRequest, number: int, monitor: StageMonitor) -> StageResult:
         image, task_id = request.inputs[number], _new_task_id()
@@ -131,18 +139,30 @@ class WebUIEngine:
             return StageResult((made,), {"width": made.width, "height": made.height})
         build = {"adetailer": build_adetailer, "upscale": build_upscale_by_img2img}.get(request.stage, build_img2img)
         body = build(request, image, task_id)
-        body["override_settings"] = {**self._overrides, **body.get("override_settings", {})}
-        reply = read_reply(self._work(IMG2IMG, body, task_id, monitor), parent=number)
-        self._notice(request, reply)
-        return StageResult(reply.images, {**reply.actual, **({"mask_digest": mask_digest} if mask_digest else {})})
+        overrides = {**self._overrides, **body.get("override_settings", {})}
+        result = self._generate(IMG2IMG, body | {"override_settings": overrides}, task_id, monitor, parent=number)
+        return replace(result, actual={**result.actual, "mask_digest": mask_digest}) if mask_digest else result
 
-    def _notice(self, request: StageRequest, reply: WebUIReply) -> None:
-        """Say what the server did otherwise than asked; the record has both."""
+    def _generate(
+        self, path: str, body: Mapping[str, Any], task_id: str, monitor: StageMonitor, parent: int | None = None
+    ) -> StageResult:
+        """Images from a call, and whether somebody stopped the server in the middle: it answers 200 all the same."""
+        adapted = self._find_kin().adapt(body)
+        with keeping_options(self._client, adapted.get("override_settings") or {}):
+            reply = read_reply(self._work(path, adapted, task_id, monitor), parent=parent)
+            was_interrupted = TaskProgress(self._client, task_id).was_interrupted()
+        self._notice(reply)
+        failure = None
+        if reply.missing or was_interrupted:
+            failure = Cancelled(
+                f"somebody stopped the generation at the server: {len(reply.images)} of "
+                f"{len(reply.images) + reply.missing} images came, and the last of them may be unfinished"
+            )
+        return StageResult(reply.images, reply.actual, failure)
+
+    def _notice(self, reply: WebUIReply) -> None:
         if isinstance(reply.info.get("version"), str):
             self._version = reply.info["version"]
-        asked, ran = request.settings.get("model"), reply.actual.get("model")
-        if request.stage != "adetailer" and asked and ran and not same_checkpoint(str(asked), str(ran)):
-            _log.warning("the server kept the checkpoint %s; %s was asked for", ran, asked)
         if reply.left_out:
             _log.info("%d images of the reply are grids or maps and no outputs", reply.left_out)
 
@@ -150,7 +170,7 @@ class WebUIEngine:
         """The answer to a call that may take minutes, while progress is asked for beside it."""
         answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
         threading.Thread(target=self._call, args=(path, body, answers), daemon=True).start()
-        watch = _ProgressWatch(self._client, task_id, wants_previews=monitor.wants_previews)
+        progress = TaskProgress(self._client, task_id, wants_previews=monitor.wants_previews)
         last_change = time.monotonic()
         for answer, failure in _poll(answers, self._poll_seconds):
             if failure is not None:
@@ -158,11 +178,11 @@ class WebUIEngine:
             if answer is not None:
                 return answer
             if monitor.cancel.is_cancelled:
-                self._stop(answers)
+                self._stop(answers, progress)
                 raise Cancelled("stopped on request; the server was told")
-            if watch.look():
+            if progress.poll():
                 last_change = time.monotonic()
-                monitor.on_progress(watch.fraction, *([watch.preview] if watch.preview else []))
+                monitor.on_progress(progress.fraction, *([progress.preview] if progress.preview else []))
             elif time.monotonic() - last_change > self._stall_seconds:
                 self._client.interrupt()
                 raise self._client.explain_stall(self._stall_seconds)
@@ -179,20 +199,34 @@ class WebUIEngine:
     def _name_what_is_known(self, error: EngineError, body: Mapping[str, Any]) -> EngineError:
         """The same error, with the names there are where one was not known."""
         said = str(error).lower()
-        for word, field, path in (("sampler", "sampler_name", "samplers"), ("upscaler", "upscaler_1", "upscalers")):
-            if word in said and "not found" in said:
-                known = self._client.find(f"/sdapi/v1/{path}")
+        for word, fields in _NAMED_IN.items():
+            if word in said and ("not found" in said or "could not find" in said):
+                known = self._client.find(f"/sdapi/v1/{word}s")
                 names = [str(entry.get("name")) for entry in known or () if isinstance(entry, dict)]
-                return EngineError(f"the server knows no {word} {body.get(field)!r}; it has {', '.join(names)}")
+                asked = next((body[field] for field in fields if body.get(field)), "")
+                return EngineError(f"the server knows no {word} {asked!r}; it has {_shorten(names)}")
         if "adetailer" in said and "not found" in said:
             return EngineError("the server has no ADetailer; install the extension, or leave the stage out")
         return error
 
-    def _stop(self, answers: "queue.SimpleQueue[tuple[Any, Exception | None]]") -> None:
-        """Interrupt, and wait a moment for the call to end, so that the next one does not meet it."""
-        self._client.interrupt()
-        with contextlib.suppress(queue.Empty):
-            answers.get(timeout=_GRACE_SECONDS)
+    def _stop(self, answers: "queue.SimpleQueue[tuple[Any, Exception | None]]", progress: TaskProgress) -> None:
+        """Interrupt our own job, and wait a moment for its call to end, so that the next one does not meet it.
+
+        A server interrupts whatever runs, whoever asked for it. So while ours waits behind another, it is not told;
+        its queue cannot be changed from outside.
+        """
+        until = time.monotonic() + _GRACE_SECONDS
+        is_told = False
+        while time.monotonic() < until:
+            progress.poll()
+            if not is_told and not progress.is_queued:
+                self._client.interrupt()
+                is_told = True
+            with contextlib.suppress(queue.Empty):
+                answers.get(timeout=self._poll_seconds)
+                return
+        if not is_told:
+            raise Cancelled("stopped on request; the server will still make the job: it waits behind another's")
 
 
 def _with_mask(request: StageRequest) -> tuple[StageRequest, str | None]:
@@ -232,57 +266,10 @@ def _scripts(answer: Any) -> list[str]:
     return [str(name) for name in answer.get("img2img") or ()] if isinstance(answer, dict) else []
 
 
+def _shorten(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
+
+
 def _new_task_id() -> str:
     return f"task(stablenew-{secrets.token_hex(8)})"
-
-
-class _ProgressWatch:
-    """How far a task is: asked by its id where the server can tell, else as whatever it is doing."""
-
-    def __init__(self, client: WebUIClient, task_id: str, *, wants_previews: bool) -> None:
-        self._client = client
-        self._task_id = task_id
-        self._wants_previews = wants_previews
-        self._preview_id = -1
-        self._can_tell_tasks = True
-        self._last: object = None
-        self.fraction = 0.0
-        self.preview: EngineImage | None = None
-
-    def look(self) -> bool:
-        """Ask; whether anything moved since the last time."""
-        said = self._ask_task() if self._can_tell_tasks else None
-        if said is None:
-            self._can_tell_tasks = False
-            said = self._client.find(f"/sdapi/v1/progress?skip_current_image={str(not self._wants_previews).lower()}")
-        if not isinstance(said, dict):
-            return False
-        self.preview = self._read_preview(said)
-        state = said.get("state") if isinstance(said.get("state"), dict) else {}
-        seen = (said.get("progress"), said.get("queued"), self._preview_id, str(state))
-        has_moved, self._last = seen != self._last, seen
-        progress = said.get("progress")
-        if isinstance(progress, (int, float)):
-            self.fraction = min(0.99, max(self.fraction, float(progress)))
-        return has_moved
-
-    def _ask_task(self) -> dict[str, Any] | None:
-        body = {
-            "id_task": self._task_id,
-            "id_live_preview": self._preview_id,
-            "live_preview": self._wants_previews,
-        }
-        with contextlib.suppress(EngineError):
-            said = self._client.ask("/internal/progress", body)
-            return said if isinstance(said, dict) else None
-        return None
-
-    def _read_preview(self, said: Mapping[str, Any]) -> EngineImage | None:
-        text = said.get("live_preview") or said.get("current_image")
-        if isinstance(said.get("id_live_preview"), int):
-            self._preview_id = said["id_live_preview"]
-        if not self._wants_previews or not text:
-            return None
-        with contextlib.suppress(EngineError):
-            return decode_image(text)
-        return None

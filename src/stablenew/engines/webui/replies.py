@@ -1,7 +1,8 @@
 """What a WebUI answers: the images as they were sent, and what really ran. Pure.
 
-A reply's `images` may begin with a grid (`index_of_first_image` says so) and end with maps of ControlNet, which have no
-seed. What ran stands in `info`, a JSON text in the JSON: a server keeps another checkpoint than asked without a word.
+A reply's `images` may begin with a grid (`index_of_first_image` says so) and end with maps of ControlNet, which have
+neither a seed nor an infotext. What ran stands in `info`, a JSON text in the JSON, and in the infotext of each image:
+AUTOMATIC1111 leaves the schedule out of `info` where it chose it, SD.Next leaves out the model.
 """
 
 import base64
@@ -9,11 +10,13 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from stablenew.engines.engine import EngineImage
 from stablenew.engines.engine_http import read_image
 from stablenew.errors import EngineError
+from stablenew.formats.prompt_text import Infotext, parse_infotext
+from stablenew.formats.settings import BY_NAME, standard_name
 from stablenew.formats.strict_json import JsonValue
 
 
@@ -25,6 +28,8 @@ class WebUIReply:
     actual: Mapping[str, JsonValue]
     left_out: int = 0
     """Grids and ControlNet maps, which are no outputs."""
+    missing: int = 0
+    """Images that have a seed and were not sent: somebody stopped the server before it came to them."""
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -37,30 +42,44 @@ def read_reply(reply: Any, *, parent: int | None = None) -> WebUIReply:
     if not isinstance(reply, dict) or not isinstance(reply.get("images"), list):
         raise EngineError("the server answered without images; is this the address of a WebUI?")
     info = _read_info(reply.get("info"))
-    seeds = [seed for seed in info.get("all_seeds", []) if isinstance(seed, int)]
     first = info.get("index_of_first_image")
     first = first if isinstance(first, int) and not isinstance(first, bool) else 0
-    wanted = reply["images"][first:]
-    wanted = wanted[: len(seeds)] if seeds else wanted
+    seeds = [seed for seed in info.get("all_seeds", []) if isinstance(seed, int)]
+    texts = [parse_infotext(str(text)) for text in info.get("infotexts") or ()][first:]
+    sent = reply["images"][first:]
+    wanted = sent[: max(len(seeds), len(texts))] if seeds else sent
     if not wanted:
         raise EngineError("the server made no image; its window says why")
     images = tuple(
-        decode_image(text, seed=seeds[number] if number < len(seeds) else None, parent=parent)
-        for number, text in enumerate(wanted)
+        decode_image(data, seed=_seed_of(number, seeds, texts), parent=parent) for number, data in enumerate(wanted)
     )
-    return WebUIReply(images, _actual(info), len(reply["images"]) - len(wanted), info)
+    return WebUIReply(
+        images,
+        _actual(info, texts[0] if texts else Infotext("")),
+        left_out=len(reply["images"]) - len(wanted),
+        missing=max(0, len(seeds) - len(wanted)),
+        info=info,
+    )
+
+
+def _seed_of(number: int, seeds: list[int], texts: list[Infotext]) -> int | None:
+    """Scripts such as loopback make more images than `all_seeds` has; each image's infotext knows its own."""
+    if number < len(seeds):
+        return seeds[number]
+    seed = texts[number].settings().get("seed") if number < len(texts) else None
+    return seed if isinstance(seed, int) else None
 
 
 def decode_image(text: Any, *, seed: int | None = None, parent: int | None = None) -> EngineImage:
     """One image of a reply: base64, with or without the head of a data URI.
 
     Raises:
-        EngineError: it is none, or cut off.
+        EngineError: it is not base64, not an image, or cut off.
     """
     try:
         data = base64.b64decode(str(text).rpartition(",")[2], validate=True)
     except (binascii.Error, ValueError):
-        raise EngineError("the server sent an image that is no base64") from None
+        raise EngineError("the server sent an image that is not base64") from None
     return read_image(data, seed=seed, parent=parent)
 
 
@@ -72,30 +91,26 @@ def _read_info(text: Any) -> dict[str, Any]:
     return info if isinstance(info, dict) else {}
 
 
-_NAMES = {
-    "sd_model_name": "model",
-    "sd_model_hash": "model_hash",
-    "sd_vae_name": "vae",
-    "sampler_name": "sampler",
-    "steps": "steps",
-    "cfg_scale": "cfg_scale",
-    "width": "width",
-    "height": "height",
-    "denoising_strength": "denoising_strength",
-    "clip_skip": "clip_skip",
-    "subseed_strength": "subseed_strength",
-}
+_BESIDE: Final = ("subseed_strength",)
+"""What is recorded of `info` beside the settings of the table."""
 
 
-def _actual(info: Mapping[str, Any]) -> dict[str, JsonValue]:
-    found = {name: info[field] for field, name in _NAMES.items() if info.get(field) is not None}
+def _actual(info: Mapping[str, Any], text: Infotext) -> dict[str, JsonValue]:
+    """What ran: what `info` says, and from the infotext what it does not say."""
+    named = {standard_name(name): value for name, value in info.items() if value is not None}
+    found: dict[str, JsonValue] = {name: named[name] for name in (*BY_NAME, *_BESIDE) if name in named}
+    from_text = text.settings()
+    from_text.pop("generation_params", None)
+    if from_text and "denoising_strength" not in from_text:
+        found.pop("denoising_strength", None)  # SD.Next names it where it was not used, too
+    found = from_text | found
+    if "sd_vae_name" in info and "vae" not in found:
+        found["vae"] = "None"  # its own word for the one in the checkpoint
     params = info.get("extra_generation_params")
-    params = params if isinstance(params, dict) else {}
+    params = {key: str(value) for key, value in params.items() if value is not None} if isinstance(params, dict) else {}
     if params.get("Schedule type"):
         found["scheduler"] = params["Schedule type"]
     seeds = info.get("all_seeds") or [info.get("seed")]
     if isinstance(seeds[0], int):
         found["seed"] = seeds[0]
-    if params:
-        found["generation_params"] = {key: str(value) for key, value in params.items()}
-    return found
+    return found | ({"generation_params": params} if params else {})

@@ -1,0 +1,106 @@
+"""Which of the WebUIs a server is, and how it takes what the others take otherwise.
+
+Facts are of AUTOMATIC1111 1.10.1 and SD.Next of July 2026 as they answered, and of the sources of Forge (June 2025) and
+Forge Classic (February 2025).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stablenew.engines.webui.client import WebUIClient
+from stablenew.errors import EngineError
+from stablenew.formats.common_names import checkpoint_stem
+
+AUTOMATIC1111: Final = "AUTOMATIC1111"
+FORGE: Final = "Forge"
+SD_NEXT: Final = "SD.Next"
+_CLIP_SKIP: Final = "CLIP_stop_at_last_layers"
+_MODULES: Final = "/sdapi/v1/sd-modules"
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """One program of the family."""
+
+    program: str
+    version: str = ""
+    modules: Mapping[str, str] | None = None
+    """Forge: VAEs and text encoders by name, with their paths."""
+
+    def adapt(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The body of a call, as this program takes it. What the caller said in the program's own words stays.
+
+        Raises:
+            EngineError: it asks for a VAE that the server does not have.
+        """
+        if self.program == SD_NEXT:
+            return _for_sd_next(body)
+        if self.program == FORGE:
+            return self._for_forge(body)
+        return dict(body)
+
+    def _for_forge(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """`sd_vae` is a dummy there, and hires fix fails unless it is told which modules to use."""
+        adapted = dict(body)
+        overrides = dict(body.get("override_settings") or {})
+        vae = overrides.pop("sd_vae", None)
+        if vae and "forge_additional_modules" not in overrides:
+            overrides["forge_additional_modules"] = self._find_modules(str(vae))
+        if overrides or "override_settings" in body:
+            adapted["override_settings"] = overrides
+        if adapted.get("enable_hr"):
+            adapted.setdefault("hr_additional_modules", ["Use same choices"])
+        return adapted
+
+    def _find_modules(self, vae: str) -> list[str]:
+        if vae.casefold() in ("automatic", "none"):
+            return []
+        stem = checkpoint_stem(vae).casefold()
+        found = [path for name, path in (self.modules or {}).items() if checkpoint_stem(name).casefold() == stem]
+        if not found:
+            known = ", ".join(self.modules or {}) or "none"
+            raise EngineError(f"the server knows no VAE {vae!r}; it has {known}")
+        return found[:1]
+
+
+def _for_sd_next(body: Mapping[str, Any]) -> dict[str, Any]:
+    """It has a field for clip skip, no field for the schedule, and skips hires fix without a way to resize."""
+    adapted = dict(body)
+    overrides = dict(body.get("override_settings") or {})
+    clip_skip = overrides.pop(_CLIP_SKIP, None)
+    if clip_skip is not None:
+        adapted.setdefault("clip_skip", clip_skip)
+    if overrides:
+        adapted["override_settings"] = overrides
+    else:
+        adapted.pop("override_settings", None)
+    if adapted.get("enable_hr"):
+        adapted.setdefault("hr_resize_mode", 1)
+    return adapted
+
+
+def find_kin(client: WebUIClient) -> Kin:
+    """The program at an address, by what only one of the family answers."""
+    version = client.find("/sdapi/v1/version")
+    if isinstance(version, dict):
+        return Kin(SD_NEXT, str(version.get("updated") or version.get("commit") or ""))
+    modules = client.find(_MODULES)
+    if isinstance(modules, list):
+        return Kin(FORGE, _find_version(client), _read_modules(modules))
+    return Kin(AUTOMATIC1111, _find_version(client))
+
+
+def _find_version(client: WebUIClient) -> str:
+    """What the report of the system says; every reply says it too, but the first record is begun before the first."""
+    report = client.find("/internal/sysinfo")
+    version = report.get("Version") if isinstance(report, dict) else None
+    return str(version or "")
+
+
+def _read_modules(modules: list[Any]) -> dict[str, str]:
+    return {
+        str(module["model_name"]): str(module["filename"])
+        for module in modules
+        if isinstance(module, dict) and module.get("model_name") and module.get("filename")
+    }
