@@ -12,10 +12,11 @@ from stablenew.formats.query_language import (
     VARIANT_NUMBERS,
     Condition,
 )
+from stablenew.formats.settings import SETTINGS
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.run import SEALED, final_outputs
 
-SETTING_OF = {"cfg": "cfg_scale", "denoise": "denoising_strength"}
+SETTING_OF = {setting.query: setting.name for setting in SETTINGS}
 
 
 @dataclass
@@ -115,10 +116,8 @@ def image_ratings(state):
 
 
 def ran_settings(record):
-    names = ("model", "sampler", "scheduler", "vae", "steps", "cfg_scale", "seed", "width", "height")
-    names += ("denoising_strength", "clip_skip")
     found = {}
-    for name in names:
+    for name in (setting.name for setting in SETTINGS if setting.is_indexed):
         ran = getattr(record.actual, name) if record.actual else None
         found[name] = ran if ran is not None else getattr(record.requested, name)
     found["seed"] = None if found["seed"] == -1 else found["seed"]

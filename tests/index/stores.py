@@ -75,6 +75,7 @@ def add_variant(writer, index, chance):
         cfg_scale=chance.choice([4.5, 7.0, 7.3, None]),
         width=chance.choice([512, 768, None]),
         denoising_strength=chance.choice([0.3, None]),
+        eta=chance.choice([0.5, None]),
         seed=seed if seed is None or abs(seed) < 2**53 else str(seed),
     )
     pack_id, pack_name = chance.choice([(None, None), *PACKS])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from stablenew import FeedbackManager, JobHistory, JobSummary, RunStore
 from stablenew.errors import ConfigError, InvalidQuery, RunNotFound
 from stablenew.formats.clock import Clock
-from stablenew.formats.query_language import FIELDS, SWITCHES, parse_query
+from stablenew.formats.query_language import FIELDS, NUMBERS, SWITCHES, parse_query
 from stablenew.index.asking.column_cache import FACETS
 from stablenew.index.job_history import ALL_SORTS
 from tests import samples
@@ -81,9 +81,7 @@ def values_of(field):
         "since": moments,
         "before": moments,
     }
-    is_number = field in ("steps", "cfg", "seed", "width", "height", "denoise", "clip_skip")
-    is_count = field in ("rating", "variants", "outputs", "duration")
-    return kinds.get(field, ranges if is_number or is_count else names)
+    return kinds.get(field, ranges if field in NUMBERS else names)
 
 
 conditions = st.sampled_from(FIELDS).flatmap(
@@ -231,7 +229,7 @@ def test_a_job_that_is_written_anew_while_it_is_asked_for_is_found(world, monkey
 
 def test_a_job_that_is_not_there_is_an_error(world):
     _, history, _ = world
-    for ask in (history.get, history.neighbours):
+    for ask in (history.get, history.similar_variants):
         with pytest.raises(RunNotFound):
             ask("no-such-run")
 
@@ -292,7 +290,7 @@ def test_neighbours_differ_in_exactly_one_setting(tmp_path):
     run_with(store, "same", settings_of())
     history = JobHistory(store.root)
     history.refresh()
-    found = {one.other_run_id: (one.setting, one.value, one.other_value) for one in history.neighbours("mine")}
+    found = {one.other_run_id: (one.setting, one.value, one.other_value) for one in history.similar_variants("mine")}
     assert found == {
         "steps": ("steps", 20, 30),
         "seed": ("seed", 5, 6),

@@ -130,7 +130,7 @@ def test_a_run_whose_writer_dies_changes_its_state(store):
         found.sweep()
         assert found.index.state_of("running-one") == "running"
         writer.abandon()
-        assert found.look_at_hot_runs().changed == ["running-one"]
+        assert found.check_hot_runs().changed == ["running-one"]
         assert found.index.state_of("running-one") == "interrupted"
 
 
@@ -171,8 +171,8 @@ def test_the_strict_readers_decide_what_the_quick_ones_do_not_know(store, tmp_pa
     def refuse(*_, **__):
         raise ValueError
 
-    monkeypatch.setattr(run_reading, "read_plain_metadata", refuse)
-    monkeypatch.setattr(run_reading, "read_plain_record", refuse)
+    monkeypatch.setattr(run_reading, "read_metadata_fast", refuse)
+    monkeypatch.setattr(run_reading, "read_record_fast", refuse)
     monkeypatch.setattr("stablenew.store.feedback.fast_feedback_reader.from_json", refuse)
     assert rebuilt(store.root, tmp_path) == expected
 
@@ -224,7 +224,7 @@ def test_refresh_says_how_it_found_the_index(store, monkeypatch):
     for run_id in ("a", "b"):
         shutil.rmtree(store.root / run_id, ignore_errors=True)
     with contextlib.closing(RunIndex(keeper.path)) as index:
-        index.cool(index.hot_run_ids())
+        index.mark_settled(index.hot_run_ids())
     assert keeper.is_fresh()
     assert keeper.refresh().state == FRESH
     samples.sealed_run(store, "one-more")
@@ -372,12 +372,12 @@ class IndexMachine(RuleBasedStateMachine):
         self.reconciler.update(self.chance.sample(ids, self.chance.randint(0, len(ids))))
 
     @rule()
-    def take_hints(self):
-        self.reconciler.take_hints()
+    def apply_hints(self):
+        self.reconciler.apply_hints()
 
     @rule()
-    def look_at_hot_runs(self):
-        self.reconciler.look_at_hot_runs()
+    def check_hot_runs(self):
+        self.reconciler.check_hot_runs()
 
     @rule()
     def begin_anew(self):

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from stablenew import RunStore
-from stablenew.index.index_schema import HASH_BITS, USE_BITS
+from stablenew.index.index_schema import HASH_BITS, RUN, USE_BITS
 from stablenew.index.reading.index_rows import RunRows, build_rows
 from stablenew.index.reading.run_reading import RunReader
 from stablenew.index.run_index import RunIndex
@@ -46,37 +46,38 @@ def contents(index):
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("slot", [0, LAST_SLOT])
 def test_runs_that_want_the_same_id_get_ids_of_their_own(index, runs, together, slot):
-    index.put(runs)
+    index.upsert_runs(runs)
     expected = contents(index)
     assert len(expected) == 3
     wanted = runs[0].identifier & ~LAST_SLOT | slot
-    index.put([RunRows(rows.run_id) for rows in runs])
+    index.upsert_runs([RunRows(rows.run_id) for rows in runs])
     assert contents(index) == {}
     rivals = [rows.moved_to(wanted) for rows in runs]
     for batch in [rivals] if together else [[rows] for rows in rivals]:
-        index.put(batch)
+        index.upsert_runs(batch)
     assert contents(index) == expected
     assert all(count and is_found for count, _, is_found in expected.values())
 
 
 def test_a_batch_that_fails_leaves_no_trace_and_no_number_of_it_is_used(index, runs):
     first, second, third = runs
-    index.put([first])
+    index.upsert_runs([first])
     before = contents(index)
-    renamed = third._replace(run=(*third.run[:6], "a new word", *third.run[7:]))
+    state = RUN.positions["state"]
+    renamed = third._replace(run=(*third.run[:state], "a new word", *third.run[state + 1 :]))
     with pytest.raises(sqlite3.IntegrityError):
-        index.put([renamed, first], are_new=True)  # it is not
+        index.upsert_runs([renamed, first], are_new=True)  # it is not
     assert contents(index) == before
-    index.put([second])
-    index.put([renamed])
+    index.upsert_runs([second])
+    index.upsert_runs([renamed])
     assert index.state_of(third.run_id) == "a new word"
     assert index.state_of(second.run_id) == "sealed"
 
 
 def test_of_a_run_that_comes_twice_the_last_reading_counts(index, runs):
     first, second, _ = runs
-    changes = index.put([first, second, RunRows(first.run_id)])
+    changes = index.upsert_runs([first, second, RunRows(first.run_id)])
     assert [(change.kind, change.run_id) for change in changes] == [("run_added", second.run_id)]
-    changes = index.put([RunRows(second.run_id), second])
+    changes = index.upsert_runs([RunRows(second.run_id), second])
     assert [(change.kind, change.run_id) for change in changes] == [("run_changed", second.run_id)]
     assert list(contents(index)) == [second.run_id]

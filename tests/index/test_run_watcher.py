@@ -133,7 +133,7 @@ for number in range(count):
 
 
 def test_events_that_never_come_are_made_up_for_by_sweeps(store, history, monkeypatch):
-    monkeypatch.setattr(file_events.FileEvents, "take", lambda *_: None)
+    monkeypatch.setattr(file_events.FileEvents, "add", lambda *_: None)
     monkeypatch.setattr(run_watcher, "LAZY_SECONDS", 0.2)
     monkeypatch.setattr(run_watcher, "LAZY_COST_FACTOR", 1)
     with RunWatcher(store.root) as watcher:

@@ -4,7 +4,7 @@ import pytest
 
 from stablenew.index import text_ids
 from stablenew.index.index_schema import open_for_writing
-from stablenew.index.text_ids import PromptNumbers, WordNumbers, with_numbers
+from stablenew.index.text_ids import PromptIds, WordIds, with_ids
 
 
 @pytest.fixture
@@ -14,30 +14,30 @@ def connection(tmp_path):
 
 
 def test_numbers_take_the_place_of_texts_column_by_column(connection):
-    words = WordNumbers(connection)
+    words = WordIds(connection)
     rows = [("completed", 5, "euler"), (None, 6, "euler"), ("failed", 7, None)]
-    numbered = list(with_numbers(rows, {0: words.number, 2: words.number}))
+    numbered = list(with_ids(rows, {0: words.ids_of, 2: words.ids_of}))
     names = dict(connection.execute("SELECT id, text FROM name"))
     assert [(names.get(one), number, names.get(other)) for one, number, other in numbered] == rows
-    assert list(with_numbers([], {0: words.number})) == []
+    assert list(with_ids([], {0: words.ids_of})) == []
 
 
 def test_a_prompt_keeps_its_number_when_it_is_no_longer_remembered(connection, monkeypatch):
-    monkeypatch.setattr(text_ids, "_MOST_REMEMBERED", 2)
-    prompts = PromptNumbers(connection, are_negative=False)
+    monkeypatch.setattr(text_ids, "_MAX_CACHED", 2)
+    prompts = PromptIds(connection, are_negative=False)
     some = ["a harbour", "a hill", None, "a lake", "a harbour"]
-    first = list(prompts.number(some))
+    first = list(prompts.ids_of(some))
     assert first[0] == first[4]
     assert first[2] is None
     assert len(set(first)) == 4
-    assert list(prompts.number(["a tree"])) != [first[0]]
-    assert list(prompts.number(some)) == first
-    assert list(PromptNumbers(connection, are_negative=False).number(some)) == first
+    assert list(prompts.ids_of(["a tree"])) != [first[0]]
+    assert list(prompts.ids_of(some)) == first
+    assert list(PromptIds(connection, are_negative=False).ids_of(some)) == first
 
 
 def test_a_text_that_is_prompt_and_negative_prompt_has_two_numbers(connection):
-    here, there = (PromptNumbers(connection, are_negative=one) for one in (False, True))
-    numbers = {*here.number(["blurry"]), *there.number(["blurry"])}
+    here, there = (PromptIds(connection, are_negative=one) for one in (False, True))
+    numbers = {*here.ids_of(["blurry"]), *there.ids_of(["blurry"])}
     assert len(numbers) == 2
     found = connection.execute("SELECT rowid FROM negative_text WHERE negative_text MATCH 'blurry'").fetchall()
-    assert [row[0] for row in found] == list(there.number(["blurry"]))
+    assert [row[0] for row in found] == list(there.ids_of(["blurry"]))

@@ -31,6 +31,8 @@ class Setting:
     """The field that finds it in a query; None: it is not searched."""
     is_indexed: bool = True
     """Whether the index has a column for it."""
+    has_facet: bool = False
+    """Whether lists count its values, so that one can be chosen."""
     is_inherited: bool = False
     """Whether a later stage takes it from txt2img where it has none of its own."""
 
@@ -38,15 +40,15 @@ class Setting:
 SETTINGS: Final = (
     Setting(
         "model", "text", "Model", ("checkpoint", "sd_model_checkpoint", "sd_model_name", "ckpt_name", "unet_name"),
-        query="model", is_inherited=True,
+        query="model", has_facet=True, is_inherited=True,
     ),
     Setting("model_hash", "text", "Model hash", ("sd_model_hash",), is_indexed=False),
     Setting("vae", "text", "VAE", ("sd_vae", "sd_vae_name", "vae_name"), query="vae", is_inherited=True),
-    Setting("sampler", "text", "Sampler", ("sampler_name",), query="sampler", is_inherited=True),
-    Setting("scheduler", "text", "Scheduler", ("schedule_type",), query="scheduler", is_inherited=True),
-    Setting("steps", "integer", "Steps", ("num_inference_steps", "sampling_steps"), query="steps"),
+    Setting("sampler", "text", "Sampler", ("sampler_name",), query="sampler", has_facet=True, is_inherited=True),
+    Setting("scheduler", "text", "Scheduler", ("schedule_type",), query="scheduler", has_facet=True, is_inherited=True),
+    Setting("steps", "integer", "Steps", ("num_inference_steps", "sampling_steps"), query="steps", has_facet=True),
     Setting(
-        "cfg_scale", "number", "CFG scale", ("cfg", "guidance_scale"), query="cfg", is_inherited=True,
+        "cfg_scale", "number", "CFG scale", ("cfg", "guidance_scale"), query="cfg", has_facet=True, is_inherited=True,
     ),
     Setting("seed", "seed", "Seed", ("noise_seed",), query="seed"),
     Setting("width", "integer", "Width", unit="px", query="width"),
@@ -56,11 +58,13 @@ SETTINGS: Final = (
         ("img2img", "upscale"), query="denoise",
     ),
     Setting("clip_skip", "integer", "Clip skip", ("clip_stop_at_last_layers",), query="clip_skip", is_inherited=True),
-    Setting("eta", "number", "Eta", ("ddim_eta",), is_indexed=False, is_inherited=True),
+    Setting("eta", "number", "Eta", ("ddim_eta",), query="eta", is_inherited=True),
 )  # fmt: skip
 """The order is that of columns in the dataset."""
 
 BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SETTINGS}
+INDEXED: Final = tuple(setting for setting in SETTINGS if setting.is_indexed)
+"""Settings that have a column in the index, in the order of the columns."""
 INHERITED: Final = tuple(setting.name for setting in SETTINGS if setting.is_inherited)
 """Settings that a later stage takes from txt2img where it has none of its own."""
 

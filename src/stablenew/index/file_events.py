@@ -1,4 +1,4 @@
-"""FileEvents: what the file system says about a store. Hints, no more: events overflow, and shares give none."""
+"""FileEvents: file system events about a store. They are only hints: queues overflow, and network shares send none."""
 
 import contextlib
 import os
@@ -46,7 +46,7 @@ def _is_under(path: str, place: str) -> bool:
 
 
 class FileEvents:
-    """What the file system says: names of runs that may have changed, and when to look for hints."""
+    """Collects file system events: the runs that may have changed, and that new hints were written."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -67,7 +67,7 @@ class FileEvents:
             return names
 
     def wake(self, *names: str) -> None:
-        """End a wait."""
+        """End a wait, with these runs."""
         with self._condition:
             self._names.update(names)
             self._is_woken = True
@@ -75,7 +75,7 @@ class FileEvents:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear events, as far as the platform gives any."""
+        """Collect events inside the block, as far as the platform sends any."""
         self._listen()
         try:
             yield
@@ -83,7 +83,7 @@ class FileEvents:
             self._end()
 
     def renew(self) -> bool:
-        """Listen again, if the store is another folder than it was; whether that was so."""
+        """Watch again if the store's folder was replaced by another; whether it was."""
         if self._watched == _inode(self._root):
             return False
         self._end()
@@ -94,7 +94,7 @@ class FileEvents:
         self._watched = _inode(self._root)
         share = network_share_type(self._root)
         if share is not None:
-            self.polling_reason = f"{share} does not tell what other machines write"
+            self.polling_reason = f"{share} sends no events for what other machines write"
         elif self._watched == 0:
             self.polling_reason = f"there is no {self._root} yet"
         else:
@@ -117,11 +117,11 @@ class FileEvents:
 
         class Handler(FileSystemEventHandler):
             def on_any_event(self, event: "FileSystemEvent") -> None:
-                events.take(event)
+                events.add(event)
 
         hints = hints_path(self._root)
         hints.parent.mkdir(parents=True, exist_ok=True)
-        # Without a filter, watchdog hears itself listing folders, and drowns in it.
+        # Without a filter, watchdog also reports its own listing of folders, in an endless loop.
         folders = [DirCreatedEvent, DirDeletedEvent, DirMovedEvent, DirModifiedEvent]
         files = [FileCreatedEvent, FileModifiedEvent, FileClosedEvent]
         observer = Observer()
@@ -130,7 +130,7 @@ class FileEvents:
             observer.schedule(Handler(), str(hints.parent), recursive=False, event_filter=files)
             observer.start()
         except OSError as error:
-            self.polling_reason = f"the system gives no more watches ({error.strerror or error})"
+            self.polling_reason = f"the system allows no more watches ({error.strerror or error})"
             with contextlib.suppress(RuntimeError):
                 observer.stop()
             return
@@ -143,8 +143,8 @@ class FileEvents:
             self._observer.join()
             self._observer = None
 
-    def take(self, event: "FileSystemEvent") -> None:
-        """Note which runs an event is about."""
+    def add(self, event: "FileSystemEvent") -> None:
+        """Add the runs that an event is about."""
         paths = (os.fsdecode(event.src_path), os.fsdecode(event.dest_path))
         names = [os.path.basename(path) for path in paths if os.path.dirname(path) == str(self._root)]
         self.wake(*(name for name in names if is_run_id(name)))

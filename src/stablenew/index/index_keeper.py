@@ -1,7 +1,7 @@
-"""IndexKeeper: the index of a store, made when there is none and brought in step when somebody is about to look.
+"""IndexKeeper: creates the index of a store where it is missing, and refreshes it before it is read.
 
-One process at a time writes an index, whoever holds its lock; the others read. To look at every run folder costs time,
-so it is done when something says that it is needed, or when it was not done for `PATIENCE` times as long as it takes.
+Only the process that holds the index's lock writes it; the others read. A sweep over every run folder takes time, so it
+is done when there is a sign that it is needed, or when the last one is `PATIENCE` times its own duration ago.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PATIENCE: Final = 50
 MIN_AGE_SECONDS: Final = 2.0
 CHEAP_SECONDS: Final = 0.25
-"""A look at every run folder that takes no longer than this is not worth putting off."""
+"""A sweep that takes no longer than this is not postponed."""
 _POLL_SECONDS: Final = 0.1
 
 FRESH: Final = "fresh"
@@ -37,10 +37,10 @@ BEHIND: Final = "behind"
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How an index stands to its store.
+    """How up to date an index is.
 
-    `state` is `fresh` (nothing was to do), `updated`, `followed` (another process keeps it in step), or `behind`: what
-    programs of this machine wrote is in it, and a look for what came from elsewhere was put off because it takes long.
+    `state` is `fresh` (there was nothing to do), `updated`, `followed` (another process keeps it up to date), or
+    `behind`: it has what programs on this machine wrote, but the slow sweep for changes from elsewhere was postponed.
     """
 
     state: str
@@ -48,7 +48,7 @@ class Freshness:
 
 
 class IndexKeeper:
-    """Keeps the index of the store at `root`."""
+    """Keeps the index of the store at `root` up to date."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -56,7 +56,7 @@ class IndexKeeper:
         self.reader = IndexReader(self.path)
 
     def is_fresh(self) -> bool:
-        """Whether nothing says that the index is out of step. Costs a few system calls."""
+        """Whether there is no sign of a change. Costs a few system calls."""
         meta = dict(self.reader.fetch("SELECT key, value FROM meta"))
         if not meta.get("is_complete") or meta.get("root_signature") != root_signature(self.root):
             return False
@@ -67,7 +67,7 @@ class IndexKeeper:
         return not self.reader.fetch("SELECT 1 FROM run WHERE is_hot LIMIT 1")
 
     def facts(self) -> dict[str, Any]:
-        """Where the index is, what it holds, and how it stands to the store, as JSON."""
+        """Location, content and state of the index, as JSON."""
         check_place(self.root)
         lock = try_index_lock(self.root)
         if lock is not None:
@@ -87,13 +87,15 @@ class IndexKeeper:
 
     def _is_due(self, swept_at: float, sweep_seconds: float) -> bool:
         age = time.time() - swept_at
-        return not 0 <= age < max(MIN_AGE_SECONDS, PATIENCE * sweep_seconds)  # below 0 somebody moved the clock
+        return (
+            not 0 <= age < max(MIN_AGE_SECONDS, PATIENCE * sweep_seconds)
+        )  # a negative age means that the clock was set back
 
     def refresh(self, *, is_patient: bool = False, progress: "Progress | None" = None) -> Freshness:
-        """Bring the index in step, filling it when there is none. With `is_patient` nothing is put off.
+        """Bring the index up to date, creating it where it is missing. With `is_patient` no sweep is postponed.
 
         Raises:
-            NotAStore: something that is no folder has the store's place.
+            NotAStore: something other than a folder is at the store's path.
         """
         check_place(self.root)
         if not is_patient and self.is_fresh():
@@ -108,30 +110,30 @@ class IndexKeeper:
         index = reconciler.index
         if is_patient or not index.get_meta("is_complete", 0):
             return Freshness(UPDATED, len(reconciler.sweep(progress=progress)))
-        hinted = reconciler.take_hints()
+        hinted = reconciler.apply_hints()
         cost = index.get_meta("sweep_seconds", 0)
         is_due = hinted is None or self._is_due(index.get_meta("swept_at", 0), cost)
         if cost <= CHEAP_SECONDS and (is_due or index.get_meta("root_signature") != root_signature(self.root)):
             return Freshness(UPDATED, len(reconciler.sweep(progress=progress)) + len(hinted or ()))
-        hot = reconciler.look_at_hot_runs()
+        hot = reconciler.check_hot_runs()
         return Freshness(BEHIND if is_due else UPDATED, len(hinted or ()) + len(hot))
 
     def sweep(self, *, deep: bool = False, progress: "Progress | None" = None) -> Freshness:
-        """Look at every run folder now; with `deep` also into it.
+        """Sweep over every run folder now; with `deep`, inspect each.
 
         Raises:
             NotAStore: see `refresh`.
-            RunLocked: another process keeps the index in step.
+            RunLocked: another process keeps the index up to date.
         """
         with self._reconciling(self._lock()) as reconciler:
             return Freshness(UPDATED, len(reconciler.sweep(deep=deep, progress=progress)))
 
     def rebuild(self, progress: "Progress | None" = None) -> Freshness:
-        """Make the index anew from the run folders. Stopped half-way, the next use goes on.
+        """Rebuild the index from the run folders. If it is interrupted, the next use continues.
 
         Raises:
             NotAStore: see `refresh`.
-            RunLocked: another process keeps the index in step.
+            RunLocked: another process keeps the index up to date.
         """
         lock = self._lock()
         self.reader.close()
@@ -147,7 +149,7 @@ class IndexKeeper:
         return lock
 
     def _wait_for_filling(self, progress: "Progress | None") -> "BaseFileLock | None":
-        """While another process fills the index for the first time there is little to read yet."""
+        """Wait while another process fills the index for the first time; the lock, if that process ended before."""
         while not self.reader.is_complete:
             lock = try_index_lock(self.root)
             if lock is not None:
@@ -174,7 +176,7 @@ class IndexKeeper:
 
 
 def try_index_lock(root: Path) -> "BaseFileLock | None":
-    """The right to write the index of a store, if nobody has it."""
+    """The lock that allows writing the index of a store; None when another process holds it."""
     from filelock import Timeout  # noqa: PLC0415
 
     from stablenew.store.run_lock import file_lock  # noqa: PLC0415

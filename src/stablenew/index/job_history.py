@@ -1,4 +1,4 @@
-"""JobHistory: the jobs of a store, newest first, found among any number of them."""
+"""JobHistory: lists, searches and counts the jobs of a store, however many there are."""
 
 import re
 import threading
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from stablenew.formats.documents.job_summary import JobSummary
     from stablenew.formats.query_language import Query
     from stablenew.index.asking.column_cache import ColumnCache, FacetValue
-    from stablenew.index.asking.similar_variants import Neighbour
+    from stablenew.index.asking.similar_variants import SimilarVariant
     from stablenew.index.reconciler import Progress
 
 ALL_SORTS: Final = (TIME, OLDEST, *SORTS)
 _NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,19})?")
 RECENT_JOBS: Final = 500
-"""How many jobs the rolling view of recent ones holds, unless told otherwise. Searches see all."""
-_LOOKS: Final = 100
-"""A run that is written anew between two questions has another number then, and is looked for again."""
+"""How many jobs `recent` covers by default. Searches cover all."""
+_MAX_ATTEMPTS: Final = 100
+"""A run that changes between two SQL queries has a new id then, and is looked up again."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some jobs, and where the next page starts."""
+    """A page of jobs, and where the next one starts."""
 
     rows: tuple[Row, ...]
     """In the JSON form of JobSummary."""
     next_cursor: str | None
-    """Give it to `page` as `after`; None when there is no more."""
+    """Pass it to `page` as `after`; None on the last page."""
 
     @cached_property
     def jobs(self) -> "tuple[JobSummary, ...]":
@@ -49,7 +49,7 @@ class Page:
 
 
 class Snapshot(NamedTuple):
-    """Jobs as they were at one moment, to go through without anything moving."""
+    """The jobs of a query at one moment, for a list that must not move while it is read."""
 
     numbers: "npt.NDArray[np.int64]"
     output_counts: "npt.NDArray[np.float32]"
@@ -57,7 +57,7 @@ class Snapshot(NamedTuple):
 
 
 class JobHistory:
-    """The jobs in the store at `root`, from its index. Call `refresh` before you look, or run a RunWatcher."""
+    """The jobs in the store at `root`, from its index. Call `refresh` before reading, or run a RunWatcher."""
 
     def __init__(self, root: Path | str, *, clock: Clock = SYSTEM_CLOCK, recent_jobs: int = RECENT_JOBS) -> None:
         self.root = Path(root)
@@ -72,24 +72,24 @@ class JobHistory:
         return self.keeper.reader
 
     def refresh(self, *, is_patient: bool = False, progress: "Progress | None" = None) -> Freshness:
-        """Bring the index in step with the store; see `IndexKeeper.refresh`."""
+        """Bring the index up to date with the store; see `IndexKeeper.refresh`."""
         return self.keeper.refresh(is_patient=is_patient, progress=progress)
 
     def close(self) -> None:
-        """Let go of the index."""
+        """Close the index."""
         self._reader.close()
 
     def recent(self, limit: int | None = None) -> Page:
-        """The newest jobs, at most as many as the rolling view holds."""
+        """The newest jobs, at most `recent_jobs` of them."""
         wanted = self.recent_jobs if limit is None else min(limit, self.recent_jobs)
         return self.page("", limit=wanted)
 
     def page(self, query: "str | Query" = "", *, after: str | None = None, limit: int = 50, sort: str = TIME) -> Page:
-        """Jobs that fit `query`, `limit` at a time. However far down, a page costs the same.
+        """Jobs that fit `query`, `limit` at a time. The cost of a page does not depend on its position.
 
         Raises:
-            InvalidQuery: the query cannot be understood.
-            ConfigError: there is no such order, or `after` is no cursor of this order.
+            InvalidQuery: the query cannot be parsed.
+            ConfigError: there is no such order, or `after` is not a cursor of this order.
         """
         _check_sort(sort)
         cursors = self._find(query, sort, _read_cursor(after, sort), limit + 1)
@@ -106,17 +106,17 @@ class JobHistory:
         return self._reader.find_ids(self.parse(query), limit=limit, after=after, sort=order, is_ascending=is_ascending)
 
     def parse(self, query: "str | Query") -> "Query":
-        """`query` understood, as of now.
+        """`query` parsed, with ages counted from now.
 
         Raises:
-            InvalidQuery: it cannot be understood.
+            InvalidQuery: it cannot be parsed.
         """
         from stablenew.formats.query_language import parse_query  # noqa: PLC0415
 
         return parse_query(query, self._clock.now().astimezone()) if isinstance(query, str) else query
 
     def search(self, query: "str | Query", *, sort: str = TIME) -> "Iterator[JobSummary]":
-        """Every job that fits, one by one."""
+        """Iterate over every job that fits."""
         parsed = self.parse(query)
         after: str | None = None
         while True:
@@ -134,7 +134,7 @@ class JobHistory:
         """
         from stablenew.formats.documents.job_summary import JobSummary  # noqa: PLC0415
 
-        for _ in range(_LOOKS):
+        for _ in range(_MAX_ATTEMPTS):
             identifier = self._reader.id_of(run_id)
             if identifier is None:
                 break
@@ -148,11 +148,11 @@ class JobHistory:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the index was filled once; until then it holds only the newest jobs."""
+        """Whether the first filling of the index is finished; until then it has only the newest jobs."""
         return self._reader.is_complete
 
     def unreadable(self, *, limit: int = 50) -> list[Row]:
-        """The newest jobs of which something cannot be read; `problem` says what."""
+        """The newest jobs with a `problem`: something that cannot be read."""
         query = "SELECT id FROM run WHERE problem IS NOT NULL ORDER BY id DESC LIMIT ?"
         return self._reader.rows(number for (number,) in self._reader.fetch(query, (limit,)))
 
@@ -164,26 +164,26 @@ class JobHistory:
 
     @property
     def columns(self) -> "ColumnCache":
-        """The columns of the index in memory, as of now: for counts and lists over all jobs at once."""
+        """The columns of the index in memory, up to date: for counts and lists over all jobs."""
         from stablenew.index.asking.column_cache import ColumnCache  # noqa: PLC0415
 
-        with self._guard:  # two of them would take twice the memory
+        with self._guard:  # a second cache would take as much memory again
             if self._columns is None:
                 self._columns = ColumnCache(self._reader)
             self._columns.refresh()
             return self._columns
 
     def facets(self, query: "str | Query" = "", *, limit: int = 20) -> "Mapping[str, list[FacetValue]]":
-        """For each facet its values with how many jobs have them among those that fit, most first.
+        """For each facet its values with the number of jobs that fit, most frequent first.
 
-        A facet does not count its own conditions, so that it shows what else could be chosen.
+        The conditions on a facet do not apply to its own counts, so that they show what else could be chosen.
         """
         return {name: values[:limit] for name, values in self.columns.facets(self.parse(query)).items()}
 
     def numbers(self, query: "str | Query" = "", *, sort: str = TIME) -> "npt.NDArray[np.int64]":
-        """The index's own numbers of all jobs that fit, in the order of `page`; `rows` gives the jobs of some of them.
+        """The index's ids of all jobs that fit, in the order of `page`; `rows` returns the jobs of ids.
 
-        The number of a job stays the same as long as its run does, also when the index is made anew.
+        The id of a job stays the same while its run exists, even when the index is rebuilt.
 
         Raises: see `page`.
         """
@@ -191,13 +191,13 @@ class JobHistory:
         return self.columns.ids(self.parse(query), sort)
 
     def snapshot(self, query: "str | Query" = "", *, sort: str = TIME) -> "Snapshot":
-        """The numbers of all jobs that fit, with how many images each has and how many of them are rated."""
+        """The ids of all jobs that fit, with the number of images and of rated images of each."""
         _check_sort(sort)
         numbers, counts = self.columns.ids_with(self.parse(query), sort, ("output_count", "rated_count"))
         return Snapshot(numbers, *counts)
 
     def rows(self, numbers: Iterable[int]) -> list[Row]:
-        """The jobs of such numbers, in their order; one that is gone is left out."""
+        """The jobs of these ids, in the same order; deleted ones are left out."""
         return self._reader.rows(map(int, numbers))
 
     def run_ids(self, query: "str | Query" = "") -> list[str]:
@@ -205,26 +205,26 @@ class JobHistory:
         return self._reader.run_ids(self.numbers(query).tolist())
 
     def number_of(self, run_id: str) -> int | None:
-        """The number of a job; None when the index does not have it."""
+        """The index's id of a job; None when the index does not have it."""
         return self._reader.id_of(run_id)
 
     def images(self, number: int) -> tuple[str, list[tuple[int, str, str]]] | None:
-        """The run of a number, and variant, path and digest of its final outputs; None when it is gone."""
+        """The run of an id, with variant, path and digest of its final outputs; None when it was deleted."""
         run_id = self._reader.run_id_of(number)
         return None if run_id is None else (run_id, self._reader.outputs(number))
 
-    def neighbours(self, run_id: str, *, limit: int = 50) -> "list[Neighbour]":
+    def similar_variants(self, run_id: str, *, limit: int = 50) -> "list[SimilarVariant]":
         """Variants of any run that differ from one of this run in exactly one setting, the newest first.
 
         Raises:
             RunNotFound: the index has no run of this id.
         """
-        from stablenew.index.asking.similar_variants import find_neighbours  # noqa: PLC0415
+        from stablenew.index.asking.similar_variants import find_similar_variants  # noqa: PLC0415
 
         identifier = self._reader.id_of(run_id)
         if identifier is None:
             raise RunNotFound(f"no run {run_id!r} in the index of {self.root}")
-        return find_neighbours(self._reader, identifier, limit)
+        return find_similar_variants(self._reader, identifier, limit)
 
 
 def _check_sort(sort: str) -> None:
@@ -243,4 +243,4 @@ def _read_cursor(text: str | None, sort: str) -> Cursor | None:
     expected = 1 if sort in (TIME, OLDEST) else 2
     if name == sort and len(parts) == expected and all(_NUMBER.fullmatch(part) for part in parts):
         return tuple(float(part) if "." in part else int(part) for part in parts)
-    raise ConfigError(f"{text!r} is no place in jobs sorted by {sort}")
+    raise ConfigError(f"{text!r} is not a cursor of jobs sorted by {sort}")

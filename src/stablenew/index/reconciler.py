@@ -1,8 +1,8 @@
-"""Bringing the index in step with the run folders. It reads what changed and nothing else.
+"""Reconciling the index with the run folders: only what changed is read.
 
-A sweep lists the store, compares the signature of every run folder with the one it had, and reads those that differ.
-What changed inside a folder without changing the folder (a file written in place) shows in its file signature: that is
-compared for hot runs every time, and for one run folder in `SLICES` with each sweep, in turn.
+A sweep lists the store, compares the signature of every run folder with the stored one, and reads those that differ.
+A file that is written in place does not change the folder, only the file signature. That one is compared for hot runs
+(not sealed, or written a moment ago) every time, and for one run folder in `SLICES` with each sweep, in turn.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import Final
 from stablenew import garbage_collection
 from stablenew.disk.folder_signature import YOUNG_NS, folder_signature
 from stablenew.formats.run_id import is_run_id
-from stablenew.index.reading.folder_snapshot import BARRED, look_into, root_signature
+from stablenew.index.reading.folder_snapshot import UNREADABLE, root_signature, take_snapshot
 from stablenew.index.reading.reader_pool import iter_rows
 from stablenew.index.run_index import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, Known, RunChange, RunIndex
 from stablenew.store.change_hints import NOWHERE, end_of_hints, hints_path, read_hints
@@ -24,28 +24,28 @@ from stablenew.store.run_folder import is_run_entry
 SLICES: Final = 32
 BATCH: Final = 2_000
 MANY_CHANGES: Final = 20_000
-"""From here on followers are told to ask for everything again instead of each change by itself."""
+"""From this number on, followers are notified of a reset instead of each change."""
 
 Progress = Callable[[int, int], None]
-"""Called with how many runs were read, of how many that must be."""
+"""Called with the number of runs read so far, and of runs to read."""
 
 
 @dataclass(slots=True)
 class Changes:
-    """What a sweep found."""
+    """The run ids that a sweep found added, changed or removed."""
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
 
-    def take(self, changes: Iterable[RunChange]) -> None:
-        """Add what an index said it did."""
+    def add(self, changes: Iterable[RunChange]) -> None:
+        """Add the changes of one transaction of the index."""
         lists = {RUN_ADDED: self.added, RUN_CHANGED: self.changed, RUN_REMOVED: self.removed}
         for change in changes:
             lists[change.kind].append(change.run_id)
 
     def extend(self, more: "Changes") -> None:
-        """Add other changes."""
+        """Add the changes of another sweep."""
         self.added += more.added
         self.changed += more.changed
         self.removed += more.removed
@@ -56,32 +56,32 @@ class Changes:
 
 @dataclass(slots=True)
 class _Scan:
-    """What a listing of the store says must be done."""
+    """The work that a listing of the store leads to."""
 
     new: list[str] = field(default_factory=list)
     to_read: list[str] = field(default_factory=list)
-    to_cool: list[str] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
     root_signature: int = 0
 
 
 class Reconciler:
-    """Keeps one index in step with one store. The caller holds the index's lock."""
+    """Reconciles one index with one store. The caller holds the index's lock."""
 
     def __init__(self, index: RunIndex, root: Path) -> None:
         self.index = index
         self._root = root
 
     def sweep(self, *, deep: bool = False, progress: Progress | None = None) -> Changes:
-        """Find everything that changed and read it; with `deep`, look into every folder.
+        """Find and read everything that changed; with `deep`, inspect every folder.
 
-        It can be stopped at any moment; the next one goes on from there.
+        A sweep may be interrupted at any moment; the next one continues from there.
         """
         started = time.perf_counter()
         hints_place = end_of_hints(hints_path(self._root))
         number = int(self.index.get_meta("sweep_number", 0)) + 1
         known = self.index.known()
         scan = self._scan(known, SLICES if deep else number % SLICES)
-        self.index.cool(scan.to_cool)
+        self.index.mark_settled(scan.settled)
         scanned = time.perf_counter()
         is_first = not self.index.get_meta("is_complete", 0)
         is_much = is_first or len(scan.new) + len(scan.to_read) > MANY_CHANGES
@@ -105,8 +105,8 @@ class Reconciler:
         """Read these runs again, whether they changed or not."""
         return self._read([run_id for run_id in run_ids if is_run_id(run_id)])
 
-    def take_hints(self) -> Changes | None:
-        """Read the runs that programs of this machine say they wrote; None when some hints were lost."""
+    def apply_hints(self) -> Changes | None:
+        """Read the runs that programs on this machine reported to have written; None when hints were lost."""
         place, path = self.index.get_meta("hints_place", NOWHERE), hints_path(self._root)
         if end_of_hints(path) == place:
             return Changes()
@@ -117,16 +117,16 @@ class Reconciler:
         self.index.set_meta(hints_place=end)
         return changes
 
-    def look_at_hot_runs(self) -> Changes:
-        """Look into the runs that are being written, or were only just; read those that changed."""
+    def check_hot_runs(self) -> Changes:
+        """Inspect the runs that are being written, or were a moment ago; read those that changed."""
         scan = _Scan()
         for run_id in self.index.hot_run_ids():
-            self._look(run_id, self.index.known_of(run_id), scan)
-        self.index.cool(scan.to_cool)
+            self._inspect(run_id, self.index.known_of(run_id), scan)
+        self.index.mark_settled(scan.settled)
         return self._read(scan.to_read)
 
     def _scan(self, known: dict[str, Known], part: int) -> _Scan:
-        """List the store. `known` is used up: what is left of it at the end is gone."""
+        """List the store. Consumes `known`: the runs left over at the end have disappeared."""
         scan = _Scan()
         try:
             scan.root_signature = root_signature(self._root)
@@ -137,7 +137,7 @@ class Reconciler:
                         self._compare(entry, known.pop(name, None), part, scan)
         except (FileNotFoundError, NotADirectoryError):
             scan.root_signature = 0
-        scan.new.sort(reverse=True)  # the newest runs can be found first
+        scan.new.sort(reverse=True)  # so that the newest runs are searchable first
         scan.to_read.extend(known)
         return scan
 
@@ -153,28 +153,28 @@ class Reconciler:
         if before.folder_signature != signature:
             scan.to_read.append(entry.name)
         elif before.is_hot or part == SLICES or entry.inode() % SLICES == part:
-            self._look(entry.name, before, scan)
+            self._inspect(entry.name, before, scan)
 
-    def _look(self, run_id: str, before: Known | None, scan: _Scan) -> None:
+    def _inspect(self, run_id: str, before: Known | None, scan: _Scan) -> None:
         try:
-            look = look_into(os.path.join(self._root, run_id))
+            snapshot = take_snapshot(os.path.join(self._root, run_id))
         except OSError:
-            if before is None or before.file_signature != BARRED:  # else nothing of it is new
+            if before is None or before.file_signature != UNREADABLE:  # otherwise it is unchanged
                 scan.to_read.append(run_id)
             return
-        if before is None or (look.folder_signature, look.file_signature) != before[:2]:
+        if before is None or (snapshot.folder_signature, snapshot.file_signature) != before[:2]:
             scan.to_read.append(run_id)
         elif before.is_hot:
-            self._look_at_state(run_id, look.newest_ns, scan)
+            self._compare_state(run_id, snapshot.newest_ns, scan)
 
-    def _look_at_state(self, run_id: str, newest_ns: int, scan: _Scan) -> None:
-        """A run that is not sealed changes its state without a trace in its folder, when its writer dies."""
+    def _compare_state(self, run_id: str, newest_ns: int, scan: _Scan) -> None:
+        """A run that is not sealed changes state when its writer dies, without a trace in its folder."""
         from stablenew.store.run import SEALED, Run  # noqa: PLC0415
 
         state = self.index.state_of(run_id)
         if state == SEALED:
             if newest_ns < time.time_ns() - YOUNG_NS:
-                scan.to_cool.append(run_id)
+                scan.settled.append(run_id)
         elif Run(self._root / run_id).state != state:
             scan.to_read.append(run_id)
 
@@ -189,7 +189,7 @@ class Reconciler:
                 waiting.extend(runs)
                 done += len(runs)
                 if len(waiting) >= BATCH or done == len(run_ids):
-                    changes.take(self.index.put(waiting, is_quiet=is_quiet, are_new=are_new))
+                    changes.add(self.index.upsert_runs(waiting, is_quiet=is_quiet, are_new=are_new))
                     waiting.clear()
                     if progress is not None:
                         progress(done, len(run_ids))

@@ -1,4 +1,4 @@
-"""RunIndex: writing the index. One process at a time does so; whoever holds the index's lock.
+"""RunIndex: writing the index. Only the process that holds the index's lock does so.
 
 Followers are notified of each change by a `RunChange`.
 """
@@ -11,29 +11,30 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from stablenew.index.index_schema import FINISH, HASH_BITS, MAX_USE, USE_BITS, open_for_writing
-from stablenew.index.reading.index_rows import (
-    LABEL_WORD,
-    RUN_COLUMNS,
-    RUN_WORDS,
-    VARIANT_COLUMNS,
-    VARIANT_NEGATIVE,
-    VARIANT_PROMPT,
-    VARIANT_WORDS,
-    RunRows,
-    join_uses,
+from stablenew.index.index_schema import (
+    FINISH,
+    HASH_BITS,
+    MAX_USE,
+    RUN,
+    USE_BITS,
+    VARIANT,
+    Row,
+    Table,
+    TextKind,
+    open_for_writing,
 )
-from stablenew.index.text_ids import PromptNumbers, WordNumbers, with_numbers
+from stablenew.index.reading.index_rows import RunRows, join_uses
+from stablenew.index.text_ids import PromptIds, WordIds, with_ids
 
 RUN_ADDED: Final = "run_added"
 RUN_CHANGED: Final = "run_changed"
 RUN_REMOVED: Final = "run_removed"
 RESET: Final = "reset"
-"""So much changed at once that whoever follows should ask for everything again."""
+"""So much changed at once that followers should read everything again."""
 
 
 class RunChange(NamedTuple):
-    """One thing that happened; the run id is empty for a reset."""
+    """One change; the run id is empty for a reset."""
 
     kind: str
     run_id: str
@@ -43,12 +44,12 @@ KEPT_CHANGES: Final = 100_000
 
 _identifier: Final = attrgetter("identifier")
 
-_INSERT_RUN: Final = f"INSERT INTO run VALUES ({','.join('?' * RUN_COLUMNS)})"
-_INSERT_VARIANT: Final = f"INSERT INTO variant VALUES ({','.join('?' * VARIANT_COLUMNS)})"
+_LABEL_TEXT: Final = 1
+"""The place of the text in a label."""
 
 
 class Known(NamedTuple):
-    """What the index knows of a run folder, to tell whether it changed."""
+    """The signatures of a run folder when it was last read: different ones mean that it changed."""
 
     folder_signature: int
     file_signature: int
@@ -69,38 +70,40 @@ class RunIndex:
         self.path = path
         self._connection = open_for_writing(path)
         self.inode = path.stat().st_ino
-        self._words = WordNumbers(self._connection)
-        self._prompts = PromptNumbers(self._connection, are_negative=False)
-        self._negatives = PromptNumbers(self._connection, are_negative=True)
+        self._texts: dict[TextKind, WordIds | PromptIds] = {
+            "word": WordIds(self._connection),
+            "prompt": PromptIds(self._connection, are_negative=False),
+            "negative": PromptIds(self._connection, are_negative=True),
+        }
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with contextlib.suppress(sqlite3.DatabaseError):
             self._connection.execute("PRAGMA optimize")
         self._connection.close()
 
     def get_meta(self, key: str, default: Any = None) -> Any:
-        """A fact about the index itself."""
+        """A value of the index's own metadata."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return default if row is None else row[0]
 
     def set_meta(self, **values: Any) -> None:
-        """Keep facts about the index itself."""
+        """Set values of the index's own metadata."""
         self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
     def known(self) -> dict[str, Known]:
-        """What is known of every run, by run id."""
+        """The signatures of every run, by run id."""
         rows = self._connection.execute("SELECT run_id, folder_signature, file_signature, is_hot FROM run")
         return {run_id: Known(folder, file, bool(is_hot)) for run_id, folder, file, is_hot in rows}
 
     def known_of(self, run_id: str) -> Known | None:
-        """What is known of one run."""
+        """The signatures of one run; None when the index does not have it."""
         query = "SELECT folder_signature, file_signature, is_hot FROM run WHERE run_id = ?"
         row = self._connection.execute(query, (run_id,)).fetchone()
         return None if row is None else Known(row[0], row[1], bool(row[2]))
 
     def hot_run_ids(self) -> list[str]:
-        """The runs whose folders must be looked into every time, newest first."""
+        """The runs whose folders must be inspected every time, newest first."""
         return [row[0] for row in self._connection.execute("SELECT run_id FROM run WHERE is_hot ORDER BY id DESC")]
 
     def newest_run_ids(self, limit: int) -> list[str]:
@@ -113,12 +116,13 @@ class RunIndex:
         row = self._connection.execute(query, (run_id,)).fetchone()
         return None if row is None else str(row[0])
 
-    def cool(self, run_ids: Sequence[str]) -> None:
-        """Remember that these runs need no closer look any more."""
+    def mark_settled(self, run_ids: Sequence[str]) -> None:
+        """Record that the folders of these runs need not be inspected every time any more."""
         if not run_ids:
             return
         with self._transaction():
-            self._connection.executemany("UPDATE run SET is_hot = 0 WHERE run_id = ?", ((one,) for one in run_ids))
+            rows = ((run_id,) for run_id in run_ids)
+            self._connection.executemany("UPDATE run SET is_hot = 0 WHERE run_id = ?", rows)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -127,15 +131,15 @@ class RunIndex:
             yield
         except BaseException:
             self._connection.execute("ROLLBACK")
-            for numbers in (self._words, self._prompts, self._negatives):
-                numbers.forget()
+            for texts in self._texts.values():
+                texts.forget()
             raise
         self._connection.execute("COMMIT")
 
-    def put(self, runs: Sequence[RunRows], *, is_quiet: bool = False, are_new: bool = False) -> list[RunChange]:
-        """Bring the index in step with what was read, in one transaction. Returns what happened.
+    def upsert_runs(self, runs: Sequence[RunRows], *, is_quiet: bool = False, are_new: bool = False) -> list[RunChange]:
+        """Insert, replace or delete runs as they were read, in one transaction. Returns the changes.
 
-        With `is_quiet` nobody who follows hears of it; `are_new` promises that the index knows none of these runs.
+        With `is_quiet` followers are not notified; `are_new` promises that the index has none of these runs.
         """
         latest = {rows.run_id: rows for rows in runs}
         with self._transaction():
@@ -149,11 +153,11 @@ class RunIndex:
         return [RunChange(change.kind, change.run_id) for change in changes]
 
     def finish_filling(self) -> None:
-        """Make what the first filling was faster without."""
+        """Build the SQL indexes that would have slowed the first filling down."""
         self._connection.executescript(f"BEGIN; {FINISH} COMMIT;")
 
     def announce_reset(self) -> None:
-        """Tell whoever follows to ask for everything again."""
+        """Notify followers that they should read everything again."""
         with self._transaction():
             self._announce([_Change("", RESET, None, None)])
 
@@ -165,7 +169,7 @@ class RunIndex:
             self._connection.execute(query, (KEPT_CHANGES,))
 
     def _delete_known(self, run_ids: Iterable[str]) -> dict[str, int]:
-        """Take out those of these runs that the index knows. Returns the ids they had."""
+        """Delete those of these runs that the index has. Returns their ids."""
         query = "SELECT id FROM run WHERE run_id = ?"
         found = {run_id: self._connection.execute(query, (run_id,)).fetchone() for run_id in run_ids}
         old_ids = {run_id: int(row[0]) for run_id, row in found.items() if row is not None}
@@ -174,7 +178,7 @@ class RunIndex:
         return old_ids
 
     def _delete(self, identifier: int) -> None:
-        """Take a run out. The full-text table keeps no text, so it must be told what to forget."""
+        """Delete a run. The full-text table stores no text, so the words to delete must be passed to it."""
         query = "SELECT use, body FROM variant JOIN text ON text.id = variant.prompt WHERE run = ? ORDER BY position"
         for use, prompt in join_uses(self._connection.execute(query, (identifier,))):
             query = "INSERT INTO use_text(use_text, rowid, prompt) VALUES ('delete', ?, ?)"
@@ -184,7 +188,7 @@ class RunIndex:
         self._connection.execute("DELETE FROM run WHERE id = ?", (identifier,))
 
     def _place(self, runs: Sequence[RunRows]) -> list[RunRows]:
-        """Each run under an id that no other has, in the order of these ids, which the full-text table wants."""
+        """Each run under a free id, sorted by id: the full-text table is faster to fill in that order."""
         query = "SELECT id FROM run WHERE id IN (SELECT value FROM json_each(?))"
         wanted = json.dumps([rows.identifier for rows in runs])
         taken = {row[0] for row in self._connection.execute(query, (wanted,))}
@@ -196,7 +200,7 @@ class RunIndex:
         return sorted(placed, key=_identifier)
 
     def _free_id(self, rows: RunRows, taken: set[int]) -> int:
-        """Another id of the same millisecond."""
+        """A free id of the same millisecond."""
         slots = 1 << HASH_BITS
         base, slot = rows.identifier >> USE_BITS + HASH_BITS, rows.identifier >> USE_BITS
         for probe in range(1, slots):
@@ -207,20 +211,17 @@ class RunIndex:
         raise OverflowError(f"more than {slots} runs of one millisecond, {rows.run_id} among them")
 
     def _insert(self, runs: Sequence[RunRows]) -> None:
-        words, connection = self._words.number, self._connection
-        variant_texts = dict.fromkeys(VARIANT_WORDS, words) | {
-            VARIANT_PROMPT: self._prompts.number,
-            VARIANT_NEGATIVE: self._negatives.number,
-        }
-        variants = [row for rows in runs for row in rows.variants]
+        self._insert_rows(RUN, [rows.run for rows in runs if rows.run is not None])
+        self._insert_rows(VARIANT, [row for rows in runs for row in rows.variants])
         labels = [row for rows in runs for row in rows.labels]
-        own = [rows.run for rows in runs if rows.run is not None]
-        connection.executemany(_INSERT_RUN, with_numbers(own, dict.fromkeys(RUN_WORDS, words)))
-        connection.executemany(_INSERT_VARIANT, with_numbers(variants, variant_texts))
-        numbered = with_numbers(labels, {LABEL_WORD: words})
-        connection.executemany("INSERT OR IGNORE INTO label VALUES (?, ?, ?)", numbered)
+        numbered = with_ids(labels, {_LABEL_TEXT: self._texts["word"].ids_of})
+        self._connection.executemany("INSERT OR IGNORE INTO label VALUES (?, ?, ?)", numbered)
         uses = [row for rows in runs for row in rows.uses]
-        connection.executemany("INSERT INTO use_text(rowid, prompt) VALUES (?, ?)", uses)
+        self._connection.executemany("INSERT INTO use_text(rowid, prompt) VALUES (?, ?)", uses)
+
+    def _insert_rows(self, table: Table, rows: Sequence[Row]) -> None:
+        sources = {place: self._texts[kind].ids_of for place, kind in table.texts.items()}
+        self._connection.executemany(table.insert_sql, with_ids(rows, sources))
 
 
 def _iter_changes(run_ids: Iterable[str], old_ids: Mapping[str, int], new_ids: Mapping[str, int]) -> Iterator[_Change]:

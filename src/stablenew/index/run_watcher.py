@@ -1,12 +1,12 @@
-"""RunWatcher: keeps an index in step while it runs, and tells who asks what happened.
+"""RunWatcher: keeps an index up to date while it runs, and notifies subscribers of changes.
 
-Events of the file system are hints; reconciliation decides. One watch on the store itself says when a run folder comes
-or goes, one on the hints of this machine's programs when they wrote to a run; runs that are not finished are looked
-into several times a second. Whatever slips through (events that overflow, changes on another machine, a suspended
-laptop) is found by the next sweep, and sweeps take at most one twentieth of the time.
+File system events are hints; reconciliation decides. One watch on the store reports run folders that are added or
+removed, another one reports the hints of this machine's programs that wrote to a run; unfinished runs are inspected
+several times a second. What these miss (overflowing event queues, changes on another machine, a suspended laptop) is
+found by the next sweep, and sweeps take at most one twentieth of the time.
 
-Of several watchers of one store one leads and writes the index; the others follow it, and one of them takes over when
-it ends.
+Of several watchers of one store, one is the leader and writes the index; the others follow, and one of them takes over
+when it ends.
 """
 
 import contextlib
@@ -35,9 +35,9 @@ _LOG: Final = logging.getLogger("stablenew")
 TICK_SECONDS: Final = 0.2
 RETRY_SECONDS: Final = 2.0
 QUIET_SECONDS: Final = 1.0
-"""After events, the least time until a sweep looks for what they may have missed."""
+"""After events, the minimum time until a sweep for changes that they may have missed."""
 LAZY_SECONDS: Final = 30.0
-"""Without events, the least time between sweeps."""
+"""Without events, the minimum time between sweeps."""
 COST_FACTOR: Final = 20
 LAZY_COST_FACTOR: Final = 100
 FOLLOW_SECONDS: Final = 0.02
@@ -46,14 +46,14 @@ MOST_CHANGES: Final = 100_000
 
 
 class Subscription:
-    """What happens from now on, in order. Iterating waits; `get` waits as long as it is told."""
+    """A queue of all changes from now on, in order. Iterating blocks; `get` has a timeout."""
 
     def __init__(self, watcher: "RunWatcher") -> None:
         self._watcher = watcher
         self._changes: queue.Queue[RunChange] = queue.Queue(MOST_CHANGES)
 
     def get(self, timeout: float | None = None) -> RunChange | None:
-        """The next change, or None when there is none in `timeout` seconds."""
+        """The next change; None when there was none within `timeout` seconds."""
         with contextlib.suppress(queue.Empty):
             return self._changes.get(timeout=timeout)
         return None
@@ -65,7 +65,7 @@ class Subscription:
                 yield change
 
     def put(self, change: RunChange) -> None:
-        """Pass a change on; to a subscriber that has stopped listening, only that it missed something."""
+        """Queue a change. When the queue is full, because nobody reads it, a reset replaces everything in it."""
         try:
             self._changes.put_nowait(change)
         except queue.Full:
@@ -75,7 +75,7 @@ class Subscription:
             self._changes.put_nowait(RunChange(RESET, ""))
 
     def close(self) -> None:
-        """Hear no more."""
+        """Unsubscribe."""
         self._watcher.unsubscribe(self)
 
 
@@ -92,7 +92,7 @@ class RunWatcher:
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_leading = False
-        self._heard = ("", 0)
+        self._published = ("", 0)
 
     def __enter__(self) -> Self:
         self.start()
@@ -103,30 +103,30 @@ class RunWatcher:
 
     @property
     def is_running(self) -> bool:
-        """Whether it watches."""
+        """Whether it is started and not stopped."""
         return self._thread is not None and self._thread.is_alive() and not self._stopped.is_set()
 
     @property
     def is_leading(self) -> bool:
-        """Whether it writes the index; if not, it follows another watcher that does."""
+        """Whether it writes the index; otherwise it follows another watcher that does."""
         return self._is_leading
 
     @property
     def polling_reason(self) -> str | None:
-        """Why it sweeps all the time instead of waiting for events; None when events come."""
+        """Why it polls instead of waiting for events; None when there are events."""
         return self._events.polling_reason
 
     def start(self) -> None:
-        """Begin, in a thread of its own. `wait_until_ready` waits for the first sweep."""
+        """Start in a background thread. `wait_until_ready` waits for the first sweep."""
         self._thread = threading.Thread(target=self._run, name="stablenew-watcher", daemon=True)
         self._thread.start()
 
     def wait_until_ready(self, timeout: float | None = None) -> bool:
-        """Wait until the index is in step for the first time; False when that took longer."""
+        """Wait until the index is up to date for the first time; False after the timeout."""
         return self._ready.wait(timeout)
 
     def stop(self) -> None:
-        """End, and let another watcher lead."""
+        """Stop, so that another watcher can lead."""
         self._stopped.set()
         self._events.wake()
         if self._thread is not None:
@@ -134,19 +134,19 @@ class RunWatcher:
         self._reader.close()
 
     def subscribe(self) -> Subscription:
-        """Everything that happens from now on."""
+        """A subscription to all changes from now on."""
         subscription = Subscription(self)
         with self._guard:
             self._subscriptions.append(subscription)
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """Tell it nothing more."""
+        """Send it no more changes."""
         with self._guard, contextlib.suppress(ValueError):
             self._subscriptions.remove(subscription)
 
     def _run(self) -> None:
-        self._heard = self._reader.last_change()
+        self._published = self._reader.last_change()
         while not self._stopped.is_set():
             lock = try_index_lock(self.root)
             if lock is None:
@@ -155,7 +155,7 @@ class RunWatcher:
                 self._lead(lock)
 
     def _follow(self) -> None:
-        """Pass on what the leader writes, for a second."""
+        """Publish what the leader writes, for a second."""
         if self._reader.is_complete:
             self._ready.set()
         until = time.monotonic() + 1
@@ -168,7 +168,7 @@ class RunWatcher:
             with contextlib.closing(RunIndex(index_path(self.root))) as index, self._events.listening():
                 _Leader(index, self.root, self._events).lead(self._stopped, self._after_step)
         except (sqlite3.DatabaseError, OSError) as error:  # damaged index, full disk
-            _LOG.warning("the index of %s could not be kept in step: %s; trying again", self.root, error)
+            _LOG.warning("the index of %s could not be updated: %s; trying again", self.root, error)
             self._stopped.wait(RETRY_SECONDS)
         finally:
             self._is_leading = False
@@ -179,14 +179,14 @@ class RunWatcher:
         self._ready.set()
 
     def _publish(self) -> None:
-        heard = self._reader.last_change()
-        if heard == self._heard:
+        latest = self._reader.last_change()
+        if latest == self._published:
             return
-        if heard[0] == self._heard[0]:
-            changes = [RunChange(kind, run_id) for _, run_id, kind in self._reader.changes_since(self._heard[1])]
-        else:  # the index was made anew
+        if latest[0] == self._published[0]:
+            changes = [RunChange(kind, run_id) for _, run_id, kind in self._reader.changes_since(self._published[1])]
+        else:  # the index was rebuilt
             changes = [RunChange(RESET, "")]
-        self._heard = heard
+        self._published = latest
         with self._guard:
             for subscription in self._subscriptions:
                 for change in changes:
@@ -194,7 +194,7 @@ class RunWatcher:
 
 
 class _Leader:
-    """The one that writes the index."""
+    """The part of a watcher that writes the index."""
 
     def __init__(self, index: RunIndex, root: Path, events: FileEvents) -> None:
         self._index = index
@@ -207,7 +207,7 @@ class _Leader:
         self._has_missed = False
 
     def lead(self, stopped: threading.Event, after_step: Callable[[], None]) -> None:
-        """Keep the index in step until `stopped`, or until its file is gone."""
+        """Keep the index up to date until `stopped`, or until its file is deleted."""
         self._sweep()
         after_step()
         while not stopped.is_set() and self._is_still_there():
@@ -219,14 +219,14 @@ class _Leader:
         return False
 
     def _step(self, names: set[str], after_step: Callable[[], None]) -> None:
-        """What the system named first, and told at once; a look at everything takes longer, and may wait."""
+        """Runs named by events first, published at once; a sweep over everything takes longer and can wait."""
         if names:
             self._has_missed = True
             self._reconciler.update(names)
             after_step()
-        if self._reconciler.take_hints() is None:
+        if self._reconciler.apply_hints() is None:
             self._has_missed = True
-        self._reconciler.look_at_hot_runs()
+        self._reconciler.check_hot_runs()
         after_step()
         if self._is_sweep_due():
             self._sweep()
@@ -242,7 +242,7 @@ class _Leader:
         return bool(age > max(LAZY_SECONDS, LAZY_COST_FACTOR * cost))
 
     def _has_clock_jumped(self) -> bool:
-        """Whether wall and monotonic clock have parted: somebody set the time, or the machine slept."""
+        """Whether wall and monotonic clock have diverged: the time was set, or the machine was suspended."""
         wall, monotonic = time.time(), time.monotonic()
         jump = abs((wall - self._wall) - (monotonic - self._monotonic))
         self._wall, self._monotonic = wall, monotonic

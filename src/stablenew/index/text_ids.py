@@ -1,4 +1,4 @@
-"""Numbers for words and prompts: each is kept once, and rows name it by its number."""
+"""Ids of words and prompts: each text is stored once, and rows refer to it by its id."""
 
 import hashlib
 import sqlite3
@@ -8,70 +8,70 @@ from typing import Any, Final, TypeAlias
 
 from stablenew.index.stored_values import searchable
 
-_MOST_REMEMBERED: Final = 20_000
+_MAX_CACHED: Final = 20_000
 
-Numbering: TypeAlias = Callable[[Sequence[str | None]], Iterable[int | None]]
+IdSource: TypeAlias = Callable[[Sequence[str | None]], Iterable[int | None]]
 
 
-def with_numbers(rows: Sequence[tuple[Any, ...]], numberings: Mapping[int, Numbering]) -> Iterator[tuple[Any, ...]]:
-    """`rows` with numbers in place of the texts in some columns; column by column, because most texts repeat."""
+def with_ids(rows: Sequence[tuple[Any, ...]], sources: Mapping[int, IdSource]) -> Iterator[tuple[Any, ...]]:
+    """`rows` with ids in place of the texts in some columns; column by column, because most texts repeat."""
     columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
     if columns:
-        for place, number in numberings.items():
-            columns[place] = number(columns[place])  # type: ignore[arg-type]
+        for place, ids_of in sources.items():
+            columns[place] = ids_of(columns[place])  # type: ignore[arg-type]
     return zip(*columns, strict=True)
 
 
-class _TextNumbers(ABC):
-    """The numbers of texts of one kind, as far as they are remembered."""
+class _TextIds(ABC):
+    """The ids of texts of one kind, cached as far as memory allows."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.forget()
 
     def forget(self) -> None:
-        """Remember nothing."""
-        self._numbers: dict[str | None, int | None] = {None: None}
+        """Drop the cache, because a transaction was rolled back or the cache has grown too large."""
+        self._ids: dict[str | None, int | None] = {None: None}
 
-    def number(self, texts: Sequence[str | None]) -> Iterable[int | None]:
-        """The number of each text; a new one gets one."""
+    def ids_of(self, texts: Sequence[str | None]) -> Iterable[int | None]:
+        """The id of each text; a new text is added."""
         for text in dict.fromkeys(texts):
-            if text is not None and text not in self._numbers:
-                self._numbers[text] = self._number_one(text)
-        return map(self._numbers.__getitem__, texts)
+            if text is not None and text not in self._ids:
+                self._ids[text] = self._find_or_add(text)
+        return map(self._ids.__getitem__, texts)
 
     @abstractmethod
-    def _number_one(self, text: str) -> int:
-        """The number of a text that is not remembered."""
+    def _find_or_add(self, text: str) -> int:
+        """The id of a text that is not in the cache."""
 
 
-class WordNumbers(_TextNumbers):
-    """The numbers of words; all of them are remembered."""
+class WordIds(_TextIds):
+    """The ids of words; all of them are cached."""
 
     def forget(self) -> None:
-        """Remember what the index holds, and nothing else."""
+        """Cache what the index holds, and nothing else."""
         super().forget()
-        self._numbers.update(self._connection.execute("SELECT text, id FROM name"))
+        self._ids.update(self._connection.execute("SELECT text, id FROM name"))
 
-    def _number_one(self, text: str) -> int:
+    def _find_or_add(self, text: str) -> int:
         cursor = self._connection.execute("INSERT INTO name(text) VALUES (?) RETURNING id", (text,))
         return int(cursor.fetchone()[0])
 
 
-class PromptNumbers(_TextNumbers):
-    """The numbers of prompts; the last ones used are remembered."""
+class PromptIds(_TextIds):
+    """The ids of prompts; those used most recently are cached."""
 
     def __init__(self, connection: sqlite3.Connection, *, are_negative: bool) -> None:
         super().__init__(connection)
         self._are_negative = are_negative
 
-    def number(self, texts: Sequence[str | None]) -> Iterable[int | None]:
-        """The number of each prompt; a new one gets one."""
-        if len(self._numbers) > _MOST_REMEMBERED:
+    def ids_of(self, texts: Sequence[str | None]) -> Iterable[int | None]:
+        """The id of each prompt; a new prompt is added."""
+        if len(self._ids) > _MAX_CACHED:
             self.forget()
-        return super().number(texts)
+        return super().ids_of(texts)
 
-    def _number_one(self, text: str) -> int:
+    def _find_or_add(self, text: str) -> int:
         person = b"negative" if self._are_negative else b""
         digest = hashlib.blake2b(text.encode(), digest_size=16, person=person).digest()
         row = self._connection.execute("SELECT id FROM text WHERE hash = ?", (digest,)).fetchone()
@@ -79,8 +79,8 @@ class PromptNumbers(_TextNumbers):
 
     def _insert(self, digest: bytes, prompt: str) -> int:
         query = "INSERT INTO text(hash, body) VALUES (?, ?) RETURNING id"
-        number = int(self._connection.execute(query, (digest, prompt)).fetchone()[0])
+        identifier = int(self._connection.execute(query, (digest, prompt)).fetchone()[0])
         if self._are_negative:
             query = "INSERT INTO negative_text(rowid, prompt) VALUES (?, ?)"
-            self._connection.execute(query, (number, searchable(prompt)))
-        return number
+            self._connection.execute(query, (identifier, searchable(prompt)))
+        return identifier

@@ -8,15 +8,15 @@ import pytest
 
 from stablenew import LearningRecord, RunMetadata
 from stablenew.formats.strict_json import parse_json
-from stablenew.index.reading.fast_document_reader import read_plain_metadata, read_plain_record
+from stablenew.index.reading.fast_document_reader import read_metadata_fast, read_record_fast
 from stablenew.index.reading.run_entry import build_metadata_entry, build_variant_entry
 from tests.mutations import mutated
 from tests.samples import metadata, record
 
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples" / "v1.0" / "valid"
 KINDS = {
-    "learning_record": (LearningRecord, read_plain_record, build_variant_entry),
-    "run_metadata": (RunMetadata, read_plain_metadata, build_metadata_entry),
+    "learning_record": (LearningRecord, read_record_fast, build_variant_entry),
+    "run_metadata": (RunMetadata, read_metadata_fast, build_metadata_entry),
 }
 COUNT = 3_000
 
@@ -42,26 +42,26 @@ def test_changed_documents_are_read_alike_or_left_to_the_strict_reader(kind):
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
 def test_what_is_no_json_is_left_to_the_strict_reader_wherever_it_stands(word):
     line = record().encode_line()
-    assert read_plain_record(line)
-    with pytest.raises(ValueError, match="perhaps no number"):
-        read_plain_record(line.replace(b'"stages":[]', b'"stages":[' + word.encode() + b"]"))
+    assert read_record_fast(line)
+    with pytest.raises(ValueError, match="possibly not a number"):
+        read_record_fast(line.replace(b'"stages":[]', b'"stages":[' + word.encode() + b"]"))
 
 
 def test_documents_of_other_kinds_and_versions_are_left_to_the_strict_reader():
     line, document = record().encode_line(), metadata().encode_document()
     for changed in (line.replace(b'"1.0"', b'"2.0"'), document):
         with pytest.raises(ValueError, match="validation error"):
-            read_plain_record(changed)
+            read_record_fast(changed)
     for changed in (document.replace(b'"1.0"', b'"2.0"'), line):
         with pytest.raises(ValueError, match="validation error"):
-            read_plain_metadata(changed)
+            read_metadata_fast(changed)
 
 
 def test_seeds_beyond_what_json_readers_keep_are_integers_again():
     seed = 2**64 - 1
     line = record(actual={"seed": seed}).encode_line()
     assert b'"18446744073709551615"' in line
-    assert build_variant_entry(read_plain_record(line)).seed == seed
+    assert build_variant_entry(read_record_fast(line)).seed == seed
 
 
 @pytest.mark.parametrize("name", ["steps", "clip_skip", "width", "height", "seed"])
@@ -70,4 +70,4 @@ def test_numbers_that_no_index_could_keep_are_left_to_the_strict_reader(name):
     assert f'"{name}":7'.encode() in line
     for number in (10**30, -(10**30), 2**53):
         with pytest.raises(ValueError, match="validation error"):
-            read_plain_record(line.replace(f'"{name}":7'.encode(), f'"{name}":{number}'.encode()))
+            read_record_fast(line.replace(f'"{name}":7'.encode(), f'"{name}":{number}'.encode()))

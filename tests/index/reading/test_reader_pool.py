@@ -6,9 +6,9 @@ def test_readers_that_wait_for_the_disk_get_company_and_busy_ones_do_not(monkeyp
     monkeypatch.setattr(worker_pool, "processor_count", lambda: 2)
     count = ReaderCount()
     assert count() == 2
-    count.take(seconds=1.0, busy_seconds=0.9)
+    count.add(seconds=1.0, busy_seconds=0.9)
     assert count() == 2
-    count.take(seconds=2.0, busy_seconds=0.2)
+    count.add(seconds=2.0, busy_seconds=0.2)
     assert count() == MOST_READERS
 
 

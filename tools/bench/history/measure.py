@@ -158,7 +158,7 @@ def fill(folder: Path, count: int) -> None:
     parts = [(first, min(first + step, count), count) for first in range(0, count, step)]
     with ProcessPoolExecutor() as pool:
         for rows in pool.map(read_examples, parts):
-            index.put(rows, is_quiet=True, are_new=True)
+            index.upsert_runs(rows, is_quiet=True, are_new=True)
     index.finish_filling()
     index.announce_reset()
     signature = root_signature(folder)
@@ -174,7 +174,7 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
     from make_example_runs import Options, build_run  # type: ignore[import-not-found]
     from stablenew.formats.documents.feedback import Feedback
     from stablenew.index.reading import run_entry as entries
-    from stablenew.index.reading.fast_document_reader import read_plain_metadata, read_plain_record
+    from stablenew.index.reading.fast_document_reader import read_metadata_fast, read_record_fast
     from stablenew.index.reading.index_rows import build_rows
 
     first, last, count = part
@@ -182,14 +182,14 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
     rows = []
     for number in range(first, last):
         run = build_run(options, number, random.Random(f"1/{number}"))
-        metadata = entries.build_metadata_entry(read_plain_metadata(run.metadata))
+        metadata = entries.build_metadata_entry(read_metadata_fast(run.metadata))
         opinions: dict[tuple[str, str], Any] = {}
         if run.feedback:
             state = Feedback.from_json(run.feedback["feedback.json"]).state
             opinions = {("", rater): opinion.to_dict() for rater, opinion in state.run.items()}
             for image, by_rater in state.images.items():
                 opinions |= {(image, rater): opinion.to_dict() for rater, opinion in by_rater.items()}
-        variants = tuple(entries.build_variant_entry(read_plain_record(line)) for line in run.records.splitlines())
+        variants = tuple(entries.build_variant_entry(read_record_fast(line)) for line in run.records.splitlines())
         entry = entries.RunEntry(
             run_id=run.run_id,
             state="sealed",

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stablenew.formats.query_language import RUN_NUMBERS, TIMES, VARIANT_NUMBERS, VARIANT_WORDS, Condition, Query
+from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.column_table import Column, ColumnTable, Ids, TableFile
 from stablenew.index.asking.facet_codes import FacetCodes, code_runs, code_variants
 from stablenew.index.asking.index_reader import OLDEST, SORTS, TIME, IndexReader
@@ -26,7 +27,12 @@ from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, MAX_USE, first_i
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-FACETS: Final = ("status", "pack", "model", "sampler", "scheduler", "cfg", "steps", "rating", "tag", "engine")
+FACETS: Final = (
+    "status",
+    "pack",
+    *(setting.query for setting in INDEXED if setting.query and setting.has_facet),
+    *("rating", "tag", "engine"),
+)
 _RUN_WORDS: Final = ("status", "engine", "action")
 _MOST_REMEMBERED: Final = 64
 _LABEL_FACETS: Final = {"pack": FIELD_PACK, "tag": FIELD_TAG}

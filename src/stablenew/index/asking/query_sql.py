@@ -19,6 +19,7 @@ from stablenew.formats.query_language import (
     Range,
     Words,
 )
+from stablenew.formats.settings import INDEXED
 from stablenew.index.index_schema import (
     COMPLETED,
     FIELD_EMBEDDING,
@@ -35,13 +36,8 @@ from stablenew.index.stored_values import match_phrase, store_seed
 FEW: Final = 1_000
 """So many runs are looked at one by one rather than walked to."""
 NUMBER_COLUMNS: Final = {
-    "steps": "steps",
-    "cfg": "cfg_scale",
-    "seed": "seed",
-    "width": "width",
-    "height": "height",
-    "denoise": "denoising_strength",
-    "clip_skip": "clip_skip",
+    setting.query: setting.name for setting in INDEXED if setting.query and setting.type != "text"
+} | {
     "rating": "stars",
     "variants": "record_count",
     "outputs": "output_count",

@@ -1,22 +1,24 @@
-"""Neighbours: variants that differ in exactly one setting. What changed between them is what made the difference."""
+"""Similar variants: pairs that differ in exactly one setting, which therefore made the difference."""
 
 from typing import Any, Final, NamedTuple
 
+from stablenew.formats.settings import BY_NAME
 from stablenew.index.asking.index_reader import IndexReader
+from stablenew.index.index_schema import VARIANT
 from stablenew.index.stored_values import read_seed
 
-SETTINGS: Final = (
-    "prompt", "negative", "model", "sampler", "scheduler", "vae", "steps", "cfg_scale", "seed", "width", "height",
-    "denoising_strength", "clip_skip",
-)  # fmt: skip
-_WORDS: Final = frozenset({"model", "sampler", "scheduler", "vae"})
-_TEXTS: Final = frozenset({"prompt", "negative"})
-_DIFFERENCES: Final = " + ".join(f"(v.{name} IS NOT o.{name})" for name in SETTINGS)
+_COMPARED: Final = {
+    column.name: column.text
+    for column in VARIANT.columns
+    if column.name in BY_NAME or column.text in ("prompt", "negative")
+}
+"""The settings by which variants are compared, prompts included, and what their columns refer to."""
+_DIFFERENCES: Final = " + ".join(f"(v.{name} IS NOT o.{name})" for name in _COMPARED)
 _MOST_CANDIDATES: Final = 10_000
 
 
-class Neighbour(NamedTuple):
-    """A variant that is like one of a run but for one setting."""
+class SimilarVariant(NamedTuple):
+    """A variant that differs from one of a run in one setting only."""
 
     run_id: str
     variant: int
@@ -27,10 +29,10 @@ class Neighbour(NamedTuple):
     other_value: Any
 
 
-def find_neighbours(reader: IndexReader, run: int, limit: int) -> list[Neighbour]:
-    """Neighbours of every variant of a run, by the settings that the index keeps, the newest first.
+def find_similar_variants(reader: IndexReader, run: int, limit: int) -> list[SimilarVariant]:
+    """Variants that differ from one of a run in exactly one indexed setting, the newest first.
 
-    A neighbour shares the prompt or the seed, so only variants with either are looked at.
+    Such variants share the prompt or the seed, so only variants with either are compared.
     """
     rows: dict[tuple[Any, ...], None] = {}
     for column in ("prompt", "seed"):
@@ -46,10 +48,10 @@ def find_neighbours(reader: IndexReader, run: int, limit: int) -> list[Neighbour
     return [_describe(reader, *row) for row in newest]
 
 
-def _describe(reader: IndexReader, run: int, position: int, other_run: int, other_position: int) -> Neighbour:
+def _describe(reader: IndexReader, run: int, position: int, other_run: int, other_position: int) -> SimilarVariant:
     mine, other = _settings(reader, run, position), _settings(reader, other_run, other_position)
-    setting = next(name for name in SETTINGS if mine[name] != other[name])
-    return Neighbour(
+    setting = next(name for name in _COMPARED if mine[name] != other[name])
+    return SimilarVariant(
         mine["run_id"],
         mine["number"],
         other["run_id"],
@@ -61,16 +63,18 @@ def _describe(reader: IndexReader, run: int, position: int, other_run: int, othe
 
 
 def _settings(reader: IndexReader, run: int, position: int) -> dict[str, Any]:
-    columns = f"run_id, number, {', '.join(f'v.{name}' for name in SETTINGS)}"
+    columns = f"run_id, number, {', '.join(f'v.{name}' for name in _COMPARED)}"
     query = f"SELECT {columns} FROM variant v JOIN run r ON r.id = v.run WHERE v.run = ? AND v.position = ?"
-    return dict(zip(("run_id", "number", *SETTINGS), reader.fetch(query, (run, position))[0], strict=True))
+    return dict(zip(("run_id", "number", *_COMPARED), reader.fetch(query, (run, position))[0], strict=True))
 
 
 def _value(reader: IndexReader, setting: str, value: Any) -> Any:
     if value is None:
         return None
-    if setting in _WORDS:
-        return reader.name(value)
-    if setting in _TEXTS:
-        return reader.fetch("SELECT body FROM text WHERE id = ?", (value,))[0][0]
-    return read_seed(value) if setting == "seed" else value
+    match _COMPARED[setting]:
+        case "word":
+            return reader.name(value)
+        case "prompt" | "negative":
+            return reader.fetch("SELECT body FROM text WHERE id = ?", (value,))[0][0]
+        case None:
+            return read_seed(value) if setting == "seed" else value

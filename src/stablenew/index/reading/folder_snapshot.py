@@ -1,8 +1,8 @@
-"""How to tell whether a run folder changed, without reading its files.
+"""Detecting whether a run folder changed, without reading its files.
 
-The folder signature (times and inode of the folder) shows every file that came, went, or was renamed into place. The
-file signature also shows what was written in place. Both are taken before anything is read, so that a change during
-the reading is seen by the next look.
+The folder signature (times and inode of the folder) changes with every file that is added, removed or renamed into
+place. The file signature also changes with files that were written in place. Both are taken before anything is read,
+so the next snapshot detects a change that happens during the reading.
 """
 
 import os
@@ -18,36 +18,36 @@ from stablenew.disk.folder_signature import folder_signature, inode_of
 from stablenew.disk.regular_file import read_with_status, status_of
 from stablenew.store.run_folder import OUTPUTS, SEAL
 
-BARRED: Final = 0
-"""The file signature of a folder that cannot be looked into."""
+UNREADABLE: Final = 0
+"""The file signature of a folder that cannot be listed."""
 _POSITIVE: Final = (1 << 63) - 1
 
 
 @dataclass(slots=True)
-class FolderLook:
-    """What is in a run folder, by its names and times."""
+class FolderSnapshot:
+    """The content of a run folder at one moment, by names and times."""
 
     folder_signature: int
     file_signature: int
     names: set[str]
-    """The regular files at the top."""
+    """The regular files in the folder itself."""
     newest_ns: int
     contents: dict[str, bytes | OSError] = field(default_factory=dict[str, bytes | OSError])
-    """What the files hold that were to be read, or why they could not be."""
+    """The bytes of the files that were to be read, or the error of reading them."""
 
 
 def root_signature(root: Path) -> int:
-    """One number that is another one when a run folder came or went; 0 when there is no store."""
+    """A number that changes when a run folder is added or removed; 0 when there is no store."""
     try:
         return folder_signature(os.stat(root))
     except OSError:
         return 0
 
 
-def look_into(path: str, max_bytes_of: Callable[[str], int] = lambda _: 0) -> FolderLook:
-    """What is in the run folder at `path`; files for which `max_bytes_of` gives a number other than 0 are read too.
+def take_snapshot(path: str, max_bytes_of: Callable[[str], int] = lambda _: 0) -> FolderSnapshot:
+    """A snapshot of the run folder at `path`, with the content of files for which `max_bytes_of` returns more than 0.
 
-    The outputs of a sealed run never change, so only their folder is looked at; `verify` finds what may have happened
+    The outputs of a sealed run never change, so only the times of their folder are compared; `verify` detects damage
     inside them.
 
     Raises:
@@ -56,29 +56,31 @@ def look_into(path: str, max_bytes_of: Callable[[str], int] = lambda _: 0) -> Fo
     status = os.stat(path, follow_symlinks=False)
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(path)
-    look = FolderLook(folder_signature(status), 0, set(), status.st_mtime_ns)
+    snapshot = FolderSnapshot(folder_signature(status), 0, set(), status.st_mtime_ns)
     outputs: os.DirEntry[str] | None = None
     parts: list[str] = []
     with os.scandir(path) as entries:
         for entry in entries:
             if entry.is_file(follow_symlinks=False):
                 name = entry.name
-                file = _take_file(entry, max_bytes_of(name), look.contents)
+                file = _examine_file(entry, max_bytes_of(name), snapshot.contents)
                 if file is not None:
-                    look.names.add(name)
-                    look.newest_ns = max(look.newest_ns, file.st_mtime_ns)
+                    snapshot.names.add(name)
+                    snapshot.newest_ns = max(snapshot.newest_ns, file.st_mtime_ns)
                     parts.append(f"{name}/{file.st_size}/{file.st_mtime_ns}/{inode_of(file)}")
             elif entry.name == OUTPUTS and entry.is_dir(follow_symlinks=False):
                 outputs = entry
     if outputs is not None:
-        parts += _describe_outputs(outputs, is_sealed=SEAL in look.names)
+        parts += _describe_outputs(outputs, is_sealed=SEAL in snapshot.names)
     parts.sort()
-    look.file_signature = xxhash.xxh3_64_intdigest("\n".join(parts).encode("utf-8", "surrogateescape")) & _POSITIVE
-    return look
+    snapshot.file_signature = xxhash.xxh3_64_intdigest("\n".join(parts).encode("utf-8", "surrogateescape")) & _POSITIVE
+    return snapshot
 
 
-def _take_file(entry: os.DirEntry[str], max_bytes: int, contents: dict[str, bytes | OSError]) -> os.stat_result | None:
-    """What is known of a listed file, read if it is to be; None when it is gone since."""
+def _examine_file(
+    entry: os.DirEntry[str], max_bytes: int, contents: dict[str, bytes | OSError]
+) -> os.stat_result | None:
+    """The status of a listed file, which is read where wanted; None when it has disappeared since."""
     if max_bytes:
         try:
             contents[entry.name], status = read_with_status(entry.path, max_bytes)
@@ -90,9 +92,9 @@ def _take_file(entry: os.DirEntry[str], max_bytes: int, contents: dict[str, byte
 
 
 def _describe_outputs(folder: os.DirEntry[str], *, is_sealed: bool) -> list[str]:
-    """What tells whether the outputs changed: for a sealed run the folder itself, else every file with its size."""
+    """What the signature covers of the outputs: for a sealed run the folder itself, else every file with its size."""
     if is_sealed:
         return [f"{OUTPUTS}/{folder_signature(folder.stat(follow_symlinks=False))}"]
     with os.scandir(folder.path) as entries:
-        found = [(one.name, status_of(one)) for one in entries]
+        found = [(entry.name, status_of(entry)) for entry in entries]
     return [f"{OUTPUTS}/{name}/{file.st_size}" for name, file in found if file is not None]

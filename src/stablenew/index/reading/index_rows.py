@@ -1,14 +1,15 @@
-"""The rows of a run in the tables of the index, as readers make them: words and prompts are text in them still.
+"""The rows of a run in the tables of the index, as readers build them, with words and prompts still as text.
 
-Whoever writes the index puts numbers in their place. Rows are plain tuples, in the order of a table's columns: there
-are millions of them, and they come from processes of their own.
+The writer of the index replaces texts by their ids. Rows are plain tuples in the order of a table's columns, because
+there are millions of them and they are sent between processes.
 """
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Self
 
 import xxhash
 
+from stablenew.formats.settings import INDEXED
 from stablenew.index.index_schema import (
     FIELD_EMBEDDING,
     FIELD_LORA,
@@ -17,23 +18,16 @@ from stablenew.index.index_schema import (
     FIELD_TAG,
     HASH_BITS,
     MAX_USE,
+    RUN,
     USE_BITS,
+    VARIANT,
+    Row,
     first_id,
 )
 from stablenew.index.reading.run_entry import NO_VARIANT, RunEntry, RunReading, VariantEntry
 from stablenew.index.stored_values import pack_outputs, searchable, store_seed
 
-Row: TypeAlias = tuple[Any, ...]
-
-RUN_COLUMNS: Final = 24
-RUN_WORDS: Final = (6, 7, 8, 9)
-"""Columns of `run` that hold words: state, status, engine and action."""
-VARIANT_COLUMNS: Final = 21
-VARIANT_WORDS: Final = (4, 7, 8, 9, 10)
-"""Columns of `variant` that hold words: status, model, sampler, scheduler and VAE."""
-VARIANT_PROMPT: Final = 5
-VARIANT_NEGATIVE: Final = 6
-LABEL_WORD: Final = 1
+_SETTING_NAMES = tuple(setting.name for setting in INDEXED)
 
 
 class RunRows(NamedTuple):
@@ -41,9 +35,9 @@ class RunRows(NamedTuple):
 
     run_id: str
     identifier: int = 0
-    """The id that it has unless another run of the same millisecond has it."""
+    """The id that the run gets, unless another run of the same millisecond has it."""
     run: Row | None = None
-    """None when there is no such run (any more)."""
+    """None when there is no such run, or no longer."""
     variants: tuple[Row, ...] = ()
     labels: tuple[tuple[int, str, int], ...] = ()
     uses: tuple[tuple[int, str], ...] = ()
@@ -99,46 +93,53 @@ def _run_row(identifier: int, reading: RunReading, entry: RunEntry) -> Row:
     metadata, opinions, variants = entry.metadata, entry.opinions, entry.variants
     seeds = [variant.seed for variant in variants if variant.seed is not None]
     best = max([rating for _, rating in opinions.image_ratings], default=None)
-    return (
-        identifier,
-        entry.run_id,
-        reading.folder_signature,
-        reading.file_signature,
-        reading.is_hot,
-        metadata.created_ms if metadata else None,
-        entry.state,
-        entry.status,
-        metadata.engine if metadata else None,
-        metadata.action if metadata else None,
-        metadata.plan_size if metadata else None,
-        len(variants),
-        sum([len(variant.outputs) for variant in variants]),
-        metadata.duration_seconds if metadata else None,
-        store_seed(seeds[0]) if seeds else None,
-        len(set(seeds)),
-        opinions.rating,
-        best,
-        opinions.rating if opinions.rating is not None else best,
-        len(opinions.image_ratings),
-        opinions.pick_count,
-        opinions.reject_count,
-        opinions.note_count,
-        entry.problem,
+    return RUN.row(
+        {
+            "id": identifier,
+            "run_id": entry.run_id,
+            "folder_signature": reading.folder_signature,
+            "file_signature": reading.file_signature,
+            "is_hot": reading.is_hot,
+            "created": metadata.created_ms if metadata else None,
+            "state": entry.state,
+            "status": entry.status,
+            "engine": metadata.engine if metadata else None,
+            "action": metadata.action if metadata else None,
+            "plan_size": metadata.plan_size if metadata else None,
+            "record_count": len(variants),
+            "output_count": sum([len(variant.outputs) for variant in variants]),
+            "duration": metadata.duration_seconds if metadata else None,
+            "seed": store_seed(seeds[0]) if seeds else None,
+            "seed_count": len(set(seeds)),
+            "rating": opinions.rating,
+            "best_rating": best,
+            "stars": opinions.rating if opinions.rating is not None else best,
+            "rated_count": len(opinions.image_ratings),
+            "pick_count": opinions.pick_count,
+            "reject_count": opinions.reject_count,
+            "note_count": opinions.note_count,
+            "problem": entry.problem,
+        }
     )
 
 
 def _variant_row(identifier: int, position: int, use: int, variant: VariantEntry) -> Row:
-    return (
-        identifier,
-        position,
-        variant.number,
-        use,
-        variant.status or None,
-        *variant[2:14],  # from the prompt to the denoising strength they are in the order of the columns
-        store_seed(variant.seed),
-        variant.duration_seconds,
-        variant.rating,
-        pack_outputs(variant.outputs),
+    settings = dict(zip(_SETTING_NAMES, variant.settings, strict=True))
+    settings["seed"] = store_seed(settings["seed"])
+    return VARIANT.row(
+        {
+            "run": identifier,
+            "position": position,
+            "number": variant.number,
+            "use": use,
+            "status": variant.status or None,
+            "prompt": variant.prompt,
+            "negative": variant.negative,
+            "duration": variant.duration_seconds,
+            "rating": variant.rating,
+            "outputs": pack_outputs(variant.outputs),
+            **settings,
+        }
     )
 
 

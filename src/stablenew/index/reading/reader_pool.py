@@ -1,4 +1,4 @@
-"""Reading many runs at once, in processes of our own: parsing is what takes the time, and threads cannot share it."""
+"""Reading many runs in parallel, in child processes: parsing takes most of the time, and threads cannot share it."""
 
 import os
 import sys
@@ -12,34 +12,34 @@ from stablenew.index.reading.index_rows import RunRows, build_rows
 
 CHUNK: Final = 200
 WORTH_PROCESSES: Final = 4_000
-"""Runs to read for which starting readers pays."""
+"""Number of runs from which starting child processes pays off."""
 MOST_READERS: Final = 4
-"""One that writes keeps up with no more."""
+"""A single writer keeps up with no more than these."""
 _MOSTLY: Final = 0.5
 _AHEAD: Final = 12
-"""Chunks that each reader has to do, so that it goes on while what was read is written."""
+"""Chunks that are queued for each reader, so that it continues while the writer is busy."""
 
 
 class ReaderCount:
-    """How many readers are of use: one a processor, and all that may be where they are seen to wait for the disk."""
+    """How many readers are useful: one per processor, or the maximum where they mostly wait for the disk."""
 
     def __init__(self) -> None:
         self._seconds = self._busy_seconds = 0.0
 
-    def take(self, seconds: float, busy_seconds: float) -> None:
-        """Hear how long a chunk took, and for how much of that its reader had something to do."""
+    def add(self, seconds: float, busy_seconds: float) -> None:
+        """Account for a chunk: how long it took, and for how much of that the reader used the processor."""
         self._seconds += seconds
         self._busy_seconds += busy_seconds
 
     def __call__(self) -> int:
-        """How many there should be now."""
+        """The number of readers to run now."""
         if self._busy_seconds < _MOSTLY * self._seconds:
             return MOST_READERS
         return min(worker_pool.processor_count(), MOST_READERS)
 
 
 def iter_rows(root: Path, run_ids: Sequence[str]) -> Iterator[list[RunRows]]:
-    """What the index keeps of the runs as they are now, in the given order, some at a time."""
+    """The rows of the runs as they are now, in the given order, a chunk at a time."""
     chunks = [run_ids[start : start + CHUNK] for start in range(0, len(run_ids), CHUNK)]
     if len(run_ids) < WORTH_PROCESSES or not worker_pool.is_available():
         yield from map(_chunk_reader(root), chunks)
@@ -47,7 +47,7 @@ def iter_rows(root: Path, run_ids: Sequence[str]) -> Iterator[list[RunRows]]:
     count = ReaderCount()
     arguments = [os.path.abspath(root)]
     for times, answer in worker_pool.iter_answers(__name__, arguments, chunks, count=count, ahead=_AHEAD):
-        count.take(*times)
+        count.add(*times)
         yield [RunRows(*rows) for rows in answer]
 
 
@@ -63,7 +63,7 @@ def _serve(root: Path) -> None:
 
     def answer(run_ids: Sequence[str]) -> tuple[tuple[float, float], list[tuple[Any, ...]]]:
         started = time.perf_counter(), time.process_time()
-        found: list[tuple[Any, ...]] = [tuple(rows) for rows in read(run_ids)]  # much quicker to send than RunRows
+        found: list[tuple[Any, ...]] = [tuple(rows) for rows in read(run_ids)]  # plain tuples are much faster to pickle
         return (time.perf_counter() - started[0], time.process_time() - started[1]), found
 
     with garbage_collection.paused():

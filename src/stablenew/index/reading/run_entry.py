@@ -1,39 +1,33 @@
-"""What the index keeps of a run: the facts that history shows and searches, taken from the folder's documents."""
+"""What the index keeps of a run: the facts that history shows and searches, taken from the documents of its folder."""
 
 import re
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
 
 from stablenew.formats.run_id import stamp_of
-from stablenew.index.reading.fast_document_reader import PlainMetadata, PlainRecord, PlainSettings
+from stablenew.formats.settings import INDEXED
+from stablenew.index.reading.fast_document_reader import FastMetadata, FastRecord
 from stablenew.store.feedback.fast_feedback_reader import NeedsStrictReader
 
 NO_RECORD: Final = -1
-"""The variant index of a run that has no record that can be read: so that every run has a variant."""
+"""The variant number in the row of a run without readable records: every run has at least one row in `variant`."""
 
+_NAMES: Final = tuple(setting.name for setting in INDEXED)
+_SEED: Final = _NAMES.index("seed")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
 
 
 class VariantEntry(NamedTuple):
-    """One executed variant. Its first fields are in the order of the columns of the index."""
+    """One executed variant."""
 
     number: int
     """The variant's index in its plan."""
     status: str
     prompt: str | None
     negative: str | None
-    model: str | None
-    sampler: str | None
-    scheduler: str | None
-    vae: str | None
-    steps: int | None
-    clip_skip: int | None
-    width: int | None
-    height: int | None
-    cfg_scale: float | None
-    denoising_strength: float | None
-    seed: int | None
+    settings: tuple[Any, ...]
+    """The settings as they ran, in the order of `INDEXED`; the seed as an integer, None where it is not known."""
     duration_seconds: float | None
     loras: tuple[str, ...]
     embeddings: tuple[str, ...]
@@ -43,11 +37,16 @@ class VariantEntry(NamedTuple):
     output_sizes: tuple[tuple[str, int], ...]
     """Path and size of all outputs."""
     rating: int | None = None
-    """The best that anybody gave one of its outputs."""
+    """The highest rating that anybody gave one of its outputs."""
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that it ran with."""
+        return cast("int | None", self.settings[_SEED])
 
 
 class MetadataEntry(NamedTuple):
-    """What `run_metadata.json` says."""
+    """The facts of `run_metadata.json`."""
 
     created_ms: int
     status: str
@@ -61,11 +60,11 @@ class MetadataEntry(NamedTuple):
 
 
 class OpinionEntry(NamedTuple):
-    """What people think of a run and its images."""
+    """The opinions about a run and its images."""
 
     rating: int | None = None
     image_ratings: tuple[tuple[str, int], ...] = ()
-    """Image id and the best rating anybody gave it."""
+    """Image id and the highest rating that anybody gave it."""
     tags: tuple[str, ...] = ()
     pick_count: int = 0
     reject_count: int = 0
@@ -86,17 +85,18 @@ class RunEntry(NamedTuple):
 
 
 class RunReading(NamedTuple):
-    """A run as it was found, with its signatures; `entry` is None when there is no such run (any more)."""
+    """A run as it was found, with its signatures; `entry` is None when there is no such run, or no longer."""
 
     run_id: str
     folder_signature: int
     file_signature: int
     is_hot: bool
-    """Whether the next look must go into the folder: it is not sealed and whole, or was only just written."""
+    """Whether the folder must be inspected every time: it is not sealed and complete, or was written a moment ago."""
     entry: RunEntry | None
 
 
-NO_VARIANT: Final = VariantEntry(NO_RECORD, "", *(None,) * 14, (), (), None, (), ())
+NO_VARIANT: Final = VariantEntry(NO_RECORD, "", None, None, (None,) * len(INDEXED), None, (), (), None, (), ())
+"""Stands for the variants of a run without readable records."""
 
 
 def milliseconds_of(timestamp: str) -> int:
@@ -112,7 +112,7 @@ def milliseconds_of(timestamp: str) -> int:
 
 
 def milliseconds_of_id(run_id: str) -> int:
-    """When a run was made by its generated id; 0 when the id does not say."""
+    """The creation time in a generated run id; 0 for other run ids."""
     try:
         return milliseconds_of(stamp_of(run_id) or "")
     except NeedsStrictReader:
@@ -120,11 +120,11 @@ def milliseconds_of_id(run_id: str) -> int:
 
 
 def pack_label(pack_id: str | None, name: str | None) -> str | None:
-    """A pack as one text, by which it is shown and found: `<name> NUL <id>`."""
+    """A pack as one text, which is both shown and searched: `<name> NUL <id>`."""
     return f"{name or pack_id}\0{pack_id or name}" if pack_id or name else None
 
 
-def build_metadata_entry(document: PlainMetadata) -> MetadataEntry:
+def build_metadata_entry(document: FastMetadata) -> MetadataEntry:
     """What the index keeps of a `run_metadata.json`."""
     plan = document.get("variant_plan")
     return MetadataEntry(
@@ -140,47 +140,36 @@ def build_metadata_entry(document: PlainMetadata) -> MetadataEntry:
     )
 
 
-def build_variant_entry(document: PlainRecord) -> VariantEntry:
+def build_variant_entry(document: FastRecord) -> VariantEntry:
     """What the index keeps of a line of `records.jsonl`: settings as they really ran, where that is known."""
-    prompt, outputs, settings = document["prompt"], document["outputs"], _settings(document)
-    finals = [one for one in outputs if one.get("role") == "final"] or outputs
+    prompt, outputs = document["prompt"], document["outputs"]
+    finals = [output for output in outputs if output.get("role") == "final"] or outputs
     return VariantEntry(
-        document["variant"]["index"],
-        document["status"],
-        prompt["positive"],
-        prompt.get("negative"),
-        settings.get("model"),
-        settings.get("sampler"),
-        settings.get("scheduler"),
-        settings.get("vae"),
-        settings.get("steps"),
-        settings.get("clip_skip"),
-        settings.get("width"),
-        settings.get("height"),
-        settings.get("cfg_scale"),
-        settings.get("denoising_strength"),
-        _seed(settings),
-        document.get("duration_seconds"),
+        number=document["variant"]["index"],
+        status=document["status"],
+        prompt=prompt["positive"],
+        negative=prompt.get("negative"),
+        settings=_settings_as_run(document),
+        duration_seconds=document.get("duration_seconds"),
         loras=tuple([lora["name"] for lora in prompt.get("loras") or ()]),
         embeddings=tuple(prompt.get("embeddings") or ()),
         pack=pack_label(prompt.get("pack_id"), prompt.get("pack_name")),
-        outputs=tuple([(one["path"], one["digest"]) for one in finals]),
-        output_sizes=tuple([(one["path"], one["size_bytes"]) for one in outputs]),
+        outputs=tuple([(output["path"], output["digest"]) for output in finals]),
+        output_sizes=tuple([(output["path"], output["size_bytes"]) for output in outputs]),
     )
 
 
-def _settings(document: PlainRecord) -> PlainSettings:
-    asked, ran = document["requested"], document.get("actual")
-    if ran is None:
-        return asked
-    if None in ran.values():
-        ran = cast("PlainSettings", {key: value for key, value in ran.items() if value is not None})
-    return asked | ran
+def _settings_as_run(document: FastRecord) -> tuple[Any, ...]:
+    settings, actual = document["requested"], document.get("actual")
+    if actual:
+        settings = settings | {name: value for name, value in actual.items() if value is not None}
+    values = list(map(settings.get, _NAMES))
+    values[_SEED] = _known_seed(values[_SEED])
+    return tuple(values)
 
 
-def _seed(settings: PlainSettings) -> int | None:
-    """The seed as it ran; -1 means that an engine chose one, and nobody knows which."""
-    seed = settings.get("seed")
+def _known_seed(seed: int | str | None) -> int | None:
+    """The seed as an integer; -1 means that the engine chose one and did not report it."""
     return None if seed is None or seed == -1 else int(seed)
 
 

@@ -17,12 +17,12 @@ from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.run_id import is_generated_run_id
 from stablenew.formats.strict_json import parse_json
 from stablenew.index.reading.fast_document_reader import (
-    PlainMetadata,
-    PlainRecord,
-    read_plain_metadata,
-    read_plain_record,
+    FastMetadata,
+    FastRecord,
+    read_metadata_fast,
+    read_record_fast,
 )
-from stablenew.index.reading.folder_snapshot import BARRED, FolderLook, look_into
+from stablenew.index.reading.folder_snapshot import UNREADABLE, FolderSnapshot, take_snapshot
 from stablenew.index.reading.run_entry import (
     MetadataEntry,
     OpinionEntry,
@@ -50,11 +50,11 @@ from stablenew.store.run_folder import (
 from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
 
 _MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, RECORDS: MAX_RECORDS_BYTES, SEAL: MAX_SEAL_BYTES}
-"""How long the documents of a run may be to be read; what else is read of its folder is feedback."""
+"""Size limits of the documents of a run; every other file that is read is feedback."""
 
 
 class RunReader:
-    """Reads runs of one store, and remembers what is the same for all of them."""
+    """Reads runs of one store; what is the same for all of them is looked up once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -65,22 +65,22 @@ class RunReader:
         """The run `run_id` as it is now."""
         path = f"{self._root}{os.sep}{run_id}"
         try:
-            look = look_into(path, _max_bytes_of)
+            snapshot = take_snapshot(path, _max_bytes_of)
         except (FileNotFoundError, NotADirectoryError):
             return _nothing(run_id)
         except OSError as error:
-            return _barred(path, run_id, error)
-        if METADATA not in look.names and not is_generated_run_id(run_id):
+            return _unreadable(path, run_id, error)
+        if METADATA not in snapshot.names and not is_generated_run_id(run_id):
             return _nothing(run_id)
-        entry = self._read_entry(path, run_id, look)
-        is_hot = entry.state != SEALED or look.newest_ns > time.time_ns() - YOUNG_NS
-        return RunReading(run_id, look.folder_signature, look.file_signature, is_hot, entry)
+        entry = self._read_entry(path, run_id, snapshot)
+        is_hot = entry.state != SEALED or snapshot.newest_ns > time.time_ns() - YOUNG_NS
+        return RunReading(run_id, snapshot.folder_signature, snapshot.file_signature, is_hot, entry)
 
-    def _read_entry(self, path: str, run_id: str, look: FolderLook) -> RunEntry:
-        metadata, problem = _read_metadata(path, look.contents.get(METADATA))
-        records = _read_records(look.contents[RECORDS]) if RECORDS in look.names else _Records()
-        state = SEALED if _is_complete(path, look, metadata, records) else Run(Path(path)).state
-        opinions = self._read_opinions(path, run_id, look)
+    def _read_entry(self, path: str, run_id: str, snapshot: FolderSnapshot) -> RunEntry:
+        metadata, problem = _read_metadata(path, snapshot.contents.get(METADATA))
+        records = _read_records(snapshot.contents[RECORDS]) if RECORDS in snapshot.names else _Records()
+        state = SEALED if _is_complete(path, snapshot, metadata, records) else Run(Path(path)).state
+        opinions = self._read_opinions(path, run_id, snapshot)
         ratings = dict(opinions.image_ratings)
         return RunEntry(
             run_id=run_id,
@@ -93,8 +93,8 @@ class RunReader:
             problem=problem or records.problem,
         )
 
-    def _read_opinions(self, path: str, run_id: str, look: FolderLook) -> OpinionEntry:
-        contents = {name: data for name, data in look.contents.items() if name not in _MAX_BYTES}
+    def _read_opinions(self, path: str, run_id: str, snapshot: FolderSnapshot) -> OpinionEntry:
+        contents = {name: data for name, data in snapshot.contents.items() if name not in _MAX_BYTES}
         if self._journals is not None:
             name = f"{run_id}.jsonl"
             try:
@@ -107,7 +107,7 @@ class RunReader:
 
 
 def _max_bytes_of(name: str) -> int:
-    """How long a file at the top of a run folder may be to be read; 0 for what is not read."""
+    """The size up to which a file of a run folder is read; 0 for files that are not read."""
     return _MAX_BYTES.get(name) or (MAX_FEEDBACK_BYTES if is_feedback(name) else 0)
 
 
@@ -115,8 +115,8 @@ def _nothing(run_id: str) -> RunReading:
     return RunReading(run_id, 0, 0, is_hot=False, entry=None)
 
 
-def _barred(path: str, run_id: str, error: OSError) -> RunReading:
-    """A folder that nobody lets us into: history shows that it is there, if its name says that it is a run."""
+def _unreadable(path: str, run_id: str, error: OSError) -> RunReading:
+    """A folder without read permission: history still shows it, if its name is a run id."""
     try:
         signature = folder_signature(os.lstat(path))
     except OSError:
@@ -133,17 +133,17 @@ def _barred(path: str, run_id: str, error: OSError) -> RunReading:
         opinions=OpinionEntry(),
         problem=f"the folder cannot be read: {error.strerror or error}",
     )
-    return RunReading(run_id, signature, BARRED, is_hot=False, entry=entry)
+    return RunReading(run_id, signature, UNREADABLE, is_hot=False, entry=entry)
 
 
 @dataclass(slots=True)
 class _Records:
-    """What `records.jsonl` holds."""
+    """The content of `records.jsonl`."""
 
     variants: list[VariantEntry] = field(default_factory=list)
     bad_lines: int = 0
     problem: str | None = None
-    """Why the first of the bad lines is none."""
+    """Why the first bad line cannot be read."""
     is_torn: bool = False
 
 
@@ -155,10 +155,10 @@ def _with_rating(variant: VariantEntry, ratings: dict[str, int]) -> VariantEntry
 
 
 def _read_metadata(path: str, data: bytes | OSError | None) -> tuple[MetadataEntry | None, str | None]:
-    """The metadata, or why it cannot be read."""
+    """The metadata, or the reason why it cannot be read."""
     try:
         if isinstance(data, bytes):
-            return build_metadata_entry(read_plain_metadata(data)), None
+            return build_metadata_entry(read_metadata_fast(data)), None
     except ValueError:
         pass
     return _read_metadata_strictly(Path(path))
@@ -166,7 +166,7 @@ def _read_metadata(path: str, data: bytes | OSError | None) -> tuple[MetadataEnt
 
 def _read_metadata_strictly(path: Path) -> tuple[MetadataEntry | None, str | None]:
     try:
-        return build_metadata_entry(cast("PlainMetadata", Run(path).metadata.to_dict())), None
+        return build_metadata_entry(cast("FastMetadata", Run(path).metadata.to_dict())), None
     except OSError as error:
         return None, f"{METADATA}: {error.strerror or error}"
     except ValueError as error:
@@ -192,24 +192,24 @@ def _read_records(data: bytes | OSError) -> _Records:
 
 def _read_record(line: bytes) -> VariantEntry:
     try:
-        return build_variant_entry(read_plain_record(line))
+        return build_variant_entry(read_record_fast(line))
     except ValueError:
         record = LearningRecord.from_dict(parse_json(line))
-        return build_variant_entry(cast("PlainRecord", record.to_dict()))
+        return build_variant_entry(cast("FastRecord", record.to_dict()))
 
 
-def _is_complete(path: str, look: FolderLook, metadata: MetadataEntry | None, records: _Records) -> bool:
-    """Whether the run is sealed and every file of it there in its size, as `Run.state` asks."""
-    if SEAL not in look.names or metadata is None or records.is_torn:
+def _is_complete(path: str, snapshot: FolderSnapshot, metadata: MetadataEntry | None, records: _Records) -> bool:
+    """Whether the run is sealed and each of its files is present with its size, as `Run.state` decides."""
+    if SEAL not in snapshot.names or metadata is None or records.is_torn:
         return False
     if metadata.record_count not in (None, len(records.variants) + records.bad_lines):
         return False
-    seal = look.contents[SEAL]
+    seal = snapshot.contents[SEAL]
     if isinstance(seal, OSError):
         return False
     try:
         sealed = parse_seal(seal)
-        sizes = {name: _size_of(f"{path}{os.sep}{name}") for name in sealed if name not in look.names}
+        sizes = {name: _size_of(f"{path}{os.sep}{name}") for name in sealed if name not in snapshot.names}
     except (OSError, FormatError):
         return False
     return all(sizes.get(name) == size for variant in records.variants for name, size in variant.output_sizes)
@@ -223,9 +223,9 @@ def _size_of(path: str) -> int:
 
 
 def read_opinions(run_path: Path, contents: Mapping[str, bytes | OSError]) -> OpinionEntry:
-    """What the feedback files of a run come to: what each in its folder, and this machine's journal, was found to hold.
+    """The opinions in the feedback files of a run: those in its folder and this machine's journal.
 
-    When one could not be read, only the strict reader knows what the others come to.
+    When one of them could not be read, the strict reader decides what counts of the others.
     """
     files = [(name, data) for name, data in contents.items() if isinstance(data, bytes)]
     if len(files) < len(contents):

@@ -34,7 +34,7 @@ def _feedback(call: Call) -> dict[str, Any]:
 
 
 def _neighbours(call: Call) -> dict[str, Any]:
-    found = call.context.controller.history.neighbours(call.path["run_id"], limit=20)
+    found = call.context.controller.history.similar_variants(call.path["run_id"], limit=20)
     return {"neighbours": [one._asdict() for one in found]}
 
 
