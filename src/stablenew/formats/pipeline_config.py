@@ -17,6 +17,7 @@ from stablenew.formats.described_model import DescribedModel
 from stablenew.formats.documents.stage_event import STAGES
 from stablenew.formats.model_base import explain
 from stablenew.formats.run_id import check_run_id
+from stablenew.formats.settings import BY_NAME
 from stablenew.formats.strict_json import JsonValue, json_safe
 
 RANDOM_SEED: Final = -1
@@ -204,6 +205,23 @@ class PipelineConfig(DescribedModel):
             current = fields.get(stage, getattr(self, stage, None))
             fields[stage] = _with_setting(current, key, value)
         return type(self)(**fields)
+
+
+_DEFINE_A_STAGE: Final = {"seed", "denoising_strength"}
+LEFT_TO_PROGRAM: Final = frozenset({"subseed", "subseed_strength", *BY_NAME} - _DEFINE_A_STAGE)
+"""Settings that a program with defaults of its own is sent only where somebody asked for them."""
+
+
+def asked_settings(settings: BaseModel) -> dict[str, JsonValue]:
+    """A stage's settings as JSON, without those that only have our default and that a program chooses for itself.
+
+    What is None stays: a later stage takes it from txt2img.
+    """
+    return {
+        name: value
+        for name, value in settings_to_dict(settings).items()
+        if value is None or name not in LEFT_TO_PROGRAM or name in settings.model_fields_set
+    }
 
 
 _LEFT_OUT_UNSET: Final = ("eta", "extra")

@@ -59,13 +59,16 @@ class PipelineRun:
         self._event_hook.subscribe(options.on_event)
         self._variants: list[VariantResult] = []
         self._records: list[LearningRecord] = []
+        self._has_own_defaults = False
         source = SideChannel("finding out about this machine").call(self._build_source) or {}
         self._context = LearningContext(run_id=self.run_id, source=source)
         self._channel = SideChannel("recording the run")
         self._recording = self._channel.call(self._start_recording, store) if store is not None else None
 
     def _build_source(self) -> dict[str, JsonValue]:
-        return build_source(engine=self._engine.info.name, engine_version=self._engine.info.version)
+        info = self._engine.info  # a server is asked for it
+        self._has_own_defaults = info.has_own_defaults
+        return build_source(engine=info.name, engine_version=info.version)
 
     def _start_recording(self, store: RunStore) -> BackgroundRecording:
         description = RunDescription(
@@ -106,6 +109,7 @@ class PipelineRun:
             cancel=self._cancel,
             on_event=self._emit,
             wants_previews=self._options.wants_previews,
+            has_own_defaults=self._has_own_defaults,
         ).run(self._config)
         record = None
         if result.status != "cancelled" or result.images:  # a variant cut off before its first image left nothing

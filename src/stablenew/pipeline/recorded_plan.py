@@ -8,7 +8,7 @@ from typing import TypeAlias, overload
 from stablenew.errors import ConfigError
 from stablenew.formats.documents.learning_record import GenerationSettings, LearningRecord
 from stablenew.formats.documents.run_metadata import PlanSummary, RunMetadata
-from stablenew.formats.pipeline_config import PipelineConfig, Txt2ImgSettings
+from stablenew.formats.pipeline_config import LEFT_TO_PROGRAM, PipelineConfig, Txt2ImgSettings
 from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.pipeline.prompt_pack import Prompt
 from stablenew.pipeline.randomizer import Axis, standard_sweeps
@@ -113,7 +113,7 @@ def config_of(metadata: RunMetadata, records: Sequence[LearningRecord]) -> Pipel
     """
     fields = {key: value for key, value in metadata.config.items() if key != "run_id"}
     try:
-        return PipelineConfig.from_dict(fields)
+        return PipelineConfig.from_dict({key: _asked(key, value, records) for key, value in fields.items()})
     except ConfigError:
         if not records:
             raise ConfigError(f"run {metadata.run_id} has no records and no config that could run again") from None
@@ -121,3 +121,12 @@ def config_of(metadata: RunMetadata, records: Sequence[LearningRecord]) -> Pipel
     said = records[0].requested.to_dict()
     settings = {key: value for key, value in said.items() if key in known and value is not None}
     return PipelineConfig(txt2img=settings, one_click_action=metadata.one_click_action)
+
+
+def _asked(name: str, value: JsonValue, records: Sequence[LearningRecord]) -> JsonValue:
+    """A field of the config; of a stage without what the program chose for itself, because nobody had asked for it."""
+    stages = records[0].stages if records else ()
+    requested = next((stage.requested for stage in stages if stage.name == name and stage.requested), None)
+    if requested is None or not isinstance(value, dict):
+        return value
+    return {key: setting for key, setting in value.items() if key not in LEFT_TO_PROGRAM or key in requested}

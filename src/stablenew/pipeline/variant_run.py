@@ -8,7 +8,7 @@ from stablenew.errors import Cancelled
 from stablenew.formats.clock import Clock
 from stablenew.formats.documents.pipeline_result import GeneratedImage, VariantPrompt, VariantResult
 from stablenew.formats.documents.stage_event import ErrorInfo, StageEvent
-from stablenew.formats.pipeline_config import PipelineConfig, StageSettings, settings_to_dict
+from stablenew.formats.pipeline_config import PipelineConfig, StageSettings, asked_settings, settings_to_dict
 from stablenew.formats.settings import INHERITED
 from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.pipeline.prompt_pack import PromptPack
@@ -32,6 +32,7 @@ class VariantRun:
         cancel: CancelToken,
         on_event: Callable[[RunEvent], None],
         wants_previews: bool = False,
+        has_own_defaults: bool = False,
     ) -> None:
         self._engine = engine
         self._variant = variant
@@ -41,6 +42,7 @@ class VariantRun:
         self._cancel = cancel
         self._on_event = on_event
         self._wants_previews = wants_previews
+        self._has_own_defaults = has_own_defaults
         self._inputs: tuple[EngineImage, ...] = ()
         self._input_digests: tuple[str, ...] = ()
         self._images: list[GeneratedImage] = []
@@ -65,7 +67,7 @@ class VariantRun:
             label=variant.label,
             overrides=dict(variant.overrides),
             prompt=_variant_prompt(variant, self._pack),
-            requested=self._requested or settings_to_dict(config.txt2img),
+            requested=self._requested or self._read_settings(config.txt2img),
             actual=self._actual,
             status=_status_of(self._failure),
             started_at=started_at,
@@ -78,7 +80,7 @@ class VariantRun:
 
     def _run_stage(self, stage: str, settings: StageSettings) -> bool:
         """Run one stage; its images become the inputs of the next. False when the variant ends here."""
-        request = self._build_request(stage, settings_to_dict(settings))
+        request = self._build_request(stage, self._read_settings(settings))
         event = RunEvent(STAGE_STARTED, self._run_id, self._variant.index, self._variant.total, stage=stage)
         self._on_event(event)
         started_at, started = self._clock.timestamp(), self._clock.monotonic()
@@ -103,6 +105,10 @@ class VariantRun:
         images = result.images if result else ()
         self._on_event(replace(event, kind=STAGE_FINISHED, stage_event=stage_event, images=images))
         return failure is None
+
+    def _read_settings(self, settings: StageSettings) -> dict[str, JsonValue]:
+        """A stage's settings; for a program with defaults of its own only those that somebody asked for."""
+        return (asked_settings if self._has_own_defaults else settings_to_dict)(settings)
 
     def _build_request(self, stage: str, own: dict[str, JsonValue]) -> StageRequest:
         settings = self._resolve_settings(stage, own)

@@ -19,6 +19,10 @@ from stablenew.engines.engine import StageMonitor
 from stablenew.engines.webui.engine import WebUIEngine
 from stablenew.errors import Cancelled, ConfigError, EngineError
 from stablenew.formats.digest import digest_bytes
+from stablenew.pipeline.prompt_pack import Prompt
+from stablenew.pipeline.randomizer import SWEEP, Axis
+from stablenew.pipeline.run_request import RunRequest, plan_again
+from stablenew.pipeline.variant_plan import VariantPlan
 from tests.engines.engine_contract import PROMPT, SERVER_STAGES, SETTINGS, EngineContract
 from tests.engines.webui_server import FakeWebUI, serving
 
@@ -361,9 +365,6 @@ def test_a_name_and_a_password_go_with_the_address(webui):
 
 def test_what_was_finished_is_kept_when_the_server_fails(webui, tmp_path):
     _, engine = webui("fails_2")
-    from stablenew.pipeline.prompt_pack import Prompt
-    from stablenew.pipeline.variant_plan import VariantPlan
-
     controller = PipelineController(engine=engine, runs_dir=tmp_path / "runs")
     plan = VariantPlan((Prompt("a lake"), Prompt("a pier"), Prompt("a mill")))
     result = controller.run(PipelineConfig(learning_enabled=True, txt2img=SETTINGS), plan=plan)
@@ -437,3 +438,36 @@ def test_it_is_opened_by_name_and_address(webui):
     assert engine.info.version == "v1.10.1"
     with pytest.raises(ConfigError, match="expected an address"):
         WebUIEngine("ftp://somewhere")
+
+
+def test_only_what_somebody_asked_for_is_sent(webui, tmp_path):
+    fake, engine = webui()
+    run_pipeline(engine, tmp_path / "runs", txt2img={"steps": 7}, img2img={})
+    first, second = fake.requests
+    ours = {"sampler_name", "scheduler", "cfg_scale", "width", "height", "subseed", "override_settings"}
+    assert not ours & first.keys()
+    assert first["steps"] == 7
+    assert not {"sampler_name", "scheduler", "cfg_scale", "steps"} & second.keys()
+    (run,) = controller_runs(tmp_path)
+    (record,) = run.iter_records()
+    assert (record.requested.steps, record.requested.sampler, record.requested.clip_skip) == (7, None, None)
+    assert (record.actual.sampler, record.actual.scheduler, record.actual.cfg_scale) == ("Euler", "Automatic", 7.0)
+
+
+def test_a_sweep_asks_for_what_it_varies_and_nothing_else(webui, tmp_path):
+    fake, engine = webui()
+    axes = (Axis(SWEEP, "txt2img.cfg_scale", (5.0, 7.0)),)
+    controller = PipelineController(engine=engine, runs_dir=tmp_path / "runs")
+    controller.run(PipelineConfig(learning_enabled=True), plan=VariantPlan((Prompt("a lake"),), sweeps=axes))
+    assert [body.get("cfg_scale") for body in fake.requests] == [5.0, 7.0]
+    assert all("steps" not in body for body in fake.requests)
+
+
+def test_a_run_again_asks_for_no_more_than_the_first_did(webui, tmp_path):
+    fake, engine = webui()
+    run_pipeline(engine, tmp_path / "runs", txt2img={"steps": 20, "seed": 5})
+    (run,) = controller_runs(tmp_path)
+    config, plan, _ = plan_again(run, RunRequest())
+    PipelineController(engine=engine, runs_dir=tmp_path / "again").run(config, plan=plan)
+    first, second = ({key: body[key] for key in body if key != "force_task_id"} for body in fake.requests)
+    assert first == second

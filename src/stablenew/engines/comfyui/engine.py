@@ -72,6 +72,7 @@ class ComfyUIEngine:
             description="ComfyUI, with its own workflows or yours, through its API",
             stages=STAGES,
             is_deterministic=False,
+            has_own_defaults=True,
         )
 
     def check(self) -> EngineCheck:
