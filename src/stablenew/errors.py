@@ -22,6 +22,7 @@ of a command and the HTTP status of the web server. Subclasses inherit both::
     │       └── SyncFailed                the disk failed an fsync, which is final
     ├── ConfigError (ValueError)          a setting that does not exist or does not fit
     ├── PromptPackError (ValueError)      a prompt pack that cannot be read
+    ├── CacheFailed (OSError)             a cache cannot be read or written; the runs themselves are unharmed
     ├── InvalidQuery (ValueError)         a search that cannot be understood; it points at the character
     ├── NotADataset (ValueError)          a folder without a dataset that can be read
     └── EngineError (RuntimeError)        the engine could not make the image
@@ -134,6 +135,12 @@ class WriteFailed(StoreError, OSError):
 
 class SyncFailed(WriteFailed):
     """The disk failed an fsync. That is final: asking again answers "done" and lies."""
+
+
+class CacheFailed(StableNewError, OSError):
+    """A cache, such as the index, cannot be read or written. The runs themselves are unharmed."""
+
+    http_status = 503
 
 
 class ConfigError(StableNewError, ValueError):

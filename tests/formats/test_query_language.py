@@ -1,3 +1,4 @@
+import fnmatch
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -132,3 +133,35 @@ def test_any_text_is_a_query_or_an_error_with_a_place(text):
 def test_a_pattern_without_wildcards_is_equality_but_for_capitals(text, other):
     matches = Pattern(text.replace("*", "").replace("?", "")).matcher()
     assert matches(other) == (text.replace("*", "").replace("?", "").casefold() == other.casefold())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a" * 4001, "at most 4000 characters, found 4001"),
+        ("-a " * 1100, "at most 64 conditions"),
+        ("tag:" + ",".join(["a"] * 900), "at most 256 values"),
+        ("seed:" + "9" * 3900, "at most 30 digits"),
+        ("duration:" + "9" * 400, "at most 30 digits"),
+        ("steps:1.." + "9" * 61, "at most 30 digits"),
+        ("harbour\0", "cannot contain this character"),
+        ("tag:\udcff", "cannot contain this character"),
+    ],
+)
+def test_a_query_beyond_its_bounds_is_refused(text, words):
+    with pytest.raises(InvalidQuery) as caught:
+        parse(text)
+    assert words in caught.value.reason
+
+
+glob_letters = st.text("ab*?", max_size=12)
+
+
+@given(glob_letters, st.text("ab", max_size=12))
+def test_patterns_match_what_the_shell_s_patterns_match(pattern, text):
+    assert Pattern(pattern).matcher()(text) == fnmatch.fnmatchcase(text, pattern)
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 1000 + "b", "*?a" * 600 + "b", "a*" * 1500 + "c"])
+def test_many_stars_do_not_multiply_the_work(pattern):
+    assert not Pattern(pattern).matcher()("a" * 100_000)

@@ -1,3 +1,4 @@
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
@@ -5,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stablenew import FeedbackManager, JobHistory, JobSummary, RunStore
-from stablenew.errors import ConfigError, InvalidQuery, RunNotFound
+from stablenew.errors import CacheFailed, ConfigError, InvalidQuery, RunNotFound
 from stablenew.formats.clock import Clock
 from stablenew.formats.query_language import FIELDS, NUMBERS, SWITCHES, parse_query
+from stablenew.index import index_schema
 from stablenew.index.asking.column_cache import FACETS
 from stablenew.index.job_history import ALL_SORTS
 from tests import samples
@@ -117,6 +119,36 @@ def test_the_index_finds_what_a_plain_scan_finds(world, query):
     assert [row["run_id"] for row in history.rows(history.numbers(query))] == pages
     for sort in ALL_SORTS:
         assert sorted(all_pages(history, query, sort)) == sorted(expected)
+
+
+letters = st.sampled_from([*FIELDS, *"*?\"-,.:<>=0123456789 aé港_'()", "..", " -", "9" * 31, "AND", "NEAR(", "^", "\0"])
+huge_queries = st.lists(conditions, min_size=20, max_size=70).map(" ".join) | st.builds(
+    lambda sign, field, value, count: " ".join([f"{sign}{field}:{','.join([value] * count)}"] * (4000 // (8 * count))),
+    st.sampled_from(["", "-"]),
+    st.sampled_from(FIELDS),
+    st.sampled_from(["7", "abc*", '"oil painting"', "yes", "*a*b*c*", "9" * 30, "1d"]),
+    st.integers(1, 300),
+)
+
+
+@given(st.text(max_size=300) | st.lists(letters, max_size=80).map("".join) | huge_queries)
+@settings(deadline=None)
+def test_any_query_is_answered_or_refused(world, query):
+    _, history, _ = world
+    with contextlib.suppress(InvalidQuery):
+        history.parse(query)
+        assert history.count(query) == len(history.numbers(query))
+        history.page(query, sort="rating")
+        history.facets(query)
+
+
+def test_a_full_disk_under_the_index_is_one_clear_error(tmp_path, monkeypatch):
+    store = RunStore(tmp_path / "runs")
+    samples.sealed_run(store)
+    monkeypatch.setattr(index_schema, "_SCHEMA", f"PRAGMA max_page_count=12;{index_schema._SCHEMA}")
+    with pytest.raises(CacheFailed, match="disk is full; free some space"):
+        JobHistory(store.root).refresh()
+    monkeypatch.undo()
 
 
 @given(queries)

@@ -42,17 +42,25 @@ _OTHER_NAMES: Final = {
 }
 FLAGS: Final = ("pick", "reject")
 
+MAX_LENGTH: Final = 4_000
+"""Characters of a query."""
+MAX_CONDITIONS: Final = 64
+MAX_VALUES: Final = 256
+"""Values of all conditions together."""
+MAX_DIGITS: Final = 30
+"""Digits of a number, which seeds of 64 bits stay well below."""
 MIN_PREFIX: Final = 3
 _FIELD = re.compile(r"([A-Za-z_]+):")
 _BARE = re.compile(r'[^\s"]\S*')
 _BARE_VALUE = re.compile(r'[^\s",]+')
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
+_UNUSABLE = re.compile("[\x00\ud800-\udfff]")
+"""Characters that no document contains: NUL, and halves of surrogate pairs, which stand for undecodable bytes."""
 _RANGE = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?")
 _COMPARISON = re.compile(rf"(>=|<=|>|<|=)?({_NUMBER})")
 _AGE = re.compile(r"([0-9]{1,5})(h|d|w|m|y)")
 _HOURS: Final = {"h": 1, "d": 24, "w": 7 * 24, "m": 30 * 24, "y": 365 * 24}
 _WORD = re.compile(r"\w")
-_AS_REGEX: Final = {"*": ".*", "?": "."}
 
 
 def field_of_setting(name: str) -> str | None:
@@ -71,15 +79,65 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A text, or a pattern with `*` and `?` that the whole of it fits; capitals make no difference."""
+    """A text, or a pattern with `*` and `?` that must match all of it; case does not matter."""
 
     text: str
 
     def matcher(self) -> Callable[[str], bool]:
-        """A function that tells whether a text fits."""
-        pieces = re.split(r"([*?])", self.text.casefold())
-        regex = re.compile("".join(_AS_REGEX.get(piece) or re.escape(piece) for piece in pieces), re.DOTALL)
-        return lambda value: regex.fullmatch(value.casefold()) is not None
+        """A function that returns whether a text matches."""
+        return Glob(self.text).matches
+
+
+class Glob:
+    """A pattern with `*` and `?`. Its cost is at most the length of pattern times text: it never backtracks.
+
+    Between two stars the leftmost place is always right, since a later one leaves less text for the rest.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        first, *others = pattern.casefold().split("*")
+        self._first = first
+        self._last = others.pop() if others else None
+        self._pieces = [_find_piece(piece) for piece in others if piece]
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole of `text` matches; case does not matter."""
+        text = text.casefold()
+        if self._last is None:
+            return len(text) == len(self._first) and _fits(self._first, text)
+        at, end = len(self._first), len(text) - len(self._last)
+        if at > end or not _fits(self._first, text[:at]) or not _fits(self._last, text[end:]):
+            return False
+        for find in self._pieces:
+            found = find(text, at, end)
+            if found is None:
+                return False
+            at = found
+        return True
+
+
+def _fits(piece: str, text: str) -> bool:
+    """Whether a pattern without stars matches `text` of the same length."""
+    if "?" not in piece:
+        return piece == text
+    return all(wanted in ("?", found) for wanted, found in zip(piece, text, strict=True))
+
+
+def _find_piece(piece: str) -> Callable[[str, int, int], int | None]:
+    """A function that returns where the leftmost match of `piece` inside a part of a text ends."""
+    if "?" not in piece:
+        return lambda text, at, end: _end_of(text.find(piece, at, end), piece)
+    regex = re.compile("".join("." if letter == "?" else re.escape(letter) for letter in piece), re.DOTALL)
+
+    def find(text: str, at: int, end: int) -> int | None:
+        match = regex.search(text, at, end)
+        return match and match.end()
+
+    return find
+
+
+def _end_of(start: int, piece: str) -> int | None:
+    return None if start < 0 else start + len(piece)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +225,22 @@ class _Reader:
         self._text = text
         self._now = now
         self._at = 0
+        self._value_count = 0
 
     def conditions(self) -> list[Condition]:
-        found = []
+        self._check_text()
+        found: list[Condition] = []
         while self._skip_space():
+            if len(found) == MAX_CONDITIONS:
+                raise self._fail(f"expected at most {MAX_CONDITIONS} conditions")
             found.append(self._condition())
         return found
+
+    def _check_text(self) -> None:
+        if len(self._text) > MAX_LENGTH:
+            raise self._fail(f"expected at most {MAX_LENGTH} characters, found {len(self._text)}", MAX_LENGTH)
+        if match := _UNUSABLE.search(self._text):
+            raise self._fail("a query cannot contain this character", match.start())
 
     def _skip_space(self) -> bool:
         while self._at < len(self._text) and self._text[self._at].isspace():
@@ -227,6 +295,9 @@ class _Reader:
 
     def _value(self, field: str) -> Value:
         start = self._at
+        self._value_count += 1
+        if self._value_count > MAX_VALUES:
+            raise self._fail(f"expected at most {MAX_VALUES} values")
         if field in TEXTS:
             return self._words(_BARE_VALUE)
         word, _ = self._take(_BARE_VALUE)
@@ -255,6 +326,8 @@ class _Reader:
         return Words(text, is_prefix)
 
     def _range(self, field: str, word: str, start: int) -> Range:
+        if sum(map(str.isdigit, word)) > MAX_DIGITS * (1 + word.count("..")):
+            raise self._fail(f"expected a number of at most {MAX_DIGITS} digits", start)
         if match := _RANGE.fullmatch(word):
             low, high = (_number(part) for part in match.groups())
             if low is not None and high is not None and low > high:

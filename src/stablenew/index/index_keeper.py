@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.errors import RunLocked
 from stablenew.index.asking.index_reader import IndexReader
-from stablenew.index.index_schema import delete_index, index_folder, index_path
+from stablenew.index.index_schema import delete_index, index_folder, index_path, sqlite_errors
 from stablenew.index.reading.folder_snapshot import root_signature
 from stablenew.store.change_hints import end_of_hints, hints_path
 from stablenew.store.run_folder import check_place
@@ -166,11 +166,8 @@ class IndexKeeper:
         from stablenew.index.run_index import RunIndex  # noqa: PLC0415
 
         try:
-            index = RunIndex(self.path)
-            try:
+            with sqlite_errors(self.path), contextlib.closing(RunIndex(self.path)) as index:
                 yield Reconciler(index, self.root)
-            finally:
-                index.close()
         finally:
             lock.release()
 

@@ -7,15 +7,20 @@ stored once, in the table `name`, and rows refer to them by id; so are prompts, 
 """
 
 import contextlib
+import functools
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
+
+if TYPE_CHECKING:
+    from stablenew.formats.query_language import Glob
 
 VERSION: Final = 3
 """A file with another number was made by another version of the program: it is rebuilt."""
@@ -179,9 +184,22 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
             f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=30
         )
         if _version_of(connection) == VERSION:
+            connection.create_function("matches_glob", 2, _matches_glob, deterministic=True)
             return connection
         connection.close()
     return None
+
+
+def _matches_glob(pattern: str, text: str) -> bool:
+    """As SQLite's GLOB, which backtracks and can take forever."""
+    return _glob(pattern).matches(text)
+
+
+@functools.lru_cache
+def _glob(pattern: str) -> "Glob":
+    from stablenew.formats.query_language import Glob  # noqa: PLC0415
+
+    return Glob(pattern)
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -190,16 +208,36 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     The caller holds the index's lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(sqlite3.DatabaseError):
+    try:
         connection = _connect(path)
         version = _version_of(connection)
         if version == VERSION:
             return connection
         connection.close()
+    except sqlite3.OperationalError:  # a full disk, say: the index itself may be fine
+        raise
+    except sqlite3.DatabaseError:
+        pass
     delete_index(path)
     connection = _connect(path)
     connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
     return connection
+
+
+@contextlib.contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Inside the block, errors of SQLite become one clear error.
+
+    Raises:
+        CacheFailed: the index cannot be read or written.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        remedy = "free some space, or set STABLENEW_STATE_DIR to a folder on another disk"
+        raise CacheFailed(f"the index {path} cannot be used: {error}; {remedy}") from error
+    except sqlite3.DatabaseError as error:
+        raise CacheFailed(f"the index {path} is damaged: {error}; `stablenew index rebuild` recreates it") from error
 
 
 def delete_index(path: Path) -> None:

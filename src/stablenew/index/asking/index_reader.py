@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, LARGEST_ID, MAX_USE, open_for_reading
+from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, LARGEST_ID, MAX_USE, open_for_reading, sqlite_errors
 from stablenew.index.stored_values import MAX_SHOWN_OUTPUTS, unpack_outputs, write_seed
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ class IndexReader:
 
     def fetch(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of one SQL query; none when there is no index."""
-        with self._guard:
+        with self._guard, sqlite_errors(self.path):
             connection = self._open()
             return [] if connection is None else connection.execute(query, parameters).fetchall()
 
     def iter_chunks(self, query: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of one SQL query, `size` at a time."""
-        with self._guard:
+        with self._guard, sqlite_errors(self.path):
             connection = self._open()
             if connection is None:
                 return

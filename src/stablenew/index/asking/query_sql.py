@@ -291,8 +291,8 @@ def _in_time(ranges: Sequence[Range]) -> Sql:
 
 
 def _like_run_id(condition: Condition) -> Sql:
-    parts = ["lower(r.run_id) GLOB ?" for _ in condition.values]
-    return Sql(f"({' OR '.join(parts)})", [_prefix_glob(one) for one in condition.patterns()])
+    parts = ["matches_glob(?, r.run_id)" for _ in condition.values]
+    return Sql(f"({' OR '.join(parts)})", [_as_prefix(pattern) for pattern in condition.patterns()])
 
 
 def _few_by_run_id(condition: Condition) -> Sql:
@@ -304,6 +304,5 @@ def _few_by_run_id(condition: Condition) -> Sql:
     return Sql(f"SELECT id FROM run WHERE {' OR '.join(parts)}", parameters)
 
 
-def _prefix_glob(pattern: Pattern) -> str:
-    text = pattern.text.casefold().replace("[", "[[]")
-    return text if text.endswith("*") else text + "*"
+def _as_prefix(pattern: Pattern) -> str:
+    return pattern.text if pattern.text.endswith("*") else pattern.text + "*"
