@@ -62,6 +62,7 @@ def test_a_query_chooses_the_runs(stablenew, tmp_path):
         (["--split", "80,20"], "three percentages"),
         (["--split", "80,30,10"], "come to 1"),
         (["--split-by", "seed"], "by prompt"),
+        (["--executor", "spark"], "local and dask"),
         (["--engine", "spark"], "local and dask"),
         (["modle:x"], "did you mean model"),
         (["--formt", "csv"], "no such option"),

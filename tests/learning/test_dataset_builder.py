@@ -21,7 +21,7 @@ from stablenew.formats.documents.dataset_ledger import DatasetLedger
 from stablenew.learning.dataset import assembly, executor, joining, state, tables
 from stablenew.learning.dataset import build as dataset_build
 from stablenew.learning.dataset.columns import COLUMNS
-from stablenew.learning.dataset.executor import LocalEngine
+from stablenew.learning.dataset.executor import LocalExecutor
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.dataset.source import folder_scan
 from stablenew.learning.dataset_builder import DatasetBuilder
@@ -30,7 +30,7 @@ from tests.index.stores import add_run, make_store
 
 
 @pytest.fixture(autouse=True)
-def _short_stretches(monkeypatch):
+def _short_ranges(monkeypatch):
     """Several parts also of few runs, and several groups of rows."""
     monkeypatch.setattr(state, "_FEWEST_RUNS", 4)
     monkeypatch.setattr(state, "_MOST_RUNS", 9)
@@ -119,18 +119,20 @@ def test_workers_give_what_one_process_gives(tmp_path, monkeypatch):
     assert content(tmp_path / "one") == content(tmp_path / "two")
     assert heard[0] == (0, 60)
     assert heard[-1] == (60, 60)
-    assert ledger.digest == DatasetBuilder(store, engine=LocalEngine(3)).build_learning_dataset(tmp_path / "3").digest
+    assert (
+        ledger.digest == DatasetBuilder(store, executor=LocalExecutor(3)).build_learning_dataset(tmp_path / "3").digest
+    )
 
 
 class Counting:
-    """An engine that says which runs it was given."""
+    """An executor that says which runs it was given."""
 
     def __init__(self):
         self.run_ids = []
 
     def iter_parts(self, source, tasks, plan):
         self.run_ids += [run_id for task in tasks for run_id in task.changed]
-        return LocalEngine(1).iter_parts(source, tasks, plan)
+        return LocalExecutor(1).iter_parts(source, tasks, plan)
 
 
 @pytest.mark.usefixtures("_settled")
@@ -143,12 +145,12 @@ def test_a_second_build_reads_only_what_changed_and_equals_a_full_one(tmp_path):
     FeedbackManager(store, rater="carl").record_feedback(first.run_id, None, 5)
     add_run(store, "20261119-000000-000-bbbbbbbbbb", random.Random(1))
     shutil.rmtree(next(run.path for run in list(store.iter_runs())[20:]))
-    engine = Counting()
-    again = DatasetBuilder(store, engine=engine).build_learning_dataset(tmp_path / "ds")
+    counting = Counting()
+    again = DatasetBuilder(store, executor=counting).build_learning_dataset(tmp_path / "ds")
     full = build(store, tmp_path / "full")
     assert content(tmp_path / "ds") == content(tmp_path / "full")
     assert again.digest == full.digest
-    assert 0 < len(engine.run_ids) < 25
+    assert 0 < len(counting.run_ids) < 25
     parts = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "ds" / "images").iterdir()}
     assert sum(kept.get(name) == written for name, written in parts.items()) > len(kept) / 3
     assert parts.keys() == {path.name for path in (tmp_path / "full" / "images").iterdir()}
@@ -163,12 +165,12 @@ def test_builds_one_after_the_other_read_what_changed_and_equal_full_ones_byte_f
     for number in range(4):
         time.sleep(0.05)  # longer than a tick of the file system's clock
         changed = change_some(store, chance, number)
-        engine = Counting()
-        DatasetBuilder(store, engine=engine).build_learning_dataset(tmp_path / "ds")
+        counting = Counting()
+        DatasetBuilder(store, executor=counting).build_learning_dataset(tmp_path / "ds")
         build(store, tmp_path / "full", is_incremental=False)
         assert content(tmp_path / "ds") == content(tmp_path / "full")
-        assert changed <= set(engine.run_ids)
-        assert len(engine.run_ids) < 35, "runs that did not change were read again"
+        assert changed <= set(counting.run_ids)
+        assert len(counting.run_ids) < 35, "runs that did not change were read again"
         assert file_bytes(tmp_path / "ds") == file_bytes(tmp_path / "full")
         assert not list(Dataset(tmp_path / "ds").iter_findings())
 
@@ -187,9 +189,9 @@ def test_documents_are_not_parsed_again_where_only_feedback_came(tmp_path, monke
     parsed = []
     read = joining.read_run_tables
     monkeypatch.setattr(joining, "read_run_tables", lambda runs: parsed.extend(runs) or read(runs))
-    engine = Counting()
-    DatasetBuilder(store, engine=engine).build_learning_dataset(tmp_path / "ds")
-    assert {run.run_id for run in whole} <= set(engine.run_ids), "they are read, and checked against their seals"
+    counting = Counting()
+    DatasetBuilder(store, executor=counting).build_learning_dataset(tmp_path / "ds")
+    assert {run.run_id for run in whole} <= set(counting.run_ids), "they are read, and checked against their seals"
     assert not {run.run_id for run in whole} & {run.run_id for run in parsed}
     build(store, tmp_path / "full")
     assert content(tmp_path / "ds") == content(tmp_path / "full")
@@ -299,9 +301,9 @@ def test_splits_are_settled_again_only_where_ties_may_have_changed(tmp_path, mon
 def test_a_change_in_the_very_moment_of_the_build_is_not_missed(tmp_path):
     store = make_store(tmp_path / "runs", 10, count=10)
     build(store, tmp_path / "ds")
-    engine = Counting()
-    DatasetBuilder(store, engine=engine).build_learning_dataset(tmp_path / "ds")
-    assert len(engine.run_ids) == 10, "folders that changed within the last two seconds are read again"
+    counting = Counting()
+    DatasetBuilder(store, executor=counting).build_learning_dataset(tmp_path / "ds")
+    assert len(counting.run_ids) == 10, "folders that changed within the last two seconds are read again"
 
 
 def test_a_build_that_is_killed_leaves_the_old_dataset_whole(tmp_path):

@@ -11,7 +11,7 @@ from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
     from stablenew.formats.documents.dataset_ledger import DatasetLedger, DatasetProblem
-    from stablenew.learning.dataset.executor import PartEngine
+    from stablenew.learning.dataset.executor import PartExecutor
     from stablenew.learning.dataset.reader import Dataset
     from stablenew.learning.dataset.source.run_source import RunSource
     from stablenew.learning.dataset.split_plan import SplitPlan
@@ -40,7 +40,7 @@ def build(
     ] = "prompt,seed,lineage",
     salt: Annotated[str, typer.Option(help="Another salt, another split.")] = "",
     incremental: Annotated[bool, typer.Option(help="Read only what changed since the last build into DIR.")] = True,
-    engine: Annotated[str, typer.Option(help="local, or dask.")] = "local",
+    executor: Annotated[str, typer.Option("--executor", "--engine", help="local, or dask.")] = "local",
     scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of a running dask cluster.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", metavar="ADDRESS", help="Another store, such as s3://bucket/runs.")
@@ -61,7 +61,7 @@ def build(
             split=plan,
             formats=[name for given in formats or [] for name in given.split(",")],
             source=None if source is None else _open_source(source, storage or []),
-            engine=_open_engine(engine, scheduler),
+            executor=_open_executor(executor, scheduler),
             is_incremental=incremental,
             progress=progress,
         ),
@@ -79,10 +79,10 @@ def _read_split(shares: str, ties: str, salt: str) -> "SplitPlan":
     return SplitPlan(train, validation, test, tuple(tie.strip() for tie in ties.split(",")), salt)
 
 
-def _open_engine(name: str, scheduler: str | None) -> "PartEngine":
-    from stablenew.learning.dataset.executor import open_engine
+def _open_executor(name: str, scheduler: str | None) -> "PartExecutor":
+    from stablenew.learning.dataset.executor import open_executor
 
-    return open_engine(name, scheduler)
+    return open_executor(name, scheduler)
 
 
 def _open_source(address: str, options: list[str]) -> "RunSource":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.index.job_history import JobHistory
     from stablenew.index.run_watcher import RunWatcher
-    from stablenew.learning.dataset.executor import PartEngine, Progress
+    from stablenew.learning.dataset.executor import PartExecutor, Progress
     from stablenew.learning.dataset.reader import Dataset
     from stablenew.learning.dataset.source.run_source import RunSource
     from stablenew.learning.dataset.split_plan import SplitPlan
@@ -247,7 +247,7 @@ class AppController:
         split: "SplitPlan | None" = None,
         formats: Sequence[str] = (),
         source: "RunSource | None" = None,
-        engine: "PartEngine | None" = None,
+        executor: "PartExecutor | None" = None,
         is_incremental: bool = True,
         progress: "Progress" = lambda _done, _total: None,
     ) -> "DatasetLedger":
@@ -268,7 +268,7 @@ class AppController:
             self.history.parse(query)
             self.history.refresh(is_patient=True)
             run_ids = self.history.run_ids(query)
-        return DatasetBuilder(source or self.run_store, engine=engine).build_learning_dataset(
+        return DatasetBuilder(source or self.run_store, executor=executor).build_learning_dataset(
             folder,
             run_ids=run_ids,
             query=query,

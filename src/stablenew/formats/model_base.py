@@ -108,10 +108,15 @@ Seed = BigInteger
 """ComfyUI's seeds reach 2^64-1."""
 
 Digest = Annotated[str, Field(pattern=DIGEST_PATTERN, min_length=39, max_length=39)]
+TIMESTAMP_PATTERN = f"^{_DATE}{_TIME}$"
+SLUG_PATTERN = "^[a-z][a-z0-9_]{0,63}$"
+"""A slug with its greatest length, for readers that check patterns alone."""
+VERSION_PATTERN = f"^{SCHEMA_MAJOR}\\.(?:0|[1-9][0-9]{{0,3}})$"
+MEDIA_TYPE_PATTERN = "^[a-z]+/[a-z0-9][a-z0-9.+-]*$"
 Timestamp = Annotated[
     str,
     Field(
-        pattern=f"^{_DATE}{_TIME}$",
+        pattern=TIMESTAMP_PATTERN,
         min_length=_TIMESTAMP_LENGTH,
         max_length=_TIMESTAMP_LENGTH,
         json_schema_extra={"format": "date-time"},
@@ -147,12 +152,10 @@ OutputPath = Annotated[
         json_schema_extra=_NO_NEWLINE,
     ),
 ]
-MediaType = Annotated[
-    str, Field(pattern="^[a-z]+/[a-z0-9][a-z0-9.+-]*$", max_length=127, json_schema_extra=_NO_NEWLINE)
-]
+MediaType = Annotated[str, Field(pattern=MEDIA_TYPE_PATTERN, max_length=127, json_schema_extra=_NO_NEWLINE)]
 SchemaVersion = Annotated[
     str,
-    Field(pattern=f"^{SCHEMA_MAJOR}\\.(?:0|[1-9][0-9]{{0,3}})$", max_length=6, json_schema_extra=_NO_NEWLINE),
+    Field(pattern=VERSION_PATTERN, max_length=6, json_schema_extra=_NO_NEWLINE),
 ]
 Rating = Annotated[int, Field(ge=0, le=5), BeforeValidator(_integral)]
 SafeJson = Annotated[Any, BeforeValidator(_checked_copy), WithJsonSchema({})]

@@ -1,7 +1,11 @@
 """DatasetBuilder: walks run folders and joins records with feedback into one row an image.
 
-The rows are kept in parts, a Parquet file for each stretch of runs. Another build into the same folder makes only those
-parts anew whose runs changed. `dataset.json` is replaced last, so a build that is stopped leaves the old dataset whole.
+The rows are kept in parts, a Parquet file for each range of runs. Another build into the same folder makes only those
+parts again whose runs changed. `dataset.json` is replaced last, so a build that is stopped leaves the old dataset
+whole.
+
+This module is the public door and quick to import. The work is done by `dataset.build`, which imports Arrow; importing
+that takes as long as taking the signatures of 100,000 run folders, so both happen at the same time.
 """
 
 import contextlib
@@ -13,8 +17,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from stablenew import garbage_collection, worker_pool
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
-from stablenew.learning.dataset.executor import LocalEngine, PartEngine, Progress
-from stablenew.learning.dataset.source.folder_scan import begun_scan
+from stablenew.learning.dataset.executor import LocalExecutor, PartExecutor, Progress
+from stablenew.learning.dataset.source.folder_scan import start_scan
 from stablenew.learning.dataset.source.remote_source import open_source
 from stablenew.learning.dataset.source.run_source import LocalSource, RunSource
 from stablenew.learning.dataset.split_plan import SplitPlan
@@ -30,30 +34,30 @@ _BUILD: Final = "stablenew.learning.dataset.build"
 
 
 class CollectedRun(NamedTuple):
-    """A run as the models have it."""
+    """A run, read strictly into the document models."""
 
     metadata: "RunMetadata"
     records: "list[LearningRecord]"
 
 
 class DatasetBuilder:
-    """Makes a dataset of the runs in a store."""
+    """Builds datasets of the runs in a store."""
 
     def __init__(
         self,
         runs: "RunStore | RunSource | Path | str" = "runs",
         *,
-        engine: PartEngine | None = None,
+        executor: PartExecutor | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._source = _open(runs)
-        self._engine = engine or LocalEngine()
+        self._executor = executor or LocalExecutor()
         self._clock = clock
 
     def collect_runs(self) -> Iterator[CollectedRun]:
-        """Every sealed run of a local store, one after the other, as the models have it.
+        """Every sealed run of a local store, one at a time, read strictly.
 
-        What cannot be read is left out here; `build_learning_dataset` names it.
+        Runs that cannot be read are skipped here; `build_learning_dataset` reports them.
         """
         for run in self._store().iter_runs():
             with contextlib.suppress(OSError, ValueError):
@@ -61,7 +65,7 @@ class DatasetBuilder:
                     yield CollectedRun(run.metadata, list(run.iter_records()))
 
     def collect_feedback(self) -> "Iterator[tuple[str, FeedbackState]]":
-        """What people think of each run of a local store that anybody spoke of, merged and folded."""
+        """Run id and merged feedback of each run of a local store that has feedback."""
         from stablenew.store.feedback.feedback_log import FeedbackLog  # noqa: PLC0415
 
         for run in self._store().iter_runs():
@@ -87,23 +91,23 @@ class DatasetBuilder:
     ) -> "DatasetLedger":
         """Build the dataset into `folder` and return its ledger.
 
-        `run_ids` are those that `query` found; None takes every run. `formats` names what else to write than Parquet
-        (see `dataset_exports.FORMATS`); exports of an earlier build that are not asked for again go. With
-        `is_incremental`, what a build into the same folder left is used again where no run changed. `progress` hears of
-        the runs that have to be read.
+        `run_ids` are those that `query` found; None takes every run. `formats` are written besides Parquet (see
+        `dataset_exports.FORMATS`); exports of an earlier build that are not requested again are removed. With
+        `is_incremental`, parts that the last build left in the folder are reused where no run changed. `progress`
+        counts the runs that must be read.
 
         Raises:
             ConfigError: there is no such format.
             WriteFailed: the disk would not take it; a dataset that was there is unharmed.
         """
         with garbage_collection.paused():
-            with self._begun_signatures() as wait_for_signatures:
-                from stablenew.learning.dataset.build import DatasetBuild  # noqa: PLC0415  # while folders are seen
+            with self._start_signatures() as wait_for_signatures:
+                from stablenew.learning.dataset.build import DatasetBuild  # noqa: PLC0415  # meanwhile the signatures are taken
 
                 build = DatasetBuild(
                     Path(folder),
                     self._source,
-                    self._engine,
+                    self._executor,
                     self._clock,
                     query=query,
                     split=split or SplitPlan(),
@@ -113,10 +117,10 @@ class DatasetBuilder:
                 signatures = wait_for_signatures()
             return build.run(signatures, run_ids, progress)
 
-    def _begun_signatures(self) -> AbstractContextManager[Callable[[], Mapping[str, int]]]:
-        """Of the source: by a process of its own, if there is much to import meanwhile."""
+    def _start_signatures(self) -> AbstractContextManager[Callable[[], Mapping[str, int]]]:
+        """Start taking the signatures of all run folders in a child process, if there is much to import meanwhile."""
         if isinstance(self._source, LocalSource) and _BUILD not in sys.modules and worker_pool.is_available():
-            return begun_scan(self._source.location)
+            return start_scan(self._source.location)
         return contextlib.nullcontext(self._source.signatures)
 
 

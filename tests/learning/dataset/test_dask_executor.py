@@ -8,8 +8,8 @@ import pytest
 from stablenew.cli.main import _run
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset import state
-from stablenew.learning.dataset.dask_executor import DaskEngine
-from stablenew.learning.dataset.executor import LocalEngine, open_engine
+from stablenew.learning.dataset.dask_executor import DaskExecutor
+from stablenew.learning.dataset.executor import LocalExecutor, open_executor
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.dataset.source.remote_source import open_source
 from stablenew.learning.dataset_builder import DatasetBuilder
@@ -24,7 +24,7 @@ needs_s3 = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def _short_stretches(monkeypatch):
+def _short_ranges(monkeypatch):
     monkeypatch.setattr(state, "_FEWEST_RUNS", 4)
     monkeypatch.setattr(state, "_MOST_RUNS", 9)
 
@@ -40,7 +40,7 @@ def test_a_cluster_of_two_over_s3_gives_what_this_machine_gives(tmp_path):
     here = DatasetBuilder(store).build_learning_dataset(tmp_path / "here")
     with serving(tmp_path) as options:
         source = open_source("s3://bucket/runs", options)
-        there = DatasetBuilder(source, engine=DaskEngine(workers=2)).build_learning_dataset(tmp_path / "there")
+        there = DatasetBuilder(source, executor=DaskExecutor(workers=2)).build_learning_dataset(tmp_path / "there")
     assert there.digest == here.digest
     assert rows(tmp_path / "there") == rows(tmp_path / "here")
     assert there.counts.images > 30
@@ -77,8 +77,10 @@ def test_a_second_build_over_s3_reads_only_what_changed(tmp_path):
 def test_a_cluster_reads_local_runs_as_well(tmp_path):
     store = make_store(tmp_path / "runs", 23, count=30)
     with DaskClusterAtHand() as address:
-        there = DatasetBuilder(store, engine=open_engine("dask", address)).build_learning_dataset(tmp_path / "there")
-    here = DatasetBuilder(store, engine=LocalEngine(1)).build_learning_dataset(tmp_path / "here")
+        there = DatasetBuilder(store, executor=open_executor("dask", address)).build_learning_dataset(
+            tmp_path / "there"
+        )
+    here = DatasetBuilder(store, executor=LocalExecutor(1)).build_learning_dataset(tmp_path / "here")
     assert there.digest == here.digest
     assert rows(tmp_path / "there") == rows(tmp_path / "here")
 
@@ -96,8 +98,8 @@ class DaskClusterAtHand:
         self._cluster.close()
 
 
-def test_an_engine_or_address_that_is_not_there_says_what_to_do(tmp_path):
+def test_an_executor_or_address_that_is_not_there_says_what_to_do(tmp_path):
     with pytest.raises(ConfigError, match="local and dask"):
-        open_engine("spark")
+        open_executor("spark")
     with pytest.raises((ConfigError, ValueError), match="nothing|Protocol not known|install"):
         open_source("nothing://bucket/runs").signatures()

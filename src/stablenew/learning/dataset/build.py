@@ -1,5 +1,7 @@
-"""One build of a dataset: which parts are taken from the last one, which are made anew, and how it is put out.
+"""One build of a dataset: which parts of the last build are reused, which are made again, and what is written when.
 
+`DatasetBuilder` is the public door and quick to import; this module imports Arrow and everything that builds. While it
+is being imported, another process already takes the signatures of the run folders (see `DatasetBuilder`).
 `dataset.json` is replaced last, so a build that is stopped leaves the old dataset whole.
 """
 
@@ -15,7 +17,7 @@ from stablenew.disk.atomic_file import naming_failures, replace_cached
 from stablenew.formats.clock import Clock, format_timestamp
 from stablenew.formats.documents.dataset_ledger import DatasetFile, DatasetLedger
 from stablenew.learning.dataset.assembly import Assembly
-from stablenew.learning.dataset.executor import PartEngine, Progress
+from stablenew.learning.dataset.executor import PartExecutor, Progress
 from stablenew.learning.dataset.exports.dataset_exports import check_formats, describe_export, write_export
 from stablenew.learning.dataset.exports.export_writer import Export
 from stablenew.learning.dataset.joining import left_out_runs
@@ -30,7 +32,7 @@ from stablenew.learning.dataset.state import (
     PREFERENCES,
     RUNS,
     BuildState,
-    cut_stretches,
+    cut_run_ranges,
     describe_purpose,
     is_file_of_ours,
     read_state,
@@ -47,7 +49,7 @@ class DatasetBuild:
         self,
         folder: Path,
         source: RunSource,
-        engine: PartEngine,
+        executor: PartExecutor,
         clock: Clock,
         *,
         query: str,
@@ -55,23 +57,25 @@ class DatasetBuild:
         formats: Sequence[str],
         is_incremental: bool,
     ) -> None:
-        """Look at what the last build left.
+        """Prepare the build, and read what the last one left.
 
         Raises:
             ConfigError: there is no such format.
         """
         self._folder = folder
         self._source = source
-        self._engine = engine
+        self._executor = executor
         self._clock = clock
         self._exports = check_formats(formats)
         self._facts = BuildFacts(_software_version(), source.location, query, format_timestamp(clock.now()), split)
         self._purpose = describe_purpose(source.location, split)
         self._assembly = Assembly(folder, read_state(folder, self._purpose) if is_incremental else BuildState())
-        self._assembly.look_back()
+        self._assembly.read_old_tables()
 
     def run(self, signatures: Mapping[str, int], run_ids: Collection[str] | None, progress: Progress) -> DatasetLedger:
-        """Build of all runs of the source, which look like `signatures`, those of `run_ids`; return the ledger.
+        """Build the dataset of the runs `run_ids` (None: all), and return its ledger.
+
+        `signatures` are those of every run folder of the source.
 
         Raises:
             WriteFailed: the disk would not take it; a dataset that was there is unharmed.
@@ -80,11 +84,11 @@ class DatasetBuild:
             with naming_failures(folder):
                 folder.mkdir(parents=True, exist_ok=True)
         wanted = sorted(signatures if run_ids is None else signatures.keys() & set(run_ids))
-        looks = [signatures[run_id] for run_id in wanted]
+        wanted_signatures = [signatures[run_id] for run_id in wanted]
         assembly = self._assembly
         with ThreadPoolExecutor(1) as thread:
             run_table = RunTableWriter(thread)
-            self._add_parts(wanted, looks, run_table, progress)
+            self._add_parts(wanted, wanted_signatures, run_table, progress)
             unselected = sorted(signatures.keys() - set(wanted)) if len(wanted) < len(signatures) else []
             left_out = left_out_runs([LeftOut(run_id, UNSELECTED, REASONS[UNSELECTED]) for run_id in unselected])
             run_table.add(left_out)
@@ -94,32 +98,34 @@ class DatasetBuild:
         runs = pa.concat_tables([assembly.runs, left_out])
         publication = _Publication(self._facts, assembly, runs, digest, tables, self._clock)
         splits = np.concatenate([np.empty(0, np.int8), *assembly.splits])
-        state = BuildState(assembly.stretches, looks, assembly.problems, publication.table_names, splits)
+        state = BuildState(assembly.run_ranges, wanted_signatures, assembly.problems, publication.table_names, splits)
         write_state(self._folder, self._purpose, state)
         return publication.publish([write_export(name, self._folder, self._source) for name in self._exports])
 
-    def _add_parts(self, run_ids: list[str], looks: list[int], run_table: RunTableWriter, progress: Progress) -> None:
-        """Take over the parts that still hold, and make the others."""
+    def _add_parts(
+        self, run_ids: list[str], signatures: list[int], run_table: RunTableWriter, progress: Progress
+    ) -> None:
+        """Reuse the parts of the last build that still hold, and make the others."""
         assembly = self._assembly
-        rest = iter(looks)
-        found = [assembly.recall(stretch, list(islice(rest, len(stretch)))) for stretch in cut_stretches(run_ids)]
-        tasks = [one for one in found if isinstance(one, PartTask)]
-        made = self._engine.iter_parts(self._source, tasks, self._facts.split) if tasks else iter(())
+        rest = iter(signatures)
+        found = [assembly.find_part(ids, list(islice(rest, len(ids)))) for ids in cut_run_ranges(run_ids)]
+        tasks = [part for part in found if isinstance(part, PartTask)]
+        made = self._executor.iter_parts(self._source, tasks, self._facts.split) if tasks else iter(())
         done, total = 0, sum(task.read_count for task in tasks)
         progress(done, total)
-        for one in found:
-            if not isinstance(one, PartTask):
-                run_table.add(assembly.take_over(one))
+        for part in found:
+            if not isinstance(part, PartTask):
+                run_table.add(assembly.reuse(part))
                 continue
-            run_table.add(assembly.add(one, next(made)))
-            done += one.read_count
+            run_table.add(assembly.add(part, next(made)))
+            done += part.read_count
             progress(done, total)
 
 
 class _Publication:
-    """The ledger of an assembled dataset: out first for the rows alone, then with the exports, which take longer.
+    """The ledger of an assembled dataset: written first for the rows alone, then with the exports, which take longer.
 
-    What is there under its final name is whole at every moment, whenever the build is stopped.
+    Whenever the build is stopped, every file that the ledger names is whole.
     """
 
     def __init__(
@@ -143,13 +149,13 @@ class _Publication:
 
     @property
     def table_names(self) -> dict[str, str]:
-        """Paths of the tables of runs and of preferences."""
-        return {one.content: one.path for one in self._tables}
+        """Paths of the tables of runs and of preferences, by what they hold."""
+        return {file.content: file.path for file in self._tables}
 
     def publish(self, exports: Sequence[Export]) -> DatasetLedger:
-        """Name the exports too, and remove what earlier builds left."""
+        """Add the exports to the ledger, and remove the files of earlier builds."""
         ledger = self._write_ledger(exports) if exports else self._ledger
-        _remove_stale(self._folder, self._assembly, {one.path for one in ledger.files}, self._old_files)
+        _remove_stale(self._folder, self._assembly, {file.path for file in ledger.files}, self._old_files)
         return ledger
 
     def _write_ledger(self, exports: Sequence[Export]) -> DatasetLedger:
@@ -159,9 +165,9 @@ class _Publication:
             self._runs,
             self._digest,
             self._assembly.splits,
-            [*self._assembly.problems, *(problem for one in exports for problem in one.problems)],
-            [*self._assembly.files, *self._tables, *(file for one in exports for file in one.files)],
-            [describe_export(one) for one in exports],
+            [*self._assembly.problems, *(problem for export in exports for problem in export.problems)],
+            [*self._assembly.files, *self._tables, *(file for export in exports for file in export.files)],
+            [describe_export(export) for export in exports],
         )
         replace_cached(self._folder / LEDGER, ledger.encode_document())
         return ledger
@@ -175,14 +181,14 @@ def _software_version() -> str:
 
 def _files_of_last_build(folder: Path) -> set[str]:
     try:
-        return {one.path for one in DatasetLedger.from_json((folder / LEDGER).read_bytes()).files}
+        return {file.path for file in DatasetLedger.from_json((folder / LEDGER).read_bytes()).files}
     except (OSError, ValueError):
         return set()
 
 
 def _remove_stale(folder: Path, assembly: Assembly, kept: set[str], old_files: set[str]) -> None:
-    """Remove what earlier builds left: files that their ledger named, and what builds left that were stopped."""
-    ties = {ties_name(one.run_ids[0], one.digest) for one in assembly.stretches}
+    """Remove files that the last build's ledger named, and files of builds that were stopped."""
+    ties = {ties_name(run_range.run_ids[0], run_range.digest) for run_range in assembly.run_ranges}
     for pattern in (f"{IMAGES}/*.parquet", f"{BUILD}/*.ties.arrow", f"{RUNS}.*.parquet", f"{PREFERENCES}.*.parquet"):
         old_files |= {path.relative_to(folder).as_posix() for path in folder.glob(pattern)}
     for path in old_files - kept - ties:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from stablenew.formats.pipeline_config import AdetailerSettings, Img2ImgSettings, Txt2ImgSettings, UpscaleSettings
+from stablenew.formats.settings import SETTINGS, SettingType
 
 
 def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -24,7 +25,7 @@ def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def text_of(column: pa.StringArray) -> bytes:
-    """All texts of `column`, one after the other, without making each a Python string."""
+    """All texts of `column` joined, without making each a Python string."""
     _, offsets, data = column.buffers()
     if data is None or len(column) == 0:
         return b""
@@ -36,21 +37,14 @@ SEED: Final = pa.uint64()
 MOMENT: Final = pa.timestamp("ms", tz="UTC")
 _TEXTS: Final = pa.list_(pa.string())
 
-MAIN_SETTINGS: Final[dict[str, pa.DataType]] = {
-    "model": pa.string(),
-    "model_hash": pa.string(),
-    "vae": pa.string(),
-    "sampler": pa.string(),
-    "scheduler": pa.string(),
-    "steps": pa.int64(),
-    "cfg_scale": pa.float64(),
+_SETTING_TYPES: Final[dict[SettingType, pa.DataType]] = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
     "seed": SEED,
-    "width": pa.int64(),
-    "height": pa.int64(),
-    "denoising_strength": pa.float64(),
-    "clip_skip": pa.int64(),
 }
-"""The settings of the main stage, as `GenerationSettings` names them. A seed left to the engine is null."""
+MAIN_SETTINGS: Final = {setting.name: _SETTING_TYPES[setting.type] for setting in SETTINGS}
+"""Type of each setting of the main stage, by its standard name. A seed that was left to the engine is null."""
 
 _STAGES: Final[dict[str, type[BaseModel]]] = {
     "txt2img": Txt2ImgSettings,
@@ -68,7 +62,7 @@ _SEEDS: Final = ("seed", "subseed")
 
 
 class Column(NamedTuple):
-    """One column."""
+    """One column: its name, its type, and what it means."""
 
     name: str
     type: pa.DataType
@@ -79,7 +73,7 @@ def _arrow_type(name: str, annotation: Any) -> pa.DataType:
     if name in _SEEDS:
         return SEED
     if type(None) in typing.get_args(annotation):
-        annotation = next(one for one in typing.get_args(annotation) if one is not type(None))
+        annotation = next(kind for kind in typing.get_args(annotation) if kind is not type(None))
     while typing.get_origin(annotation) is typing.Annotated:
         annotation = typing.get_args(annotation)[0]
     return _ARROW_TYPES[str if typing.get_origin(annotation) is typing.Literal else annotation]
@@ -95,7 +89,7 @@ def _stage_settings() -> dict[tuple[str, str], pa.DataType]:
 
 
 STAGE_SETTINGS: Final = _stage_settings()
-"""Type of every setting of every stage, by (stage, setting)."""
+"""Type of every setting of every stage, by stage and setting."""
 
 
 def stage_model(stage: str) -> type[BaseModel]:
@@ -104,10 +98,7 @@ def stage_model(stage: str) -> type[BaseModel]:
 
 
 def stage_column(stage: str, setting: str) -> str | None:
-    """The column that holds what a stage's setting was: the main one for a main setting of txt2img.
-
-    None where there is no such setting.
-    """
+    """The column of a stage's setting; a main setting of txt2img has the plain name. None: no such setting."""
     if (stage, setting) not in STAGE_SETTINGS:
         return None
     return setting if stage == "txt2img" and setting in MAIN_SETTINGS else f"{stage}_{setting}"
@@ -123,10 +114,10 @@ def _run_columns() -> Iterator[Column]:
     yield Column("host_id", text, "the machine")
     yield Column("user_id", text, "the person at it")
     yield Column("job_id", text, "what other systems call the run")
-    yield Column("session_id", text, "what other systems call the sitting")
-    yield Column("parent_run_id", text, "the interrupted run that this one took up again")
-    yield Column("one_click_action", text, "the one-click action that began it")
-    yield Column("learning_tags", _TEXTS, "tags given when it was started; those of a learning plan begin with `plan:`")
+    yield Column("session_id", text, "what other systems call the session")
+    yield Column("parent_run_id", text, "the interrupted run that this one continued")
+    yield Column("one_click_action", text, "the one-click action that started it")
+    yield Column("learning_tags", _TEXTS, "tags given at the start; those of a learning plan begin with `plan:`")
     yield Column("packs", _TEXTS, "ids of the prompt packs")
     yield Column("config_digest", text, "digest of the whole config")
     yield Column("plan_mode", text, "how variants were chosen: fanout, sequential or random")
@@ -136,7 +127,7 @@ def _run_columns() -> Iterator[Column]:
 def _variant_columns() -> Iterator[Column]:
     text = pa.string()
     yield Column("variant", pa.int64(), "which variant of the run, from 0")
-    yield Column("variant_label", text, "what was put into prompt and settings, such as [time]=dawn")
+    yield Column("variant_label", text, "what the plan put into prompt and settings, such as [time]=dawn")
     yield Column("variant_status", text, "how the variant ended")
     yield Column("started_at", MOMENT, "when the variant began")
     yield Column("duration_seconds", pa.float64(), "how long it took")
@@ -144,32 +135,32 @@ def _variant_columns() -> Iterator[Column]:
     yield Column("negative_prompt", text, "the negative prompt as it was sent")
     yield Column("prompt_id", text, "which prompt of its pack")
     yield Column("pack_id", text, "the pack of the prompt")
-    yield Column("loras", pa.list_(pa.struct([("name", text), ("weight", pa.float64())])), "LoRAs the prompt calls")
-    yield Column("embeddings", _TEXTS, "embeddings the prompt calls")
+    yield Column("loras", pa.list_(pa.struct([("name", text), ("weight", pa.float64())])), "LoRAs in the prompt")
+    yield Column("embeddings", _TEXTS, "embeddings in the prompt")
     yield Column("prompt_family", text, "equal for prompts that differ only in what a plan put in, weights or order")
     for name, kind in MAIN_SETTINGS.items():
-        yield Column(name, kind, f"{name} as it ran: what the engine reported, else what was asked for")
+        yield Column(name, kind, f"{name} as it ran: what the engine reported, else what was requested")
     yield Column("is_reported", pa.bool_(), "whether the engine reported what ran")
     for name, kind in MAIN_SETTINGS.items():
-        yield Column(f"requested_{name}", kind, f"{name} as it was asked for; null where the engine was to choose")
+        yield Column(f"requested_{name}", kind, f"{name} as requested; null where the choice was left to the engine")
     for (stage, name), kind in STAGE_SETTINGS.items():
         column = f"{stage}_{name}"
         if stage_column(stage, name) == column:
-            yield Column(column, kind, f"{stage}.{name} as config and variant asked for it")
+            yield Column(column, kind, f"{stage}.{name} as config and variant requested it")
 
 
 def _image_columns() -> Iterator[Column]:
     text = pa.string()
-    yield Column("image_id", text, "digest of the image's bytes; feedback knows it by this")
-    yield Column("path", text, "where it lies in its run folder")
+    yield Column("image_id", text, "digest of the image's bytes; feedback refers to it")
+    yield Column("path", text, "path in its run folder")
     yield Column("size_bytes", pa.int64(), "bytes of the file")
     yield Column("media_type", text, "such as image/png")
     yield Column("image_width", pa.int64(), "pixels")
     yield Column("image_height", pa.int64(), "pixels")
-    yield Column("stage", text, "the stage it came out of")
-    yield Column("role", text, "`final` for what the variant came to, `intermediate` for what a later stage took in")
+    yield Column("stage", text, "the stage that made it")
+    yield Column("role", text, "`final` for the result of the variant, `intermediate` for the input of a later stage")
     yield Column("image_seed", SEED, "the seed of this image of a batch")
-    yield Column("pixel_digest", text, "digest of its decoded RGB rows")
+    yield Column("pixel_digest", text, "digest of its decoded RGB pixels")
     yield Column("parents", _TEXTS, "image ids of what it was made from")
 
 
@@ -218,12 +209,12 @@ PREFERENCE_COLUMNS: Final = (
     Column("shown", pa.string(), "the side on which the winner was shown"),
 )
 
-COLUMNS_VERSION: Final = 1
-"""Counts up when a column comes, goes or changes its meaning; parts of another version are made anew."""
+COLUMNS_VERSION: Final = 2
+"""Increases when a column is added, removed or changes its meaning; parts of another version are made again."""
 
 
 def _schema(columns: tuple[Column, ...]) -> pa.Schema:
-    return pa.schema([pa.field(one.name, one.type) for one in columns])
+    return pa.schema([pa.field(column.name, column.type) for column in columns])
 
 
 IMAGES_SCHEMA: Final = _schema(COLUMNS)
@@ -239,8 +230,8 @@ RUNS_SCHEMA: Final = pa.schema(
         *((name, pa.int64()) for name in ("lost_opinion_count", "preference_count")),
     ]
 )
-"""Every run that was seen: why it is left out (one of `run_source.REASONS`, and the details), or what is joined of it.
+"""Every run that was seen: why it was left out (one of `run_source.REASONS`, with details), or the counts of its rows.
 
-`digest` is that of the sealed run, `feedback_digest` that of the set of its feedback events; a lost opinion is about an
+`digest` is that of the sealed run, `feedback_digest` that of its set of feedback events. A lost opinion is about an
 image that no record of the run names.
 """

@@ -1,7 +1,7 @@
-"""The dataset on a dask cluster: many machines, the same kernel, the same rows.
+"""Making the parts of a dataset on a dask cluster: many machines, the same code, the same rows.
 
-Chosen by measurement among Spark, Ray, Daft and dask: no engine reads a million small JSON files well by itself, all do
-when a partition is a list of runs, and of those dask is the lightest to start and is pure Python.
+Chosen by measurement among Spark, Ray, Daft and dask. None of them reads a million small JSON files well by itself; all
+do when a partition is a list of runs. Of those dask starts fastest and is pure Python.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,11 +15,11 @@ from stablenew.learning.dataset.source.run_source import RunSource
 from stablenew.learning.dataset.split_plan import SplitPlan
 
 _AHEAD: Final = 4
-"""Parts that each worker is given before its first is fetched: enough to keep it busy, little to keep in memory."""
+"""Tasks queued for each worker: enough to keep it busy, few enough to keep in memory."""
 
 
-class DaskEngine:
-    """A running cluster at the address of its scheduler, or without one a new one on this machine.
+class DaskExecutor:
+    """Makes parts on the cluster at a scheduler's address, or on a new local cluster when none is given.
 
     Raises:
         ConfigError: dask is not installed.
@@ -29,13 +29,13 @@ class DaskEngine:
         try:
             import distributed  # noqa: PLC0415
         except ImportError:
-            raise ConfigError("the dask engine needs `pip install 'stablenew[distributed]'`") from None
+            raise ConfigError("the dask executor needs `pip install 'stablenew[distributed]'`") from None
         self._distributed: Any = distributed
         self._scheduler = scheduler
         self._workers = workers or worker_pool.processor_count()
 
     def iter_parts(self, source: RunSource, tasks: Sequence[PartTask], plan: SplitPlan) -> Iterator[MadePart]:
-        """The part of each task, in order, made by the workers of the cluster, who cannot see the old parts."""
+        """The part of each task, in order. The workers of the cluster cannot see the old parts and read every run."""
         with ExitStack() as stack:
             client = self._connect(stack)
             futures: list[Any] = []
@@ -45,7 +45,7 @@ class DaskEngine:
                 while len(futures) < min(number + most, len(tasks)):
                     futures.append(client.submit(make_part, source, next(waiting).without_old(), plan, pure=False))
                 part: MadePart = futures[number].result()
-                futures[number] = None  # the cluster may forget it
+                futures[number] = None  # lets the cluster free its memory
                 yield part
 
     def _connect(self, stack: ExitStack) -> Any:

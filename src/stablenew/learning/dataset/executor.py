@@ -1,7 +1,8 @@
-"""Engines: what spreads the making of parts over processors or machines. All run the same kernel.
+"""Executors: what distributes the making of parts over processors or machines. All run the same code.
 
-The local engine is here: worker processes, or this process where starting them does not pay. As a program this module
-is such a worker. What makes parts is imported where it is used, so that who names an engine need not wait for it.
+The local executor is here: worker processes, or this process where starting workers would take longer. Run as a
+program, this module is such a worker. What makes parts is imported only when used, so that importing an executor is
+quick.
 """
 
 import os
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from stablenew.learning.dataset.part_maker import MadePart, PartTask
 
 Progress = Callable[[int, int], object]
-"""Is told how many runs are done, of how many."""
+"""Called with how many runs are done, and how many there are to do."""
 
 LOCAL: Final = "local"
 DASK: Final = "dask"
@@ -29,38 +30,38 @@ _ENVIRONMENT: Final = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "OPENBLAS_NUM_THREADS": "1",
 }
-"""Has workers use memory again instead of giving it back after each part, where the C library is glibc (page faults
-take a tenth of the time), and NumPy start no threads."""
+"""Makes workers reuse memory instead of returning it after each part, where the C library is glibc (page faults took a
+tenth of the time), and stops NumPy from starting threads."""
 WORTH_PROCESSES: Final = 3_000
-"""Runs to read for which starting workers pays."""
-_KEPT_FOR_ONE_READ: Final = 5
-"""So many runs can be taken from an old part in the time it takes to read one."""
+"""With fewer runs to read than this, starting workers takes longer than it saves."""
+_COPIES_PER_READ: Final = 5
+"""Runs that can be copied from an old part in the time it takes to read one."""
 
 
-class PartEngine(Protocol):
-    """Makes parts somewhere."""
+class PartExecutor(Protocol):
+    """Makes parts: in this process, in worker processes, or on a cluster."""
 
     def iter_parts(self, source: RunSource, tasks: "Sequence[PartTask]", plan: SplitPlan) -> "Iterator[MadePart]":
         """The part of each task, in order."""
 
 
-class LocalEngine:
-    """This machine."""
+class LocalExecutor:
+    """Makes parts on this machine."""
 
     def __init__(self, processes: int | None = None) -> None:
         self._processes = processes
 
     def iter_parts(self, source: RunSource, tasks: "Sequence[PartTask]", plan: SplitPlan) -> "Iterator[MadePart]":
-        """The part of each task, in order; by `processes` workers, or by one a processor if it pays."""
-        count = self._processes or self._worth(tasks)
+        """The part of each task, in order; by `processes` workers, or one a processor where that is faster."""
+        count = self._processes or self._count_workers(tasks)
         if count == 1 or not isinstance(source, LocalSource) or not worker_pool.is_available():
             return (_make_here(source, task, plan) for task in tasks)
         questions: Iterable[Any] = ({"task": task.to_dict(), "plan": plan.to_dict()} for task in tasks)
         arguments = [os.fspath(source.location)]
         return worker_pool.iter_answers(__name__, arguments, questions, count=count, environment=_ENVIRONMENT)
 
-    def _worth(self, tasks: "Sequence[PartTask]") -> int:
-        work = sum(task.read_count + len(task.kept) // _KEPT_FOR_ONE_READ for task in tasks)
+    def _count_workers(self, tasks: "Sequence[PartTask]") -> int:
+        work = sum(task.read_count + len(task.kept) // _COPIES_PER_READ for task in tasks)
         return min(len(tasks), worker_pool.processor_count()) if work >= WORTH_PROCESSES else 1
 
 
@@ -71,19 +72,19 @@ def _make_here(source: RunSource, task: "PartTask", plan: SplitPlan) -> "MadePar
         return make_part(source, task, plan)
 
 
-def open_engine(name: str, scheduler: str | None = None) -> PartEngine:
-    """The engine of this name: `local`, or `dask` with the address of its scheduler.
+def open_executor(name: str, scheduler: str | None = None) -> PartExecutor:
+    """The executor of this name: `local`, or `dask` with the address of its scheduler.
 
     Raises:
-        ConfigError: there is no such engine, or it needs the extra `stablenew[distributed]`.
+        ConfigError: there is no such executor, or it needs the extra `stablenew[distributed]`.
     """
     if name == LOCAL:
-        return LocalEngine()
+        return LocalExecutor()
     if name == DASK:
-        from stablenew.learning.dataset.dask_executor import DaskEngine  # noqa: PLC0415
+        from stablenew.learning.dataset.dask_executor import DaskExecutor  # noqa: PLC0415
 
-        return DaskEngine(scheduler)
-    raise ConfigError(f"no engine {name!r} for datasets; there are {LOCAL} and {DASK}")
+        return DaskExecutor(scheduler)
+    raise ConfigError(f"no executor {name!r} for datasets; there are {LOCAL} and {DASK}")
 
 
 def _serve(location: str) -> None:

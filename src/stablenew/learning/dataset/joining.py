@@ -40,7 +40,7 @@ _COUNTS: Final = ("rating_count", "pick_count", "reject_count", "win_count", "lo
 
 
 @dataclass
-class Heard:
+class FeedbackColumns:
     """What people think of the images of some runs."""
 
     columns: dict[str, pa.Array]
@@ -71,18 +71,18 @@ def build_part(runs: Iterable[RunFiles | LeftOut]) -> DatasetPart:
     records, rows = _flatten_outputs(tables)
     columns = _image_columns(rows) | _record_columns(tables, records) | _run_columns(tables, records.runs)
     record_counts = np.bincount(tables.record_runs, minlength=len(tables.runs))
-    heard = hear(columns["image_id"], records.runs, tables.runs, record_counts)
+    feedback = join_feedback(columns["image_id"], records.runs, tables.runs, record_counts)
     return DatasetPart(
-        images=_table(columns | heard.columns, IMAGES_SCHEMA, len(rows)),
-        preferences=heard.preferences,
-        runs=pa.concat_tables([heard.runs, left_out_runs([*left_out, *tables.left_out])]),
-        problems=[*tables.problems, *heard.problems],
+        images=_table(columns | feedback.columns, IMAGES_SCHEMA, len(rows)),
+        preferences=feedback.preferences,
+        runs=pa.concat_tables([feedback.runs, left_out_runs([*left_out, *tables.left_out])]),
+        problems=[*tables.problems, *feedback.problems],
     )
 
 
-def hear(
+def join_feedback(
     image_ids: pa.Array, origins: npt.NDArray[np.int64], runs: Sequence[RunFiles], record_counts: npt.NDArray[np.int64]
-) -> Heard:
+) -> FeedbackColumns:
     """What the feedback of `runs` says of their images: for each of these the row of its run is in `origins`.
 
     Of each run it takes how many records were read.
@@ -90,7 +90,7 @@ def hear(
     said = [read_run_opinions(run) for run in runs]
     spoken = _spoken_images(image_ids, origins, said)
     columns = _opinion_columns(spoken, origins, said)
-    return Heard(
+    return FeedbackColumns(
         columns=columns,
         preferences=_preferences(runs, said),
         runs=_joined_runs(runs, record_counts, origins, columns["rating_count"], said, spoken),

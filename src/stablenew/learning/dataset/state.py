@@ -1,9 +1,9 @@
-"""What one build leaves for the next: which parts there are, and how every run folder looked.
+"""What one build leaves for the next: which parts there are, and the signature of every run folder.
 
-A stretch of runs is made anew when one of its folders looks another way, came or went, but of its runs only those are
-read; the other stretches are taken as they are.
-Stretches end where the hash of a run id says so, hence the same runs give the same stretches, and a run that comes
-changes only its own.
+A part is made of a range of runs. It is made again when the signature of one of its folders changed or a run came or
+went, and then only the changed runs are read; all other parts are reused.
+A range ends where the hash of a run id says so. So the same runs always give the same ranges, and a new run changes
+only its own range.
 """
 
 import json
@@ -32,37 +32,40 @@ _VERSION: Final = 2
 
 
 @dataclass
-class Stretch:
-    """Runs that follow each other, and the part that was made of them."""
+class RunRange:
+    """Consecutive runs, and the part that was made of them."""
 
     run_ids: list[str]
-    """All that were looked at, also those that were left out."""
+    """All runs of the range, including those that were left out."""
     digest: str = ""
-    """Over what the part was made from."""
+    """Over the records and the feedback that the part was made from."""
     part: str = ""
-    """Its path; empty when no run gave an image."""
+    """The path of the part; empty when no run of the range has an image."""
     row_count: int = 0
+    """Images in the part."""
     size_bytes: int = 0
+    """Size of the part's file."""
     file_digest: str = ""
+    """Digest of the part's file."""
     ties_digest: str = ""
-    """Over what ties its images to others."""
+    """Over what ties the part's images to other images."""
     held_digest: str = ""
-    """Over which images are held out."""
+    """Over which of its images are held out; empty for none."""
     first_row: int = 0
-    """Where its runs begin among all runs of the build."""
+    """The row of its first run in the build's table of runs."""
 
 
-def cut_stretches(run_ids: Sequence[str]) -> list[list[str]]:
-    """Sorted run ids in stretches."""
-    stretches: list[list[str]] = []
+def cut_run_ranges(run_ids: Sequence[str]) -> list[list[str]]:
+    """Sorted run ids, cut into the ranges that parts are made of."""
+    run_ranges: list[list[str]] = []
     start = 0
     while start < len(run_ids):
         latest = min(start + _MOST_RUNS, len(run_ids))
         ends = (end for end in range(start + _FEWEST_RUNS, latest) if _is_end(run_ids[end - 1]))
         end = next(ends, latest)
-        stretches.append(list(run_ids[start:end]))
+        run_ranges.append(list(run_ids[start:end]))
         start = end
-    return stretches
+    return run_ranges
 
 
 def _is_end(run_id: str) -> bool:
@@ -71,47 +74,47 @@ def _is_end(run_id: str) -> bool:
 
 @dataclass
 class BuildState:
-    """The last build, as far as it can be used again."""
+    """What the last build left that can be reused."""
 
-    stretches: list[Stretch] = field(default_factory=list)
+    run_ranges: list[RunRange] = field(default_factory=list)
     signatures: list[int] = field(default_factory=list)
-    """Of every run of every stretch, in order."""
+    """The signature of each run folder, in the order of all runs."""
     problems: list[Problem] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)
-    """Paths of the tables of runs and of preferences."""
+    """Paths of the tables of runs and of preferences, by what they hold."""
     splits: npt.NDArray[np.int8] | None = None
-    """Of every image of every stretch, in order; -1 is held out."""
+    """The split of each image, in the order of all images; -1 is held out."""
 
-    def find(self, run_ids: Sequence[str]) -> Stretch | None:
-        """The stretch that began with the same run."""
+    def find(self, run_ids: Sequence[str]) -> RunRange | None:
+        """The range that began with the same run."""
         return self._by_first.get(run_ids[0])
 
-    def unchanged(self, stretch: Stretch, run_ids: list[str], looks: list[int]) -> list[str]:
-        """Those of these runs, with their signatures, that still look as they did."""
-        before = self.signatures[stretch.first_row : stretch.first_row + len(stretch.run_ids)]
-        if run_ids == stretch.run_ids and looks == before and UNSETTLED not in looks:
+    def unchanged(self, run_range: RunRange, run_ids: list[str], signatures: list[int]) -> list[str]:
+        """Those of `run_ids` whose `signatures` are still the same."""
+        before = self.signatures[run_range.first_row : run_range.first_row + len(run_range.run_ids)]
+        if run_ids == run_range.run_ids and signatures == before and UNSETTLED not in signatures:
             return run_ids
-        known = dict(zip(stretch.run_ids, before, strict=True))
-        pairs = zip(run_ids, looks, strict=True)
-        return [run_id for run_id, look in pairs if known.get(run_id) == look != UNSETTLED]
+        known = dict(zip(run_range.run_ids, before, strict=True))
+        pairs = zip(run_ids, signatures, strict=True)
+        return [run_id for run_id, signature in pairs if known.get(run_id) == signature != UNSETTLED]
 
-    def splits_of(self, stretches: Sequence[Stretch]) -> list[npt.NDArray[np.int8]] | None:
-        """The splits of the images in these stretches, if everything that ties them together is as it was."""
-        ends = np.cumsum([0, *(one.row_count for one in stretches)])
-        if self.splits is None or len(self.splits) != ends[-1] or _ties_of(stretches) != _ties_of(self.stretches):
+    def splits_of(self, run_ranges: Sequence[RunRange]) -> list[npt.NDArray[np.int8]] | None:
+        """The splits of the images in these ranges, if nothing changed that ties images together."""
+        ends = np.cumsum([0, *(run_range.row_count for run_range in run_ranges)])
+        if self.splits is None or len(self.splits) != ends[-1] or _ties_of(run_ranges) != _ties_of(self.run_ranges):
             return None
-        return np.split(self.splits, ends[1:-1]) if stretches else []
+        return np.split(self.splits, ends[1:-1]) if run_ranges else []
 
     def __post_init__(self) -> None:
-        self._by_first = {one.run_ids[0]: one for one in self.stretches}
+        self._by_first = {run_range.run_ids[0]: run_range for run_range in self.run_ranges}
 
 
-def _ties_of(stretches: Sequence[Stretch]) -> list[str]:
-    return [one.ties_digest for one in stretches]
+def _ties_of(run_ranges: Sequence[RunRange]) -> list[str]:
+    return [run_range.ties_digest for run_range in run_ranges]
 
 
 def read_state(folder: Path, made_for: JsonValue) -> BuildState:
-    """The state that the last build left in a dataset's folder; an empty one when it is of no use."""
+    """The state that the last build left in a dataset's folder; an empty one when it cannot be used."""
     try:
         state = json.loads((folder / STATE).read_bytes())
         if state["made_for"] != made_for:
@@ -121,9 +124,9 @@ def read_state(folder: Path, made_for: JsonValue) -> BuildState:
         run_ids = table["run_id"].to_pylist()
         signatures = table["signature"].to_pylist()
         problems = [Problem(*fields) for fields in state["problems"]]
-        stretches = _read_stretches(folder, state["stretches"], run_ids)
+        run_ranges = _read_run_ranges(folder, state["run_ranges"], run_ids)
         splits = _read_splits(folder, state["splits_digest"])
-        return BuildState(stretches, signatures, problems, state["tables"], splits)
+        return BuildState(run_ranges, signatures, problems, state["tables"], splits)
     except (OSError, ValueError, KeyError, TypeError):
         return BuildState()
 
@@ -133,29 +136,29 @@ def _read_splits(folder: Path, digest: str) -> npt.NDArray[np.int8] | None:
     return np.frombuffer(data, np.int8) if digest_bytes(data) == digest else None
 
 
-def _read_stretches(folder: Path, stretches: list[dict[str, Any]], run_ids: list[str]) -> list[Stretch]:
-    """Those whose parts are still there in their size."""
+def _read_run_ranges(folder: Path, run_ranges: list[dict[str, Any]], run_ids: list[str]) -> list[RunRange]:
+    """The ranges whose part is still there with its size."""
     found, first = [], 0
-    for fields in stretches:
+    for fields in run_ranges:
         count = fields.pop("run_count")
-        one = Stretch(run_ids[first : first + count], first_row=first, **fields)
+        run_range = RunRange(run_ids[first : first + count], first_row=first, **fields)
         first += count
-        if not one.part or (folder / one.part).stat().st_size == one.size_bytes:
-            found.append(one)
+        if not run_range.part or (folder / run_range.part).stat().st_size == run_range.size_bytes:
+            found.append(run_range)
     return found
 
 
 def write_state(folder: Path, made_for: JsonValue, state: BuildState) -> None:
-    """Keep what the next build needs; `made_for` is what it must have in common with this one."""
-    stretches = state.stretches
-    run_ids = [run_id for one in stretches for run_id in one.run_ids]
+    """Write what the next build needs; `made_for` is what it must have in common with this one."""
+    run_ranges = state.run_ranges
+    run_ids = [run_id for run_range in run_ranges for run_id in run_range.run_ids]
     table = pa.table({"run_id": run_ids, "signature": pa.array(state.signatures, pa.int64())})
     write_arrow(folder / SIGNATURES, table)
     splits = b"" if state.splits is None else state.splits.tobytes()
     replace_cached(folder / SPLIT_BYTES, splits)
     document = {
         "made_for": made_for,
-        "stretches": [_describe(one) for one in stretches],
+        "run_ranges": [_describe(run_range) for run_range in run_ranges],
         "problems": [list(problem) for problem in state.problems],
         "tables": state.tables,
         "splits_digest": digest_bytes(splits),
@@ -163,9 +166,9 @@ def write_state(folder: Path, made_for: JsonValue, state: BuildState) -> None:
     replace_cached(folder / STATE, encode_json(document))
 
 
-def _describe(stretch: Stretch) -> dict[str, Any]:
-    fields = {name: value for name, value in vars(stretch).items() if name not in ("run_ids", "first_row")}
-    return {"run_count": len(stretch.run_ids)} | fields
+def _describe(run_range: RunRange) -> dict[str, Any]:
+    fields = {name: value for name, value in vars(run_range).items() if name not in ("run_ids", "first_row")}
+    return {"run_count": len(run_range.run_ids)} | fields
 
 
 def describe_purpose(location: str, plan: SplitPlan) -> JsonValue:
@@ -179,7 +182,7 @@ def describe_purpose(location: str, plan: SplitPlan) -> JsonValue:
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:
-    """Keep a table in Arrow's own file format, which is the quickest to read again."""
+    """Write a table in Arrow's own file format, which is the fastest to read."""
 
     def write(file: Any) -> None:
         with pa.ipc.new_file(file, table.schema) as writer:
@@ -209,15 +212,15 @@ def part_name(first_run_id: str, digest: str) -> str:
 
 
 def table_name(kind: str, digest: str) -> str:
-    """The path of a table that is whole in itself; a new one never takes the place of an old one."""
+    """The path of a table that is one file; named by its digest, so a new one never replaces an old one."""
     return f"{kind}.{digest.partition(':')[2][:16]}.parquet"
 
 
 def ties_name(first_run_id: str, digest: str) -> str:
-    """The path of what ties a part's images to others, kept for the next build."""
+    """The path of the file that says what ties a part's images to others, for the next build."""
     return f"{BUILD}/{first_run_id}.{digest.partition(':')[2][:16]}.ties.arrow"
 
 
 def is_file_of_ours(path: str) -> bool:
-    """Whether a path in a dataset's folder is one that a build may have written, so that a later one may remove it."""
+    """Whether a build may have written this path in a dataset's folder, so that a later build may remove it."""
     return _OURS.fullmatch(path) is not None

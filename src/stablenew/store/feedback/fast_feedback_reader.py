@@ -17,7 +17,7 @@ from stablenew.errors import StableNewError
 from stablenew.formats.digest import DIGEST_PATTERN, digest_bytes
 from stablenew.formats.documents.event_fields import EventFields
 from stablenew.formats.documents.feedback import FeedbackEvent, event_id, explain_incomplete
-from stablenew.formats.model_base import HYBRID_CLOCK_PATTERN
+from stablenew.formats.model_base import HYBRID_CLOCK_PATTERN, SLUG_PATTERN
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
@@ -26,7 +26,7 @@ _DIGEST: Final = DIGEST_PATTERN.strip("^$")
 _CLOCK: Final = HYBRID_CLOCK_PATTERN.strip("^$")
 _TEXT: Final = r"[ !#-\[\]-~\x80-\xff]{1,256}"
 """Characters that JSON can write in one way only: no quotes, backslashes or control characters."""
-_SLUG: Final = "[a-z][a-z0-9_]{0,63}"
+_SLUG: Final = SLUG_PATTERN.strip("^$")
 _IMAGE: Final = rf'"image_id":(?:null|"{_DIGEST}")'
 _RATE: Final = rf'("op":"rate"),({_IMAGE}),("rating":(?:null|[0-5]))'
 _TAG: Final = rf'("op":"tag"),({_IMAGE}),("tag":"{_TEXT}"),("present":(?:true|false))'

@@ -7,7 +7,7 @@ import pytest
 
 from stablenew import RunStore
 from stablenew.learning.dataset.source import folder_scan
-from stablenew.learning.dataset.source.folder_scan import begun_scan, scan_folders
+from stablenew.learning.dataset.source.folder_scan import scan_folders, start_scan
 from tests import samples
 
 
@@ -23,22 +23,22 @@ def make_store(root):
 def test_run_folders_are_seen_alike_from_here_and_from_a_process_of_its_own(tmp_path):
     root = make_store(tmp_path)
     assert scan_folders(root).keys() == {"20261121-071009-123-k3v9q2m4xw", "chosen-name"}
-    with begun_scan(root) as wait:
+    with start_scan(root) as wait:
         assert wait() == scan_folders(root)
 
 
 def test_a_store_that_does_not_exist_yet_has_no_runs(tmp_path):
-    with begun_scan(str(tmp_path / "none")) as wait:
+    with start_scan(str(tmp_path / "none")) as wait:
         assert wait() == scan_folders(str(tmp_path / "none")) == {}
 
 
 def test_what_the_other_process_cannot_do_is_done_here(tmp_path, monkeypatch):
     root = make_store(tmp_path)
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with begun_scan(root) as wait:
+    with start_scan(root) as wait:
         assert wait() == scan_folders(root)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
-    with begun_scan(root) as wait:
+    with start_scan(root) as wait:
         assert wait() == scan_folders(root)
 
 
@@ -52,9 +52,9 @@ def make_large_store(root):
 def test_both_processes_together_see_every_folder_once(tmp_path, monkeypatch, stretch):
     monkeypatch.setattr(folder_scan, "_STRETCH", stretch)
     root = make_large_store(tmp_path / "runs")
-    with begun_scan(root) as wait:
+    with start_scan(root) as wait:
         assert wait() == scan_folders(root)
-    with begun_scan(root) as wait:
+    with start_scan(root) as wait:
         time.sleep(0.5)  # the other process has most of them by now
         assert wait() == scan_folders(root)
 
@@ -76,7 +76,7 @@ def test_what_a_process_that_died_did_not_come_to_is_done_here(tmp_path, monkeyp
     )
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    with begun_scan(root) as wait:
+    with start_scan(root) as wait:
         assert wait() == scan_folders(root)
 
 

@@ -60,7 +60,7 @@ def _signature(look: Callable[[str], os.stat_result], run_id: str, young: int) -
 
 
 @contextlib.contextmanager
-def begun_scan(root: str) -> Iterator[Callable[[], dict[str, int]]]:
+def start_scan(root: str) -> Iterator[Callable[[], dict[str, int]]]:
     """`scan_folders`, begun by another process; what is given helps from the other end, and waits for the rest.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Many JSON documents as one Arrow table: parsed in one go, which is what makes the dataset builder fast.
+"""Many JSON documents as one Arrow table, parsed in one call, which is what makes the dataset builder fast.
 
-A table has only the fields the dataset uses, each of one type. What Arrow's parser cannot take as such goes through
-`fit`, which makes any JSON value into one that it can.
+A table has only the fields that the dataset uses, each of one type. A document that Arrow's parser rejects goes through
+`fit`, which turns any JSON value into one of the right type, or null.
 """
 
 import math
@@ -16,10 +16,10 @@ from stablenew.formats.strict_json import JsonValue
 from stablenew.learning.dataset.columns import MAIN_SETTINGS, SEED, STAGE_SETTINGS, stage_column
 
 READ_SEED: Final = pa.decimal128(20, 0)
-"""Takes numbers and decimal strings alike, up to 2^64-1 and down to -1."""
+"""Reads numbers and decimal strings alike, from -1 to 2^64-1."""
 _BLOCK_BYTES: Final = 1 << 30
 _LINES_BYTES: Final = 1 << 21
-"""A block of lines that stays in the processor's cache. Runs with a longer line are left to the strict readers."""
+"""A block of lines that fits the processor's cache. Runs with a longer line are left to the strict readers."""
 
 
 def read_type(kind: pa.DataType) -> pa.DataType:
@@ -62,7 +62,7 @@ _OVERRIDES: Final = [
     for (stage, name), kind in STAGE_SETTINGS.items()
     if stage_column(stage, name) not in MAIN_SETTINGS
 ]
-"""What a variant may override that its `requested` does not say."""
+"""The settings a variant may override that are not in its `requested`."""
 _OVERRIDES_KEY: Final = b'"overrides"'
 
 
@@ -130,23 +130,23 @@ RECORD_SCHEMA: Final = _record_schema(_OVERRIDES)
 
 
 def parse_records(files: Sequence[bytes]) -> pa.Table:
-    """Whole files of records as one table, `RECORD_SCHEMA` but for overrides that nobody uses; see `parse_table`."""
+    """Whole files of records as one table: `RECORD_SCHEMA` without overrides that nobody uses; see `parse_table`."""
     data = b"\n".join(files)
     return _parse(data, _record_schema(_used_overrides(data)), is_lines=True)
 
 
 def _used_overrides(data: bytes) -> list[tuple[str, pa.DataType]]:
-    """Those that may stand in `data`: most stores use few of very many."""
+    """The overrides that may occur in `data`: most stores use few of very many."""
     texts = set(_iter_overrides(data))
     used = b"".join(texts)
-    is_plain = all(text.startswith(b":{") and text.count(b'"') % 2 == 0 for text in texts)  # no text holds the brace
+    is_plain = all(text.startswith(b":{") and text.count(b'"') % 2 == 0 for text in texts)  # no brace in a string
     if not is_plain or used.count(b"{") != len(texts) or b"\\" in used:
         return _OVERRIDES
-    return [one for one in _OVERRIDES if f'"{one[0]}"'.encode() in used]
+    return [override for override in _OVERRIDES if f'"{override[0]}"'.encode() in used]
 
 
 def _iter_overrides(data: bytes) -> Iterator[bytes]:
-    """What stands between each key for overrides and the first brace that ends something."""
+    """The text between each `"overrides"` key and the next closing brace."""
     start = data.find(_OVERRIDES_KEY)
     while start >= 0:
         start += len(_OVERRIDES_KEY)
@@ -156,10 +156,10 @@ def _iter_overrides(data: bytes) -> Iterator[bytes]:
 
 
 def parse_table(documents: Sequence[bytes], schema: pa.Schema, *, is_lines: bool = False) -> pa.Table:
-    """Documents, or with `is_lines` whole files of JSON Lines, as one table: a row each, in order.
+    """Documents, or with `is_lines` whole JSON Lines files, as one table: a row a document, in order.
 
     Raises:
-        ValueError: something in them is not what `schema` says, or not JSON; Arrow does not say where.
+        ValueError: something in them does not fit `schema`, or is not JSON; Arrow does not say where.
     """
     return _parse(b"\n".join(documents), schema, is_lines=is_lines)
 
@@ -168,7 +168,7 @@ def _parse(data: bytes, schema: pa.Schema, *, is_lines: bool) -> pa.Table:
     if not data or data.isspace():
         return schema.empty_table()
     if not data.isascii():
-        data.decode("utf-8")  # Arrow takes the bytes as they are
+        data.decode("utf-8")  # Arrow does not check
     block = _LINES_BYTES if is_lines else _BLOCK_BYTES
     return arrow_json.read_json(
         pa.BufferReader(data),
@@ -180,17 +180,19 @@ def _parse(data: bytes, schema: pa.Schema, *, is_lines: bool) -> pa.Table:
 
 
 def build_table(values: Sequence[JsonValue], schema: pa.Schema) -> pa.Table:
-    """JSON objects as a table; what does not fit a column's type is null in it."""
+    """JSON objects as a table; a value that does not fit its column's type is null."""
     rows = [{field.name: fit(value.get(field.name), field.type) for field in schema} for value in values]
     return pa.Table.from_pylist(rows, schema=schema).combine_chunks()
 
 
 def fit(value: JsonValue, kind: pa.DataType) -> Any:
-    """`value` as a column of this type takes it; None when it does not fit."""
+    """`value` as a column of this type stores it; None if it does not fit."""
     if value is None:
         return None
     if pa.types.is_struct(kind):
-        return {one.name: fit(value.get(one.name), one.type) for one in kind} if isinstance(value, dict) else None
+        return (
+            {field.name: fit(value.get(field.name), field.type) for field in kind} if isinstance(value, dict) else None
+        )
     if pa.types.is_list(kind):
         return [fit(item, kind.value_type) for item in value] if isinstance(value, list) else None
     if pa.types.is_string(kind):

@@ -1,7 +1,7 @@
-"""The documents of many runs as two Arrow tables: metadata, a row a run, and records, a row an executed variant.
+"""The documents of many runs as two Arrow tables: metadata, one row a run, and records, one row an executed variant.
 
-All are parsed together. Where something is not as usual, the runs are halved until the unusual ones stand alone; those
-are read by the strict readers, which say what is wrong with them and hide nothing else.
+All are parsed together. If that fails, the runs are halved until those that caused it stand alone; these are read by
+the strict readers, which report exactly what is wrong and affect no other run.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,10 @@ from stablenew.errors import FormatError, NewerFormat
 from stablenew.formats.digest import DIGEST_PATTERN
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.run_metadata import RunMetadata
+from stablenew.formats.model_base import MEDIA_TYPE_PATTERN, SLUG_PATTERN, TIMESTAMP_PATTERN, VERSION_PATTERN
 from stablenew.formats.output_path import PATTERN as PATH_PATTERN
 from stablenew.formats.strict_json import MAX_BYTES, JsonValue, parse_json
-from stablenew.learning.dataset.columns import MOMENT, whole
+from stablenew.learning.dataset.columns import whole
 from stablenew.learning.dataset.source.json_tables import (
     METADATA_SCHEMA,
     RECORD_SCHEMA,
@@ -31,18 +32,14 @@ from stablenew.learning.dataset.source.json_tables import (
 from stablenew.learning.dataset.source.run_source import NEWER, UNREADABLE, LeftOut, RunFiles
 from stablenew.store.run_folder import METADATA, RECORDS
 
-_VERSION: Final = r"^1\.(?:0|[1-9][0-9]{0,3})$"
-_SLUG: Final = "^[a-z][a-z0-9_]{0,63}$"
-_TIMESTAMP: Final = r"^[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z$"
 _METADATA_KIND: Final = pa.scalar(RunMetadata.KIND)
 _RECORD_KIND: Final = pa.scalar(LearningRecord.KIND)
 _ZERO: Final = pa.scalar(0, pa.int64())
-"""Made once: to make a scalar of a Python value Arrow looks for dateutil each time, which often is not there."""
-_MEDIA_TYPE: Final = "^[a-z]+/[a-z0-9][a-z0-9.+-]*$"
+"""Made once: converting a Python value, Arrow tries to import dateutil each time, which is slow where it is missing."""
 
 
 class Problem(NamedTuple):
-    """Something of a run that could not be read, while the rest of the run is in the dataset."""
+    """Something in a run that could not be read, while the rest of the run is in the dataset."""
 
     run_id: str
     path: str
@@ -52,16 +49,20 @@ class Problem(NamedTuple):
 
 @dataclass
 class RunTables:
-    """Runs that could be read, and what could not."""
+    """The documents of runs that could be read, and what could not be read."""
 
     runs: list[RunFiles]
+    """The runs that could be read."""
     metadata: pa.Table
-    """A row for each of `runs`."""
+    """`METADATA_SCHEMA`, one row for each of `runs`."""
     records: pa.Table
+    """`RECORD_SCHEMA`, perhaps without overrides that nobody uses."""
     record_runs: npt.NDArray[np.int64]
-    """For each row of `records`, the row of its run."""
+    """For each row of `records`, the row of its run in `metadata`."""
     left_out: list[LeftOut] = field(default_factory=list)
+    """Runs that could not be read."""
     problems: list[Problem] = field(default_factory=list)
+    """Records that could not be read."""
 
 
 def read_run_tables(runs: Sequence[RunFiles]) -> RunTables:
@@ -77,8 +78,8 @@ def read_run_tables(runs: Sequence[RunFiles]) -> RunTables:
         record_runs=np.concatenate(
             [np.empty(0, np.int64), *(part.record_runs + first for part, first in zip(parts, counts, strict=False))]
         ),
-        left_out=[one for part in parts for one in part.left_out],
-        problems=[one for part in parts for one in part.problems],
+        left_out=[run for part in parts for run in part.left_out],
+        problems=[problem for part in parts for problem in part.problems],
     )
 
 
@@ -87,21 +88,23 @@ def _join(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
 
 
 def _complete(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """With the overrides that its runs do not use, and others do."""
+    """`table` with columns, all null, for the overrides that only other runs use."""
     if table.schema == schema:
         return table
-    place, field = schema.get_field_index("variant"), schema.field("variant")
+    index, field = schema.get_field_index("variant"), schema.field("variant")
     variant = whole(table["variant"])
-    parts = [variant.field(one.name) for one in field.type]
+    parts = [variant.field(member.name) for member in field.type]
     overrides = field.type.get_field_index("overrides")
     parts[overrides] = _complete_overrides(parts[overrides], field.type.field(overrides).type)
     completed = pa.StructArray.from_arrays(parts, fields=list(field.type), mask=variant.is_null())
-    return table.set_column(place, field, completed)
+    return table.set_column(index, field, completed)
 
 
 def _complete_overrides(overrides: pa.StructArray, kind: pa.StructType) -> pa.StructArray:
-    known = {one.name for one in overrides.type}
-    parts = [overrides.field(one.name) if one.name in known else pa.nulls(len(overrides), one.type) for one in kind]
+    known = {field.name for field in overrides.type}
+    parts = [
+        overrides.field(field.name) if field.name in known else pa.nulls(len(overrides), field.type) for field in kind
+    ]
     return pa.StructArray.from_arrays(parts, fields=list(kind), mask=overrides.is_null())
 
 
@@ -118,23 +121,23 @@ def _read_halving(runs: list[RunFiles]) -> list[RunTables]:
     return [*_read_halving(runs[:middle]), *_read_halving(runs[middle:])]
 
 
-class _Unusual(ValueError):
+class _NeedsStrictReader(ValueError):
     pass
 
 
 def _read_together(runs: list[RunFiles]) -> RunTables:
-    """All at once.
+    """All runs in one call of the parser.
 
     Raises:
         ValueError: at least one of them needs the strict readers.
     """
     if not all(run.records.endswith(b"\n") or not run.records for run in runs):
-        raise _Unusual("a last line that is cut off")
+        raise _NeedsStrictReader("the last line is cut off")
     metadata = parse_table([run.metadata for run in runs], METADATA_SCHEMA)
     records = parse_records([run.records for run in runs])
     counts = [_count_lines(run.records) for run in runs]
     if len(metadata) != len(runs) or len(records) != sum(counts):
-        raise _Unusual("more or fewer documents than lines")
+        raise _NeedsStrictReader("more or fewer documents than lines")
     record_runs = np.repeat(np.arange(len(runs)), counts)
     run_ids = pa.array([run.run_id for run in runs])
     _check_metadata(metadata, run_ids)
@@ -143,7 +146,7 @@ def _read_together(runs: list[RunFiles]) -> RunTables:
 
 
 def _count_lines(data: bytes) -> int:
-    """How many lines end in `data`: `count` looks at each byte by itself, which takes several times as long."""
+    """How many lines end in `data`. `bytes.count` compares byte by byte, which takes several times as long."""
     count, end = 0, data.find(b"\n")
     while end >= 0:
         count, end = count + 1, data.find(b"\n", end + 1)
@@ -151,13 +154,13 @@ def _count_lines(data: bytes) -> int:
 
 
 def _expect(truth: pa.Array | pa.ChunkedArray) -> None:
-    """Raise unless all are true; null is not."""
+    """Raise unless all are true; null counts as false."""
     if not pc.all(truth, skip_nulls=False, min_count=0).as_py():
-        raise _Unusual("a value that is not as usual")
+        raise _NeedsStrictReader("a value that does not fit the format")
 
 
 def _expect_text(column: pa.ChunkedArray, pattern: str) -> None:
-    """Raise unless every text is on one line and fits `pattern`."""
+    """Raise unless every text matches `pattern` to its end."""
     _expect(pc.match_substring_regex(column, pattern=pattern.replace("$", r"\z")))
 
 
@@ -172,10 +175,10 @@ def _expect_text_or_null(column: pa.ChunkedArray, pattern: str) -> None:
 
 def _check_metadata(table: pa.Table, run_ids: pa.Array) -> None:
     _expect(pc.equal(table["kind"], _METADATA_KIND))
-    _expect_word(table["schema_version"], _VERSION)
+    _expect_word(table["schema_version"], VERSION_PATTERN)
     _expect(pc.equal(table["run_id"], run_ids))
     _expect_moments(table["created_at"])
-    _expect_word(table["status"], _SLUG)
+    _expect_word(table["status"], SLUG_PATTERN)
     for name in ("source", "packs", "config", "config_digest"):
         _expect(pc.is_valid(table[name]))
     _expect(pc.is_valid(pc.struct_field(table["source"], "name")))
@@ -184,10 +187,10 @@ def _check_metadata(table: pa.Table, run_ids: pa.Array) -> None:
 
 def _check_records(table: pa.Table, run_ids: pa.Array) -> None:
     _expect(pc.equal(table["kind"], _RECORD_KIND))
-    _expect_word(table["schema_version"], _VERSION)
+    _expect_word(table["schema_version"], VERSION_PATTERN)
     _expect(pc.equal(table["run_id"], run_ids))
     _expect_moments(table["started_at"])
-    _expect_word(table["status"], _SLUG)
+    _expect_word(table["status"], SLUG_PATTERN)
     for name in ("requested", "stages", "outputs"):
         _expect(pc.is_valid(table[name]))
     for name in ("index", "total"):
@@ -202,43 +205,42 @@ def _check_outputs(outputs: pa.ChunkedArray) -> None:
     _expect_text(pc.struct_field(outputs, "path"), PATH_PATTERN)
     _expect_text(pc.struct_field(outputs, "digest"), DIGEST_PATTERN)
     _expect(pc.greater_equal(pc.struct_field(outputs, "size_bytes"), _ZERO))
-    _expect_word(pc.struct_field(outputs, "media_type"), _MEDIA_TYPE)
-    _expect_word(pc.struct_field(outputs, "stage"), _SLUG)
-    _expect_text_or_null(pc.unique(pc.struct_field(outputs, "role")), _SLUG)
+    _expect_word(pc.struct_field(outputs, "media_type"), MEDIA_TYPE_PATTERN)
+    _expect_word(pc.struct_field(outputs, "stage"), SLUG_PATTERN)
+    _expect_text_or_null(pc.unique(pc.struct_field(outputs, "role")), SLUG_PATTERN)
     _expect_text_or_null(pc.struct_field(outputs, "pixel_digest"), DIGEST_PATTERN)
     _expect_text_or_null(pc.list_flatten(pc.struct_field(outputs, "parents")), DIGEST_PATTERN)
 
 
 def _expect_moments(column: pa.ChunkedArray) -> None:
-    _expect_text(column, _TIMESTAMP)
-    pc.cast(column, MOMENT)  # raises for the 30th of February
+    _expect_text(column, TIMESTAMP_PATTERN)
 
 
 def _expect_finite(fields: pa.Schema | pa.StructType, columns: list[pa.ChunkedArray]) -> None:
-    """Raise where a number is none, which Arrow's parser lets through."""
-    for one, column in zip(fields, columns, strict=True):
+    """Raise if a number is NaN or infinite, which Arrow's parser accepts."""
+    for member, column in zip(fields, columns, strict=True):
         if column.null_count == len(column):
             continue
-        if pa.types.is_floating(one.type):
+        if pa.types.is_floating(member.type):
             _expect(pc.is_finite(pc.drop_null(column)))
-        elif pa.types.is_struct(one.type):
-            parts = [pc.struct_field(column, inner.name) for inner in one.type if _has_floats(inner.type)]
-            _expect_finite([inner for inner in one.type if _has_floats(inner.type)], parts)
+        elif pa.types.is_struct(member.type):
+            inner = [part for part in member.type if _has_floats(part.type)]
+            _expect_finite(inner, [pc.struct_field(column, part.name) for part in inner])
 
 
 def _has_floats(kind: pa.DataType) -> bool:
-    return pa.types.is_floating(kind) or (pa.types.is_struct(kind) and any(_has_floats(one.type) for one in kind))
+    return pa.types.is_floating(kind) or (pa.types.is_struct(kind) and any(_has_floats(member.type) for member in kind))
 
 
 def _read_strictly(run: RunFiles) -> RunTables:
-    """One run as the models read it."""
+    """One run, read by the document models."""
     try:
         metadata = RunMetadata.from_json(run.metadata)
     except FormatError as error:
         reason = NEWER if isinstance(error, NewerFormat) else UNREADABLE
-        return _nothing(LeftOut(run.run_id, reason, f"{METADATA}: {error}"))
+        return _leave_out(LeftOut(run.run_id, reason, f"{METADATA}: {error}"))
     if metadata.run_id != run.run_id:
-        return _nothing(LeftOut(run.run_id, UNREADABLE, f"{METADATA}: it is that of run {metadata.run_id}"))
+        return _leave_out(LeftOut(run.run_id, UNREADABLE, f"{METADATA}: it belongs to run {metadata.run_id}"))
     records: list[JsonValue] = []
     problems = []
     for number, line, is_whole in split_lines(run.records):
@@ -255,7 +257,7 @@ def _read_strictly(run: RunFiles) -> RunTables:
     )
 
 
-def _nothing(left_out: LeftOut) -> RunTables:
+def _leave_out(left_out: LeftOut) -> RunTables:
     empty = np.empty(0, np.int64)
     return RunTables([], METADATA_SCHEMA.empty_table(), RECORD_SCHEMA.empty_table(), empty, [left_out])
 
