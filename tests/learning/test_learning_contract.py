@@ -57,7 +57,7 @@ def test_a_better_value_is_proposed_with_the_reason():
     assert one.confidence > 0.99
     assert one.place_count == 8
     assert one.run_ids == ("run-0", "run-1")
-    assert "8 places, observational" in one.reason
+    assert "8 matched pairs, observational" in one.reason
 
 
 def test_what_is_used_stays_where_nothing_is_surely_better():
@@ -71,7 +71,7 @@ def test_what_is_used_stays_where_nothing_is_surely_better():
 def test_thin_evidence_is_refused_in_words():
     few = contract((5.0, 3, [1]), (9.0, 3, [5])).propose_new_defaults()[0]
     assert (few.proposed, few.is_supported) == (None, False)
-    assert few.reason.startswith("not enough evidence: 3 matched places")
+    assert few.reason.startswith("not enough evidence: 3 matched pairs")
     defaults = contract((5.0, 3, [1]), (9.0, 3, [5])).get_current_best_defaults()
     assert not defaults["txt2img.cfg_scale"].is_supported
     assert defaults["txt2img.model"].reason == "not enough evidence: txt2img.model was never varied"

@@ -106,7 +106,7 @@ def _show_comparisons(out: Output, evidence: "Evidence", limit: int) -> None:
     gains = evidence.gains
     shown = gains[: limit or None]
     out.table(
-        ["where all else was alike", "", "stars", ("places", _RIGHT), ("sure", _RIGHT)],
+        ["where all else was alike", "", "stars", ("pairs", _RIGHT), ("sure", _RIGHT)],
         [
             (
                 f"{show_value(one.value)} over {show_value(one.other)}",
@@ -120,7 +120,7 @@ def _show_comparisons(out: Output, evidence: "Evidence", limit: int) -> None:
     )
     if evidence.comparisons and not gains:
         most = max(one.difference.place_count for one in evidence.comparisons)
-        out.print(f"too few places are alike in all else to compare values: {most} at most")
+        out.print(f"too few matched pairs to compare values: {most} at most")
     if len(shown) < len(gains):
         out.print(f"and {len(gains) - len(shown)} more comparisons; --limit 0 shows all")
     out.table(

@@ -1,8 +1,8 @@
-"""The learning contract: what a program that learns from runs offers to whoever asks for better settings.
+"""The learning contract: what a program that learns from runs offers to whoever wants better settings.
 
 Four functions, a typed protocol. Answers carry counts, intervals and the runs behind them, and say "not enough
-evidence" where that is so. Nothing is ever applied by itself. A third party plugs its own proposer in by an entry point
-of the group `stablenew.proposers`: a callable that takes a `Dataset` and gives a `LearningContract`.
+evidence" where that is so. Nothing is ever applied automatically. An installed package can add a proposer by an entry
+point of the group `stablenew.proposers`: a callable that takes a `Dataset` and returns a `LearningContract`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ import numpy as np
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset.columns import stage_model
 from stablenew.learning.dataset.reader import Dataset
-from stablenew.learning.evidence.evidence import KINDS, Comparison, build_evidence
+from stablenew.learning.evidence.evidence import CONTROLLED, FEW_PAIRS, KINDS, Comparison, build_evidence
 from stablenew.learning.evidence.evidence_table import (
     EvidenceTable,
     Factor,
@@ -36,10 +36,15 @@ class SettingLimits:
     """The type of a setting, its lowest and highest value or its choices, and its default."""
 
     type: str
+    """`integer`, `number`, `text` or `yes or no`."""
     lowest: float | None = None
+    """The lowest value allowed."""
     highest: float | None = None
+    """The highest value allowed."""
     choices: tuple[str, ...] = ()
+    """The values allowed, where there are only a few."""
     default: Any = None
+    """The value used when none is given."""
 
 
 def limits_of(name: str) -> SettingLimits:
@@ -49,7 +54,7 @@ def limits_of(name: str) -> SettingLimits:
     if schema is None:
         return SettingLimits("number")
     default = schema.get("default")
-    schema = next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), schema)
+    schema = next((choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"), schema)
     return SettingLimits(
         _TYPES.get(schema.get("type"), "text"),
         _first(schema, "minimum", "exclusiveMinimum", "ge", "gt"),
@@ -60,84 +65,105 @@ def limits_of(name: str) -> SettingLimits:
 
 
 def _first(schema: dict[str, Any], *keys: str) -> Any:
-    """What stands under the first of `keys` that is there; pydantic leaves some bounds under their Python names."""
+    """The value of the first of `keys` that is present; pydantic leaves some bounds under their Python names."""
     return next((schema[key] for key in keys if key in schema), None)
 
 
 @dataclass(frozen=True)
 class Modifier:
-    """A setting that could be learned about."""
+    """A setting that can be learned about."""
 
     name: str
+    """Its dotted name."""
     values_seen: tuple[Any, ...]
+    """The values that rated images had."""
     rated_image_count: int
+    """Rated images of which the value is known."""
     is_varied: bool
+    """Whether rated images had different values."""
 
 
 @dataclass(frozen=True)
 class ModifierRange:
-    """What a setting may be, and what it was."""
+    """The values that a setting may have, and those that it had."""
 
     name: str
+    """Its dotted name."""
     limits: SettingLimits
+    """What its format allows."""
     lowest_seen: float | None
+    """The lowest number that rated images had."""
     highest_seen: float | None
+    """The highest number that rated images had."""
     values_seen: tuple[Any, ...]
+    """All values that rated images had."""
 
 
 @dataclass(frozen=True)
 class BestDefault:
-    """The value of a setting that the evidence speaks for, or the one that is used, if it speaks for none."""
+    """The value of a setting that the evidence favours; where it favours none, the value that is used most."""
 
     name: str
+    """The setting's dotted name."""
     value: Any
+    """The best value known."""
     is_supported: bool
+    """Whether there is enough evidence."""
     reason: str
-    """In words; "not enough evidence" and why, where that is so."""
+    """Why, in words; begins with "not enough evidence" where that is so."""
     mean: Interval | None
+    """Mean stars of the images with this value, shrunken; None if there are none."""
     image_count: int
+    """Rated images with this value."""
     run_ids: tuple[str, ...]
+    """The runs behind it."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """One setting that might be changed, and why. Nobody applies it but you."""
+    """A setting that might be changed, and why. It is never applied automatically."""
 
     name: str
+    """The setting's dotted name."""
     current: Any
+    """The value it is compared with."""
     proposed: Any
-    """None where there is nothing to propose."""
+    """The better value; None where there is nothing to propose."""
     is_supported: bool
+    """Whether there is enough evidence for an answer."""
     reason: str
+    """Why, in words; begins with "not enough evidence" where that is so."""
     gain: Interval | None
-    """In stars, proposed over current, where all else was alike."""
+    """In stars, proposed minus current, where all else was alike."""
     confidence: float | None
-    """That proposed is better than current, allowing for how many values were tried."""
+    """The probability that proposed is better than current, corrected for the number of values tried."""
     kind: str | None
     """`controlled` or `observational`."""
     place_count: int
+    """Matched pairs behind it."""
     run_ids: tuple[str, ...]
+    """The runs behind it."""
 
 
 class LearningContract(Protocol):
-    """What consumers rely on."""
+    """What every proposer offers."""
 
     def get_available_modifiers(self) -> Sequence[Modifier]:
         """The settings that the runs used."""
 
     def get_modifier_ranges(self) -> Mapping[str, ModifierRange]:
-        """What each of them may be, and was."""
+        """For each of them the values it may have, and those it had."""
 
     def get_current_best_defaults(self) -> Mapping[str, BestDefault]:
-        """For each the value that the evidence speaks for."""
+        """For each of them the value that the evidence favours."""
 
     def propose_new_defaults(
         self, dataset: Dataset | None = None, current: Mapping[str, Any] | None = None
     ) -> Sequence[Proposal]:
-        """For each varied setting whether another value than the `current` one would be better.
+        """For each varied setting, whether a value other than the `current` one would be better.
 
-        `dataset` is another one than the contract was made for; `current` holds values by dotted name, by default the
-        ones that most rated images had.
+        `dataset` replaces the one the contract was made for. `current` holds values by dotted name; the default is the
+        value that most rated images had.
         """
 
 
@@ -148,25 +174,25 @@ class EvidenceContract:
         self._table = dataset if isinstance(dataset, EvidenceTable) else read_evidence_table(dataset)
 
     def get_available_modifiers(self) -> list[Modifier]:
-        """The settings that rated images know of, the varied ones first."""
-        factors = [one for one in self._table.factors.values() if _values_seen(one)]
+        """The settings known of rated images, the varied ones first."""
+        factors = [factor for factor in self._table.factors.values() if _values_seen(factor)]
         found = [
-            Modifier(one.name, _values_seen(one), int(_is_known(one).sum()), len(_values_seen(one)) > 1)
-            for one in factors
+            Modifier(factor.name, _values_seen(factor), int(_is_known(factor).sum()), len(_values_seen(factor)) > 1)
+            for factor in factors
         ]
-        return sorted(found, key=lambda one: (not one.is_varied, -one.rated_image_count))
+        return sorted(found, key=lambda modifier: (not modifier.is_varied, -modifier.rated_image_count))
 
     @property
     def varied_settings(self) -> list[str]:
         """Names of the settings that rated images differ in, those known of most images first."""
-        return [one.name for one in self.get_available_modifiers() if one.is_varied]
+        return [modifier.name for modifier in self.get_available_modifiers() if modifier.is_varied]
 
     def get_modifier_ranges(self) -> dict[str, ModifierRange]:
-        """What each setting may be by its format, and what it was in rated images."""
+        """The values each setting may have by its format, and those that rated images had."""
         ranges = {}
         for factor in self._table.factors.values():
             seen = _values_seen(factor)
-            numbers = [one for one in seen if isinstance(one, (int, float)) and not isinstance(one, bool)]
+            numbers = [value for value in seen if isinstance(value, (int, float)) and not isinstance(value, bool)]
             ranges[factor.name] = ModifierRange(
                 factor.name,
                 limits_of(factor.name),
@@ -177,16 +203,16 @@ class EvidenceContract:
         return ranges
 
     def get_current_best_defaults(self) -> dict[str, BestDefault]:
-        """For each setting that rated images know of, the value to use."""
+        """For each setting known of rated images, the value to use."""
         used = most_used(self._table)
-        proposals = {one.name: one for one in self.propose_new_defaults(current=used)}
-        names = [one.name for one in self.get_available_modifiers()]
+        proposals = {proposal.name: proposal for proposal in self.propose_new_defaults(current=used)}
+        names = [modifier.name for modifier in self.get_available_modifiers()]
         return {name: self._best(name, used[name], proposals.get(name)) for name in names}
 
     def _best(self, name: str, used: Any, proposal: Proposal | None) -> BestDefault:
         is_changed = proposal is not None and proposal.proposed is not None
         value = proposal.proposed if proposal is not None and is_changed else used
-        known = {_key(one.value): one for one in build_values(self._table, self._table.factors[name])}
+        known = {_key(found.value): found for found in build_values(self._table, self._table.factors[name])}
         found = known.get(_key(value))
         return BestDefault(
             name,
@@ -230,18 +256,18 @@ def _key(value: Any) -> tuple[str, Any]:
 
 def _propose(table: EvidenceTable, factor: Factor, current: Any) -> Proposal:
     evidence = build_evidence(table, factor.name, is_exact=True)  # what is proposed is a value
-    against = [one for one in evidence.comparisons if _key(one.other) == _key(current)]
+    against = [found for found in evidence.comparisons if _key(found.other) == _key(current)]
     best = _best_comparison(against)
     if best is None:
         return _refuse(factor.name, current, against)
-    tried = len({_key(one.value) for one in against if one.is_enough})
+    tried = len({_key(found.value) for found in against if found.is_enough})
     confidence = _allow_for_tries(_sureness(best), tried)
     gain = best.difference.interval
     if confidence < CONFIDENCE:
         best_found = f"the best, {best.value}, by {gain.estimate:+.2f} stars"
         reason = f"no other value is surely better than {current}: {best_found}"
         return Proposal(factor.name, current, None, True, reason, gain, confidence, best.kind, *_behind(best))
-    scope = "seeds of a few prompts" if best.is_of_few_prompts else "places"
+    scope = "seeds of a few prompts" if best.is_of_few_prompts else "matched pairs"
     reason = (
         f"{best.value} was rated {gain.estimate:+.2f} stars against {current} where all else was alike "
         f"({best.difference.place_count} {scope}, {best.kind})"
@@ -254,44 +280,57 @@ def _behind(comparison: Comparison) -> tuple[int, tuple[str, ...]]:
 
 
 def _best_comparison(against: Sequence[Comparison]) -> Comparison | None:
-    """The surest gain over the current value; for each value controlled evidence goes before observational."""
+    """The surest gain over the current value; for each value, controlled evidence is preferred to observational."""
     by_value: dict[Any, Comparison] = {}
     for kind in reversed(KINDS):
-        enough = (one for one in against if one.kind == kind and one.is_enough and one.value is not None)
-        by_value |= {_key(one.value): one for one in enough}
-    return max(by_value.values(), key=lambda one: (_sureness(one), one.difference.interval.estimate), default=None)
+        enough = (found for found in against if found.kind == kind and found.is_enough and found.value is not None)
+        by_value |= {_key(found.value): found for found in enough}
+    return max(
+        by_value.values(), key=lambda found: (_sureness(found), found.difference.interval.estimate), default=None
+    )
 
 
 def _sureness(comparison: Comparison) -> float:
-    """How sure it is that the value is the better one."""
+    """The probability that the value is the better one."""
     sure = comparison.difference.confidence
     return sure if comparison.difference.interval.estimate > 0 else 1 - sure
 
 
 def _allow_for_tries(confidence: float, tried: int) -> float:
-    """The chance that the best of several that were tried is better: each may be so by luck (Bonferroni)."""
+    """The probability that the best of several tried values is better, when each may be so by luck (Bonferroni)."""
     return max(0.0, 1 - (1 - confidence) * max(1, tried))
 
 
 def _refuse(name: str, current: Any, against: Sequence[Comparison]) -> Proposal:
-    places = max((one.difference.place_count for one in against), default=0)
+    pairs = max((found.difference.place_count for found in against), default=0)
     reason = (
         f"{NOT_ENOUGH}: no two rated images are alike in all but {name}"
         if not against
-        else f"{NOT_ENOUGH}: {places} matched places at most; a learning plan over {name} would tell"
+        else f"{NOT_ENOUGH}: {_count_pairs(pairs)} at most, {FEW_PAIRS} are needed; {_advise(against, name)}"
     )
-    return Proposal(name, current, None, False, reason, None, None, None, places, ())
+    return Proposal(name, current, None, False, reason, None, None, None, pairs, ())
+
+
+def _count_pairs(count: int) -> str:
+    return f"{count} matched pair" if count == 1 else f"{count} matched pairs"
+
+
+def _advise(against: Sequence[Comparison], name: str) -> str:
+    """What to do about too few matched pairs: rate more of a plan that was run, or else run one."""
+    if any(found.kind == CONTROLLED for found in against):
+        return f"rate more images of the learning plan over {name}, or run it with more prompts or seeds"
+    return f"a learning plan over {name} would give them"
 
 
 def open_contract(dataset: Dataset, name: str = BUILT_IN) -> LearningContract:
     """The contract of this name over a dataset: the built-in one, or one that an installed package brings.
 
     Raises:
-        ConfigError: there is none of this name.
+        ConfigError: there is no proposer of this name.
     """
     if name == BUILT_IN:
         return EvidenceContract(dataset)
-    found = {one.name: one for one in entry_points(group=GROUP)}
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in found:
         raise ConfigError(f"no proposer {name!r}; there are {', '.join([BUILT_IN, *sorted(found)])}")
     make: Callable[[Dataset], LearningContract] = found[name].load()

@@ -51,7 +51,7 @@ def test_no_interval_goes_beyond_the_stars_there_are():
         assert -5 <= comparison.difference.interval.low < comparison.difference.interval.high <= 5
 
 
-def test_only_places_that_are_alike_in_all_else_are_compared():
+def test_only_images_that_are_alike_in_all_else_are_compared():
     found = build_evidence(
         table(
             ({"sampler": "DDIM"}, range(8), [4]),
@@ -143,7 +143,7 @@ def test_a_setting_with_very_many_values_is_compared_where_they_met_most(monkeyp
     found = build_evidence(table(*often, *seldom), "cfg_scale")
     assert len(found.comparisons) == 4
     assert max(one.difference.place_count for one in found.comparisons) == 6
-    assert found.warnings[-1] == "of 6 pairs of values, those 2 are compared that met most"
+    assert found.warnings[-1] == "compared are the 2 of 6 pairs of values that met most often"
 
 
 def continuous(prompts=12, count=30):
@@ -159,7 +159,7 @@ def continuous(prompts=12, count=30):
 def test_very_many_numbers_are_compared_as_ranges():
     images = continuous()
     found = build_evidence(build_evidence_table(build_images(images)), "cfg_scale")
-    assert found.warnings == [f"{len(images)} different values, in ranges of about as many images"]
+    assert found.warnings == [f"{len(images)} different values, grouped into ranges of about as many images each"]
     assert len(found.values) == 10
     assert {one.image_count for one in found.values} == {len(images) // 10}
     best = found.gains[0]

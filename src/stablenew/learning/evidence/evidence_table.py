@@ -1,4 +1,4 @@
-"""The rated images of a dataset as arrays of codes: what evidence is computed from."""
+"""The rated images of a dataset as arrays of codes, which evidence is computed from."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from stablenew.errors import ConfigError
 from stablenew.formats.documents.learning_plan import PLAN_TAG
 from stablenew.learning.dataset.columns import MAIN_SETTINGS, STAGE_SETTINGS, stage_column, whole
 from stablenew.learning.dataset.reader import Dataset
-from stablenew.learning.evidence.matched_pairs import Cells, Codes, gather_cells
+from stablenew.learning.evidence.matched_pairs import Codes, RatingGroups, group_ratings
 from stablenew.learning.evidence.rating_statistics import measure_agreement
 
 _NOT_SETTINGS: Final = frozenset({"seed", "model_hash", "txt2img_subseed", "img2img_seed"})
 _CONTEXT: Final = ("prompt", "negative_prompt", "engine")
-"""What must be alike besides settings and LoRAs for two images to be compared."""
+"""What must be equal, besides settings and LoRAs, for two images to be compared."""
 _OTHER: Final = (
     "run_id", "image_id", "seed", "image_seed", "prompt_family", "loras", "learning_tags", "rating", "ratings", "role",
 )  # fmt: skip
@@ -34,18 +34,18 @@ def _setting_columns() -> dict[str, str]:
 
 
 SETTINGS: Final = _setting_columns()
-"""Column of every setting that evidence can be about, by dotted name."""
+"""The column of every setting that evidence can be about, by dotted name."""
 
 
 def find_setting(name: str) -> str:
-    """The dotted name of a setting, given it or, for a main setting, its own name or its beginning (`cfg`).
+    """The dotted name of a setting, given that, or for a main setting its plain name or the beginning of it (`cfg`).
 
     Raises:
         ConfigError: there is no such setting.
     """
     if name in SETTINGS:
         return name
-    begun = [one for one in MAIN_SETTINGS if one.startswith(name) and f"txt2img.{one}" in SETTINGS]
+    begun = [main for main in MAIN_SETTINGS if main.startswith(name) and f"txt2img.{main}" in SETTINGS]
     if name in begun or len(begun) == 1:
         return f"txt2img.{name if name in begun else begun[0]}"
     import difflib  # noqa: PLC0415
@@ -60,9 +60,11 @@ class Factor:
     """One setting: its values, and which of them each rated image had."""
 
     name: str
+    """The dotted name of the setting."""
     values: list[Any]
-    """None where it is not known."""
+    """The different values, in order; None where it is not known."""
     codes: npt.NDArray[np.int32]
+    """For each image the index of its value in `values`."""
 
     @property
     def is_varied(self) -> bool:
@@ -71,47 +73,56 @@ class Factor:
 
     @cached_property
     def used(self) -> tuple[list[int], Codes]:
-        """The codes that some rated image has, and for each image the place of its own among them."""
+        """The codes that occur, and for each image the index of its own code among them."""
         return used_codes(self.codes)
 
 
 def used_codes(codes: npt.NDArray[np.int32]) -> tuple[list[int], Codes]:
-    """The different codes, in order, and for each image the place of its own among them."""
+    """The different codes, in order, and for each image the index of its own code among them."""
     used, places = np.unique(codes, return_inverse=True)
     return used.tolist(), places.astype(np.int64)
 
 
 @dataclass
 class EvidenceTable:
-    """Rated images, an entry each; ratings by rater apart, an entry each."""
+    """Rated images, their ratings and their comparisons, as arrays.
+
+    Arrays of rated images have one entry an image, those that begin with `rating_` one entry a rating by one rater, and
+    those that begin with `compared_` one entry for each image that was rated or compared.
+    """
 
     run_ids: list[str]
     """The runs, in order."""
     runs: npt.NDArray[np.int32]
-    """Of each image the place of its run among these."""
+    """For each rated image the index of its run in `run_ids`."""
     stars: npt.NDArray[np.float64]
-    """The mean of its raters."""
+    """For each rated image the mean of its raters' stars."""
     families: Codes
-    """Prompt family of each image."""
+    """For each rated image its prompt family."""
     is_controlled: npt.NDArray[np.bool_]
-    """Whether a learning plan made it."""
+    """For each rated image whether a learning plan made it."""
     factors: dict[str, Factor]
+    """Every setting, by dotted name."""
     contexts: npt.NDArray[np.uint64]
-    """Equal for images that are alike in all settings and in all else but the seed."""
+    """For each rated image a number, equal for images that are alike in everything but the seed."""
     seeds: npt.NDArray[np.uint64]
-    """Equal for images of one seed."""
+    """For each rated image a number, equal for images with the same seed."""
     rating_images: Codes
-    """Of each rating its image, ..."""
+    """For each rating the index of its image."""
     rating_raters: Codes
+    """For each rating the index of its rater in `raters`."""
     rating_stars: npt.NDArray[np.float64]
+    """For each rating its stars."""
     raters: list[str]
+    """Names of the raters."""
     preferences: list[dict[str, Any]] = field(default_factory=list)
     """Comparisons, in the columns of a dataset's table of preferences."""
     compared: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Place in `compared_codes` of each compared image, by run and image id."""
+    """The index of each compared image in the `compared_` arrays, by run and image id."""
     compared_codes: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
-    """Of each compared image the code of each setting, ..."""
+    """For each setting the code of each image."""
     compared_contexts: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    """As `contexts`, for every rated or compared image."""
 
     @cached_property
     def agreement(self) -> float | None:
@@ -119,11 +130,11 @@ class EvidenceTable:
         return measure_agreement(self.rating_images, self.rating_stars)
 
     @cached_property
-    def cells(self) -> dict[tuple[bool, bool], Cells]:
-        """Ratings by one rater of images that are alike in all settings and in all else.
+    def groups(self) -> dict[tuple[bool, bool], RatingGroups]:
+        """Ratings by one rater of images that are alike in everything, grouped.
 
-        By whether a learning plan made them, and by whether they must be of one seed too. A setting is left open by
-        taking its `hash_codes` off their keys.
+        By whether a learning plan made the images, and by whether the seed must be equal too. Subtracting the
+        `hash_codes` of a setting from the keys gives strata over that setting.
         """
         found = {}
         for is_controlled, with_seeds in itertools.product((False, True), repeat=2):
@@ -131,11 +142,11 @@ class EvidenceTable:
             images = self.rating_images[wanted]
             alike = self.contexts + self.seeds if with_seeds else self.contexts
             keys = alike[images] + hash_codes("rater", self.rating_raters[wanted])
-            found[is_controlled, with_seeds] = gather_cells(keys, images, self.rating_stars[wanted])
+            found[is_controlled, with_seeds] = group_ratings(keys, images, self.rating_stars[wanted])
         return found
 
     def compared_contexts_without(self, name: str) -> npt.NDArray[np.uint64]:
-        """Of each compared image a number, equal for those that are alike in all but one setting and the seed."""
+        """For each compared image a number, equal for those alike in everything but one setting and the seed."""
         return np.subtract(self.compared_contexts, hash_codes(name, self.compared_codes[name]))
 
 
@@ -155,11 +166,11 @@ def read_evidence_table(dataset: Dataset) -> EvidenceTable:
 
 
 def _with_codes(images: pa.Table) -> pa.Table:
-    """The same with its settings and texts as dictionaries, which need a fifth of the memory."""
+    """The images with settings and texts dictionary-encoded, which takes a fifth of the memory."""
     names = [*_CONTEXT, *dict.fromkeys(SETTINGS.values()), "run_id", "prompt_family"]
     for name in names:
-        place = images.schema.get_field_index(name)
-        images = images.set_column(place, name, pc.dictionary_encode(images[name]))
+        index = images.schema.get_field_index(name)
+        images = images.set_column(index, name, pc.dictionary_encode(images[name]))
     return images
 
 
@@ -173,7 +184,7 @@ def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]]
         contexts += hash_codes(name, _encode(images[name])[1])
     contexts += _hash_lists("loras", images["loras"])
     is_rated = pc.is_valid(images["rating"]).to_numpy(zero_copy_only=False).astype(bool)
-    rows = slice(None) if is_rated.all() else is_rated  # where all are rated nothing is copied
+    rows = slice(None) if is_rated.all() else is_rated  # a slice copies nothing
     rated = images if is_rated.all() else images.filter(pa.array(is_rated))
     ratings = _flatten_ratings(rated)
     runs = _build_factor("run_id", rated["run_id"])
@@ -183,7 +194,7 @@ def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]]
         stars=rated["rating"].to_numpy().astype(np.float64),
         families=_encode(rated["prompt_family"])[1],
         is_controlled=_has_plan_tag(rated["learning_tags"]),
-        factors={name: Factor(name, one.values, one.codes[rows]) for name, one in factors.items()},
+        factors={name: Factor(name, factor.values, factor.codes[rows]) for name, factor in factors.items()},
         contexts=contexts[rows],
         seeds=hash_codes("seed", _encode(pc.coalesce(rated["image_seed"], rated["seed"]))[1]),
         rating_images=ratings[0],
@@ -191,37 +202,39 @@ def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]]
         rating_stars=ratings[2],
         raters=ratings[3],
         preferences=list(preferences),
-        compared=_places_of_compared(images, preferences),
+        compared=_find_compared(images, preferences),
         compared_codes={name: factor.codes for name, factor in factors.items()},
         compared_contexts=contexts,
     )
 
 
 def _compared_ids(preferences: Sequence[dict[str, Any]]) -> pa.Array:
-    return pa.array(sorted({one[side] for one in preferences for side in ("winner", "loser")}), pa.string())
+    return pa.array(
+        sorted({comparison[side] for comparison in preferences for side in ("winner", "loser")}), pa.string()
+    )
 
 
-def _places_of_compared(images: pa.Table, preferences: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
-    places = np.flatnonzero(pc.is_in(images["image_id"], _compared_ids(preferences)).to_numpy())
-    found = images.select(["run_id", "image_id"]).take(places).to_pylist()
-    return {(one["run_id"], one["image_id"]): place for one, place in zip(found, places.tolist(), strict=True)}
+def _find_compared(images: pa.Table, preferences: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
+    indices = np.flatnonzero(pc.is_in(images["image_id"], _compared_ids(preferences)).to_numpy())
+    found = images.select(["run_id", "image_id"]).take(indices).to_pylist()
+    return {(image["run_id"], image["image_id"]): index for image, index in zip(found, indices.tolist(), strict=True)}
 
 
 def _build_factor(name: str, column: pa.ChunkedArray) -> Factor:
     values, codes = _encode(column)
-    order = sorted(range(len(values)), key=lambda place: sort_key(values[place]))
+    order = sorted(range(len(values)), key=lambda code: sort_key(values[code]))
     ranks = np.empty(len(values), np.int32)
     ranks[order] = np.arange(len(values))
-    return Factor(name, [values[place] for place in order], ranks[codes])
+    return Factor(name, [values[code] for code in order], ranks[codes])
 
 
 def sort_key(value: Any) -> tuple[bool, str, Any]:
-    """To sort values by: what is not known comes last."""
+    """A key to sort values by; unknown values come last."""
     return (value is None, type(value).__name__, "" if value is None else value)
 
 
 def _encode(column: pa.ChunkedArray | pa.Array) -> tuple[list[Any], Codes]:
-    """The different values, null among them, and for each entry the place of its own."""
+    """The different values, null among them, and for each entry the index of its value."""
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
     encoded = whole(column.unify_dictionaries() if isinstance(column, pa.ChunkedArray) else column)
@@ -231,7 +244,7 @@ def _encode(column: pa.ChunkedArray | pa.Array) -> tuple[list[Any], Codes]:
 
 
 def hash_codes(name: str, codes: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint64]:
-    """A random-looking number for each code of a column; sums of them over columns name a combination."""
+    """A hash of each code of a column; the sum of them over several columns identifies a combination."""
     salt = np.uint64(xxhash.xxh3_64_intdigest(name.encode()))
     mixed = (codes.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) ^ salt
     mixed ^= mixed >> np.uint64(29)
@@ -241,13 +254,13 @@ def hash_codes(name: str, codes: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np
 
 
 def _hash_lists(name: str, column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
-    """A number for each list of objects, equal for lists that hold the same in the same order."""
+    """A hash of each list of objects, equal for equal lists."""
     lists = whole(column)
     parents, entries = _flatten(lists)
     positions = np.arange(len(parents)) - np.searchsorted(parents, parents)
     keys = np.zeros(len(parents), np.uint64)
-    for one in entries.type:
-        keys += hash_codes(f"{name}.{one.name}", _encode(pc.struct_field(entries, one.name))[1])
+    for member in entries.type:
+        keys += hash_codes(f"{name}.{member.name}", _encode(pc.struct_field(entries, member.name))[1])
     found = hash_codes(name, lists.is_valid().to_numpy(zero_copy_only=False).astype(np.int64))
     np.add.at(found, parents, keys * (2 * positions + 1).astype(np.uint64))
     return found
@@ -267,13 +280,13 @@ def _flatten_ratings(rated: pa.Table) -> tuple[Codes, Codes, npt.NDArray[np.floa
 
 
 def _flatten(lists: pa.ListArray) -> tuple[Codes, pa.Array]:
-    """What is in the lists, one after the other, and for each the place of its list."""
+    """The index of the list of each entry, and all entries joined."""
     parents = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False).astype(np.int64)
     return parents, pc.list_flatten(lists)
 
 
 def most_used(table: EvidenceTable) -> Mapping[str, Any]:
-    """The value of each setting that most rated images had; None only where none is known."""
+    """The value of each setting that most rated images had; None if it is never known."""
     return {name: _most_used(factor) for name, factor in table.factors.items()}
 
 

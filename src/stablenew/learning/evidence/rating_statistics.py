@@ -1,12 +1,12 @@
-"""The statistics behind evidence. Pure, on plain arrays; every function names where it comes from."""
+"""The statistics behind evidence. Pure, on plain arrays; every function names its source."""
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import erf, ndtri, stdtr, stdtrit
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -15,90 +15,57 @@ CONFIDENCE: Final = 0.95
 MOST_STARS: Final = 5.0
 _GRID: Final = 80
 _ROUNDING: Final = 1 / 12
-"""The variance of what is lost when a liking is told in whole stars."""
+"""The variance that rounding to whole stars adds."""
 _ANY_STARS: Final = 35 / 12
-"""The variance of stars from 0 to 5 that are all as likely."""
+"""The variance of stars from 0 to 5 that are all equally likely."""
 _USUAL_SPREAD: Final = 0.35
-"""Stars by which the values of a setting usually differ: the scale of a prior that much data overrules."""
+"""Stars by which the values of a setting usually differ: the scale of a prior, which data overrules."""
 _HALVINGS: Final = 50
-_ERF_SCALE: Final = 0.3275911
-_ERF_WEIGHTS: Final = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 
 
 class Interval(NamedTuple):
-    """An estimate, and where the truth lies with `CONFIDENCE`."""
+    """An estimate, with the bounds that hold the true value with probability `CONFIDENCE`."""
 
     estimate: float
+    """The estimate."""
     low: float
+    """The lower bound."""
     high: float
+    """The upper bound."""
 
     def within(self, least: float, most: float) -> "Interval":
-        """The same, where the truth cannot lie beyond these."""
+        """The same, cut to the bounds that the true value cannot exceed."""
         return Interval(self.estimate, max(self.low, least), min(self.high, most))
 
     def reversed(self) -> "Interval":
-        """Of the same with the other sign."""
+        """The interval of the same quantity with its sign reversed."""
         return Interval(-self.estimate, -self.high, -self.low)
 
 
-def student_quantile(probability: float, degrees: float) -> float:
-    """The quantile of Student's t distribution.
-
-    Exact for 1 and 2 degrees of freedom, else by Hill's expansion (Algorithm 396, CACM 1970), to about four digits.
-    """
-    if probability < 0.5:
-        return -student_quantile(1 - probability, degrees)
-    if degrees <= 1:
-        return math.tan(math.pi * (probability - 0.5))
-    tail = 2 * (1 - probability)
-    if degrees <= 2:
-        return math.sqrt(2 / (tail * (2 - tail)) - 2)
-    return _hill(tail, degrees)
-
-
-def _hill(tail: float, n: float) -> float:
-    a = 1 / (n - 0.5)
-    b = 48 / a**2
-    c = ((20700 * a / b - 98) * a - 16) * a + 96.36
-    d = ((94.5 / (b + c) - 3) / b + 1) * math.sqrt(a * math.pi / 2) * n
-    y = (d * tail) ** (2 / n)
-    if y > 0.05 + a:
-        x = NormalDist().inv_cdf(tail / 2)
-        y = x * x
-        if n < 5:
-            c += 0.3 * (n - 4.5) * (x + 0.6)
-        c += (((0.05 * d * x - 5) * x - 7) * x - 2) * x + b
-        y = (((((0.4 * y + 6.3) * y + 36) * y + 94.5) / c - y - 3) / b + 1) * x
-        y = math.expm1(a * y * y)
-    else:
-        y = ((1 / (((n + 6) / (n * y) - 0.089 * d - 0.822) * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1) * (n + 1) / (
-            n + 2
-        ) + 1 / y
-    return math.sqrt(n * y)
-
-
 class GroupMeans(NamedTuple):
-    """Means of groups of stars, and how far chance may have moved them."""
+    """Means of groups of stars, and their sampling variances."""
 
     counts: Codes
+    """Images in each group."""
     means: Floats
+    """Mean stars of each group."""
     variances: Floats
-    """Of each mean, by what is its own: its images, and how its clusters differ from those of all."""
+    """Variance of each mean that is its own: from its images, and from how its clusters differ from all clusters."""
     common_variance: float
-    """Of all means together: the clusters (prompt families) that there are, are a sample."""
+    """Variance that all means share, because the clusters (prompt families) are a sample."""
 
 
 def measure_groups(stars: Floats, groups: Codes, clusters: Codes, group_count: int) -> GroupMeans:
     """Means of `stars` by group, with variances from two components: between clusters, and within them.
 
     Images of one cluster are not independent. The components are those of all groups together (analysis of variance;
-    Searle et al., Variance Components, 1992), because a small group says little about its own. Every group has a
-    member.
+    Searle et al., Variance Components, 1992), because a small group says little about its own. No group is
+    empty.
     """
     counts = np.bincount(groups, minlength=group_count)
     means = np.bincount(groups, stars, group_count) / counts
     width = int(clusters.max(initial=0)) + 1
-    used, cells = np.unique(groups * width + clusters, return_inverse=True)
+    used, cells = np.unique(groups * width + clusters, return_inverse=True)  # a cell: one cluster in one group
     cell_groups, cell_clusters = used // width, used % width
     cell_counts = np.bincount(cells)
     cell_means = np.bincount(cells, stars) / cell_counts
@@ -111,23 +78,22 @@ def measure_groups(stars: Floats, groups: Codes, clusters: Codes, group_count: i
     own_shares = cell_counts / counts[cell_groups]
     crossed = np.bincount(cell_groups, own_shares**2 - 2 * own_shares * shares[cell_clusters], group_count)
     common = float(np.sum(shares**2))
-    between *= _widened(int(np.count_nonzero(shares)) - 1)
-    own = _widened(len(used) - group_count) * within / counts + between * np.maximum(0.0, crossed + common)
+    between *= _widening(int(np.count_nonzero(shares)) - 1)
+    own = _widening(len(used) - group_count) * within / counts + between * np.maximum(0.0, crossed + common)
     return GroupMeans(counts, means, own, between * common)
 
 
-def _widened(degrees: int) -> float:
-    """By how much a variance that was estimated from so little makes intervals wider."""
-    return (student_quantile(0.975, max(2, degrees)) / student_quantile(0.975, 1e6)) ** 2
+def _widening(degrees: int) -> float:
+    """The factor on a variance that was estimated with so few degrees of freedom, for intervals of the right width."""
+    return float((stdtrit(max(2, degrees), 0.975) / ndtri(0.975)) ** 2)
 
 
 def _variance_within(
     stars: Floats, cell_means: Floats, cell_count: int, group_means: Floats, group_count: int
 ) -> float:
-    """The variance of images of one cluster; of all images about their group where clusters have one image each.
+    """The variance of images within a cluster; where clusters have one image each, within a group.
 
-    Never less than what rounding to whole stars alone comes to; and where nothing can be told from so few, that of
-    stars that might be any.
+    Never less than rounding to whole stars alone adds. With one image a group it is that of stars chosen at random.
     """
     if len(stars) > cell_count:
         return max(_ROUNDING, float(np.sum((stars - cell_means) ** 2) / (len(stars) - cell_count)))
@@ -137,14 +103,15 @@ def _variance_within(
 
 
 def shrink_means(groups: GroupMeans) -> list[Interval]:
-    """The means drawn towards each other as far as their uncertainty asks for, with intervals.
+    """The means shrunken towards each other according to their uncertainty, with intervals.
 
-    The normal hierarchical model (Gelman et al., Bayesian Data Analysis, section 5.4), its spread integrated over with
-    a half-Cauchy prior (Gelman, Bayesian Analysis, 2006). So two lucky images do not beat forty good ones.
+    The normal hierarchical model (Gelman et al., Bayesian Data Analysis, section 5.4), with a half-Cauchy prior on the
+    spread between groups (Gelman, Bayesian Analysis, 2006) integrated numerically. So two lucky images do not beat
+    forty good ones.
     """
     means, variances = groups.means, np.maximum(groups.variances, 1e-6)
     if len(means) == 1:
-        half = student_quantile(0.975, 1e6) * math.sqrt(variances[0] + groups.common_variance)
+        half = ndtri(0.975) * math.sqrt(variances[0] + groups.common_variance)
         return [Interval(float(means[0]), float(means[0] - half), float(means[0] + half))]
     weights, centres, own_spreads = _posterior(means, variances)
     spreads = np.sqrt(own_spreads**2 + groups.common_variance)
@@ -155,7 +122,7 @@ def shrink_means(groups: GroupMeans) -> list[Interval]:
 
 
 def _posterior(means: Floats, variances: Floats) -> tuple[Floats, Floats, Floats]:
-    """For each spread on a grid its weight, and for each group mean and standard deviation given that spread."""
+    """The weight of each spread on a grid, and for each spread the mean and standard deviation of each group."""
     between = (np.linspace(0.001, 1, _GRID) ** 2 * 2.5)[:, None] ** 2
     total = variances + between
     mu_variance = 1 / np.sum(1 / total, axis=1, keepdims=True)
@@ -174,42 +141,37 @@ def _mixture_quantile(probability: float, weights: Floats, centres: Floats, spre
     high: Floats = np.full(centres.shape[1], 3 * MOST_STARS)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        below = weights @ (0.5 * (1 + error_function((middle - centres) / (spreads * math.sqrt(2)))))
+        below = weights @ (0.5 * (1 + erf((middle - centres) / (spreads * math.sqrt(2)))))
         is_low = below < probability
         low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
     return low
 
 
-def error_function(values: Floats) -> Floats:
-    """The error function, to seven digits (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26)."""
-    part = 1 / (1 + _ERF_SCALE * np.abs(values))
-    found: Floats = np.sign(values) * (1 - np.polyval((*_ERF_WEIGHTS, 0), part) * np.exp(-(values**2)))
-    return found
-
-
 class Difference(NamedTuple):
-    """How much better one value is than another, from places that are alike in everything else."""
+    """How much better one value is than another, from matched pairs."""
 
     interval: Interval
+    """The difference in stars."""
     place_count: int
+    """The number of matched pairs."""
     effective_count: float
-    """As many places of equal weight would say as much."""
+    """The number of pairs of equal weight that would say as much."""
     confidence: float
-    """How sure it is which of the two is better; one half is not at all."""
+    """The probability that the difference has the sign of its estimate; one half says nothing."""
 
     def within(self, least: float, most: float) -> "Difference":
-        """The same, where the truth cannot lie beyond these."""
+        """The same, cut to the bounds that the true value cannot exceed."""
         return self._replace(interval=self.interval.within(least, most))
 
     def reversed(self) -> "Difference":
-        """How much better the other value is than the one."""
+        """The difference of the two values the other way round."""
         return self._replace(interval=self.interval.reversed())
 
 
 def measure_difference(differences: Floats, weights: Floats) -> Difference:
-    """The weighted mean of differences found in independent places, with an interval from how much they scatter.
+    """The weighted mean of the differences of independent pairs, with an interval from their scatter.
 
-    A place weighs `n m / (n + m)` for means of n and m ratings. However alike places are, whole stars leave a doubt.
+    A pair of means of n and m ratings weighs `n m / (n + m)`. The error is never less than that of rounding.
     """
     total = float(weights.sum())
     estimate = float(np.sum(weights * differences) / total)
@@ -217,29 +179,22 @@ def measure_difference(differences: Floats, weights: Floats) -> Difference:
     degrees = max(1.0, effective - 1)
     scatter = float(np.sum(weights**2 * (differences - estimate) ** 2) / total**2)
     error = math.sqrt(max(scatter * effective / degrees, _ROUNDING / total)) if len(differences) > 1 else math.inf
-    half = student_quantile(0.5 + CONFIDENCE / 2, degrees) * error
+    half = float(stdtrit(degrees, 0.5 + CONFIDENCE / 2)) * error
     return Difference(
         Interval(estimate, estimate - half, estimate + half),
         len(differences),
         effective,
-        _student_cdf(abs(estimate) / error, degrees),
+        float(stdtr(degrees, abs(estimate) / error)),
     )
-
-
-def _student_cdf(value: float, degrees: float) -> float:
-    """By halving `student_quantile`."""
-    low, high = 0.5, 1 - 1e-12
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if student_quantile(middle, degrees) < value else (low, middle)
-    return (low + high) / 2
 
 
 class Strength(NamedTuple):
     """How often a value would win against the average of the others."""
 
     win_rate: Interval
+    """The probability of winning."""
     comparison_count: int
+    """Comparisons in which it was shown."""
 
 
 def fit_bradley_terry(winners: Codes, losers: Codes, points: Floats, count: int) -> list[Strength]:
@@ -260,7 +215,7 @@ def fit_bradley_terry(winners: Codes, losers: Codes, points: Floats, count: int)
     centring = np.eye(count) - 1 / count
     errors = np.sqrt(np.diag(centring @ covariance @ centring.T))
     centred = strengths - strengths.mean()
-    z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+    z = float(ndtri(0.5 + CONFIDENCE / 2))
     shown = np.bincount(winners, minlength=count) + np.bincount(losers, minlength=count)
     return [
         Strength(Interval(_logistic(s), _logistic(s - z * e), _logistic(s + z * e)), int(n))
@@ -271,11 +226,11 @@ def fit_bradley_terry(winners: Codes, losers: Codes, points: Floats, count: int)
 def _bradley_terry_step(
     strengths: Floats, winners: Codes, losers: Codes, points: Floats, count: int
 ) -> tuple[Floats, Floats]:
-    chance = 1 / (1 + np.exp(strengths[losers] - strengths[winners]))
+    probability = 1 / (1 + np.exp(strengths[losers] - strengths[winners]))
     prior = 1 / 1.5**2
-    surprise = points - chance
-    gradient = np.bincount(winners, surprise, count) - np.bincount(losers, surprise, count) - prior * strengths
-    information = chance * (1 - chance)
+    residual = points - probability
+    gradient = np.bincount(winners, residual, count) - np.bincount(losers, residual, count) - prior * strengths
+    information = probability * (1 - probability)
     curvature = np.diag(np.bincount(winners, information, count) + np.bincount(losers, information, count) + prior)
     np.add.at(curvature, (winners, losers), -information)
     np.add.at(curvature, (losers, winners), -information)
@@ -287,7 +242,7 @@ def _logistic(value: float) -> float:
 
 
 def measure_agreement(images: Codes, stars: Floats) -> float | None:
-    """Krippendorff's alpha for interval data: 1 is full agreement, 0 what chance gives; None when nobody shares images.
+    """Krippendorff's alpha for interval data: 1 is full agreement, 0 that of chance; None if no image has two raters.
 
     `images` and `stars` have an entry for each rating (Krippendorff, Content Analysis, 2004, chapter 11).
     """
@@ -305,5 +260,5 @@ def measure_agreement(images: Codes, stars: Floats) -> float | None:
 
 
 def count_stars(stars: Sequence[float] | Floats) -> list[int]:
-    """How many of each from 0 to 5, means rounded half up."""
+    """How many images have each number of stars from 0 to 5; means are rounded half up."""
     return np.bincount(np.floor(np.asarray(stars, float) + 0.5).astype(np.int64), minlength=6).tolist()  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What images with each value of a setting, or with each pair of values of two, were rated.
+"""How images with each value of a setting, or with each pair of values of two settings, were rated.
 
 Other settings and prompts may be behind it: see `evidence`.
 """
@@ -23,54 +23,58 @@ from stablenew.learning.evidence.value_ranges import group_values
 
 @dataclass(frozen=True)
 class ValueEvidence:
-    """What images with one value, or one pair of values, were rated."""
+    """How images with one value, or one pair of values, were rated."""
 
     value: Any
-    """Of the setting, perhaps a `ValueRange`; with two settings a list of both."""
+    """The value, perhaps a `ValueRange`; for two settings a list of both values."""
     image_count: int
+    """Rated images with the value."""
     controlled_count: int
+    """Those of them that a learning plan made."""
     stars: list[int]
-    """Images by stars, from 0 to 5."""
+    """How many images have each number of stars from 0 to 5."""
     raw_mean: float
+    """Mean of their stars."""
     mean: Interval
+    """The shrunken mean, which is to be trusted more."""
     run_ids: tuple[str, ...]
     """The runs behind it."""
 
 
 def build_values(table: EvidenceTable, factor: Factor, rows: Codes | None = None) -> list[ValueEvidence]:
-    """What images (those of `rows`, or all) with each value of a factor were rated, the best first."""
-    used, places = factor.used if rows is None else used_codes(factor.codes[rows])
+    """How images (those of `rows`, or all) with each value of a factor were rated, the best first."""
+    used, indices = factor.used if rows is None else used_codes(factor.codes[rows])
     rows = np.arange(len(table.stars)) if rows is None else rows
     if not used:
         return []
     stars = table.stars[rows]
-    groups = measure_groups(stars, places, table.families[rows], len(used))
+    groups = measure_groups(stars, indices, table.families[rows], len(used))
     means = shrink_means(groups)
     found = []
-    by_value = np.split(np.argsort(places, kind="stable"), np.cumsum(groups.counts)[:-1])
-    for place, (code, here) in enumerate(zip(used, by_value, strict=True)):
+    by_value = np.split(np.argsort(indices, kind="stable"), np.cumsum(groups.counts)[:-1])
+    for index, (code, here) in enumerate(zip(used, by_value, strict=True)):
         found.append(
             ValueEvidence(
                 value=factor.values[code],
                 image_count=len(here),
                 controlled_count=int(table.is_controlled[rows[here]].sum()),
                 stars=count_stars(stars[here]),
-                raw_mean=float(groups.means[place]),
-                mean=means[place].within(0.0, MOST_STARS),
+                raw_mean=float(groups.means[index]),
+                mean=means[index].within(0.0, MOST_STARS),
                 run_ids=runs_behind(table, rows[here]),
             )
         )
-    return sorted(found, key=lambda one: -one.mean.estimate)
+    return sorted(found, key=lambda evidence: -evidence.mean.estimate)
 
 
 def build_cells(table: EvidenceTable, setting: str, against: str, most: int) -> list[ValueEvidence]:
-    """What images with each pair of values of two settings were rated, of the `most` used values of each.
+    """How images with each pair of values of two settings were rated, of the `most` used values of each setting.
 
-    Very many numbers are put together as ranges.
+    Very many numbers are grouped into ranges.
     """
-    one, other = (group_values(factor).apply(factor) for factor in (table.factors[setting], table.factors[against]))
-    rows = np.flatnonzero(_is_common(one, most) & _is_common(other, most))
-    return build_values(table, pair_up(one, other), rows)
+    first, second = (group_values(factor).apply(factor) for factor in (table.factors[setting], table.factors[against]))
+    rows = np.flatnonzero(_is_common(first, most) & _is_common(second, most))
+    return build_values(table, pair_up(first, second), rows)
 
 
 def _is_common(factor: Factor, most: int) -> npt.NDArray[np.bool_]:
@@ -81,12 +85,12 @@ def _is_common(factor: Factor, most: int) -> npt.NDArray[np.bool_]:
     return is_common[factor.codes]
 
 
-def pair_up(one: Factor, other: Factor) -> Factor:
-    """Two settings as one, whose values are lists of both."""
-    width = max(1, len(other.values))
-    used, codes = np.unique(one.codes.astype(np.int64) * width + other.codes, return_inverse=True)
-    values = [[one.values[code // width], other.values[code % width]] for code in used.tolist()]
-    return Factor(f"{one.name} and {other.name}", values, codes.astype(np.int32))
+def pair_up(first: Factor, second: Factor) -> Factor:
+    """Two settings as one factor, whose values are lists of both."""
+    width = max(1, len(second.values))
+    used, codes = np.unique(first.codes.astype(np.int64) * width + second.codes, return_inverse=True)
+    values = [[first.values[code // width], second.values[code % width]] for code in used.tolist()]
+    return Factor(f"{first.name} and {second.name}", values, codes.astype(np.int32))
 
 
 def runs_behind(table: EvidenceTable, images: Codes) -> tuple[str, ...]:
