@@ -18,6 +18,7 @@ of a command and the HTTP status of the web server. Subclasses inherit both::
     │   ├── RunSealed (PermissionError)   a finished run is never changed
     │   ├── RunLocked (BlockingIOError)   another process is writing it
     │   ├── NotAsSealed                   a file is missing, or is not what its run's seal says
+    │   ├── Unreadable (OSError)          a file is there and cannot be read now; nothing follows from that
     │   └── WriteFailed (OSError)         bytes did not reach the disk; what was there before is unharmed
     │       └── SyncFailed                the disk failed an fsync, which is final
     ├── ConfigError (ValueError)          a setting that does not exist or does not fit
@@ -123,14 +124,22 @@ class NotAsSealed(StoreError):
     http_status = 409
 
 
-class WriteFailed(StoreError, OSError):
-    """Bytes did not reach the disk. What was there before is unharmed."""
+class _SystemError(StoreError, OSError):
+    """What the operating system refused. The message and the place are shown without the number."""
 
     def __str__(self) -> str:
         """The message and the place, without the number that OSError puts before them."""
         if self.strerror is None:
             return super().__str__()
         return f"{self.strerror}: {self.filename}" if self.filename else str(self.strerror)
+
+
+class Unreadable(_SystemError):
+    """A file is there and cannot be read now: a permission, a bad disk, a network share. It may be sound."""
+
+
+class WriteFailed(_SystemError):
+    """Bytes did not reach the disk. What was there before is unharmed."""
 
 
 class SyncFailed(WriteFailed):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final
 
 from stablenew.disk.group_sync import SyncWork, file_steps, folder_steps, perform, perform_together, results_of
-from stablenew.disk.regular_file import StrPath, folder_of
+from stablenew.disk.regular_file import StrPath, folder_of, status_at
 from stablenew.disk.temporary_name import temporary_name
 from stablenew.errors import SyncFailed, WriteFailed
 
@@ -34,12 +34,13 @@ def write_once(path: StrPath, data: bytes) -> None:
         FileExistsError: something is there already; it stays as it is.
         WriteFailed: the bytes did not reach the disk; nothing is left at `path`.
     """
-    _expect_nothing_at(path)
+    with naming_failures(path):
+        _expect_nothing_at(path)
     perform(_create_steps(path, data))
 
 
 def _expect_nothing_at(path: StrPath) -> None:
-    if os.path.lexists(path):
+    if status_at(path) is not None:
         raise FileExistsError(errno.EEXIST, "expected no file, found one; it was left as it is", os.fspath(path))
 
 
@@ -200,7 +201,8 @@ def replace_then_write_once(replaced: tuple[StrPath, bytes], last: tuple[StrPath
         WriteFailed: what is in place is whole; `last` is not there.
     """
     (first_path, first_data), (last_path, last_data) = replaced, last
-    _expect_nothing_at(last_path)
+    with naming_failures(last_path):
+        _expect_nothing_at(last_path)
     with naming_failures(first_path), new_file(last_path, _CLAIM) as second:
         # The claim is ours. Whoever had it before us may have created `last` meanwhile.
         _expect_nothing_at(last_path)

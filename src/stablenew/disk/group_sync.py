@@ -145,7 +145,8 @@ def folder_steps(path: StrPath) -> SyncWork[None]:
         if error.errno not in _UNSUPPORTED:  # some network file systems do not support it
             raise
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):  # a folder has no bytes that closing could lose
+            os.close(descriptor)
 
 
 def _flush(descriptor: int) -> OSError | None:

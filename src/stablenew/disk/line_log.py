@@ -12,7 +12,7 @@ from pathlib import Path
 from stablenew.disk.atomic_file import naming_failures, sync_folder_steps
 from stablenew.disk.group_sync import SyncWork, file_steps, perform
 from stablenew.disk.regular_file import StrPath, folder_of, open_regular
-from stablenew.errors import WriteFailed
+from stablenew.errors import SyncFailed, WriteFailed
 
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _READ_BYTES = 1 << 20
@@ -38,7 +38,23 @@ def append_steps(path: StrPath, lines: Sequence[bytes]) -> SyncWork[None]:
         is_new = _append(descriptor, text) == 0
         yield from file_steps(descriptor)
     if is_new:
-        yield from sync_folder_steps(folder_of(path))
+        try:
+            yield from sync_folder_steps(folder_of(path))
+        except OSError:
+            _remove_new(path)
+            raise
+
+
+def _remove_new(path: StrPath) -> None:
+    """Delete a new file whose name may not be on the disk: its lines are not acknowledged, so they must not be read."""
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise SyncFailed(
+            error.errno,
+            f"what was appended can neither be kept nor removed: {error.strerror or error}",
+            os.fspath(path),
+        ) from error
 
 
 def append_cached(path: StrPath, lines: Sequence[bytes]) -> None:
@@ -61,7 +77,9 @@ def _opened(path: StrPath) -> Iterator[int]:
         try:
             yield descriptor
         finally:
-            os.close(descriptor)
+            # What was synced is on the disk, whatever closing says: an error here must not make lines count as lost.
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
 
 def _append(descriptor: int, text: bytes) -> int:
@@ -70,7 +88,10 @@ def _append(descriptor: int, text: bytes) -> int:
     data = b"\n" + text if _is_torn(descriptor, size) else text
     written = os.write(descriptor, data)
     if written != len(data):
-        os.ftruncate(descriptor, size)
+        try:
+            os.ftruncate(descriptor, size)
+        except OSError as error:
+            raise SyncFailed(error.errno, "a line was written only in part, and could not be removed again") from error
         raise WriteFailed(f"only {written} of {len(data)} bytes could be appended; the disk may be full")
     return size
 

@@ -84,11 +84,33 @@ def read_with_status(path: StrPath, max_bytes: int) -> tuple[bytes, os.stat_resu
 
 
 def is_regular(path: StrPath) -> bool:
-    """Whether a regular file, not a link, is at `path`."""
+    """Whether a regular file, not a link, is at `path`. What cannot be examined counts as absent: for readers."""
     try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
+        return is_surely_regular(path)
     except OSError:
         return False
+
+
+def is_surely_regular(path: StrPath) -> bool:
+    """Whether a regular file, not a link, is at `path`: for whoever writes or deletes because of the answer.
+
+    Raises:
+        OSError: it cannot be examined now, so nothing follows about what is there.
+    """
+    status = status_at(path)
+    return status is not None and stat.S_ISREG(status.st_mode)
+
+
+def status_at(path: StrPath) -> os.stat_result | None:
+    """The status of whatever is at `path`, links not followed; None when nothing is.
+
+    Raises:
+        OSError: it cannot be examined now. (`os.path.lexists` calls that absent.)
+    """
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def is_plain_folder(path: StrPath) -> bool:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from stablenew.disk.line_log import iter_lines
 from stablenew.disk.regular_file import is_regular, read_regular
-from stablenew.errors import FormatError, OutputNotFound
+from stablenew.errors import FormatError, OutputNotFound, Unreadable
 from stablenew.formats.digest import is_digest
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
@@ -39,6 +39,8 @@ class ReadProblem:
     line: int | None = None
     is_torn: bool = False
     """The last line of a file, cut off before its newline: what a crash leaves."""
+    is_unreadable: bool = False
+    """The bytes could not be read now: nothing is known about what they hold."""
     code: str = ""
     """The finding it is when a run is verified."""
 
@@ -111,8 +113,8 @@ class Run:
             said = self.metadata.record_count
             outputs = (output for record in records for output in record.outputs)
             return (
-                not any(problem.is_torn for problem in problems)
-                and (said is None or said == len(records) + len(problems))
+                not any(problem.is_torn or problem.is_unreadable for problem in problems)
+                and (said is None or said <= len(records) + len(problems))
                 and all(os.lstat(self.path / one.path).st_size == one.size_bytes for one in outputs)
             )
         except (OSError, FormatError):
@@ -141,7 +143,7 @@ class Run:
         except FileNotFoundError:
             return
         except OSError as error:
-            yield RecordLine(0, None, ReadProblem(RECORDS, str(error.strerror or error)))
+            yield RecordLine(0, None, ReadProblem(RECORDS, str(error.strerror or error), is_unreadable=True))
 
     def read_line(self, number: int, line: bytes, *, is_whole: bool) -> RecordLine:
         """What one line of `records.jsonl` holds."""
@@ -177,6 +179,7 @@ class OutputFinder:
     """The outputs of one run by all their names. Reads the records once, and of them only what names the outputs."""
 
     def __init__(self, run: Run) -> None:
+        """Raises Unreadable: the records are there and cannot be read now."""
         self._run_id = run.run_id
         self._by_name: dict[str, OutputName] = {}
         self._by_digest: dict[str, OutputName] = {}
@@ -225,8 +228,10 @@ def _iter_named_outputs(run: Run) -> Iterator[tuple[int, list[OutputName]]]:
     """The index of each variant, and its outputs. What is not plainly a record is left to the strict reader."""
     try:
         lines = [line for _, line, is_whole in iter_lines(run.path / RECORDS) if is_whole]
-    except OSError:
+    except FileNotFoundError:
         return
+    except OSError as error:
+        raise Unreadable(error.errno, f"could not be read: {error.strerror}", str(run.path / RECORDS)) from error
     for number, line in enumerate(lines, 1):
         named = _names_in(line)
         if named is None:

@@ -18,7 +18,7 @@ from stablenew.disk.atomic_file import (
 )
 from stablenew.disk.group_sync import SyncWork, perform, perform_together, results_of
 from stablenew.disk.line_log import append_steps
-from stablenew.disk.regular_file import StrPath, folder_of
+from stablenew.disk.regular_file import StrPath, folder_of, status_at
 from stablenew.disk.temporary_name import temporary_name
 from stablenew.errors import RunExists, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.documents.learning_record import LearningRecord
@@ -87,7 +87,7 @@ class RunWriter:
     def _claim_steps(self) -> SyncWork[None]:
         """Take the run's lock, which needs no disk, while the disk takes something else."""
         self._lock.acquire()
-        if os.path.lexists(self.path):
+        if status_at(self.path) is not None:
             raise RunExists(f"run {self.run_id} is there already ({self.path}); a run is recorded once")
         yield from ()
 
@@ -218,9 +218,10 @@ class RunWriter:
     def _sums(self) -> dict[str, str]:
         """Files count as they were hashed on their way in: the seal also tells what the disk did to them since."""
         sums = {stored.path: stored.sha256 for stored in self._outputs.values()}
-        if os.path.lexists(self._place(RECORDS)):
-            known = self._records_hash
-            sums[RECORDS] = known.hexdigest() if known is not None else hash_file(self._place(RECORDS)).sha256
+        with naming_failures(self._place(RECORDS)):
+            if status_at(self._place(RECORDS)) is not None:
+                known = self._records_hash
+                sums[RECORDS] = known.hexdigest() if known is not None else hash_file(self._place(RECORDS)).sha256
         return sums
 
     def _place(self, name: str) -> str:

@@ -74,6 +74,8 @@ class RunReader:
             return _nothing(run_id)
         entry = self._read_entry(path, run_id, snapshot)
         is_hot = entry.state != SEALED or snapshot.newest_ns > time.time_ns() - YOUNG_NS
+        # What could not be read may be readable a moment later, and no signature would show it.
+        is_hot = is_hot or any(isinstance(data, OSError) for data in snapshot.contents.values())
         return RunReading(run_id, snapshot.folder_signature, snapshot.file_signature, is_hot, entry)
 
     def _read_entry(self, path: str, run_id: str, snapshot: FolderSnapshot) -> RunEntry:
@@ -202,7 +204,9 @@ def _is_complete(path: str, snapshot: FolderSnapshot, metadata: MetadataEntry | 
     """Whether the run is sealed and each of its files is present with its size, as `Run.state` decides."""
     if SEAL not in snapshot.names or metadata is None or records.is_torn:
         return False
-    if metadata.record_count not in (None, len(records.variants) + records.bad_lines):
+    if isinstance(snapshot.contents.get(RECORDS), OSError):
+        return False
+    if metadata.record_count is not None and metadata.record_count > len(records.variants) + records.bad_lines:
         return False
     seal = snapshot.contents[SEAL]
     if isinstance(seal, OSError):

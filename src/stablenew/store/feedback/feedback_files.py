@@ -40,6 +40,8 @@ class FeedbackFile:
     problems: tuple[ReadProblem, ...] = ()
     is_newer: bool = False
     """A later MAJOR version wrote it; it is not to be touched."""
+    failure: OSError | None = None
+    """Why its bytes could not be read. What the file holds is unknown then; it may be sound."""
 
     @property
     def is_conflict_copy(self) -> bool:
@@ -61,9 +63,14 @@ class FeedbackReading:
     unlogged: tuple[FeedbackEvent, ...] = ()
     """What this machine said and its log in the folder has lost: a sync tool put an older copy back."""
     is_damaged: bool = False
-    """`feedback.json` is there and is no feedback of this run."""
+    """`feedback.json` was read, and its bytes are not feedback of this run."""
     is_newer: bool = False
     """A later MAJOR version wrote one of the files."""
+
+    @property
+    def unreadable(self) -> tuple[FeedbackFile, ...]:
+        """The files whose bytes could not be read."""
+        return tuple(file for file in self.files if file.failure is not None)
 
     @property
     def latest_clock(self) -> str | None:
@@ -82,19 +89,19 @@ def read_feedback_files(
 
     What cannot be read is reported and hides nothing else.
     """
-    files = [_read_file(run_path, name) for name in names]
-    main = next((one for one in files if one.name == FEEDBACK), None)
-    logged = {event.id for one in files if one.name == log_name for event in one.events}
+    files = [file for name in names if (file := _read_file(run_path, name)) is not None]
+    main = next((file for file in files if file.name == FEEDBACK), None)
+    logged = {event.id for file in files if file.name == log_name for event in file.events}
     unlogged = tuple(event for event in journal if event.id not in logged)
     return FeedbackReading(
         run_id=run_path.name,
-        events=merge_events(unlogged, *(one.events for one in files)),
+        events=merge_events(unlogged, *(file.events for file in files)),
         unlogged=unlogged,
-        unknown=merge_unknown_fields(*(one.document for one in files if one.document is not None)),
+        unknown=merge_unknown_fields(*(file.document for file in files if file.document is not None)),
         files=tuple(files),
-        problems=tuple(problem for one in files for problem in one.problems),
-        is_damaged=main is not None and main.document is None and not main.is_newer,
-        is_newer=any(one.is_newer for one in files),
+        problems=tuple(problem for file in files for problem in file.problems),
+        is_damaged=main is not None and main.document is None and main.failure is None and not main.is_newer,
+        is_newer=any(file.is_newer for file in files),
     )
 
 
@@ -106,11 +113,15 @@ def read_journal(path: Path) -> tuple[FeedbackEvent, ...]:
         return ()
 
 
-def _read_file(run_path: Path, name: str) -> FeedbackFile:
+def _read_file(run_path: Path, name: str) -> FeedbackFile | None:
+    """One file; None when it is gone since its folder was listed."""
     try:
         data = read_regular(run_path / name, MAX_FEEDBACK_BYTES)
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        return FeedbackFile(name, b"", problems=(ReadProblem(name, str(error.strerror or error), code=UNREADABLE),))
+        problem = ReadProblem(name, str(error.strerror or error), code=UNREADABLE)
+        return FeedbackFile(name, b"", problems=(problem,), failure=error)
     return _parse_file(run_path.name, name, data)
 
 
@@ -123,7 +134,7 @@ def parse_feedback(
 ) -> tuple[tuple[FeedbackEvent, ...], list[ReadProblem]]:
     """The union of what feedback files of a run (name, bytes) say, in order, and what of them cannot be read."""
     files = [_parse_file(run_id, name, data) for name, data in contents]
-    return merge_events(*(one.events for one in files)), [problem for one in files for problem in one.problems]
+    return merge_events(*(file.events for file in files)), [problem for file in files for problem in file.problems]
 
 
 def _read_document(run_id: str, name: str, data: bytes) -> FeedbackFile:

@@ -17,7 +17,7 @@ from stablenew.disk.atomic_file import rename, replace_file_steps, sync_folder
 from stablenew.disk.group_sync import SyncWork, perform
 from stablenew.disk.line_log import append_cached, append_steps
 from stablenew.disk.regular_file import read_regular, status_of
-from stablenew.errors import NewerFormat
+from stablenew.errors import NewerFormat, WriteFailed
 from stablenew.formats.documents.feedback import Feedback, FeedbackEvent
 from stablenew.store.change_hints import note_change
 from stablenew.store.feedback.feedback_files import FeedbackReading, read_feedback_files, read_journal
@@ -57,9 +57,12 @@ class FeedbackLog:
     def read_if_changed(self) -> FeedbackReading:
         """As `read`, but for the details of files, as long as nobody wrote one since: a session rates one run often."""
         signature = self._signature()
-        if self._cached is None or self._cached[0] != signature:
-            self._cached = (signature, self._read([name for name, *_ in signature]))
-        return self._cached[1]
+        if self._cached is not None and self._cached[0] == signature:
+            return self._cached[1]
+        reading = self._read([name for name, *_ in signature])
+        # A failed read is never cached: the file may be sound, and readable a moment later, with the same signature.
+        self._cached = (signature, reading) if not reading.unreadable else None
+        return reading
 
     def _signature(self) -> _Signature:
         found = []
@@ -93,6 +96,7 @@ class FeedbackLog:
         new = list(events)
         if reading.is_newer:
             raise NewerFormat(f"a later version wrote feedback in {self.run_path}; update StableNew to add to it")
+        self._check_readable(reading)
         document = reading.build_document(new)
         missing = [one.encode_line() for one in (*reading.unlogged, *new)]
         if missing:
@@ -106,6 +110,15 @@ class FeedbackLog:
         self._cached = (self._signature(), after)
         note_change(self.run_path)
         return document
+
+    def _check_readable(self, reading: FeedbackReading) -> None:
+        """Refuse to write over what could not be read: only `feedback.json` may hold some of it."""
+        replica = self._replica or known_replica_id()
+        own = {FEEDBACK, feedback_log_name(replica)} if replica else {FEEDBACK}
+        for file in reading.unreadable:
+            if file.name in own and file.failure is not None:
+                reason = f"could not be read, so nothing was added: {file.failure.strerror or file.failure}"
+                raise WriteFailed(file.failure.errno, reason, str(self.run_path / file.name))
 
     def consolidate(self, *, dry_run: bool = False) -> list[str]:
         """Bring every event into `feedback.json`, then remove the conflict copies that hold nothing else.

@@ -9,13 +9,19 @@ left alone.
 import contextlib
 import hashlib
 import shutil
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from stablenew.disk.atomic_file import replace_file, replace_then_write_once, sync_folder
-from stablenew.disk.line_log import iter_lines
-from stablenew.disk.regular_file import is_plain_folder, is_regular
+from stablenew.disk.regular_file import (
+    is_plain_folder,
+    is_regular,
+    is_surely_regular,
+    read_regular,
+    status_at,
+)
 from stablenew.disk.temporary_name import is_temporary
 from stablenew.errors import FormatError, RunLocked, StableNewError, WriteFailed
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
@@ -23,7 +29,7 @@ from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.output_store import hash_file
 from stablenew.store.run import INCOMPLETE, RUNNING, Run
-from stablenew.store.run_folder import FEEDBACK, METADATA, OUTPUTS, RECORDS, SEAL
+from stablenew.store.run_folder import FEEDBACK, MAX_RECORDS_BYTES, METADATA, OUTPUTS, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
 from stablenew.store.run_store import RunStore
 from stablenew.store.run_writer import make_read_only
@@ -87,11 +93,16 @@ def repair_or_explain(run: Run, *, dry_run: bool = False, force: bool = False) -
 
 
 def _repair(run: Run, report: RepairReport, *, dry_run: bool, force: bool, clock: Clock) -> None:
-    if not run.is_sealed:
+    if not _is_sealed(run):
         _finish_unsealed(run, report, dry_run=dry_run, force=force, clock=clock)
     else:
         _remove_temporaries(run.path, report, dry_run=dry_run)
     _repair_feedback(run, report, dry_run=dry_run)
+
+
+def _is_sealed(run: Run) -> bool:
+    """As `Run.is_sealed`, but raises OSError when nobody knows: a sealed run must not be sealed again."""
+    return is_surely_regular(run.path / SEAL)
 
 
 def _finish_unsealed(run: Run, report: RepairReport, *, dry_run: bool, force: bool, clock: Clock) -> None:
@@ -112,7 +123,7 @@ def _finish_unsealed(run: Run, report: RepairReport, *, dry_run: bool, force: bo
         return
     try:
         _remove_temporaries(run.path, report, dry_run=dry_run)
-        if not run.is_sealed:  # its writer may have finished before the lock was ours
+        if not _is_sealed(run):  # its writer may have finished before the lock was ours
             _remove_torn_line(run.path, report, dry_run=dry_run)
             _seal_as_interrupted(run, report, dry_run=dry_run, clock=clock)
     finally:
@@ -132,14 +143,16 @@ def _remove_temporaries(run_path: Path, report: RepairReport, *, dry_run: bool) 
 
 def _remove_torn_line(run_path: Path, report: RepairReport, *, dry_run: bool) -> None:
     path = run_path / RECORDS
-    if not is_regular(path):
+    if not is_surely_regular(path):
         return
-    torn = [(number, line) for number, line, is_whole in iter_lines(path) if not is_whole]
-    for number, line in torn:
-        report.add(TORN_LINE, RECORDS, f"line {number}, {len(line)} bytes; it was never acknowledged")
-        if not dry_run:
-            data = path.read_bytes()
-            replace_file(path, data[: len(data) - len(line)])
+    data = read_regular(path, MAX_RECORDS_BYTES)
+    whole, newline, torn = data.rpartition(b"\n")
+    if not torn:
+        return
+    line = whole.count(b"\n") + len(newline) + 1
+    report.add(TORN_LINE, RECORDS, f"line {line}, {len(torn)} bytes; it was never acknowledged")
+    if not dry_run:
+        replace_file(path, whole + newline)
 
 
 def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock: Clock) -> None:
@@ -148,7 +161,12 @@ def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock
     except (OSError, FormatError) as error:
         report.add(SKIPPED, METADATA, f"cannot be sealed without its metadata: {error}")
         return
-    records, _ = run.read_records()
+    records, problems = run.read_records()
+    # A torn line is gone by now; a damaged one stays and is sealed in, for `verify` to report. But a file that could
+    # not be read may be sound, and the run could never be sealed again with what it holds.
+    if unreadable := next((problem for problem in problems if problem.is_unreadable), None):
+        report.add(SKIPPED, RECORDS, f"cannot be read now, so nothing was sealed: {unreadable.reason}")
+        return
     outputs = _output_paths(run.path)
     message = f"as interrupted, with {len(records)} records and {len(outputs)} outputs"
     report.add(SEALED_RUN, SEAL, message)
@@ -169,7 +187,7 @@ def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock
         }
     )
     document = final.encode_document()
-    names = [name for name in (RECORDS, *outputs) if is_regular(run.path / name)]
+    names = [name for name in (RECORDS, *outputs) if is_surely_regular(run.path / name)]
     sums = {name: hash_file(run.path / name).sha256 for name in names}
     sums[METADATA] = hashlib.sha256(document).hexdigest()
     replace_then_write_once((run.path / METADATA, document), (run.path / SEAL, encode_seal(sums)))
@@ -178,15 +196,19 @@ def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock
 
 def _output_paths(run_path: Path) -> list[str]:
     folder = run_path / OUTPUTS
-    if not is_plain_folder(folder):
+    status = status_at(folder)
+    if status is None or not stat.S_ISDIR(status.st_mode):
         return []
-    return sorted(f"{OUTPUTS}/{path.name}" for path in folder.iterdir() if is_regular(path) and path.name[0] != ".")
+    files = [path.name for path in folder.iterdir() if path.name[0] != "." and is_surely_regular(path)]
+    return sorted(f"{OUTPUTS}/{name}" for name in files)
 
 
 def _repair_feedback(run: Run, report: RepairReport, *, dry_run: bool) -> None:
     log = FeedbackLog(run.path)
     reading = log.read()
-    if not reading.events and not reading.is_damaged:
+    for file in reading.unreadable:
+        report.add(SKIPPED, file.name, f"cannot be read now: {file.problems[0].reason}")
+    if reading.unreadable or (not reading.events and not reading.is_damaged):
         return
     if reading.is_newer:
         report.add(SKIPPED, FEEDBACK, "a later version wrote it")

@@ -6,19 +6,20 @@ one id that differ are both kept: ours stays, theirs goes under `.stablenew/dive
 of ours is overwritten, nothing of theirs is touched.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from stablenew.disk.regular_file import is_regular, read_regular
-from stablenew.errors import FormatError, NewerFormat, NotAsSealed, NotAStore, WriteFailed
+from stablenew.disk.regular_file import is_regular, is_surely_regular, read_regular
+from stablenew.errors import FormatError, NewerFormat, NotAsSealed, NotAStore, Unreadable, WriteFailed
 from stablenew.formats.documents.feedback import FeedbackEvent
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.output_store import hash_file
 from stablenew.store.run import RUNNING, Run
-from stablenew.store.run_folder import MARKER_FOLDER, MAX_RECORDS_BYTES, OUTPUTS, RECORDS, check_place
+from stablenew.store.run_folder import MARKER_FOLDER, MAX_RECORDS_BYTES, OUTPUTS, RECORDS, SEAL, check_place
 from stablenew.store.run_store import RunStore
 from stablenew.store.seal import read_seal, run_digest
 from stablenew.store.upkeep.sealed_copy import check_files, copy_files, copy_run, copy_seal, reading_sealed
@@ -127,7 +128,7 @@ def _merge_facts(ours: RunStore, target: Run, theirs: Run, *, dry_run: bool) -> 
     try:
         if not target.path.is_dir():
             return _add(ours, target, theirs, sums, dry_run=dry_run)
-        if target.is_sealed:
+        if is_surely_regular(target.path / SEAL):
             return _merge_sealed(target, theirs, sums, dry_run=dry_run)
         return _complete_unsealed(target, theirs, sums, dry_run=dry_run)
     except NotAsSealed as error:
@@ -215,7 +216,11 @@ def _merge_feedback(target: Run, theirs: Run, *, dry_run: bool) -> tuple[int, tu
     if not reading.events or not target.path.is_dir():
         return len(reading.events), problems
     log = FeedbackLog(target.path)
-    new = _unknown(log.read().events, reading.events)
+    known = log.read()
+    if known.unreadable:
+        names = ", ".join(file.name for file in known.unreadable)
+        raise Unreadable(errno.EIO, f"{names} cannot be read here now, so no feedback was added", str(target.path))
+    new = _unknown(known.events, reading.events)
     if new and not dry_run:
         with log.writing() as own:
             if new := _unknown(own.events, reading.events):  # somebody else may have taken them meanwhile
