@@ -213,6 +213,10 @@ def show_result(out: Output, result: "PipelineRunResult") -> None:
     for variant in result.variants:
         if variant.error is not None:
             out.warn(f"variant {variant.index + 1} {variant.status}: {variant.error.message}")
+    from stablenew.pipeline.substitutions import describe_substitutions
+
+    for line in describe_substitutions((variant.requested, variant.actual) for variant in result.variants):
+        out.warn(line)
     counts = f"{plural(len(result.variants), 'variant')} of {result.plan_size}, {plural(len(result.outputs), 'output')}"
     out.print(f"\n{result.status}: {counts}, {format_duration(result.duration_seconds)}")
     if result.run_path:

@@ -471,3 +471,15 @@ def test_a_run_again_asks_for_no_more_than_the_first_did(webui, tmp_path):
     PipelineController(engine=engine, runs_dir=tmp_path / "again").run(config, plan=plan)
     first, second = ({key: body[key] for key in body if key != "force_task_id"} for body in fake.requests)
     assert first == second
+
+
+def test_what_ran_otherwise_is_told_at_the_end_of_the_run(webui, tmp_path, capsys):
+    fake, _ = webui("keeps_model")
+    pack = tmp_path / "pack.txt"
+    pack.write_text("a lake\n\na pier")
+    options = ["--set", "txt2img.model=sd_xl_base_1.0", "--set", "txt2img.sampler=Nosuch"]
+    run = ["--runs-dir", str(tmp_path / "runs"), "run", str(pack), "--engine", "webui", "--url", fake.url]
+    assert _run([*run, "--record", *options]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "Model dreamshaper_8 ran instead of sd_xl_base_1.0 (2 variants)" in told
+    assert "Sampler DPM++ 2M ran instead of Nosuch (2 variants)" in told

@@ -1,0 +1,65 @@
+"""What ran otherwise than it was asked for: a server may know another checkpoint, sampler or size only."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from stablenew.formats.common_names import find_sampler, same_checkpoint
+from stablenew.formats.settings import SETTINGS, Setting
+from stablenew.formats.strict_json import JsonValue
+
+_CHOSEN_BY_PROGRAM = {"", "automatic", "auto"}
+
+
+class Substitution(NamedTuple):
+    """One setting that ran with another value."""
+
+    setting: Setting
+    asked: JsonValue
+    ran: JsonValue
+
+
+def find_substitutions(requested: Mapping[str, JsonValue], actual: Mapping[str, JsonValue]) -> list[Substitution]:
+    """The settings of the table that were asked for and ran with another value.
+
+    Two names of one checkpoint or sampler are no difference, nor is a choice that was left to the program.
+    """
+    return [
+        Substitution(setting, requested[setting.name], actual[setting.name])
+        for setting in SETTINGS
+        if setting.name in requested and setting.name in actual
+        if _differs(setting, requested[setting.name], actual[setting.name])
+    ]
+
+
+def describe_substitutions(variants: Iterable[tuple[Mapping[str, JsonValue], Mapping[str, JsonValue]]]) -> list[str]:
+    """A line for each difference, with the number of variants that had it; `variants` are requested and actual ones."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for requested, actual in variants:
+        for setting, asked, ran in find_substitutions(requested, actual):
+            key = (setting.title, str(asked), str(ran))
+            counts[key] = counts.get(key, 0) + 1
+    return [
+        f"{title} {ran} ran instead of {asked}" + (f" ({count} variants)" if count > 1 else "")
+        for (title, asked, ran), count in counts.items()
+    ]
+
+
+def _differs(setting: Setting, asked: JsonValue, ran: JsonValue) -> bool:
+    if asked is None or ran is None or asked == ran:
+        return False
+    if setting.type == "seed":
+        return asked not in (-1, "-1")
+    if str(asked).casefold() in _CHOSEN_BY_PROGRAM:
+        return False
+    if setting.name in ("model", "vae"):
+        return not same_checkpoint(str(asked), str(ran))
+    if setting.name == "sampler":
+        return _sampler_key(str(asked)) != _sampler_key(str(ran))
+    if setting.type == "text":
+        return str(asked).casefold() != str(ran).casefold()
+    return True
+
+
+def _sampler_key(name: str) -> str:
+    sampler = find_sampler(name)
+    return (sampler.name if sampler else name).casefold()
