@@ -188,7 +188,7 @@ def save_images(result: "PipelineRunResult", folder: Path) -> None:
     for variant in result.variants:
         finals = [image for image in variant.images if image.reference.role == "final"] or variant.images
         for image in finals:
-            name = f"{result.run_id}-{image.reference.path.rpartition('/')[2]}"
+            name = f"{result.run_id}-{image.reference.path_in_run.rpartition('/')[2]}"
             if image.data is not None:
                 (folder / name).write_bytes(image.data)
 

@@ -169,7 +169,7 @@ class PlanController:
             for record in run.iter_records():
                 for output in final_outputs(record)[:1]:
                     stars = [one.rating for one in opinions.get(output.digest, {}).values() if one.rating is not None]
-                    data = read_regular(run.path / output.path, 1 << 32)
+                    data = read_regular(run.path / output.path_in_run, 1 << 32)
                     rating = sum(stars) / len(stars) if stars else None
                     cells[step, record.variant.index] = SheetImage(data, rating)
         return cells

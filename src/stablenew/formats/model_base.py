@@ -153,6 +153,30 @@ OutputPath = Annotated[
     ),
 ]
 MediaType = Annotated[str, Field(pattern=MEDIA_TYPE_PATTERN, max_length=127, json_schema_extra=_NO_NEWLINE)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", min_length=64, max_length=64)]
+"""A SHA-256 in lower-case hex, as `sha256sum` prints it."""
+Sha256OrPending = Annotated[
+    str, Field(pattern="^(?:[0-9a-f]{64}|pending)$", max_length=64, json_schema_extra=_NO_NEWLINE)
+]
+Base64 = Annotated[
+    str,
+    Field(
+        pattern="^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        max_length=8192,
+        json_schema_extra=_NO_NEWLINE,
+    ),
+]
+OriginPath = Annotated[
+    str,
+    Field(
+        # No empty name, `.` or `..` between slashes, and none at either end; no control characters.
+        pattern=r"^(?:\.{0,2}[^./\x00-\x1f][^/\x00-\x1f]*|\.{3,}[^/\x00-\x1f]*)"
+        r"(?:/(?:\.{0,2}[^./\x00-\x1f][^/\x00-\x1f]*|\.{3,}[^/\x00-\x1f]*))*$",
+        max_length=4096,
+        json_schema_extra=_NO_NEWLINE,
+    ),
+]
+"""A relative path beneath a folder outside the run."""
 SchemaVersion = Annotated[
     str,
     Field(pattern=VERSION_PATTERN, max_length=6, json_schema_extra=_NO_NEWLINE),

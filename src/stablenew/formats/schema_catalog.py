@@ -17,6 +17,7 @@ from stablenew.formats.documents.job_summary import JobSummary
 from stablenew.formats.documents.learning_package import LearningPackage
 from stablenew.formats.documents.learning_plan import LearningPlan
 from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.metric import MetricBatch
 from stablenew.formats.documents.run_metadata import RunMetadata, StoreMarker
 from stablenew.formats.model_base import Document
 from stablenew.formats.strict_json import encode_pretty_json
@@ -29,6 +30,7 @@ DOCUMENTS: Final[dict[str, type[Document]]] = {
     "run_metadata": RunMetadata,
     "learning_record": LearningRecord,
     "feedback": Feedback,
+    "metric_batch": MetricBatch,
     "store": StoreMarker,
     "job_summary": JobSummary,
     "dataset": DatasetLedger,

@@ -19,8 +19,8 @@ from stablenew.formats.documents.feedback import (
     FeedbackState,
     at_clock,
     draft_event,
-    fold_opinions,
 )
+from stablenew.formats.documents.feedback_fold import fold_opinions
 from stablenew.formats.strict_json import JsonValue
 from stablenew.recording.feedback_input import FeedbackInput
 from stablenew.store.feedback.feedback_files import FeedbackReading

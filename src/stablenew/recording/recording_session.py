@@ -151,7 +151,8 @@ class RecordingSession:
         for record in records:
             self._output_count += len(record.outputs)
             for output in record.outputs:
-                self._paths_by_stage.setdefault(output.stage, []).append(output.path)
+                if output.path is not None:
+                    self._paths_by_stage.setdefault(output.stage, []).append(output.path)
         return {}
 
     def finish(self, status: str, error: ErrorInfo | None = None) -> Run:

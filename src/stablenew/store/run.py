@@ -113,9 +113,11 @@ class Run:
             said = self.metadata.record_count
             outputs = (output for record in records for output in record.outputs)
             return (
-                not any(problem.is_torn or problem.is_unreadable for problem in problems)
-                and (said is None or said <= len(records) + len(problems))
-                and all(os.lstat(self.path / one.path).st_size == one.size_bytes for one in outputs)
+                not any(problem.is_torn for problem in problems)
+                and (said is None or said == len(records) + len(problems))
+                and all(
+                    os.lstat(self.path / output.path).st_size == output.size_bytes for output in outputs if output.path
+                )
             )
         except (OSError, FormatError):
             return False
@@ -186,7 +188,8 @@ class OutputFinder:
         for variant, outputs in _iter_named_outputs(run):
             for output in outputs:
                 self._by_digest[output.digest] = output
-                self._by_name[output.path] = self._by_name[output.path.partition("/")[2]] = output
+                if output.path:
+                    self._by_name[output.path] = self._by_name[output.path.partition("/")[2]] = output
             finals = [output for output in outputs if output.role == "final"] or outputs
             for number, output in enumerate(finals):
                 self._by_name[f"{variant}/{number}"] = output
@@ -220,6 +223,7 @@ class OutputName(NamedTuple):
     """What an output is known by."""
 
     path: str
+    """In the run; empty where the output lies elsewhere."""
     digest: str
     role: str | None
 
@@ -238,7 +242,8 @@ def _iter_named_outputs(run: Run) -> Iterator[tuple[int, list[OutputName]]]:
             record = run.read_line(number, line, is_whole=True).record
             if record is None:
                 continue
-            named = record.variant.index, [OutputName(one.path, one.digest, one.role) for one in record.outputs]
+            outputs = [OutputName(output.path or "", output.digest, output.role) for output in record.outputs]
+            named = record.variant.index, outputs
         yield named
 
 

@@ -121,7 +121,7 @@ class RunWriter:
             RunSealed: the run is finished.
             WriteFailed: the disk refused it; nothing of it is left.
         """
-        return self._output_steps(content, lambda _: reference.path, reference.digest)
+        return self._output_steps(content, lambda _: reference.path_in_run, reference.digest)
 
     def _output_steps(
         self, content: Content, place: Callable[[str], str], digest: str | None = None
@@ -190,6 +190,8 @@ class RunWriter:
         if record.run_id != self.run_id:
             raise ValueError(f"expected a record of run {self.run_id}, found one of {record.run_id}")
         for output in record.outputs:
+            if output.path is None:
+                continue
             stored = self._outputs.get(output.path)
             if stored is None or stored.digest != output.digest or stored.size_bytes != output.size_bytes:
                 raise ValueError(

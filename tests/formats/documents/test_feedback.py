@@ -14,6 +14,7 @@ from stablenew.formats.documents.feedback import (
     merge_events,
     merge_feedback,
 )
+from stablenew.formats.documents.feedback_fold import fold_trash
 from tests.samples import digest_of
 from tests.strategies import event_lists
 
@@ -159,3 +160,39 @@ def test_fields_of_other_programs_survive_a_merge():
     theirs = build_feedback("run", [rate(5, 2)], unknown={"x_theirs": [2]})
     merged = merge_feedback(ours, theirs).to_dict()
     assert (merged["x_mine"], merged["x_theirs"], merged["ext"]) == (1, [2], {"org.example": {"a": 1}})
+
+
+def event(second, **fields):
+    clock = f"2026-11-21T08:00:{second:02d}.000Z-0000"
+    return build_event(**{"clock": clock, "replica": "r1", "rater": "alice", **fields})
+
+
+def test_the_latest_word_on_the_trash_counts_whoever_says_it():
+    thrown = event(1, op="trash", image_id=IMAGE, present=True)
+    restored = event(2, op="trash", image_id=IMAGE, present=False, rater="bob")
+    assert fold_trash([thrown]) == {IMAGE}
+    assert fold_trash([thrown, restored]) == frozenset()
+    retracted = event(3, op="retract", event_ids=[restored.id], rater="bob")
+    assert fold_trash([thrown, restored, retracted]) == {IMAGE}
+    assert fold_events([thrown, restored]).images[IMAGE]["alice"].trashed
+
+
+def test_a_removal_is_a_tombstone_until_it_is_retracted_and_survives_a_merge():
+    removal = event(1, op="remove", digest=IMAGE, sha256="a" * 64, size_bytes=5, reason="empty trash")
+    first, second = (build_feedback("sample-run", events) for events in ([removal], [rate(4, second=4)]))
+    merged = merge_feedback(first, second)
+    assert [tombstone.digest for tombstone in merged.state.removals] == [IMAGE]
+    restored = event(5, op="retract", event_ids=[removal.id])
+    assert fold_events([*merged.events, restored]).removals is None
+
+
+def test_a_comparison_across_runs_names_the_other_run():
+    duel = {"op": "prefer", "winner": IMAGE, "loser": digest_of(2), "outcome": "tie"}
+    (preference,) = fold_events([event(1, **duel, other_run_id="other-run", asked="which light?")]).preferences
+    assert (preference.other_run_id, preference.outcome) == ("other-run", "tie")
+
+
+def test_an_event_from_another_program_is_the_same_wherever_it_is_taken_over():
+    fields = {"clock": "2020-01-01T00:00:00.000Z-0000", "replica": "via-lightroom", "rater": "alice", "op": "rate"}
+    first, second = (build_event(**fields, image_id=IMAGE, rating=3, via="lightroom") for _ in range(2))
+    assert merge_events([first], [second]) == (first,)

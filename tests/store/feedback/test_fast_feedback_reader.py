@@ -11,9 +11,8 @@ from stablenew.formats.documents.feedback import (
     build_event,
     build_feedback,
     event_id,
-    fold_opinions,
-    fold_preferences,
 )
+from stablenew.formats.documents.feedback_fold import fold_opinions, fold_preferences
 from stablenew.formats.strict_json import encode_json
 from stablenew.store.feedback.fast_feedback_reader import FastEvent, NeedsStrictReader, read_events
 from stablenew.store.feedback.feedback_files import parse_feedback

@@ -6,17 +6,18 @@ what the same rater retracted is left out; per rater, image and aspect | tag | n
 greatest (clock, id) wins; every `prefer` counts; an op this program does not know is kept and ignored.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from stablenew.errors import InvalidDocument
 from stablenew.formats.digest import digest_json
-from stablenew.formats.documents.event_fields import EventFields
+from stablenew.formats.documents.feedback_fold import fold_opinions, fold_preferences, fold_removals
 from stablenew.formats.model_base import (
     SCHEMA_VERSION,
     Array,
+    Count,
     Digest,
     Document,
     HybridClock,
@@ -25,6 +26,7 @@ from stablenew.formats.model_base import (
     Rating,
     RunId,
     SchemaVersion,
+    Sha256,
     Slug,
     WireModel,
 )
@@ -38,13 +40,17 @@ REQUIRED_BY_OP: dict[str, tuple[str, ...]] = {
     "note": ("image_id", "note_id", "text"),
     "flag": ("image_id", "flag"),
     "prefer": ("winner", "loser", "outcome"),
+    "trash": ("image_id", "present"),
+    "remove": ("digest", "sha256", "size_bytes", "reason"),
     "retract": ("event_ids",),
 }
 """The fields each known op needs. `image_id` null is about the whole run; `rating`, `text` or `flag` null clears."""
 
 _NO_ID = "xxh128:" + "0" * 32
 _NO_CLOCK = "1970-01-01T00:00:00.000Z-0000"
-_NEVER_NULL = frozenset({"tag", "present", "note_id", "winner", "loser", "outcome", "event_ids"})
+_NEVER_NULL = frozenset(
+    {"tag", "present", "note_id", "winner", "loser", "outcome", "event_ids", "digest", "sha256", "size_bytes", "reason"}
+)
 
 
 def _op_rules(schema: dict[str, Any]) -> None:
@@ -86,6 +92,22 @@ class FeedbackEvent(WireModel):
     """`win`, `tie` or `both_bad`."""
     shown: Slug | None = None
     """The side on which the winner was shown."""
+    other_run_id: RunId | None = None
+    """The run of the compared image that is not an output of this run. A comparison across runs stands in the run of
+    the image with the lower digest, so that a tie has one home."""
+    asked: str | None = None
+    """The question of a comparison, where it was not simply which image is better."""
+    repeat: Count | None = None
+    """How often the rater had compared these two images before."""
+    digest: Digest | None = None
+    """The output whose bytes were removed on purpose, on the machine that the event comes from."""
+    sha256: Sha256 | None = None
+    size_bytes: Count | None = None
+    reason: str | None = None
+    """Why the output was removed."""
+    via: Name | None = None
+    """The program that the event was taken over from, such as `lightroom`. Its clock is then that program's, and its
+    replica is `via-` and that name, so that it is the same event on every machine that takes it over."""
     event_ids: Array[Digest] | None = None
     act: Name | None = None
     """Events of one act, a rating with its tags say, share it and are undone together."""
@@ -108,9 +130,6 @@ class FeedbackEvent(WireModel):
     def is_genuine(self) -> bool:
         """Whether `id` is the digest of the rest."""
         return self.id == event_id(self.to_dict())
-
-
-AnyEvent = TypeVar("AnyEvent", bound=EventFields)
 
 
 def explain_incomplete(op: str, said: Mapping[str, Any]) -> str | None:
@@ -179,6 +198,8 @@ class Opinion(WireModel):
     tags: Array[Name] | None = None
     notes: Array[Note] | None = None
     flag: Slug | None = None
+    trashed: bool | None = None
+    """Whether the rater put the image into the trash."""
 
 
 class Preference(WireModel):
@@ -190,6 +211,19 @@ class Preference(WireModel):
     loser: Digest
     outcome: Slug
     shown: Slug | None = None
+    other_run_id: RunId | None = None
+    """The run of the image that is not an output of this one."""
+
+
+class Removal(WireModel):
+    """A tombstone: the bytes of an output were removed on purpose on one machine."""
+
+    event_id: Digest
+    replica: Name
+    digest: Digest
+    sha256: Sha256
+    size_bytes: Count
+    reason: str
 
 
 class FeedbackState(WireModel):
@@ -198,6 +232,8 @@ class FeedbackState(WireModel):
     run: dict[str, Opinion]
     images: dict[str, dict[str, Opinion]]
     preferences: Array[Preference]
+    removals: Array[Removal] | None = None
+    """Outputs that were removed. A removal on one machine never removes anything on another."""
 
 
 class Feedback(Document):
@@ -276,68 +312,8 @@ def fold_events(events: Iterable[FeedbackEvent]) -> FeedbackState:
             "images": _by_image(opinions),
             "preferences": fold_preferences(ordered),
         }
+        | ({"removals": removals} if (removals := fold_removals(ordered)) else {})
     )
-
-
-def fold_opinions(ordered: Sequence[EventFields]) -> dict[tuple[str, str], dict[str, Any]]:
-    """What every rater now thinks of every image, by (image id, rater), in the form of `Opinion`.
-
-    The image id of the whole run is empty. `ordered` holds every event once, in the order of `merge_events`.
-    """
-    winners: dict[tuple[str, ...], EventFields] = {}
-    for event in _without_retracted(ordered):
-        if (key := _register(event)) is not None:
-            winners[key] = event
-    opinions: dict[tuple[str, str], dict[str, Any]] = {}
-    for key in sorted(winners):
-        event = winners[key]
-        _apply(event, opinions.setdefault((event.image_id or "", event.rater), {}))
-    return opinions
-
-
-def fold_preferences(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
-    """Every comparison that stands, in the form of `Preference`; for `ordered` see `fold_opinions`."""
-    said = [event for event in ordered if event.op in ("prefer", "retract")]
-    return [_preference(event) for event in _without_retracted(said)]
-
-
-def _without_retracted(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
-    """Retractions of one's own events count; a retraction itself cannot be retracted: redo is a new event."""
-    retractions = [event for event in events if event.op == "retract"]
-    if not retractions:
-        return events
-    retracted = {(event.rater, target) for event in retractions for target in event.event_ids or ()}
-    return [event for event in events if event.op != "retract" and (event.rater, event.id) not in retracted]
-
-
-def _register(event: EventFields) -> tuple[str, ...] | None:
-    """The one thing an event sets, or None when it sets nothing."""
-    subject = (event.image_id or "", event.rater, event.op)
-    match event.op:
-        case "rate":
-            return (*subject, event.aspect or "")
-        case "tag":
-            return (*subject, event.tag or "")
-        case "note":
-            return (*subject, event.note_id or "")
-        case "flag":
-            return subject
-        case _:
-            return None
-
-
-def _apply(event: EventFields, opinion: dict[str, Any]) -> None:
-    match event.op:
-        case "rate" if event.rating is not None and event.aspect:
-            opinion.setdefault("aspects", {})[event.aspect] = event.rating
-        case "rate" if event.rating is not None:
-            opinion.update(rating=event.rating, rated_at=event.clock)
-        case "tag" if event.present:
-            opinion.setdefault("tags", []).append(event.tag)
-        case "note" if event.text is not None:
-            opinion.setdefault("notes", []).append({"note_id": event.note_id, "text": event.text})
-        case "flag" if event.flag is not None:
-            opinion["flag"] = event.flag
 
 
 def _by_image(opinions: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -346,14 +322,3 @@ def _by_image(opinions: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, d
         if image and opinion:
             images.setdefault(image, {})[rater] = opinion
     return images
-
-
-def _preference(event: EventFields) -> dict[str, Any]:
-    fields = {
-        "event_id": event.id,
-        "rater": event.rater,
-        "winner": event.winner,
-        "loser": event.loser,
-        "outcome": event.outcome,
-    }
-    return fields | ({"shown": event.shown} if event.shown is not None else {})

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from stablenew.formats.documents.metric import Metric
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import Correlation, Source
 from stablenew.formats.documents.stage_event import ErrorInfo, StageEvent
@@ -15,7 +16,9 @@ from stablenew.formats.model_base import (
     JsonObject,
     Name,
     Number,
+    OutputPath,
     RunId,
+    SafeJson,
     SchemaVersion,
     Seconds,
     Seed,
@@ -82,6 +85,20 @@ class GenerationSettings(WireModel):
     eta: Number | None = None
 
 
+class Reconstruction(WireModel):
+    """That a record was read from an existing image by an import, and from what."""
+
+    tool: Name
+    """The program that made the image, as far as it can be known."""
+    reader: Name
+    """The reader that understood the image's metadata."""
+    reader_version: str
+    raw: SafeJson | None = None
+    """The metadata as the image holds it, up to 4 kB."""
+    raw_path: OutputPath | None = None
+    """The file of the run that holds longer metadata, once for all images that share it."""
+
+
 class LearningRecord(Document):
     """One executed variant: what was asked, what really ran, what came out. It never carries feedback."""
 
@@ -107,6 +124,14 @@ class LearningRecord(Document):
     actual: GenerationSettings | None = None
     stages: Array[StageEvent]
     outputs: Array[OutputReference]
+    given_names: dict[str, str] | None = None
+    """The names that settings were given by, where these are not the standard ones: `guidance_scale` to `cfg_scale`."""
+    odd: dict[str, str] | None = None
+    """What did not fit its field, as text, by the dotted name of the field: nothing that was given is dropped."""
+    reconstructed: Reconstruction | None = None
+    """Where the record was not written while the image was made. Then `finished_at` is the image's own time."""
+    metrics: Array[Metric] | None = None
+    """Scores that were given while the variant was recorded; later ones are in `metrics.<replica>.jsonl`."""
     ext: JsonObject | None = None
     """Extensions under reverse-DNS keys."""
 

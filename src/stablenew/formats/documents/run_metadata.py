@@ -20,6 +20,7 @@ from stablenew.formats.model_base import (
     SchemaVersion,
     Seconds,
     Seed,
+    Sha256OrPending,
     Slug,
     Timestamp,
     WireModel,
@@ -85,10 +86,46 @@ class StageOutputs(WireModel):
 
 
 class UnrecordedVariant(WireModel):
-    """A variant that ran but could not be recorded, and why."""
+    """A variant, or one image of it, that could not be recorded, and why."""
 
     index: Count
+    image: Count | None = None
+    """The place of the image among those of the variant, from 0; without it, the whole variant is missing."""
     reason: str
+
+
+class ModelFile(WireModel):
+    """A file of weights that the run used."""
+
+    name: Name
+    kind: Slug | None = None
+    """`checkpoint`, `vae`, `lora`, `embedding`, `controlnet` or another word."""
+    sha256: Sha256OrPending | None = None
+    """`pending` where the file was not hashed when the run was sealed."""
+    size_bytes: Count | None = None
+
+
+class CustomNode(WireModel):
+    """An extension of a program: a custom node of ComfyUI, an extension of a WebUI."""
+
+    name: Name
+    commit: str | None = None
+    url: str | None = None
+
+
+class Closure(WireModel):
+    """What a rerun depends on beside the config."""
+
+    models: Array[ModelFile] | None = None
+    versions: dict[str, str] | None = None
+    """Of programs, libraries and drivers, by name: `python`, `torch`, `comfyui`, `cuda`."""
+    custom_nodes: Array[CustomNode] | None = None
+    device: str | None = None
+    """Such as `NVIDIA GeForce RTX 4090` or `cpu`."""
+    dtype: str | None = None
+    """The number type of the weights, such as `float16`."""
+    flags: Array[str] | None = None
+    """Options that the program was started with, such as `--medvram`."""
 
 
 class RunMetadata(Document):
@@ -119,7 +156,8 @@ class RunMetadata(Document):
     error: ErrorInfo | None = None
     stages: Array[StageOutputs] | None = None
     unrecorded: Array[UnrecordedVariant] | None = None
-    """Nothing is dropped silently: variants that ran while recording failed."""
+    """Nothing is dropped silently: the variants and images that could not be recorded."""
+    closure: Closure | None = None
     ext: JsonObject | None = None
 
 

@@ -154,8 +154,8 @@ def build_variant_entry(document: FastRecord) -> VariantEntry:
         loras=tuple([lora["name"] for lora in prompt.get("loras") or ()]),
         embeddings=tuple(prompt.get("embeddings") or ()),
         pack=pack_label(prompt.get("pack_id"), prompt.get("pack_name")),
-        outputs=tuple([(output["path"], output["digest"]) for output in finals]),
-        output_sizes=tuple([(output["path"], output["size_bytes"]) for output in outputs]),
+        outputs=tuple([(output.get("path") or "", output["digest"]) for output in finals]),
+        output_sizes=tuple([(output.get("path") or "", output["size_bytes"]) for output in outputs]),
     )
 
 

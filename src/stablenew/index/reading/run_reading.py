@@ -12,7 +12,7 @@ from stablenew.disk.folder_signature import YOUNG_NS, folder_signature
 from stablenew.disk.line_log import split_lines
 from stablenew.disk.regular_file import read_regular
 from stablenew.errors import FormatError
-from stablenew.formats.documents.feedback import fold_opinions
+from stablenew.formats.documents.feedback_fold import fold_opinions
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.run_id import is_generated_run_id
 from stablenew.formats.strict_json import parse_json

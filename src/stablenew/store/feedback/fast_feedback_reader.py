@@ -81,6 +81,14 @@ class FastEvent:
     loser: str | None = None
     outcome: str | None = None
     shown: str | None = None
+    other_run_id: str | None = None
+    asked: str | None = None
+    repeat: int | None = None
+    digest: str | None = None
+    sha256: str | None = None
+    size_bytes: int | None = None
+    reason: str | None = None
+    via: str | None = None
     event_ids: tuple[str, ...] | None = None
     act: str | None = None
     redo_of: str | None = None

@@ -175,7 +175,8 @@ def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock
     by_stage: dict[str, list[str]] = {}
     for record in records:
         for output in record.outputs:
-            by_stage.setdefault(output.stage, []).append(output.path)
+            if output.path is not None:
+                by_stage.setdefault(output.stage, []).append(output.path)
     final = RunMetadata.from_dict(
         metadata.to_dict()
         | {

@@ -204,6 +204,8 @@ class _Verification:
         if record.run_id != self._run.run_id:
             self._add("record-mismatch", RECORDS, f"belongs to run {record.run_id}", number)
         for output in record.outputs:
+            if output.path is None:
+                continue
             self._recorded[output.path] = output
             hashes = self._hash(output.path)
             if hashes is None:

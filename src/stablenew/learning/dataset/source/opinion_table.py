@@ -10,7 +10,7 @@ from pyarrow import compute as pc
 
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.event_fields import EventFields
-from stablenew.formats.documents.feedback import fold_opinions, fold_preferences
+from stablenew.formats.documents.feedback_fold import fold_opinions, fold_preferences
 from stablenew.learning.dataset.columns import ASPECTS, FEEDBACK_COLUMNS, MOMENT, RATINGS
 from stablenew.learning.dataset.source.run_source import RunFiles
 from stablenew.learning.dataset.source.run_tables import Problem

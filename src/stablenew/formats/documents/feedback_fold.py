@@ -1,0 +1,112 @@
+"""The fold: what the events of a run's feedback mean now. Pure functions of events, whoever built them."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from stablenew.formats.documents.event_fields import EventFields
+
+AnyEvent = TypeVar("AnyEvent", bound=EventFields)
+
+
+def fold_opinions(ordered: Sequence[EventFields]) -> dict[tuple[str, str], dict[str, Any]]:
+    """What every rater now thinks of every image, by (image id, rater), in the form of `Opinion`.
+
+    The image id of the whole run is empty. `ordered` holds every event once, in the order of `merge_events`.
+    """
+    winners: dict[tuple[str, ...], EventFields] = {}
+    for event in _without_retracted(ordered):
+        if (key := _register(event)) is not None:
+            winners[key] = event
+    opinions: dict[tuple[str, str], dict[str, Any]] = {}
+    for key in sorted(winners):
+        event = winners[key]
+        _apply(event, opinions.setdefault((event.image_id or "", event.rater), {}))
+    return opinions
+
+
+def fold_preferences(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
+    """Every comparison that stands, in the form of `Preference`; for `ordered` see `fold_opinions`."""
+    events = [event for event in ordered if event.op in ("prefer", "retract")]
+    return [_preference(event) for event in _without_retracted(events)]
+
+
+def fold_removals(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
+    """Every removal that stands, in the form of `Removal`; for `ordered` see `fold_opinions`.
+
+    A removal that was retracted is one whose bytes were brought back.
+    """
+    events = [event for event in ordered if event.op in ("remove", "retract")]
+    return [_removal(event) for event in _without_retracted(events)]
+
+
+def fold_trash(ordered: Sequence[EventFields]) -> frozenset[str]:
+    """Digests of the images that are in the trash: for each image the latest word counts, whoever's it is."""
+    latest: dict[str, bool] = {}
+    for event in _without_retracted(ordered):
+        if event.op == "trash" and event.image_id is not None:
+            latest[event.image_id] = bool(event.present)
+    return frozenset(image for image, is_trashed in latest.items() if is_trashed)
+
+
+def _without_retracted(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
+    """Retractions of one's own events count; a retraction itself cannot be retracted: redo is a new event."""
+    retractions = [event for event in events if event.op == "retract"]
+    if not retractions:
+        return events
+    retracted = {(event.rater, target) for event in retractions for target in event.event_ids or ()}
+    return [event for event in events if event.op != "retract" and (event.rater, event.id) not in retracted]
+
+
+def _register(event: EventFields) -> tuple[str, ...] | None:
+    """The one thing an event sets, or None when it sets nothing."""
+    subject = (event.image_id or "", event.rater, event.op)
+    match event.op:
+        case "rate":
+            return (*subject, event.aspect or "")
+        case "tag":
+            return (*subject, event.tag or "")
+        case "note":
+            return (*subject, event.note_id or "")
+        case "flag" | "trash":
+            return subject
+        case _:
+            return None
+
+
+def _apply(event: EventFields, opinion: dict[str, Any]) -> None:
+    match event.op:
+        case "rate" if event.rating is not None and event.aspect:
+            opinion.setdefault("aspects", {})[event.aspect] = event.rating
+        case "rate" if event.rating is not None:
+            opinion.update(rating=event.rating, rated_at=event.clock)
+        case "tag" if event.present:
+            opinion.setdefault("tags", []).append(event.tag)
+        case "note" if event.text is not None:
+            opinion.setdefault("notes", []).append({"note_id": event.note_id, "text": event.text})
+        case "flag" if event.flag is not None:
+            opinion["flag"] = event.flag
+        case "trash" if event.present:
+            opinion["trashed"] = True
+
+
+def _preference(event: EventFields) -> dict[str, Any]:
+    fields = {
+        "event_id": event.id,
+        "rater": event.rater,
+        "winner": event.winner,
+        "loser": event.loser,
+        "outcome": event.outcome,
+    }
+    optional = {"shown": event.shown, "other_run_id": event.other_run_id}
+    return fields | {name: value for name, value in optional.items() if value is not None}
+
+
+def _removal(event: EventFields) -> dict[str, Any]:
+    return {
+        "event_id": event.id,
+        "replica": event.replica,
+        "digest": event.digest,
+        "sha256": event.sha256,
+        "size_bytes": event.size_bytes,
+        "reason": event.reason,
+    }
