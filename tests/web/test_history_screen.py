@@ -243,7 +243,7 @@ def test_a_million_rows_scroll_as_one_list(open_page):
     page = open_page()
     page.evaluate(
         """async () => {
-          const { VirtualList } = await import("/static/js/virtual_list.js");
+          const { VirtualList } = await import("/static/js/parts/virtual_list.js");
           const viewport = document.createElement("div"), layer = document.createElement("div");
           viewport.className = "viewport"; viewport.id = "long"; layer.className = "rows";
           viewport.style.position = "fixed"; viewport.style.inset = "0"; viewport.style.zIndex = "50";

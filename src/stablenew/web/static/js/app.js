@@ -1,19 +1,19 @@
 // The page: which screen is shown, what all screens share.
 
-import { getJson, Refused } from "./api.js";
-import { h, isTyping } from "./dom.js";
-import { showKeys, toast } from "./dialogs.js";
-import { live } from "./live.js";
-import { saving } from "./saving.js";
-import { plural } from "./format.js";
+import { getJson, Refused } from "./data/api.js";
+import { h, isTyping } from "./parts/dom.js";
+import { showKeys, toast } from "./parts/dialogs.js";
+import { live } from "./data/live.js";
+import { saving } from "./data/feedback_outbox.js";
+import { plural } from "./data/format.js";
 
 const SCREENS = [
-  { path: /^\/$/, name: "history", title: "History", load: () => import("./history_screen.js") },
-  { path: /^\/review$/, name: "review", title: "Review", load: () => import("./review_screen.js") },
-  { path: /^\/runs\/([^/]+)$/, name: "history", title: "Run", load: () => import("./run_screen.js") },
-  { path: /^\/new$/, name: "new", title: "New run", load: () => import("./new_screen.js") },
-  { path: /^\/insights$/, name: "insights", title: "Insights", load: () => import("./insights_screen.js") },
-  { path: /^\/health$/, name: "health", title: "Health", load: () => import("./health_screen.js") },
+  { path: /^\/$/, name: "history", title: "History", load: () => import("./screens/history_screen.js") },
+  { path: /^\/review$/, name: "review", title: "Review", load: () => import("./screens/review_screen.js") },
+  { path: /^\/runs\/([^/]+)$/, name: "history", title: "Run", load: () => import("./screens/run_screen.js") },
+  { path: /^\/new$/, name: "new", title: "New run", load: () => import("./screens/new_screen.js") },
+  { path: /^\/insights$/, name: "insights", title: "Insights", load: () => import("./screens/insights_screen.js") },
+  { path: /^\/health$/, name: "health", title: "Health", load: () => import("./screens/health_screen.js") },
 ];
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));

@@ -1,8 +1,8 @@
 // One image, large; the next ones are fetched and decoded before anybody asks for them.
 
-import { getJson, outputUrl, runUrl, thumbnailUrl } from "./api.js";
+import { getJson, outputUrl, runUrl, thumbnailUrl } from "../data/api.js";
 import { fill, h, setText } from "./dom.js";
-import { formatTime } from "./format.js";
+import { formatTime } from "../data/format.js";
 import { buildDots, describe, describeOthers, flagText, shownTags } from "./image_words.js";
 import { buildStars } from "./stars.js";
 
@@ -11,7 +11,7 @@ const MOST_READY = 16;
 const MOST_JOBS_HELD = 500;
 
 export class Loupe {
-  /** @param {import("./snapshot.js").Snapshot} snapshot */
+  /** @param {import("../data/snapshot.js").Snapshot} snapshot */
   constructor(snapshot, { isReadOnly, onRate }) {
     this.snapshot = snapshot;
     this.place = -1;

@@ -1,7 +1,7 @@
 // Two settings together: a table of means, coloured by stars, strong where many images are behind them.
 
 import { fill, h } from "./dom.js";
-import { formatCount } from "./format.js";
+import { formatCount } from "../data/format.js";
 
 const FAINTEST = 8;
 const STRONGEST = 38;

@@ -1,13 +1,20 @@
 // One run: what was asked, what really ran, what came out, what people think of it.
 
-import { getJson, outputUrl, postJson, runUrl, thumbnailUrl } from "./api.js";
-import { toast } from "./dialogs.js";
-import { fill, h } from "./dom.js";
-import { formatBytes, formatDuration, formatLongTime, plural } from "./format.js";
-import { live } from "./live.js";
-import { saving } from "./saving.js";
-import { buildImages, buildSettings, buildTiming, describeEvent, finalOutputs, momentOf } from "./run_parts.js";
-import { buildStars } from "./stars.js";
+import { getJson, outputUrl, postJson, runUrl, thumbnailUrl } from "../data/api.js";
+import { toast } from "../parts/dialogs.js";
+import { fill, h } from "../parts/dom.js";
+import { formatBytes, formatDuration, formatLongTime, plural } from "../data/format.js";
+import { live } from "../data/live.js";
+import { saving } from "../data/feedback_outbox.js";
+import {
+  buildImages,
+  buildSettings,
+  buildTiming,
+  describeEvent,
+  finalOutputs,
+  momentOf,
+} from "../parts/record_view.js";
+import { buildStars } from "../parts/stars.js";
 
 const KEYS = [
   [

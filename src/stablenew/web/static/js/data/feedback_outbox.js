@@ -2,7 +2,7 @@
 // counts an act once however often it hears it; so after a lost connection everything unanswered is simply said again.
 
 import { postJson, Refused, Unreachable } from "./api.js";
-import { forget, getKept, keep, keptKeys } from "./kept.js";
+import { forget, getKept, keep, keptKeys } from "./local_storage.js";
 
 const MOST_AT_ONCE = 400;
 const MOST_UNDO = 500;

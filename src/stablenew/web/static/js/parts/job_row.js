@@ -1,9 +1,9 @@
 // One job in the list: its element, made once and filled again and again.
 
-import { runUrl, thumbnailUrl } from "./api.js";
+import { runUrl, thumbnailUrl } from "../data/api.js";
 import { h, setText } from "./dom.js";
-import { formatCount, formatDuration, formatLongTime, formatSeed, formatTime, plural } from "./format.js";
-import { saving } from "./saving.js";
+import { formatCount, formatDuration, formatLongTime, formatSeed, formatTime, plural } from "../data/format.js";
+import { saving } from "../data/feedback_outbox.js";
 import { buildStars } from "./stars.js";
 
 const SHOWN_THUMBNAILS = 3;

@@ -1,11 +1,11 @@
 // Insights: what the ratings say about settings, how sure that is, and what speaks against believing it.
 
-import { getJson } from "./api.js";
-import { fill, h } from "./dom.js";
-import { formatCount, plural } from "./format.js";
-import { buildPairs, findJobs } from "./heat_map.js";
-import { live } from "./live.js";
-import { isNews } from "./tasks.js";
+import { getJson } from "../data/api.js";
+import { fill, h } from "../parts/dom.js";
+import { formatCount, plural } from "../data/format.js";
+import { buildPairs, findJobs } from "../parts/heat_map.js";
+import { live } from "../data/live.js";
+import { isNews } from "../data/task_states.js";
 
 const MOST_STARS = 5;
 

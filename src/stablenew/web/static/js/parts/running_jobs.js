@@ -1,10 +1,10 @@
 // The runs of this server: how far each is, what it has made, and a way to stop it.
 
-import { getJson, postJson, runUrl } from "./api.js";
+import { getJson, postJson, runUrl } from "../data/api.js";
 import { fill, h } from "./dom.js";
-import { formatDuration, plural } from "./format.js";
-import { live } from "./live.js";
-import { saving } from "./saving.js";
+import { formatDuration, plural } from "../data/format.js";
+import { live } from "../data/live.js";
+import { saving } from "../data/feedback_outbox.js";
 import { buildStars } from "./stars.js";
 
 const SHOWN_PREVIEWS = 12;

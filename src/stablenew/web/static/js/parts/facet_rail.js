@@ -1,7 +1,7 @@
 // The values there are, how many jobs have them, and a button for each that narrows the search down.
 
 import { h } from "./dom.js";
-import { formatCount, quoteWord } from "./format.js";
+import { formatCount, quoteWord } from "../data/format.js";
 import { STATUS_WORDS } from "./job_row.js";
 
 const FACET_TITLES = {

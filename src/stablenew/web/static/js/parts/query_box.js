@@ -1,9 +1,9 @@
 // The search: one line of text, its conditions as chips, completion of fields and values, and where it goes wrong.
 
-import { getJson, postJson } from "./api.js";
+import { getJson, postJson } from "../data/api.js";
 import { askText, toast } from "./dialogs.js";
 import { debounce, fill, h } from "./dom.js";
-import { quoteWord } from "./format.js";
+import { quoteWord } from "../data/format.js";
 
 const CHECK_MILLISECONDS = 120;
 const MOST_CHOICES = 12;

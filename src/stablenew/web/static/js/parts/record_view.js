@@ -1,8 +1,8 @@
 // Parts of a run's page that need nothing but the record they show.
 
-import { thumbnailUrl } from "./api.js";
+import { thumbnailUrl } from "../data/api.js";
 import { h } from "./dom.js";
-import { formatDuration } from "./format.js";
+import { formatDuration } from "../data/format.js";
 import { starText } from "./stars.js";
 
 export const finalOutputs = (record) => {

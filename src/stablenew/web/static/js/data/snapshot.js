@@ -1,7 +1,7 @@
 // The images of all jobs that fit a search, as they were at one moment: nothing that arrives later moves them.
 
 import { getBytes, getJson } from "./api.js";
-import { saving } from "./saving.js";
+import { saving } from "./feedback_outbox.js";
 
 const MOST_ASKED = 60;
 const MOST_HELD = 1500;

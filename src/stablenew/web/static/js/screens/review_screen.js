@@ -1,16 +1,16 @@
 // Review: look at images one after the other and say what you think, as fast as you can press keys.
 
-import { getJson, runUrl, thumbnailUrl } from "./api.js";
-import { askText, showEmpty, toast } from "./dialogs.js";
-import { fill, h, setText } from "./dom.js";
-import { formatCount, plural } from "./format.js";
-import { buildDots, describe, flagText, shownTags } from "./image_words.js";
-import { getKept, keep } from "./kept.js";
-import { Loupe } from "./loupe.js";
-import { QueryBox } from "./query_box.js";
-import { applySaying, saving } from "./saving.js";
-import { isRated, Snapshot } from "./snapshot.js";
-import { VirtualList } from "./virtual_list.js";
+import { getJson, runUrl, thumbnailUrl } from "../data/api.js";
+import { askText, showEmpty, toast } from "../parts/dialogs.js";
+import { fill, h, setText } from "../parts/dom.js";
+import { formatCount, plural } from "../data/format.js";
+import { buildDots, describe, flagText, shownTags } from "../parts/image_words.js";
+import { getKept, keep } from "../data/local_storage.js";
+import { Loupe } from "../parts/loupe.js";
+import { QueryBox } from "../parts/query_box.js";
+import { applySaying, saving } from "../data/feedback_outbox.js";
+import { isRated, Snapshot } from "../data/snapshot.js";
+import { VirtualList } from "../parts/virtual_list.js";
 
 const COLOURS = { 6: "red", 7: "yellow", 8: "green", 9: "blue" };
 const MOST_SELECTED = 2000;

@@ -1,10 +1,10 @@
 // A new run: what to make it from, how many variants that gives, and how far it is.
 
-import { getJson, postJson, runUrl } from "./api.js";
-import { debounce, fill, h } from "./dom.js";
-import { toast } from "./dialogs.js";
-import { formatCount, formatDuration, plural } from "./format.js";
-import { RunningJobs } from "./running_jobs.js";
+import { getJson, postJson, runUrl } from "../data/api.js";
+import { debounce, fill, h } from "../parts/dom.js";
+import { toast } from "../parts/dialogs.js";
+import { formatCount, formatDuration, plural } from "../data/format.js";
+import { RunningJobs } from "../parts/running_jobs.js";
 
 const PLAN_MILLISECONDS = 250;
 const SAMPLERS = ["Euler a", "Euler", "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DDIM", "UniPC", "Heun", "LMS"];

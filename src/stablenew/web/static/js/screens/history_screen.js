@@ -1,15 +1,15 @@
 // Job history: every job that fits a search, newest first, as it comes.
 
-import { getBytes, getJson, runUrl } from "./api.js";
-import { showEmpty } from "./dialogs.js";
-import { debounce, fill, h, setText } from "./dom.js";
-import { buildFacets } from "./facet_rail.js";
-import { formatCount, plural } from "./format.js";
-import { createRow, showJob } from "./job_row.js";
-import { live } from "./live.js";
-import { QueryBox, splitQuery, toggleCondition } from "./query_box.js";
-import { saving } from "./saving.js";
-import { VirtualList } from "./virtual_list.js";
+import { getBytes, getJson, runUrl } from "../data/api.js";
+import { showEmpty } from "../parts/dialogs.js";
+import { debounce, fill, h, setText } from "../parts/dom.js";
+import { buildFacets } from "../parts/facet_rail.js";
+import { formatCount, plural } from "../data/format.js";
+import { createRow, showJob } from "../parts/job_row.js";
+import { live } from "../data/live.js";
+import { QueryBox, splitQuery, toggleCondition } from "../parts/query_box.js";
+import { saving } from "../data/feedback_outbox.js";
+import { VirtualList } from "../parts/virtual_list.js";
 
 const FIRST_PAGE = 50;
 const MOST_ROWS_ASKED = 120;

@@ -1,11 +1,11 @@
 // Health: is everything where it should be, and is it still what it was?
 
-import { getJson, postJson, runUrl } from "./api.js";
-import { toast } from "./dialogs.js";
-import { fill, h } from "./dom.js";
-import { formatBytes, formatCount, formatDuration, formatTime, plural } from "./format.js";
-import { live } from "./live.js";
-import { isNews } from "./tasks.js";
+import { getJson, postJson, runUrl } from "../data/api.js";
+import { toast } from "../parts/dialogs.js";
+import { fill, h } from "../parts/dom.js";
+import { formatBytes, formatCount, formatDuration, formatTime, plural } from "../data/format.js";
+import { live } from "../data/live.js";
+import { isNews } from "../data/task_states.js";
 
 const TASKS = {
   verify: ["Verify all runs", "Reads every file and compares it with its seal."],
