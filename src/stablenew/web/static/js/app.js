@@ -4,7 +4,7 @@ import { getJson, Refused } from "./data/api.js";
 import { h, isTyping } from "./parts/dom.js";
 import { showKeys, toast } from "./parts/dialogs.js";
 import { live } from "./data/live.js";
-import { saving } from "./data/feedback_outbox.js";
+import { outbox } from "./data/feedback_outbox.js";
 import { plural } from "./data/format.js";
 
 const SCREENS = [
@@ -116,22 +116,22 @@ document.getElementById("keys")?.addEventListener("click", () => showKeys([...(a
 
 function showSaving() {
   const badge = document.getElementById("saving");
-  const unsaved = saving.unsaved;
-  const refused = saving.refused.length;
+  const unsaved = outbox.unsaved;
+  const refused = outbox.refused.length;
   badge.hidden = !unsaved && !refused;
-  badge.classList.toggle("problem", Boolean(saving.problem || refused));
-  if (refused) badge.textContent = `${plural(refused, "rating")} refused: ${saving.refused[0].error} (dismiss)`;
-  else badge.textContent = saving.problem ? `${formatUnsaved(unsaved)}: ${saving.problem}` : formatUnsaved(unsaved);
+  badge.classList.toggle("problem", Boolean(outbox.problem || refused));
+  if (refused) badge.textContent = `${plural(refused, "rating")} refused: ${outbox.refused[0].error} (dismiss)`;
+  else badge.textContent = outbox.problem ? `${formatUnsaved(unsaved)}: ${outbox.problem}` : formatUnsaved(unsaved);
 }
 
 const formatUnsaved = (count) => `${count} unsaved`;
 
 document
   .getElementById("saving")
-  ?.addEventListener("click", () => (saving.refused.length ? saving.dismiss() : saving.send()));
-saving.addEventListener("change", showSaving);
+  ?.addEventListener("click", () => (outbox.refused.length ? outbox.dismissRefused() : outbox.send()));
+outbox.addEventListener("change", showSaving);
 window.addEventListener("beforeunload", (event) => {
-  if (saving.unsaved && saving.problem) event.preventDefault();
+  if (outbox.unsaved && outbox.problem) event.preventDefault();
 });
 
 const connection = document.getElementById("connection");
@@ -140,7 +140,7 @@ live.on("lost", () => {
 });
 live.on("hello", () => {
   connection.hidden = true;
-  saving.send();
+  outbox.send();
 });
 live.on("news", ({ kind, run_id: runId, job }) => {
   if (kind !== "job_completed") return;
@@ -169,7 +169,7 @@ async function start() {
   live.start();
   app.status = await getJson("/api/status");
   document.getElementById("readonly").hidden = !app.status.is_read_only;
-  saving.start(app.status.store);
+  outbox.start(app.status.store);
   await app.show();
   await watchFilling();
 }

@@ -1,9 +1,9 @@
-// Texts kept in this browser. Where it has no room, or keeps nothing at all, they live as long as the page.
+// Texts in the browser's local storage. Where it is full or switched off, they live in memory, as long as the page.
 
 const memory = new Map();
 
 /** @returns {string | null} */
-export function getKept(key) {
+export function getItem(key) {
   if (memory.has(key)) return memory.get(key);
   try {
     return localStorage.getItem(key);
@@ -12,8 +12,8 @@ export function getKept(key) {
   }
 }
 
-/** Keep a text; false when it will be gone with the page. */
-export function keep(key, text) {
+/** Store a text; false when it could only be put in memory. */
+export function setItem(key, text) {
   try {
     localStorage.setItem(key, text);
     memory.delete(key);
@@ -24,22 +24,31 @@ export function keep(key, text) {
   }
 }
 
-export function forget(key) {
+export function removeItem(key) {
   memory.delete(key);
   try {
     localStorage.removeItem(key);
   } catch {
-    // there was nothing to keep it in
+    // storage that cannot be used holds nothing to remove
   }
 }
 
-/** The names of all texts whose names begin with `prefix`, in order. */
-export function keptKeys(prefix) {
+/** The value stored as JSON; null when there is none, or when it cannot be parsed. */
+export function getJsonItem(key) {
+  try {
+    return JSON.parse(getItem(key) ?? "null");
+  } catch {
+    return null;
+  }
+}
+
+/** All keys that begin with `prefix`, sorted. */
+export function listKeys(prefix) {
   let stored = [];
   try {
     stored = Object.keys(localStorage);
   } catch {
-    // only what the page itself remembers
+    // only what is in memory
   }
   return [...new Set([...stored, ...memory.keys()])].filter((key) => key.startsWith(prefix)).sort();
 }

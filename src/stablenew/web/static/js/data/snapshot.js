@@ -1,7 +1,7 @@
 // The images of all jobs that fit a search, as they were at one moment: nothing that arrives later moves them.
 
 import { getBytes, getJson } from "./api.js";
-import { saving } from "./feedback_outbox.js";
+import { outbox } from "./feedback_outbox.js";
 
 const MOST_ASKED = 60;
 const MOST_HELD = 1500;
@@ -81,7 +81,7 @@ export class Snapshot {
     const images = Array.from({ length: this.counts[place] }, (_, index) => {
       const image = run?.images[index];
       if (!image) return { isGone: true, opinion: {} };
-      return { ...image, run_id: run.run_id, opinion: saving.overlay(run.run_id, image.digest, image.mine) };
+      return { ...image, run_id: run.run_id, opinion: outbox.overlay(run.run_id, image.digest, image.mine) };
     });
     this.runs.set(place, { images });
     const rated = images.filter(isRated).length; // the index, which counted before, may be a moment behind

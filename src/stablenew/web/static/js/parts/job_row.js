@@ -3,7 +3,7 @@
 import { runUrl, thumbnailUrl } from "../data/api.js";
 import { h, setText } from "./dom.js";
 import { formatCount, formatDuration, formatLongTime, formatSeed, formatTime, plural } from "../data/format.js";
-import { saving } from "../data/feedback_outbox.js";
+import { outbox } from "../data/feedback_outbox.js";
 import { buildStars } from "./stars.js";
 
 const SHOWN_THUMBNAILS = 3;
@@ -69,7 +69,7 @@ export function showJob(node, job) {
   setText(parts.status, STATUS_WORDS[job.status] ?? job.status);
   parts.status.dataset.status = job.status;
   parts.thumbs.forEach((image, place) => showThumbnail(image, job, place));
-  const opinion = saving.overlay(job.run_id, null, { rating: job.rating ?? undefined });
+  const opinion = outbox.overlay(job.run_id, null, { rating: job.rating ?? undefined });
   parts.stars.show(opinion.rating, `Rating of ${formatTime(job.created_at)}`);
   setText(parts.note, describeImages(job));
 }

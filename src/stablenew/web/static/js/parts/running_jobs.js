@@ -4,7 +4,7 @@ import { getJson, postJson, runUrl } from "../data/api.js";
 import { fill, h } from "./dom.js";
 import { formatDuration, plural } from "../data/format.js";
 import { live } from "../data/live.js";
-import { saving } from "../data/feedback_outbox.js";
+import { outbox } from "../data/feedback_outbox.js";
 import { buildStars } from "./stars.js";
 
 const SHOWN_PREVIEWS = 12;
@@ -129,7 +129,7 @@ export class RunningJobs {
 
   addStars(job, { number, digest }, figure) {
     const rate = (rating) => {
-      saving.say([{ run_id: job.run_id, image_id: digest, rating }], [{ rating: figure.stars.rating ?? undefined }]);
+      outbox.submit([{ run_id: job.run_id, image_id: digest, rating }], [{ rating: figure.stars.rating ?? undefined }]);
       figure.stars.show(rating);
     };
     figure.stars = buildStars(`Rating of image ${number + 1}`, rate, { isReadOnly: this.isReadOnly, inTabOrder: true });

@@ -8,7 +8,7 @@ import { formatCount, plural } from "../data/format.js";
 import { createRow, showJob } from "../parts/job_row.js";
 import { live } from "../data/live.js";
 import { QueryBox, splitQuery, toggleCondition } from "../parts/query_box.js";
-import { saving } from "../data/feedback_outbox.js";
+import { outbox } from "../data/feedback_outbox.js";
 import { VirtualList } from "../parts/virtual_list.js";
 
 const FIRST_PAGE = 50;
@@ -108,12 +108,12 @@ class HistoryScreen {
     this.reloadSoon = debounce(() => this.reload(), 300);
     this.facetsSoon = debounce(() => this.loadFacets(), 400);
     const whenSaved = () => {
-      if (this.isAheadOfIndex && !saving.unsaved) this.reloadSoon();
-      this.isAheadOfIndex &&= saving.unsaved > 0;
+      if (this.isAheadOfIndex && !outbox.unsaved) this.reloadSoon();
+      this.isAheadOfIndex &&= outbox.unsaved > 0;
     };
-    saving.addEventListener("change", whenSaved);
+    outbox.addEventListener("change", whenSaved);
     this.stops.push(
-      () => saving.removeEventListener("change", whenSaved),
+      () => outbox.removeEventListener("change", whenSaved),
       live.on("changes", (detail) => this.changed(detail)),
       live.on("hello", () => this.reload()),
     );
@@ -155,7 +155,7 @@ class HistoryScreen {
     this.abort = new AbortController();
     const { signal } = this.abort;
     const heard = this.heard;
-    this.isAheadOfIndex = saving.unsaved > 0; // what an earlier page said is about to change what fits, and its order
+    this.isAheadOfIndex = outbox.unsaved > 0; // what an earlier page said is about to change what fits, and its order
     const asked = { query: this.query, sort: this.sort };
     const all = getBytes("/api/jobs/numbers", asked, signal);
     all.catch(() => {});
@@ -286,7 +286,7 @@ class HistoryScreen {
       return;
     }
     const { state, rater } = await getJson(`/api/runs/${job.run_id}/feedback`);
-    const mine = saving.overlay(job.run_id, null, state.run[rater] ?? {}).rating;
+    const mine = outbox.overlay(job.run_id, null, state.run[rater] ?? {}).rating;
     this.rate(index, mine === shown ? null : shown);
   }
 
@@ -294,7 +294,7 @@ class HistoryScreen {
     const job = this.job(index);
     if (!job || this.app.status.is_read_only) return;
     this.isTouched = true;
-    saving.say([{ run_id: job.run_id, image_id: null, rating }], [{ rating: job.rating }]);
+    outbox.submit([{ run_id: job.run_id, image_id: null, rating }], [{ rating: job.rating }]);
     this.setRating(job.run_id, rating);
   }
 
@@ -304,7 +304,7 @@ class HistoryScreen {
   }
 
   step(name) {
-    const entry = saving[name]();
+    const entry = outbox[name]();
     if (!entry) return;
     entry.says.forEach((one, place) => {
       if (one.image_id === null && "rating" in one)

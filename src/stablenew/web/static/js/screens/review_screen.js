@@ -5,10 +5,11 @@ import { askText, showEmpty, toast } from "../parts/dialogs.js";
 import { fill, h, setText } from "../parts/dom.js";
 import { formatCount, plural } from "../data/format.js";
 import { buildDots, describe, flagText, shownTags } from "../parts/image_words.js";
-import { getKept, keep } from "../data/local_storage.js";
+import { getItem, setItem } from "../data/local_storage.js";
 import { Loupe } from "../parts/loupe.js";
 import { QueryBox } from "../parts/query_box.js";
-import { applySaying, saving } from "../data/feedback_outbox.js";
+import { outbox } from "../data/feedback_outbox.js";
+import { applyFeedback } from "../data/opinions.js";
 import { isRated, Snapshot } from "../data/snapshot.js";
 import { VirtualList } from "../parts/virtual_list.js";
 
@@ -60,7 +61,7 @@ class ReviewScreen {
     this.anchor = 0;
     /** @type {Set<number>} */
     this.selected = new Set();
-    this.goesOn = getKept("stablenew:auto-advance") !== "off";
+    this.goesOn = getItem("stablenew:auto-advance") !== "off";
     this.ratedTimes = [];
     this.ratedNow = 0;
     this.turn = Promise.resolve();
@@ -299,11 +300,11 @@ class ReviewScreen {
       .filter(([, , said]) => said);
     if (!targets.length) return false;
     const says = targets.map(([, image, said]) => ({ run_id: image.run_id, image_id: image.digest, ...said }));
-    saving.say(
+    outbox.submit(
       says,
       targets.map(([, image]) => image.opinion),
     );
-    targets.forEach(([index, image, said]) => this.setOpinion(index, image, applySaying(image.opinion, said)));
+    targets.forEach(([index, image, said]) => this.setOpinion(index, image, applyFeedback(image.opinion, said)));
     return true;
   }
 
@@ -377,7 +378,7 @@ class ReviewScreen {
 
   async step(name) {
     if (this.app.status.is_read_only) return;
-    const entry = saving[name]();
+    const entry = outbox[name]();
     if (!entry) {
       toast(name === "undo" ? "Nothing to undo" : "Nothing to redo");
       return;
@@ -387,7 +388,7 @@ class ReviewScreen {
       const index = this.find(one);
       if (index < 0) continue;
       const image = this.snapshot.image(index);
-      this.setOpinion(index, image, name === "undo" ? (entry.before[place] ?? {}) : applySaying(image.opinion, one));
+      this.setOpinion(index, image, name === "undo" ? (entry.before[place] ?? {}) : applyFeedback(image.opinion, one));
       shown = index;
     }
     if (shown >= 0 && entry.says.length === 1) this.moveTo(shown);
@@ -416,7 +417,7 @@ class ReviewScreen {
   setOnwards(isOn) {
     this.goesOn = isOn;
     this.onwards.checked = isOn;
-    keep("stablenew:auto-advance", isOn ? "on" : "off");
+    setItem("stablenew:auto-advance", isOn ? "on" : "off");
     toast(isOn ? "Goes on after each rating" : "Stays after each rating");
   }
 

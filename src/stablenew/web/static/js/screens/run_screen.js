@@ -5,7 +5,7 @@ import { toast } from "../parts/dialogs.js";
 import { fill, h } from "../parts/dom.js";
 import { formatBytes, formatDuration, formatLongTime, plural } from "../data/format.js";
 import { live } from "../data/live.js";
-import { saving } from "../data/feedback_outbox.js";
+import { outbox } from "../data/feedback_outbox.js";
 import {
   buildImages,
   buildSettings,
@@ -48,17 +48,17 @@ class RunScreen {
         if (changes.some((change) => change.run_id === runId)) this.reload();
       }),
     ];
-    saving.addEventListener(
+    outbox.addEventListener(
       "change",
       (this.onSaved = () => {
-        if (!saving.unsaved) this.loadFeedback();
+        if (!outbox.unsaved) this.loadFeedback();
       }),
     );
   }
 
   close() {
     this.stops.forEach((stop) => stop());
-    saving.removeEventListener("change", this.onSaved);
+    outbox.removeEventListener("change", this.onSaved);
   }
 
   async load() {
@@ -298,7 +298,7 @@ class RunScreen {
   opinion(imageId) {
     const { state, rater } = this.feedback;
     const said = (imageId === null ? state.run[rater] : state.images[imageId]?.[rater]) ?? {};
-    return saving.overlay(this.runId, imageId, said);
+    return outbox.overlay(this.runId, imageId, said);
   }
 
   showOpinions() {
@@ -350,7 +350,7 @@ class RunScreen {
 
   say(imageId, said) {
     if (this.app.status.is_read_only) return;
-    saving.say([{ run_id: this.runId, image_id: imageId, ...said }], [this.opinion(imageId)]);
+    outbox.submit([{ run_id: this.runId, image_id: imageId, ...said }], [this.opinion(imageId)]);
     this.showOpinions();
   }
 
@@ -444,7 +444,7 @@ class RunScreen {
   }
 
   step(name) {
-    const entry = saving[name]();
+    const entry = outbox[name]();
     if (!entry) toast(`Nothing to ${name}`);
   }
 

@@ -1,0 +1,42 @@
+// What one rater thinks of an image or a run, and what feedback makes of it.
+
+/** @typedef {{rating?: number | null, flag?: string | null, tags?: string[], notes?: {note_id: string, text: string}[]}} Opinion */
+/** @typedef {{run_id: string, image_id: string | null, rating?: number | null, flag?: string | null, tags?: string[], remove_tags?: string[], notes?: string}} FeedbackInput */
+/**
+ * One act of a person as it is stored until the server confirms it. Pages of other versions read it, so its names stay.
+ * @typedef {{kind: "say" | "undo" | "redo", act: string, as_act?: string, says?: FeedbackInput[], run_ids?: string[]}} Act
+ */
+
+/**
+ * The opinion after one more feedback. A rating or flag of null clears it; a name left out changes nothing.
+ * @param {Opinion} opinion @param {Partial<FeedbackInput>} input @returns {Opinion}
+ */
+export function applyFeedback(opinion, input) {
+  const after = { ...opinion };
+  for (const name of ["rating", "flag"]) {
+    if (!(name in input)) continue;
+    if (input[name] === null) delete after[name];
+    else after[name] = input[name];
+  }
+  if (input.tags?.length || input.remove_tags?.length) {
+    const removed = new Set(input.remove_tags ?? []);
+    const remaining = (after.tags ?? []).filter((tag) => !removed.has(tag));
+    after.tags = [...new Set([...remaining, ...(input.tags ?? [])])].sort();
+  }
+  if (input.notes !== undefined) after.notes = input.notes ? [{ note_id: "main", text: input.notes }] : [];
+  return after;
+}
+
+/**
+ * The opinion of one image, or of a run where `imageId` is null, after `acts` in their order.
+ * @param {Opinion} opinion @param {Act[]} acts
+ */
+export function applyActs(opinion, acts, runId, imageId) {
+  const inForce = new Map();
+  for (const { kind, act, as_act: redoneAs, says } of acts) {
+    if (kind === "undo") inForce.delete(act);
+    else inForce.set(kind === "redo" ? redoneAs : act, says);
+  }
+  const inputs = [...inForce.values()].flat();
+  return inputs.filter((input) => input.run_id === runId && input.image_id === imageId).reduce(applyFeedback, opinion);
+}
