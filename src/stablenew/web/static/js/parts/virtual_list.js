@@ -1,10 +1,9 @@
-// A list of any length of which only the visible part exists.
-//
-// Browsers cut off elements that are too tall (Chromium at 33,554,428 px, Firefox at about half of that), so a long list
-// is given fewer pixels than it needs: small movements count one to one, long ones in proportion.
+// A list of any length of which only the visible part exists. `list_geometry.js` has its arithmetic.
 
-const TALLEST = 8_000_000;
+import { ListGeometry } from "./list_geometry.js";
+
 const SETTLE_MILLISECONDS = 120;
+const MAX_SPARE_NODES = 60;
 
 export class VirtualList {
   /**
@@ -30,6 +29,7 @@ export class VirtualList {
     viewport.append(this.spacer);
     this.onScroll = () => this.scrolled();
     viewport.addEventListener("scroll", this.onScroll, { passive: true });
+    this.laidOut = this.geometry;
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(viewport);
     this.resized();
@@ -51,27 +51,20 @@ export class VirtualList {
     return typeof height === "function" ? height() : height;
   }
 
-  get rows() {
-    return Math.ceil(this.count / this.columns);
+  /** The list as it is measured now. */
+  get geometry() {
+    const { count, columns, itemHeight } = this;
+    return new ListGeometry({ count, columns, itemHeight, viewHeight: this.viewport.clientHeight });
   }
 
-  get longest() {
-    return Math.max(0, this.rows * this.itemHeight - this.viewport.clientHeight);
-  }
-
-  get scrollEnd() {
-    return Math.max(0, Math.min(TALLEST, this.rows * this.itemHeight) - this.viewport.clientHeight);
-  }
-
-  /** Whether the list is taller than the element that scrolls. */
-  get isScaled() {
-    return this.rows * this.itemHeight > TALLEST;
+  /** How many items fit into the view. */
+  get pageSize() {
+    return this.geometry.pageSize;
   }
 
   setCount(count) {
-    const anchor = this.top;
     this.count = count;
-    this.layout(anchor);
+    this.layout(this.top);
   }
 
   /** Items came before all others: those that are shown keep their nodes and move down. */
@@ -79,40 +72,35 @@ export class VirtualList {
     this.nodes = new Map([...this.nodes].map(([index, node]) => [index + added, node]));
     for (const [index, node] of this.nodes) this.options.move?.(node, index);
     this.count += added;
-    this.spacer.style.height = `${Math.min(TALLEST, this.rows * this.itemHeight)}px`;
+    this.spacer.style.height = `${this.geometry.spacerHeight}px`;
     this.render();
   }
 
   resized() {
-    const first = Math.floor(this.top / (this.lastItemHeight ?? this.itemHeight)) * (this.lastColumns ?? 1);
-    const offset =
-      this.lastColumns === this.columns && this.lastItemHeight === this.itemHeight
-        ? this.top
-        : Math.floor(first / this.columns) * this.itemHeight;
-    this.layout(offset);
+    this.layout(this.laidOut.topIn(this.geometry, this.top));
   }
 
   layout(top) {
-    this.lastColumns = this.columns;
-    this.lastItemHeight = this.itemHeight;
-    this.spacer.style.height = `${Math.min(TALLEST, this.rows * this.itemHeight)}px`;
+    this.laidOut = this.geometry;
+    this.spacer.style.height = `${this.laidOut.spacerHeight}px`;
     this.moveTo(top);
     for (const [index, node] of this.nodes) if (index >= this.count) this.drop(index, node);
     this.render(true);
   }
 
-  /** Go to a place in virtual pixels. */
+  /** Make `top`, in pixels of the whole list, the upper edge of the view. */
   moveTo(top) {
-    this.top = Math.max(0, Math.min(this.longest, top));
-    const wanted = this.isScaled ? (this.longest ? (this.top / this.longest) * this.scrollEnd : 0) : this.top;
-    this.viewport.scrollTop = wanted;
+    const { geometry } = this;
+    this.top = geometry.clampTop(top);
+    this.viewport.scrollTop = geometry.scrollFor(this.top);
     this.lastScroll = this.viewport.scrollTop;
   }
 
   scrolled() {
     const scroll = this.viewport.scrollTop;
-    if (!this.isScaled) this.top = scroll;
-    else this.follow(scroll);
+    const { geometry } = this;
+    this.top = geometry.topAfterScroll(this.top, this.lastScroll, scroll);
+    if (geometry.isScaled && scroll !== this.lastScroll) this.settleSoon();
     this.lastScroll = scroll;
     if (!this.frame)
       this.frame = requestAnimationFrame(() => {
@@ -121,14 +109,8 @@ export class VirtualList {
       });
   }
 
-  follow(scroll) {
-    const moved = scroll - this.lastScroll;
-    if (moved === 0) return;
-    const reach = 2 * this.viewport.clientHeight;
-    if (Math.abs(moved) > reach) this.top = (scroll / this.scrollEnd) * this.longest;
-    else this.top = Math.max(0, Math.min(this.longest, this.top + moved));
-    const atEdge = scroll <= 0 ? this.top : scroll >= this.scrollEnd - 1 ? this.longest - this.top : null;
-    if (atEdge !== null && atEdge <= reach) this.top = scroll <= 0 ? 0 : this.longest;
+  /** After a while without movement, bring the scroll bar to where the list is. */
+  settleSoon() {
     clearTimeout(this.settle);
     this.settle = setTimeout(() => {
       this.moveTo(this.top);
@@ -136,31 +118,20 @@ export class VirtualList {
     }, SETTLE_MILLISECONDS);
   }
 
-  /** The items that can be seen: first, and one after the last. */
-  get range() {
-    const height = this.itemHeight;
-    const first = Math.floor(this.top / height) * this.columns;
-    const last = Math.ceil((this.top + this.viewport.clientHeight) / height) * this.columns;
-    return [Math.max(0, first), Math.min(this.count, last)];
-  }
-
   render(isForced = false) {
-    const [first, last] = this.range;
-    const extra = Math.ceil((last - first) / 2 / this.columns) * this.columns;
-    const from = Math.max(0, first - extra);
-    const to = Math.min(this.count, last + extra);
-    for (const [index, node] of this.nodes) if (index < from || index >= to) this.drop(index, node);
-    for (let index = from; index < to; index += 1) {
-      let node = this.nodes.get(index);
-      const isNew = !node;
-      if (!node) node = this.take(index);
-      if (isNew || isForced) this.options.show(node, index);
-      this.place(node, index);
+    const { geometry } = this;
+    const [first, last] = geometry.renderedRange(this.top);
+    for (const [index, node] of this.nodes) if (index < first || index >= last) this.drop(index, node);
+    for (let index = first; index < last; index += 1) {
+      const known = this.nodes.get(index);
+      const node = known ?? this.addNode(index);
+      if (!known || isForced) this.options.show(node, index);
+      this.place(node, index, geometry);
     }
-    this.options.onRange?.(from, to);
+    this.options.onRange?.(first, last);
   }
 
-  take(index) {
+  addNode(index) {
     let node = this.spare.pop();
     if (!node) {
       node = this.options.create();
@@ -175,20 +146,19 @@ export class VirtualList {
     this.nodes.delete(index);
     node.hidden = true;
     this.spare.push(node);
-    if (this.spare.length > 60) this.spare.shift().remove();
+    if (this.spare.length > MAX_SPARE_NODES) this.spare.shift().remove();
   }
 
-  place(node, index) {
-    const row = Math.floor(index / this.columns);
-    const y = row * this.itemHeight - this.top + this.lastScroll;
-    const x = ((index % this.columns) * 100) / this.columns;
-    const transform = `translateY(${y}px)`;
+  /** @param {ListGeometry} geometry */
+  place(node, index, geometry) {
+    const { columns } = geometry;
+    const transform = `translateY(${geometry.offsetOf(index) - this.top + this.lastScroll}px)`;
     if (node.style.transform !== transform) node.style.transform = transform;
-    if (this.columns > 1) node.style.left = `${x}%`;
-    node.style.width = this.columns > 1 ? `${100 / this.columns}%` : "";
+    if (columns > 1) node.style.left = `${((index % columns) * 100) / columns}%`;
+    node.style.width = columns > 1 ? `${100 / columns}%` : "";
   }
 
-  /** Show one item anew, if it can be seen. */
+  /** Show one item again, if it is in view. */
   refresh(index) {
     const node = this.nodes.get(index);
     if (node) this.options.show(node, index);
@@ -200,20 +170,13 @@ export class VirtualList {
 
   /** Bring an item into view with the least movement. */
   reveal(index) {
-    const y = Math.floor(index / this.columns) * this.itemHeight;
-    const height = this.viewport.clientHeight;
-    if (y < this.top) this.moveTo(y);
-    else if (y + this.itemHeight > this.top + height) this.moveTo(y + this.itemHeight - height);
+    const top = this.geometry.topToReveal(index, this.top);
+    if (top !== this.top) this.moveTo(top);
     this.render();
   }
 
-  /** The node of an item that can be seen. */
+  /** The element of an item, if it is in view. */
   node(index) {
     return this.nodes.get(index);
-  }
-
-  /** How many items fit into the view. */
-  get pageSize() {
-    return Math.max(1, Math.floor(this.viewport.clientHeight / this.itemHeight)) * this.columns;
   }
 }
