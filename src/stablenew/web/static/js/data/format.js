@@ -44,6 +44,3 @@ export function formatSeed(job) {
   if (job.seed === null || job.seed === undefined) return "";
   return job.seed_count > 1 ? `${job.seed} +${job.seed_count - 1}` : String(job.seed);
 }
-
-/** A word of a search, in quotes where it needs them. */
-export const quoteWord = (text) => (/^[^\s",]+$/.test(text) ? text : `"${text.replaceAll('"', "")}"`);

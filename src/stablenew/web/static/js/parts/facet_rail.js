@@ -1,7 +1,8 @@
 // The values there are, how many jobs have them, and a button for each that narrows the search down.
 
 import { h } from "./dom.js";
-import { formatCount, quoteWord } from "../data/format.js";
+import { formatCount } from "../data/format.js";
+import { quoteValue } from "../data/query_text.js";
 import { STATUS_WORDS } from "./job_row.js";
 
 const FACET_TITLES = {
@@ -16,6 +17,7 @@ const FACET_TITLES = {
   tag: "Tag",
   engine: "Engine",
 };
+
 /**
  * A section for each facet that has values. `chosen` holds the conditions that are in force.
  * @param {Record<string, {value: any, job_count: number}[]>} facets
@@ -39,7 +41,7 @@ function buildFacet(field, title, values, chosen, onToggle) {
       "ul",
       {},
       values.map(({ value, job_count: count }) => {
-        const isOn = chosen.has(`${field}:${quoteWord(String(value))}`);
+        const isOn = chosen.has(`${field}:${quoteValue(String(value))}`);
         return h(
           "li",
           {},

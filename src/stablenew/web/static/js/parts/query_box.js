@@ -3,27 +3,11 @@
 import { getJson, postJson } from "../data/api.js";
 import { askText, toast } from "./dialogs.js";
 import { debounce, fill, h } from "./dom.js";
-import { quoteWord } from "../data/format.js";
+import { completeCondition, conditionAt, insertCompletion, removeCondition, splitQuery } from "../data/query_text.js";
 
 const CHECK_MILLISECONDS = 120;
-const MOST_CHOICES = 12;
-const MOST_VALUES = 200;
-
-/** The conditions of a search, as they stand in it. */
-export function splitQuery(text) {
-  const found = [];
-  const pattern = /(?:[^\s"]|"[^"]*(?:"|$))+/g;
-  for (const match of text.matchAll(pattern)) found.push({ text: match[0], at: match.index });
-  return found;
-}
-
-/** `text` with the condition on `field` for one `value` put in or taken out. */
-export function toggleCondition(text, field, value) {
-  const condition = `${field}:${quoteWord(String(value))}`;
-  const parts = splitQuery(text).map((part) => part.text);
-  const without = parts.filter((part) => part !== condition);
-  return (without.length < parts.length ? without : [...parts, condition]).join(" ");
-}
+const MAX_CHOICES = 12;
+const MAX_VALUES = 200;
 
 export class QueryBox {
   /** @param {{query: string, onChange: (query: string) => void}} options */
@@ -32,7 +16,12 @@ export class QueryBox {
     /** @type {Record<string, {value: any, job_count: number}[]>} */
     this.values = {};
     this.query = query;
+    /** @type {string[]} */
     this.fields = [];
+    /** @type {string[]} */
+    this.switches = [];
+    /** @type {{text: string, note: string}[]} */
+    this.offered = [];
     this.choice = -1;
     this.input = h("input", {
       type: "text",
@@ -72,7 +61,7 @@ export class QueryBox {
         { class: "query-line" },
         h("div", { class: "query-field" }, this.input, this.choices),
         this.views,
-        h("button", { type: "button", class: "quiet", on: { click: () => this.keepView() } }, "Save view"),
+        h("button", { type: "button", class: "quiet", on: { click: () => this.saveView() } }, "Save view"),
       ),
       this.problem,
       this.chips,
@@ -131,97 +120,68 @@ export class QueryBox {
   }
 
   showChips() {
-    const parts = splitQuery(this.query);
     fill(
       this.chips,
-      parts.length < 1
-        ? null
-        : parts.map(({ text }, index) =>
-            h(
-              "button",
-              {
-                type: "button",
-                class: text.startsWith("-") ? "chip not" : "chip",
-                "aria-label": `Remove ${text}`,
-                on: {
-                  click: () =>
-                    this.set(
-                      parts
-                        .filter((_, other) => other !== index)
-                        .map((part) => part.text)
-                        .join(" "),
-                    ),
-                },
-              },
-              text,
-              h("span", { "aria-hidden": "true" }, " ×"),
-            ),
-          ),
+      splitQuery(this.query).map(({ text }, index) => this.buildChip(text, index)),
     );
   }
 
-  /** The word the cursor is in: where it begins, and the text up to the cursor. */
-  word() {
-    const cursor = this.input.selectionStart ?? this.input.value.length;
-    const before = this.input.value.slice(0, cursor);
-    const part = splitQuery(before).at(-1);
-    return part && part.at + part.text.length === cursor ? { at: part.at, text: part.text } : { at: cursor, text: "" };
+  buildChip(text, index) {
+    return h(
+      "button",
+      {
+        type: "button",
+        class: text.startsWith("-") ? "chip not" : "chip",
+        "aria-label": `Remove ${text}`,
+        on: { click: () => this.set(removeCondition(this.query, index)) },
+      },
+      text,
+      h("span", { "aria-hidden": "true" }, " ×"),
+    );
+  }
+
+  get cursor() {
+    return this.input.selectionStart ?? this.input.value.length;
   }
 
   completions() {
-    const { text } = this.word();
-    const sign = text.startsWith("-") ? "-" : "";
-    const bare = text.slice(sign.length);
-    const [field, value] = bare.includes(":")
-      ? [bare.slice(0, bare.indexOf(":")), bare.slice(bare.indexOf(":") + 1)]
-      : [null, bare];
-    if (field === null) {
-      if (!value) return [];
-      return this.fields
-        .filter((one) => one.startsWith(value.toLowerCase()))
-        .map((one) => ({ text: `${sign}${one}:`, note: "" }));
-    }
-    if (this.switches?.includes(field))
-      return ["yes", "no"].map((one) => ({ text: `${sign}${field}:${one}`, note: "" }));
-    const wanted = value.replaceAll('"', "").toLowerCase();
-    return (this.values[field] ?? [])
-      .filter((one) => String(one.value).toLowerCase().includes(wanted))
-      .map((one) => ({ text: `${sign}${field}:${quoteWord(String(one.value))}`, note: String(one.job_count) }));
+    return completeCondition(conditionAt(this.input.value, this.cursor).text, this);
   }
 
   showChoices() {
-    this.offered = document.activeElement === this.input ? this.completions().slice(0, MOST_CHOICES) : [];
+    this.offered = document.activeElement === this.input ? this.completions().slice(0, MAX_CHOICES) : [];
     this.choices.hidden = !this.offered.length;
     this.input.setAttribute("aria-expanded", String(Boolean(this.offered.length)));
     fill(
       this.choices,
-      this.offered.map((one, index) =>
-        h(
-          "li",
-          {
-            id: `choice-${index}`,
-            role: "option",
-            "aria-selected": String(index === this.choice),
-            class: index === this.choice ? "active" : "",
-            on: {
-              mousedown: (event) => {
-                event.preventDefault();
-                this.complete(one);
-              },
-            },
-          },
-          h("span", {}, one.text),
-          h("span", { class: "count" }, one.note),
-        ),
-      ),
+      this.offered.map((completion, index) => this.buildChoice(completion, index)),
     );
     if (this.choice >= 0) this.input.setAttribute("aria-activedescendant", `choice-${this.choice}`);
     else this.input.removeAttribute("aria-activedescendant");
   }
 
-  /** The values there are, to complete with. */
+  buildChoice({ text, note }, index) {
+    const onPress = (event) => {
+      event.preventDefault(); // the field keeps the focus
+      this.complete(text);
+    };
+    return h(
+      "li",
+      {
+        id: `choice-${index}`,
+        role: "option",
+        "aria-selected": String(index === this.choice),
+        class: index === this.choice ? "active" : "",
+        on: { mousedown: onPress },
+      },
+      h("span", {}, text),
+      h("span", { class: "count" }, note),
+    );
+  }
+
+  /** Ask for the values there are, to complete with. */
   async loadValues() {
-    this.values = await getJson("/api/facets", { limit: MOST_VALUES }).catch(() => this.values);
+    this.values = await getJson("/api/facets", { limit: MAX_VALUES }).catch(() => this.values);
     this.showChoices();
   }
 
@@ -230,12 +190,9 @@ export class QueryBox {
     this.input.setAttribute("aria-expanded", "false");
   }
 
-  complete(one) {
-    const { at, text } = this.word();
-    const rest = this.input.value.slice(at + text.length);
-    const isWhole = !one.text.endsWith(":");
-    this.input.value = this.input.value.slice(0, at) + one.text + (isWhole && !rest.startsWith(" ") ? " " : "") + rest;
-    const cursor = at + one.text.length + (isWhole ? 1 : 0);
+  complete(completion) {
+    const { text, cursor } = insertCompletion(this.input.value, this.cursor, completion);
+    this.input.value = text;
     this.input.setSelectionRange(cursor, cursor);
     this.typed();
   }
@@ -245,7 +202,7 @@ export class QueryBox {
     if (event.key === "ArrowDown" && isOpen) this.choice = Math.min(this.offered.length - 1, this.choice + 1);
     else if (event.key === "ArrowUp" && isOpen) this.choice = Math.max(-1, this.choice - 1);
     else if ((event.key === "Enter" || event.key === "Tab") && isOpen && this.choice >= 0) {
-      this.complete(this.offered[this.choice]);
+      this.complete(this.offered[this.choice].text);
       event.preventDefault();
       return;
     } else if (event.key === "Enter") {
@@ -291,7 +248,7 @@ export class QueryBox {
     else if (chosen) await this.set(this.saved.find((view) => view.name === name)?.query ?? "");
   }
 
-  async keepView() {
+  async saveView() {
     const name = await askText({ title: "Save this search", label: "Name", hint: this.query || "(all jobs)" });
     if (!name?.trim()) return;
     try {

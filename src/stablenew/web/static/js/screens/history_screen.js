@@ -7,7 +7,8 @@ import { buildFacets } from "../parts/facet_rail.js";
 import { formatCount, plural } from "../data/format.js";
 import { createRow, showJob } from "../parts/job_row.js";
 import { live } from "../data/live.js";
-import { QueryBox, splitQuery, toggleCondition } from "../parts/query_box.js";
+import { QueryBox } from "../parts/query_box.js";
+import { splitQuery, toggleCondition } from "../data/query_text.js";
 import { outbox } from "../data/feedback_outbox.js";
 import { VirtualList } from "../parts/virtual_list.js";
 
