@@ -3,29 +3,40 @@
 import { getBytes, getJson } from "./api.js";
 import { outbox } from "./feedback_outbox.js";
 
-const MOST_ASKED = 60;
-const MOST_HELD = 1500;
+const MAX_RUNS_PER_REQUEST = 60;
+const MAX_CACHED_RUNS = 1500;
 
 export class Snapshot {
   constructor(query) {
     this.query = query;
+    /** The numbers of the jobs in the index. */
     this.numbers = new BigInt64Array(0);
+    /** How many images each job has. */
+    this.counts = new Uint32Array(0);
+    /** How many images of each job are rated. */
+    this.rated = new Uint32Array(0);
+    /** The index of each job's first image; and at the end how many images there are. */
     this.starts = new Uint32Array(1);
-    this.ratedAtFirst = 0;
-    /** @type {Map<number, any>} */
-    this.runs = new Map();
-    this.asking = new Map();
+    this.initialRatedCount = 0;
+    /** The images of the jobs that are known. @type {Map<number, any[]>} */
+    this.images = new Map();
+    /** The requests under way, by each job they ask for. @type {Map<number, Promise<void>>} */
+    this.requests = new Map();
   }
 
   async load(signal) {
-    const buffer = await getBytes("/api/images/snapshot", { query: this.query }, signal);
+    this.read(await getBytes("/api/images/snapshot", { query: this.query }, signal));
+  }
+
+  /** Take over what the server sends: all numbers (64 bits each), then all counts, then how many are rated (32 bits). */
+  read(/** @type {ArrayBuffer} */ buffer) {
     const count = buffer.byteLength / 16;
     this.numbers = new BigInt64Array(buffer, 0, count);
     this.counts = new Uint32Array(buffer, 8 * count, count);
     this.rated = new Uint32Array(buffer, 12 * count, count).slice();
     this.starts = new Uint32Array(count + 1);
-    for (let index = 0; index < count; index += 1) this.starts[index + 1] = this.starts[index] + this.counts[index];
-    this.ratedAtFirst = this.rated.reduce((sum, one) => sum + one, 0);
+    for (let job = 0; job < count; job += 1) this.starts[job + 1] = this.starts[job] + this.counts[job];
+    this.initialRatedCount = this.rated.reduce((sum, rated) => sum + rated, 0);
   }
 
   /** How many images there are. */
@@ -33,8 +44,8 @@ export class Snapshot {
     return this.starts[this.starts.length - 1];
   }
 
-  /** The place of the run that has image `index`. */
-  placeOf(index) {
+  /** The position of the job that has image `index`. */
+  jobOf(index) {
     let low = 0;
     let high = this.numbers.length;
     while (low < high) {
@@ -45,60 +56,80 @@ export class Snapshot {
     return low;
   }
 
-  /** Image `index`, if its run is known; else undefined. */
+  /** Image `index`, if its job is known; else undefined. */
   image(index) {
-    const place = this.placeOf(index);
-    return this.runs.get(place)?.images[index - this.starts[place]];
+    const job = this.jobOf(index);
+    return this.images.get(job)?.[index - this.starts[job]];
   }
 
-  /** Have the images from `first` up to `last` (not included) known. Gives whether there was anything to ask for. */
-  async need(first, last) {
-    if (first >= last) return false;
-    const places = [];
-    for (let place = this.placeOf(first); place < this.numbers.length && this.starts[place] < last; place += 1) {
-      if (!this.runs.has(place) && !this.asking.has(place) && this.counts[place]) places.push(place);
+  /** The index of an image among those that are known; -1 when it is not. */
+  find(runId, digest) {
+    for (const [job, images] of this.images) {
+      const position = images.findIndex((image) => image.run_id === runId && image.digest === digest);
+      if (position >= 0) return this.starts[job] + position;
     }
-    const jobs = [];
-    for (let at = 0; at < places.length; at += MOST_ASKED) jobs.push(this.ask(places.slice(at, at + MOST_ASKED)));
-    const others = [...this.asking.entries()].filter(
-      ([place]) => this.starts[place] < last && this.starts[place + 1] > first,
-    );
-    await Promise.all([...jobs, ...others.map(([, job]) => job)]);
-    return places.length > 0 || others.length > 0;
+    return -1;
   }
 
-  ask(places) {
-    const job = getJson("/api/images", { numbers: places.map((place) => String(this.numbers[place])).join(",") })
-      .then(({ runs }) => places.forEach((place, index) => this.hold(place, runs[index])))
-      .finally(() => places.forEach((place) => this.asking.delete(place)));
-    places.forEach((place) => this.asking.set(place, job));
-    return job;
+  /** Load the images from `first` up to `last` (not included). Gives whether any of them was not known yet. */
+  async ensureLoaded(first, last) {
+    if (first >= last) return false;
+    const underWay = new Set();
+    const missing = [];
+    for (let job = this.jobOf(first); job < this.numbers.length && this.starts[job] < last; job += 1) {
+      if (this.requests.has(job)) underWay.add(this.requests.get(job));
+      else if (!this.images.has(job) && this.counts[job]) missing.push(job);
+    }
+    for (let at = 0; at < missing.length; at += MAX_RUNS_PER_REQUEST)
+      underWay.add(this.request(missing.slice(at, at + MAX_RUNS_PER_REQUEST)));
+    await Promise.all(underWay);
+    return underWay.size > 0;
   }
 
-  hold(place, run) {
-    if (this.runs.size > MOST_HELD)
-      for (const key of [...this.runs.keys()].slice(0, MOST_HELD / 2)) this.runs.delete(key);
-    const images = Array.from({ length: this.counts[place] }, (_, index) => {
-      const image = run?.images[index];
+  /** @param {number[]} jobs */
+  request(jobs) {
+    const request = getJson("/api/images", { numbers: jobs.map((job) => String(this.numbers[job])).join(",") })
+      .then(({ runs }) => jobs.forEach((job, position) => this.cache(job, runs[position])))
+      .finally(() => jobs.forEach((job) => this.requests.delete(job)));
+    jobs.forEach((job) => this.requests.set(job, request));
+    return request;
+  }
+
+  /** Hold the images of a job; those of a run that is gone stay in their places, so that no other image moves. */
+  cache(job, run) {
+    if (this.images.size > MAX_CACHED_RUNS)
+      for (const oldest of [...this.images.keys()].slice(0, MAX_CACHED_RUNS / 2)) this.images.delete(oldest);
+    const images = Array.from({ length: this.counts[job] }, (_, position) => {
+      const image = run?.images[position];
       if (!image) return { isGone: true, opinion: {} };
       return { ...image, run_id: run.run_id, opinion: outbox.overlay(run.run_id, image.digest, image.mine) };
     });
-    this.runs.set(place, { images });
+    this.images.set(job, images);
     const rated = images.filter(isRated).length; // the index, which counted before, may be a moment behind
-    this.ratedAtFirst += rated - this.rated[place];
-    this.rated[place] = rated;
+    this.initialRatedCount += rated - this.rated[job];
+    this.rated[job] = rated;
+  }
+
+  /** Give an image another opinion. Gives by how many there are more rated images: 1, 0 or -1. */
+  setOpinion(index, opinion) {
+    const image = this.image(index);
+    const wasRated = isRated(image);
+    image.opinion = opinion;
+    const change = Number(isRated(image)) - Number(wasRated);
+    this.rated[this.jobOf(index)] += change;
+    return change;
   }
 
   /** The next image from `start` on that is not rated; -1 when there is none. `step` is 1 or -1. */
   async nextUnrated(start, step = 1) {
     let index = start;
     while (index >= 0 && index < this.length) {
-      const place = this.placeOf(index);
-      if (!this.runs.has(place) && this.rated[place] >= this.counts[place]) {
-        index = step > 0 ? this.starts[place + 1] : this.starts[place] - 1;
+      const job = this.jobOf(index);
+      if (!this.images.has(job) && this.rated[job] >= this.counts[job]) {
+        index = step > 0 ? this.starts[job + 1] : this.starts[job] - 1;
         continue;
       }
-      if (!this.runs.has(place)) await this.need(this.starts[place], this.starts[place + 1]);
+      if (!this.images.has(job)) await this.ensureLoaded(this.starts[job], this.starts[job + 1]);
       const image = this.image(index);
       if (image && !image.isGone && !isRated(image)) return index;
       index += step;

@@ -6,18 +6,18 @@ import { formatTime } from "../data/format.js";
 import { buildDots, describe, describeOthers, flagText, shownTags } from "./image_words.js";
 import { buildStars } from "./stars.js";
 
-const AHEAD = 3;
-const MOST_READY = 16;
-const MOST_JOBS_HELD = 500;
+const PRELOADED = 3;
+const MAX_PREPARED = 16;
+const MAX_CACHED_JOBS = 500;
 
 export class Loupe {
   /** @param {import("../data/snapshot.js").Snapshot} snapshot */
   constructor(snapshot, { isReadOnly, onRate }) {
     this.snapshot = snapshot;
-    this.place = -1;
+    this.index = -1;
     this.isFull = false;
     this.isPinned = false;
-    this.ready = new Map();
+    this.prepared = new Map();
     this.jobs = new Map();
     this.abort = new AbortController();
 
@@ -71,10 +71,10 @@ export class Loupe {
   /** Show an image, and get the next ones ready. */
   async show(index) {
     this.element.hidden = false;
-    this.place = index;
-    if (!this.snapshot.image(index)) await this.snapshot.need(index, index + 1);
+    this.index = index;
+    if (!this.snapshot.image(index)) await this.snapshot.ensureLoaded(index, index + 1);
     const image = this.snapshot.image(index);
-    if (index !== this.place || !image) return;
+    if (index !== this.index || !image) return;
     this.showInfo(image);
     if (image.isGone) {
       this.image.removeAttribute("src");
@@ -83,14 +83,14 @@ export class Loupe {
     }
     const ready = this.prepare(index);
     await ready.decoded;
-    if (index !== this.place) return;
+    if (index !== this.index) return;
     if (this.image !== ready.element) {
       ready.element.className = "current";
       this.image.replaceWith(ready.element);
       this.image = ready.element;
     }
     this.image.dataset.index = String(index);
-    this.getAhead(index);
+    this.preload(index);
   }
 
   /** An image element of its own for each image, decoded before it is shown. */
@@ -98,26 +98,28 @@ export class Loupe {
     const image = this.snapshot.image(index);
     if (!image || image.isGone) return null;
     const source = this.isFull ? outputUrl(image.run_id, image.digest) : thumbnailUrl(image.run_id, image.digest, 1024);
-    let ready = this.ready.get(index);
+    let ready = this.prepared.get(index);
     if (ready?.source !== source) {
       const element = h("img", { alt: describe(image, index), draggable: "false" });
       element.src = source;
       ready = { element, source, decoded: element.decode().catch(() => {}) };
-      this.ready.set(index, ready);
-      this.forgetFarthest();
+      this.prepared.set(index, ready);
+      this.dropFarthest();
     }
     return ready;
   }
 
-  forgetFarthest() {
-    if (this.ready.size <= MOST_READY) return;
-    for (const key of this.ready.keys()) if (Math.abs(key - this.place) > AHEAD) this.ready.delete(key);
+  dropFarthest() {
+    if (this.prepared.size <= MAX_PREPARED) return;
+    for (const key of this.prepared.keys()) if (Math.abs(key - this.index) > PRELOADED) this.prepared.delete(key);
   }
 
-  async getAhead(index) {
-    await this.snapshot.need(Math.max(0, index - 1), Math.min(this.snapshot.length, index + 20)).catch(() => {});
-    if (index !== this.place) return;
-    for (let step = 1; step <= AHEAD; step += 1) this.prepare(index + step);
+  async preload(index) {
+    await this.snapshot
+      .ensureLoaded(Math.max(0, index - 1), Math.min(this.snapshot.length, index + 20))
+      .catch(() => {});
+    if (index !== this.index) return;
+    for (let step = 1; step <= PRELOADED; step += 1) this.prepare(index + step);
     this.prepare(index - 1);
   }
 
@@ -138,13 +140,13 @@ export class Loupe {
   /** What the image was made of; not needed to rate it, so it may come later. */
   async showJob(image) {
     if (!this.jobs.has(image.run_id)) {
-      const numbers = String(this.snapshot.numbers[this.snapshot.placeOf(this.place)]);
+      const numbers = String(this.snapshot.numbers[this.snapshot.jobOf(this.index)]);
       const asked = getJson("/api/jobs/rows", { numbers }, this.abort.signal);
       const { jobs } = await asked.catch(() => ({ jobs: [null] }));
       this.jobs.set(image.run_id, jobs[0]);
-      if (this.jobs.size > MOST_JOBS_HELD) this.jobs.delete(this.jobs.keys().next().value);
+      if (this.jobs.size > MAX_CACHED_JOBS) this.jobs.delete(this.jobs.keys().next().value);
     }
-    if (this.snapshot.image(this.place) !== image) return;
+    if (this.snapshot.image(this.index) !== image) return;
     const job = this.jobs.get(image.run_id);
     const variant = job?.record_count > 1 ? `variant ${image.variant + 1}/${job.plan_size ?? job.record_count}` : null;
     setText(this.info.link, job ? formatTime(job.created_at) : image.run_id);
@@ -170,6 +172,6 @@ export class Loupe {
   setFull(isFull) {
     this.isFull = isFull;
     this.figure.classList.toggle("full", isFull);
-    if (!this.element.hidden) this.show(this.place);
+    if (!this.element.hidden) this.show(this.index);
   }
 }

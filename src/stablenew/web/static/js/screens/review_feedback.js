@@ -1,0 +1,139 @@
+// Feedback on the images of Review: submitted for those a key is about, shown at once, delivered by the outbox.
+
+import { getJson } from "../data/api.js";
+import { outbox } from "../data/feedback_outbox.js";
+import { applyFeedback } from "../data/opinions.js";
+import { askText, toast } from "../parts/dialogs.js";
+import { shownTags } from "../parts/image_words.js";
+import { plural } from "../data/format.js";
+
+const MAX_TAG_CHOICES = 50;
+
+/** @typedef {import("../data/opinions.js").FeedbackInput} FeedbackInput */
+
+export class ReviewFeedback {
+  /**
+   * @param {import("../data/snapshot.js").Snapshot} snapshot
+   * @param {import("../data/image_selection.js").ImageSelection} selection
+   * @param {{isReadOnly: boolean, onChange: (index: number) => void}} options
+   */
+  constructor(snapshot, selection, { isReadOnly, onChange }) {
+    this.snapshot = snapshot;
+    this.selection = selection;
+    this.isReadOnly = isReadOnly;
+    this.onChange = onChange;
+    /** How many more images are rated now than when the page was opened. */
+    this.ratedChange = 0;
+  }
+
+  /** The images that a key is about, each with its index; without those that are not loaded, or gone. */
+  get targets() {
+    const images = this.selection.indexes.map((index) => ({ index, image: this.snapshot.image(index) }));
+    return images.filter(({ image }) => image && !image.isGone);
+  }
+
+  /**
+   * Submit feedback on the images a key is about; `build` gives it for one image. Gives whether there was anything to
+   * submit.
+   * @param {(image: any) => Partial<FeedbackInput>} build
+   */
+  async submit(build) {
+    if (this.isReadOnly) return false;
+    const { indexes, isBatch } = this.selection;
+    if (isBatch) await this.snapshot.ensureLoaded(indexes[0], indexes[indexes.length - 1] + 1);
+    const targets = this.targets.map((target) => ({ ...target, input: build(target.image) }));
+    if (!targets.length) return false;
+    outbox.submit(
+      targets.map(({ image, input }) => ({ run_id: image.run_id, image_id: image.digest, ...input })),
+      targets.map(({ image }) => image.opinion),
+    );
+    for (const { index, image, input } of targets) this.setOpinion(index, applyFeedback(image.opinion, input));
+    return true;
+  }
+
+  setOpinion(index, opinion) {
+    this.ratedChange += this.snapshot.setOpinion(index, opinion);
+    this.onChange(index);
+  }
+
+  /** Mark images with one colour in place of any other, or take the mark away. */
+  toggleColour(colour) {
+    const tag = `colour:${colour}`;
+    return this.submit((image) => {
+      const before = (image.opinion.tags ?? []).filter((other) => other.startsWith("colour:"));
+      return before.includes(tag) ? { remove_tags: [tag] } : { tags: [tag], remove_tags: before };
+    });
+  }
+
+  async editTags() {
+    const images = this.targets.map(({ image }) => image);
+    if (!images.length || this.isReadOnly) return;
+    const before = images.length === 1 ? shownTags(images[0]) : [];
+    const facets = getJson("/api/facets", { limit: MAX_TAG_CHOICES });
+    const text = await askText({
+      title: images.length === 1 ? "Tags" : `Tags for ${plural(images.length, "image")}`,
+      label: "With commas between them",
+      value: before.join(", "),
+      choices: facets.then(({ tag }) => tag.map(({ value }) => String(value))),
+    });
+    if (text === null) return;
+    const tags = splitTags(text);
+    const added = tags.filter((tag) => !before.includes(tag));
+    const removed = before.filter((tag) => !tags.includes(tag));
+    if (added.length || removed.length) await this.submit(() => ({ tags: added, remove_tags: removed }));
+  }
+
+  async editNote() {
+    const [target] = this.targets;
+    if (!target || this.isReadOnly) return;
+    const text = await askText({
+      title: "Note",
+      label: "What is there to say?",
+      isLong: true,
+      value: target.image.opinion.notes?.[0]?.text ?? "",
+      hint: "Ctrl+Enter saves",
+    });
+    if (text !== null) await this.submit(() => ({ notes: text.trim() }));
+  }
+
+  /** Undo the last act. Gives the index of an image it was about, to go to; -1 for none. */
+  undo() {
+    const entry = this.isReadOnly ? null : outbox.undo();
+    if (!entry) return this.reportNothing("Nothing to undo");
+    const shown = this.show(entry, (_, place) => entry.before[place] ?? {});
+    if (shown < 0) toast("Undone; it was about something not shown here");
+    return entry.says.length === 1 ? shown : -1;
+  }
+
+  /** Submit again what was undone last. Gives the index of an image it is about, to go to; -1 for none. */
+  redo() {
+    const entry = this.isReadOnly ? null : outbox.redo();
+    if (!entry) return this.reportNothing("Nothing to redo");
+    const shown = this.show(entry, (image, place) => applyFeedback(image.opinion, entry.says[place]));
+    if (shown < 0) toast("Done again; it is about something not shown here");
+    return entry.says.length === 1 ? shown : -1;
+  }
+
+  reportNothing(message) {
+    if (!this.isReadOnly) toast(message);
+    return -1;
+  }
+
+  /** Give the images of an undone or redone act their opinions. Gives the index of the last one; -1 for none. */
+  show({ says }, opinionOf) {
+    let shown = -1;
+    for (const [place, input] of says.entries()) {
+      const index = this.snapshot.find(input.run_id, input.image_id);
+      if (index < 0) continue;
+      this.setOpinion(index, opinionOf(this.snapshot.image(index), place));
+      shown = index;
+    }
+    return shown;
+  }
+}
+
+/** The tags in a text with commas between them, each once. */
+function splitTags(text) {
+  const tags = text.split(",").map((tag) => tag.trim());
+  return [...new Set(tags.filter(Boolean))];
+}
