@@ -1,21 +1,31 @@
 // Job history: every job that fits a search, newest first, as it comes.
 
 import { getBytes, getJson, runUrl } from "../data/api.js";
+import { outbox } from "../data/feedback_outbox.js";
+import { formatCount, plural } from "../data/format.js";
+import { JobList, mergeDescending } from "../data/job_list.js";
+import { live } from "../data/live.js";
+import { splitQuery, toggleCondition } from "../data/query_text.js";
 import { showEmpty } from "../parts/dialogs.js";
 import { debounce, fill, h, setText } from "../parts/dom.js";
 import { buildFacets } from "../parts/facet_rail.js";
-import { formatCount, plural } from "../data/format.js";
 import { createRow, showJob } from "../parts/job_row.js";
-import { live } from "../data/live.js";
 import { QueryBox } from "../parts/query_box.js";
-import { splitQuery, toggleCondition } from "../data/query_text.js";
-import { outbox } from "../data/feedback_outbox.js";
 import { VirtualList } from "../parts/virtual_list.js";
 
 const FIRST_PAGE = 50;
-const MOST_ROWS_ASKED = 120;
-const MOST_ROWS_HELD = 4000;
-const MOST_MERGED = 5000;
+const MAX_FACET_VALUES = 12;
+const RELOAD_MILLISECONDS = 300;
+const FACETS_MILLISECONDS = 400;
+const RETRY_MILLISECONDS = 1000;
+const ORDERS = [
+  ["time", "Newest first"],
+  ["oldest", "Oldest first"],
+  ["rating", "Best rated"],
+  ["duration", "Longest"],
+  ["outputs", "Most images"],
+  ["variants", "Most variants"],
+];
 const KEYS = [
   [
     "History",
@@ -45,43 +55,34 @@ class HistoryScreen {
     this.query = query;
     this.sort = sort;
     this.keys = KEYS;
+    /** The index of the job that keys are about. */
     this.active = 0;
-    this.numbers = new BigInt64Array(0);
-    /** @type {Map<string, any>} */
-    this.rows = new Map();
+    this.jobs = new JobList({
+      onRows: () => this.list.refreshAll(),
+      onError: (error) => this.retryRows(error),
+    });
     this.facets = {};
-    this.waiting = null;
-    this.heard = 0;
-    this.isTouched = false;
-    this.isAheadOfIndex = false;
-    this.wanted = [0, 0];
-    this.stops = [];
+    /** The list as it would be with the jobs that arrived while it was scrolled. @type {BigInt64Array | null} */
+    this.pendingNumbers = null;
+    /** How many changes the server announced; an answer is out of date when there were more meanwhile. */
+    this.changeCount = 0;
+    /** Whether the person has moved or rated: from then on the active job stays the same one. */
+    this.hasInteracted = false;
+    /** Whether feedback was under way when the list was loaded: it may change what fits, and the order. */
+    this.isIndexBehind = false;
     this.build(root);
+    this.reloadSoon = debounce(() => this.reload(), RELOAD_MILLISECONDS);
+    this.facetsSoon = debounce(() => this.loadFacets(), FACETS_MILLISECONDS);
+    this.unsubscribe = this.subscribe();
   }
 
   build(root) {
     root.className = "screen history";
-    this.box = new QueryBox({ query: this.query, onChange: (query) => this.search(query) });
-    this.total = h("span", { class: "total", role: "status" });
-    this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.showNew() } });
-    this.order = h(
-      "select",
-      { "aria-label": "Order", on: { change: () => this.reorder(this.order.value) } },
-      [
-        ["time", "Newest first"],
-        ["oldest", "Oldest first"],
-        ["rating", "Best rated"],
-        ["duration", "Longest"],
-        ["outputs", "Most images"],
-        ["variants", "Most variants"],
-      ].map(([value, text]) => h("option", { value }, text)),
-    );
-    this.order.value = this.sort;
-    this.review = h("a", { class: "button primary", "data-link": true, href: "/review" }, "Review images");
-    this.rail = h("aside", { class: "facets", "aria-label": "Narrow down" });
     this.layer = h("div", { class: "rows", role: "list", "aria-label": "Jobs" });
     this.viewport = h("div", { class: "viewport", tabindex: -1 }, this.layer);
+    this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.showNew() } });
     this.empty = h("div", { class: "empty", hidden: true });
+    this.rail = h("aside", { class: "facets", "aria-label": "Narrow down" });
     const narrow = h(
       "details",
       { class: "facet-box", open: window.matchMedia("(min-width: 900px)").matches },
@@ -91,12 +92,7 @@ class HistoryScreen {
     fill(
       root,
       h("h1", { class: "sr-only" }, "Job history"),
-      h(
-        "div",
-        { class: "toolbar" },
-        this.box.element,
-        h("div", { class: "toolbar-end" }, this.total, this.order, this.review),
-      ),
+      this.buildToolbar(),
       h("div", { class: "columns" }, narrow, h("div", { class: "list-box" }, this.pill, this.viewport, this.empty)),
     );
     this.list = new VirtualList(this.viewport, this.layer, {
@@ -104,30 +100,51 @@ class HistoryScreen {
       create: () => this.createRow(),
       show: (node, index) => this.showRow(node, index),
       move: (node, index) => this.showPlace(node, index),
-      onRange: (first, last) => this.need(first, last),
+      onRange: (first, last) => this.jobs.load(first, last),
     });
-    this.reloadSoon = debounce(() => this.reload(), 300);
-    this.facetsSoon = debounce(() => this.loadFacets(), 400);
-    const whenSaved = () => {
-      if (this.isAheadOfIndex && !outbox.unsaved) this.reloadSoon();
-      this.isAheadOfIndex &&= outbox.unsaved > 0;
-    };
-    outbox.addEventListener("change", whenSaved);
-    this.stops.push(
-      () => outbox.removeEventListener("change", whenSaved),
-      live.on("changes", (detail) => this.changed(detail)),
-      live.on("hello", () => this.reload()),
+  }
+
+  buildToolbar() {
+    this.box = new QueryBox({ query: this.query, onChange: (query) => this.search(query) });
+    this.total = h("span", { class: "total", role: "status" });
+    this.order = h(
+      "select",
+      { "aria-label": "Order", on: { change: () => this.reorder(this.order.value) } },
+      ORDERS.map(([value, text]) => h("option", { value }, text)),
     );
+    this.order.value = this.sort;
+    this.review = h("a", { class: "button primary", "data-link": true, href: "/review" }, "Review images");
+    return h(
+      "div",
+      { class: "toolbar" },
+      this.box.element,
+      h("div", { class: "toolbar-end" }, this.total, this.order, this.review),
+    );
+  }
+
+  /** Listen to the server and the outbox. Gives the functions that end it. */
+  subscribe() {
+    const onSaved = () => {
+      if (this.isIndexBehind && !outbox.unsaved) this.reloadSoon();
+      this.isIndexBehind &&= outbox.unsaved > 0;
+    };
+    outbox.addEventListener("change", onSaved);
+    return [
+      () => outbox.removeEventListener("change", onSaved),
+      live.on("changes", (detail) => this.onChanges(detail)),
+      live.on("hello", () => this.reload()),
+    ];
   }
 
   close() {
     this.list.close();
     this.reloadSoon.cancel();
     this.facetsSoon.cancel();
-    this.stops.forEach((stop) => stop());
+    this.unsubscribe.forEach((end) => end());
     this.abort?.abort();
   }
 
+  /** Put query and order into the address, so that a reload comes back to them. */
   remember() {
     const parameters = new URLSearchParams();
     if (this.query) parameters.set("q", this.query);
@@ -149,26 +166,29 @@ class HistoryScreen {
     return this.load();
   }
 
-  /** Everything anew: the first page at once, then the numbers of all jobs that fit. */
+  /** Load the first page, to show it at once, and then the numbers of all jobs that fit. */
   async load() {
     this.remember();
     this.abort?.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
-    const heard = this.heard;
-    this.isAheadOfIndex = outbox.unsaved > 0; // what an earlier page said is about to change what fits, and its order
-    const asked = { query: this.query, sort: this.sort };
-    const all = getBytes("/api/jobs/numbers", asked, signal);
-    all.catch(() => {});
+    this.jobs.signal = signal;
+    const { changeCount } = this;
+    this.isIndexBehind = outbox.unsaved > 0;
+    const search = { query: this.query, sort: this.sort };
+    const all = getBytes("/api/jobs/numbers", search, signal);
+    all.catch(() => {}); // awaited below; until then a failure is not unhandled
     try {
-      const first = await getJson("/api/jobs", { ...asked, limit: FIRST_PAGE }, signal);
-      first.jobs.forEach((job) => this.hold(job));
-      this.use(BigInt64Array.from(first.jobs.map((job) => BigInt(job.number))), { isWhole: !first.next_cursor });
+      const first = await getJson("/api/jobs", { ...search, limit: FIRST_PAGE }, signal);
+      first.jobs.forEach((job) => this.jobs.cache(job));
+      this.useNumbers(BigInt64Array.from(first.jobs.map((job) => BigInt(job.number))), {
+        isWhole: !first.next_cursor,
+      });
       this.list.moveTo(0);
       this.list.render(true);
-      this.use(new BigInt64Array(await all), { isWhole: true });
+      this.useNumbers(new BigInt64Array(await all), { isWhole: true });
       this.showPill(null);
-      if (heard !== this.heard) this.reloadSoon();
+      if (changeCount !== this.changeCount) this.reloadSoon();
       this.loadFacets();
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -177,8 +197,9 @@ class HistoryScreen {
     }
   }
 
-  use(numbers, { isWhole, prepended = 0 }) {
-    this.numbers = numbers;
+  /** Show these jobs; `prepended` are new at the head, so that the rows that are shown only move. */
+  useNumbers(numbers, { isWhole, prepended = 0 }) {
+    this.jobs.numbers = numbers;
     this.active = Math.min(this.active, Math.max(0, numbers.length - 1));
     if (prepended) this.list.prepend(prepended);
     else this.list.setCount(numbers.length);
@@ -187,7 +208,7 @@ class HistoryScreen {
   }
 
   showEmptyState(isWhole) {
-    const isEmpty = isWhole && this.numbers.length === 0;
+    const isEmpty = isWhole && this.jobs.length === 0;
     this.viewport.hidden = isEmpty;
     this.empty.hidden = !isEmpty;
     if (!isEmpty) return;
@@ -211,41 +232,8 @@ class HistoryScreen {
     }
   }
 
-  hold(job) {
-    if (this.rows.size > MOST_ROWS_HELD)
-      for (const key of [...this.rows.keys()].slice(0, MOST_ROWS_HELD / 2)) this.rows.delete(key);
-    this.rows.set(job.number, job);
-  }
-
-  /** The list shows these places now: ask for the jobs it does not have. One question at a time, about the latest places. */
-  need(first, last) {
-    this.wanted = [first, last];
-    if (!this.isAsking) this.ask();
-  }
-
-  async ask() {
-    this.isAsking = true;
-    try {
-      for (let missing = this.missing(); missing.length; missing = this.missing()) {
-        const { jobs } = await getJson("/api/jobs/rows", { numbers: missing.join(",") }, this.abort?.signal);
-        jobs.forEach((job, index) => this.hold(job ?? { number: missing[index], isGone: true }));
-        this.list.refreshAll();
-      }
-    } catch (error) {
-      if (error.name !== "AbortError") setTimeout(() => this.need(...this.wanted), 1000);
-    } finally {
-      this.isAsking = false;
-    }
-  }
-
-  missing() {
-    const [first, last] = this.wanted;
-    const found = [];
-    for (let index = first; index < last && found.length < MOST_ROWS_ASKED; index += 1) {
-      const number = String(this.numbers[index]);
-      if (index < this.numbers.length && !this.rows.has(number)) found.push(number);
-    }
-    return found;
+  retryRows(error) {
+    if (error.name !== "AbortError") setTimeout(() => this.jobs.load(...this.jobs.range), RETRY_MILLISECONDS);
   }
 
   createRow() {
@@ -260,26 +248,21 @@ class HistoryScreen {
 
   showRow(node, index) {
     this.showPlace(node, index);
-    showJob(node, this.rows.get(String(this.numbers[index])));
+    showJob(node, this.jobs.row(index));
   }
 
   showPlace(node, index) {
     node.index = index;
-    node.setAttribute("aria-setsize", String(this.numbers.length));
+    node.setAttribute("aria-setsize", String(this.jobs.length));
     node.setAttribute("aria-posinset", String(index + 1));
     node.classList.toggle("active", index === this.active);
     node.parts.link.tabIndex = index === this.active ? 0 : -1;
   }
 
-  job(index) {
-    const job = this.rows.get(String(this.numbers[index]));
-    return job && !job.isGone ? job : null;
-  }
-
   /** A click on the star that is shown takes one's own rating away; where somebody else gave it, it is agreement. */
   async clickStars(node, rating) {
     const { index, parts } = node;
-    const job = this.job(index);
+    const job = this.jobs.job(index);
     if (!job) return;
     const shown = parts.stars.rating;
     if (rating !== null) {
@@ -292,31 +275,37 @@ class HistoryScreen {
   }
 
   rate(index, rating) {
-    const job = this.job(index);
+    const job = this.jobs.job(index);
     if (!job || this.app.status.is_read_only) return;
-    this.isTouched = true;
+    this.hasInteracted = true;
     outbox.submit([{ run_id: job.run_id, image_id: null, rating }], [{ rating: job.rating }]);
     this.setRating(job.run_id, rating);
   }
 
   setRating(runId, rating) {
-    for (const job of this.rows.values()) if (job.run_id === runId) job.rating = rating;
+    this.jobs.setRating(runId, rating);
     this.list.refreshAll();
   }
 
-  step(name) {
-    const entry = outbox[name]();
-    if (!entry) return;
-    entry.says.forEach((one, place) => {
-      if (one.image_id === null && "rating" in one)
-        this.setRating(one.run_id, name === "undo" ? (entry.before[place]?.rating ?? null) : one.rating);
-    });
+  undo() {
+    const entry = outbox.undo();
+    entry?.says.forEach((input, place) => this.showFeedback(input, entry.before[place]?.rating ?? null));
+  }
+
+  redo() {
+    const entry = outbox.redo();
+    entry?.says.forEach((input) => this.showFeedback(input, input.rating));
+  }
+
+  /** Show the rating that undo or redo gave a run; ratings of images are not shown here. */
+  showFeedback(input, rating) {
+    if (input.image_id === null && "rating" in input) this.setRating(input.run_id, rating);
   }
 
   activate(index, { focus = false } = {}) {
-    if (index < 0 || index >= this.numbers.length) return;
+    if (index < 0 || index >= this.jobs.length) return;
     const before = this.active;
-    this.isTouched = true;
+    this.hasInteracted = true;
     this.active = index;
     if (focus) this.list.reveal(index);
     this.list.refresh(before);
@@ -325,7 +314,7 @@ class HistoryScreen {
   }
 
   openRun(index) {
-    const job = this.job(index);
+    const job = this.jobs.job(index);
     if (job) this.app.go(runUrl(job.run_id));
   }
 
@@ -342,14 +331,14 @@ class HistoryScreen {
       End: Infinity,
     };
     if (event.key in moves) {
-      const target = Math.max(0, Math.min(this.numbers.length - 1, this.active + moves[event.key]));
+      const target = Math.max(0, Math.min(this.jobs.length - 1, this.active + moves[event.key]));
       this.activate(target, { focus: true });
     } else if (/^[0-5]$/.test(event.key)) this.rate(this.active, Number(event.key));
     else if (event.key === "Delete") this.rate(this.active, null);
     else if (event.key === "Enter" && !event.target.closest?.("a, button, summary, select")) this.openRun(this.active);
     else if (event.key === "/") this.box.focus();
-    else if (event.key === "z") this.step("undo");
-    else if (event.key === "Z") this.step("redo");
+    else if (event.key === "z") this.undo();
+    else if (event.key === "Z") this.redo();
     else if (event.key === "v") this.app.go(this.review.getAttribute("href"));
     else if (event.key === "n" && !this.pill.hidden) this.showNew();
     else return;
@@ -357,8 +346,8 @@ class HistoryScreen {
   }
 
   /** Jobs came, changed or went. */
-  changed({ changes, jobs, is_reset: isReset }) {
-    this.heard += 1;
+  onChanges({ changes, jobs, is_reset: isReset }) {
+    this.changeCount += 1;
     this.facetsSoon();
     let needsReload = isReset;
     const arrived = [];
@@ -368,9 +357,8 @@ class HistoryScreen {
         needsReload = true;
         continue;
       }
-      const isKnown = this.rows.has(job.number);
-      this.hold(job);
-      if (!isKnown) arrived.push(BigInt(job.number));
+      if (!this.jobs.rows.has(job.number)) arrived.push(BigInt(job.number));
+      this.jobs.cache(job);
     }
     if (arrived.length < changes.length) this.list.refreshAll();
     if (this.query || this.sort !== "time") needsReload ||= arrived.length > 0;
@@ -378,69 +366,58 @@ class HistoryScreen {
     if (needsReload) this.reloadSoon();
   }
 
-  /** Jobs that belong into the list of all jobs, at their places by time. */
+  /** Add jobs to the list of all jobs, at their places by time. */
   insert(arrived) {
-    const base = this.waiting ?? this.numbers;
-    const fresh = arrived.filter((number) => base[placeOf(base, number)] !== number);
-    if (!fresh.length) return;
-    fresh.sort((a, b) => (a < b ? 1 : -1));
-    const head = placeOf(base, fresh[fresh.length - 1]);
-    if (head > MOST_MERGED) {
-      this.reloadSoon();
+    const numbers = this.pendingNumbers ?? this.jobs.numbers;
+    const merged = mergeDescending(numbers, arrived);
+    if (!merged) this.reloadSoon();
+    else if (merged !== numbers) this.offer(merged);
+  }
+
+  /** Show the list as it now is; where the person has scrolled, wait until they want to see it. */
+  offer(numbers) {
+    const { numbers: shown } = this.jobs;
+    if (this.list.top >= this.list.itemHeight / 2 && shown.length) {
+      this.showPill(numbers);
       return;
     }
-    const merged = head ? [...base.subarray(0, head), ...fresh].sort((a, b) => (a < b ? 1 : -1)) : fresh;
-    const numbers = new BigInt64Array(base.length + fresh.length);
-    numbers.set(merged);
-    numbers.set(base.subarray(head), merged.length);
-    this.offer(numbers);
+    const added = numbers.length - shown.length;
+    const isPrepended = added > 0 && shown.length > 0 && numbers[added] === shown[0];
+    if (isPrepended && this.hasInteracted) this.active += added; // a key must not suddenly mean another job
+    this.useNumbers(numbers, { isWhole: true, prepended: isPrepended ? added : 0 });
+    this.showPill(null);
   }
 
-  /** Take the list as it now is, or wait until the person wants to see it. */
-  offer(numbers) {
-    const isAtTop = this.list.top < this.list.itemHeight / 2;
-    if (isAtTop || !this.numbers.length) {
-      const added = numbers.length - this.numbers.length;
-      const isBefore = added > 0 && this.numbers.length > 0 && numbers[added] === this.numbers[0];
-      if (isBefore && this.isTouched) this.active += added; // a key must not suddenly mean another job
-      this.use(numbers, { isWhole: true, prepended: isBefore ? added : 0 });
-      this.showPill(null);
-    } else this.showPill(numbers);
-  }
-
+  /** Say how many jobs are new in `numbers`; null hides it. A list that became shorter is shown at once. */
   showPill(numbers) {
-    this.waiting = numbers;
-    const count = numbers ? numbers.length - this.numbers.length : 0;
-    this.pill.hidden = !numbers || count <= 0;
+    const count = numbers ? numbers.length - this.jobs.length : 0;
+    this.pendingNumbers = count < 0 ? null : numbers;
+    this.pill.hidden = count <= 0;
     if (count > 0) setText(this.pill, `${formatCount(count)} new`);
-    if (numbers && count < 0) {
-      this.use(numbers, { isWhole: true });
-      this.waiting = null;
-    }
+    if (count < 0) this.useNumbers(numbers, { isWhole: true });
   }
 
+  /** Show the jobs that arrived meanwhile, from the top. */
   showNew() {
-    if (!this.waiting) return;
-    const numbers = this.waiting;
+    if (!this.pendingNumbers) return;
     this.active = 0;
-    this.use(numbers, { isWhole: true });
+    this.useNumbers(this.pendingNumbers, { isWhole: true });
     this.showPill(null);
     this.list.moveTo(0);
     this.list.render(true);
   }
 
   async reload() {
-    const heard = this.heard;
+    const { changeCount } = this;
     try {
-      const numbers = new BigInt64Array(
-        await getBytes("/api/jobs/numbers", { query: this.query, sort: this.sort }, this.abort?.signal),
-      );
-      if (heard !== this.heard) {
-        this.reloadSoon();
+      const search = { query: this.query, sort: this.sort };
+      const numbers = new BigInt64Array(await getBytes("/api/jobs/numbers", search, this.abort?.signal));
+      if (changeCount !== this.changeCount) {
+        this.reloadSoon(); // this answer is out of date already
         return;
-      } // something came while the answer was on its way
-      const isSame =
-        numbers.length === this.numbers.length && numbers.every((number, index) => number === this.numbers[index]);
+      }
+      const { numbers: shown } = this.jobs;
+      const isSame = numbers.length === shown.length && numbers.every((number, index) => number === shown[index]);
       if (!isSame || !numbers.length) this.offer(numbers);
       this.loadFacets();
     } catch (error) {
@@ -449,23 +426,10 @@ class HistoryScreen {
   }
 
   async loadFacets() {
-    this.facets = await getJson("/api/facets", { query: this.query, limit: 12 }, this.abort?.signal).catch(
-      () => this.facets,
-    );
+    const request = { query: this.query, limit: MAX_FACET_VALUES };
+    this.facets = await getJson("/api/facets", request, this.abort?.signal).catch(() => this.facets);
     const chosen = new Set(splitQuery(this.query).map((part) => part.text));
     const toggle = (field, value) => this.box.set(toggleCondition(this.query, field, value));
     fill(this.rail, buildFacets(this.facets, chosen, toggle));
   }
-}
-
-/** The place of `number` among falling numbers, or where it would be. */
-function placeOf(numbers, number) {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (numbers[middle] > number) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
