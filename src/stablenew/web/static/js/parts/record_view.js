@@ -1,38 +1,14 @@
-// Parts of a run's page that need nothing but the record they show.
+// One record of a run: its images by stage, its settings, its timing.
 
 import { thumbnailUrl } from "../data/api.js";
 import { h } from "./dom.js";
-import { formatDuration } from "../data/format.js";
-import { starText } from "./stars.js";
+import { formatBytes, formatDuration } from "../data/format.js";
 
+/** The outputs of a record that are its result; all of them when none is marked as final. */
 export const finalOutputs = (record) => {
   const finals = record.outputs.filter((output) => output.role === "final");
   return finals.length ? finals : record.outputs;
 };
-
-/** When an event was said: the beginning of its clock. */
-export const momentOf = (event) => /^[0-9-]+T[0-9:.]+Z/.exec(event.clock)?.[0] ?? null;
-
-export function describeEvent(event) {
-  switch (event.op) {
-    case "rate":
-      return event.rating === null
-        ? "rating taken away"
-        : `${starText(event.rating)}${event.aspect ? ` for ${event.aspect}` : ""}`;
-    case "tag":
-      return event.present ? `tag ${event.tag}` : `tag ${event.tag} taken away`;
-    case "note":
-      return event.text ? `“${event.text}”` : "note taken away";
-    case "flag":
-      return event.flag ?? "flag taken away";
-    case "retract":
-      return "took something back";
-    case "prefer":
-      return "preferred one image";
-    default:
-      return event.op;
-  }
-}
 
 /** The room an image will take, so that nothing moves when it is there. */
 const sized = ({ width, height }) => (width && height ? { width, height } : {});
@@ -40,87 +16,117 @@ const sized = ({ width, height }) => (width && height ? { width, height } : {});
 /** The outputs by stage; of two stages, one over the other with a slider between them. */
 export function buildImages(runId, record) {
   if (!record.outputs.length) return h("p", { class: "hint" }, "No image came out.");
-  const stages = [...new Set(record.outputs.map((output) => output.stage))];
-  const last = finalOutputs(record)[0];
-  const large = (output) => thumbnailUrl(runId, output.digest, 1024);
-  if (stages.length < 2)
-    return finalOutputs(record).map((output) =>
-      h(
-        "div",
-        { class: "slider" },
-        h("img", {
-          ...sized(output),
-          src: large(output),
-          alt: `${output.stage}: ${record.prompt.positive.slice(0, 100)}`,
-        }),
-      ),
-    );
-  const earlier = record.outputs.filter((output) => output.stage !== last.stage);
-  const before = h("img", {
-    ...sized(earlier.at(-1)),
-    alt: `before: ${earlier.at(-1).stage}`,
-    src: large(earlier.at(-1)),
-  });
-  const after = h("img", { ...sized(last), class: "after", alt: `after: ${last.stage}`, src: large(last) });
-  const name = h("span", {}, earlier.at(-1).stage);
-  const range = h("input", {
-    type: "range",
-    min: 0,
-    max: 100,
-    "aria-label": "Before and after",
-    on: { input: () => cut() },
-  });
+  const finals = finalOutputs(record);
+  const build = (output, alt, extra = {}) =>
+    h("img", { ...sized(output), ...extra, alt, src: thumbnailUrl(runId, output.digest, 1024) });
+  const earlier = record.outputs.filter((output) => output.stage !== finals[0].stage);
+  if (earlier.length) return buildSlider(runId, earlier, finals[0], build);
+  return finals.map((output) =>
+    h("div", { class: "slider" }, build(output, `${output.stage}: ${record.prompt.positive.slice(0, 100)}`)),
+  );
+}
+
+function buildSlider(runId, earlier, last, build) {
+  const latest = earlier[earlier.length - 1];
+  const before = build(latest, `before: ${latest.stage}`);
+  const after = build(last, `after: ${last.stage}`, { class: "after" });
+  const name = h("span", {}, latest.stage);
   const cut = () => {
     after.style.clipPath = `inset(0 0 0 ${range.value}%)`;
   };
+  const range = h("input", { type: "range", min: 0, max: 100, "aria-label": "Before and after", on: { input: cut } });
   range.value = "50";
   cut();
-  const choice =
-    earlier.length > 1
-      ? h(
-          "select",
-          {
-            "aria-label": "Stage before",
-            on: {
-              change: (event) => {
-                const output = earlier[event.target.selectedIndex];
-                before.src = large(output);
-                name.textContent = output.stage;
-              },
-            },
-          },
-          earlier.map((output, index) => h("option", { selected: index === earlier.length - 1 }, output.stage)),
-        )
-      : null;
+  const choose = ({ target }) => {
+    const output = earlier[target.selectedIndex];
+    before.src = thumbnailUrl(runId, output.digest, 1024);
+    name.textContent = output.stage;
+  };
+  const choice = h(
+    "select",
+    { "aria-label": "Stage before", on: { change: choose } },
+    earlier.map((output) => h("option", { selected: output === latest }, output.stage)),
+  );
   return [
     h("div", { class: "slider" }, before, after),
     range,
-    h("div", { class: "slider-names" }, h("span", {}, name, " ", choice), h("span", {}, last.stage)),
+    h(
+      "div",
+      { class: "slider-names" },
+      h("span", {}, name, " ", earlier.length > 1 ? choice : null),
+      h("span", {}, last.stage),
+    ),
   ];
 }
 
-export function buildSettings(record) {
-  const asked = record.requested;
-  const ran = record.actual ?? {};
-  const names = [...new Set([...Object.keys(asked), ...Object.keys(ran)])].filter(
-    (name) => asked[name] !== null || ran[name] !== undefined,
+/** The button of a record in the strip of all records. */
+export function buildStripItem(runId, { variant, status, ...record }, onChoose) {
+  const output = finalOutputs(record)[0];
+  const name = `Variant ${variant.index + 1}${variant.label ? `, ${variant.label}` : ""}, ${status}`;
+  return h(
+    "button",
+    { type: "button", "aria-label": name, title: name, "aria-pressed": "false", on: { click: onChoose } },
+    output ? h("img", { alt: "", loading: "lazy", src: thumbnailUrl(runId, output.digest, 320) }) : status,
   );
-  const text = (value) =>
-    value === undefined || value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
-  const rows = names
-    .filter((name) => text(asked[name]) || text(ran[name]))
+}
+
+/** What stands beside the images of a record: its place, prompts, settings and timing. */
+export function buildWords(record) {
+  const { variant, prompt, error } = record;
+  return h(
+    "div",
+    {},
+    h(
+      "p",
+      {},
+      h("strong", {}, `Variant ${variant.index + 1} of ${variant.total}`),
+      variant.label ? `: ${variant.label}` : "",
+    ),
+    error ? h("p", { class: "bad" }, error.message) : null,
+    h("p", {}, prompt.positive),
+    prompt.negative ? h("p", { class: "soft" }, `not: ${prompt.negative}`) : null,
+    buildSettings(record),
+    buildTiming(record),
+  );
+}
+
+/** The size of an output in pixels and bytes, and its seed. */
+export function describeOutput({ width, height, size_bytes: size, seed }) {
+  const parts = [width ? `${width} × ${height}` : null, formatBytes(size), seed !== undefined ? `seed ${seed}` : null];
+  return parts.filter(Boolean).join(" · ");
+}
+
+/**
+ * The settings of a record as they were requested and as the engine applied them: [name, requested, actual, differs].
+ * A seed that was left to the engine never differs. A setting that neither has is left out.
+ * @returns {[string, string, string, boolean][]}
+ */
+export function compareSettings({ requested, actual }) {
+  const applied = actual ?? {};
+  const names = [...new Set([...Object.keys(requested), ...Object.keys(applied)])];
+  return names
     .map((name) => {
-      const isLeftOpen = name === "seed" && asked[name] === -1;
-      const differs =
-        !isLeftOpen && text(ran[name]) !== "" && text(asked[name]) !== "" && text(asked[name]) !== text(ran[name]);
-      return h(
-        "tr",
-        { class: differs ? "differs" : "" },
-        h("td", {}, name),
-        h("td", {}, text(asked[name])),
-        h("td", {}, text(ran[name])),
-      );
-    });
+      const [wish, result] = [formatSetting(requested[name]), formatSetting(applied[name])];
+      const isLeftOpen = name === "seed" && requested[name] === -1;
+      return /** @type {[string, string, string, boolean]} */ ([
+        name,
+        wish,
+        result,
+        Boolean(wish && result) && wish !== result && !isLeftOpen,
+      ]);
+    })
+    .filter(([, wish, result]) => wish || result);
+}
+
+function formatSetting(value) {
+  if (value === undefined || value === null) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function buildSettings(record) {
+  const rows = compareSettings(record).map(([name, wish, result, differs]) =>
+    h("tr", { class: differs ? "differs" : "" }, h("td", {}, name), h("td", {}, wish), h("td", {}, result)),
+  );
   return h(
     "table",
     {},
@@ -131,16 +137,14 @@ export function buildSettings(record) {
       h(
         "tr",
         {},
-        h("th", { scope: "col" }, "setting"),
-        h("th", { scope: "col" }, "asked"),
-        h("th", { scope: "col" }, "ran"),
+        ["setting", "asked", "ran"].map((name) => h("th", { scope: "col" }, name)),
       ),
     ),
     h("tbody", {}, rows),
   );
 }
 
-export function buildTiming(record) {
+function buildTiming(record) {
   const total = record.stages.reduce((sum, stage) => sum + stage.duration_seconds, 0);
   if (!total) return null;
   const words = record.stages.map((stage) => `${stage.name} ${formatDuration(stage.duration_seconds)}`).join(", ");

@@ -1,19 +1,13 @@
 // One run: what was asked, what really ran, what came out, what people think of it.
 
-import { getJson, outputUrl, postJson, runUrl, thumbnailUrl } from "../data/api.js";
+import { getJson, outputUrl, postJson } from "../data/api.js";
 import { toast } from "../parts/dialogs.js";
 import { fill, h } from "../parts/dom.js";
-import { formatBytes, formatDuration, formatLongTime, plural } from "../data/format.js";
+import { formatDuration, formatLongTime, plural } from "../data/format.js";
 import { live } from "../data/live.js";
 import { outbox } from "../data/feedback_outbox.js";
-import {
-  buildImages,
-  buildSettings,
-  buildTiming,
-  describeEvent,
-  finalOutputs,
-  momentOf,
-} from "../parts/record_view.js";
+import { buildImages, buildStripItem, buildWords, describeOutput, finalOutputs } from "../parts/record_view.js";
+import { buildFacts, buildFeedback, buildNeighbours, buildVerdict } from "../parts/run_details.js";
 import { buildStars } from "../parts/stars.js";
 
 const KEYS = [
@@ -41,45 +35,52 @@ class RunScreen {
     this.app = app;
     this.runId = runId;
     this.keys = KEYS;
-    this.place = 0;
-    this.report = null;
-    this.stops = [
+    /** Which record is shown. */
+    this.position = 0;
+    this.unsubscribe = this.subscribe();
+  }
+
+  /** Listen to the server and the outbox. Gives the functions that end it. */
+  subscribe() {
+    const onSaved = () => {
+      if (!outbox.unsaved) this.loadFeedback();
+    };
+    outbox.addEventListener("change", onSaved);
+    return [
+      () => outbox.removeEventListener("change", onSaved),
       live.on("changes", ({ changes }) => {
-        if (changes.some((change) => change.run_id === runId)) this.reload();
+        if (changes.some((change) => change.run_id === this.runId)) this.reload();
       }),
     ];
-    outbox.addEventListener(
-      "change",
-      (this.onSaved = () => {
-        if (!outbox.unsaved) this.loadFeedback();
-      }),
-    );
   }
 
   close() {
-    this.stops.forEach((stop) => stop());
-    outbox.removeEventListener("change", this.onSaved);
+    this.unsubscribe.forEach((end) => end());
   }
 
   async load() {
     try {
       this.run = await getJson(`/api/runs/${this.runId}`);
     } catch (error) {
-      fill(
-        this.root,
-        h(
-          "div",
-          { class: "page" },
-          h("h1", {}, "Run"),
-          h("p", { class: "bad" }, error.message),
-          h("a", { "data-link": true, href: "/" }, "Back to history"),
-        ),
-      );
+      this.showProblem(error.message);
       if (error.status !== 404) throw error;
       return;
     }
     this.feedback = this.run.feedback;
     this.build();
+  }
+
+  showProblem(message) {
+    fill(
+      this.root,
+      h(
+        "div",
+        { class: "page" },
+        h("h1", {}, "Run"),
+        h("p", { class: "bad" }, message),
+        h("a", { "data-link": true, href: "/" }, "Back to history"),
+      ),
+    );
   }
 
   async reload() {
@@ -100,18 +101,11 @@ class RunScreen {
   build() {
     const { run } = this;
     this.shownState = run.state;
-    const isReadOnly = this.app.status.is_read_only;
     document.title = `${run.packs.join(", ") || run.run_id} · StableNew`;
-    this.jobStars = buildStars("Rating of the run", (rating) => this.say(null, { rating }), {
-      isReadOnly,
-      inTabOrder: true,
-    });
-    this.verdict = h("span", { role: "status" });
     this.variantBox = h("section", { class: "panel", "aria-label": "Variant" });
     this.strip = h("div", { class: "strip" });
     this.opinions = h("section", { class: "panel" });
-    this.near = h("section", { hidden: true });
-    const command = `stablenew run --again ${run.run_id} --record`;
+    this.neighbours = h("section", { hidden: true });
     fill(
       this.root,
       h(
@@ -119,123 +113,93 @@ class RunScreen {
         { class: "page" },
         h("a", { "data-link": true, href: "/" }, "← History"),
         h("h1", {}, run.packs.join(", ") || run.one_click_action || run.run_id),
-        h(
-          "div",
-          { class: "actions" },
-          h("span", { class: "status", "data-status": run.status }, run.status),
-          this.jobStars,
-          h("a", { class: "button", "data-link": true, href: `/new?again=${run.run_id}` }, "Reproduce"),
-          h("a", { class: "button", "data-link": true, href: `/new?again=${run.run_id}&vary=1` }, "Vary"),
-          h("button", { type: "button", on: { click: () => this.copy(command) } }, "Copy command"),
-          h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.openFolder() } }, "Open folder"),
-          h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.verify() } }, "Verify now"),
-          this.verdict,
-        ),
-        run.problem ? h("p", { class: "bad" }, run.problem) : null,
-        run.problems.map((problem) => h("p", { class: "bad" }, problem)),
-        ["interrupted", "incomplete"].includes(run.state)
-          ? h(
-              "p",
-              { class: "panel" },
-              run.state === "interrupted"
-                ? "This run was cut off before its end. "
-                : "Part of this run is not here yet. ",
-              run.state === "interrupted" && !isReadOnly
-                ? h("button", { type: "button", on: { click: () => this.repair() } }, "Repair")
-                : null,
-            )
-          : null,
-        h(
-          "p",
-          { class: "soft" },
-          [
-            formatLongTime(run.created_at),
-            formatDuration(run.duration_seconds),
-            run.engine,
-            `${run.records.length} of ${plural(run.plan_size ?? run.records.length, "variant")}`,
-          ]
-            .filter(Boolean)
-            .join(" · "),
-        ),
+        this.buildActions(),
+        this.buildState(),
         h("div", { class: "strip-box" }, this.strip),
         this.variantBox,
         h("h2", {}, "What people think"),
         this.opinions,
-        this.near,
+        this.neighbours,
         h("h2", {}, "The run"),
-        this.buildFacts(),
+        buildFacts(run),
       ),
     );
     this.buildStrip();
-    this.showVariant(Math.min(this.place, Math.max(0, run.records.length - 1)));
+    this.showVariant(Math.min(this.position, Math.max(0, run.records.length - 1)));
     this.showOpinions();
     this.loadNeighbours();
   }
 
-  buildFacts() {
+  buildActions() {
     const { run } = this;
-    const source = run.metadata?.source ?? {};
-    const pairs = [
-      ["Run", run.run_id],
-      ["Folder", run.path],
-      ["Engine", [source.engine, source.engine_version].filter(Boolean).join(" ")],
-      ["Recorded by", [source.name, source.version, source.host_id].filter(Boolean).join(" · ")],
-      ["Action", run.one_click_action],
-      ["Tags", (run.metadata?.learning_tags ?? []).join(", ")],
-      ["Error", run.metadata?.error?.message],
-      ["Digest", run.digest],
-    ].filter(([, value]) => value);
+    const isReadOnly = this.app.status.is_read_only;
+    const command = `stablenew run --again ${run.run_id} --record`;
+    this.jobStars = buildStars("Rating of the run", (rating) => this.submit(null, { rating }), {
+      isReadOnly,
+      inTabOrder: true,
+    });
+    this.verdict = h("span", { role: "status" });
     return h(
       "div",
+      { class: "actions" },
+      h("span", { class: "status", "data-status": run.status }, run.status),
+      this.jobStars,
+      h("a", { class: "button", "data-link": true, href: `/new?again=${run.run_id}` }, "Reproduce"),
+      h("a", { class: "button", "data-link": true, href: `/new?again=${run.run_id}&vary=1` }, "Vary"),
+      h("button", { type: "button", on: { click: () => this.copy(command) } }, "Copy command"),
+      h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.openFolder() } }, "Open folder"),
+      h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.verify() } }, "Verify now"),
+      this.verdict,
+    );
+  }
+
+  /** What is wrong with the run, and its main figures. */
+  buildState() {
+    const { run } = this;
+    const figures = [
+      formatLongTime(run.created_at),
+      formatDuration(run.duration_seconds),
+      run.engine,
+      `${run.records.length} of ${plural(run.plan_size ?? run.records.length, "variant")}`,
+    ];
+    return [
+      run.problem ? h("p", { class: "bad" }, run.problem) : null,
+      run.problems.map((problem) => h("p", { class: "bad" }, problem)),
+      this.buildUnfinished(),
+      h("p", { class: "soft" }, figures.filter(Boolean).join(" · ")),
+    ];
+  }
+
+  buildUnfinished() {
+    if (this.run.state === "incomplete") return h("p", { class: "panel" }, "Part of this run is not here yet. ");
+    if (this.run.state !== "interrupted") return null;
+    const repair = h("button", { type: "button", on: { click: () => this.repair() } }, "Repair");
+    return h(
+      "p",
       { class: "panel" },
-      h(
-        "dl",
-        { class: "pairs" },
-        pairs.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
-      ),
-      run.metadata
-        ? h(
-            "details",
-            {},
-            h("summary", {}, "The whole config as it was before the run"),
-            h("pre", {}, h("code", {}, JSON.stringify(run.metadata.config, null, 2))),
-          )
-        : null,
+      "This run was cut off before its end. ",
+      this.app.status.is_read_only ? null : repair,
     );
   }
 
   buildStrip() {
+    const { records } = this.run;
     fill(
       this.strip,
-      this.run.records.map((record, place) => {
-        const output = finalOutputs(record)[0];
-        const name = `Variant ${record.variant.index + 1}${record.variant.label ? `, ${record.variant.label}` : ""}, ${record.status}`;
-        return h(
-          "button",
-          {
-            type: "button",
-            "aria-label": name,
-            title: name,
-            "aria-pressed": "false",
-            on: { click: () => this.showVariant(place) },
-          },
-          output
-            ? h("img", { alt: "", loading: "lazy", src: thumbnailUrl(this.runId, output.digest, 320) })
-            : record.status,
-        );
-      }),
+      records.length
+        ? records.map((record, position) => buildStripItem(this.runId, record, () => this.showVariant(position)))
+        : h("p", { class: "hint" }, "No variant is recorded yet."),
     );
-    if (!this.run.records.length) fill(this.strip, h("p", { class: "hint" }, "No variant is recorded yet."));
   }
 
-  showVariant(place) {
-    this.place = place;
+  showVariant(position) {
+    this.position = position;
     [...this.strip.children].forEach((button, index) => {
       if (button.tagName !== "BUTTON") return;
-      button.setAttribute("aria-pressed", String(index === place));
-      if (index === place) button.scrollIntoView({ block: "nearest" });
+      button.setAttribute("aria-pressed", String(index === position));
+      if (index === position) button.scrollIntoView({ block: "nearest" });
     });
-    const record = this.run.records[place];
+    const record = this.run.records[position];
     this.variantBox.hidden = !record;
     if (!record) return;
     this.imageStars = [];
@@ -250,28 +214,14 @@ class RunScreen {
           buildImages(this.runId, record),
           finalOutputs(record).map((output, number) => this.buildRating(output, number)),
         ),
-        h(
-          "div",
-          {},
-          h(
-            "p",
-            {},
-            h("strong", {}, `Variant ${record.variant.index + 1} of ${record.variant.total}`),
-            record.variant.label ? `: ${record.variant.label}` : "",
-          ),
-          record.error ? h("p", { class: "bad" }, record.error.message) : null,
-          h("p", {}, record.prompt.positive),
-          record.prompt.negative ? h("p", { class: "soft" }, `not: ${record.prompt.negative}`) : null,
-          buildSettings(record),
-          buildTiming(record),
-        ),
+        buildWords(record),
       ),
     );
     this.showOpinions();
   }
 
   buildRating(output, number) {
-    const stars = buildStars(`Rating of image ${number + 1}`, (rating) => this.say(output.digest, { rating }), {
+    const stars = buildStars(`Rating of image ${number + 1}`, (rating) => this.submit(output.digest, { rating }), {
       isReadOnly: this.app.status.is_read_only,
       inTabOrder: true,
     });
@@ -281,82 +231,41 @@ class RunScreen {
       { class: "actions" },
       stars,
       h("a", { href: outputUrl(this.runId, output.digest), target: "_blank", rel: "noreferrer" }, "Original"),
-      h(
-        "span",
-        { class: "soft" },
-        [
-          output.width ? `${output.width} × ${output.height}` : null,
-          formatBytes(output.size_bytes),
-          output.seed !== undefined ? `seed ${output.seed}` : null,
-        ]
-          .filter(Boolean)
-          .join(" · "),
-      ),
+      h("span", { class: "soft" }, describeOutput(output)),
     );
   }
 
+  /** What this person thinks of an image; of the run where `imageId` is null. */
   opinion(imageId) {
     const { state, rater } = this.feedback;
-    const said = (imageId === null ? state.run[rater] : state.images[imageId]?.[rater]) ?? {};
-    return outbox.overlay(this.runId, imageId, said);
+    const saved = (imageId === null ? state.run[rater] : state.images[imageId]?.[rater]) ?? {};
+    return outbox.overlay(this.runId, imageId, saved);
   }
 
   showOpinions() {
     this.jobStars?.show(this.opinion(null).rating ?? null);
     for (const [output, stars] of this.imageStars ?? []) stars.show(this.opinion(output.digest).rating ?? null);
-    const events = [...this.feedback.events].reverse();
     fill(
       this.opinions,
-      events.length
-        ? h(
-            "table",
-            {},
-            h("caption", { class: "sr-only" }, "Everything said, the latest first"),
-            h(
-              "thead",
-              {},
-              h(
-                "tr",
-                {},
-                ["When", "Who", "Of", "What"].map((name) => h("th", { scope: "col" }, name)),
-              ),
-            ),
-            h(
-              "tbody",
-              {},
-              events
-                .slice(0, 200)
-                .map((event) =>
-                  h(
-                    "tr",
-                    {},
-                    h("td", {}, formatLongTime(momentOf(event))),
-                    h("td", {}, event.rater),
-                    h("td", {}, event.image_id ? this.nameImage(event.image_id) : "the run"),
-                    h("td", {}, describeEvent(event)),
-                  ),
-                ),
-            ),
-          )
-        : h("p", { class: "hint" }, "Nothing said yet."),
-      this.feedback.problems.map((problem) => h("p", { class: "bad" }, problem)),
+      buildFeedback(this.feedback, (digest) => this.nameImage(digest)),
     );
   }
 
   nameImage(digest) {
-    const record = this.run.records.find((one) => one.outputs.some((output) => output.digest === digest));
+    const record = this.run.records.find(({ outputs }) => outputs.some((output) => output.digest === digest));
     return record ? `variant ${record.variant.index + 1}` : digest.slice(7, 19);
   }
 
-  say(imageId, said) {
+  /** Submit feedback on an image; on the run where `imageId` is null. */
+  submit(imageId, input) {
     if (this.app.status.is_read_only) return;
-    outbox.submit([{ run_id: this.runId, image_id: imageId, ...said }], [this.opinion(imageId)]);
+    outbox.submit([{ run_id: this.runId, image_id: imageId, ...input }], [this.opinion(imageId)]);
     this.showOpinions();
   }
 
   rateCurrent(rating) {
-    const output = finalOutputs(this.run.records[this.place] ?? { outputs: [] })[0];
-    if (output) this.say(output.digest, { rating });
+    const output = finalOutputs(this.run.records[this.position] ?? { outputs: [] })[0];
+    if (output) this.submit(output.digest, { rating });
   }
 
   async copy(text) {
@@ -377,18 +286,7 @@ class RunScreen {
     fill(this.verdict, "verifying…");
     try {
       const report = await postJson(`/api/runs/${this.runId}/verify`, { deep: true });
-      fill(
-        this.verdict,
-        h(
-          "span",
-          { class: report.ok ? "ok" : "bad" },
-          report.ok ? `✓ as recorded, verified at ${formatLongTime(report.verified_at)}` : "✗ not as recorded",
-        ),
-        h("span", { class: "soft" }, ` ${plural(report.files, "file")}, ${formatBytes(report.size_bytes)}`),
-        report.findings.map((one) =>
-          h("div", { class: `finding-${one.severity}` }, `${one.code} ${one.path}: ${one.message}`),
-        ),
-      );
+      fill(this.verdict, buildVerdict(report));
     } catch (error) {
       fill(this.verdict, h("span", { class: "bad" }, error.message));
     }
@@ -402,61 +300,28 @@ class RunScreen {
 
   async loadNeighbours() {
     const { neighbours } = await getJson(`/api/runs/${this.runId}/neighbours`).catch(() => ({ neighbours: [] }));
-    this.near.hidden = !neighbours.length;
+    this.neighbours.hidden = !neighbours.length;
     if (!neighbours.length) return;
-    fill(
-      this.near,
-      h("h2", {}, "Differs in one setting"),
-      h(
-        "div",
-        { class: "panel" },
-        h(
-          "table",
-          {},
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              ["Setting", "Here", "There", "Run"].map((name) => h("th", { scope: "col" }, name)),
-            ),
-          ),
-          h(
-            "tbody",
-            {},
-            neighbours
-              .slice(0, 12)
-              .map((one) =>
-                h(
-                  "tr",
-                  {},
-                  h("td", {}, one.setting),
-                  h("td", {}, String(one.value ?? "")),
-                  h("td", {}, String(one.other_value ?? "")),
-                  h("td", {}, h("a", { "data-link": true, href: runUrl(one.other_run_id) }, one.other_run_id)),
-                ),
-              ),
-          ),
-        ),
-      ),
-    );
+    fill(this.neighbours, buildNeighbours(neighbours));
   }
 
-  step(name) {
-    const entry = outbox[name]();
-    if (!entry) toast(`Nothing to ${name}`);
+  undo() {
+    if (!outbox.undo()) toast("Nothing to undo");
+  }
+
+  redo() {
+    if (!outbox.redo()) toast("Nothing to redo");
   }
 
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.run) return;
     const step = { ArrowLeft: -1, h: -1, ArrowRight: 1, l: 1 }[event.key];
     if (step && event.target.getAttribute?.("type") !== "range")
-      this.showVariant(Math.max(0, Math.min(this.run.records.length - 1, this.place + step)));
+      this.showVariant(Math.max(0, Math.min(this.run.records.length - 1, this.position + step)));
     else if (/^[0-5]$/.test(event.key)) this.rateCurrent(Number(event.key));
     else if (event.key === "Delete") this.rateCurrent(null);
-    else if (event.key === "z") this.step("undo");
-    else if (event.key === "Z") this.step("redo");
+    else if (event.key === "z") this.undo();
+    else if (event.key === "Z") this.redo();
     else if (event.key === "v" && !this.app.status.is_read_only) this.verify();
     else if (event.key === "r") this.app.go(`/new?again=${this.runId}`);
     else if (event.key === "Escape") this.app.go("/");

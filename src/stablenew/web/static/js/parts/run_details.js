@@ -1,0 +1,144 @@
+// What a run's page shows beside its images: facts, feedback, neighbours, the verdict of a verification.
+
+import { runUrl } from "../data/api.js";
+import { formatBytes, formatLongTime, plural } from "../data/format.js";
+import { h } from "./dom.js";
+import { starText } from "./stars.js";
+
+const MAX_EVENTS = 200;
+const MAX_NEIGHBOURS = 12;
+
+export function buildFacts(run) {
+  const source = run.metadata?.source ?? {};
+  const pairs = [
+    ["Run", run.run_id],
+    ["Folder", run.path],
+    ["Engine", [source.engine, source.engine_version].filter(Boolean).join(" ")],
+    ["Recorded by", [source.name, source.version, source.host_id].filter(Boolean).join(" · ")],
+    ["Action", run.one_click_action],
+    ["Tags", (run.metadata?.learning_tags ?? []).join(", ")],
+    ["Error", run.metadata?.error?.message],
+    ["Digest", run.digest],
+  ].filter(([, value]) => value);
+  return h(
+    "div",
+    { class: "panel" },
+    h(
+      "dl",
+      { class: "pairs" },
+      pairs.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    ),
+    run.metadata ? buildConfig(run.metadata.config) : null,
+  );
+}
+
+const buildConfig = (config) =>
+  h(
+    "details",
+    {},
+    h("summary", {}, "The whole config as it was before the run"),
+    h("pre", {}, h("code", {}, JSON.stringify(config, null, 2))),
+  );
+
+/**
+ * All feedback on a run, the latest first.
+ * @param {{events: any[], problems: string[]}} feedback
+ * @param {(digest: string) => string} nameImage
+ */
+export function buildFeedback({ events, problems }, nameImage) {
+  const rows = [...events].reverse().slice(0, MAX_EVENTS);
+  return [
+    rows.length ? buildEventTable(rows, nameImage) : h("p", { class: "hint" }, "Nothing said yet."),
+    problems.map((problem) => h("p", { class: "bad" }, problem)),
+  ];
+}
+
+const buildEventTable = (events, nameImage) =>
+  h(
+    "table",
+    {},
+    h("caption", { class: "sr-only" }, "Everything said, the latest first"),
+    buildHead(["When", "Who", "Of", "What"]),
+    h(
+      "tbody",
+      {},
+      events.map((event) =>
+        h(
+          "tr",
+          {},
+          h("td", {}, formatLongTime(timeOf(event))),
+          h("td", {}, event.rater),
+          h("td", {}, event.image_id ? nameImage(event.image_id) : "the run"),
+          h("td", {}, describeEvent(event)),
+        ),
+      ),
+    ),
+  );
+
+const buildHead = (names) =>
+  h(
+    "thead",
+    {},
+    h(
+      "tr",
+      {},
+      names.map((name) => h("th", { scope: "col" }, name)),
+    ),
+  );
+
+/** When an event was recorded: the beginning of its clock. Null when that has no time. */
+export const timeOf = (event) => /^[0-9-]+T[0-9:.]+Z/.exec(event.clock)?.[0] ?? null;
+
+/** What an event of feedback did, in words. */
+export function describeEvent(event) {
+  switch (event.op) {
+    case "rate":
+      return event.rating === null
+        ? "rating taken away"
+        : `${starText(event.rating)}${event.aspect ? ` for ${event.aspect}` : ""}`;
+    case "tag":
+      return event.present ? `tag ${event.tag}` : `tag ${event.tag} taken away`;
+    case "note":
+      return event.text ? `“${event.text}”` : "note taken away";
+    case "flag":
+      return event.flag ?? "flag taken away";
+    case "retract":
+      return "took something back";
+    case "prefer":
+      return "preferred one image";
+    default:
+      return event.op;
+  }
+}
+
+/** Runs that differ from this one in a single setting. */
+export function buildNeighbours(neighbours) {
+  const rows = neighbours
+    .slice(0, MAX_NEIGHBOURS)
+    .map((neighbour) =>
+      h(
+        "tr",
+        {},
+        h("td", {}, neighbour.setting),
+        h("td", {}, String(neighbour.value ?? "")),
+        h("td", {}, String(neighbour.other_value ?? "")),
+        h("td", {}, h("a", { "data-link": true, href: runUrl(neighbour.other_run_id) }, neighbour.other_run_id)),
+      ),
+    );
+  return [
+    h("h2", {}, "Differs in one setting"),
+    h("div", { class: "panel" }, h("table", {}, buildHead(["Setting", "Here", "There", "Run"]), h("tbody", {}, rows))),
+  ];
+}
+
+/** What verifying a run found. */
+export function buildVerdict(report) {
+  const words = report.ok ? `✓ as recorded, verified at ${formatLongTime(report.verified_at)}` : "✗ not as recorded";
+  return [
+    h("span", { class: report.ok ? "ok" : "bad" }, words),
+    h("span", { class: "soft" }, ` ${plural(report.files, "file")}, ${formatBytes(report.size_bytes)}`),
+    report.findings.map(({ severity, code, path, message }) =>
+      h("div", { class: `finding-${severity}` }, `${code} ${path}: ${message}`),
+    ),
+  ];
+}
