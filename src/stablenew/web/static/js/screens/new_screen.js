@@ -4,6 +4,7 @@ import { getJson, postJson, runUrl } from "../data/api.js";
 import { debounce, fill, h } from "../parts/dom.js";
 import { toast } from "../parts/dialogs.js";
 import { formatCount, formatDuration, plural } from "../data/format.js";
+import { buildRunRequest } from "../data/run_request.js";
 import { RunningJobs } from "../parts/running_jobs.js";
 
 const PLAN_MILLISECONDS = 250;
@@ -220,47 +221,17 @@ class NewScreen {
     this.showLearning();
   }
 
-  body() {
-    const lines = (field) =>
-      field.value
-        .split("\n")
-        .map((line) => line.trim())
-        .filter(Boolean);
-    const settings = lines(this.more);
-    const put = (name, field) => {
-      if (field.value.trim()) settings.push(`txt2img.${name}=${field.value.trim()}`);
-    };
-    put("steps", this.fields.steps);
-    put("cfg_scale", this.fields.cfg);
-    put("sampler", this.fields.sampler);
-    const size = /^\s*(\d+)\s*[x×]\s*(\d+)\s*$/.exec(this.fields.size.value);
-    if (size) settings.push(`txt2img.width=${size[1]}`, `txt2img.height=${size[2]}`);
-    else if (this.fields.size.value.trim()) throw new Error("expected a size such as 512x768");
-    const whole = (field, name) => {
-      if (!field.value.trim()) return null;
-      if (!/^\d+$/.test(field.value.trim())) throw new Error(`expected a whole number as ${name}`);
-      return Number(field.value);
-    };
-    const source = this.again
-      ? { again: this.again, new_seeds: this.newSeeds.checked }
-      : this.pack.value
-        ? { pack: this.pack.value }
-        : { prompt: this.prompt.value };
-    return {
-      ...source,
-      engine: this.engine.value || null,
-      url: this.fields.url.value.trim() || null,
-      settings,
-      sweeps: lines(this.sweeps),
-      randomize: lines(this.randomize),
-      mode: this.mode.value || null,
-      limit: whole(this.fields.limit, "limit"),
-      seed: whole(this.fields.seed, "seed"),
-      tags: this.fields.tags.value
-        .split(",")
-        .map((tag) => tag.trim())
-        .filter(Boolean),
-    };
+  /** The body of a request; throws where a field cannot be read. */
+  buildRequest() {
+    const { engine, mode, more, sweeps, randomize } = this;
+    const fields = Object.entries({ ...this.fields, engine, mode, more, sweeps, randomize });
+    const texts = /** @type {any} */ (Object.fromEntries(fields.map(([name, field]) => [name, field.value])));
+    return buildRunRequest(texts, this.source);
+  }
+
+  get source() {
+    if (this.again) return { again: this.again, new_seeds: this.newSeeds.checked };
+    return this.pack.value ? { pack: this.pack.value } : { prompt: this.prompt.value };
   }
 
   isEmpty() {
@@ -278,7 +249,7 @@ class NewScreen {
       return;
     }
     try {
-      this.showPlan(await postJson("/api/plans", this.body()));
+      this.showPlan(await postJson("/api/plans", this.buildRequest()));
     } catch (error) {
       this.start.disabled = true;
       fill(this.planned, h("p", { class: "bad" }, error.message));
@@ -317,7 +288,7 @@ class NewScreen {
     if (this.start.disabled) return;
     this.start.disabled = true;
     try {
-      this.running.showJob(await postJson("/api/running", this.body()));
+      this.running.showJob(await postJson("/api/running", this.buildRequest()));
     } catch (error) {
       toast(error.message, { isError: true });
     } finally {
