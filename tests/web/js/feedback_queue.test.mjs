@@ -94,7 +94,7 @@ test("a full storage is freed once, and the act is stored after all", () => {
 
 test("an act that fits nowhere is still delivered while the page lives", () => {
   installBrowser({ storage: new LocalStorage(10) });
-  const queue = new FeedbackQueue("store:");
+  const queue = new FeedbackQueue("memory only:");
   queue.push(say("a"));
   queue.reload();
   assert.deepEqual(namesOf(queue.nextBatch()), ["a"]);

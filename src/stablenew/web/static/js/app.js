@@ -88,7 +88,7 @@ document.addEventListener("click", (event) => {
   app.go(link.getAttribute("href"));
 });
 
-let wasG = 0;
+let lastG = 0; // when the first key of "g h" and its like was pressed
 document.addEventListener("keydown", (event) => {
   if (isTyping(event)) return;
   if (event.key === "?") {
@@ -97,13 +97,13 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const target = { h: "/", r: "/review", n: "/new", i: "/insights", e: "/health" }[event.key];
-  if (target && Date.now() - wasG < 1000 && !event.ctrlKey && !event.metaKey) {
-    wasG = 0;
+  if (target && Date.now() - lastG < 1000 && !event.ctrlKey && !event.metaKey) {
+    lastG = 0;
     event.preventDefault();
     app.go(target);
     return;
   }
-  wasG = event.key === "g" && !event.ctrlKey && !event.metaKey ? Date.now() : 0;
+  lastG = event.key === "g" && !event.ctrlKey && !event.metaKey ? Date.now() : 0;
   app.screen?.onKey?.(event);
 });
 
@@ -114,7 +114,7 @@ document.querySelector(".skip")?.addEventListener("click", (event) => {
 });
 document.getElementById("keys")?.addEventListener("click", () => showKeys([...(app.screen?.keys ?? []), GENERAL_KEYS]));
 
-function showSaving() {
+function showUnsaved() {
   const badge = document.getElementById("saving");
   const unsaved = outbox.unsaved;
   const refused = outbox.refused.length;
@@ -129,7 +129,7 @@ const formatUnsaved = (count) => `${count} unsaved`;
 document
   .getElementById("saving")
   ?.addEventListener("click", () => (outbox.refused.length ? outbox.dismissRefused() : outbox.send()));
-outbox.addEventListener("change", showSaving);
+outbox.addEventListener("change", showUnsaved);
 window.addEventListener("beforeunload", (event) => {
   if (outbox.unsaved && outbox.problem) event.preventDefault();
 });
@@ -150,8 +150,8 @@ live.on("news", ({ kind, run_id: runId, job }) => {
   toast(text, { action: job ? "Show" : null, onAction: () => app.go(`/runs/${runId}`) });
 });
 
-/** While the index is filled for the first time, say so; then show what it has. */
-async function watchFilling() {
+/** While the index is filled for the first time, show how far it is; then show the screen again. */
+async function watchIndexing() {
   const banner = document.getElementById("banner");
   while (!app.status.is_indexed) {
     banner.hidden = false;
@@ -171,7 +171,7 @@ async function start() {
   document.getElementById("readonly").hidden = !app.status.is_read_only;
   outbox.start(app.status.store);
   await app.show();
-  await watchFilling();
+  await watchIndexing();
 }
 
 start();

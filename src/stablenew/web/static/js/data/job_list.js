@@ -1,4 +1,4 @@
-// The jobs that fit a search: the numbers of all of them, and the rows of those that were shown lately.
+// The jobs that fit a search: the numbers of all of them, and the rows of those that were shown recently.
 
 import { getJson } from "./api.js";
 
@@ -88,7 +88,7 @@ export function findDescending(numbers, number) {
 }
 
 /**
- * Descending numbers with those added that are missing; the same object when none is. Null when one belongs so far down
+ * Descending numbers with those added that are missing; the same object when all are there. Null when one belongs so far down
  * that asking the server again costs less.
  * @param {BigInt64Array} numbers @param {bigint[]} arrived
  */

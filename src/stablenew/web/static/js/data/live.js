@@ -1,4 +1,4 @@
-// What happens, as it happens. Browsers allow a site six connections, so of all tabs one listens and tells the others.
+// Events of the server. Browsers allow a site six connections, so one tab listens and forwards to the others.
 
 const EVENTS = ["changes", "job", "news", "task", "hello"];
 const RETRY_MILLISECONDS = 1000;
@@ -9,10 +9,10 @@ class Live extends EventTarget {
     this.isConnected = true;
     this.isLeader = false;
     this.channel = new BroadcastChannel("stablenew-live");
-    this.channel.onmessage = ({ data }) => this.tell(data.event, data.detail);
+    this.channel.onmessage = ({ data }) => this.publish(data.event, data.detail);
   }
 
-  /** Begin: listen when this tab is the one that does. */
+  /** Listen to the server once no other tab does. */
   start() {
     navigator.locks.request(
       "stablenew-live",
@@ -29,28 +29,28 @@ class Live extends EventTarget {
     for (const event of EVENTS) {
       source.addEventListener(event, ({ data }) => {
         const detail = JSON.parse(data);
-        this.tell(event, detail);
+        this.publish(event, detail);
         this.channel.postMessage({ event, detail });
       });
     }
     source.onerror = () => {
-      this.tell("lost", {});
+      this.publish("lost", {});
       this.channel.postMessage({ event: "lost", detail: {} });
       if (source.readyState === EventSource.CLOSED) setTimeout(() => this.listen(), RETRY_MILLISECONDS);
     };
   }
 
-  tell(event, detail) {
+  publish(event, detail) {
     if (event === "hello") this.isConnected = true;
     if (event === "lost") this.isConnected = false;
     this.dispatchEvent(new CustomEvent(event, { detail }));
   }
 
-  /** Call `listener` with the detail of each `event`; gives the function that ends it. */
+  /** Call `listener` with the detail of each `event`; gives the function that unsubscribes. */
   on(event, listener) {
-    const wrapped = (/** @type {any} */ one) => listener(one.detail);
-    this.addEventListener(event, wrapped);
-    return () => this.removeEventListener(event, wrapped);
+    const onEvent = (/** @type {any} */ { detail }) => listener(detail);
+    this.addEventListener(event, onEvent);
+    return () => this.removeEventListener(event, onEvent);
   }
 }
 

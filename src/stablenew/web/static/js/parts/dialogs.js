@@ -35,7 +35,7 @@ export function showKeys(groups) {
               h(
                 "dt",
                 {},
-                key.split(" ").map((one) => h("kbd", {}, one)),
+                key.split(" ").map((name) => h("kbd", {}, name)),
               ),
               h("dd", {}, meaning),
             ),
@@ -72,7 +72,7 @@ export function askText({ title, label, value = "", isLong = false, hint = "", c
       (values) =>
         fill(
           list,
-          values.map((one) => h("option", { value: one })),
+          values.map((choice) => h("option", { value: choice })),
         ),
       () => {},
     );
@@ -108,7 +108,7 @@ export function askText({ title, label, value = "", isLong = false, hint = "", c
   });
 }
 
-/** Say something for a few seconds. */
+/** Show a message for a few seconds. */
 export function toast(text, { action = null, onAction = null, isError = false } = {}) {
   const place = document.getElementById("toasts");
   const message = h(

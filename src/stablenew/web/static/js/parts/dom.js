@@ -33,7 +33,7 @@ function setProperties(element, properties) {
       for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
     else if (name === "data") Object.assign(element.dataset, value);
     else if (name === "style")
-      for (const [key, one] of Object.entries(value)) element.style.setProperty(key, String(one));
+      for (const [key, text] of Object.entries(value)) element.style.setProperty(key, String(text));
     else if (name === "value") element.value = value;
     else element.setAttribute(name, value === true ? "" : String(value));
   }
@@ -47,12 +47,12 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** Set the text of an element if it is another one; a list that scrolls does this thousands of times. */
+/** Set the text of an element if it differs; a list that scrolls does this thousands of times. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Call `action` when nothing has asked for it for a while; `.now()` does it at once. */
+/** `action`, called once there was no call for so many milliseconds; `.cancel()` forgets the last call. */
 export function debounce(action, milliseconds) {
   let timer = 0;
   const debounced = (...values) => {
@@ -63,7 +63,7 @@ export function debounce(action, milliseconds) {
   return debounced;
 }
 
-/** Whether keys now go into a field, so that they are letters and no commands. */
+/** Whether keys now go into a field, so that they are text and not commands. */
 export function isTyping(event) {
   const target = event.target;
   if (document.querySelector("dialog[open]")) return true;

@@ -56,8 +56,9 @@ export function buildPairs(pairs, showValue) {
 }
 
 function buildMap(pairs, down, across, showValue) {
-  const pair = pairs.find((one) => one.setting === down && one.against === across);
-  const { values, others, cells } = pair ?? turn(pairs.find((one) => one.setting === across && one.against === down));
+  const pair = pairs.find((other) => other.setting === down && other.against === across);
+  const { values, others, cells } =
+    pair ?? transpose(pairs.find((other) => other.setting === across && other.against === down));
   const found = new Map(cells.map((cell) => [`${cell.value} ${cell.other}`, cell]));
   const most = Math.max(...cells.map((cell) => cell.image_count));
   return h(
@@ -80,7 +81,7 @@ function buildMap(pairs, down, across, showValue) {
 }
 
 /** The same pair the other way round. */
-const turn = ({ values, others, cells }) => ({
+const transpose = ({ values, others, cells }) => ({
   values: others,
   others: values,
   cells: cells.map((cell) => ({ ...cell, value: cell.other, other: cell.value })),
@@ -98,8 +99,8 @@ function buildCell(cell, most, both) {
       style: { "--strength": `${strength}%` },
       title: `${mean} (${low.toFixed(2)} to ${high.toFixed(2)} with 95 % confidence)`,
     },
-    both.every((one) => one.query)
-      ? h("a", { "data-link": true, href: findJobs(both.map((one) => one.query).join(" ")) }, mean)
+    both.every(({ query }) => query)
+      ? h("a", { "data-link": true, href: findJobs(both.map(({ query }) => query).join(" ")) }, mean)
       : mean,
     h("small", {}, formatCount(cell.image_count)),
   );

@@ -15,11 +15,11 @@ export class RunningJobs {
     this.isReadOnly = isReadOnly;
     this.jobs = new Map();
     this.element = h("div", {});
-    this.stops = [live.on("job", (job) => this.showJob(job)), live.on("hello", () => this.load())];
+    this.unsubscribe = [live.on("job", (job) => this.showJob(job)), live.on("hello", () => this.load())];
   }
 
   close() {
-    this.stops.forEach((stop) => stop());
+    this.unsubscribe.forEach((end) => end());
   }
 
   async load() {
@@ -57,11 +57,11 @@ export class RunningJobs {
     this.showPreviews(job, parts);
   }
 
-  /** The newest first, in whatever order they were heard of; ids of runs sort by time. */
+  /** The newest first, in whatever order their events arrive; run ids sort by time. */
   place(runId, element) {
     element.dataset.run = runId;
     const others = /** @type {HTMLElement[]} */ ([...this.element.children]);
-    this.element.insertBefore(element, others.find((one) => one.dataset.run < runId) ?? null);
+    this.element.insertBefore(element, others.find((other) => other.dataset.run < runId) ?? null);
   }
 
   buildJob(job) {
@@ -75,7 +75,7 @@ export class RunningJobs {
         "button",
         {
           type: "button",
-          on: { click: () => postJson(`/api/running/${job.run_id}/cancel`).then((one) => this.showJob(one)) },
+          on: { click: () => postJson(`/api/running/${job.run_id}/cancel`).then((state) => this.showJob(state)) },
         },
         "Cancel",
       ),

@@ -5,7 +5,7 @@ import { toast } from "../parts/dialogs.js";
 import { fill, h } from "../parts/dom.js";
 import { formatBytes, formatCount, formatDuration, formatTime, plural } from "../data/format.js";
 import { live } from "../data/live.js";
-import { isNews } from "../data/task_states.js";
+import { acceptTaskState } from "../data/task_states.js";
 
 const TASKS = {
   verify: ["Verify all runs", "Reads every file and compares it with its seal."],
@@ -21,11 +21,11 @@ class HealthScreen {
     this.app = app;
     this.keys = [];
     this.tasks = {};
-    this.stops = [live.on("task", (task) => this.showTask(task)), live.on("hello", () => this.load())];
+    this.unsubscribe = [live.on("task", (task) => this.showTask(task)), live.on("hello", () => this.load())];
   }
 
   close() {
-    this.stops.forEach((stop) => stop());
+    this.unsubscribe.forEach((end) => end());
   }
 
   async load() {
@@ -145,7 +145,7 @@ class HealthScreen {
 
   showTask(task) {
     const parts = this.tasks[task.kind];
-    if (!parts || !isNews(task)) return;
+    if (!parts || !acceptTaskState(task)) return;
     parts.button.disabled = !task.is_over || this.app.status.is_read_only;
     parts.stop.hidden = task.is_over;
     parts.bar.hidden = task.is_over;
@@ -207,12 +207,8 @@ function buildVerdict(result) {
         "div",
         { class: "panel" },
         h("a", { "data-link": true, href: runUrl(report.run_id) }, report.run_id),
-        report.findings.map((one) =>
-          h(
-            "div",
-            { class: `finding-${one.severity}` },
-            `${one.code} ${one.path}${one.line ? `, line ${one.line}` : ""}: ${one.message}`,
-          ),
+        report.findings.map(({ severity, code, path, line, message }) =>
+          h("div", { class: `finding-${severity}` }, `${code} ${path}${line ? `, line ${line}` : ""}: ${message}`),
         ),
       ),
     ),
@@ -225,7 +221,7 @@ function buildVerdict(result) {
 function buildSurvey(result) {
   const sum = (name) => {
     const totals = new Map();
-    for (const one of result.sizes) totals.set(one[name], (totals.get(one[name]) ?? 0) + one.size_bytes);
+    for (const row of result.sizes) totals.set(row[name], (totals.get(row[name]) ?? 0) + row.size_bytes);
     return [...totals];
   };
   const packs = sum("pack").sort((a, b) => b[1] - a[1]);
@@ -255,8 +251,8 @@ function buildSurvey(result) {
             {},
             [...result.conflict_copies, ...result.leftovers]
               .slice(0, 50)
-              .map((one) =>
-                h("li", {}, h("a", { "data-link": true, href: runUrl(one.run_id) }, one.run_id), ` ${one.name}`),
+              .map(({ run_id: runId, name }) =>
+                h("li", {}, h("a", { "data-link": true, href: runUrl(runId) }, runId), ` ${name}`),
               ),
           ),
         ],

@@ -5,9 +5,9 @@ import { fill, h } from "../parts/dom.js";
 import { formatCount, plural } from "../data/format.js";
 import { buildPairs, findJobs } from "../parts/heat_map.js";
 import { live } from "../data/live.js";
-import { isNews } from "../data/task_states.js";
+import { acceptTaskState } from "../data/task_states.js";
 
-const MOST_STARS = 5;
+const MAX_STARS = 5;
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { search, app }) => new InsightsScreen(root, app, search.get("q") ?? "");
@@ -19,21 +19,21 @@ class InsightsScreen {
     this.query = query;
     this.keys = [];
     this.wasLost = false;
-    this.stops = [
+    this.unsubscribe = [
       live.on("task", (task) => this.showTask(task)),
       live.on("lost", () => {
         this.wasLost = true;
       }),
-      live.on("hello", () => this.askAgain()),
+      live.on("hello", () => this.reloadAfterLoss()),
     ];
   }
 
   close() {
-    this.stops.forEach((stop) => stop());
+    this.unsubscribe.forEach((end) => end());
   }
 
   /** A server that went away took what it was reading with it. */
-  askAgain() {
+  reloadAfterLoss() {
     if (!this.wasLost) return;
     this.wasLost = false;
     this.load();
@@ -90,7 +90,7 @@ class InsightsScreen {
   }
 
   showTask(task) {
-    if (task.kind !== `insights ${this.query}`.trim() || !isNews(task)) return;
+    if (task.kind !== `insights ${this.query}`.trim() || !acceptTaskState(task)) return;
     this.bar.hidden = task.is_over;
     if (task.total) {
       this.bar.max = task.total;
@@ -133,18 +133,22 @@ function buildLegend() {
   );
 }
 
-function buildSetting(one) {
+function buildSetting(insight) {
   return h(
     "section",
-    { "aria-label": one.setting, class: "setting" },
-    h("h2", {}, one.setting),
-    one.warnings.map((warning) => h("p", { class: "warning" }, warning)),
-    buildValues(one),
-    buildComparisons(one),
-    buildPreferences(one),
-    one.agreement === null
+    { "aria-label": insight.setting, class: "setting" },
+    h("h2", {}, insight.setting),
+    insight.warnings.map((warning) => h("p", { class: "warning" }, warning)),
+    buildValues(insight),
+    buildComparisons(insight),
+    buildPreferences(insight),
+    insight.agreement === null
       ? null
-      : h("p", { class: "hint" }, `Raters agree ${one.agreement.toFixed(2)}, where 1 is always and 0 is as by chance.`),
+      : h(
+          "p",
+          { class: "hint" },
+          `Raters agree ${insight.agreement.toFixed(2)}, where 1 is always and 0 is as by chance.`,
+        ),
   );
 }
 
@@ -157,15 +161,15 @@ function buildTable(heads, rows) {
   );
 }
 
-function buildValues(one) {
-  const rows = one.values.map((value) => [
+function buildValues(insight) {
+  const rows = insight.values.map((value) => [
     h("th", { scope: "row" }, showValue(value)),
     h("td", { class: "number" }, formatCount(value.image_count)),
     h("td", {}, buildStars(value.stars)),
     h("td", { class: "wide-only" }, buildMean(value.mean)),
     h("td", { class: "number" }, showInterval(value.mean)),
   ]);
-  const more = one.value_count - one.values.length;
+  const more = insight.value_count - insight.values.length;
   return [
     buildTable(
       [["Value"], ["Images", "number"], ["Stars"], ["Mean, from 0 to 5", "wide-only"], ["95 %", "number"]],
@@ -193,7 +197,7 @@ function buildStars(counts) {
 
 /** Where a mean lies from 0 to 5. */
 function buildMean({ estimate, low, high }) {
-  const place = (stars) => `${(100 * stars) / MOST_STARS}%`;
+  const place = (stars) => `${(100 * stars) / MAX_STARS}%`;
   return h(
     "div",
     { class: "mean", "aria-hidden": "true" },
@@ -206,16 +210,16 @@ const showInterval = ({ estimate, low, high }) => `${estimate.toFixed(2)} (${low
 
 const showConfidence = (part) => (part < 0.995 ? `${Math.round(100 * part)} %` : "over 99 %");
 
-function buildComparisons(one) {
-  if (!one.comparisons.length) return null;
-  const rows = one.comparisons.map(({ value, other, kind, difference, is_of_few_prompts: isOfFew }) => [
+function buildComparisons(insight) {
+  if (!insight.comparisons.length) return null;
+  const rows = insight.comparisons.map(({ value, other, kind, difference, is_of_few_prompts: isOfFew }) => [
     h("th", { scope: "row" }, `${nameOf(value)} over ${nameOf(other)}`),
     h("td", {}, isOfFew ? `${kind}, few prompts` : kind),
     h("td", { class: "number" }, `+${showInterval(difference.interval)}`),
     h("td", { class: "number" }, formatCount(difference.place_count)),
     h("td", { class: "number" }, showConfidence(difference.confidence)),
   ]);
-  const more = one.comparison_count - one.comparisons.length;
+  const more = insight.comparison_count - insight.comparisons.length;
   return [
     h("h3", {}, "Where all else was alike"),
     buildTable([["Better"], ["Kind"], ["Stars", "number"], ["Places", "number"], ["Sure", "number"]], rows),
@@ -223,10 +227,10 @@ function buildComparisons(one) {
   ];
 }
 
-function buildPreferences(one) {
-  if (!one.preferences.length) return null;
+function buildPreferences(insight) {
+  if (!insight.preferences.length) return null;
   const share = (part) => `${Math.round(100 * part)} %`;
-  const rows = one.preferences.map(({ value, win_rate: rate, comparison_count: count }) => [
+  const rows = insight.preferences.map(({ value, win_rate: rate, comparison_count: count }) => [
     h("th", { scope: "row" }, nameOf(value)),
     h("td", { class: "number" }, `${share(rate.estimate)} (${share(rate.low)} to ${share(rate.high)})`),
     h("td", { class: "number" }, formatCount(count)),
