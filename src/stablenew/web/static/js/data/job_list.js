@@ -36,6 +36,11 @@ export class JobList {
     return row && !row.isGone ? row : null;
   }
 
+  /** @param {string} number */
+  hasRow(number) {
+    return this.rows.has(number);
+  }
+
   cache(row) {
     if (this.rows.size > MAX_CACHED_ROWS)
       for (const oldest of [...this.rows.keys()].slice(0, MAX_CACHED_ROWS / 2)) this.rows.delete(oldest);

@@ -1,23 +1,21 @@
 // Job history: every job that fits a search, newest first, as it comes.
 
-import { getBytes, getJson, runUrl } from "../data/api.js";
+import { getBytes, getJson } from "../data/api.js";
 import { outbox } from "../data/feedback_outbox.js";
 import { formatCount, plural } from "../data/format.js";
-import { JobList, mergeDescending } from "../data/job_list.js";
+import { mergeDescending } from "../data/job_list.js";
 import { live } from "../data/live.js";
 import { splitQuery, toggleCondition } from "../data/query_text.js";
 import { showEmpty } from "../parts/dialogs.js";
 import { debounce, fill, h, setText } from "../parts/dom.js";
 import { buildFacets } from "../parts/facet_rail.js";
-import { createRow, showJob } from "../parts/job_row.js";
 import { QueryBox } from "../parts/query_box.js";
-import { VirtualList } from "../parts/virtual_list.js";
+import { HistoryRows } from "./history_rows.js";
 
 const FIRST_PAGE = 50;
 const MAX_FACET_VALUES = 12;
 const RELOAD_MILLISECONDS = 300;
 const FACETS_MILLISECONDS = 400;
-const RETRY_MILLISECONDS = 1000;
 const ORDERS = [
   ["time", "Newest first"],
   ["oldest", "Oldest first"],
@@ -55,19 +53,15 @@ class HistoryScreen {
     this.query = query;
     this.sort = sort;
     this.keys = KEYS;
-    /** The index of the job that keys are about. */
-    this.active = 0;
-    this.jobs = new JobList({
-      onRows: () => this.list.refreshAll(),
-      onError: (error) => this.retryRows(error),
+    this.rows = new HistoryRows({
+      isReadOnly: app.status.is_read_only,
+      onOpen: (url) => app.go(url),
     });
     this.facets = {};
     /** The list as it would be with the jobs that arrived while it was scrolled. @type {BigInt64Array | null} */
     this.pendingNumbers = null;
     /** How many changes the server announced; an answer is out of date when there were more meanwhile. */
     this.changeCount = 0;
-    /** Whether the person has moved or rated: from then on the active job stays the same one. */
-    this.hasInteracted = false;
     /** Whether feedback was under way when the list was loaded: it may change what fits, and the order. */
     this.isIndexBehind = false;
     this.build(root);
@@ -78,8 +72,6 @@ class HistoryScreen {
 
   build(root) {
     root.className = "screen history";
-    this.layer = h("div", { class: "rows", role: "list", "aria-label": "Jobs" });
-    this.viewport = h("div", { class: "viewport", tabindex: -1 }, this.layer);
     this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.showNew() } });
     this.empty = h("div", { class: "empty", hidden: true });
     this.rail = h("aside", { class: "facets", "aria-label": "Narrow down" });
@@ -93,15 +85,8 @@ class HistoryScreen {
       root,
       h("h1", { class: "sr-only" }, "Job history"),
       this.buildToolbar(),
-      h("div", { class: "columns" }, narrow, h("div", { class: "list-box" }, this.pill, this.viewport, this.empty)),
+      h("div", { class: "columns" }, narrow, h("div", { class: "list-box" }, this.pill, this.rows.element, this.empty)),
     );
-    this.list = new VirtualList(this.viewport, this.layer, {
-      itemHeight: () => (window.matchMedia("(max-width: 700px)").matches ? 132 : 84),
-      create: () => this.createRow(),
-      show: (node, index) => this.showRow(node, index),
-      move: (node, index) => this.showPlace(node, index),
-      onRange: (first, last) => this.jobs.load(first, last),
-    });
   }
 
   buildToolbar() {
@@ -137,7 +122,7 @@ class HistoryScreen {
   }
 
   close() {
-    this.list.close();
+    this.rows.close();
     this.reloadSoon.cancel();
     this.facetsSoon.cancel();
     this.unsubscribe.forEach((end) => end());
@@ -156,13 +141,13 @@ class HistoryScreen {
 
   search(query) {
     this.query = query;
-    this.active = 0;
+    this.rows.active = 0;
     return this.load();
   }
 
   reorder(sort) {
     this.sort = sort;
-    this.active = 0;
+    this.rows.active = 0;
     return this.load();
   }
 
@@ -172,7 +157,7 @@ class HistoryScreen {
     this.abort?.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
-    this.jobs.signal = signal;
+    this.rows.jobs.signal = signal;
     const { changeCount } = this;
     this.isIndexBehind = outbox.unsaved > 0;
     const search = { query: this.query, sort: this.sort };
@@ -180,12 +165,11 @@ class HistoryScreen {
     all.catch(() => {}); // awaited below; until then a failure is not unhandled
     try {
       const first = await getJson("/api/jobs", { ...search, limit: FIRST_PAGE }, signal);
-      first.jobs.forEach((job) => this.jobs.cache(job));
+      first.jobs.forEach((job) => this.rows.jobs.cache(job));
       this.useNumbers(BigInt64Array.from(first.jobs.map((job) => BigInt(job.number))), {
         isWhole: !first.next_cursor,
       });
-      this.list.moveTo(0);
-      this.list.render(true);
+      this.rows.goToTop();
       this.useNumbers(new BigInt64Array(await all), { isWhole: true });
       this.showPill(null);
       if (changeCount !== this.changeCount) this.reloadSoon();
@@ -199,17 +183,14 @@ class HistoryScreen {
 
   /** Show these jobs; `prepended` are new at the head, so that the rows that are shown only move. */
   useNumbers(numbers, { isWhole, prepended = 0 }) {
-    this.jobs.numbers = numbers;
-    this.active = Math.min(this.active, Math.max(0, numbers.length - 1));
-    if (prepended) this.list.prepend(prepended);
-    else this.list.setCount(numbers.length);
+    this.rows.setNumbers(numbers, { prepended });
     setText(this.total, isWhole ? plural(numbers.length, "job") : `${formatCount(numbers.length)}+ jobs`);
     this.showEmptyState(isWhole);
   }
 
   showEmptyState(isWhole) {
-    const isEmpty = isWhole && this.jobs.length === 0;
-    this.viewport.hidden = isEmpty;
+    const isEmpty = isWhole && this.rows.jobs.length === 0;
+    this.rows.element.hidden = isEmpty;
     this.empty.hidden = !isEmpty;
     if (!isEmpty) return;
     if (this.query && this.app.status.is_indexed) {
@@ -232,116 +213,14 @@ class HistoryScreen {
     }
   }
 
-  retryRows(error) {
-    if (error.name !== "AbortError") setTimeout(() => this.jobs.load(...this.jobs.range), RETRY_MILLISECONDS);
-  }
-
-  createRow() {
-    const node = createRow((rating) => this.clickStars(node, rating), this.app.status.is_read_only);
-    node.addEventListener("click", (event) => {
-      if (!event.target.closest("button, a")) this.activate(node.index, { focus: true });
-    });
-    node.addEventListener("focusin", () => this.activate(node.index));
-    node.addEventListener("dblclick", () => this.openRun(node.index));
-    return node;
-  }
-
-  showRow(node, index) {
-    this.showPlace(node, index);
-    showJob(node, this.jobs.row(index));
-  }
-
-  showPlace(node, index) {
-    node.index = index;
-    node.setAttribute("aria-setsize", String(this.jobs.length));
-    node.setAttribute("aria-posinset", String(index + 1));
-    node.classList.toggle("active", index === this.active);
-    node.parts.link.tabIndex = index === this.active ? 0 : -1;
-  }
-
-  /** A click on the star that is shown takes one's own rating away; where somebody else gave it, it is agreement. */
-  async clickStars(node, rating) {
-    const { index, parts } = node;
-    const job = this.jobs.job(index);
-    if (!job) return;
-    const shown = parts.stars.rating;
-    if (rating !== null) {
-      this.rate(index, rating);
-      return;
-    }
-    const { state, rater } = await getJson(`/api/runs/${job.run_id}/feedback`);
-    const mine = outbox.overlay(job.run_id, null, state.run[rater] ?? {}).rating;
-    this.rate(index, mine === shown ? null : shown);
-  }
-
-  rate(index, rating) {
-    const job = this.jobs.job(index);
-    if (!job || this.app.status.is_read_only) return;
-    this.hasInteracted = true;
-    outbox.submit([{ run_id: job.run_id, image_id: null, rating }], [{ rating: job.rating }]);
-    this.setRating(job.run_id, rating);
-  }
-
-  setRating(runId, rating) {
-    this.jobs.setRating(runId, rating);
-    this.list.refreshAll();
-  }
-
-  undo() {
-    const entry = outbox.undo();
-    entry?.says.forEach((input, place) => this.showFeedback(input, entry.before[place]?.rating ?? null));
-  }
-
-  redo() {
-    const entry = outbox.redo();
-    entry?.says.forEach((input) => this.showFeedback(input, input.rating));
-  }
-
-  /** Show the rating that undo or redo gave a run; ratings of images are not shown here. */
-  showFeedback(input, rating) {
-    if (input.image_id === null && "rating" in input) this.setRating(input.run_id, rating);
-  }
-
-  activate(index, { focus = false } = {}) {
-    if (index < 0 || index >= this.jobs.length) return;
-    const before = this.active;
-    this.hasInteracted = true;
-    this.active = index;
-    if (focus) this.list.reveal(index);
-    this.list.refresh(before);
-    this.list.refresh(index);
-    if (focus) this.list.node(index)?.parts.link.focus({ preventScroll: true });
-  }
-
-  openRun(index) {
-    const job = this.jobs.job(index);
-    if (job) this.app.go(runUrl(job.run_id));
-  }
-
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const moves = {
-      ArrowDown: 1,
-      j: 1,
-      ArrowUp: -1,
-      k: -1,
-      PageDown: this.list.pageSize,
-      PageUp: -this.list.pageSize,
-      Home: -Infinity,
-      End: Infinity,
-    };
-    if (event.key in moves) {
-      const target = Math.max(0, Math.min(this.jobs.length - 1, this.active + moves[event.key]));
-      this.activate(target, { focus: true });
-    } else if (/^[0-5]$/.test(event.key)) this.rate(this.active, Number(event.key));
-    else if (event.key === "Delete") this.rate(this.active, null);
-    else if (event.key === "Enter" && !event.target.closest?.("a, button, summary, select")) this.openRun(this.active);
-    else if (event.key === "/") this.box.focus();
-    else if (event.key === "z") this.undo();
-    else if (event.key === "Z") this.redo();
-    else if (event.key === "v") this.app.go(this.review.getAttribute("href"));
-    else if (event.key === "n" && !this.pill.hidden) this.showNew();
-    else return;
+    if (!this.rows.onKey(event)) {
+      if (event.key === "/") this.box.focus();
+      else if (event.key === "v") this.app.go(this.review.getAttribute("href"));
+      else if (event.key === "n" && !this.pill.hidden) this.showNew();
+      else return;
+    }
     event.preventDefault();
   }
 
@@ -357,10 +236,10 @@ class HistoryScreen {
         needsReload = true;
         continue;
       }
-      if (!this.jobs.rows.has(job.number)) arrived.push(BigInt(job.number));
-      this.jobs.cache(job);
+      if (!this.rows.jobs.hasRow(job.number)) arrived.push(BigInt(job.number));
+      this.rows.jobs.cache(job);
     }
-    if (arrived.length < changes.length) this.list.refreshAll();
+    if (arrived.length < changes.length) this.rows.list.refreshAll();
     if (this.query || this.sort !== "time") needsReload ||= arrived.length > 0;
     else if (arrived.length) this.insert(arrived);
     if (needsReload) this.reloadSoon();
@@ -368,7 +247,7 @@ class HistoryScreen {
 
   /** Add jobs to the list of all jobs, at their places by time. */
   insert(arrived) {
-    const numbers = this.pendingNumbers ?? this.jobs.numbers;
+    const numbers = this.pendingNumbers ?? this.rows.jobs.numbers;
     const merged = mergeDescending(numbers, arrived);
     if (!merged) this.reloadSoon();
     else if (merged !== numbers) this.offer(merged);
@@ -376,21 +255,20 @@ class HistoryScreen {
 
   /** Show the list as it now is; where the person has scrolled, wait until they want to see it. */
   offer(numbers) {
-    const { numbers: shown } = this.jobs;
-    if (this.list.top >= this.list.itemHeight / 2 && shown.length) {
+    const { numbers: shown } = this.rows.jobs;
+    if (!this.rows.isAtTop && shown.length) {
       this.showPill(numbers);
       return;
     }
     const added = numbers.length - shown.length;
     const isPrepended = added > 0 && shown.length > 0 && numbers[added] === shown[0];
-    if (isPrepended && this.hasInteracted) this.active += added; // a key must not suddenly mean another job
     this.useNumbers(numbers, { isWhole: true, prepended: isPrepended ? added : 0 });
     this.showPill(null);
   }
 
   /** Say how many jobs are new in `numbers`; null hides it. A list that became shorter is shown at once. */
   showPill(numbers) {
-    const count = numbers ? numbers.length - this.jobs.length : 0;
+    const count = numbers ? numbers.length - this.rows.jobs.length : 0;
     this.pendingNumbers = count < 0 ? null : numbers;
     this.pill.hidden = count <= 0;
     if (count > 0) setText(this.pill, `${formatCount(count)} new`);
@@ -400,11 +278,10 @@ class HistoryScreen {
   /** Show the jobs that arrived meanwhile, from the top. */
   showNew() {
     if (!this.pendingNumbers) return;
-    this.active = 0;
+    this.rows.active = 0;
     this.useNumbers(this.pendingNumbers, { isWhole: true });
     this.showPill(null);
-    this.list.moveTo(0);
-    this.list.render(true);
+    this.rows.goToTop();
   }
 
   async reload() {
@@ -416,7 +293,7 @@ class HistoryScreen {
         this.reloadSoon(); // this answer is out of date already
         return;
       }
-      const { numbers: shown } = this.jobs;
+      const { numbers: shown } = this.rows.jobs;
       const isSame = numbers.length === shown.length && numbers.every((number, index) => number === shown[index]);
       if (!isSame || !numbers.length) this.offer(numbers);
       this.loadFacets();
