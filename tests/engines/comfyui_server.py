@@ -69,6 +69,16 @@ class Interrupted(Exception):
     """Somebody asked to stop."""
 
 
+DROPPED = {
+    "22": {
+        "errors": [{"type": "custom_validation_failed", "message": "Custom validation failed", "details": "image"}],
+        "dependent_outputs": ["22"],
+        "class_type": "SaveImage",
+    }
+}
+"""What the server says of an output that it leaves out of a prompt it accepts."""
+
+
 class FakeComfyUI:
     """The server's state, its answers, and the thread that executes prompts."""
 
@@ -126,7 +136,8 @@ class FakeComfyUI:
             key = body.get("prompt_id") or str(uuid.uuid4())
             outputs = [name for name, node in graph.items() if node["class_type"] in OUTPUT_NODES]
             self.pending.append([self.number, key, graph, {"client_id": body.get("client_id")}, outputs])
-        return JSONResponse({"prompt_id": key, "number": self.number, "node_errors": {}})
+        errors = DROPPED if "drops_an_output" in self.quirks else {}
+        return JSONResponse({"prompt_id": key, "number": self.number, "node_errors": errors})
 
     def refuse_prompt(self, graph):
         for key, node in graph.items():

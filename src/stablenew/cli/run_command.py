@@ -215,7 +215,9 @@ def show_result(out: Output, result: "PipelineRunResult") -> None:
             out.warn(f"variant {variant.index + 1} {variant.status}: {variant.error.message}")
     from stablenew.pipeline.substitutions import describe_substitutions
 
-    for line in describe_substitutions((variant.requested, variant.actual) for variant in result.variants):
+    substitutions = describe_substitutions((variant.requested, variant.actual) for variant in result.variants)
+    notices = (notice for variant in result.variants for notice in variant.notices)
+    for line in dict.fromkeys((*substitutions, *notices)):
         out.warn(line)
     counts = f"{plural(len(result.variants), 'variant')} of {result.plan_size}, {plural(len(result.outputs), 'output')}"
     out.print(f"\n{result.status}: {counts}, {format_duration(result.duration_seconds)}")

@@ -72,6 +72,8 @@ class StageResult:
     """Settings that really ran, as far as the engine knows them."""
     failure: EngineError | None = None
     """Why it ended before all images were made; those that were finished are kept."""
+    notices: tuple[str, ...] = ()
+    """What a person should know although it worked, such as a part of the workflow that the server left out."""
 
 
 class CancelToken:

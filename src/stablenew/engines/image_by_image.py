@@ -30,6 +30,7 @@ def run_each(count: int, make: Callable[[int, StageMonitor], StageResult], monit
     """
     images: list[EngineImage] = []
     actual: Mapping[str, JsonValue] = {}
+    notices: dict[str, None] = {}
     for number in range(count):
         part = part_of(monitor, number, count)
         try:
@@ -38,13 +39,14 @@ def run_each(count: int, make: Callable[[int, StageMonitor], StageResult], monit
         except EngineError as failure:
             if not images:
                 raise
-            return StageResult(tuple(images), actual, failure)
+            return StageResult(tuple(images), actual, failure, tuple(notices))
         images += result.images
+        notices |= dict.fromkeys(result.notices)
         actual = actual or result.actual
         if result.failure is not None:
-            return StageResult(tuple(images), actual, result.failure)
+            return StageResult(tuple(images), actual, result.failure, tuple(notices))
         part.on_progress(1.0)
-    return StageResult(tuple(images), actual)
+    return StageResult(tuple(images), actual, notices=tuple(notices))
 
 
 def part_of(monitor: StageMonitor, number: int, count: int) -> StageMonitor:

@@ -49,6 +49,7 @@ class VariantRun:
         self._events: list[StageEvent] = []
         self._requested: dict[str, JsonValue] = {}
         self._actual: dict[str, JsonValue] = {}
+        self._notices: dict[str, None] = {}
         self._failure: Exception | None = None
         self._failed_stage: str | None = None
 
@@ -76,6 +77,7 @@ class VariantRun:
             stages=tuple(self._events),
             images=self._images_with_roles(),
             error=_error_info(self._failure, self._failed_stage),
+            notices=tuple(self._notices),
         )
 
     def _run_stage(self, stage: str, settings: StageSettings) -> bool:
@@ -97,7 +99,7 @@ class VariantRun:
                 "output_count": len(result.images) if result else 0,
                 "requested": json_safe(dict(request.settings)),
             }
-            | ({"actual": json_safe(dict(result.actual))} if result else {})
+            | ({"actual": json_safe(_with_notices(result))} if result else {})
             | ({"error": info} if (info := _error_info(failure, stage)) else {})
         )
         self._keep(request, result, failure)
@@ -150,6 +152,7 @@ class VariantRun:
             return
         if not self._actual:
             self._actual = dict(result.actual)
+        self._notices |= dict.fromkeys(result.notices)
         made = [self._build_output(image, request.stage, number) for number, image in enumerate(result.images)]
         self._images.extend(made)
         self._inputs = result.images
@@ -177,6 +180,10 @@ class VariantRun:
             for image in self._images
             for role in ("final" if image.reference.stage == last else "intermediate",)
         )
+
+
+def _with_notices(result: StageResult) -> dict[str, JsonValue]:
+    return {**result.actual, **({"notices": list(result.notices)} if result.notices else {})}
 
 
 def _with_whole_seeds(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:

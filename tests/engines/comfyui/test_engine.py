@@ -143,7 +143,7 @@ def test_a_workflow_of_the_users_own_is_filled_in_and_recorded(comfyui, tmp_path
     assert result.status == "completed", result.error
     graph = fake.requests[0]["prompt"]
     assert (graph["6"]["inputs"]["text"], graph["7"]["inputs"]["text"]) == (PROMPT, "")
-    assert graph["5"]["inputs"] == {"width": 64, "height": 48, "batch_size": 1}
+    assert graph["5"]["inputs"] == {"width": 64, "height": 48, "batch_size": 4}, "a batch stays as the workflow has it"
     assert graph["3"]["inputs"]["steps"] == 40, "unbound: the workflow's own value stays"
     assert graph["9"]["inputs"]["filename_prefix"] == "other"
     assert (record.requested.steps, record.actual.steps) == (4, 40)
@@ -412,3 +412,35 @@ def test_ctrl_c_ends_the_process_too(comfyui, tmp_path):
     fake, _ = comfyui(seconds_per_step=0.2)
     returncode, output = run_command(fake, tmp_path, signal_after=lambda: fake.running)
     assert returncode == 130, output
+
+
+def test_what_the_server_left_out_of_a_workflow_is_told_and_recorded(comfyui, tmp_path):
+    _, engine = comfyui("drops_an_output")
+    result, _, record = record_run(engine, tmp_path, txt2img={**SETTINGS, "model": "dreamshaper_8"})
+    (notice,) = result.variants[0].notices
+    assert notice == ("ComfyUI left a part of the workflow out: node 22 (SaveImage): Custom validation failed: image")
+    assert record.stages[0].actual["notices"] == [notice]
+
+
+def test_a_workflow_without_a_place_for_the_prompt_does_not_run(comfyui):
+    fake, engine = comfyui()
+    graph = dict(OWN)
+    graph["6"] = {"class_type": "CLIPTextEncode", "inputs": {"text": ["60", 0], "clip": ["4", 1]}}
+    graph["60"] = {"class_type": "SomethingElse", "inputs": {"a": "masterpiece"}}
+    with pytest.raises(EngineError, match="no place for the prompt.*extra.bind.prompt=NODE.INPUT"):
+        ask(engine, extra={"workflow": graph})
+    assert not fake.requests, "it is refused before anything runs"
+
+
+def test_prompts_are_marked_as_recorded_here(comfyui):
+    fake, engine = comfyui()
+    ask(engine)
+    assert fake.requests[0]["extra_data"] == {"stablenew": {"is_recorded": True}}
+
+
+def test_the_model_that_was_taken_unasked_is_told(comfyui, tmp_path):
+    _, engine = comfyui()
+    result, _, _ = record_run(engine, tmp_path, txt2img={"steps": 4, "width": 64, "height": 48})
+    assert result.variants[0].notices == (
+        "no model was asked for: ComfyUI's first one was used, dreamshaper_8.safetensors",
+    )

@@ -18,6 +18,8 @@ from stablenew.engines.engine_http import EngineHttpClient
 from stablenew.errors import EngineError
 
 _UPLOAD_FOLDER: Final = "stablenew"
+OWN_MARK: Final = {"stablenew": {"is_recorded": True}}
+"""Stands in `extra_data` of every prompt that is submitted here."""
 _CONNECT_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
 _RECONNECT_SECONDS: Final = 5.0
@@ -40,16 +42,18 @@ class ComfyUIClient(EngineHttpClient):
     start_hint: ClassVar[str] = "start ComfyUI"
     memory_hint: ClassVar[str] = "try a smaller size, or start it with --lowvram"
 
-    def submit(self, graph: Graph, client_id: str) -> str:
-        """Queue a workflow; the id it has from now on.
+    def submit(self, graph: Graph, client_id: str) -> tuple[str, str]:
+        """Queue a workflow. Returns its id, and what the server left out of it: it runs the outputs that are valid.
+
+        The prompt is marked as ours, so that a recorder inside ComfyUI does not record it a second time.
 
         Raises:
             EngineError: the server refuses it; the message names the nodes and what is wrong with them.
         """
-        answer = self._post_once("/prompt", json={"prompt": graph, "client_id": client_id})
+        answer = self._post_once("/prompt", json={"prompt": graph, "client_id": client_id, "extra_data": OWN_MARK})
         if not isinstance(answer, dict) or not answer.get("prompt_id"):
             raise EngineError(f"{self.url}/prompt gave no id; is this the address of a ComfyUI?")
-        return str(answer["prompt_id"])
+        return str(answer["prompt_id"]), _describe_node_errors(answer)
 
     def find_history(self, prompt_id: str) -> Mapping[str, Any] | None:
         """What the server remembers of a finished prompt, None as long as it is not finished.
@@ -139,13 +143,17 @@ class ComfyUIClient(EngineHttpClient):
         whole = error.get("message") if isinstance(error, dict) else str(error)
         if isinstance(error, dict) and error.get("details"):
             whole = f"{whole} {error['details']}"
-        nodes = (body.get("node_errors") or {}) if isinstance(body, dict) else {}
-        parts = [
-            f"node {key} ({found.get('class_type')}): {error.get('message')}: {error.get('details')}"
-            for key, found in nodes.items()
-            for error in found.get("errors", ())
-        ]
-        return "; ".join(parts or [str(whole)])[:1000]
+        return (_describe_node_errors(body) or str(whole))[:1000]
+
+
+def _describe_node_errors(body: Any) -> str:
+    """The errors of nodes in an answer to a prompt: one that was refused, or one that was accepted in part."""
+    nodes = (body.get("node_errors") or {}) if isinstance(body, dict) else {}
+    return "; ".join(
+        f"node {key} ({found.get('class_type')}): {error.get('message')}: {error.get('details')}"
+        for key, found in nodes.items()
+        for error in found.get("errors", ())
+    )
 
 
 class ComfyUISocket:

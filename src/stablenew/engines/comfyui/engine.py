@@ -148,7 +148,7 @@ class ComfyUIEngine:
         return self._uploads[digest]
 
     def _run_one(self, stage: str, queue: "_PromptQueue", number: int, monitor: StageMonitor) -> StageResult:
-        prompt, prompt_id = queue.pop(number)
+        prompt, prompt_id, dropped = queue.pop(number)
         try:
             history = self._follow(prompt, prompt_id, monitor)
         except BaseException:
@@ -160,7 +160,8 @@ class ComfyUIEngine:
         if is_cached:
             _log.info("the server had made this very image before and gave it again")
             actual["cached"] = True
-        return StageResult(images, actual)
+        notices = (f"ComfyUI left a part of the workflow out: {dropped}",) if dropped else ()
+        return StageResult(images, actual, notices=(*prompt.notices, *notices))
 
     def _follow(self, prompt: ComfyUIPrompt, prompt_id: str, monitor: StageMonitor) -> Mapping[str, Any]:
         """What the history says of a prompt, when it is finished."""
@@ -208,22 +209,22 @@ class _PromptQueue:
         self._client_id = client_id
         self._builder = builder
         self._seeds = seeds
-        self._submitted: dict[int, tuple[ComfyUIPrompt, str]] = {}
+        self._submitted: dict[int, tuple[ComfyUIPrompt, str, str]] = {}
 
     def __len__(self) -> int:
         return len(self._seeds)
 
-    def pop(self, number: int) -> tuple[ComfyUIPrompt, str]:
-        """The prompt with that number and the server's id of it; the next one is submitted as well."""
+    def pop(self, number: int) -> tuple[ComfyUIPrompt, str, str]:
+        """The prompt with that number, its id, and what the server left out of it; the next one is submitted too."""
         for wanted in (number, number + 1):
             if wanted not in self._submitted and wanted < len(self._seeds):
                 prompt = self._builder.build(wanted, self._seeds[wanted])
-                self._submitted[wanted] = prompt, self._client.submit(prompt.graph, self._client_id)
+                self._submitted[wanted] = prompt, *self._client.submit(prompt.graph, self._client_id)
         return self._submitted.pop(number)
 
     def drop_rest(self) -> None:
         """Take what nobody waits for any more out of the server's queue."""
-        for _, prompt_id in self._submitted.values():
+        for _, prompt_id, _ in self._submitted.values():
             self._client.stop(prompt_id)
         self._submitted.clear()
 

@@ -65,6 +65,8 @@ class ComfyUIPrompt:
     parent: int | None = None
     about: dict[str, JsonValue] = field(default_factory=dict)
     """What to record of the workflow itself."""
+    notices: tuple[str, ...] = ()
+    """What a person should know of it."""
 
     def actual(self, stage: str) -> dict[str, JsonValue]:
         """What ran: the workflow says so itself."""
@@ -120,6 +122,7 @@ class PromptBuilder:
         if self._own is None and self._settings.get("vae") not in (None, "", "Automatic"):
             graph = with_vae(graph)
         bindings = self._bind(graph)
+        self._check_prompt_place(bindings, prompt)
         values = self._values(graph, bindings, prompt, seed)
         if image is not None:
             values["image"] = self._upload(image)
@@ -130,8 +133,28 @@ class PromptBuilder:
             graph = with_loras(graph, [(self._pick("LoRA", "LoraLoader", "lora_name", name), w) for name, w in loras])
         ran = read_values(graph, bindings).get("seed", image.seed if image else None)
         return ComfyUIPrompt(
-            graph, bindings, ran if isinstance(ran, int) else None, number if image else None, self._about(loras)
+            graph,
+            bindings,
+            seed=ran if isinstance(ran, int) else None,
+            parent=number if image else None,
+            about=self._about(loras),
+            notices=self._notices(values),
         )
+
+    def _check_prompt_place(self, bindings: Bindings, prompt: str) -> None:
+        if self._own is None or not prompt or bindings.get("prompt") or _BIND + "prompt" in self._extra:
+            return
+        stage = self._request.stage
+        raise EngineError(
+            "the workflow has no place for the prompt that could be found; say where it goes with "
+            f"--set {stage}.extra.bind.prompt=NODE.INPUT, or run the workflow with its own text: "
+            f"--set {stage}.extra.bind.prompt=null"
+        )
+
+    def _notices(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        if self._own is None and "model" in values and not self._settings.get("model"):
+            return (f"no model was asked for: ComfyUI's first one was used, {values['model']}",)
+        return ()
 
     def _read_own(self) -> Graph | None:
         """The workflow that the user gave, as a file or as it is."""
@@ -181,7 +204,7 @@ class PromptBuilder:
         names = (*_PLAIN, *_OF_STAGE.get(self._request.stage, ()))
         values = {name: settings[name] for name in names if settings.get(name) is not None}
         values |= {"prompt": _own_words(prompt), "negative_prompt": _own_words(self._request.negative_prompt)}
-        values |= {"seed": seed, "batch_size": 1}
+        values["seed"] = seed
         if settings.get("clip_skip"):
             values["clip_skip"] = -abs(int(settings["clip_skip"]))
         upscaler = str(settings.pop("upscaler", None) or "lanczos")

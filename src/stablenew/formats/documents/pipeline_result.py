@@ -56,6 +56,8 @@ class VariantResult:
     stages: tuple[StageEvent, ...] = ()
     images: tuple[GeneratedImage, ...] = ()
     error: ErrorInfo | None = None
+    notices: tuple[str, ...] = ()
+    """What a person should know although it worked."""
 
     @property
     def outputs(self) -> tuple[OutputReference, ...]:
