@@ -22,6 +22,7 @@ LAYERS = {
     "learning": 4,
     "pipeline": 5,
     "importing": 5,
+    "image_metadata": 2,
     "controller": 6,
     "tool_hooks": 0,
     "web": 7,

@@ -54,7 +54,7 @@ def _read_directory(data: bytes, offset: int, order: str, container: Container) 
     if offset + 2 > len(data):
         return []
     (count,) = struct.unpack_from(f"{order}H", data, offset)
-    onward = []
+    onward: list[int] = []
     for number in range(min(count, _MAX_ENTRIES)):
         at = offset + 2 + number * 12
         if at + 12 > len(data):

@@ -1,0 +1,89 @@
+"""The texts behind a conditioning, through whatever changes it on the way. Pure."""
+
+from typing import Any, Final, Literal
+
+from stablenew.image_metadata.graphs.graph import Graph, Link, Place
+from stablenew.image_metadata.graphs.values import Found, Values, iter_distinct
+
+Role = Literal["positive", "negative"]
+
+_ENCODED: Final = (
+    "populated_text", "text", "text_g", "text_l", "clip_l", "clip_g", "t5xxl", "llama", "prompt", "wildcard_text",
+    "longest_text", "user_prompt", "caption", "instruction", "tags", "lyrics", "styled_text",
+)  # fmt: skip
+_OF_ROLE: Final = {
+    "positive": ("positive", "positive_prompt", "text_positive", "prompt_positive", "positive_text", "prompt"),
+    "negative": ("negative", "negative_prompt", "text_negative", "prompt_negative", "negative_text"),
+}
+_NO_TEXT: Final = {
+    "model", "clip", "vae", "control_net", "image", "images", "pixels", "latent", "samples", "mask", "style_model",
+    "clip_vision", "clip_vision_output", "start_image", "end_image", "reference_image", "control_video",
+}  # fmt: skip
+_CARRIERS: Final = ("pipe", "basic_pipe", "detailer_pipe", "context", "guider", "ctx_01", "base_ctx")
+_DEEPEST: Final = 200
+
+
+class Conditionings:
+    """Texts of one graph."""
+
+    def __init__(self, graph: Graph, values: Values) -> None:
+        self._graph = graph
+        self._values = values
+
+    def texts_of(self, sampler: str, role: Role) -> list[Found]:
+        """The texts that a sampler was given in a role, each once."""
+        self._seen: set[tuple[str, Role]] = set()
+        return list(iter_distinct(self._of_holder(sampler, role, 0)))
+
+    def encoders_of(self, sampler: str) -> list[str]:
+        """The nodes that encode the positive texts of a sampler."""
+        return list(dict.fromkeys(found.place.node for found in self.texts_of(sampler, "positive") if found.place))
+
+    def _of_holder(self, key: str, role: Role, depth: int) -> list[Found]:
+        """The texts of a node that has one conditioning for each role, or gets them from another such node."""
+        if depth > _DEEPEST or not self._graph.spend():
+            return []
+        inputs = self._graph.inputs(key)
+        names = [role, *(("conditioning", "cond1", "cond") if role == "positive" else ())]
+        for name in (*names, *_OF_ROLE[role]):
+            value = inputs.get(name)
+            if isinstance(value, str):
+                return [Found(value, Place(key, name))]
+            if link := self._graph.link(value, name):
+                return self._behind(link, role, depth + 1)
+        carriers = [link for link in self._graph.links(key) if link.name in _CARRIERS]
+        return [found for link in carriers for found in self._of_holder(link.node, role, depth + 1)]
+
+    def _behind(self, link: Link, role: Role, depth: int) -> list[Found]:
+        key = link.node
+        if depth > _DEEPEST or (key, role) in self._seen or not self._graph.spend():
+            return []
+        self._seen.add((key, role))
+        if "zeroout" in self._graph.kind(key):
+            return []
+        inputs = self._graph.inputs(key)
+        changed = [found for found in self._graph.links(key) if found.name.startswith(("conditioning", "cond"))]
+        if changed:  # what else stands there, such as the label of a box, is not the prompt
+            return [text for found in changed for text in self._behind(found, role, depth + 1)]
+        if {"positive", "negative"} <= inputs.keys():
+            chosen: Role = role if link.slot > 1 else ("positive", "negative")[link.slot]
+            return self._of_holder(key, chosen, depth + 1)
+        return self._encoded(key, role) or self._elsewhere(key, role, depth)
+
+    def _encoded(self, key: str, role: Role) -> list[Found]:
+        names = [name for name in _ENCODED if name in self._graph.inputs(key)]
+        texts = [found for name in names if (found := self._values.text(key, name))]
+        if not texts and any(name in self._graph.inputs(key) for name in _OF_ROLE[role]):
+            texts = [found for found in [self._values.text(key, *_OF_ROLE[role])] if found]
+        return list(iter_distinct(texts))
+
+    def _elsewhere(self, key: str, role: Role, depth: int) -> list[Found]:
+        """Behind a node that we know nothing of: whatever it got that may be a conditioning."""
+        links = [link for link in self._graph.links(key) if link.name not in _NO_TEXT]
+        named = [link for link in links if link.name == role]
+        return [text for link in named or links for text in self._behind(link, role, depth + 1)]
+
+
+def join_texts(found: list[Found]) -> Any:
+    """Several texts of one role as one; None when there is none."""
+    return "\n".join(str(text.value) for text in found) if found else None

@@ -1,0 +1,123 @@
+"""A ComfyUI graph in API format, and walks over its links that end on any graph. Pure.
+
+`{node id: {"class_type": …, "inputs": {name: value or [node id, slot]}}}`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+Nodes: TypeAlias = Mapping[str, Mapping[str, Any]]
+
+GUESSED_TEXT: Final = "longest_text"
+"""The input under which a node of unknown class has its longest text: it may be a prompt, and nothing else."""
+_MOST_NODES: Final = 20_000
+_MOST_STEPS: Final = 200_000
+
+
+class Place(NamedTuple):
+    """One input of one node."""
+
+    node: str
+    input: str
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.input}"
+
+
+class Link(NamedTuple):
+    """An input whose value is another node's output."""
+
+    name: str
+    node: str
+    slot: int
+
+
+def find_nodes(value: Any) -> Nodes | None:
+    """The nodes of a graph in API format, without what programs put beside them; None when it is none."""
+    if not isinstance(value, dict):
+        return None
+    nodes = {
+        str(key): node
+        for key, node in value.items()
+        if isinstance(node, dict) and isinstance(node.get("class_type"), str) and isinstance(node.get("inputs"), dict)
+    }
+    return nodes if 0 < len(nodes) <= _MOST_NODES else None
+
+
+class Graph:
+    """A graph to ask and to walk over; all walks together are bounded."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self.nodes = nodes
+        self._steps = _MOST_STEPS
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.nodes
+
+    def kind(self, key: str) -> str:
+        """The class of a node, in small letters."""
+        return str(self.nodes[key]["class_type"]).casefold()
+
+    def class_type(self, key: str) -> str:
+        """The class of a node as it stands."""
+        return str(self.nodes[key]["class_type"])
+
+    def title(self, key: str) -> str | None:
+        """What a person called a node."""
+        meta = self.nodes[key].get("_meta")
+        title = meta.get("title") if isinstance(meta, dict) else None
+        return title if isinstance(title, str) else None
+
+    def inputs(self, key: str) -> Mapping[str, Any]:
+        """The inputs of a node by name."""
+        inputs: Mapping[str, Any] = self.nodes[key]["inputs"]
+        return inputs
+
+    def link(self, value: Any, name: str = "") -> Link | None:
+        """The link that a value is, if it leads to a node of this graph."""
+        if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], (str, int)):
+            return None
+        node, slot = str(value[0]), value[1]
+        return Link(name, node, slot) if isinstance(slot, int) and node in self.nodes else None
+
+    def links(self, key: str) -> Iterator[Link]:
+        """Every input of a node that is another node's output."""
+        for name, value in self.inputs(key).items():
+            if found := self.link(value, name):
+                yield found
+
+    def walk(
+        self,
+        starts: Iterable[str],
+        follow: Callable[[Link], bool],
+        stop: Container[str] | Callable[[str], bool] = (),
+    ) -> Iterator[str]:
+        """Nodes behind some others along the links that `follow` accepts, the nearest first.
+
+        A node at which `stop` holds is given, and nothing behind it.
+        """
+        is_stop = stop if callable(stop) else stop.__contains__
+        todo = deque(dict.fromkeys(starts))
+        seen = set(todo)
+        while todo and self._steps > 0:
+            key = todo.popleft()
+            self._steps -= 1
+            yield key
+            if is_stop(key):
+                continue
+            for link in self.links(key):
+                self._steps -= 1
+                if link.node not in seen and follow(link):
+                    seen.add(link.node)
+                    todo.append(link.node)
+
+    def spend(self, steps: int = 1) -> bool:
+        """Count steps of another kind of walk; False when there are none left."""
+        self._steps -= steps
+        return self._steps > 0
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether a walk ended because the graph is too large."""
+        return self._steps <= 0

@@ -1,0 +1,93 @@
+"""The samplers that an image went through, and their settings. Pure."""
+
+from typing import Final
+
+from stablenew.image_metadata.graphs.graph import Graph, Link
+from stablenew.image_metadata.graphs.values import Found, Values
+
+_TEXTS: Final = {"positive", "guider", "conditioning", "pipe", "basic_pipe", "detailer_pipe", "context"}
+_NOISE: Final = {"steps", "sigmas", "seed", "noise_seed", "noise"}
+_ASIDE: Final = {
+    "model", "clip", "vae", "positive", "negative", "conditioning", "guider", "sigmas", "noise", "sampler",
+    "control_net", "upscale_model", "upscale_model_opt", "bbox_detector", "sam_model_opt", "segm_detector_opt",
+    "detailer_hook", "clip_vision", "style_model", "mask", "text", "filename_prefix", "model_opt", "clip_opt",
+}  # fmt: skip
+"""Links that carry something else than the image itself."""
+_PIPES: Final = {"pipe", "basic_pipe", "detailer_pipe", "context"}
+_CARRIERS: Final = {"noise", "guider", "sigmas", "sampler", *_PIPES}
+_FIELDS: Final = {
+    "seed": ("seed", "noise_seed"),
+    "steps": ("steps",),
+    "cfg_scale": ("cfg", "cfg_scale", "cfg_conds"),
+    "sampler": ("sampler_name",),
+    "scheduler": ("scheduler", "scheduler_name"),
+    "denoising_strength": ("denoise", "denoising_strength"),
+}
+_MOST_PASSES: Final = 8
+_OWN_SCHEDULES: Final = {"alignyoursteps": "Align Your Steps", "sdturbo": "SD Turbo", "gits": "GITS", "ltxv": "LTXV"}
+
+
+class Samplers:
+    """Samplers of one graph."""
+
+    def __init__(self, graph: Graph, values: Values) -> None:
+        self._graph = graph
+        self._values = values
+
+    def passes_to(self, output: str) -> list[str]:
+        """The samplers that the image of an output node went through, the first pass first."""
+        passes: list[str] = []
+        start = [link.node for link in self._graph.links(output) if link.name not in _ASIDE]
+        while len(passes) < _MOST_PASSES:
+            found = self._nearest(start)
+            if found is None or found in passes:
+                break
+            passes.insert(0, found)
+            start = [
+                link.node for link in self._graph.links(found) if link.name not in _ASIDE and link.name not in _PIPES
+            ]
+        return passes
+
+    def image_path(self, start: str) -> list[str]:
+        """Every node that the image itself went through before a node."""
+        begin = [link.node for link in self._graph.links(start) if _carries_image(link)]
+        return list(self._graph.walk(begin, _carries_image))
+
+    def settings_of(self, sampler: str) -> dict[str, Found]:
+        """The settings of one sampler, at itself or at the nodes that carry them."""
+        holders = [sampler, *self._carriers_of(sampler)]
+        found = {}
+        for name, fields in _FIELDS.items():
+            value = next((value for key in holders if (value := self._values.scalar(key, *fields))), None)
+            if value:
+                found[name] = value
+        for key in holders[1:]:
+            self._read_class(key, found)
+        return found
+
+    def _read_class(self, key: str, found: dict[str, Found]) -> None:
+        """What only the class of a carrier says: `KarrasScheduler`, `SamplerEulerAncestral`."""
+        kind = self._graph.class_type(key)
+        if "scheduler" not in found and kind.endswith("Scheduler") and kind != "BasicScheduler":
+            bare = kind.removesuffix("Scheduler")
+            found["scheduler"] = Found(_OWN_SCHEDULES.get(bare.casefold(), bare), None)
+        elif "sampler" not in found and kind.startswith("Sampler") and "custom" not in kind.casefold():
+            found["sampler"] = Found(kind.removeprefix("Sampler").strip("_").lower() or kind, None)
+
+    def _carriers_of(self, sampler: str) -> list[str]:
+        starts = [link.node for link in self._graph.links(sampler) if link.name in _CARRIERS]
+        return list(self._graph.walk(starts, lambda link: link.name in _CARRIERS))
+
+    def _nearest(self, starts: list[str]) -> str | None:
+        for key in self._graph.walk(starts, lambda link: link.name not in _ASIDE, self._is_sampler):
+            if self._is_sampler(key):
+                return key
+        return None
+
+    def _is_sampler(self, key: str) -> bool:
+        names = self._graph.inputs(key).keys()
+        return bool(_TEXTS & names) and bool(_NOISE & names)
+
+
+def _carries_image(link: Link) -> bool:
+    return link.name not in _ASIDE and link.name not in _PIPES

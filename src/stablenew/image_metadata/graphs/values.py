@@ -1,0 +1,176 @@
+"""What an input of a node comes to: a literal, or a literal somewhere behind its link. Pure.
+
+Text that nodes put together (concatenate, replace, trim, switch) is put together here too. What a node makes in a way
+that only it knows (a language model, a tagger, a random choice) is unknown, and not one of its inputs.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+from stablenew.image_metadata.graphs.graph import GUESSED_TEXT, Graph, Place
+from stablenew.image_metadata.metadata import Scalar
+
+_TEXTS: Final = (
+    "populated_text", "text", "string", "value", "prompt", "Text", "STRING", "String", "Prompt", "text_0",
+    "wildcard_text", "text_positive", "positive", "input", "any", "anything", "source", "input_string", "text_input",
+    "result", GUESSED_TEXT,
+)  # fmt: skip
+_WORDS: Final = ("string", "text", "Text", "STRING", "String")
+_NUMBERS: Final = ("value", "int", "float", "number", "Number", "Value", "INT", "FLOAT", "seed", "input", "any", "a")
+_ALIASES: Final = {"noise_seed": ("noise_seed", "seed"), "seed": ("seed", "noise_seed"), "cfg": ("cfg", "cfg_scale")}
+_MAKERS: Final = re.compile(
+    r"regex|extract|random|llm|gpt|ollama|caption|interrogat|tagger|florence|joytag|describe|translat|gemini|openai"
+    r"|claude|vlm|chat|qwenvl|replace|substring|split|slice"
+)
+_JOINERS: Final = re.compile(r"concat|join|append|combine|merge")
+_DELIMITERS: Final = ("delimiter", "separator", "deliminator", "delim")
+_FLAGS: Final = {*_DELIMITERS, "clean_whitespace", "linebreak_addition", "mode", "trim", "font", "operation"}
+_DEEPEST: Final = 24
+
+
+class Found(NamedTuple):
+    """A value, and where it stands if it stands somewhere as it is."""
+
+    value: Scalar
+    place: Place | None
+
+
+class Values:
+    """Values of one graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def scalar(self, key: str, *names: str) -> Found | None:
+        """The first of some inputs of a node that comes to a number or a word."""
+        for name in names:
+            if name in self._graph.inputs(key) and (found := self._scalar(key, name, 0)):
+                return found
+        return None
+
+    def _scalar(self, key: str, name: str, depth: int) -> Found | None:
+        value = self._graph.inputs(key).get(name)
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            return Found(value, Place(key, name))
+        link = self._graph.link(value)
+        if link is None or depth > _DEEPEST or not self._graph.spend():
+            return None
+        inputs = self._graph.inputs(link.node)
+        for wanted in (*_ALIASES.get(name, (name,)), *_NUMBERS, *_WORDS):
+            if wanted in inputs and (found := self._scalar(link.node, wanted, depth + 1)):
+                return found
+        return None
+
+    def text(self, key: str, *names: str) -> Found | None:
+        """The first of some inputs of a node that comes to a text."""
+        for name in names:
+            found = self._text(self._graph.inputs(key).get(name), Place(key, name), 0)
+            if found:
+                return found
+        return None
+
+    def _text(self, value: Any, place: Place, depth: int) -> Found | None:
+        if isinstance(value, str):
+            return Found(value, place)
+        link = self._graph.link(value)
+        if link is None or depth > _DEEPEST or not self._graph.spend():
+            return None
+        return self._made_text(link.node, link.slot, depth + 1)
+
+    def _made_text(self, key: str, slot: int, depth: int) -> Found | None:
+        """The text that a node gives."""
+        kind = self._graph.kind(key)
+        inputs = self._graph.inputs(key)
+        if "populated_text" in inputs:
+            return self._text(inputs["populated_text"], Place(key, "populated_text"), depth)
+        if kind in _EXACT:
+            return self._exact(key, kind, depth)
+        if "switch" in kind and (name := self._switched(key)):
+            return self._text(inputs.get(name), Place(key, name), depth)
+        if _MAKERS.search(kind):
+            return None
+        if _JOINERS.search(kind):
+            return self._joined(key, depth)
+        if {"positive", "negative"} <= inputs.keys():
+            name = "negative" if slot == 1 else "positive"
+            return self._text(inputs[name], Place(key, name), depth)
+        return self._stored(key, depth)
+
+    def _stored(self, key: str, depth: int) -> Found | None:
+        """The text that a node keeps or passes on."""
+        inputs = self._graph.inputs(key)
+        names = [name for name in _TEXTS if name in inputs] or [
+            name for name, value in inputs.items() if isinstance(value, str)
+        ][:1]
+        links = [name for name in names if not isinstance(inputs[name], str)]
+        for name in (*links, *(name for name in names if name not in links)):
+            if found := self._text(inputs[name], Place(key, name), depth):
+                return found
+        onward = list(self._graph.links(key))
+        if len(onward) == 1 and onward[0].name not in names:  # a reroute, whatever it is called
+            return self._made_text(onward[0].node, onward[0].slot, depth + 1) if depth <= _DEEPEST else None
+        return None
+
+    def _joined(self, key: str, depth: int) -> Found | None:
+        inputs = self._graph.inputs(key)
+        delimiter = next((inputs[name] for name in _DELIMITERS if isinstance(inputs.get(name), str)), ", ")
+        parts = [
+            str(found.value)
+            for name, value in inputs.items()
+            if name not in _FLAGS and (found := self._text(value, Place(key, name), depth))
+        ]
+        kept = [part for part in parts if part.strip()]
+        return Found(delimiter.replace("\\n", "\n").join(kept), None) if kept else None
+
+    def _exact(self, key: str, kind: str, depth: int) -> Found | None:
+        """What the core nodes that change a text make of it."""
+        inputs = self._graph.inputs(key)
+        text, *others = (self._text(inputs.get(name), Place(key, name), depth) for name in _EXACT[kind])
+        if text is None or any(other is None for other in others):
+            return None
+        arguments = [str(other.value) for other in others if other]
+        return Found(_CHANGES[kind](str(text.value), *arguments), None)
+
+    def _switched(self, key: str) -> str | None:
+        """The input that a switch passes on."""
+        inputs = self._graph.inputs(key)
+        chosen = next((found for name in _SELECTORS if (found := self._chosen(key, name)) is not None), None)
+        if isinstance(chosen, bool):
+            names: Iterable[str] = ("on_true", "true") if chosen else ("on_false", "false")
+        elif chosen is not None:
+            names = (f"input{chosen}", f"input_{chosen}", f"text{chosen}", f"text_{chosen}", f"value{chosen}")
+        else:
+            return None
+        return next((name for name in names if name in inputs), None)
+
+    def _chosen(self, key: str, name: str) -> bool | int | None:
+        value = self._graph.inputs(key).get(name)
+        if isinstance(value, (bool, int)):
+            return value
+        found = self._scalar(key, name, 0) if value is not None else None
+        return found.value if found and isinstance(found.value, int) else None
+
+
+_SELECTORS: Final = ("switch", "boolean", "select", "index", "Input")
+_EXACT: Final = {
+    "stringreplace": ("string", "find", "replace"),
+    "stringtrim": ("string",),
+    "caseconverter": ("string", "mode"),
+}
+_CASES: Final = {"UPPERCASE": str.upper, "lowercase": str.lower, "Capitalize": str.capitalize, "Title Case": str.title}
+_CHANGES: Final[dict[str, Callable[..., str]]] = {
+    "stringreplace": lambda text, find, replace: text.replace(find, replace) if find else text,
+    "stringtrim": lambda text: text.strip(),
+    "caseconverter": lambda text, mode: _CASES.get(mode, str)(text),
+}
+
+
+def iter_distinct(found: Iterable[Found]) -> Iterator[Found]:
+    """Each text once, blank ones left out."""
+    seen: set[str] = set()
+    for text in found:
+        bare = str(text.value).strip()
+        if bare and bare not in seen:
+            seen.add(bare)
+            yield text

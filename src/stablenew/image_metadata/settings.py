@@ -1,0 +1,126 @@
+"""Settings of any tool under the standard names, as numbers where they are numbers. Pure."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from stablenew.formats.common_names import common_sampler, common_scheduler, find_sampler
+from stablenew.image_metadata.metadata import Scalar
+
+WHOLE: Final = frozenset({"steps", "seed", "width", "height", "clip_skip", "batch_size", "subseed"})
+REAL: Final = frozenset({"cfg_scale", "denoising_strength", "distilled_cfg_scale", "subseed_strength"})
+_STANDARD: Final = (
+    "model", "model_hash", "vae", "sampler", "scheduler", "steps", "cfg_scale", "seed", "width", "height",
+    "denoising_strength", "clip_skip",
+)  # fmt: skip
+_SIZE: Final = re.compile(r"\(?\s{0,4}(\d{1,6})\s{0,4}[x\u00d7,]\s{0,4}(\d{1,6})")
+_NUMBER: Final = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
+_SCHEDULES: Final = (
+    "Karras", "Exponential", "Polyexponential", "SGM Uniform", "Uniform", "Simple", "Normal", "Beta", "Turbo",
+)  # fmt: skip
+_MAX_SETTINGS: Final = 1_000
+_LONGEST_NAME: Final = 200
+
+
+def build_settings(pairs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Scalar]:
+    """`pairs` with what `names` maps under its standard name, the rest under its own; what is no scalar is left out.
+
+    The size may stand as one text under a name that maps to `size`.
+    """
+    standard: dict[str, Scalar] = {}
+    own: dict[str, Scalar] = {}
+    for name, value in list(pairs.items())[:_MAX_SETTINGS]:
+        ours = names.get(name)
+        if ours == "size":
+            standard |= read_size(value)
+        elif ours and (converted := convert(ours, value)) is not None:
+            standard.setdefault(ours, converted)
+        elif (scalar := as_scalar(value)) is not None:
+            own[str(name)[:_LONGEST_NAME]] = scalar
+    return sort_settings(
+        split_schedule(standard) | {name: value for name, value in own.items() if name not in standard}
+    )
+
+
+def convert(name: str, value: Any) -> Scalar | None:
+    """A value as a setting of a standard name has it, or None where it is none."""
+    if value is None or isinstance(value, (dict, list)):
+        return None
+    if name in WHOLE or name in REAL:
+        return _convert_number(value, is_whole=name in WHOLE)
+    text = str(value).strip()
+    if name == "sampler":
+        text = common_sampler(text)
+    elif name == "scheduler":
+        text = common_scheduler(text.casefold()) if text.islower() else text
+    return text or None
+
+
+def _convert_number(value: Any, *, is_whole: bool) -> int | float | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        return _as_whole(value) if is_whole else _finite(float(value))
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def _as_whole(value: Any) -> int | None:
+    if isinstance(value, int):
+        return value
+    text = str(value).strip()[:40]
+    if text.removeprefix("-").isdecimal():
+        return int(text)  # not by way of a float, which has no room for a seed
+    number = float(text)
+    return int(number) if number.is_integer() else None
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def as_scalar(value: Any) -> Scalar | None:
+    """A text, number or truth value; None for anything else and for what is not finite."""
+    if isinstance(value, float):
+        return _finite(value)
+    return value if isinstance(value, (str, int, bool)) else None
+
+
+def as_number(text: str) -> Scalar:
+    """The number that a text writes, if it writes it just so; else the text."""
+    if not _NUMBER.fullmatch(text):
+        return text
+    number: int | float = float(text) if "." in text else int(text)
+    return number if str(number) == text else text
+
+
+def read_size(value: Any) -> dict[str, Scalar]:
+    """Width and height out of `512x768`, `(512, 768)`, `512 x 768` or a list of two."""
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        value = f"{value[0]}x{value[1]}"
+    match = _SIZE.match(str(value)[:100])
+    return {"width": int(match[1]), "height": int(match[2])} if match else {}
+
+
+def split_schedule(settings: dict[str, Scalar]) -> dict[str, Scalar]:
+    """Settings in which a schedule that stands in the sampler's name has a name of its own: `DPM++ 2M Karras`."""
+    sampler = settings.get("sampler")
+    if "scheduler" in settings or not isinstance(sampler, str):
+        return settings
+    for schedule in _SCHEDULES:
+        for end in (f" {schedule}", f"_{schedule.lower().replace(' ', '_')}"):
+            bare = sampler.removesuffix(end)
+            if bare not in {"", sampler} and (find_sampler(bare) or end[0] == " "):
+                return settings | {"sampler": common_sampler(bare), "scheduler": schedule}
+    return settings
+
+
+def sort_settings(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The standard names first, in the order in which people read them."""
+    return {name: settings[name] for name in _STANDARD if name in settings} | dict(settings)
+
+
+def first_text(values: Iterable[Any]) -> str | None:
+    """The first of some values that is a text."""
+    return next((value for value in values if isinstance(value, str)), None)

@@ -1,0 +1,92 @@
+"""Files that tools write beside their images: text, JSON, and the log of Fooocus. Pure."""
+
+import html
+import json
+import re
+from pathlib import PurePath
+from typing import Any, Final
+from urllib.parse import unquote
+
+from stablenew.image_metadata.text_decoding import decode_text, decode_utf16
+
+_LONGEST: Final = 16 * 1024 * 1024
+_LOG_ROW: Final = re.compile(
+    r"<td class=.(?:label|key).>(.{0,200}?)</td>\s{0,20}<td class=.value.>(.{0,20000}?)</td>", re.DOTALL
+)
+_LOG_COPY: Final = re.compile(r"to_clipboard\(.([^'\")]{2,100000}).\)")
+_TAG: Final = re.compile(r"<[^<>]{0,1000}>")
+_LOG_NAMES: Final = {
+    "Prompt": "prompt",
+    "Negative Prompt": "negative_prompt",
+    "Resolution": "resolution",
+    "Guidance Scale": "guidance_scale",
+    "Base Model": "base_model",
+    "Refiner Model": "refiner_model",
+    "Sampler": "sampler",
+    "Scheduler": "scheduler",
+    "Seed": "seed",
+    "Steps": "steps",
+    "CLIP Skip": "clip_skip",
+    "VAE": "vae",
+    "Performance": "performance",
+    "Styles": "styles",
+    "Version": "version",
+    "Metadata Scheme": "metadata_scheme",
+}
+
+
+def find_sidecar_text(data: bytes, name: str, image_name: str | None = None) -> str | None:
+    """The text of a file beside an image; of a log the part about that image, as JSON. None where it says nothing."""
+    data = data[:_LONGEST]
+    text = decode_utf16(data) if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else decode_text(data).removeprefix("\ufeff")
+    if PurePath(name).suffix.lower() in {".html", ".htm"}:
+        return _log_entry(text, image_name) if image_name else None
+    return text
+
+
+def _log_entry(text: str, image_name: str) -> str | None:
+    """What Fooocus' log says of one image: its block begins with the name, in which `.` became `_`."""
+    begin = text.find(f'id="{image_name.replace(".", "_")}"')
+    if begin < 0:
+        return None
+    end = text.find('class="image-container"', begin + 1)
+    end = text.find("</table>", begin) if end < 0 else end
+    block = text[begin : end if end > 0 else begin + 200_000]
+    found = _copied(block) or _rows(block)
+    return json.dumps(found, ensure_ascii=False) if found else None
+
+
+def _copied(block: str) -> dict[str, Any] | None:
+    """The JSON that its button copies."""
+    match = _LOG_COPY.search(block)
+    if match is None:
+        return None
+    try:
+        value = json.loads(unquote(match[1]))
+    except (ValueError, RecursionError):
+        return None
+    return _with_plain_names(value) if isinstance(value, dict) else None
+
+
+def _rows(block: str) -> dict[str, Any]:
+    rows = {_plain(match[1]): _plain(match[2]) for match in _LOG_ROW.finditer(block)}
+    return _with_plain_names(rows)
+
+
+def _with_plain_names(rows: dict[str, Any]) -> dict[str, Any]:
+    named = {_LOG_NAMES.get(name, name): value for name, value in rows.items()}
+    loras = [_lora(str(value)) for name, value in rows.items() if name.startswith("LoRA ") and value]
+    return named | ({"loras": loras} if loras else {}) if named else {}
+
+
+def _lora(text: str) -> list[Any]:
+    """`name : weight`."""
+    name, _, weight = text.rpartition(":")
+    try:
+        return [name.strip(), float(weight)]
+    except ValueError:
+        return [text.strip(), None]
+
+
+def _plain(markup: str) -> str:
+    return html.unescape(_TAG.sub("", markup.replace("<br/>", "\n").replace("<br>", "\n"))).strip()

@@ -1,0 +1,161 @@
+"""AUTOMATIC1111 and what grew from it: Forge, reForge, SD.Next; and services that write the same text (Civitai)."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from stablenew.image_metadata.evidence import Evidence
+from stablenew.image_metadata.infotext import Infotext, parse_infotext, parse_parameters
+from stablenew.image_metadata.metadata import Generation, Kind, Lora, Scalar, Tool
+from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, merge_loras
+from stablenew.image_metadata.settings import as_number, build_settings
+
+NAMES: Final = {
+    "Steps": "steps",
+    "Sampler": "sampler",
+    "Schedule type": "scheduler",
+    "Scheduler": "scheduler",
+    "CFG scale": "cfg_scale",
+    "CFG Scale": "cfg_scale",
+    "Guidance Scale": "cfg_scale",
+    "Distilled CFG Scale": "distilled_cfg_scale",
+    "Seed": "seed",
+    "Size": "size",
+    "Model": "model",
+    "Model hash": "model_hash",
+    "VAE": "vae",
+    "Denoising strength": "denoising_strength",
+    "Clip skip": "clip_skip",
+    "CLiP-skip": "clip_skip",
+    "Clip Skip": "clip_skip",
+    "Batch size": "batch_size",
+    "Variation seed": "subseed",
+    "Variation seed strength": "subseed_strength",
+}
+"""The names of the parameters that have a standard name."""
+_BY_VERSION: Final = (
+    (re.compile(r"neo\b"), Tool.FORGE_NEO),
+    (re.compile(r"classic\b"), Tool.FORGE_CLASSIC),
+    (re.compile(r"f\d+\.\d+\.\d+v2-"), Tool.REFORGE),
+    (re.compile(r"f[1-9]\d*\.\d+\.\d+-v"), Tool.EASY_REFORGE),
+    (re.compile(r"f\d+\.\d+"), Tool.FORGE),
+    (re.compile(r"comfy", re.IGNORECASE), Tool.COMFYUI),
+    (re.compile(r"fooocus", re.IGNORECASE), Tool.FOOOCUS),
+)
+_TEXT_ONLY: Final = {"Version", "Model", "Sampler", "Created Date"}
+_ENLARGED: Final = re.compile(r"hires|upscale|resize|refine", re.IGNORECASE)
+_GRID_SIZE: Final = re.compile(r"(\d+)x(\d+)")
+
+
+def read_a1111(evidence: Evidence) -> Generation | None:
+    """What the text of a WebUI says."""
+    for text in evidence.iter_main_texts():
+        if text.lstrip()[:1] in {"{", "["} and evidence.parse(text) is not None:
+            continue
+        found = parse_infotext(text)
+        if found.is_generation or (found.has_negative and found.prompt):
+            return _with_grid(build_generation(found), found.parameters, evidence)
+    plain = evidence.text("parameters")
+    if plain and evidence.parse(plain) is None:
+        return Generation(prompt=parse_infotext(plain).prompt, notes=("the text has no parameters",))
+    return _read_extras(evidence)
+
+
+def build_generation(found: Infotext) -> Generation:
+    """An infotext as a generation; the tool is told by its version and by names that only it has."""
+    parameters = found.parameters
+    hashes = _lora_hashes(parameters)
+    return Generation(
+        tool=_find_tool(parameters),
+        tool_version=parameters.get("Version"),
+        prompt=found.prompt,
+        negative_prompt=found.negative_prompt if found.has_negative else None,
+        settings=read_settings(parameters),
+        loras=merge_loras(find_loras([found.prompt, found.negative_prompt], hashes), _civitai_loras(parameters)),
+        embeddings=tuple(dict.fromkeys((*find_embeddings([found.prompt, found.negative_prompt]), *_ti(parameters)))),
+        made_at=parameters.get("Created Date"),
+    )
+
+
+def read_settings(parameters: Mapping[str, str]) -> dict[str, Scalar]:
+    """Parameters as settings: numbers where they are numbers; hashes and versions stay texts."""
+    typed = {
+        name: value if "hash" in name.casefold() or name in _TEXT_ONLY or name in NAMES else as_number(value)
+        for name, value in parameters.items()
+    }
+    return build_settings(typed, NAMES)
+
+
+def _find_tool(parameters: Mapping[str, str]) -> str:
+    if parameters.get("App"):
+        return Tool.SD_NEXT if parameters["App"] == "SD.Next" else parameters["App"]
+    version = parameters.get("Version", "")
+    for pattern, tool in _BY_VERSION:
+        if pattern.match(version):
+            return tool
+    if not version and any(name.startswith("Civitai") for name in parameters):
+        return Tool.CIVITAI
+    return Tool.A1111
+
+
+def _lora_hashes(parameters: Mapping[str, str]) -> dict[str, str]:
+    return dict(_pairs(parameters.get("Lora hashes", "")))
+
+
+def _ti(parameters: Mapping[str, str]) -> list[str]:
+    return [name for name, _ in _pairs(parameters.get("TI hashes", ""))]
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    found = (part.rpartition(":") for part in text.split(",")[:200])
+    return [(name.strip(), value.strip()) for name, _, value in found if name.strip()]
+
+
+def _civitai_loras(parameters: Mapping[str, str]) -> Iterator[Lora]:
+    """LoRAs that Civitai names by model version."""
+    for resource in _json_list(parameters.get("Civitai resources", ""))[:200]:
+        if str(resource.get("type", "")).casefold() in {"lora", "locon", "lycoris"}:
+            name = resource.get("modelName") or f"urn:air:civitai:{resource.get('modelVersionId')}"
+            weight = resource.get("weight", 1)
+            yield Lora(str(name), float(weight) if isinstance(weight, (int, float)) else None)
+
+
+def _json_list(text: str) -> list[dict[str, Any]]:
+    try:
+        value = json.loads(text) if text.startswith("[") else []
+    except (ValueError, RecursionError):
+        return []
+    return [item for item in value if isinstance(item, dict)]
+
+
+def _with_grid(generation: Generation, parameters: Mapping[str, str], evidence: Evidence) -> Generation:
+    kind: Kind = "grid" if _is_grid(parameters, evidence) else "image"
+    return replace(generation, kind=kind)
+
+
+def _is_grid(parameters: Mapping[str, str], evidence: Evidence) -> bool:
+    """A grid says so (`Script`, `Grid`), or is several times as large as each of its images."""
+    if parameters.get("Script", "").startswith(("X/Y/Z", "X/Y plot", "Prompt matrix")):
+        return True
+    grid = _GRID_SIZE.fullmatch(parameters.get("Grid", ""))
+    if grid and grid.groups() != ("1", "1"):
+        return True
+    size = _GRID_SIZE.fullmatch(parameters.get("Size", ""))
+    container = evidence.container
+    if not size or not container.width or not container.height or any(_ENLARGED.search(name) for name in parameters):
+        return False
+    width, height = (max(1, int(part)) for part in size.groups())
+    across, down = container.width / width, container.height / height
+    is_whole = across.is_integer() and down.is_integer() and across * down > 1
+    return is_whole and (across != down or "Batch size" in parameters)
+
+
+def _read_extras(evidence: Evidence) -> Generation | None:
+    """What the tab Extras writes when the image it enlarged said nothing."""
+    text = evidence.text("postprocessing", "extras")
+    if text is None:
+        return None
+    settings = read_settings(parse_parameters(text.strip()))
+    return Generation(tool=Tool.A1111, settings=settings) if settings else None

@@ -1,0 +1,98 @@
+"""Easy Diffusion: one text a setting in PNG, JSON elsewhere; beside the image JSON or lines with readable names."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from stablenew.image_metadata.evidence import Evidence
+from stablenew.image_metadata.metadata import Generation, Lora, Tool
+from stablenew.image_metadata.prompt_tags import find_embeddings
+from stablenew.image_metadata.settings import build_settings
+
+_READABLE: Final = {
+    "Prompt": "prompt",
+    "Width": "width",
+    "Height": "height",
+    "Seed": "seed",
+    "Steps": "num_inference_steps",
+    "Guidance Scale": "guidance_scale",
+    "Prompt Strength": "prompt_strength",
+    "Use Face Correction": "use_face_correction",
+    "Use Upscaling": "use_upscale",
+    "Sampler": "sampler_name",
+    "Negative Prompt": "negative_prompt",
+    "Stable Diffusion model": "use_stable_diffusion_model",
+    "VAE model": "use_vae_model",
+    "Clip Skip": "clip_skip",
+    "LoRA model": "use_lora_model",
+    "LoRA Strength": "lora_alpha",
+}
+"""The names of its text files, and those of its JSON (`TASK_TEXT_MAPPING` of its `save_utils.py`)."""
+_NAMES: Final = {
+    "use_stable_diffusion_model": "model",
+    "use_vae_model": "vae",
+    "sampler_name": "sampler",
+    "scheduler_name": "scheduler",
+    "num_inference_steps": "steps",
+    "guidance_scale": "cfg_scale",
+    "prompt_strength": "denoising_strength",
+    "seed": "seed",
+    "width": "width",
+    "height": "height",
+}
+_NOT_SETTINGS: Final = {"prompt", "negative_prompt", "use_lora_model", "lora_alpha", "original_prompt"}
+_MARK: Final = "use_stable_diffusion_model"
+
+
+def read_easy_diffusion(evidence: Evidence) -> Generation | None:
+    """What an image of Easy Diffusion or the file beside it says."""
+    if evidence.text(_MARK):
+        return _read({text.key: text.text for text in evidence.texts if text.place == "png"})
+    for value in evidence.iter_main_objects():
+        plain = {_READABLE.get(name, name): item for name, item in value.items()}
+        if _MARK in plain:
+            return _read(plain)
+    for text in evidence.iter_texts(["sidecar"]):
+        lines = dict(_iter_lines(text))
+        if _MARK in lines:
+            return _read(lines)
+    return None
+
+
+def _iter_lines(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines()[:500]:
+        name, colon, value = line.partition(":")
+        if colon and name.strip() in _READABLE:
+            yield _READABLE[name.strip()], value.strip()
+
+
+def _read(said: Mapping[str, Any]) -> Generation:
+    prompt, negative = said.get("prompt"), said.get("negative_prompt")
+    texts = [text for text in (prompt, negative) if isinstance(text, str)]
+    pairs = {name: value for name, value in said.items() if name not in _NOT_SETTINGS}
+    clip_skip = pairs.pop("clip_skip", None)
+    if clip_skip in {True, "true", "True"}:
+        pairs["clip_skip"] = 2  # here it is a switch
+    return Generation(
+        tool=Tool.EASY_DIFFUSION,
+        prompt=prompt if isinstance(prompt, str) else None,
+        negative_prompt=negative if isinstance(negative, str) else None,
+        settings=build_settings(pairs, _NAMES | {"clip_skip": "clip_skip"}),
+        loras=tuple(_iter_loras(said)),
+        embeddings=find_embeddings(texts),
+    )
+
+
+def _iter_loras(said: Mapping[str, Any]) -> Iterator[Lora]:
+    names, weights = said.get("use_lora_model"), said.get("lora_alpha")
+    names = names if isinstance(names, list) else [names]
+    weights = weights if isinstance(weights, list) else [weights]
+    for at, name in enumerate(names[:200]):
+        if isinstance(name, str) and name and name != "None":
+            yield Lora(name, _weight(weights[at] if at < len(weights) else None))
+
+
+def _weight(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
