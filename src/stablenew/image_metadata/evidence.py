@@ -1,6 +1,7 @@
 """The texts of one file as detectors ask for them: by key, and as JSON that is parsed once and within a budget."""
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any, Final
 
 from stablenew.image_metadata.containers.container import Container, EmbeddedText
@@ -43,7 +44,7 @@ class Evidence:
 
     def iter_main_texts(self) -> Iterator[str]:
         """The texts that may describe a generation as a whole."""
-        return self.iter_texts(_MAIN)
+        return iter(self._main_texts)
 
     def iter_all_texts(self) -> Iterator[str]:
         """Every text, whatever its key."""
@@ -67,7 +68,15 @@ class Evidence:
 
     def iter_main_objects(self) -> Iterator[dict[str, Any]]:
         """The JSON objects that may describe a generation as a whole."""
-        return self.iter_objects(self.iter_main_texts())
+        return iter(self._main_objects)
+
+    @cached_property
+    def _main_texts(self) -> tuple[str, ...]:
+        return tuple(text for key in _MAIN for text in self._texts.get(key, ()))
+
+    @cached_property
+    def _main_objects(self) -> tuple[dict[str, Any], ...]:
+        return tuple(self.iter_objects(self._main_texts))
 
     def parse(self, text: str) -> Any:
         """The JSON in a text, or None: it is none, or larger than the budget."""

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from stablenew.formats.common_names import common_sampler, common_scheduler, find_sampler
@@ -21,17 +22,20 @@ _SCHEDULES: Final = (
 )  # fmt: skip
 _MAX_SETTINGS: Final = 1_000
 _LONGEST_NAME: Final = 200
+_LONGEST_WORD: Final = 100
 
 
 def build_settings(pairs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Scalar]:
     """`pairs` with what `names` maps under its standard name, the rest under its own; what is no scalar is left out.
 
-    The size may stand as one text under a name that maps to `size`.
+    A name that maps to nothing is left out. The size may stand as one text under a name that maps to `size`.
     """
     standard: dict[str, Scalar] = {}
     own: dict[str, Scalar] = {}
     for name, value in list(pairs.items())[:_MAX_SETTINGS]:
         ours = names.get(name)
+        if ours == "":
+            continue
         if ours == "size":
             standard |= read_size(value)
         elif ours and (converted := convert(ours, value)) is not None:
@@ -48,13 +52,21 @@ def convert(name: str, value: Any) -> Scalar | None:
     if value is None or isinstance(value, (dict, list)):
         return None
     if name in WHOLE or name in REAL:
-        return _convert_number(value, is_whole=name in WHOLE)
+        number = _convert_number(value, is_whole=name in WHOLE)
+        return None if name == "seed" and number is not None and number < 0 else number  # -1 asks for any
     text = str(value).strip()
+    if name in {"sampler", "scheduler"} and (len(text) > _LONGEST_WORD or "\n" in text):
+        return None
     if name == "sampler":
-        text = common_sampler(text)
+        text = _sampler(text)
     elif name == "scheduler":
         text = common_scheduler(text.casefold()) if text.islower() else text
     return text or None
+
+
+@lru_cache(maxsize=256)
+def _sampler(name: str) -> str:
+    return common_sampler(name)
 
 
 def _convert_number(value: Any, *, is_whole: bool) -> int | float | None:

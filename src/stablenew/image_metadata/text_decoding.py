@@ -6,6 +6,7 @@ from typing import Any, Final
 _CODE_IDS: Final = {b"ASCII\0\0\0": "ascii", b"UNICODE\0": "utf-16", b"JIS\0\0\0\0\0": "iso2022_jp"}
 """How EXIF says what a comment is written in (CIPA DC-008, UserComment)."""
 _SAMPLE: Final = 4096
+_DECODER: Final = json.JSONDecoder(strict=False)  # newlines within texts are common, and NaN is too
 
 
 def decode_text(data: bytes) -> str:
@@ -57,7 +58,7 @@ def repair_mojibake(text: str) -> str:
 def parse_json(text: str) -> Any:
     """The JSON in `text`, with NaN as programs write it, or None."""
     try:
-        return json.loads(text.strip("\0 \t\r\n\ufeff"), strict=False)
+        return _DECODER.decode(text.strip("\0 \t\r\n\ufeff"))
     except (ValueError, RecursionError):
         return None
 

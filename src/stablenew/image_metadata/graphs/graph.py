@@ -63,6 +63,12 @@ class Graph:
         """The class of a node as it stands."""
         return str(self.nodes[key]["class_type"])
 
+    def output_name(self, key: str, slot: int) -> str:
+        """What an output of a node is called, in small letters; empty where only the page would know."""
+        names = self.nodes[key].get("outputs")
+        name = names[slot] if isinstance(names, list) and 0 <= slot < len(names) else None
+        return name.casefold() if isinstance(name, str) else ""
+
     def title(self, key: str) -> str | None:
         """What a person called a node."""
         meta = self.nodes[key].get("_meta")

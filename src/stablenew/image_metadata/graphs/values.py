@@ -93,7 +93,8 @@ class Values:
         if _JOINERS.search(kind):
             return self._joined(key, depth)
         if {"positive", "negative"} <= inputs.keys():
-            name = "negative" if slot == 1 else "positive"
+            said = self._graph.output_name(key, slot)
+            name = said if said in {"positive", "negative"} else ("negative" if slot == 1 else "positive")
             return self._text(inputs[name], Place(key, name), depth)
         return self._stored(key, depth)
 

@@ -45,6 +45,12 @@ _WIDGETS: Final[dict[str, tuple[str, ...]]] = {
     "RandomNoise": ("noise_seed",),
     "SamplerCustom": ("add_noise", "noise_seed", "cfg"),
     "SaveImage": ("filename_prefix",),
+    "SDParameterGenerator": (
+        "ckpt_name", "vae_name", "model_version", "config_name", "seed", "steps", "refiner_start", "cfg",
+        "sampler_name", "scheduler", "positive_ascore", "negative_ascore", "aspect_ratio", "width", "height",
+        "batch_size",
+    ),
+    "SDPromptReader": ("image", "upload", "parameter_index", "positive", "negative", "setting"),
     "UNETLoader": ("unet_name", "weight_dtype"),
     "VAELoader": ("vae_name",),
     "unCLIPCheckpointLoader": ("ckpt_name",),
@@ -91,6 +97,7 @@ class _Converter:
                 scope.given[key] = self.convert(self._subgraphs[kind], f"{prefix}{key}:", inner, depth + 1)
             elif kind not in {"Note", "MarkdownNote", "Reroute"}:
                 self.nodes[prefix + key] = {"class_type": kind, "inputs": {}, "_meta": {"title": node.get("title")}}
+                self.nodes[prefix + key]["outputs"] = [output.get("name") for output in _dicts(node.get("outputs"))]
         for key, node in nodes.items():
             if prefix + key in self.nodes:
                 self.nodes[prefix + key]["inputs"] = _inputs_of(node, scope)

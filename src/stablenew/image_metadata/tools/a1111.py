@@ -1,6 +1,5 @@
 """AUTOMATIC1111 and what grew from it: Forge, reForge, SD.Next; and services that write the same text (Civitai)."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,11 +10,13 @@ from stablenew.image_metadata.infotext import Infotext, parse_infotext, parse_pa
 from stablenew.image_metadata.metadata import Generation, Kind, Lora, Scalar, Tool
 from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, merge_loras
 from stablenew.image_metadata.settings import as_number, build_settings
+from stablenew.image_metadata.text_decoding import parse_json
 
 NAMES: Final = {
     "Steps": "steps",
     "Sampler": "sampler",
     "Schedule type": "scheduler",
+    "Sampler sigma": "scheduler",
     "Scheduler": "scheduler",
     "CFG scale": "cfg_scale",
     "CFG Scale": "cfg_scale",
@@ -46,6 +47,8 @@ _BY_VERSION: Final = (
 )
 _TEXT_ONLY: Final = {"Version", "Model", "Sampler", "Created Date"}
 _ENLARGED: Final = re.compile(r"hires|upscale|resize|refine", re.IGNORECASE)
+_NODE_SAMPLER: Final = re.compile(r"[a-z0-9]+(_[a-z0-9+]+)+|euler|heun|lms|ddim")
+_LONGEST_SEED: Final = 30
 _GRID_SIZE: Final = re.compile(r"(\d+)x(\d+)")
 
 
@@ -72,7 +75,7 @@ def build_generation(found: Infotext) -> Generation:
         tool_version=parameters.get("Version"),
         prompt=found.prompt,
         negative_prompt=found.negative_prompt if found.has_negative else None,
-        settings=read_settings(parameters),
+        settings=read_settings(parameters | _civitai_model(parameters)),
         loras=merge_loras(find_loras([found.prompt, found.negative_prompt], hashes), _civitai_loras(parameters)),
         embeddings=tuple(dict.fromkeys((*find_embeddings([found.prompt, found.negative_prompt]), *_ti(parameters)))),
         made_at=parameters.get("Created Date"),
@@ -85,19 +88,30 @@ def read_settings(parameters: Mapping[str, str]) -> dict[str, Scalar]:
         name: value if "hash" in name.casefold() or name in _TEXT_ONLY or name in NAMES else as_number(value)
         for name, value in parameters.items()
     }
+    kind = parameters.get("Scheduler", "")
+    if kind.endswith("Scheduler"):  # SD.Next gives the class of diffusers, which is what others call the sampler
+        typed = {name: value for name, value in typed.items() if name != "Scheduler"} | {"Scheduler class": kind}
+        typed.setdefault("Sampler", kind)
     return build_settings(typed, NAMES)
 
 
 def _find_tool(parameters: Mapping[str, str]) -> str:
-    if parameters.get("App"):
-        return Tool.SD_NEXT if parameters["App"] == "SD.Next" else parameters["App"]
+    if parameters.get("App") == "SD.Next" or {"Pipeline", "Operations"} <= parameters.keys():
+        return Tool.SD_NEXT
     version = parameters.get("Version", "")
     for pattern, tool in _BY_VERSION:
         if pattern.match(version):
             return tool
     if not version and any(name.startswith("Civitai") for name in parameters):
         return Tool.CIVITAI
-    return Tool.A1111
+    return Tool.COMFYUI if not version and _is_from_nodes(parameters) else Tool.A1111
+
+
+def _is_from_nodes(parameters: Mapping[str, str]) -> bool:
+    """Savers of ComfyUI write the same text; seeds over 32 bits and names of its samplers give them away."""
+    seed, sampler = parameters.get("Seed", ""), parameters.get("Sampler", "")
+    is_large = seed.isdecimal() and len(seed) < _LONGEST_SEED and int(seed) >= 2**32
+    return is_large or bool(_NODE_SAMPLER.fullmatch(sampler))
 
 
 def _lora_hashes(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -113,21 +127,32 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return [(name.strip(), value.strip()) for name, _, value in found if name.strip()]
 
 
+def _civitai_model(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The checkpoint that Civitai names by model version, where the text names none."""
+    for resource in _resources(parameters):
+        if "Model" not in parameters and str(resource.get("type", "")).casefold() == "checkpoint":
+            name = resource.get("modelName") or f"urn:air:civitai:{resource.get('modelVersionId')}"
+            return {"Model": str(name)}
+    return {}
+
+
+def _resources(parameters: Mapping[str, str]) -> list[dict[str, Any]]:
+    asked = parse_json(parameters.get("Civitai metadata", ""))
+    inner = asked.get("resources") if isinstance(asked, dict) else None
+    return _dicts(parse_json(parameters.get("Civitai resources", ""))) or _dicts(inner)
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value[:200] if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def _civitai_loras(parameters: Mapping[str, str]) -> Iterator[Lora]:
     """LoRAs that Civitai names by model version."""
-    for resource in _json_list(parameters.get("Civitai resources", ""))[:200]:
+    for resource in _resources(parameters):
         if str(resource.get("type", "")).casefold() in {"lora", "locon", "lycoris"}:
             name = resource.get("modelName") or f"urn:air:civitai:{resource.get('modelVersionId')}"
             weight = resource.get("weight", 1)
             yield Lora(str(name), float(weight) if isinstance(weight, (int, float)) else None)
-
-
-def _json_list(text: str) -> list[dict[str, Any]]:
-    try:
-        value = json.loads(text) if text.startswith("[") else []
-    except (ValueError, RecursionError):
-        return []
-    return [item for item in value if isinstance(item, dict)]
 
 
 def _with_grid(generation: Generation, parameters: Mapping[str, str], evidence: Evidence) -> Generation:

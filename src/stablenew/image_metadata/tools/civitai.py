@@ -20,6 +20,8 @@ _NAMES: Final = {
     "height": "height",
     "denoise": "denoising_strength",
     "baseModel": "base_model",
+    "prompt": "",
+    "negativePrompt": "",
 }
 
 
@@ -48,7 +50,5 @@ def _read(value: dict[str, Any], nodes: Nodes, evidence: Evidence) -> Generation
         tool=Tool.CIVITAI,
         prompt=prompt if isinstance(prompt, str) else generation.prompt,
         negative_prompt=negative if isinstance(negative, str) else generation.negative_prompt,
-        settings=sort_settings(
-            build_settings(asked, _NAMES | {"prompt": "", "negativePrompt": ""}) | dict(generation.settings)
-        ),
+        settings=sort_settings(build_settings(asked, _NAMES) | dict(generation.settings)),
     )

@@ -24,6 +24,7 @@ _NAMES: Final = {
     "strength": "denoising_strength",
     "positive_prompt": "",
     "negative_prompt": "",
+    "prompt": "",
     "app_version": "",
 }
 _SAMPLERS: Final = {
@@ -80,11 +81,7 @@ def _settings(data: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Sc
         settings["sampler"] = _SAMPLERS.get(bare, bare)
         if bare != sampler:
             settings["scheduler"] = "Karras"
-    return sort_settings({name: value for name, value in settings.items() if not _is_prompt(name)})
-
-
-def _is_prompt(name: str) -> bool:
-    return name in {"positive_prompt", "negative_prompt", "prompt", "app_version"}
+    return sort_settings(settings)
 
 
 def _model_name(model: Any) -> str | None:

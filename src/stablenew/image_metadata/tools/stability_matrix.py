@@ -30,6 +30,8 @@ def read_stability_matrix(evidence: Evidence) -> Generation | None:
     nodes = find_nodes(evidence.json("prompt"))
     graph = build_generation(nodes, evidence) if nodes else Generation()
     pairs = {name: value for name, value in said.items() if name not in _PROMPTS and (name in _NAMES or value)}
+    # its own JSON calls samplers as nobody else does; the graph has the usual names
+    named = {name: graph.settings[name] for name in ("sampler", "scheduler") if name in graph.settings}
     prompt = first_text([said.get("PositivePrompt")])
     negative = first_text([said.get("NegativePrompt")])
     return replace(
@@ -37,6 +39,6 @@ def read_stability_matrix(evidence: Evidence) -> Generation | None:
         tool=Tool.STABILITY_MATRIX,
         prompt=prompt.replace("\r\n", "\n") if prompt is not None else graph.prompt,
         negative_prompt=negative.replace("\r\n", "\n") if negative is not None else graph.negative_prompt,
-        settings=sort_settings(dict(graph.settings) | build_settings(pairs, _NAMES)),
+        settings=sort_settings(dict(graph.settings) | build_settings(pairs, _NAMES) | named),
         kind="image",
     )
