@@ -84,6 +84,7 @@ def _register() -> None:
         feedback_command,
         history_command,
         index_command,
+        inspect_command,
         learn_command,
         merge_command,
         plan_command,
@@ -105,6 +106,7 @@ def _register() -> None:
     app.command("path")(history_command.path)
     app.command("open")(history_command.open_run)
     app.command("serve")(serve_command.serve)
+    app.command("inspect")(inspect_command.inspect)
     app.command("verify")(verify_command.verify)
     app.command("repair")(repair_command.repair)
     app.command("merge")(merge_command.merge)

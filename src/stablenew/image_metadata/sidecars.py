@@ -35,6 +35,12 @@ _LOG_NAMES: Final = {
 }
 
 
+def sidecar_names(image_name: str) -> tuple[str, ...]:
+    """The names that tools give to files beside an image, the most usual first."""
+    stem = PurePath(image_name).stem
+    return (f"{stem}.txt", f"{stem}.json", f"{stem}.swarm.json", f"{image_name}.txt", f"{image_name}.json", "log.html")
+
+
 def find_sidecar_text(data: bytes, name: str, image_name: str | None = None) -> str | None:
     """The text of a file beside an image; of a log the part about that image, as JSON. None where it says nothing."""
     data = data[:_LONGEST]
