@@ -7,14 +7,17 @@ from functools import lru_cache
 from typing import Any, Final
 
 from stablenew.formats.common_names import common_sampler, common_scheduler, find_sampler
+from stablenew.formats.settings import BY_NAME, SETTINGS
 from stablenew.image_metadata.metadata import Scalar
 
-WHOLE: Final = frozenset({"steps", "seed", "width", "height", "clip_skip", "batch_size", "subseed"})
-REAL: Final = frozenset({"cfg_scale", "denoising_strength", "distilled_cfg_scale", "subseed_strength"})
-_STANDARD: Final = (
-    "model", "model_hash", "vae", "sampler", "scheduler", "steps", "cfg_scale", "seed", "width", "height",
-    "denoising_strength", "clip_skip",
-)  # fmt: skip
+_WHOLE: Final = {setting.name for setting in SETTINGS if setting.type in {"integer", "seed"}} | {
+    "batch_size",
+    "subseed",
+}
+_REAL: Final = {setting.name for setting in SETTINGS if setting.type == "number"} | {
+    "distilled_cfg_scale",
+    "subseed_strength",
+}
 _SIZE: Final = re.compile(r"\(?\s{0,4}(\d{1,6})\s{0,4}[x\u00d7,]\s{0,4}(\d{1,6})")
 _NUMBER: Final = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
 _SCHEDULES: Final = (
@@ -51,8 +54,8 @@ def convert(name: str, value: Any) -> Scalar | None:
     """A value as a setting of a standard name has it, or None where it is none."""
     if value is None or isinstance(value, (dict, list)):
         return None
-    if name in WHOLE or name in REAL:
-        number = _convert_number(value, is_whole=name in WHOLE)
+    if name in _WHOLE or name in _REAL:
+        number = _convert_number(value, is_whole=name in _WHOLE)
         return None if name == "seed" and number is not None and number < 0 else number  # -1 asks for any
     text = str(value).strip()
     if name in {"sampler", "scheduler"} and (len(text) > _LONGEST_WORD or "\n" in text):
@@ -130,7 +133,7 @@ def split_schedule(settings: dict[str, Scalar]) -> dict[str, Scalar]:
 
 def sort_settings(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """The standard names first, in the order in which people read them."""
-    return {name: settings[name] for name in _STANDARD if name in settings} | dict(settings)
+    return {name: settings[name] for name in BY_NAME if name in settings} | dict(settings)
 
 
 def first_text(values: Iterable[Any]) -> str | None:

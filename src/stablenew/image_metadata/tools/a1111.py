@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from stablenew.image_metadata.evidence import Evidence
+from stablenew.image_metadata.grids import find_tiling
 from stablenew.image_metadata.infotext import Infotext, parse_infotext, parse_parameters
 from stablenew.image_metadata.metadata import Generation, Kind, Lora, Scalar, Tool
 from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, merge_loras
-from stablenew.image_metadata.settings import as_number, build_settings
+from stablenew.image_metadata.settings import as_number, build_settings, read_size
 from stablenew.image_metadata.text_decoding import parse_json
 
 NAMES: Final = {
@@ -167,14 +168,11 @@ def _is_grid(parameters: Mapping[str, str], evidence: Evidence) -> bool:
     grid = _GRID_SIZE.fullmatch(parameters.get("Grid", ""))
     if grid and grid.groups() != ("1", "1"):
         return True
-    size = _GRID_SIZE.fullmatch(parameters.get("Size", ""))
-    container = evidence.container
-    if not size or not container.width or not container.height or any(_ENLARGED.search(name) for name in parameters):
+    if any(_ENLARGED.search(name) for name in parameters):
         return False
-    width, height = (max(1, int(part)) for part in size.groups())
-    across, down = container.width / width, container.height / height
-    is_whole = across.is_integer() and down.is_integer() and across * down > 1
-    return is_whole and (across != down or "Batch size" in parameters)
+    size = read_size(parameters.get("Size", ""))
+    tiling = find_tiling(evidence.container, size.get("width"), size.get("height"))
+    return tiling is not None and (tiling.across != tiling.down or "Batch size" in parameters)
 
 
 def _read_extras(evidence: Evidence) -> Generation | None:

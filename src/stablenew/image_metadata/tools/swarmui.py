@@ -1,9 +1,11 @@
 """SwarmUI: JSON with `sui_image_params`, in images and beside them (`.swarm.json`)."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from stablenew.image_metadata.evidence import Evidence
+from stablenew.image_metadata.grids import find_tiling
 from stablenew.image_metadata.metadata import Generation, Lora, Tool
 from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, merge_loras
 from stablenew.image_metadata.settings import build_settings, first_text
@@ -33,8 +35,16 @@ def read_swarmui(evidence: Evidence) -> Generation | None:
     for value in evidence.iter_main_objects():
         said = value.get("sui_image_params")
         if isinstance(said, dict):
-            return _read(said, value)
+            return _with_kind(_read(said, value), said.get("images"), evidence)
     return None
+
+
+def _with_kind(generation: Generation, count: Any, evidence: Evidence) -> Generation:
+    """A grid has as many images in it as were asked for."""
+    settings = generation.settings
+    tiling = find_tiling(evidence.container, settings.get("width"), settings.get("height"))
+    is_grid = tiling is not None and isinstance(count, int) and tiling.count >= count > 1
+    return replace(generation, kind="grid") if is_grid else generation
 
 
 def _read(said: Mapping[str, Any], whole: Mapping[str, Any]) -> Generation:
