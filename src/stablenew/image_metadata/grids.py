@@ -12,8 +12,8 @@ class Tiling(NamedTuple):
     down: int
 
     @property
-    def count(self) -> int:
-        """How many images there are."""
+    def images(self) -> int:
+        """How many images there are in all."""
         return self.across * self.down
 
 
@@ -24,4 +24,4 @@ def find_tiling(container: Container, width: Any, height: Any) -> Tiling | None:
     if min(width, height) <= 0 or container.width % width or container.height % height:
         return None
     tiling = Tiling(container.width // width, container.height // height)
-    return tiling if tiling.count > 1 else None
+    return tiling if tiling.images > 1 else None

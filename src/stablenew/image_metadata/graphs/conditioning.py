@@ -31,9 +31,10 @@ class Conditionings:
         self._values = values
 
     def texts_of(self, sampler: str, role: Role) -> list[Found]:
-        """The texts that a sampler was given in a role, each once."""
+        """The texts that a sampler was given in a role, each once; a blank one only where there is no other."""
         self._seen: set[tuple[str, Role]] = set()
-        return list(iter_distinct(self._of_holder(sampler, role, 0)))
+        found = self._of_holder(sampler, role, 0)
+        return list(iter_distinct(found)) or found[:1]
 
     def encoders_of(self, sampler: str) -> list[str]:
         """The nodes that encode the positive texts of a sampler."""
@@ -75,7 +76,7 @@ class Conditionings:
         texts = [found for name in names if (found := self._values.text(key, name))]
         if not texts and any(name in self._graph.inputs(key) for name in _OF_ROLE[role]):
             texts = [found for found in [self._values.text(key, *_OF_ROLE[role])] if found]
-        return list(iter_distinct(texts))
+        return list(iter_distinct(texts)) or texts[:1]
 
     def _elsewhere(self, key: str, role: Role, depth: int) -> list[Found]:
         """Behind a node that we know nothing of: whatever it got that may be a conditioning."""

@@ -43,7 +43,7 @@ def _with_kind(generation: Generation, count: Any, evidence: Evidence) -> Genera
     """A grid has as many images in it as were asked for."""
     settings = generation.settings
     tiling = find_tiling(evidence.container, settings.get("width"), settings.get("height"))
-    is_grid = tiling is not None and isinstance(count, int) and tiling.count >= count > 1
+    is_grid = tiling is not None and isinstance(count, int) and tiling.images >= count > 1
     return replace(generation, kind="grid") if is_grid else generation
 
 
