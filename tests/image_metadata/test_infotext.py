@@ -31,7 +31,7 @@ def test_a_prompt_may_have_lines_that_look_like_parameters():
 
 def test_unquoted_json_is_one_value_and_invents_no_keys():
     resources = json.dumps([{"type": "lora", "url": "https://a.b/c,d"}])
-    found = parse_parameters(f"{LINE}, Civitai resources: {resources}, Hashes: {{\"model\": \"ab, c\"}}, Version: 1")
+    found = parse_parameters(f'{LINE}, Civitai resources: {resources}, Hashes: {{"model": "ab, c"}}, Version: 1')
     assert json.loads(found["Civitai resources"])[0]["url"] == "https://a.b/c,d"
     assert list(found)[-3:] == ["Civitai resources", "Hashes", "Version"]
     assert "https" not in found

@@ -33,12 +33,14 @@ def test_a_schedule_in_the_name_of_a_sampler_gets_its_own_name():
 
 
 def test_sizes_are_read_however_they_are_written():
-    for text in ("512x768", "512 x 768", "(512, 768)", [512, 768], "512×768 (2:3)"):
+    for text in ("512x768", "512 x 768", "(512, 768)", [512, 768], "512\u00d7768 (2:3)"):
         assert read_size(text) == {"width": 512, "height": 768}
     assert read_size("large") == {}
 
 
-@given(st.dictionaries(st.text(max_size=5), json_values, max_size=6), st.sampled_from(["seed", "steps", "size", "model"]))
+@given(
+    st.dictionaries(st.text(max_size=5), json_values, max_size=6), st.sampled_from(["seed", "steps", "size", "model"])
+)
 def test_any_values_give_scalars(pairs, ours):
     found = build_settings(pairs, dict.fromkeys(pairs, ours))
     assert all(isinstance(value, (str, int, float, bool)) for value in found.values())

@@ -37,7 +37,7 @@ def test_bytes_that_are_no_utf8_are_latin_1():
 
 def test_utf8_that_was_read_as_latin_1_is_repaired_and_nothing_else():
     assert repair_mojibake("#テスト".encode().decode("latin-1")) == "#テスト"
-    for text in ("café", "plain", "テスト", "naïve – dash"):
+    for text in ("café", "plain", "テスト", "naïve \u2013 dash"):
         assert repair_mojibake(text) == text
 
 

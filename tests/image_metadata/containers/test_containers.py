@@ -21,7 +21,8 @@ from tests.image_metadata.files import (
     png_chunk,
 )
 
-XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description xmp:Rating="4" comfy:prompt="{&quot;1&quot;: 2}">
+XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>
+<rdf:Description xmp:Rating="4" comfy:prompt="{&quot;1&quot;: 2}">
 <dc:description><rdf:Alt><rdf:li xml:lang="x-default">a &amp; b</rdf:li></rdf:Alt></dc:description>
 </rdf:Description></rdf:RDF></x:xmpmeta>"""
 

@@ -1,0 +1,121 @@
+"""Workflows as the page saves them, as graphs."""
+
+from hypothesis import given
+
+from stablenew.image_metadata.graphs.outputs import read_outputs
+from stablenew.image_metadata.graphs.workflow import convert_workflow
+from tests.image_metadata.graph_files import workflow_of
+from tests.strategies import json_values
+
+
+def simple(**extra_of_lora):
+    nodes = [
+        (
+            3,
+            "KSampler",
+            [42, "randomize", 20, 7.0, "euler", "karras", 1.0],
+            {"model": 1, "positive": 2, "negative": 3, "latent_image": 4},
+            {},
+        ),
+        (4, "CheckpointLoaderSimple", ["tiny.safetensors"], {}, {}),
+        (5, "EmptyLatentImage", [64, 48, 1], {}, {}),
+        (6, "CLIPTextEncode", ["a quiet harbour"], {"clip": 5}, {}),
+        (7, "CLIPTextEncode", ["blurry"], {"clip": 5}, {}),
+        (9, "SaveImage", ["ComfyUI"], {"images": 6}, {}),
+        (10, "LoraLoader", ["ink.safetensors", 0.7, 1.0], {"model": 7}, extra_of_lora),
+        (11, "VAEDecode", [], {"samples": 8}, {}),
+        (12, "Note", ["not a prompt"], {}, {}),
+    ]
+    links = [(1, 10, 0), (2, 6, 0), (3, 7, 0), (4, 5, 0), (5, 4, 1), (6, 11, 0), (7, 4, 0), (8, 3, 0)]
+    return workflow_of(nodes, links)
+
+
+def only(workflow):
+    (output,) = read_outputs(convert_workflow(workflow))
+    return output
+
+
+def test_a_workflow_says_what_its_graph_would():
+    output = only(simple())
+    assert (output.prompt, output.negative_prompt) == ("a quiet harbour", "blurry")
+    expected = {
+        "seed": 42,
+        "steps": 20,
+        "cfg_scale": 7.0,
+        "scheduler": "Karras",
+        "width": 64,
+        "model": "tiny.safetensors",
+    }
+    assert expected.items() <= dict(output.settings).items()
+    assert [lora.name for lora in output.loras] == ["ink.safetensors"]
+
+
+def test_a_bypassed_node_is_stepped_over_and_a_muted_one_is_not_there():
+    output = only(simple(mode=4))
+    assert output.loras == ()
+    assert output.settings["model"] == "tiny.safetensors"
+    assert "model" not in only(simple(mode=2)).settings
+
+
+def test_widgets_that_the_page_names_are_read_by_name():
+    nodes = [
+        (1, "MySampler", [5, "fixed", 9], {"positive": 1}, {}),
+        (2, "SaveImage", ["x"], {"images": 2}, {}),
+        (3, "CLIPTextEncode", ["a harbour"], {}, {}),
+    ]
+    workflow = workflow_of(nodes, [(1, 3, 0), (2, 1, 0)])
+    workflow["nodes"][0]["inputs"] += [
+        {"name": name, "link": None, "widget": {"name": name}} for name in ("seed", "steps")
+    ]
+    output = only(workflow)
+    assert (output.settings["seed"], output.settings["steps"], output.prompt) == (5, 9, "a harbour")
+
+
+def test_subgraphs_are_unfolded():
+    inner = workflow_of(
+        [
+            (1, "KSampler", [1, "fixed", 4, 1.0, "euler", "simple", 1.0], {"positive": 10, "model": 11}, {}),
+            (2, "CheckpointLoaderSimple", ["inner.safetensors"], {}, {}),
+        ],
+        [],
+        id="sub",
+        outputs=[{"linkIds": [12]}],
+    )
+    inner["links"] = [
+        {"id": 10, "origin_id": -10, "origin_slot": 0, "target_id": 1, "target_slot": 0},
+        {"id": 11, "origin_id": 2, "origin_slot": 0, "target_id": 1, "target_slot": 1},
+        {"id": 12, "origin_id": 1, "origin_slot": 0, "target_id": -20, "target_slot": 0},
+    ]
+    outer = workflow_of(
+        [
+            (5, "CLIPTextEncode", ["a harbour"], {}, {}),
+            (6, "sub", [], {"positive": 1}, {}),
+            (7, "SaveImage", ["x"], {"images": 2}, {}),
+        ],
+        [(1, 5, 0), (2, 6, 0)],
+        definitions={"subgraphs": [inner]},
+    )
+    output = only(outer)
+    assert (output.prompt, output.settings["model"], output.settings["steps"]) == ("a harbour", "inner.safetensors", 4)
+    assert output.passes[0].node == "6:1"
+
+
+def test_a_subgraph_that_holds_itself_ends():
+    inner = workflow_of([(1, "sub", [], {}, {}), (2, "SaveImage", ["x"], {}, {})], [], id="sub", outputs=[])
+    outer = workflow_of([(1, "sub", [], {}, {})], [], definitions={"subgraphs": [inner]})
+    assert len(convert_workflow(outer)) < 20
+
+
+def test_what_is_no_workflow_is_none():
+    for value in (None, [], {}, {"nodes": 3}, {"nodes": []}):
+        assert convert_workflow(value) is None
+
+
+@given(json_values, json_values, json_values)
+def test_any_json_gives_an_answer(nodes, links, widgets):
+    workflow = simple()
+    workflow["links"] = links
+    workflow["nodes"][0]["inputs"] = nodes
+    workflow["nodes"][1]["widgets_values"] = widgets
+    workflow["definitions"] = {"subgraphs": nodes}
+    read_outputs(convert_workflow(workflow))
