@@ -10,11 +10,13 @@ from urllib.parse import unquote
 from stablenew.image_metadata.text_decoding import decode_text, decode_utf16
 
 _LONGEST: Final = 16 * 1024 * 1024
+_LONGEST_BLOCK: Final = 200_000
 _LOG_ROW: Final = re.compile(
     r"<td class=.(?:label|key).>(.{0,200}?)</td>\s{0,20}<td class=.value.>(.{0,20000}?)</td>", re.DOTALL
 )
 _LOG_COPY: Final = re.compile(r"to_clipboard\(.([^'\")]{2,100000}).\)")
 _TAG: Final = re.compile(r"<[^<>]{0,1000}>")
+_LORA_ROWS: Final = ("LoRA ", "lora_combined_")
 _LOG_NAMES: Final = {
     "Prompt": "prompt",
     "Negative Prompt": "negative_prompt",
@@ -55,9 +57,8 @@ def _log_entry(text: str, image_name: str) -> str | None:
     begin = text.find(f'id="{image_name.replace(".", "_")}"')
     if begin < 0:
         return None
-    end = text.find('class="image-container"', begin + 1)
-    end = text.find("</table>", begin) if end < 0 else end
-    block = text[begin : end if end > 0 else begin + 200_000]
+    end = text.find('<div id="', begin)
+    block = text[begin : min(end if end > 0 else len(text), begin + _LONGEST_BLOCK)]
     found = _copied(block) or _rows(block)
     return json.dumps(found, ensure_ascii=False) if found else None
 
@@ -80,9 +81,9 @@ def _rows(block: str) -> dict[str, Any]:
 
 
 def _with_plain_names(rows: dict[str, Any]) -> dict[str, Any]:
-    named = {_LOG_NAMES.get(name, name): value for name, value in rows.items()}
-    loras = [_lora(str(value)) for name, value in rows.items() if name.startswith("LoRA ") and value]
-    return named | ({"loras": loras} if loras else {}) if named else {}
+    loras = [_lora(str(value)) for name, value in rows.items() if name.startswith(_LORA_ROWS) and value]
+    named = {_LOG_NAMES.get(name, name): value for name, value in rows.items() if not name.startswith(_LORA_ROWS)}
+    return named | ({"loras": loras} if loras else {})
 
 
 def _lora(text: str) -> list[Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from stablenew.image_metadata.containers.byte_source import ByteSource
 from stablenew.image_metadata.containers.container import MAX_TEXT_BYTES
+from stablenew.image_metadata.containers.packed_text import unpack_text
 from stablenew.image_metadata.containers.sniffing import read_container
 from tests.image_metadata.files import (
     box,
@@ -82,6 +83,11 @@ def test_many_bombs_together_stay_within_the_same_bounds():
     container = read_container(make_png(chunks=[(b"zTXt", b"bomb%d\0\0" % number + bomb) for number in range(20)]))
     assert sum(len(text.text) for text in container.texts) <= 2 * MAX_TEXT_BYTES
     assert container.problems
+
+
+def test_no_room_is_no_licence_to_unpack_everything():
+    assert unpack_text(zlib.compress(b"a" * 1000), 0) == (b"", False)
+    assert unpack_text(zlib.compress(b"a" * 1000), 10) == (b"a" * 10, False)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF"])

@@ -327,13 +327,13 @@ def test_a_video_is_an_output_too():
 def test_graphs_in_circles_and_of_any_size_end():
     ring = {
         str(key): node(
-            "KSampler", latent_image=[str((key + 1) % 5_000), 0], positive=[str((key + 7) % 5_000), 0], seed=1
+            "KSampler", latent_image=[str((key + 1) % 4_900), 0], positive=[str((key + 7) % 4_900), 0], seed=1
         )
-        for key in range(5_000)
+        for key in range(4_900)
     }
     ring["save"] = node("SaveImage", images=["0", 0])
     read_outputs(find_nodes(ring))
-    ends = {str(key): node("SaveImage", images=["x", 0]) for key in range(5_000)} | {"x": node("KSampler", seed=1)}
+    ends = {str(key): node("SaveImage", images=["x", 0]) for key in range(4_900)} | {"x": node("KSampler", seed=1)}
     assert len(read_outputs(find_nodes(ends))) <= 32
 
 
@@ -390,3 +390,26 @@ def test_any_graph_gives_an_answer(nodes):
     if found:
         assert len(read_outputs(found)) <= len(nodes)
         assert set(Graph(found).walk(["1"] if "1" in found else [], lambda _: True)) <= found.keys()
+
+
+def test_a_graph_that_is_too_large_says_that_it_was_not_read_whole():
+    large = {str(key): node("Mix", **{f"image_{n}": [str(key + n), 0] for n in range(1, 60)}) for key in range(4_900)}
+    large["save"] = node("SaveImage", images=["0", 0])
+    assert not read_outputs(find_nodes(large))[0].is_complete
+    assert only(base_graph()).is_complete
+
+
+def test_texts_that_are_joined_with_themselves_again_and_again_stay_small():
+    graph = changed("6", text=["t0", 0])
+    for number in range(22):
+        twice = [f"t{number + 1}", 0]
+        graph[f"t{number}"] = node("Text Concatenate", text_a=twice, text_b=twice, delimiter=",")
+    graph["t22"] = node("Text Multiline", text="x" * 1000)
+    assert only(graph).prompt is None
+
+
+def test_a_text_that_leads_back_to_itself_ends():
+    graph = changed("6", text=["20", 0])
+    graph["20"] = node("Text Concatenate", text_a=["21", 0], text_b="end", delimiter=", ")
+    graph["21"] = node("Text Concatenate", text_a="begin", text_b=["20", 0], delimiter=", ")
+    assert only(graph).prompt == "begin, end"

@@ -69,6 +69,8 @@ class Conditionings:
         if {"positive", "negative"} <= inputs.keys():
             chosen: Role = role if link.slot > 1 else ("positive", "negative")[link.slot]
             return self._of_holder(key, chosen, depth + 1)
+        if any(name in inputs for name in _ENCODED):
+            return self._encoded(key, role)
         return self._encoded(key, role) or self._elsewhere(key, role, depth)
 
     def _encoded(self, key: str, role: Role) -> list[Found]:

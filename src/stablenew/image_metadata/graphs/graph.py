@@ -11,7 +11,7 @@ Nodes: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 GUESSED_TEXT: Final = "longest_text"
 """The input under which a node of unknown class has its longest text: it may be a prompt, and nothing else."""
-_MOST_NODES: Final = 20_000
+_MOST_NODES: Final = 5_000
 _MOST_STEPS: Final = 200_000
 
 
@@ -51,6 +51,7 @@ class Graph:
     def __init__(self, nodes: Nodes) -> None:
         self.nodes = nodes
         self._steps = _MOST_STEPS
+        self._links: dict[str, tuple[Link, ...]] = {}
 
     def __contains__(self, key: str) -> bool:
         return key in self.nodes
@@ -87,11 +88,15 @@ class Graph:
         node, slot = str(value[0]), value[1]
         return Link(name, node, slot) if isinstance(slot, int) and node in self.nodes else None
 
-    def links(self, key: str) -> Iterator[Link]:
-        """Every input of a node that is another node's output."""
-        for name, value in self.inputs(key).items():
-            if found := self.link(value, name):
-                yield found
+    def links(self, key: str) -> tuple[Link, ...]:
+        """Every input of a node that is another node's output; none once the graph proved too large."""
+        if key not in self._links:
+            inputs = self.inputs(key)
+            if not self.spend(len(inputs)):
+                return ()
+            found = (self.link(value, name) for name, value in inputs.items())
+            self._links[key] = tuple(link for link in found if link)
+        return self._links[key]
 
     def walk(
         self,

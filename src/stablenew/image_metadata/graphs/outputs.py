@@ -53,6 +53,8 @@ class GraphOutput:
     negative_prompt: str | None = None
     loras: tuple[Lora, ...] = ()
     input_images: tuple[InputImage, ...] = ()
+    is_complete: bool = True
+    """Whether the graph was small enough to be read whole."""
     is_passed_on: bool = False
     """The image was loaded, and nothing that could change it stands between."""
 
@@ -93,7 +95,7 @@ def _find_outputs(graph: Graph) -> list[str]:
     used = {link.node for key in graph.nodes for link in graph.links(key)}
     ends = [key for key in graph.nodes if key not in used or "saveimage" in graph.kind(key).replace(" ", "")]
     with_images = [key for key in ends if any(link.name in _IMAGES for link in graph.links(key))]
-    return with_images or [key for key in ends if any(True for _ in graph.links(key))] or ends
+    return with_images or [key for key in ends if graph.links(key)] or ends
 
 
 class _OutputReader:
@@ -139,6 +141,7 @@ class _OutputReader:
             negative_prompt=prompts[1],
             loras=_all_loras(passes),
             input_images=images,
+            is_complete=not self._graph.is_exhausted,
             is_passed_on=bool(images) and not passes and all(self._is_plain(node) for node in path),
         )
 

@@ -27,6 +27,8 @@ _JOINERS: Final = re.compile(r"concat|join|append|combine|merge")
 _DELIMITERS: Final = ("delimiter", "separator", "deliminator", "delim")
 _FLAGS: Final = {*_DELIMITERS, "clean_whitespace", "linebreak_addition", "mode", "trim", "font", "operation"}
 _DEEPEST: Final = 24
+_LONGEST_TEXT: Final = 1024 * 1024
+"""Nodes that join their own output would double it again and again."""
 
 
 class Found(NamedTuple):
@@ -41,6 +43,7 @@ class Values:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        self._made: dict[tuple[str, int], Found | None] = {}
 
     def scalar(self, key: str, *names: str) -> Found | None:
         """The first of some inputs of a node that comes to a number or a word."""
@@ -79,7 +82,13 @@ class Values:
         return self._made_text(link.node, link.slot, depth + 1)
 
     def _made_text(self, key: str, slot: int, depth: int) -> Found | None:
-        """The text that a node gives."""
+        """The text that a node gives, worked out once."""
+        if (key, slot) not in self._made:
+            self._made[key, slot] = None  # what leads back to itself
+            self._made[key, slot] = self._make_text(key, slot, depth)
+        return self._made[key, slot]
+
+    def _make_text(self, key: str, slot: int, depth: int) -> Found | None:
         kind = self._graph.kind(key)
         inputs = self._graph.inputs(key)
         if "populated_text" in inputs:
@@ -122,6 +131,8 @@ class Values:
             if name not in _FLAGS and (found := self._text(value, Place(key, name), depth))
         ]
         kept = [part for part in parts if part.strip()]
+        if sum(map(len, kept)) > _LONGEST_TEXT:
+            return None
         return Found(delimiter.replace("\\n", "\n").join(kept), None) if kept else None
 
     def _exact(self, key: str, kind: str, depth: int) -> Found | None:
@@ -154,6 +165,13 @@ class Values:
 
 
 _SELECTORS: Final = ("switch", "boolean", "select", "index", "Input")
+
+
+def _replace(text: str, find: str, replace: str) -> str:
+    is_affordable = len(text) + text.count(find) * len(replace) <= _LONGEST_TEXT if find else False
+    return text.replace(find, replace) if is_affordable else text
+
+
 _EXACT: Final = {
     "stringreplace": ("string", "find", "replace"),
     "stringtrim": ("string",),
@@ -161,7 +179,7 @@ _EXACT: Final = {
 }
 _CASES: Final = {"UPPERCASE": str.upper, "lowercase": str.lower, "Capitalize": str.capitalize, "Title Case": str.title}
 _CHANGES: Final[dict[str, Callable[..., str]]] = {
-    "stringreplace": lambda text, find, replace: text.replace(find, replace) if find else text,
+    "stringreplace": _replace,
     "stringtrim": lambda text: text.strip(),
     "caseconverter": lambda text, mode: _CASES.get(mode, str)(text),
 }

@@ -47,7 +47,7 @@ def build_generation(nodes: Nodes, evidence: Evidence) -> Generation:
         embeddings=find_embeddings(texts),
         input_images=chosen.input_images,
         kind=_kind_of(chosen),
-        notes=_ambiguity(outputs),
+        notes=(*_ambiguity(outputs), *(() if chosen.is_complete else ("the graph is too large to be read whole",))),
     )
 
 

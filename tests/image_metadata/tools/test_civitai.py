@@ -1,0 +1,21 @@
+"""Civitai's own generator."""
+
+import json
+
+from tests.image_metadata.graph_files import base_graph, node
+from tests.image_metadata.tools.reading import read_comment
+
+
+def test_the_generator_of_civitai():
+    asked = {
+        "prompt": "a harbour",
+        "negativePrompt": "fog",
+        "steps": 25,
+        "cfgScale": 5,
+        "sampler": "euler_ancestral",
+        "seed": 13,
+    }
+    graph = base_graph(**{"4": node("CheckpointLoaderSimple", ckpt_name="urn:air:sdxl:checkpoint:civitai:1@2")})
+    found = read_comment(json.dumps(graph | {"extra": {}, "extraMetadata": json.dumps(asked)}))
+    assert (found.tool, found.prompt, found.negative_prompt) == ("Civitai", "a harbour", "fog")
+    assert found.settings["model"] == "urn:air:sdxl:checkpoint:civitai:1@2"
