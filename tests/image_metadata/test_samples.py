@@ -1,4 +1,4 @@
-"""Real images of many tools, where they are at hand: `STABLENEW_SAMPLES`, or `shared/samples` two folders above."""
+"""Real images of many tools, where they are at hand: `STABLENEW_SAMPLES`, or `shared/samples` in a folder above."""
 
 import os
 import subprocess
@@ -10,7 +10,8 @@ import pytest
 from stablenew.image_metadata.reading import read_image_metadata
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = Path(os.environ.get("STABLENEW_SAMPLES") or ROOT.parents[1] / "shared" / "samples")
+PLACES = [folder / "shared" / "samples" for folder in ROOT.parents[:2]]
+SAMPLES = Path(os.environ.get("STABLENEW_SAMPLES") or next((path for path in PLACES if path.is_dir()), PLACES[0]))
 TOOLS = {"StabilityMatrix": "Stability Matrix", "HuggingFaceSpace": "Hugging Face Space", "DrawThings": "Draw Things"}
 
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no folder of real images")
