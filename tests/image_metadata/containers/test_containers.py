@@ -160,6 +160,15 @@ def test_a_stated_length_never_makes_a_read_larger_than_its_bound():
     assert source.read(-1, 5) == b""
 
 
+def test_a_file_that_gives_less_than_was_asked_for_is_read_whole():
+    class Slow(io.BytesIO):
+        def read(self, size=-1):
+            return super().read(min(size, 1_000))
+
+    data = make_png({"parameters": "x" * 50_000})
+    assert read_container(Slow(data)).texts == read_container(data).texts
+
+
 @pytest.mark.parametrize(
     "data",
     [

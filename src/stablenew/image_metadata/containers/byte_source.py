@@ -21,7 +21,7 @@ class ByteSource:
         self._stream = stream
         stream.seek(0)
         self._head = stream.read(_HEAD_BYTES) or b""
-        self.size = len(self._head) if len(self._head) < _HEAD_BYTES else stream.seek(0, io.SEEK_END)
+        self.size = stream.seek(0, io.SEEK_END)
 
     def read(self, offset: int, length: int) -> bytes:
         """At most `length` bytes from `offset` on, never more than 32 MB."""
@@ -32,4 +32,7 @@ class ByteSource:
         if end <= len(self._head):
             return self._head[offset:end]
         self._stream.seek(offset)
-        return self._stream.read(length) or b""
+        data = self._stream.read(length) or b""
+        while len(data) < length and (more := self._stream.read(length - len(data))):
+            data += more  # an unbuffered file may give less than was asked for, and is not at its end
+        return data
