@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stablenew.cli.console import FINDINGS, Output
-from stablenew.errors import ConfigError
+from stablenew.cli.console import Output
+from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
     from stablenew.image_metadata.metadata import Generation, ImageMetadata
@@ -35,7 +35,7 @@ def inspect(
         elif said:
             _show(out, path, said, sidecar, raw=raw)
     out.json({"files": entries})
-    return 0 if all(entry["says_something"] for entry in entries) else FINDINGS
+    return 0 if all(entry["says_something"] for entry in entries) else FAILURE
 
 
 def _read(path: Path) -> "tuple[ImageMetadata | None, str | None, str | None]":
