@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.disk.atomic_file import replace_file
+from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import ConfigError, FormatError
 from stablenew.formats.strict_json import encode_pretty_json, parse_json
 
@@ -86,7 +87,7 @@ class AppConfig:
         if type(parsed) is not type(DEFAULTS[name]):
             raise ConfigError(f"expected {name} to be {_expected(name)}, found {value!r}")
         values = read_settings_file(self.path) | {name: parsed}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.path.parent)
         replace_file(self.path, encode_pretty_json(values))
         return parsed
 

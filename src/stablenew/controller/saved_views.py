@@ -5,6 +5,7 @@ from typing import Final
 
 from stablenew.app_config import read_settings_file
 from stablenew.disk.atomic_file import replace_file
+from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import ConfigError
 from stablenew.formats.strict_json import encode_pretty_json
 
@@ -47,6 +48,6 @@ class SavedViews:
             views[name] = query
         if len(views) > MAX_VIEWS:
             raise ConfigError(f"expected at most {MAX_VIEWS} views; remove one first")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.path.parent)
         replace_file(self.path, encode_pretty_json(dict(views)))
         return views

@@ -127,7 +127,7 @@ def file_steps(descriptor: int) -> SyncWork[None]:
 def _start_writing(descriptor: int) -> None:
     if _DONT_NEED is not None:
         with contextlib.suppress(OSError):
-            os.posix_fadvise(descriptor, 0, 0, _DONT_NEED)
+            os.posix_fadvise(descriptor, 0, 0, _DONT_NEED)  # type: ignore[attr-defined,unused-ignore]
 
 
 def folder_steps(path: StrPath) -> SyncWork[None]:

@@ -7,8 +7,10 @@ counting, and waiting with a time limit.
 import contextlib
 import os
 import weakref
-from pathlib import Path
 from typing import Final
+
+from stablenew.disk.private_folder import make_private_folder
+from stablenew.disk.regular_file import folder_of
 
 _OPEN: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -83,7 +85,7 @@ def _open(path: str) -> int:
     try:
         return os.open(path, _OPEN, 0o666)
     except FileNotFoundError:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder_of(path))
         return os.open(path, _OPEN, 0o666)
 
 

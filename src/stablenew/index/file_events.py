@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stablenew.disk.private_folder import make_private_folder
 from stablenew.formats.run_id import is_run_id
 from stablenew.store.change_hints import hints_path
 
@@ -120,7 +121,7 @@ class FileEvents:
                 events.add(event)
 
         hints = hints_path(self._root)
-        hints.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(hints.parent)
         # Without a filter, watchdog also reports its own listing of folders, in an endless loop.
         folders = [DirCreatedEvent, DirDeletedEvent, DirMovedEvent, DirModifiedEvent]
         files = [FileCreatedEvent, FileModifiedEvent, FileClosedEvent]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import RunLocked
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import delete_index, index_folder, index_path, sqlite_errors
@@ -179,7 +180,7 @@ def try_index_lock(root: Path) -> "BaseFileLock | None":
     from stablenew.store.run_lock import file_lock  # noqa: PLC0415
 
     folder = index_folder(root)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     lock = file_lock(folder / "writer.lock")
     try:
         lock.acquire(timeout=0)

@@ -15,6 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
@@ -207,7 +208,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
     The caller holds the index's lock.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     try:
         connection = _connect(path)
         version = _version_of(connection)

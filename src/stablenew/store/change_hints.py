@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from stablenew.disk.line_log import split_lines
+from stablenew.disk.private_folder import make_private_folder
 from stablenew.store.local_state import state_folder, store_key
 
 NOWHERE: Final = ""
@@ -48,7 +49,7 @@ def _append(path: str, line: bytes) -> None:
 
 def _begin(path: Path) -> int:
     """A new file of hints. Its first line is its name: whoever read another one sees that hints were lost."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     descriptor = os.open(path, _APPEND | os.O_CREAT, 0o666)
     os.write(descriptor, f"{_MARK}{secrets.token_hex(4)}\n".encode())
     return descriptor

@@ -1,46 +1,119 @@
-"""Where this machine keeps what must never be synced: locks, its own identity, and what can be made again.
+"""Where this machine keeps what must never be synced: locks, its own identity, and caches.
 
-`STABLENEW_STATE_DIR` names another folder than the ones the platform suggests; the cache is then in it.
+`STABLENEW_STATE_DIR` names another folder than those the platform suggests; the cache is then inside it. Whatever is
+created there is for its owner only.
 """
 
 import contextlib
 import functools
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
 import secrets
+import stat
+import tempfile
 import uuid
 from pathlib import Path
 
 from stablenew.disk.atomic_file import replace_file
+from stablenew.disk.private_folder import make_private_folder
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.strict_json import encode_pretty_json
 
 STATE_VARIABLE = "STABLENEW_STATE_DIR"
 _IDENTITY = "machine.json"
+_SHORT = 8
+"""Hex digits of a fingerprint in a host id."""
 _MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
+_OTHERS = 0o077
+"""The permissions of everybody but the owner."""
+_log = logging.getLogger("stablenew")
 
 
 def state_folder() -> Path:
-    """The folder for this machine's own state. Looking at it makes nothing; whoever writes there makes it."""
+    """The folder for this machine's own state. It is created by whoever writes there, not by asking for it.
+
+    Where the home folder cannot be written, as in many containers, it is a private folder among the temporary files,
+    and a warning says so.
+    """
     configured = os.environ.get(STATE_VARIABLE)
     if configured:
         return Path(configured)
-    import platformdirs  # noqa: PLC0415
-
-    return Path(platformdirs.user_state_dir("stablenew", appauthor=False))
+    return _usable_folder(_suggested_folder("user_state_dir"))
 
 
 def cache_folder() -> Path:
-    """The folder for what comes back when it is deleted: indexes, thumbnails. Looking at it makes nothing."""
+    """The folder for indexes, thumbnails and whatever else can be built again; otherwise as `state_folder`."""
     configured = os.environ.get(STATE_VARIABLE)
     if configured:
         return Path(configured) / "cache"
+    folder = _suggested_folder("user_cache_dir")
+    return folder if folder is not None and _can_write(folder) else state_folder() / "cache"
+
+
+def _suggested_folder(kind: str) -> Path | None:
+    """The folder that the platform suggests; None where the user has no home."""
     import platformdirs  # noqa: PLC0415
 
-    return Path(platformdirs.user_cache_dir("stablenew", appauthor=False))
+    try:
+        return Path(getattr(platformdirs, kind)("stablenew", appauthor=False))
+    except RuntimeError:
+        return None
+
+
+@functools.lru_cache(maxsize=8)
+def _usable_folder(suggested: Path | None) -> Path:
+    """The suggested folder if it can be written; else a temporary one that is as private."""
+    if suggested is not None and _can_write(suggested):
+        _make_private(suggested)
+        return suggested
+    fallback = _temporary_folder()
+    _log.warning(
+        "the state folder %s cannot be written; locks and caches are kept in %s until it is deleted. "
+        "Set %s to a folder that stays.",
+        suggested or "(no home)",
+        fallback,
+        STATE_VARIABLE,
+    )
+    return fallback
+
+
+def _can_write(path: Path) -> bool:
+    """Whether a folder can be written, or created. Without a home, a relative path is suggested: never that."""
+    if not path.is_absolute():
+        return False
+    ancestor = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+    return ancestor.is_dir() and os.access(ancestor, os.W_OK | os.X_OK)
+
+
+def _make_private(path: Path) -> None:
+    """Take away the permissions of others on a state folder, which older versions left to the umask."""
+    with contextlib.suppress(OSError):
+        status = path.lstat()
+        if stat.S_ISDIR(status.st_mode) and status.st_mode & _OTHERS:
+            path.chmod(stat.S_IMODE(status.st_mode) & ~_OTHERS)
+
+
+def _temporary_folder() -> Path:
+    """A folder among the temporary files, the same for all processes of this user, and nobody else's."""
+    path = Path(tempfile.gettempdir()) / f"stablenew-{user_id() or 'state'}"
+    if hasattr(os, "getuid"):
+        path = path.with_name(f"stablenew-{os.getuid()}")
+    # Created at once, because everybody may write there: whoever creates it first owns it.
+    with contextlib.suppress(OSError):
+        make_private_folder(path)
+        if _is_private(path.lstat()):
+            return path
+    return Path(tempfile.mkdtemp(prefix="stablenew-"))
+
+
+def _is_private(status: os.stat_result) -> bool:
+    if not stat.S_ISDIR(status.st_mode):
+        return False
+    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & _OTHERS)
 
 
 def store_key(root: Path) -> str:
@@ -55,14 +128,24 @@ def _key_of(path: str) -> str:
 
 def host_id() -> str:
     """Which machine this is: its name and a few hex digits of its fingerprint, `desk-7f3a9c2e`. Nothing is written."""
-    return f"{_host_name()}-{_fingerprint()[:8]}"
+    return f"{_host_name()}-{_fingerprint()[:_SHORT]}"
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a `host_id` is of this machine, whatever its name was then: DHCP and containers change names."""
+    return host.rpartition("-")[2] in {fingerprint[:_SHORT] for fingerprint in _known_fingerprints()}
+
+
+def has_lasting_fingerprint() -> bool:
+    """Whether this machine can be told from others without its name."""
+    return bool(_hardware_marks())
 
 
 def replica_id() -> str:
-    """The name of this machine's own logs. It is made once, by chance, and kept in the state folder.
+    """The name of this machine's own logs: random, chosen once, and kept in the state folder.
 
-    A cloned machine, or a state folder copied to another, gets a new one: with it a fingerprint of the machine is kept.
-    Two users of one machine have two, so that a log never has two writers.
+    A cloned machine, or a state folder copied to another machine, gets a new one: the machine's fingerprint is kept
+    with it. Two users of one machine have two, so that a log never has two writers.
     """
     return known_replica_id() or _make_identity(state_folder() / _IDENTITY)
 
@@ -71,7 +154,7 @@ def known_replica_id() -> str | None:
     """The name of this machine's own logs, if it ever wrote one."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         identity = json.loads((state_folder() / _IDENTITY).read_bytes())
-        if identity.get("fingerprint") == _fingerprint() and isinstance(identity.get("replica"), str):
+        if identity.get("fingerprint") in _known_fingerprints() and isinstance(identity.get("replica"), str):
             return str(identity["replica"])
     return None
 
@@ -83,7 +166,7 @@ def journal_path(run_path: Path, replica: str) -> Path:
 
 def _make_identity(path: Path) -> str:
     replica = f"{_host_name()}-{secrets.token_hex(4)}"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     replace_file(path, encode_pretty_json({"replica": replica, "fingerprint": _fingerprint()}))
     return replica
 
@@ -95,14 +178,45 @@ def _host_name() -> str:
 
 @functools.cache
 def _fingerprint() -> str:
-    parts = [platform.node()]
+    """A digest of what tells this machine from others. The name is part of it only where nothing else does."""
+    return _digest_of(list(_hardware_marks()) or [platform.node(), *_network_address()])
+
+
+@functools.cache
+def _known_fingerprints() -> frozenset[str]:
+    """Today's fingerprint, and the one of version 0.1, which always included the name."""
+    return frozenset({_fingerprint(), _digest_of([platform.node(), *_network_address(), *_machine_ids()])})
+
+
+def _digest_of(parts: list[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@functools.cache
+def _hardware_marks() -> tuple[str, ...]:
+    """Network address and machine id, if they are this machine's alone; else nothing.
+
+    Without a machine id a locally administered address proves nothing: containers on many hosts have the same.
+    """
+    address, machine_ids = _network_address(), _machine_ids()
+    is_universal = bool(address) and not int(address[0], 16) >> 41 & 1
+    return (*address, *machine_ids) if machine_ids or is_universal else ()
+
+
+@functools.cache
+def _network_address() -> tuple[str, ...]:
     node = uuid.getnode()
-    if not node >> 40 & 1:  # with that bit it is no network address but a random number, another one each time
-        parts.append(f"{node:x}")
+    # With this bit it is not an address but a random number, another one in each process.
+    return () if node >> 40 & 1 else (f"{node:x}",)
+
+
+@functools.cache
+def _machine_ids() -> tuple[str, ...]:
+    found = []
     for name in _MACHINE_ID_FILES:
         with contextlib.suppress(OSError):
-            parts.append(Path(name).read_text(encoding="ascii", errors="replace").strip())
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+            found.append(Path(name).read_text(encoding="ascii", errors="replace").strip())
+    return tuple(filter(None, found))
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.output_path import is_output_path
 from stablenew.formats.strict_json import MAX_BYTES, parse_json
-from stablenew.store.local_state import host_id
+from stablenew.store.local_state import has_lasting_fingerprint, is_this_machine
 from stablenew.store.run_folder import MAX_METADATA_BYTES, METADATA, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import read_seal, run_digest
@@ -124,9 +124,14 @@ class Run:
 
     def _is_from_this_machine(self) -> bool:
         try:
-            return self.metadata.source.host_id == host_id()
+            host = self.metadata.source.host_id
         except (OSError, FormatError):
             return False
+        if host is None:
+            return False
+        # A container with another name since looks like another machine, but the lock of its writer is still here.
+        is_renamed = not has_lasting_fingerprint() and RunLock(self.path.parent, self.run_id).was_acquired_here()
+        return is_this_machine(host) or is_renamed
 
     @property
     def digest(self) -> str:

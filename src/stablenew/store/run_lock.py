@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablenew.disk.lock_file import LockFile
+from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import RunLocked
 from stablenew.formats.digest import digest_bytes
 from stablenew.store.local_state import state_folder, store_key
@@ -42,6 +43,10 @@ class RunLock:
     def release(self, *, forget: bool = False) -> None:
         """Let go. With `forget` the lock file goes too, because nobody will write this run again."""
         self._file.release(forget=forget)
+
+    def was_acquired_here(self) -> bool:
+        """Whether the lock's file is in this machine's state folder: a writer that is killed leaves it there."""
+        return os.path.exists(self._file.path)
 
     def is_held(self) -> bool:
         """Whether some process on this machine is writing the run."""
@@ -77,7 +82,9 @@ def _key_of(path: Path) -> str:
 @functools.lru_cache(maxsize=1024)
 def _guard(folder: Path, key: str, _process: int) -> "tuple[threading.Lock, BaseFileLock]":
     """Two locks, made once: threads that share the second would all be let in. A forked process has its own."""
-    return threading.Lock(), file_lock(folder / "locks" / "files" / f"{key}.lock")
+    path = folder / "locks" / "files" / f"{key}.lock"
+    make_private_folder(path.parent)
+    return threading.Lock(), file_lock(path)
 
 
 def file_lock(path: Path) -> "BaseFileLock":

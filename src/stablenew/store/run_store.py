@@ -59,7 +59,8 @@ class RunStore:
     """The runs in one folder. Nothing is written until a run is created."""
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
+        self.root = Path(root).absolute()
+        """Absolute, so that the store stays where it is when the program changes its working folder."""
 
     def __repr__(self) -> str:
         return f"RunStore({str(self.root)!r})"
@@ -95,7 +96,7 @@ class RunStore:
             replace_file(path, data)
             with contextlib.suppress(OSError):  # a few file systems let nobody set it; then it costs a conflict copy
                 os.utime(path, (_MARKER_TIME, _MARKER_TIME))
-        for folder in (self.root / MARKER_FOLDER, self.root, self.root.absolute().parent):
+        for folder in (self.root / MARKER_FOLDER, self.root, self.root.parent):
             sync_folder(folder)
 
     def open(self, run_id: str) -> Run:

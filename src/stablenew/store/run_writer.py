@@ -20,7 +20,7 @@ from stablenew.disk.group_sync import SyncWork, perform, perform_together, resul
 from stablenew.disk.line_log import append_steps
 from stablenew.disk.regular_file import StrPath, folder_of, status_at
 from stablenew.disk.temporary_name import temporary_name
-from stablenew.errors import RunExists, RunSealed, SyncFailed, WriteFailed
+from stablenew.errors import RunExists, RunLocked, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
@@ -49,6 +49,7 @@ class RunWriter:
         """Folders with names that a power cut could still take; against each what is another thing with each name."""
         self._is_open = False
         self._is_broken = False
+        self._process = os.getpid()
         self._guard = threading.RLock()
 
     @classmethod
@@ -155,6 +156,7 @@ class RunWriter:
             return self.record_count
         with self._guard:
             self._check_open()
+            self._check_unsealed()
             self._sync_names()
             self._append(lines)
             self.record_count += len(lines)
@@ -207,6 +209,7 @@ class RunWriter:
         """
         with self._guard:
             self._check_open()
+            self._check_unsealed()
             self._sync_names()
             document = metadata.encode_document()
             sums = self._sums() | {METADATA: hashlib.sha256(document).hexdigest()}
@@ -236,10 +239,23 @@ class RunWriter:
         self._lock.release()
 
     def _check_open(self) -> None:
+        if os.getpid() != self._process:
+            # Counters, hashes and the lock are the parent's. Two writers would each seal what the other never saw.
+            raise RunLocked(
+                f"run {self.run_id} is written by process {self._process}, from which this one was forked; "
+                "record in that process, or start a run of its own here"
+            )
         if self._is_broken:
             raise WriteFailed(f"run {self.run_id} takes no more records, because the disk failed on an earlier one")
         if not self._is_open:
             raise RunSealed(f"run {self.run_id} is finished; start a new run that names it as its parent")
+
+    def _check_unsealed(self) -> None:
+        """Somebody else may have sealed the run: `repair --force`, or a program without our lock."""
+        with naming_failures(self._place(SEAL)):
+            is_sealed = status_at(self._place(SEAL)) is not None
+        if is_sealed:
+            raise RunSealed(f"run {self.run_id} was sealed by another process; start a new run")
 
 
 def make_read_only(run_path: StrPath, names: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from stablenew.controller.app_controller import AppController
 from stablenew.disk.atomic_file import replace_file
+from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import ConfigError
 from stablenew.store.local_state import state_folder, store_key
 from stablenew.store.run_lock import file_lock
@@ -59,7 +60,7 @@ class ServerPlace:
         """Become the server; False when there is one."""
         from filelock import Timeout  # noqa: PLC0415
 
-        self._lock_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._lock_path.parent)
         lock = file_lock(self._lock_path)
         try:
             lock.acquire(timeout=0)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stablenew.disk.atomic_file import replace_cached
+from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import StableNewError, WriteFailed
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.image_files import open_image
@@ -84,7 +85,7 @@ class ThumbnailCache:
 
     def _keep(self, path: Path, data: bytes) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(path.parent)
             replace_cached(path, data)
         except (WriteFailed, OSError):
             return  # a cache that cannot be written costs time and nothing else

@@ -16,6 +16,7 @@ from pathlib import Path
 from stablenew.disk.atomic_file import rename, replace_file_steps, sync_folder
 from stablenew.disk.group_sync import SyncWork, perform
 from stablenew.disk.line_log import append_cached, append_steps
+from stablenew.disk.private_folder import make_private_folder
 from stablenew.disk.regular_file import read_regular, status_of
 from stablenew.errors import NewerFormat, WriteFailed
 from stablenew.formats.documents.feedback import Feedback, FeedbackEvent
@@ -166,7 +167,7 @@ def _keep_journal(path: Path, lines: list[bytes]) -> None:
     """The folder has them already; the journal is a second chance and no reason to fail or to wait for the disk."""
     with contextlib.suppress(OSError):
         if not path.parent.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(path.parent)
         append_cached(path, lines)
 
 
