@@ -207,4 +207,4 @@ def test_stars_tell_own_from_the_best_image_and_unrated_from_zero():
     def stars(rating, best):
         return format_stars({"rating": rating, "best_rating": best})
 
-    assert [stars(3, 5), stars(None, 2), stars(0, None), stars(None, None)] == ["★★★☆☆", "(★★☆☆☆)", "☆☆☆☆☆", ""]
+    assert [stars(3, 5), stars(None, 2), stars(0, None), stars(None, None)] == ["★★★☆☆", "best ★★☆☆☆", "☆☆☆☆☆", ""]

@@ -1,5 +1,8 @@
 """What stands below a field is its description in the JSON Schema."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -47,3 +50,46 @@ def test_fields_are_described_by_what_stands_below_them():
 def test_nothing_is_read_before_somebody_asks():
     assert Part.model_fields["size"].description is None
     assert read_field_docs(Part)["size"] == "In bytes,\nof the whole."
+
+
+BUILT_AT_ONCE = """
+import sys, threading
+from stablenew.formats.documents.feedback import FeedbackEvent
+from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.run_metadata import RunMetadata
+
+sys.setswitchinterval(1e-6)
+start = threading.Barrier(8)
+found = []
+
+def use():
+    start.wait()
+    for model in (LearningRecord, RunMetadata, FeedbackEvent):
+        try:
+            model.model_validate({"kind": "no such kind"})
+        except ValueError as error:
+            found.append((model.__name__, error.title, error.error_count()))
+
+threads = [threading.Thread(target=use) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert len(found) == 24, found
+assert len(set(found)) == 3 and all(name == title for name, title, _ in found), set(found)
+"""
+
+
+def test_threads_that_use_a_model_first_at_once_find_the_whole_model():
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", BUILT_AT_ONCE], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_part_that_was_made_within_a_whole_can_be_written_alone():
+    code = (
+        "from tests.formats.test_described_model import Part, Whole\n"
+        "part = Whole.model_validate({'class': 'a', 'parts': [{'size': 3}]}).parts[0]\n"
+        "assert part.model_dump(exclude_unset=True) == {'size': 3}\n"
+        "assert Whole(parts=[part]).model_dump(exclude_unset=True) == {'parts': [{'size': 3}]}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from stablenew.cli.console import Output
+from stablenew.cli.table import Column
 
 app = typer.Typer(help="Read and change the settings.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,7 +24,11 @@ def get(
     if name:
         out.print(_shown(values[name]))
     else:
-        out.table(["setting", "value", ""], [(one, _shown(value), DESCRIPTIONS[one]) for one, value in values.items()])
+        rows = [(one, _shown(value), DESCRIPTIONS[one]) for one, value in values.items()]
+        out.table(
+            ["setting", Column("value", is_wrapped=True), Column(is_wrapped=True)],
+            rows,
+        )
 
 
 @app.command("set")

@@ -1,30 +1,60 @@
 """What commands print: tables for people, JSON for programs, warnings beside both."""
 
-import json
+import contextlib
+import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from stablenew.cli.streams import is_styled, terminal_width, write_json
+from stablenew.cli.table import Column, lay_out
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.progress import Progress
-
     from stablenew.controller.app_controller import AppController
 
 Result = TypeVar("Result")
 
-INTERRUPTED = 130
+INTERRUPTED: Final = 130
 """Exit status of a command that Ctrl-C stopped."""
-_UNBROKEN = 4096
-_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if code != 10}
+RED: Final = "31"
+YELLOW: Final = "33"
+DIM: Final = "2"
+_MADE_BY_CLOCK: Final = re.compile("[0-9]{8}-[0-9]{6}-[0-9]{3}-")
+_TIME_LENGTH: Final = len("20261128-132317-338")
+_BIDI: Final = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS: Final = {code: "\ufffd" for code in (*range(32), *range(127, 160), *_BIDI) if code != 10}
+
+
+class Progress(Protocol):
+    """What reports how far a command is."""
+
+    def add_task(self, description: str, *, total: float | None) -> Any:
+        """Begin a bar; None: nobody knows how long it will be."""
+
+    def update(
+        self, task: Any, /, *, total: float | None = ..., completed: float | None = ..., description: str | None = ...
+    ) -> None:
+        """Move it on."""
+
+
+class _NoProgress:
+    """A progress bar that nobody watches."""
+
+    def add_task(self, description: str, *, total: float | None) -> int:
+        del description, total
+        return 0
+
+    def update(self, task: Any, /, **changes: Any) -> None:
+        """Nothing to show."""
 
 
 @dataclass
 class Output:
-    """The global options, and how a command speaks under them."""
+    """The global options, and how a command prints under them."""
 
     runs_dir: str | None = None
     is_json: bool = False
@@ -45,64 +75,63 @@ class Output:
     def json(self, value: Any) -> None:
         """Print one JSON value on standard output, if JSON was asked for."""
         if self.is_json:
-            sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+            write_json(value, indent=2)
 
-    def print(self, *values: "RenderableType") -> None:
+    def print(self, *texts: str, style: str | None = None) -> None:
         """Print for people; nothing with `--json` or `--quiet`."""
         if not self.is_json and not self.is_quiet:
-            for value in values:
-                console().print(printable(value) if isinstance(value, str) else value)
+            for text in texts:
+                shown = printable(text)
+                sys.stdout.write(f"\x1b[{style}m{shown}\x1b[0m\n" if style and is_styled(sys.stdout) else f"{shown}\n")
 
-    def table(self, columns: Sequence[str | tuple[str, dict[str, Any]]], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table for people; nothing when it has no rows."""
-        cells = list(rows)
+    def table(self, columns: Sequence[str | Column], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table for people, as wide as the terminal; nothing when it has no rows."""
+        cells = [[printable(cell) for cell in row] for row in rows]
         if self.is_json or self.is_quiet or not cells:
             return
-        from rich.table import Table
-        from rich.text import Text
+        described = [Column(column) if isinstance(column, str) else column for column in columns]
+        width = terminal_width(sys.stdout)
+        laid_out = lay_out(described, cells, width, is_styled=is_styled(sys.stdout))
+        sys.stdout.write("".join(f"{line}\n" for line in laid_out.lines))
+        if laid_out.left_out:
+            self.print(f"(no room for {', '.join(laid_out.left_out)} in {width} columns)", style=DIM)
 
-        named = [(column, {}) if isinstance(column, str) else column for column in columns]
-        has_header = any(name for name, _ in named)
-        table = Table(box=None, pad_edge=False, header_style="bold", show_header=has_header)
-        for name, options in named:
-            table.add_column(name, **options)
-        for row in cells:
-            table.add_row(*(Text(printable(cell)) for cell in row))
-        console().print(table)
+    def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Print names with their values."""
+        self.table([Column(is_bold=True), Column(is_wrapped=True)], list(pairs))
 
     def warn(self, message: str) -> None:
-        """Say something that matters even when nobody asked for words, on standard error."""
+        """Report something that matters also with `--json` and `--quiet`, on standard error."""
         sys.stderr.write(f"stablenew: {printable(message)}\n")
 
-    def progress(self) -> "Progress":
-        """A progress bar with ETA on standard error; silent when nobody watches."""
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+    @contextlib.contextmanager
+    def progress(self) -> "Iterator[Progress]":
+        """A progress bar on standard error; silent when nobody watches."""
+        if self.is_json or self.is_quiet or not sys.stderr.isatty():
+            yield _NoProgress()
+            return
+        from stablenew.cli.progress_bar import open_bar
 
-        return Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=self.is_json or self.is_quiet or not sys.stderr.isatty(),
-        )
+        with open_bar() as bar:
+            yield bar
 
     def with_bar(self, title: str, work: "Callable[[Callable[[int, int], None]], Result]") -> "Result":
-        """What `work` gives; what it is called with takes how much is done, of how much (0: nobody knows yet)."""
+        """What `work` returns. It is called with a function that takes how much is done, of how much (0: unknown)."""
         with self.progress() as bar:
             task = bar.add_task(title, total=None)
             return work(lambda done, total: bar.update(task, completed=done, total=total or None))
+
+
+def shown_ids(run_ids: Sequence[str]) -> list[str]:
+    """Run ids as a table shows them: in full in a file or a pipe, on a terminal as short as commands accept them."""
+    return shorten_ids(run_ids) if sys.stdout.isatty() else list(run_ids)
+
+
+def shorten_ids(run_ids: Sequence[str]) -> list[str]:
+    """Each id without its random end, if it was made by the clock and no other of these begins like it."""
+    starts = [run_id[:_TIME_LENGTH] if _MADE_BY_CLOCK.match(run_id) else run_id for run_id in run_ids]
+    counts = Counter(starts)
+    return [start if counts[start] == 1 else run_id for start, run_id in zip(starts, run_ids, strict=True)]
 
 
 def heed_interrupts() -> None:
@@ -112,15 +141,8 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def console() -> "Console":
-    """Where people read: as wide as the terminal; into a file or a pipe no line is broken."""
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, soft_wrap=False, width=None if sys.stdout.isatty() else _UNBROKEN)
-
-
 def printable(text: str) -> str:
-    """`text` with every control character but the newline shown as U+FFFD: a prompt cannot steer the terminal."""
+    """`text` with U+FFFD for every control character but the newline: a prompt cannot steer the terminal."""
     return text.translate(_CONTROLS)
 
 

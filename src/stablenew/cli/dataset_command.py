@@ -1,12 +1,13 @@
 """`stablenew dataset`: one joined row an image, for whatever learns from it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from stablenew.cli.console import Output, bar, format_bytes, format_local_time, plural
 from stablenew.cli.history_command import SETTINGS, read_query
+from stablenew.cli.table import Column
 from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _show(out: Output, folder: Path, ledger: "DatasetLedger", stars: list[int] |
     size = sum(one.size_bytes for one in ledger.files)
     images, runs = plural(counts.images, "image"), plural(counts.runs_joined, "run")
     out.print(f"{folder}: {images} of {runs}, {format_bytes(size)}")
-    out.table([("", {"style": "bold", "no_wrap": True}), ""], _facts(ledger))
+    out.facts(_facts(ledger))
     out.print("")
     out.table(_COUNTED, _bars({name: getattr(ledger.split_counts, name) for name in _SPLITS}))
     if stars is not None and any(stars):
@@ -137,7 +138,7 @@ def _show(out: Output, folder: Path, ledger: "DatasetLedger", stars: list[int] |
 
 
 _SPLITS = ("train", "validation", "test", "held_out")
-_COUNTED: list[str | tuple[str, dict[str, Any]]] = ["", ("images", {"justify": "right"}), ""]
+_COUNTED: Final = (Column(), Column("images", is_right=True), Column(rank=1))
 
 
 def _bars(counts: dict[str, int]) -> list[tuple[str, str, str]]:
@@ -170,10 +171,13 @@ def _show_left_out(out: Output, ledger: "DatasetLedger") -> None:
     if not ledger.left_out_by_reason and not ledger.problems:
         return
     out.print("")
-    out.table(["left out", "runs"], [(reason, f"{count:,}") for reason, count in ledger.left_out_by_reason.items()])
+    out.table(
+        ["left out", Column("runs", is_right=True)],
+        [(reason, f"{count:,}") for reason, count in ledger.left_out_by_reason.items()],
+    )
     rows = [(one.run_id, one.reason, one.detail) for one in ledger.left_out]
     rows += [(one.run_id, _place(one), one.reason) for one in ledger.problems]
-    out.table(["run", "what", ""], rows[:_MOST_SHOWN])
+    out.table(["run", "what", Column(is_wrapped=True)], rows[:_MOST_SHOWN])
     if len(rows) > _MOST_SHOWN:
         out.print(f"and {len(rows) - _MOST_SHOWN:,} more; dataset.json names them all")
 

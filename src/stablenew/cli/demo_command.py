@@ -7,6 +7,7 @@ import typer
 
 from stablenew.cli.console import Output, format_bytes
 from stablenew.cli.run_command import exit_code, run_plan, show_result
+from stablenew.cli.table import Column
 
 if TYPE_CHECKING:
     from stablenew.store.run import Run
@@ -50,7 +51,7 @@ def _show_folder(out: Output, run: "Run") -> None:
         (f"  {name}{'/' if (run.path / name).is_dir() else ''}", _size_of(run.path / name), meaning)
         for name, meaning in _MEANING.items()
     ]
-    out.table(["  file", ("size", {"justify": "right"}), "what it is"], rows)
+    out.table(["  file", Column("size", is_right=True), Column("what it is", is_wrapped=True)], rows)
 
 
 def _size_of(path: Path) -> str:
@@ -63,7 +64,7 @@ def _show_next_steps(out: Output, run: "Run") -> None:
     where = "" if out.runs_dir is None else f" --runs-dir {out.runs_dir}"
     out.print("\nTry next")
     out.table(
-        ["", ""],
+        ["", Column(is_wrapped=True)],
         [
             (f"  stablenew serve{where}", "look at them and rate them in the browser"),
             (f"  stablenew show {run.run_id[:19]}{where}", "what was asked, what ran, what came out"),

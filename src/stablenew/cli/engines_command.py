@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stablenew.cli.console import Output
+from stablenew.cli.table import Column
 from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def list_engines(ctx: typer.Context) -> int:
     default = out.controller.app_config.get("engine")
     out.json([{**one, "is_default": one["name"] == default} for one in found])
     out.table(
-        ["engine", "", "what it is"],
+        ["engine", "", Column("what it is", is_wrapped=True)],
         [(one["name"], "default" if one["name"] == default else "", one["description"]) for one in found],
     )
     return 0
@@ -71,7 +72,7 @@ def _show(out: Output, found: "EngineCheck") -> None:
     for kind, names in found.names.items():
         more = f" and {len(names) - _SHOWN} more; --json names them all" if len(names) > _SHOWN else ""
         rows.append((kind, f"{', '.join(names[:_SHOWN]) or 'none'}{more}"))
-    out.table([("", {"style": "bold", "no_wrap": True}), ""], rows)
+    out.facts(rows)
     for problem in found.problems:
         out.print(f"! {problem}")
     if not found.problems:
@@ -99,7 +100,7 @@ def workflow(
         }
     )
     out.table(
-        ["setting", "goes to", "", "now"],
+        ["setting", Column("goes to", is_wrapped=True), Column(rank=1, least=12), Column("now", least=12)],
         [
             (name, " ".join(map(str, places)), describe_node(graph, places[0].node), str(values[name])[:60])
             for name, places in bindings.items()

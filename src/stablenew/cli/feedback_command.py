@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stablenew.cli.console import Output
+from stablenew.cli.table import Column
 
 if TYPE_CHECKING:
     from stablenew.formats.documents.feedback import Feedback, FeedbackState, Opinion
@@ -118,7 +119,7 @@ def feedback(ctx: typer.Context, run: RunArgument) -> int:
     _show_people(out, document)
     out.print("")
     out.table(
-        ["when", "who", "what"],
+        [Column("when", rank=1), "who", Column("what", is_wrapped=True)],
         [(event.clock[:19].replace("T", " "), event.rater, describe_event(event)) for event in document.events],
     )
     for problem in problems:
@@ -174,7 +175,9 @@ def _show_people(out: Output, document: "Feedback") -> None:
     if not rows and not comparisons:
         out.print(f"run {document.run_id}: nothing said yet; `stablenew rate RUN [IMAGE] STARS`")
     if rows:
-        out.table(["of", "who", "stars", "flag", "tags", "note"], rows)
+        out.table(
+            ["of", "who", "stars", "flag", Column("tags", is_wrapped=True), Column("note", is_wrapped=True)], rows
+        )
     if comparisons:
         out.table(["comparison", "who"], [(describe_comparison(one), one.rater) for one in comparisons])
 

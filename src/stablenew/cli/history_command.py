@@ -1,10 +1,20 @@
 """`stablenew history`: the newest jobs, and any job among all of them."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from stablenew.cli.console import Output, format_duration, format_local_time, heed_interrupts, plural
+from stablenew.cli.console import (
+    Output,
+    format_duration,
+    format_local_time,
+    heed_interrupts,
+    plural,
+    shown_ids,
+)
+from stablenew.cli.streams import write_json
+from stablenew.cli.table import Column
 
 if TYPE_CHECKING:
     from stablenew.index.job_history import JobHistory
@@ -36,7 +46,8 @@ def history(
     if not rows:
         out.print(f"No job fits {text}" if text else f"No runs in {out.root} yet. `stablenew demo` makes one.")
         return 0
-    out.table(_COLUMNS, [_cells(row) for row in rows])
+    runs = shown_ids([row["run_id"] for row in rows])
+    out.table(_COLUMNS, [_cells(row, run) for row, run in zip(rows, runs, strict=True)])
     if len(rows) == limit:
         out.print(f"{plural(limit, 'job')} shown; --limit 0 shows all.")
     return 0
@@ -93,7 +104,6 @@ def open_history(out: Output, query: str = "") -> "JobHistory":
 def _sweep_in_background(out: Output) -> None:
     """Let a process of its own look at every run folder, when there are so many that nobody wants to wait."""
     import subprocess
-    import sys
 
     command = [sys.executable, "-m", "stablenew", "--quiet", "--runs-dir", str(out.root), "index", "update"]
     quiet = subprocess.DEVNULL
@@ -116,41 +126,42 @@ def _find(jobs: "JobHistory", text: str, limit: int, sort: str) -> list[dict[str
             return rows
 
 
-_RIGHT = {"justify": "right"}
-_COLUMNS: list[str | tuple[str, dict[str, Any]]] = [
-    ("time", {"no_wrap": True}),
-    "pack",
-    ("variants", _RIGHT),
-    ("outputs", _RIGHT),
-    ("duration", _RIGHT),
-    ("seed", _RIGHT),
-    "status",
+_COLUMNS: Final = (
     "stars",
-    ("run", {"no_wrap": True}),
-]
+    Column("prompt", least=24),
+    Column("status", rank=1),
+    Column("variants", rank=2, is_right=True),
+    Column("outputs", rank=3, is_right=True),
+    Column("seed", rank=4, is_right=True),
+    Column("duration", rank=6, is_right=True),
+    Column("pack", rank=5, least=10),
+    Column("time", rank=7),
+    "run",
+)
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(row: dict[str, Any], run: str) -> tuple[str, ...]:
     planned, seeds = row["plan_size"], row["seed_count"]
     return (
-        format_local_time(row["created_at"]) if row["created_at"] else "",
-        ", ".join(row["packs"]),
+        format_stars(row),
+        row["prompt"] or "",
+        row["status"],
         f"{row['record_count']}{f'/{planned}' if planned is not None else ''}",
         str(row["output_count"]),
-        format_duration(row["duration_seconds"]),
         "" if row["seed"] is None else f"{row['seed']}{f' +{seeds - 1}' if seeds > 1 else ''}",
-        row["status"],
-        format_stars(row),
-        row["run_id"],
+        format_duration(row["duration_seconds"]),
+        ", ".join(row["packs"]),
+        format_local_time(row["created_at"]) if row["created_at"] else "",
+        run,
     )
 
 
 def format_stars(row: dict[str, Any]) -> str:
-    """`★★★★☆` for the job's own stars; the best of its images in brackets where it has none; empty when unrated."""
+    """`★★★★☆` for the job's own stars; `best ★★★★☆` of its images where it has none; empty when unrated."""
     own, best = row["rating"], row["best_rating"]
     if own is not None:
         return _stars(int(own))
-    return "" if best is None else f"({_stars(int(best))})"
+    return "" if best is None else f"best {_stars(int(best))}"
 
 
 def _stars(rating: int) -> str:
@@ -180,15 +191,12 @@ def _rows_of(jobs: "JobHistory", text: str, run_id: str) -> list[dict[str, Any]]
 
 
 def _print_rows(out: Output, rows: list[dict[str, Any]]) -> None:
-    import json
-    import sys
-
     for row in rows:
         if out.is_json:
-            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
-            sys.stdout.flush()
+            write_json(row)
         else:
-            out.print("  ".join(cell for cell in _cells(row) if cell))
+            out.print("  ".join(cell for cell in _cells(row, row["run_id"]) if cell))
+        sys.stdout.flush()
 
 
 def path(

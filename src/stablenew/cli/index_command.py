@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stablenew.cli.console import Output, format_bytes, format_duration, heed_interrupts, plural
+from stablenew.cli.streams import write_json
 
 if TYPE_CHECKING:
     from stablenew.index.index_keeper import IndexKeeper
@@ -27,7 +28,7 @@ def status(ctx: typer.Context) -> int:
         ("last look", f"{format_duration(facts['age_seconds'])} ago" if facts["age_seconds"] is not None else "never"),
         ("a look takes", format_duration(facts["sweep_seconds"])),
     ]
-    out.table([("", {"style": "bold", "no_wrap": True}), ""], [(name, str(value)) for name, value in pairs])
+    out.facts((name, str(value)) for name, value in pairs)
     return 0
 
 
@@ -63,7 +64,6 @@ def rebuild(ctx: typer.Context) -> int:
 def watch(ctx: typer.Context) -> int:
     """Keep the index in step, and print what happens, until Ctrl-C."""
     out: Output = ctx.obj
-    import json
     import sys
 
     heed_interrupts()
@@ -77,7 +77,7 @@ def watch(ctx: typer.Context) -> int:
         try:
             for change in subscription:
                 if out.is_json:
-                    sys.stdout.write(json.dumps(change._asdict()) + "\n")
+                    write_json(change._asdict())
                     sys.stdout.flush()
                 else:
                     out.print(f"{change.kind}  {change.run_id}")

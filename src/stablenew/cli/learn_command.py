@@ -7,6 +7,7 @@ import typer
 
 from stablenew.cli.console import Output, bar, plural
 from stablenew.cli.history_command import SETTINGS, read_query
+from stablenew.cli.table import Column
 
 if TYPE_CHECKING:
     from stablenew.learning.dataset.reader import Dataset
@@ -21,6 +22,7 @@ DatasetOption = Annotated[
 ]
 _Query = Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; all when not given.")]
 _BAR = 24
+_REASON = Column(is_wrapped=True)
 
 
 def _open(out: Output, folder: Path | None, query: list[str] | None = None) -> "Dataset":
@@ -83,7 +85,7 @@ def _show_evidence(out: Output, evidence: "Evidence", limit: int) -> None:
     out.print(f"\n{title}{agreement}")
     shown = evidence.values[: limit or None]
     out.table(
-        ["value", ("images", _RIGHT), "mean stars", "", "0 1 2 3 4 5"],
+        [Column("value", least=12), _right("images"), "mean stars", Column(rank=2), Column("0 1 2 3 4 5", rank=1)],
         [
             (
                 show_value(one.value),
@@ -106,7 +108,13 @@ def _show_comparisons(out: Output, evidence: "Evidence", limit: int) -> None:
     gains = evidence.gains
     shown = gains[: limit or None]
     out.table(
-        ["where all else was alike", "", "stars", ("pairs", _RIGHT), ("sure", _RIGHT)],
+        [
+            Column("where all else was alike", is_wrapped=True),
+            Column(rank=1),
+            "stars",
+            _right("pairs"),
+            _right("sure"),
+        ],
         [
             (
                 f"{show_value(one.value)} over {show_value(one.other)}",
@@ -124,7 +132,7 @@ def _show_comparisons(out: Output, evidence: "Evidence", limit: int) -> None:
     if len(shown) < len(gains):
         out.print(f"and {len(gains) - len(shown)} more comparisons; --limit 0 shows all")
     out.table(
-        ["preferred", "how often", ("comparisons", _RIGHT)],
+        [Column("preferred", is_wrapped=True), "how often", _right("comparisons")],
         [
             (show_value(value), show_interval(one.win_rate), f"{one.comparison_count:,}")
             for value, one in evidence.preferred
@@ -132,7 +140,9 @@ def _show_comparisons(out: Output, evidence: "Evidence", limit: int) -> None:
     )
 
 
-_RIGHT: dict[str, Any] = {"justify": "right"}
+def _right(title: str) -> Column:
+    """A column of numbers."""
+    return Column(title, is_right=True)
 
 
 def show_value(value: Any) -> str:
@@ -173,7 +183,13 @@ def defaults(
     found = _contract(out, dataset, query, proposer).get_current_best_defaults()
     out.json([to_json(one) for one in found.values()])
     out.table(
-        ["setting", "value", "mean stars", ("images", _RIGHT), ""],
+        [
+            "setting",
+            Column("value", least=8),
+            Column("mean stars", rank=2),
+            Column("images", rank=1, is_right=True),
+            _REASON,
+        ],
         [
             (
                 one.name,
@@ -209,7 +225,7 @@ def propose(
     found = _contract(out, dataset, query, proposer).propose_new_defaults(current=used)
     out.json([to_json(one) for one in found])
     out.table(
-        ["setting", "now", "proposed", "stars", ("sure", _RIGHT), ""],
+        ["setting", Column("now", rank=1), "proposed", Column("stars", rank=2), _right("sure"), _REASON],
         [
             (
                 one.name,

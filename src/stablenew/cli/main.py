@@ -1,5 +1,7 @@
 """`stablenew`: every command, and the global options that work before and after them."""
 
+import contextlib
+import os
 import sys
 from typing import Annotated, Any
 
@@ -7,7 +9,8 @@ import typer
 from typer.core import TyperGroup
 
 from stablenew import __version__
-from stablenew.cli.console import INTERRUPTED, Output
+from stablenew.cli.console import INTERRUPTED, Output, printable
+from stablenew.cli.streams import prepare_streams
 from stablenew.errors import FAILURE, USAGE, StableNewError
 
 _GLOBAL_FLAGS = {"--json", "--quiet", "-q", "--version"}
@@ -129,12 +132,15 @@ _register()
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0 fine, 1 findings or failure of the work, 2 usage, 130 stopped by Ctrl-C."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or pydantic looks for some in every package there is
+    prepare_streams()
     sys.exit(_run(sys.argv[1:] if args is None else args))
 
 
 def _run(args: list[str]) -> int:
     try:
         result: Any = app(args=args, prog_name="stablenew", standalone_mode=False)
+        sys.stdout.flush()
     except _UsageError as error:
         error.show()  # type: ignore[attr-defined]
         return USAGE
@@ -142,12 +148,29 @@ def _run(args: list[str]) -> int:
         sys.stderr.write("stablenew: stopped\n")
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read us has seen enough
+        _discard_output()  # the reader has seen enough
         return 0
     except (StableNewError, OSError) as error:
-        sys.stderr.write(f"stablenew: {_explain(error)}\n")
+        sys.stderr.write(f"stablenew: {printable(_explain(error))}\n")
+        _discard_output_that_fails()
         return error.exit_code if isinstance(error, StableNewError) else FAILURE
     return result if isinstance(result, int) else 0
+
+
+def _discard_output_that_fails() -> None:
+    """Leave nothing that the interpreter would try to write again on its way out, on a full disk say."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_output()
+
+
+def _discard_output() -> None:
+    """Let what is still to be written to standard output go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def _explain(error: Exception) -> str:

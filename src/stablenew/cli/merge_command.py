@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stablenew.cli.console import Output, plural
+from stablenew.cli.table import Column
 from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def merge(
     )
     worth_showing = [item for item in report.items if item.outcome != "unchanged"]
     out.table(
-        ["run", "outcome", ("new events", {"justify": "right"}), ""],
+        ["run", "outcome", Column("new events", rank=1, is_right=True), Column(is_wrapped=True)],
         [(item.run_id, item.outcome, str(item.new_events or ""), item.message) for item in worth_showing],
     )
     for item in report.items:

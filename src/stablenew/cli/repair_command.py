@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stablenew.cli.console import Output, plural
+from stablenew.cli.table import Column
 from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _show_repair(out: Output, reports: "list[RepairReport]", count: int, *, dry_
     shown = [report for report in reports if report.actions]
     out.json({"ok": not skipped, "dry_run": dry_run, "runs": [report.to_dict() for report in shown]})
     out.table(
-        ["run", "what", "file", ""],
+        ["run", Column("what", rank=1), Column("file", rank=2), Column(is_wrapped=True)],
         [(report.subject, one.code, one.path, one.message) for report in shown for one in report.actions],
     )
     verb = "would be done" if dry_run else "done"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stablenew.cli.console import INTERRUPTED, Output, format_duration, plural
+from stablenew.cli.table import Column
 from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
@@ -156,9 +157,8 @@ def saying_failures(out: Output) -> Iterator[None]:
 
 
 def _describe(event: "RunEvent") -> str:
-    stage = f" {event.stage}" if event.stage else ""
-    number = f"variant {event.variant + 1}" if event.variant is not None else event.kind.replace("_", " ")
-    return f"{number}{stage}"
+    """The stage that is at work; the bar counts the variants."""
+    return event.stage or event.kind.replace("_", " ")
 
 
 @contextlib.contextmanager
@@ -197,10 +197,17 @@ def show_result(out: Output, result: "PipelineRunResult") -> None:
     """The variants and their times, and where the run folder is."""
     out.json(result_to_dict(result))
     out.table(
-        ["#", "variant", "status", ("outputs", {"justify": "right"}), ("seed", {"justify": "right"}), "time"],
+        [
+            Column("#", is_right=True),
+            Column("variant", least=16),
+            "status",
+            Column("outputs", rank=2, is_right=True),
+            Column("seed", rank=1, is_right=True),
+            Column("time", rank=3, is_right=True),
+        ],
         (
             (
-                f"{variant.index + 1}/{variant.total}",
+                str(variant.index),
                 variant.label or "—",
                 variant.status,
                 str(len(variant.images)),
@@ -212,7 +219,7 @@ def show_result(out: Output, result: "PipelineRunResult") -> None:
     )
     for variant in result.variants:
         if variant.error is not None:
-            out.warn(f"variant {variant.index + 1} {variant.status}: {variant.error.message}")
+            out.warn(f"variant {variant.index} {variant.status}: {variant.error.message}")
     from stablenew.pipeline.substitutions import describe_substitutions
 
     substitutions = describe_substitutions((variant.requested, variant.actual) for variant in result.variants)

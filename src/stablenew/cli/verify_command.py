@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stablenew.cli.console import Output, format_bytes, plural
+from stablenew.cli.console import DIM, RED, YELLOW, Output, format_bytes, plural
 from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ def _show_report(out: Output, report: "VerifyReport") -> None:
         if out.is_quiet and finding.severity != "info":
             out.warn(text)
         else:
-            from rich.text import Text
-
-            out.print(Text(text, style={"error": "red", "warning": "yellow"}.get(finding.severity, "dim")))
+            out.print(text, style={"error": RED, "warning": YELLOW}.get(finding.severity, DIM))
 
 
 def _show_total(out: Output, reports: "list[VerifyReport]", counts: dict[str, int]) -> None:

@@ -1,24 +1,42 @@
-"""Models whose fields are described by the docstrings below them, in the JSON Schema and only there.
+"""Models that are quick to import: what most programs never use is made when it is first needed.
 
-pydantic's `use_attribute_docstrings` reads them from the source each time a class is made, which is a fifth of the time
-that importing our formats takes. Schemas are written once a release.
+A validator is built when its model is first used. Descriptions of fields are the docstrings below them; they are read
+when a JSON Schema is written, once a release. (pydantic's `use_attribute_docstrings` reads the source each time a class
+is made, a fifth of the time that importing our formats takes.)
 """
 
 import ast
 import inspect
 import itertools
 import textwrap
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
 
+_BUILDING: Final = threading.RLock()
+
+
 class DescribedModel(BaseModel):
-    """A model whose JSON Schema says what its fields mean."""
+    """A model that is built when it is first used, and whose JSON Schema describes its fields."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    @classmethod
+    def model_rebuild(cls, **options: Any) -> bool | None:
+        """Build the validator, one thread at a time; None if that has been done.
+
+        pydantic removes the parts of a model before it builds them, so a second thread that came in the middle would
+        find those of the parent class, and validate by them.
+        """
+        with _BUILDING:
+            depth = options.pop("_parent_namespace_depth", 2)
+            return super().model_rebuild(_parent_namespace_depth=depth + 1, **options)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: "CoreSchema", handler: "GetJsonSchemaHandler") -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from stablenew.errors import InvalidDocument
+from stablenew.formats.described_model import DescribedModel
 from stablenew.formats.model_base import Array, Name, Rating, Slug, explain
 from stablenew.formats.strict_json import JsonValue
 
@@ -13,10 +14,10 @@ MAIN_NOTE: Final = "main"
 _LONGEST_NOTE: Final = 20_000
 
 
-class FeedbackInput(BaseModel):
+class FeedbackInput(DescribedModel):
     """Feedback on one image or run. A field that is not given leaves what it is about as it is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     run_id: str
     image_id: Annotated[str, Field(max_length=256)] | None = None
@@ -29,7 +30,7 @@ class FeedbackInput(BaseModel):
     remove_tags: Array[Name] = ()
     notes: Annotated[str, Field(max_length=_LONGEST_NOTE)] | None = None
     """An empty text removes the note."""
-    aspects: dict[Slug, Rating | None] = {}
+    aspects: dict[Slug, Rating | None] = Field(default_factory=dict)
     """Ratings of `composition`, `anatomy` and the like; null takes one away."""
     act: Name | None = None
     """An idempotency key: input that arrives again under the same key counts once. Without one it is a new act."""

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from stablenew.formats.described_model import DescribedModel
 from stablenew.formats.model_base import Name, RunId
 from stablenew.recording.feedback_input import FeedbackInput
 
@@ -12,8 +13,8 @@ Act = Annotated[str, Field(pattern=_ACT_PATTERN)]
 """A random idempotency key: feedback that is posted again under the same key counts once."""
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+class _Body(DescribedModel):
+    model_config = ConfigDict(extra="forbid")
 
 
 class PostedFeedback(FeedbackInput):
@@ -64,16 +65,16 @@ class RunBody(_Body):
     """With `again`: let the engine choose other seeds."""
     engine: str | None = None
     url: str | None = None
-    settings: list[str] = []
+    settings: list[str] = Field(default_factory=list)
     """`STAGE.KEY=VALUE`."""
-    sweeps: list[str] = []
+    sweeps: list[str] = Field(default_factory=list)
     """`STAGE.KEY=V,V`."""
-    randomize: list[str] = []
+    randomize: list[str] = Field(default_factory=list)
     mode: str | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
     action: str | None = None
-    tags: list[Name] = []
+    tags: list[Name] = Field(default_factory=list)
 
 
 class VerifyBody(_Body):
