@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 
 INTERRUPTED: Final = 130
 """Exit status of a command that Ctrl-C stopped."""
+BOLD: Final = "1"
 RED: Final = "31"
 YELLOW: Final = "33"
 DIM: Final = "2"

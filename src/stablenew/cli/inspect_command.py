@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stablenew.cli.console import Output
+from stablenew.cli.console import BOLD, DIM, Output
 from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
@@ -84,16 +84,13 @@ def _entry(path: Path, said: "ImageMetadata | None", sidecar: str | None, error:
 
 
 def _show(out: Output, path: Path, said: "ImageMetadata", sidecar: str | None, *, raw: bool) -> None:
-    from rich.text import Text
-
-    from stablenew.cli.console import printable
-
-    out.print(Text(printable(str(path)), style="bold"))
+    out.print(str(path), style=BOLD)
     rows = [("image", _describe_image(said)), *_rows(said, sidecar)]
-    out.table(["", ("", {"overflow": "fold"})], [(f"  {name}", value) for name, value in rows if value])
+    out.facts((f"  {name}", value) for name, value in rows if value)
     if raw:
         for text in said.raw:
-            out.print(Text(f"  {text.place}:{text.key}", style="dim"), Text(printable(text.text)))
+            out.print(f"  {text.place}:{text.key}", style=DIM)
+            out.print(text.text)
     out.print("")
 
 
