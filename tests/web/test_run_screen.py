@@ -83,7 +83,10 @@ def test_the_folder_and_the_command_are_at_hand(open_page, run_ids, root):
     page = open_page(f"/runs/{run_ids[0]}", permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy command").click()
     expect(page.get_by_text("Copied:")).to_be_visible()
-    assert page.evaluate("() => navigator.clipboard.readText()") == f"stablenew run --again {run_ids[0]} --record"
+    assert (
+        page.evaluate("() => navigator.clipboard.readText()")
+        == f"stablenew run --again {run_ids[0]} --engine sketch --record"
+    )
     page.get_by_role("button", name="Open folder").click()
     expect(page.locator(".toast").last).to_contain_text(str(root / run_ids[0]))
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stablenew.pipeline.run_events import RunEvent
     from stablenew.pipeline.run_options import RunOptions
     from stablenew.pipeline.run_request import RunRequest
+    from stablenew.store.run import Run
 
 
 def run(
@@ -31,7 +32,10 @@ def run(
         str | None, typer.Option(metavar="RUN", help="Run the variants of this run again instead of a pack.")
     ] = None,
     new_seeds: Annotated[bool, typer.Option(help="With --again: let the engine choose other seeds.")] = False,
-    engine: Annotated[str | None, typer.Option(help="What makes the images; see the config for the default.")] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="What makes the images; by default that of the config, or of the run to run again."),
+    ] = None,
     url: Annotated[str | None, typer.Option(help="Where the engine's server is.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="A setting. Turns its stage on.")
@@ -59,8 +63,13 @@ def run(
     from stablenew.pipeline.run_request import RunRequest, check_plan_size, warnings_about
 
     request = RunRequest(set_ or (), sweep or (), randomize or (), mode, limit, seed, action, tag or ())
-    prompt_pack, config, plan = _plan(out, pack, again, request, new_seeds=new_seeds)
+    if (pack is None) == (again is None):
+        raise typer.BadParameter("expected either a prompt PACK or --again RUN")
+    earlier = out.controller.run_store.resolve(again) if again is not None else None
+    prompt_pack, config, plan = _plan(pack, earlier, request, new_seeds=new_seeds)
     check_plan_size(plan, request)
+    if earlier is not None:
+        engine, url = out.controller.choose_engine_again(earlier, engine, url)
     is_recorded = out.controller.app_config.learning_enabled if record is None else record
     for warning in warnings_about(plan):
         out.warn(f"{pack}: {warning}")
@@ -89,16 +98,13 @@ _NOTHING_KEPT = (
 
 
 def _plan(
-    out: Output, pack: Path | None, again: str | None, request: "RunRequest", *, new_seeds: bool
+    pack: Path | None, earlier: "Run | None", request: "RunRequest", *, new_seeds: bool
 ) -> "tuple[PromptPack | None, PipelineConfig, Plan]":
     from stablenew.pipeline.prompt_pack import read_prompt_pack
     from stablenew.pipeline.run_request import plan_again, plan_pack
 
-    if (pack is None) == (again is None):
-        raise typer.BadParameter("expected either a prompt PACK or --again RUN")
-    if again is not None:
-        found = out.controller.run_store.resolve(again)
-        config, plan, prompt_pack = plan_again(found, request, has_new_seeds=new_seeds)
+    if earlier is not None:
+        config, plan, prompt_pack = plan_again(earlier, request, has_new_seeds=new_seeds)
         return prompt_pack, config, plan
     chosen = read_prompt_pack(pack or Path())
     return chosen, *plan_pack(chosen, request)

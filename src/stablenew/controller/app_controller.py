@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from stablenew.learning.learning_log import LearningLog
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
+    from stablenew.pipeline.rerun_engine import EngineChoice
     from stablenew.pipeline.run_options import RunOptions
     from stablenew.recording.feedback_input import FeedbackInput
     from stablenew.recording.feedback_manager import FeedbackManager
@@ -111,14 +112,29 @@ class AppController:
         return RunWatcher(self.root)
 
     def open_engine(self, name: str | None = None, url: str | None = None) -> "Engine":
-        """The engine of this name, or the one the settings name.
+        """The engine of this name, or the one the settings name; the address in the settings is that of their engine.
 
         Raises:
             UnknownEngine, ConfigError: see `engine_registry.open_engine`.
         """
         from stablenew.engines.engine_registry import open_engine
 
-        return open_engine(name or self.app_config.get("engine"), url=url or self.app_config.get("engine_url") or None)
+        configured = self.app_config.get("engine")
+        name = name or configured
+        return open_engine(name, url=url or (name == configured and self.app_config.get("engine_url")) or None)
+
+    def choose_engine_again(self, run: "Run", engine: str | None = None, url: str | None = None) -> "EngineChoice":
+        """The engine that runs `run` again, asked whether it is there; see `pipeline.rerun_engine`.
+
+        Raises:
+            ConfigError, EngineError: it is not known or not there; nothing was started.
+        """
+        from stablenew.pipeline.rerun_engine import check_engine, choose_engine_again
+
+        known_url = self.app_config.get("engine_url") or None
+        choice = choose_engine_again(run.metadata, engine=engine, url=url, known_url=known_url)
+        check_engine(choice, run.run_id)
+        return choice
 
     def run_pipeline(
         self,

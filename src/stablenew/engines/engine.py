@@ -21,6 +21,8 @@ class EngineInfo:
     """Whether equal requests with a given seed give equal bytes."""
     has_own_defaults: bool = False
     """Whether the program has defaults of its own: then it is sent only what was asked for, and none of ours."""
+    url: str | None = None
+    """Where its server is, without name and password."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,18 @@ def open_engine(name: str, *, url: str | None = None) -> Engine:
     factory = _find_factory(name)
     if not url:
         return factory()
-    if "url" not in inspect.signature(factory).parameters:
+    if not takes_url(name):
         raise ConfigError(f"the engine {name!r} is no server; leave the url out")
     return factory(url=url)
+
+
+def takes_url(name: str) -> bool:
+    """Whether this engine is a server, which has an address.
+
+    Raises:
+        UnknownEngine: there is none of this name.
+    """
+    return "url" in inspect.signature(_find_factory(name)).parameters
 
 
 def _find_factory(name: str) -> Callable[..., Engine]:

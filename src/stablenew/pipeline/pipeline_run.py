@@ -11,7 +11,7 @@ from stablenew.formats.pipeline_config import PipelineConfig
 from stablenew.formats.run_id import new_run_id
 from stablenew.formats.strict_json import JsonValue
 from stablenew.pipeline.prompt_pack import PromptPack
-from stablenew.pipeline.recorded_plan import Plan
+from stablenew.pipeline.recorded_plan import Plan, RecordedPlan
 from stablenew.pipeline.run_events import (
     RUN_FINISHED,
     RUN_STARTED,
@@ -61,14 +61,15 @@ class PipelineRun:
         self._records: list[LearningRecord] = []
         self._has_own_defaults = False
         source = SideChannel("finding out about this machine").call(self._build_source) or {}
-        self._context = LearningContext(run_id=self.run_id, source=source)
+        parent = {"parent_run_id": plan.parent_run_id} if isinstance(plan, RecordedPlan) and plan.parent_run_id else {}
+        self._context = LearningContext(run_id=self.run_id, source=source, correlation=parent)
         self._channel = SideChannel("recording the run")
         self._recording = self._channel.call(self._start_recording, store) if store is not None else None
 
     def _build_source(self) -> dict[str, JsonValue]:
         info = self._engine.info  # a server is asked for it
         self._has_own_defaults = info.has_own_defaults
-        return build_source(engine=info.name, engine_version=info.version)
+        return build_source(engine=info.name, engine_version=info.version, engine_url=info.url)
 
     def _start_recording(self, store: RunStore) -> BackgroundRecording:
         description = RunDescription(
@@ -78,6 +79,7 @@ class PipelineRun:
             packs=[_pack_reference(self._pack)] if self._pack else [],
             one_click_action=self._config.one_click_action,
             learning_tags=self._config.learning_tags,
+            correlation=self._context.correlation,
             variant_plan=self._plan.summary().to_dict(),
         )
         return BackgroundRecording(RecordingSession(store, description, self._clock), self._channel)

@@ -25,6 +25,8 @@ class RecordedPlan(Sequence[Variant]):
     variants: tuple[Variant, ...]
     sweeps: tuple[Axis, ...] = ()
     mode: str = MODE
+    parent_run_id: str | None = None
+    """The run whose variants they are."""
 
     @classmethod
     def from_records(
@@ -34,6 +36,7 @@ class RecordedPlan(Sequence[Variant]):
         seed: int | None = None,
         sweeps: Sequence[Axis] = (),
         limit: int | None = None,
+        parent_run_id: str | None = None,
     ) -> "RecordedPlan":
         """Every variant of `records`, with every value of the sweeps; at most `limit` of them.
 
@@ -52,7 +55,7 @@ class RecordedPlan(Sequence[Variant]):
             Variant(index, len(drafts), MODE, prompt, label, overrides)
             for index, (prompt, label, overrides) in enumerate(drafts)
         )
-        return cls(tuple(variants), axes)
+        return cls(tuple(variants), axes, parent_run_id=parent_run_id)
 
     def __len__(self) -> int:
         return len(self.variants)

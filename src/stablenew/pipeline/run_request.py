@@ -80,6 +80,7 @@ def plan_again(
         seed=RANDOM_SEED if has_new_seeds and request.seed is None else request.seed,
         sweeps=_sweep_axes(request),
         limit=request.limit,
+        parent_run_id=run.run_id,
     )
     if not plan:
         raise ConfigError(f"run {run.run_id} has no variants that could run again")

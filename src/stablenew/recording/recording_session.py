@@ -36,7 +36,12 @@ class RunDescription:
 
 
 def build_source(
-    *, engine: str | None = None, engine_version: str | None = None, name: str = "StableNew", version: str | None = None
+    *,
+    engine: str | None = None,
+    engine_version: str | None = None,
+    engine_url: str | None = None,
+    name: str = "StableNew",
+    version: str | None = None,
 ) -> dict[str, JsonValue]:
     """Which program, engine, machine and person a run comes from, as `Source` holds it."""
     from stablenew import __version__  # noqa: PLC0415
@@ -46,6 +51,7 @@ def build_source(
         "version": version or (__version__ if name == "StableNew" else None),
         "engine": engine,
         "engine_version": engine_version,
+        "engine_url": engine_url,
         "host_id": host_id(),
         "user_id": user_id(),
     }

@@ -73,6 +73,7 @@ class ComfyUIEngine:
             stages=STAGES,
             is_deterministic=False,
             has_own_defaults=True,
+            url=self._client.url,
         )
 
     def check(self) -> EngineCheck:

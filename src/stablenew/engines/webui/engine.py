@@ -73,6 +73,7 @@ class WebUIEngine:
             stages=STAGES,
             is_deterministic=False,
             has_own_defaults=True,
+            url=self._client.url,
         )
 
     def _find_kin(self) -> Kin:

@@ -37,6 +37,8 @@ class Source(WireModel):
     version: str | None = None
     engine: str | None = None
     engine_version: str | None = None
+    engine_url: str | None = None
+    """The address of the engine's server, without name and password."""
     host_id: str | None = None
     user_id: str | None = None
 
@@ -47,7 +49,7 @@ class Correlation(WireModel):
     job_id: str | None = None
     session_id: str | None = None
     parent_run_id: RunId | None = None
-    """The interrupted run that this one takes up again."""
+    """The run that this one runs again, or takes up where it was interrupted."""
 
 
 class PackReference(WireModel):

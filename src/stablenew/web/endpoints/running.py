@@ -46,7 +46,7 @@ def _plan(call: Call) -> dict[str, Any]:
 
     body = _body(call)
     config, plan, _, request = _understand(call, body)
-    engine = body.engine or call.context.controller.app_config.get("engine")
+    engine = body.engine or _usual_engine(call, body)
     return {
         "size": len(plan),
         "combinations": plan.combinations if plan.combinations < 2**53 else None,
@@ -55,6 +55,14 @@ def _plan(call: Call) -> dict[str, Any]:
         "seconds_per_variant": _seconds_per_variant(call, engine),
         "warnings": [*warnings_about(plan), *_size_warning(plan, request)],
     }
+
+
+def _usual_engine(call: Call, body: "RunBody") -> str:
+    """The engine that a run has when none is named."""
+    controller = call.context.controller
+    engine: str = controller.app_config.get("engine")
+    recorded = controller.run_store.open(body.again).metadata.source.engine if body.again is not None else None
+    return recorded or engine
 
 
 def _body(call: Call) -> "RunBody":
@@ -115,10 +123,18 @@ def _start(call: Call) -> dict[str, Any]:
         raise ConfigError("there is nothing to run: the plan has no variants")
     check_plan_size(plan, request)
     controller = call.context.controller
-    controller.open_engine(body.engine, body.url)  # an engine that is not there says so now, not later
+    engine, url = _engine(call, body)
+    controller.open_engine(engine, url)  # an engine that is not there says so now, not later
     learning = controller.app_config.learning_enabled
-    job = controller.jobs.start(config, plan=plan, pack=pack, engine=body.engine, url=body.url, learning=learning)
-    return job.to_dict()
+    return controller.jobs.start(config, plan=plan, pack=pack, engine=engine, url=url, learning=learning).to_dict()
+
+
+def _engine(call: Call, body: "RunBody") -> "tuple[str | None, str | None]":
+    """The engine and its address that the body asks for; a run runs again where it ran."""
+    if body.again is None:
+        return body.engine, body.url
+    controller = call.context.controller
+    return controller.choose_engine_again(controller.run_store.open(body.again), body.engine, body.url)
 
 
 def _list(call: Call) -> dict[str, Any]:

@@ -32,6 +32,20 @@ export function buildFacts(run) {
   );
 }
 
+/**
+ * The command that runs a run again: with its own engine, at its own address.
+ * @param {{run_id: string, metadata?: {source?: {engine?: string, engine_url?: string}}}} run
+ */
+export function buildAgainCommand({ run_id: runId, metadata }) {
+  const { engine, engine_url: url } = metadata?.source ?? {};
+  const options = Object.entries({ engine, url }).filter(([, value]) => value);
+  const named = options.map(([name, value]) => ` --${name} ${quote(value)}`);
+  return `stablenew run --again ${runId}${named.join("")} --record`;
+}
+
+/** A word as a shell takes it for one. */
+const quote = (word) => (/^[\w.:/@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
 const buildConfig = (config) =>
   h(
     "details",

@@ -75,9 +75,10 @@ class NewScreen {
     this.engine = h(
       "select",
       { id: "f-engine", on: change },
+      this.again ? h("option", { value: "" }, "that of the run") : null,
       choices.engines.map((name) => h("option", { value: name }, name)),
     );
-    this.engine.value = choices.engine;
+    this.engine.value = this.again ? "" : choices.engine;
     this.mode = h(
       "select",
       { id: "f-mode", on: change },
@@ -151,8 +152,8 @@ class NewScreen {
           : [this.packBox, this.promptBox],
         h("label", { for: "f-engine" }, "Engine", this.engine),
         field("url", "Address of its server", {
-          placeholder: choices.engine_url || "only for engines that are a server",
-          value: choices.engine_url,
+          placeholder: this.again ? "that of the run" : choices.engine_url || "only for engines that are a server",
+          value: this.again ? "" : choices.engine_url,
         }),
         field("steps", "Steps", { inputmode: "numeric", placeholder: asBefore }),
         field("cfg", "CFG scale", { inputmode: "decimal", placeholder: asBefore }),

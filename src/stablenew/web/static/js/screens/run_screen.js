@@ -7,7 +7,7 @@ import { formatDuration, formatLongTime, plural } from "../data/format.js";
 import { live } from "../data/live.js";
 import { outbox } from "../data/feedback_outbox.js";
 import { buildImages, buildStripItem, buildWords, describeOutput, finalOutputs } from "../parts/record_view.js";
-import { buildFacts, buildFeedback, buildNeighbours, buildVerdict } from "../parts/run_details.js";
+import { buildAgainCommand, buildFacts, buildFeedback, buildNeighbours, buildVerdict } from "../parts/run_details.js";
 import { buildStars } from "../parts/stars.js";
 
 const KEYS = [
@@ -133,7 +133,7 @@ class RunScreen {
   buildActions() {
     const { run } = this;
     const isReadOnly = this.app.status.is_read_only;
-    const command = `stablenew run --again ${run.run_id} --record`;
+    const command = buildAgainCommand(run);
     this.jobStars = buildStars("Rating of the run", (rating) => this.submit(null, { rating }), {
       isReadOnly,
       inTabOrder: true,
