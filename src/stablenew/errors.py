@@ -21,6 +21,8 @@ of a command and the HTTP status of the web server. Subclasses inherit both::
     │   ├── Unreadable (OSError)          a file is there and cannot be read now; nothing follows from that
     │   └── WriteFailed (OSError)         bytes did not reach the disk; what was there before is unharmed
     │       └── SyncFailed                the disk failed an fsync, which is final
+    ├── UndecodableImage (ValueError)     bytes that no decoder here takes for an image
+    │   └── ImageTooLarge                 more pixels than are decoded here; the image may be sound
     ├── ConfigError (ValueError)          a setting that does not exist or does not fit
     ├── PromptPackError (ValueError)      a prompt pack that cannot be read
     ├── CacheFailed (OSError)             a cache cannot be read or written; the runs themselves are unharmed
@@ -150,6 +152,16 @@ class CacheFailed(StableNewError, OSError):
     """A cache, such as the index, cannot be read or written. The runs themselves are unharmed."""
 
     http_status = 503
+
+
+class UndecodableImage(StableNewError, ValueError):
+    """Bytes that no decoder here takes for an image."""
+
+    http_status = 422
+
+
+class ImageTooLarge(UndecodableImage):
+    """An image with more pixels than are decoded here. It may be sound."""
 
 
 class ConfigError(StableNewError, ValueError):

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import httpx
 
 from stablenew.engines.engine import EngineImage
-from stablenew.errors import ConfigError, EngineError
+from stablenew.errors import ConfigError, EngineError, UndecodableImage
 from stablenew.formats.image_files import open_image
 
 _ANSWER_SECONDS: Final = 30.0
@@ -205,5 +205,5 @@ def read_image(data: bytes, *, seed: int | None = None, parent: int | None = Non
             image.load()
             media_type = Image.MIME[image.format or ""]
             return EngineImage(data, media_type, image.width, image.height, seed=seed, parent=parent)
-    except (OSError, ValueError, SyntaxError, KeyError, Warning) as error:
+    except (UndecodableImage, KeyError) as error:
         raise EngineError(f"the server sent an image that cannot be decoded: {error}") from None

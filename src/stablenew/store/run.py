@@ -15,9 +15,9 @@ from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.output_path import is_output_path
-from stablenew.formats.strict_json import MAX_BYTES, parse_json
+from stablenew.formats.strict_json import parse_json
 from stablenew.store.local_state import has_lasting_fingerprint, is_this_machine
-from stablenew.store.run_folder import MAX_METADATA_BYTES, METADATA, RECORDS, SEAL
+from stablenew.store.run_folder import MAX_METADATA_BYTES, MAX_RECORD_BYTES, METADATA, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import read_seal, run_digest
 
@@ -158,7 +158,7 @@ class Run:
             reason = f"the line is cut off after {len(line)} bytes; it was never acknowledged"
             return RecordLine(number, None, ReadProblem(RECORDS, reason, number, is_torn=True))
         try:
-            record = LearningRecord.from_dict(parse_json(line, max_bytes=MAX_BYTES))
+            record = LearningRecord.from_dict(parse_json(line, max_bytes=MAX_RECORD_BYTES))
         except FormatError as error:
             return RecordLine(number, None, ReadProblem(RECORDS, str(error), number))
         return RecordLine(number, record, None)

@@ -13,6 +13,7 @@ from stablenew.errors import NotAStore
 from stablenew.formats.digest import short_digest
 from stablenew.formats.media_type import extension_for
 from stablenew.formats.run_id import is_generated_run_id, is_run_id
+from stablenew.formats.strict_json import MAX_BYTES as MAX_JSON_BYTES
 
 MARKER_FOLDER: Final = ".stablenew"
 MARKER_FILE: Final = "store.json"
@@ -26,10 +27,11 @@ FEEDBACK: Final = "feedback.json"
 SEAL: Final = "SHA256SUMS"
 
 MAX_MARKER_BYTES: Final = 1 << 20
-MAX_METADATA_BYTES: Final = 16 << 20
+# What is longer is neither written nor read, so that everything that is sealed here can be read here.
+MAX_METADATA_BYTES: Final = MAX_JSON_BYTES
+MAX_RECORD_BYTES: Final = MAX_JSON_BYTES
 MAX_RECORDS_BYTES: Final = 1 << 32
 MAX_FEEDBACK_BYTES: Final = 256 << 20
-"""What is longer is not read."""
 
 _FEEDBACK = re.compile(r"\Afeedback.*\.jsonl?(?:\.[^/]*)?\Z", re.DOTALL)
 _FEEDBACK_LOG = re.compile(r"\Afeedback\.[a-z0-9]+(?:-[a-z0-9]+)*\.jsonl\Z")

@@ -1,6 +1,7 @@
 """Writing a run: create, outputs, records, seal. One writer, from the first byte to the last."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -20,14 +21,23 @@ from stablenew.disk.group_sync import SyncWork, perform, perform_together, resul
 from stablenew.disk.line_log import append_steps
 from stablenew.disk.regular_file import StrPath, folder_of, status_at
 from stablenew.disk.temporary_name import temporary_name
-from stablenew.errors import RunExists, RunLocked, RunSealed, SyncFailed, WriteFailed
+from stablenew.errors import InvalidDocument, RunExists, RunLocked, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.store.change_hints import note_change
 from stablenew.store.output_store import Content, StoredOutput, hash_file, write_output_steps
 from stablenew.store.run import Run
-from stablenew.store.run_folder import METADATA, OUTPUTS, RECORDS, SEAL, output_name
+from stablenew.store.run_folder import (
+    MAX_METADATA_BYTES,
+    MAX_RECORD_BYTES,
+    MAX_RECORDS_BYTES,
+    METADATA,
+    OUTPUTS,
+    RECORDS,
+    SEAL,
+    output_name,
+)
 from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import encode_seal
 
@@ -50,6 +60,7 @@ class RunWriter:
         self._is_open = False
         self._is_broken = False
         self._process = os.getpid()
+        self._records_bytes = 0
         self._guard = threading.RLock()
 
     @classmethod
@@ -74,7 +85,7 @@ class RunWriter:
             with naming_failures(self.path):
                 os.mkdir(temporary)
                 os.mkdir(os.path.join(temporary, OUTPUTS))
-            writing = write_unseen_steps(os.path.join(temporary, METADATA), metadata.encode_document())
+            writing = write_unseen_steps(os.path.join(temporary, METADATA), encode_metadata(metadata))
             results_of(perform_together([writing, self._claim_steps()]))
             with naming_failures(self.path):
                 os.rename(temporary, self.path)
@@ -151,15 +162,17 @@ class RunWriter:
         self._check_open()
         for record in records:
             self._check_belongs(record)
-        lines = [record.encode_line() for record in records]
+        lines = [_check_length(record.encode_line(), MAX_RECORD_BYTES, "record") for record in records]
         if not lines:
             return self.record_count
         with self._guard:
             self._check_open()
             self._check_unsealed()
+            self._check_room(lines)
             self._sync_names()
             self._append(lines)
             self.record_count += len(lines)
+            self._records_bytes += sum(map(len, lines)) + len(lines)
             return self.record_count
 
     def _append(self, lines: Sequence[bytes]) -> None:
@@ -211,7 +224,7 @@ class RunWriter:
             self._check_open()
             self._check_unsealed()
             self._sync_names()
-            document = metadata.encode_document()
+            document = encode_metadata(metadata)
             sums = self._sums() | {METADATA: hashlib.sha256(document).hexdigest()}
             replace_then_write_once((self._place(METADATA), document), (self._place(SEAL), encode_seal(sums)))
             self._is_open = False
@@ -250,12 +263,39 @@ class RunWriter:
         if not self._is_open:
             raise RunSealed(f"run {self.run_id} is finished; start a new run that names it as its parent")
 
+    def _check_room(self, lines: Sequence[bytes]) -> None:
+        size = self._records_bytes + sum(map(len, lines)) + len(lines)
+        if size > MAX_RECORDS_BYTES:
+            reason = f"{RECORDS} would take {size:,} bytes, and no reader takes more than {MAX_RECORDS_BYTES:,}"
+            raise WriteFailed(errno.EFBIG, f"{reason}; start a new run", self._place(RECORDS))
+
     def _check_unsealed(self) -> None:
         """Somebody else may have sealed the run: `repair --force`, or a program without our lock."""
         with naming_failures(self._place(SEAL)):
             is_sealed = status_at(self._place(SEAL)) is not None
         if is_sealed:
             raise RunSealed(f"run {self.run_id} was sealed by another process; start a new run")
+
+
+def encode_metadata(metadata: RunMetadata) -> bytes:
+    """The bytes of a run's metadata, if every reader takes a document of that length.
+
+    The paths of very many outputs alone can be too long. They are left out then, because the records have them too.
+
+    Raises:
+        InvalidDocument: the rest is too long.
+    """
+    document = metadata.encode_document()
+    if len(document) > MAX_METADATA_BYTES and metadata.stages:
+        fields = {name: value for name, value in metadata.to_dict().items() if name != "stages"}
+        document = RunMetadata.from_dict(fields).encode_document()
+    return _check_length(document, MAX_METADATA_BYTES, "run's metadata")
+
+
+def _check_length(data: bytes, most: int, what: str) -> bytes:
+    if len(data) > most:
+        raise InvalidDocument(f"expected at most {most:,} bytes for a {what}, found {len(data):,}")
+    return data
 
 
 def make_read_only(run_path: StrPath, names: Iterable[str]) -> None:

@@ -5,7 +5,6 @@ Two sizes; the small one is cut from the large one. They are a cache in the user
 
 import io
 import threading
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from stablenew.disk.atomic_file import replace_cached
 from stablenew.disk.private_folder import make_private_folder
-from stablenew.errors import StableNewError, WriteFailed
+from stablenew.errors import StableNewError, UndecodableImage, WriteFailed
 from stablenew.formats.digest import digest_bytes
-from stablenew.formats.image_files import open_image
+from stablenew.formats.image_files import MAX_IMAGE_BYTES, open_image
 from stablenew.store.local_state import cache_folder
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ SMALL: Final = 320
 LARGE: Final = 1024
 SIZES: Final = (SMALL, LARGE)
 """The longest side, in pixels."""
-MAX_BYTES: Final = 256 * 1024 * 1024
+MAX_BYTES: Final = MAX_IMAGE_BYTES
 _WORKERS: Final = 2
 _TURNS: Final = 16
 _QUALITY: Final = 80
@@ -98,11 +97,9 @@ def make_thumbnails(data: bytes) -> dict[int, bytes]:
         NoPicture: it is no image we know, cut off, or too large.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with open_image(data) as image:
-                large = _fit(image, LARGE)
-    except (OSError, ValueError, SyntaxError, Warning, MemoryError) as error:
+        with open_image(data) as image:
+            large = _fit(image, LARGE)
+    except UndecodableImage as error:
         raise NoPicture(f"it cannot be decoded: {error}") from None
     return {LARGE: _encode(large), SMALL: _encode(_fit(large, SMALL))}
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from stablenew.errors import UndecodableImage
 from stablenew.formats.documents.learning_plan import GRID, LearningPlan, LearningRunStep
 from stablenew.formats.image_files import open_image
 
@@ -128,7 +129,7 @@ def _thumbnail(data: bytes, size: int) -> "Image | None":
     try:
         with open_image(data) as image:
             small = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Warning):
+    except UndecodableImage:
         return None
     small.thumbnail((size, size))
     return small

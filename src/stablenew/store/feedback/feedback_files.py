@@ -139,7 +139,7 @@ def parse_feedback(
 
 def _read_document(run_id: str, name: str, data: bytes) -> FeedbackFile:
     try:
-        document = Feedback.from_json(data)
+        document = Feedback.from_dict(parse_json(data, max_bytes=MAX_FEEDBACK_BYTES))
     except FormatError as error:
         is_newer = isinstance(error, NewerFormat)
         problem = ReadProblem(name, str(error), code=NEWER if is_newer else UNREADABLE)

@@ -7,6 +7,7 @@ its state folder, out of their reach, and says it again where it is missing.
 """
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +24,13 @@ from stablenew.formats.documents.feedback import Feedback, FeedbackEvent
 from stablenew.store.change_hints import note_change
 from stablenew.store.feedback.feedback_files import FeedbackReading, read_feedback_files, read_journal
 from stablenew.store.local_state import journal_path, known_replica_id, replica_id
-from stablenew.store.run_folder import FEEDBACK, damaged_feedback_name, feedback_log_name, is_feedback
+from stablenew.store.run_folder import (
+    FEEDBACK,
+    MAX_FEEDBACK_BYTES,
+    damaged_feedback_name,
+    feedback_log_name,
+    is_feedback,
+)
 from stablenew.store.run_lock import file_guard
 
 _Signature = tuple[tuple[str, int, int, int], ...]
@@ -99,14 +106,15 @@ class FeedbackLog:
             raise NewerFormat(f"a later version wrote feedback in {self.run_path}; update StableNew to add to it")
         self._check_readable(reading)
         document = reading.build_document(new)
-        missing = [one.encode_line() for one in (*reading.unlogged, *new)]
+        encoded = _check_length(document.encode_document(), self.run_path)
+        missing = [event.encode_line() for event in (*reading.unlogged, *new)]
         if missing:
             replica = self._replica or replica_id()
             yield from append_steps(self.run_path / feedback_log_name(replica), missing)
             _keep_journal(self._journal(replica), missing[len(reading.unlogged) :])
         if reading.is_damaged:
             set_aside(self.run_path)
-        yield from replace_file_steps(self.run_path / FEEDBACK, document.encode_document())
+        yield from replace_file_steps(self.run_path / FEEDBACK, encoded)
         after = replace(reading, events=document.events, unlogged=(), is_damaged=False)
         self._cached = (self._signature(), after)
         note_change(self.run_path)
@@ -161,6 +169,14 @@ def writing_all(logs: Sequence[FeedbackLog]) -> Iterator[list[FeedbackReading]]:
     """As `FeedbackLog.writing` for many runs at once; call `append_steps` of each in the block."""
     with file_guard(*(log.run_path / FEEDBACK for log in logs)):
         yield [log.read_if_changed() for log in logs]
+
+
+def _check_length(data: bytes, run_path: Path) -> bytes:
+    """`data`, if every reader takes a file of that length. The log holds no more than it does."""
+    if len(data) > MAX_FEEDBACK_BYTES:
+        reason = f"feedback would take {len(data):,} bytes, and no reader takes more than {MAX_FEEDBACK_BYTES:,}"
+        raise WriteFailed(errno.EFBIG, reason, str(run_path / FEEDBACK))
+    return data
 
 
 def _keep_journal(path: Path, lines: list[bytes]) -> None:

@@ -1,5 +1,6 @@
 """The slow checks of `verify --deep`: every document against its published JSON Schema, every image decoded."""
 
+import contextlib
 import functools
 import json
 from collections.abc import Iterator, Mapping
@@ -8,23 +9,27 @@ from typing import Any, Final
 
 from stablenew.disk.line_log import iter_lines
 from stablenew.disk.regular_file import is_regular, read_regular
-from stablenew.errors import FormatError
+from stablenew.errors import FormatError, ImageTooLarge, UndecodableImage
 from stablenew.formats.documents.output_reference import OutputReference
-from stablenew.formats.image_files import decode_image
+from stablenew.formats.image_files import DECODERS, MAX_IMAGE_BYTES, decode_image
+from stablenew.formats.media_type import sniff_media_type
 from stablenew.formats.schema_catalog import file_name, iter_published_schemas
 from stablenew.formats.strict_json import parse_json
-from stablenew.store.run_folder import FEEDBACK, METADATA, RECORDS
+from stablenew.store.run_folder import FEEDBACK, MAX_FEEDBACK_BYTES, MAX_METADATA_BYTES, METADATA, RECORDS
 from stablenew.store.upkeep.verify_report import Finding
 
-MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
-MAX_IMAGE_BYTES: Final = 512 * 1024 * 1024
+_UNKNOWN_TYPE: Final = "application/octet-stream"
+
+
+_MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, FEEDBACK: MAX_FEEDBACK_BYTES}
 
 
 def iter_schema_findings(run_path: Path) -> Iterator[Finding]:
     """Where a document of the run does not fit its schema. What is no JSON at all is left to the plain checks."""
     for name, schema in ((METADATA, "run_metadata"), (FEEDBACK, "feedback")):
         if is_regular(run_path / name):
-            yield from _document_findings(read_regular(run_path / name, MAX_DOCUMENT_BYTES), name, schema, None)
+            with contextlib.suppress(OSError):  # the plain checks report what cannot be read
+                yield from _document_findings(read_regular(run_path / name, _MAX_BYTES[name]), name, schema, None)
     if is_regular(run_path / RECORDS):
         for number, line, is_whole in iter_lines(run_path / RECORDS):
             if is_whole:
@@ -33,7 +38,7 @@ def iter_schema_findings(run_path: Path) -> Iterator[Finding]:
 
 def _document_findings(data: bytes, path: str, schema: str, line: int | None) -> Iterator[Finding]:
     try:
-        value = parse_json(data)
+        value = parse_json(data, max_bytes=len(data))
     except FormatError:
         return
     for error in _validator(schema).iter_errors(value):
@@ -52,11 +57,22 @@ def _validator(schema: str) -> Any:
 def iter_image_findings(run_path: Path, outputs: Mapping[str, OutputReference]) -> Iterator[Finding]:
     """Where an image cannot be decoded or does not have the size and pixels that its record says."""
     for path, output in sorted(outputs.items()):
-        if not output.media_type.startswith("image/") or output.media_type == "image/svg+xml":
+        try:
+            data = read_regular(run_path / path, MAX_IMAGE_BYTES)
+        except OSError as error:
+            yield Finding("image-unchecked", path, f"was not decoded: {error.strerror or error}")
+            continue
+        found = sniff_media_type(data)
+        if found != output.media_type and {found, output.media_type} & DECODERS.keys() and found != _UNKNOWN_TYPE:
+            yield Finding("media-type-mismatch", path, f"is {found}; its record says {output.media_type}")
+        if output.media_type not in DECODERS:
             continue
         try:
-            width, height, pixel_digest = decode_image(read_regular(run_path / path, MAX_IMAGE_BYTES))
-        except (OSError, ValueError, SyntaxError, Warning) as error:
+            width, height, pixel_digest = decode_image(data)
+        except ImageTooLarge as error:
+            yield Finding("image-unchecked", path, f"was not decoded: {error}")
+            continue
+        except UndecodableImage as error:
             yield Finding("image-undecodable", path, f"cannot be decoded: {error}")
             continue
         if output.width is not None and (output.width, output.height) != (width, height):

@@ -32,7 +32,7 @@ from stablenew.store.run import INCOMPLETE, RUNNING, Run
 from stablenew.store.run_folder import FEEDBACK, MAX_RECORDS_BYTES, METADATA, OUTPUTS, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
 from stablenew.store.run_store import RunStore
-from stablenew.store.run_writer import make_read_only
+from stablenew.store.run_writer import encode_metadata, make_read_only
 from stablenew.store.seal import encode_seal
 
 SEALED_RUN: Final = "sealed"
@@ -187,7 +187,7 @@ def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock
             "stages": [{"name": name, "outputs": paths} for name, paths in by_stage.items()],
         }
     )
-    document = final.encode_document()
+    document = encode_metadata(final)
     names = [name for name in (RECORDS, *outputs) if is_surely_regular(run.path / name)]
     sums = {name: hash_file(run.path / name).sha256 for name in names}
     sums[METADATA] = hashlib.sha256(document).hexdigest()

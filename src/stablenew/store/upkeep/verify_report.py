@@ -41,6 +41,8 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "store-changed": (ERROR, "a file of .stablenew is not what this program's version wrote"),
     "schema-violation": (ERROR, "a document does not fit its published JSON Schema"),
     "image-undecodable": (ERROR, "an image cannot be decoded"),
+    "image-unchecked": (INFO, "an image is too large to be decoded here; its bytes were checked"),
+    "media-type-mismatch": (ERROR, "an output's bytes are of another media type than its record says"),
     "image-mismatch": (ERROR, "an image's size or pixels are not what its record says"),
 }
 """Severity and meaning of every code."""
