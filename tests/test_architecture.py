@@ -22,7 +22,7 @@ LAYERS = {
     "index": 4,
     "learning": 4,
     "pipeline": 5,
-    "importing": 5,
+    "importing": 4,
     "controller": 6,
     "tool_hooks": 0,
     "web": 7,

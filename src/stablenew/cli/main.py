@@ -86,6 +86,7 @@ def _register() -> None:
         engines_command,
         feedback_command,
         history_command,
+        import_command,
         index_command,
         inspect_command,
         learn_command,
@@ -96,6 +97,7 @@ def _register() -> None:
         schemas_command,
         serve_command,
         show_command,
+        sources_command,
         verify_command,
     )
 
@@ -109,6 +111,7 @@ def _register() -> None:
     app.command("path")(history_command.path)
     app.command("open")(history_command.open_run)
     app.command("serve")(serve_command.serve)
+    app.command("import")(import_command.import_images)
     app.command("inspect")(inspect_command.inspect)
     app.command("verify")(verify_command.verify)
     app.command("repair")(repair_command.repair)
@@ -118,6 +121,7 @@ def _register() -> None:
     app.command("undo")(feedback_command.undo)
     app.command("redo")(feedback_command.redo)
     app.command("feedback")(feedback_command.feedback)
+    app.add_typer(sources_command.app, name="sources")
     app.add_typer(engines_command.app, name="engines")
     app.add_typer(dataset_command.app, name="dataset")
     app.add_typer(learn_command.app, name="learn")

@@ -9,6 +9,7 @@ EXTENSIONS = {
     "image/svg+xml": "svg",
     "video/mp4": "mp4",
     "video/webm": "webm",
+    "application/json": "json",
 }
 """File name extension of each media type we name files for; any other gets `bin`."""
 

@@ -178,8 +178,12 @@ class Run:
 
     def find_output(self, image: str) -> OutputReference:
         """The output that `image` means; see `OutputFinder.find`."""
-        path = OutputFinder(self).find(image).path
-        return next(output for _, output in self.iter_outputs() if output.path == path)
+        found = OutputFinder(self).find(image)
+        return next(
+            output
+            for _, output in self.iter_outputs()
+            if output.digest == found.digest and (output.path or "") == found.path
+        )
 
 
 class OutputFinder:

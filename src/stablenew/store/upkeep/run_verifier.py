@@ -71,6 +71,8 @@ class _Verification:
         self._barred: dict[str, str] = {}
         """Files that are there and cannot be read, and why."""
         self._recorded: dict[str, OutputReference] = {}
+        self._in_place: list[OutputReference] = []
+        self._raw_paths: set[str] = set()
 
     def report(self) -> VerifyReport:
         """What was found, also where the folder is gone or barred."""
@@ -91,6 +93,8 @@ class _Verification:
             self._check_counts(metadata, records)
         self._check_outputs(names)
         self._check_feedback(names)
+        if self._in_place:
+            self._check_in_place()
         if self._deep:
             self._check_deeply()
         return self._report(sums)
@@ -203,8 +207,11 @@ class _Verification:
     def _check_record(self, record: LearningRecord, number: int) -> None:
         if record.run_id != self._run.run_id:
             self._add("record-mismatch", RECORDS, f"belongs to run {record.run_id}", number)
+        if record.reconstructed is not None and record.reconstructed.raw_path is not None:
+            self._raw_paths.add(record.reconstructed.raw_path)
         for output in record.outputs:
             if output.path is None:
+                self._in_place.append(output)
                 continue
             self._recorded[output.path] = output
             hashes = self._hash(output.path)
@@ -223,7 +230,7 @@ class _Verification:
 
     def _check_outputs(self, names: set[str]) -> None:
         for path in sorted(name for name in names if name.startswith(f"{OUTPUTS}/")):
-            if path not in self._recorded:
+            if path not in self._recorded and path not in self._raw_paths:
                 self._add("output-unrecorded", path)
 
     def _check_feedback(self, names: set[str]) -> None:
@@ -235,6 +242,11 @@ class _Verification:
                 self._add("feedback-conflict-copy", file.name)
             if file.document is not None and file.document.state != fold_events(file.document.events):
                 self._add("feedback-stale", file.name)
+
+    def _check_in_place(self) -> None:
+        from stablenew.store.upkeep.origin_checks import iter_origin_findings  # noqa: PLC0415
+
+        self._findings.extend(iter_origin_findings(self._run, self._in_place, deep=self._deep))
 
     def _check_deeply(self) -> None:
         from stablenew.store.upkeep.deep_checks import iter_image_findings, iter_schema_findings  # noqa: PLC0415

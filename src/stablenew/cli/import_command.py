@@ -1,0 +1,89 @@
+"""`stablenew import`: take in the images that are there already."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stablenew.cli.console import Output, format_bytes, plural
+from stablenew.errors import FAILURE, ConfigError
+
+if TYPE_CHECKING:
+    from stablenew.importing.importer import Importer, ImportReport
+
+_SHOWN_PROBLEMS = 20
+
+
+def import_images(
+    ctx: typer.Context,
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="DIR...", help="Output folders of any tool, with all below them.")
+    ] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy the images into the store; else they stay there.")] = False,
+    takes_all: Annotated[
+        bool, typer.Option("--all", help="Also grids, previews, and images that do not say how they were made.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be taken in, and write nothing.")] = False,
+    undo: Annotated[
+        str | None, typer.Option("--undo", metavar="ID", help="Take an import out again; rated runs are kept.")
+    ] = None,
+    with_feedback: Annotated[
+        bool, typer.Option("--with-feedback", help="With --undo: also runs that somebody rated.")
+    ] = False,
+) -> int:
+    """Take in images of any tool, where they are; the files themselves are never changed."""
+    out: Output = ctx.obj
+    if undo is not None:
+        return _undo(out, undo, with_feedback=with_feedback)
+    if not folders:
+        raise ConfigError("expected a folder of images: stablenew import DIR...")
+    from stablenew.importing.importer import Importer
+
+    importer = Importer(out.controller.run_store, takes_all=takes_all, is_copied=copy, is_dry_run=dry_run)
+    reports = [_import(out, importer, folder) for folder in folders]
+    out.json({"dry_run": dry_run, "imports": [report.to_dict() for report in reports]})
+    for report in reports:
+        _show(out, report, dry_run=dry_run)
+    return FAILURE if any(report.problems for report in reports) else 0
+
+
+def _import(out: Output, importer: "Importer", folder: Path) -> "ImportReport":
+    with out.progress() as bar:
+        task = bar.add_task(f"importing {folder}", total=None)
+
+        def follow(report: "ImportReport") -> None:
+            total = report.found - sum(report.left_out.values()) + (report.read - report.imported)
+            bar.update(task, completed=report.read, total=max(total, report.read) or None)
+
+        return importer.run(folder, follow)
+
+
+def _show(out: Output, report: "ImportReport", *, dry_run: bool) -> None:
+    verb = "would be taken in" if dry_run else "taken in"
+    tools = ", ".join(f"{count:,} {tool}" for tool, count in report.tools.most_common())
+    out.print(
+        f"{plural(report.imported, 'image')} {verb}, {format_bytes(report.size_bytes)}{f': {tools}' if tools else ''}"
+    )
+    for reason, count in report.left_out.most_common():
+        out.print(f"  left out: {count:,} {reason}")
+    for path, reason in report.problems[:_SHOWN_PROBLEMS]:
+        out.warn(f"{path}: {reason}")
+    if len(report.problems) > _SHOWN_PROBLEMS:
+        out.warn(f"and {len(report.problems) - _SHOWN_PROBLEMS:,} more files that cannot be read (--json lists them)")
+    if report.imported and not dry_run:
+        out.print(f"to take it out again: stablenew import --undo {report.import_id}")
+
+
+def _undo(out: Output, import_id: str, *, with_feedback: bool) -> int:
+    from stablenew.importing.undo import list_imports, undo_import
+
+    store = out.controller.run_store
+    known = list_imports(store)
+    if import_id not in known:
+        raise ConfigError(f"no import {import_id!r} here; there are {', '.join(known) or 'none'}")
+    report = undo_import(store, import_id, with_feedback=with_feedback)
+    out.json({"removed": report.removed, "kept": report.kept})
+    out.print(f"{plural(len(report.removed), 'run')} removed; the files are where they were")
+    for run_id in report.kept:
+        out.warn(f"kept {run_id}: somebody rated it (--with-feedback removes it too)")
+    return FAILURE if report.kept else 0

@@ -1,0 +1,70 @@
+"""`stablenew sources`: the folders whose images a store describes in their place."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stablenew.cli.console import Output
+from stablenew.errors import FAILURE
+
+app = typer.Typer(no_args_is_help=True, help="Folders whose images are described in their place.")
+
+
+@app.command("list")
+def list_sources(ctx: typer.Context) -> int:
+    """List the folders and whether they are there; exit 1 when one is not."""
+    out: Output = ctx.obj
+    from stablenew.store.source_roots import SourceRoots
+
+    roots = [(root, root.path.is_dir()) for root in SourceRoots(out.controller.run_store.root).list()]
+    out.json(
+        [
+            {"id": root.id, "path": str(root.path), "added_at": root.added_at, "is_there": is_there}
+            for root, is_there in roots
+        ]
+    )
+    out.table(
+        ["id", "folder", ""], [(root.id, str(root.path), "" if is_there else "not there") for root, is_there in roots]
+    )
+    return 0 if all(is_there for _, is_there in roots) else FAILURE
+
+
+@app.command("add")
+def add_source(ctx: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR")]) -> int:
+    """Make a folder a source without importing it."""
+    out: Output = ctx.obj
+    from stablenew.store.source_roots import SourceRoots
+
+    root = SourceRoots(out.controller.run_store.root).add(folder)
+    out.json({"id": root.id, "path": str(root.path)})
+    out.print(f"{root.id} {root.path}")
+    return 0
+
+
+@app.command("move")
+def move_source(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="ID")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+) -> int:
+    """Say where a source is now: after a move, or on another machine."""
+    out: Output = ctx.obj
+    from stablenew.store.source_roots import SourceRoots
+
+    root = SourceRoots(out.controller.run_store.root).move(source, folder)
+    out.json({"id": root.id, "path": str(root.path)})
+    out.print(f"{root.id} {root.path}")
+    return 0
+
+
+@app.command("remove")
+def remove_source(ctx: typer.Context, source: Annotated[str, typer.Argument(metavar="ID")]) -> int:
+    """Forget a source on this machine; runs and files stay as they are."""
+    out: Output = ctx.obj
+    from stablenew.store.source_roots import SourceRoots
+
+    SourceRoots(out.controller.run_store.root).remove(source)
+    out.json({"removed": source})
+    out.print(f"{source} is no source any more; its runs stay, and so do its files")
+    return 0

@@ -1,0 +1,1 @@
+"""Taking in the images that people already have: they become runs, and stay where they are."""

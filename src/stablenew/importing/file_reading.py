@@ -1,0 +1,104 @@
+"""Reading files to take in, in child processes: digests, metadata and facts of each, from one pass over its bytes."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from stablenew import worker_pool
+from stablenew.disk.regular_file import open_regular
+from stablenew.formats.digest import DoubleHash
+from stablenew.image_metadata.metadata import ImageMetadata
+from stablenew.image_metadata.reading import read_image_metadata, read_sidecar
+from stablenew.importing.folder_walk import FoundFile
+
+_CHUNK: Final = 16
+"""Files a task: enough to keep a process busy, few enough for the first images to come at once."""
+_READ_BYTES: Final = 1 << 20
+_SIDECAR_ENDINGS: Final = (".txt", ".json")
+_LOG: Final = "log.html"
+_LONGEST_SIDECAR: Final = 4 << 20
+_LONGEST_LOG: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """What a file holds."""
+
+    file: FoundFile
+    digest: str = ""
+    sha256: str = ""
+    metadata: ImageMetadata | None = None
+    problem: str | None = None
+    """Why it could not be read; then the rest is empty."""
+
+
+def iter_read(root: Path, files: Sequence[FoundFile], *, processes: int | None = None) -> Iterator[list[ReadFile]]:
+    """What `files` beneath `root` hold, in their order, a few at a time."""
+    chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
+    if len(chunks) < 2 or not worker_pool.is_available():
+        yield from (read_files(root, chunk) for chunk in chunks)
+        return
+    tasks: Iterable[Any] = ([_encode(file) for file in chunk] for chunk in chunks)
+    yield from worker_pool.iter_answers(__name__, [os.fspath(root)], tasks, count=processes, ahead=3)
+
+
+def read_files(root: Path, files: Iterable[FoundFile]) -> list[ReadFile]:
+    """What each of `files` beneath `root` holds. One that cannot be read says why, and keeps nobody from the others."""
+    return [_read(root, file) for file in files]
+
+
+def _read(root: Path, file: FoundFile) -> ReadFile:
+    path = os.path.join(root, *file.path.split("/"))
+    try:
+        with open_regular(path) as opened:
+            before = os.fstat(opened.fileno())
+            hashes = DoubleHash()
+            while chunk := opened.read(_READ_BYTES):
+                hashes.update(chunk)
+            opened.seek(0)
+            metadata = read_image_metadata(opened)
+            after = os.fstat(opened.fileno())
+    except OSError as error:
+        return ReadFile(file, problem=error.strerror or str(error))
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        return ReadFile(file, problem="it changed while it was read")
+    found = file._replace(size_bytes=hashes.size_bytes, modified_ns=after.st_mtime_ns)
+    if not metadata.has_generation_data:
+        metadata = _read_beside(path) or metadata
+    return ReadFile(found, hashes.digest, hashes.sha256, metadata)
+
+
+def _read_beside(path: str) -> ImageMetadata | None:
+    """What a file beside the image says, where the image itself says nothing."""
+    folder, name = os.path.split(path)
+    stem = os.path.splitext(path)[0]
+    beside = [(f"{stem}{ending}", _LONGEST_SIDECAR) for ending in _SIDECAR_ENDINGS]
+    beside += [(f"{path}{ending}", _LONGEST_SIDECAR) for ending in _SIDECAR_ENDINGS]
+    for other, longest in (*beside, (os.path.join(folder, _LOG), _LONGEST_LOG)):
+        with contextlib.suppress(OSError):
+            if os.path.islink(other) or os.path.getsize(other) > longest:
+                continue
+            said = read_sidecar(Path(other).read_bytes(), os.path.basename(other), name)
+            if said.has_generation_data:
+                return said
+    return None
+
+
+def _encode(file: FoundFile) -> list[Any]:
+    # Names that are not UTF-8 hold lone surrogates, which JSON escapes and reads back.
+    return [file.path, file.size_bytes, file.modified_ns]
+
+
+def _serve(root: Path) -> None:
+    # What is sent back must be of this module under its own name, not of `__main__`.
+    from stablenew.importing import file_reading  # noqa: PLC0415, PLW0406
+
+    worker_pool.serve(lambda task: file_reading.read_files(root, [FoundFile(*fields) for fields in task]))
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))

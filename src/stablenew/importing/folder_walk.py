@@ -1,0 +1,127 @@
+"""Which files of a folder may be images to take in, and why the others are not."""
+
+import base64
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from stablenew.formats.documents.output_reference import Origin
+
+IMAGE_ENDINGS: Final = frozenset(
+    {
+        *(".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".heic", ".heif", ".jxl", ".tif", ".tiff", ".bmp"),
+        *(".mp4", ".webm", ".mov", ".mkv"),
+    }
+)
+_UNFINISHED: Final = (".tmp", ".part", ".partial", ".crdownload", ".filepart", ".download")
+_CACHES: Final = frozenset(
+    {"thumbnails", "thumbs", "thumbnail", "cache", "caches", "__pycache__", "@eadir", "node_modules"}
+)
+_STORE_MARKER: Final = ".stablenew"
+# Windows and macOS: the bytes are in the cloud, and reading the file would download them.
+_CLOUD_ATTRIBUTES: Final = 0x00400000 | 0x00040000 | 0x00001000
+_CLOUD_FLAGS: Final = 0x40000000
+
+LINK: Final = "links"
+HIDDEN: Final = "hidden"
+STORE: Final = "stores of StableNew"
+CACHE: Final = "folders of thumbnails and caches"
+OTHER: Final = "other files"
+UNFINISHED: Final = "files still being written"
+EMPTY: Final = "empty files"
+CLOUD: Final = "files that are only in the cloud"
+UNREADABLE: Final = "folders that cannot be read"
+
+
+class FoundFile(NamedTuple):
+    """A file that may be an image."""
+
+    path: str
+    """Beneath the root, with `/`; bytes that are not UTF-8 stand as lone surrogates."""
+    size_bytes: int
+    modified_ns: int
+
+    @property
+    def origin_fields(self) -> dict[str, str]:
+        """Path and name as `Origin` holds them."""
+        raw = os.fsencode(self.path)
+        shown = raw.decode("utf-8", "replace")
+        fields = {"path": shown, "name": shown.rpartition("/")[2]}
+        is_utf8 = shown.encode("utf-8") == raw
+        return fields if is_utf8 else {**fields, "path_bytes": base64.b64encode(raw).decode("ascii")}
+
+
+def path_of(origin: Origin) -> str:
+    """The path beneath the root, as `FoundFile` has it."""
+    return os.fsdecode(base64.b64decode(origin.path_bytes)) if origin.path_bytes else origin.path
+
+
+@dataclass(slots=True)
+class FolderWalk:
+    """One walk through the folders beneath a root. Links are never followed, and nothing is opened."""
+
+    root: Path
+    start: Path
+    """Where it begins: the root or a folder in it."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """How many of each kind were not taken."""
+
+    def files(self) -> Iterator[FoundFile]:
+        """The files that may be images, folder by folder."""
+        top = os.fspath(self.root)
+        beneath = os.path.relpath(self.start, top)
+        prefix = "" if beneath == os.curdir else f"{beneath.replace(os.sep, '/')}/"
+        folders = [(os.fspath(self.start), prefix)]
+        while folders:
+            folder, prefix = folders.pop()
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except OSError:
+                self.left_out[UNREADABLE] += 1
+                continue
+            if any(entry.name == _STORE_MARKER for entry in entries):
+                self.left_out[STORE] += 1
+                continue
+            for entry in entries:
+                if entry.is_symlink():
+                    self.left_out[LINK] += 1
+                elif entry.name.startswith("."):
+                    self.left_out[HIDDEN] += 1
+                elif entry.is_dir(follow_symlinks=False):
+                    if entry.name.casefold() in _CACHES:
+                        self.left_out[CACHE] += 1
+                    else:
+                        folders.append((entry.path, f"{prefix}{entry.name}/"))
+                elif (found := self._look_at(entry, prefix)) is not None:
+                    yield found
+
+    def _look_at(self, entry: "os.DirEntry[str]", prefix: str) -> FoundFile | None:
+        name = entry.name.casefold()
+        if name.endswith(_UNFINISHED):
+            self.left_out[UNFINISHED] += 1
+            return None
+        if os.path.splitext(name)[1] not in IMAGE_ENDINGS:
+            self.left_out[OTHER] += 1
+            return None
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            self.left_out[OTHER] += 1
+            return None
+        reason = _reason_against(status)
+        if reason is not None:
+            self.left_out[reason] += 1
+            return None
+        return FoundFile(f"{prefix}{entry.name}", status.st_size, status.st_mtime_ns)
+
+
+def _reason_against(status: os.stat_result) -> str | None:
+    if not status.st_size:
+        return EMPTY
+    is_far = (
+        getattr(status, "st_file_attributes", 0) & _CLOUD_ATTRIBUTES or getattr(status, "st_flags", 0) & _CLOUD_FLAGS
+    )
+    return CLOUD if is_far else None

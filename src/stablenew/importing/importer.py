@@ -1,0 +1,205 @@
+"""Importer: takes in the images of a folder, the newest first, a hundred a run, and goes on where it was."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from stablenew.errors import ConfigError
+from stablenew.formats.clock import SYSTEM_CLOCK, Clock
+from stablenew.formats.run_id import new_run_id
+from stablenew.importing.file_reading import ReadFile, iter_read
+from stablenew.importing.folder_walk import FolderWalk, FoundFile
+from stablenew.importing.imported_run import MOST_IMAGES, ImportedRun
+from stablenew.importing.known_images import KnownImages
+from stablenew.importing.record_building import UNKNOWN, made_at
+from stablenew.store.run_store import RunStore
+from stablenew.store.source_roots import SourceRoot, SourceRoots
+
+IMPORTED: Final = "imported"
+KNOWN: Final = "images that are known already"
+NO_DATA: Final = "images without generation data"
+BESIDE: Final = {"grid": "grids", "preview": "previews", "input": "input images"}
+UNREADABLE: Final = "files that cannot be read"
+_TEMPORARY: Final = frozenset({"temp", "tmp"})
+_FIRST_RUN: Final = 16
+"""Images of the first run: few, so that something is to be seen at once."""
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import took in, and what it left out and why."""
+
+    import_id: str
+    found: int = 0
+    """Files that may be images."""
+    read: int = 0
+    """Files that were read so far."""
+    imported: int = 0
+    size_bytes: int = 0
+    tools: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    """Path and reason of each file that could not be read."""
+    run_ids: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "import_id": self.import_id,
+            "found": self.found,
+            "imported": self.imported,
+            "size_bytes": self.size_bytes,
+            "tools": dict(self.tools.most_common()),
+            "left_out": dict(self.left_out.most_common()),
+            "problems": [{"path": path, "reason": reason} for path, reason in self.problems],
+            "runs": self.run_ids,
+        }
+
+
+Progress: TypeAlias = Callable[[ImportReport], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """Takes folders into one store. Nothing it does changes a file of a source."""
+
+    store: RunStore
+    takes_all: bool = False
+    """Whether grids, previews, inputs and images without generation data are taken in as well."""
+    is_copied: bool = False
+    """Whether runs hold the bytes of the images; otherwise they stay where they are."""
+    is_dry_run: bool = False
+    """Whether to look only, and write nothing."""
+    clock: Clock = SYSTEM_CLOCK
+
+    def run(self, folder: Path, on_progress: Progress = lambda _: None) -> ImportReport:
+        """Take in what lies in `folder` and is not known yet. Stopped in the middle, it goes on there next time.
+
+        Raises:
+            ConfigError: `folder` is not a folder that can be a source.
+            WriteFailed: the store would not take a run; those before it are sealed.
+        """
+        self._check_folder(folder)
+        root = self._find_root(folder)
+        report = ImportReport(new_run_id(self.clock.now()))
+        walk = FolderWalk(root.path, folder.resolve())
+        with KnownImages(self.store) as known:
+            known.refresh()
+            files = self._new_files(root, walk, known, report)
+            report.left_out += walk.left_out
+            on_progress(report)
+            self._read_all(root, files, known, report, on_progress)
+        return report
+
+    def _check_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise ConfigError(f"expected a folder of images, found none at {folder}")
+        wanted, store = folder.resolve(), self.store.root.resolve()
+        if wanted.is_relative_to(store):
+            raise ConfigError(f"{folder} lies in the store {self.store.root}; its images are recorded already")
+
+    def _find_root(self, folder: Path) -> SourceRoot:
+        roots = SourceRoots(self.store.root, self.clock)
+        if self.is_dry_run:
+            return roots.root_of(folder) or SourceRoot("dry-run", folder.resolve(), self.clock.timestamp())
+        return roots.add(folder)
+
+    def _new_files(
+        self, root: SourceRoot, walk: FolderWalk, known: KnownImages, report: ImportReport
+    ) -> list[FoundFile]:
+        """The files to read, the newest first, so that what people look for first is there first."""
+        files = []
+        for file in walk.files():
+            report.found += 1
+            outcome = known.outcome(root.id, file)
+            if outcome is None or (self.takes_all and outcome not in (IMPORTED, KNOWN)):
+                files.append(file)
+            else:
+                report.left_out[KNOWN if outcome in (IMPORTED, KNOWN) else outcome] += 1
+        return sorted(files, key=lambda file: file.modified_ns, reverse=True)
+
+    def _read_all(
+        self,
+        root: SourceRoot,
+        files: Sequence[FoundFile],
+        known: KnownImages,
+        report: ImportReport,
+        on_progress: Progress,
+    ) -> None:
+        seen: set[str] = set()
+        for batch in _batches(self._choose(root, files, known, seen, report, on_progress)):
+            self._write(root, batch, known, report)
+            on_progress(report)
+
+    def _choose(
+        self,
+        root: SourceRoot,
+        files: Sequence[FoundFile],
+        known: KnownImages,
+        seen: set[str],
+        report: ImportReport,
+        on_progress: Progress,
+    ) -> Iterator[ReadFile]:
+        """The files that are taken in, in the order in which they were found."""
+        for chunk in iter_read(root.path, files):
+            outcomes: list[tuple[FoundFile, str]] = []
+            for read in chunk:
+                reason = self._reason_against(read, known, seen)
+                if reason is None:
+                    seen.add(read.digest)
+                    yield read
+                else:
+                    report.left_out[reason] += 1
+                    if read.problem is None:  # a file that could not be read is tried again
+                        outcomes.append((read.file, reason))
+                    else:
+                        report.problems.append((read.file.path, read.problem))
+            report.read += len(chunk)
+            if outcomes and not self.is_dry_run:
+                known.note(root.id, outcomes)
+            on_progress(report)
+
+    def _reason_against(self, read: ReadFile, known: KnownImages, seen: set[str]) -> str | None:
+        if read.metadata is None:
+            return UNREADABLE
+        if read.digest in seen or known.has(read.digest):
+            return KNOWN
+        if self.takes_all:
+            return None
+        if (beside := _beside(read)) is not None:
+            return beside
+        return None if read.metadata.has_generation_data else NO_DATA
+
+    def _write(self, root: SourceRoot, batch: Sequence[ReadFile], known: KnownImages, report: ImportReport) -> None:
+        ordered = sorted(batch, key=made_at)
+        if not self.is_dry_run:
+            run = ImportedRun(self.store, root, report.import_id, self.is_copied, self.clock).write(ordered)
+            known.add(run, (read.digest for read in ordered))
+            known.note(root.id, ((read.file, IMPORTED) for read in ordered))
+            report.run_ids.append(run.run_id)
+        report.imported += len(ordered)
+        report.size_bytes += sum(read.file.size_bytes for read in ordered)
+        report.tools.update(str((read.metadata.tool if read.metadata else None) or UNKNOWN) for read in ordered)
+
+
+def _beside(read: ReadFile) -> str | None:
+    """What the file is, if not an image to keep. People keep previews too: only those in a temporary folder count."""
+    kind = read.metadata.generation.kind if read.metadata else "image"
+    if kind == "preview" and not _TEMPORARY & {part.casefold() for part in read.file.path.split("/")[:-1]}:
+        return None
+    return BESIDE.get(kind)
+
+
+def _batches(files: Iterator[ReadFile]) -> Iterator[list[ReadFile]]:
+    """Files by the run, the first of which is small."""
+    batch: list[ReadFile] = []
+    limit = _FIRST_RUN
+    for file in files:
+        batch.append(file)
+        if len(batch) >= limit:
+            yield batch
+            batch, limit = [], MOST_IMAGES
+    if batch:
+        yield batch

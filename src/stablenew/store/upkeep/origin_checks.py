@@ -1,0 +1,48 @@
+"""The images that a run describes in their place: are they still there, and still the recorded ones?"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from stablenew.errors import OutputNotFound
+from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.store.output_access import OriginChanged, locate_origin, open_output
+from stablenew.store.run import Run
+from stablenew.store.source_roots import SourceRoots
+from stablenew.store.upkeep.verify_report import Finding
+
+
+def iter_origin_findings(run: Run, outputs: Iterable[OutputReference], *, deep: bool) -> Iterator[Finding]:
+    """What is wrong with images in place: looked at by name and size, with `deep` read whole."""
+    known = {root.id for root in SourceRoots(run.path.parent).list()}
+    elsewhere: Counter[str] = Counter()
+    for output in outputs:
+        assert output.origin is not None  # noqa: S101  # the caller gives only such
+        if output.origin.root in known:
+            yield from _check(run, output, deep=deep)
+        else:
+            elsewhere[output.origin.root] += 1
+    for root, count in elsewhere.items():
+        yield Finding(
+            "origin-elsewhere",
+            "",
+            f"{count} images lie in the source {root}, which this machine does not know; say where it is with "
+            f"`stablenew sources move {root} FOLDER`",
+        )
+
+
+def _check(run: Run, output: OutputReference, *, deep: bool) -> Iterator[Finding]:
+    assert output.origin is not None  # noqa: S101
+    try:
+        if deep:
+            open_output(run, output).close()
+            return
+        status = locate_origin(run, output.origin).lstat()
+    except OriginChanged as error:
+        yield Finding("origin-changed", output.origin.path, str(error))
+    except (OutputNotFound, OSError) as error:
+        reason = str(error) if isinstance(error, OutputNotFound) else "it is not where it was when it was imported"
+        yield Finding("origin-missing", output.origin.path, reason)
+    else:
+        if status.st_size != output.size_bytes:
+            message = f"has {status.st_size:,} bytes, {output.size_bytes:,} were recorded"
+            yield Finding("origin-changed", output.origin.path, message)
