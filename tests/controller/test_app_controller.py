@@ -9,9 +9,9 @@ from stablenew import AppConfig, PipelineConfig, RunStore, RunVerifier
 from stablenew.controller.app_controller import AppController
 from stablenew.controller.job_news import JOB_COMPLETED, RATING_CHANGED
 from stablenew.errors import InvalidDocument, RunNotFound
+from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.pipeline.pack_library import build_typed_pack
 from stablenew.pipeline.run_options import RunOptions
-from stablenew.recording.feedback_input import FeedbackInput
 from tests import samples
 
 CONFIG = PipelineConfig(txt2img={"width": 32, "height": 32, "steps": 4})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stablenew import FeedbackManager, RatingsStore, RunStore, RunVerifier
 from stablenew.errors import ConfigError, InvalidDocument, OutputNotFound, RunNotFound, WriteFailed
 from stablenew.formats.clock import Clock
-from stablenew.recording.feedback_input import FeedbackInput
+from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.recording.feedback_manager import KEEP, parse_stars
 from tests.samples import sealed_run
 

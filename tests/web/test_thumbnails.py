@@ -3,11 +3,12 @@
 import io
 import threading
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from stablenew.formats.digest import digest_bytes
-from stablenew.web.thumbnails import NoPicture, ThumbnailCache, make_thumbnails
+from stablenew.web.thumbnails import SMALL, NoPicture, ThumbnailCache, make_thumbnails
 from tests.samples import huge_png
 
 
@@ -79,3 +80,41 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_show_nothing(tmp_path):
     cache = ThumbnailCache(tmp_path / "file")
     assert cache.get(digest_bytes(data), 320, lambda: data)
     cache.close()
+
+
+def picture_of(data):
+    with Image.open(io.BytesIO(make_thumbnails(data)[SMALL])) as picture:
+        return picture.convert("RGB")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_of_grey_are_scaled_and_not_cut_off(kind):
+    ramp = np.linspace(0, 65535, 100, dtype=np.uint16)[None].repeat(20, axis=0)
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).save(buffer, kind)
+    greys = np.asarray(picture_of(buffer.getvalue()))[10, :, 0].astype(int)
+    assert (abs(greys - np.linspace(0, 255, 100)) < 6).all()
+
+
+def test_maps_of_numbers_are_shown_from_their_least_to_their_greatest():
+    depths = np.linspace(-40, 900, 100, dtype=np.float32)[None].repeat(20, axis=0)
+    buffer = io.BytesIO()
+    Image.fromarray(depths).save(buffer, "TIFF")
+    greys = np.asarray(picture_of(buffer.getvalue()))[10, :, 0].astype(int)
+    assert greys[0] < 10
+    assert greys[-1] > 245
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG"])
+def test_pictures_stand_as_their_orientation_says(kind):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    buffer = io.BytesIO()
+    Image.new("RGB", (80, 30), (200, 30, 30)).save(buffer, kind, exif=exif)
+    assert picture_of(buffer.getvalue()).size == (30, 80)
+
+
+def test_damaged_exif_is_no_reason_to_show_nothing():
+    buffer = io.BytesIO()
+    Image.new("RGB", (80, 30)).save(buffer, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert picture_of(buffer.getvalue()).size == (80, 30)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stablenew.engines.engine import Engine
     from stablenew.formats.documents.dataset_ledger import DatasetLedger
     from stablenew.formats.documents.feedback import Feedback, FeedbackEvent
+    from stablenew.formats.documents.feedback_input import FeedbackInput
     from stablenew.formats.documents.pipeline_result import PipelineRunResult
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.index.job_history import JobHistory
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from stablenew.pipeline.recorded_plan import Plan
     from stablenew.pipeline.rerun_engine import EngineChoice
     from stablenew.pipeline.run_options import RunOptions
-    from stablenew.recording.feedback_input import FeedbackInput
     from stablenew.recording.feedback_manager import FeedbackManager
     from stablenew.store.run import Run
     from stablenew.store.run_description import RunSurvey

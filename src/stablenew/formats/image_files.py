@@ -30,6 +30,8 @@ DECODERS: Final = {
     "image/webp": "WEBP",
     "image/gif": "GIF",
     "image/avif": "AVIF",
+    "image/tiff": "TIFF",
+    "image/bmp": "BMP",
 }
 """Media types that are decoded here, and Pillow's name for each."""
 _LARGE_PIXELS: Final = 40_000_000
@@ -142,8 +144,28 @@ def decode_image(data: bytes) -> tuple[int, int, str]:
     """
     with open_image(data) as image:
         image.load()
-        hashes = xxhash.xxh3_128()
-        for top in range(0, image.height, _BAND_ROWS):  # by bands: RGB of a large image is more than half a gigabyte
-            band = image.crop((0, top, image.width, min(top + _BAND_ROWS, image.height)))
-            hashes.update(band.convert("RGB").tobytes())
-        return image.width, image.height, PREFIX + hashes.hexdigest()
+        return image.width, image.height, digest_pixels(image)
+
+
+def digest_pixels(image: "Image") -> str:
+    """The pixel digest: over the 8-bit RGB rows, or for one channel of more than 8 bits over its 32-bit samples."""
+    mode = "F" if image.mode == "F" else "I" if image.mode.startswith("I") else "RGB"
+    hashes = xxhash.xxh3_128()
+    for top in range(0, image.height, _BAND_ROWS):  # by bands: RGB of a large image is more than half a gigabyte
+        band = image.crop((0, top, image.width, min(top + _BAND_ROWS, image.height)))
+        hashes.update(band.convert(mode).tobytes())
+    return PREFIX + hashes.hexdigest()
+
+
+def to_8_bit(image: "Image") -> "Image":
+    """`image` to look at: one channel of more than 8 bits scaled to 8, where Pillow would cut off what is brighter."""
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    values = image.convert("F")
+    lowest, highest = map(float, values.getextrema())  # type: ignore[arg-type]  # two numbers for one channel
+    if image.mode.startswith("I;16") or (image.mode == "I" and lowest >= 0 and 255 < highest < 1 << 16):
+        lowest, highest = 0.0, 65535.0
+    elif lowest >= 0 and highest <= 255:
+        lowest, highest = 0.0, 1.0 if image.mode == "F" and highest <= 1 else 255.0
+    scale = 255 / (highest - lowest) if highest > lowest else 0
+    return values.point(lambda value: value * scale - lowest * scale).convert("L")

@@ -26,7 +26,7 @@ from stablenew.pipeline.variant_run import VariantRun
 from stablenew.recording.background_recording import BackgroundRecording
 from stablenew.recording.learning_record_builder import LearningContext, build_learning_record
 from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
-from stablenew.recording.side_channel import Hook, SideChannel
+from stablenew.recording.side_channel import Hook, SideChannel, attempt, describe
 from stablenew.store.run_store import RunStore
 
 
@@ -115,10 +115,18 @@ class PipelineRun:
         ).run(self._config)
         record = None
         if result.status != "cancelled" or result.images:  # a variant cut off before its first image left nothing
-            record = self._channel.call(build_learning_record, self._config, result, self._context)
+            record = self._build_record(result)
             self._keep(result, record)
         self._emit(replace(event, kind=VARIANT_FINISHED, record=record, status=result.status))
         return result.status
+
+    def _build_record(self, result: VariantResult) -> LearningRecord | None:
+        record, failure = attempt(build_learning_record, self._config, result, self._context)
+        if failure is not None:
+            self._channel.note(failure)
+            if self._recording is not None:
+                self._recording.note_unrecorded(result.index, describe(failure))
+        return record
 
     def _keep(self, result: VariantResult, record: LearningRecord | None) -> None:
         if record is not None:

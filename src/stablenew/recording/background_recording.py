@@ -1,7 +1,7 @@
-"""BackgroundRecording: a run is written while the pipeline goes on making it.
+"""BackgroundRecording: writes a run in a thread while the pipeline goes on.
 
 A pipeline that waited for the disk after each variant would leave its GPU idle for as long: milliseconds on a quick
-disk, half a second on a slow or distant one. Variants that come faster than the disk takes them are written together.
+disk, half a second on a slow or distant one. Variants that come faster than the disk writes them are written together.
 """
 
 import threading
@@ -16,18 +16,18 @@ from stablenew.recording.side_channel import SideChannel
 from stablenew.store.run import Run
 
 MOST_BYTES: Final = 256 << 20
-"""Images that may wait in memory; whoever adds more has to wait."""
+"""Images that may wait in memory; beyond that, adding a variant blocks."""
 
 
 class Settled(NamedTuple):
-    """What became of a variant."""
+    """A variant that was written, or could not be."""
 
     record: LearningRecord
     is_recorded: bool
 
 
 class BackgroundRecording:
-    """Writes one run in a thread of its own, from its folder on. What fails there `channel` notes, and harms nobody."""
+    """Writes one run in a thread of its own, from its folder on. What fails there is logged by `channel`."""
 
     def __init__(self, recording: RecordingSession, channel: SideChannel) -> None:
         self._recording = recording
@@ -46,7 +46,7 @@ class BackgroundRecording:
         return self._recording.run
 
     def add_variant(self, record: LearningRecord, images: Sequence[GeneratedImage]) -> None:
-        """Have a variant written soon, after those that were added before it or with them."""
+        """Queue a variant for writing, in order."""
         variant = FinishedVariant(record, tuple(images))
         with self._changed:
             self._changed.wait_for(lambda: self._waiting_bytes <= MOST_BYTES)
@@ -54,14 +54,18 @@ class BackgroundRecording:
             self._waiting_bytes += _size_of(variant)
             self._changed.notify_all()
 
+    def note_unrecorded(self, index: int, reason: str) -> None:
+        """Have the run say at the end that the variant could not be recorded."""
+        self._recording.note_unrecorded(index, reason)
+
     def pop_settled(self) -> list[Settled]:
-        """The variants that the disk has taken or refused since this was last asked, in order."""
+        """Remove and return the variants that were written or refused since the last call, in order."""
         with self._changed:
             settled, self._settled = self._settled, []
             return settled
 
     def finish(self, status: str, error: ErrorInfo | None = None) -> Run | None:
-        """Wait until all variants are written, then seal the run; None when there is none, because it could not begin.
+        """Wait until all variants are written, then seal the run; None if its folder could not be made.
 
         Raises:
             WriteFailed: see `RecordingSession.finish`.
@@ -74,28 +78,28 @@ class BackgroundRecording:
 
     def _write(self) -> None:
         self._channel.call(self._recording.start)
-        while variants := self._take_waiting():
+        while variants := self._pop_waiting():
             recorded = self._write_together(variants) if self.run is not None else set()
             with self._changed:
-                self._settled += [Settled(one.record, is_recorded=one.index in recorded) for one in variants]
+                self._settled += [Settled(variant.record, variant.index in recorded) for variant in variants]
                 self._waiting_bytes -= sum(map(_size_of, variants))
                 self._changed.notify_all()
 
-    def _take_waiting(self) -> list[FinishedVariant]:
-        """What is to be written next; nothing when there will be nothing more."""
+    def _pop_waiting(self) -> list[FinishedVariant]:
+        """Wait for the variants to write next; none when the run is finished."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closed)
             variants, self._waiting = self._waiting, []
             return variants
 
     def _write_together(self, variants: Sequence[FinishedVariant]) -> set[int]:
-        """The indexes of those that are on the disk now."""
+        """Write variants; returns the indexes of those that are on the disk."""
         failures = self._channel.call(self._recording.add_variants, variants)
-        if failures is None:  # of a kind that nobody expected, and noted
+        if failures is None:  # an unexpected kind of failure, which was logged
             return set()
         for failure in failures.values():
             self._channel.note(failure)
-        return {one.index for one in variants} - failures.keys()
+        return {variant.index for variant in variants} - failures.keys()
 
 
 def _size_of(variant: FinishedVariant) -> int:

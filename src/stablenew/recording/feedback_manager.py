@@ -21,8 +21,8 @@ from stablenew.formats.documents.feedback import (
     draft_event,
 )
 from stablenew.formats.documents.feedback_fold import fold_opinions
+from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.formats.strict_json import JsonValue
-from stablenew.recording.feedback_input import FeedbackInput
 from stablenew.store.feedback.feedback_files import FeedbackReading
 from stablenew.store.feedback.feedback_log import FeedbackLog, writing_all
 from stablenew.store.local_state import replica_id, user_id

@@ -1,6 +1,6 @@
 """From an executed variant to its LearningRecord: pure, no I/O, no clock."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from stablenew.formats.digest import digest_json
@@ -9,6 +9,7 @@ from stablenew.formats.documents.pipeline_result import PipelineRunResult, Varia
 from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.pipeline_config import PipelineConfig
 from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.recording.odd_values import OddValues, read_name, read_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ def build_learning_record(
     """The record of one executed variant.
 
     Given a whole run's result, it is about the variant that `learning_context.variant_index` names, or the only one.
-    Whatever the result holds that JSON cannot is made JSON-safe. Nothing given is changed.
+    Whatever JSON cannot hold is made JSON-safe, and what does not fit its field stands as text in `odd`. Nothing given
+    is changed.
 
     Raises:
         ValueError: no run id anywhere, or the result has several variants and none is named.
@@ -42,6 +44,7 @@ def build_learning_record(
     context = learning_context or LearningContext()
     variant = _one_variant(run_result, context.variant_index)
     run_id = _run_id(pipeline_config, run_result, context)
+    odd = OddValues()
     fields: dict[str, JsonValue] = {
         "kind": LearningRecord.KIND,
         "schema_version": SCHEMA_VERSION,
@@ -57,11 +60,13 @@ def build_learning_record(
         "duration_seconds": max(0.0, variant.duration_seconds),
         "status": variant.status,
         "error": variant.error.to_dict() if variant.error else None,
-        "prompt": _prompt_context(variant.prompt),
-        "requested": variant.requested,
-        "actual": variant.actual or None,
+        "prompt": _prompt_context(odd, variant.prompt),
+        "requested": odd.settings("requested", variant.requested),
+        "actual": odd.settings("actual", variant.actual) or None,
         "stages": [event.to_dict() for event in variant.stages],
         "outputs": [reference.to_dict() for reference in variant.outputs],
+        "given_names": odd.given_names or None,
+        "odd": odd.odd or None,
         "ext": context.ext or None,
     }
     return LearningRecord.from_dict(json_safe({key: value for key, value in fields.items() if value is not None}))
@@ -95,14 +100,31 @@ def _variant_info(variant: VariantResult) -> dict[str, JsonValue]:
     return info
 
 
-def _prompt_context(prompt: VariantPrompt) -> dict[str, JsonValue]:
+def _prompt_context(odd: OddValues, prompt: VariantPrompt) -> dict[str, JsonValue]:
     fields: dict[str, JsonValue] = {
         "positive": prompt.positive,
         "negative": prompt.negative,
-        "pack_id": prompt.pack_id,
-        "pack_name": prompt.pack_name,
-        "prompt_id": prompt.prompt_id,
-        "loras": [{"name": name} | ({"weight": weight} if weight is not None else {}) for name, weight in prompt.loras],
-        "embeddings": list(prompt.embeddings),
+        "pack_id": odd.fit("prompt.pack_id", prompt.pack_id, read_name),
+        "pack_name": odd.fit("prompt.pack_name", prompt.pack_name, read_name),
+        "prompt_id": odd.fit("prompt.prompt_id", prompt.prompt_id, read_name),
+        "loras": _loras(odd, prompt),
+        "embeddings": _names(odd, "prompt.embeddings", prompt.embeddings),
     }
     return {key: value for key, value in fields.items() if value not in (None, [])}
+
+
+def _loras(odd: OddValues, prompt: VariantPrompt) -> list[JsonValue]:
+    loras: list[JsonValue] = []
+    for number, (name, weight) in enumerate(prompt.loras):
+        fields = {
+            "name": odd.fit(f"prompt.loras[{number}].name", name, read_name),
+            "weight": odd.fit(f"prompt.loras[{number}].weight", weight, read_number),
+        }
+        if fields["name"] is not None:
+            loras.append({key: value for key, value in fields.items() if value is not None})
+    return loras
+
+
+def _names(odd: OddValues, group: str, names: Iterable[str]) -> list[JsonValue]:
+    fitted = [odd.fit(f"{group}[{number}]", name, read_name) for number, name in enumerate(names)]
+    return [name for name in fitted if name is not None]

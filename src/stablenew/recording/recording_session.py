@@ -1,8 +1,8 @@
 """RecordingSession: one run while it is being recorded, from the first byte to the seal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from stablenew.disk.group_sync import SyncWork, perform_together
 from stablenew.errors import StoreError, WriteFailed
@@ -10,10 +10,19 @@ from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.digest import digest_json
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.pipeline_result import GeneratedImage
-from stablenew.formats.documents.run_metadata import SCHEMA_HINT, RunMetadata
+from stablenew.formats.documents.run_metadata import SCHEMA_HINT, RunMetadata, UnrecordedVariant
 from stablenew.formats.documents.stage_event import STAGES, ErrorInfo
 from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.recording.odd_values import (
+    OddValues,
+    as_text,
+    read_digest,
+    read_name,
+    read_run_id,
+    read_text,
+    to_json,
+)
 from stablenew.store.local_state import host_id, user_id
 from stablenew.store.output_store import StoredOutput
 from stablenew.store.run import Run
@@ -72,19 +81,22 @@ class FinishedVariant:
 
 
 class RecordingSession:
-    """Writes one run. Every method raises what goes wrong; whoever must not fail puts a SideChannel around it."""
+    """Writes one run. Methods raise what goes wrong; a caller that must not fail calls them through a SideChannel.
+
+    What does not fit a field of the metadata is kept there as text, under `odd`.
+    """
 
     def __init__(self, store: RunStore, description: RunDescription, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Nothing is written before `start`. Raises InvalidDocument: the description says what metadata cannot hold."""
+        """Nothing is written before `start`."""
         self._store = store
         self._fields = _describe(description, clock.timestamp())
-        self._metadata = RunMetadata.from_dict(self._fields)
+        self.metadata = RunMetadata.from_dict(self._fields)
         self._clock = clock
         self._started = clock.monotonic()
         self._opened: RunWriter | None = None
         self._paths_by_stage: dict[str, list[str]] = {}
         self._output_count = 0
-        self._unrecorded: dict[int, str] = {}
+        self._unrecorded: list[UnrecordedVariant] = []
 
     def start(self) -> Self:
         """Make the run's folder with what is known so far.
@@ -92,7 +104,7 @@ class RecordingSession:
         Raises:
             RunExists, WriteFailed: see `RunStore.create`.
         """
-        self._opened = self._store.create(self._metadata)
+        self._opened = self._store.create(self.metadata)
         return self
 
     @property
@@ -118,17 +130,30 @@ class RecordingSession:
     def add_variants(self, variants: Sequence[FinishedVariant]) -> dict[int, Exception]:
         """Store several variants, whose images wait for the disk together, and their records in one write.
 
-        When this returns, they survive a power cut, but for those that could not be recorded: why not is returned by
+        When this returns, they survive a power cut, except those that could not be recorded: why not is returned by
         the variant's index, and the run's metadata will say so at the end.
         """
         try:
             failures = self._store_images(variants)
-            failures |= self._append([one.record for one in variants if one.index not in failures])
+            failures |= self._append([variant.record for variant in variants if variant.index not in failures])
         except Exception as error:
-            self._unrecorded |= {one.index: str(error) for one in variants}
+            for variant in variants:
+                self.note_unrecorded(variant.index, str(error))
             raise
-        self._unrecorded |= {index: str(error) for index, error in failures.items()}
+        for index, failure in failures.items():
+            self.note_unrecorded(index, str(failure))
         return failures
+
+    def note_unrecorded(self, index: int, reason: str, *, image: int | None = None) -> None:
+        """Have the run say at the end that a variant, or one image of it, could not be recorded."""
+        fields = {"index": index, "image": image, "reason": as_text(reason)}
+        known = {name: value for name, value in fields.items() if value is not None}
+        self._unrecorded.append(UnrecordedVariant.model_validate(known))
+
+    @property
+    def unrecorded(self) -> tuple[UnrecordedVariant, ...]:
+        """What could not be recorded so far."""
+        return tuple(self._unrecorded)
 
     def _store_images(self, variants: Sequence[FinishedVariant]) -> dict[int, Exception]:
         """Returns what went wrong, by the index of the variant."""
@@ -152,7 +177,7 @@ class RecordingSession:
             self._writer.append_records(records)
         except (StoreError, ValueError) as error:
             if isinstance(error, ValueError) and len(records) > 1:  # one of them is wrong, and spoils no other
-                return {index: failure for one in records for index, failure in self._append([one]).items()}
+                return {index: failure for record in records for index, failure in self._append([record]).items()}
             return {record.variant.index: error for record in records}
         for record in records:
             self._output_count += len(record.outputs)
@@ -162,13 +187,13 @@ class RecordingSession:
         return {}
 
     def finish(self, status: str, error: ErrorInfo | None = None) -> Run:
-        """Seal the run.
+        """Seal the run. One that is completed, but not all of it recorded, is `partial`.
 
         Raises:
             WriteFailed: it stays unsealed, and `repair` can finish it.
         """
         fields: dict[str, JsonValue] = {
-            "status": status,
+            "status": "partial" if status == "completed" and self._unrecorded else status,
             "finished_at": self._clock.timestamp(),
             "duration_seconds": round(max(0.0, self._clock.monotonic() - self._started), 6),
             "record_count": self._writer.record_count,
@@ -178,7 +203,8 @@ class RecordingSession:
         if error is not None:
             fields["error"] = error.to_dict()
         if self._unrecorded:
-            fields["unrecorded"] = [{"index": one, "reason": why} for one, why in sorted(self._unrecorded.items())]
+            lost = sorted(self._unrecorded, key=lambda item: (item.index, -1 if item.image is None else item.image))
+            fields["unrecorded"] = [item.to_dict() for item in lost]
         return self._writer.seal(RunMetadata.from_dict(self._fields | fields))
 
     def _stage_outputs(self) -> list[JsonValue]:
@@ -193,6 +219,8 @@ class RecordingSession:
 
 def _describe(description: RunDescription, created_at: str) -> dict[str, JsonValue]:
     """The metadata of a run that starts now, as JSON."""
+    odd = OddValues()
+    config = odd.fit("config", description.config, _read_object, {})
     fields: dict[str, JsonValue] = {
         "$schema": SCHEMA_HINT,
         "kind": RunMetadata.KIND,
@@ -200,13 +228,55 @@ def _describe(description: RunDescription, created_at: str) -> dict[str, JsonVal
         "run_id": description.run_id,
         "created_at": created_at,
         "status": "running",
-        "source": description.source,
-        "correlation": description.correlation or None,
-        "packs": list(description.packs),
-        "one_click_action": description.one_click_action,
-        "learning_tags": list(description.learning_tags) or None,
-        "config": description.config,
-        "variant_plan": description.variant_plan,
+        "source": {"name": "unknown", **_texts(odd, "source", description.source)},
+        "correlation": _texts(odd, "correlation", description.correlation) or None,
+        "packs": _packs(odd, description.packs),
+        "one_click_action": odd.fit("one_click_action", description.one_click_action, read_text),
+        "learning_tags": _tags(odd, description.learning_tags) or None,
+        "config": config,
+        "config_digest": digest_json(config),
+        "variant_plan": json_safe(description.variant_plan),
+        "odd": odd.odd or None,
     }
-    safe = {key: json_safe(value) for key, value in fields.items() if value is not None}
-    return safe | {"config_digest": digest_json(safe["config"])}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _read_object(value: Any) -> dict[str, JsonValue]:
+    safe = to_json(value)
+    if not isinstance(safe, dict):
+        raise TypeError("expected names and values")
+    return safe
+
+
+def _texts(odd: OddValues, group: str, given: Any) -> dict[str, JsonValue]:
+    """Names and texts: ids, versions and the like."""
+    values = odd.fit(group, given, dict, {})
+    named = {as_text(name): value for name, value in values.items()}
+    fitted = {name: odd.fit(f"{group}.{name}", value, _READERS.get(name, read_text)) for name, value in named.items()}
+    return {name: value for name, value in fitted.items() if value is not None}
+
+
+def _packs(odd: OddValues, given: Any) -> list[JsonValue]:
+    """The packs that have an id, or a name to be known by."""
+    packs = []
+    for number, pack in enumerate(odd.fit("packs", given, list, [])):
+        fields = _texts(odd, f"packs[{number}]", pack)
+        name = fields.get("id") or fields.get("name")
+        if name:
+            packs.append({"id": name, **fields})
+    return packs
+
+
+def _tags(odd: OddValues, given: Any) -> list[str]:
+    """The tags that are names. A single text is one tag."""
+    tags = [given] if isinstance(given, str) else odd.fit("learning_tags", given, list, [])
+    fitted = [odd.fit(f"learning_tags[{number}]", tag, read_name) for number, tag in enumerate(tags)]
+    return [*dict.fromkeys(tag for tag in fitted if tag is not None)]
+
+
+_READERS: Final[dict[Any, Callable[[Any], Any]]] = {
+    "id": read_name,
+    "name": read_name,
+    "digest": read_digest,
+    "parent_run_id": read_run_id,
+}

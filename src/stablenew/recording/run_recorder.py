@@ -7,32 +7,38 @@
             run.record_variant(prompt=prompt, images=[make_image(prompt)], settings={"steps": 30})
 """
 
+import atexit
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from stablenew.errors import InvalidDocument, RunExists
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
-from stablenew.formats.digest import digest_json
 from stablenew.formats.documents.learning_record import LearningRecord
-from stablenew.formats.documents.pipeline_result import GeneratedImage
 from stablenew.formats.documents.stage_event import ErrorInfo
-from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.run_id import check_run_id, new_run_id
-from stablenew.formats.strict_json import JsonValue, json_safe
-from stablenew.recording.image_content import ImageLike, build_image, read_image
+from stablenew.formats.strict_json import JsonValue
+from stablenew.recording.image_input import ImageLike
+from stablenew.recording.odd_values import as_text
 from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
-from stablenew.recording.side_channel import SideChannel, describe
+from stablenew.recording.side_channel import SideChannel, attempt, describe, log_error, log_warning
+from stablenew.recording.variant_record import DEFAULT_STAGE, BuiltVariant, VariantInput, build_variant
 from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
+
+_SHARED_FIELDS = ("source", "correlation", "one_click_action", "learning_tags", "config_digest")
+"""What every record says of its run."""
 
 
 class RunRecorder:
     """One run of a pipeline that is not ours. Leaving the `with` block seals it.
 
-    Recording is a side channel: a full disk or a bad permission is logged once and the block goes on. With
-    `strict=True` it raises instead. An exception of the block itself seals the run as failed (Ctrl-C: as cancelled) and
-    goes on its way.
+    Recording is a side channel: whatever is wrong with a disk, an image or an argument, the block goes on. What does
+    not fit is kept as text in the record, and what cannot be recorded at all is counted in the run's metadata and
+    logged on leaving the block. With `strict=True` both raise at once instead. An exception of the block itself seals
+    the run as failed (Ctrl-C: as cancelled) and is raised on.
     """
 
     def __init__(
@@ -53,21 +59,23 @@ class RunRecorder:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._store = runs if isinstance(runs, RunStore) else RunStore(runs)
-        self._config: dict[str, JsonValue] = json_safe(dict(config or {}))
         self._options: dict[str, Any] = {
-            "packs": tuple(packs),
+            "config": {} if config is None else config,
+            "packs": packs,
             "one_click_action": one_click_action,
-            "learning_tags": tuple(learning_tags),
-            "correlation": dict(correlation or {}),
+            "learning_tags": learning_tags,
+            "correlation": {} if correlation is None else correlation,
         }
         self._program = {"name": name, "engine": engine, "engine_version": engine_version}
-        self._source: dict[str, JsonValue] = {}
         self._total = total
         self._strict = strict
         self._clock = clock
         self._channel = SideChannel("recording")
-        self._recording: RecordingSession | None = None
+        self._guard = threading.RLock()
+        self._session: RecordingSession | None = None
+        self._was_started = False
         self._next_index = 0
+        self._shared: dict[str, JsonValue] = {}
         self.run_id = check_run_id(run_id) if run_id else new_run_id(clock.now())
         """Known from the first moment, also before anything is written."""
         self.run: Run | None = None
@@ -85,7 +93,7 @@ class RunRecorder:
         elif isinstance(error, KeyboardInterrupt):
             self.finish("cancelled")
         else:
-            self.finish("failed", ErrorInfo(message=str(json_safe(describe(error))), type=type(error).__name__))
+            self.finish("failed", ErrorInfo(message=as_text(describe(error)), type=type(error).__name__))
 
     @property
     def failure(self) -> str | None:
@@ -93,139 +101,144 @@ class RunRecorder:
         return self._channel.summary()
 
     def start(self) -> None:
-        """Make the run folder."""
-        self._recording = self._call(self._start)
-        self.run = self._recording.run if self._recording else None
+        """Make the run folder. A recorder that has recorded a run already begins another one, under an id of its own.
 
-    def _start(self) -> RecordingSession:
-        self._source = build_source(**self._program)  # type: ignore[arg-type]
-        description = RunDescription(run_id=self.run_id, config=self._config, source=self._source, **self._options)
-        return RecordingSession(self._store, description, self._clock).start()
+        Where the chosen id is taken, by a notebook cell that is run again say, the run gets another id as well.
+        """
+        with self._guard:
+            if self._session is not None:
+                return
+            if self._was_started and self._strict:
+                raise RuntimeError(f"this RunRecorder has recorded run {self.run_id}; make a new one for another run")
+            if self._was_started:
+                self._begin_another("A RunRecorder records one run, and this one has")
+            self._was_started = True
+            self._session = self._call(self._open_session)
+            self.run = self._session.run if self._session else None
+
+    def _begin_another(self, why: str) -> None:
+        old, self.run_id = self.run_id, new_run_id(self._clock.now())
+        self._next_index = 0
+        log_warning(f"{why} recorded run {old}: what follows is recorded as run {self.run_id}.")
+
+    def _open_session(self) -> RecordingSession:
+        try:
+            return self._new_session()
+        except RunExists:
+            if self._strict:
+                raise
+        self._begin_another("Choose another run_id, or none: somebody has")
+        return self._new_session()
+
+    def _new_session(self) -> RecordingSession:
+        source = build_source(**self._program)  # type: ignore[arg-type]
+        description = RunDescription(run_id=self.run_id, source=source, **self._options)
+        session = RecordingSession(self._store, description, self._clock).start()
+        metadata = session.metadata.to_dict()
+        self._shared = {name: metadata[name] for name in ("run_id", *_SHARED_FIELDS) if name in metadata}
+        return session
 
     def record_variant(
         self,
         *,
-        prompt: str,
-        images: ImageLike | Iterable[ImageLike],
+        prompt: str = "",
+        images: ImageLike | Iterable[ImageLike] | None = (),
         negative_prompt: str = "",
         settings: Mapping[str, JsonValue] | None = None,
         actual: Mapping[str, JsonValue] | None = None,
         seeds: Sequence[int] | None = None,
         parents: Sequence[str | None] | None = None,
-        stage: str = "txt2img",
+        stage: str = DEFAULT_STAGE,
         label: str | None = None,
         overrides: Mapping[str, JsonValue] | None = None,
         started_at: str | None = None,
         duration_seconds: float | None = None,
         error: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        **others: Any,
     ) -> LearningRecord | None:
         """Record one executed variant with its images; when this returns, both survive a power cut.
 
-        `settings` are those you asked for, `actual` those that ran, under the standard names (`steps`, `sampler`,
-        `cfg_scale`, `seed`, `model`, …); `seeds` one for each image, and so are `parents`: the digest of the output
-        that it was made from. Returns the record, or None when it could not be written.
+        `images` are bytes, paths, open files, Pillow images, arrays or tensors, one or many. `settings` are those you
+        asked for, `actual` those that ran, under the standard names (`steps`, `sampler`, `cfg_scale`, `seed`, `model`,
+        …) or those of other programs (`guidance_scale`); `seeds` has one for each image, and so has `parents`: the
+        digest of the output that it was made from. `metrics` are scores of the variant. `error` says why it failed.
+
+        Returns the record, or None when it could not be written. What does not fit is in its `odd`.
+
+        Raises:
+            InvalidDocument: with `strict`, the first argument that does not fit.
         """
-        record: LearningRecord | None = self._call(
-            self._record,
-            images,
-            {
-                "prompt": {"positive": prompt, "negative": negative_prompt},
-                "requested": dict(settings or {}),
-                "actual": dict(actual) if actual else None,
-                "started_at": started_at or self._clock.timestamp(),
-                "finished_at": self._clock.timestamp(),
-                "duration_seconds": duration_seconds,
-                "status": "failed" if error else "completed",
-                "error": {"message": error, "stage": stage} if error else None,
-            },
-            {"label": label, "overrides": dict(overrides) if overrides else None},
-            stage,
-            seeds,
-            parents,
+        given = VariantInput(
+            prompt=prompt,
+            images=images,
+            negative_prompt=negative_prompt,
+            settings=settings,
+            actual=actual,
+            seeds=seeds,
+            parents=parents,
+            stage=stage,
+            label=label,
+            overrides=overrides,
+            started_at=started_at,
+            duration_seconds=duration_seconds,
+            error=error,
+            metrics=metrics,
+            others=others,
         )
+        with self._guard:
+            self._start_late()
+            record: LearningRecord | None = self._call(self._record, given)
         return record
 
-    def _record(
-        self,
-        images: ImageLike | Iterable[ImageLike],
-        fields: dict[str, JsonValue],
-        variant: dict[str, JsonValue],
-        stage: str,
-        seeds: Sequence[int] | None,
-        parents: Sequence[str | None] | None,
-    ) -> LearningRecord:
+    def _start_late(self) -> None:
+        """Start a recorder that is used without `with`, so that nothing is lost, and say how it is meant to be used."""
+        if self._session is not None or (self._was_started and self.run is None):
+            return
+        if self._strict:
+            raise RuntimeError("the run is not started, or finished already; use `with RunRecorder(…) as run:`")
+        attempt(atexit.register, self.finish)  # not possible while the program ends
+        self.start()
+        log_warning(
+            "record_variant was called outside of `with RunRecorder(…) as run:`. The run is sealed when the program "
+            f"ends, or by `run.finish()` (run {self.run_id})."
+        )
+
+    def _record(self, given: VariantInput) -> LearningRecord:
         index, self._next_index = self._next_index, self._next_index + 1
-        outputs = _build_outputs(images, variant=index, stage=stage, seeds=seeds, parents=parents)
-        info = {"index": index, "total": max(self._total or 0, index + 1), **variant}
-        everything: dict[str, JsonValue] = {
-            "kind": LearningRecord.KIND,
-            "schema_version": SCHEMA_VERSION,
-            "run_id": self.run_id,
-            "source": self._source,
-            "correlation": self._options["correlation"] or None,
-            "one_click_action": self._options["one_click_action"],
-            "learning_tags": list(self._options["learning_tags"]) or None,
-            "config_digest": digest_json(self._config),
-            "variant": {key: value for key, value in info.items() if value is not None},
-            **fields,
-            "stages": [_stage_event(stage, fields, len(outputs))],
-            "outputs": [image.reference.to_dict() for image in outputs],
-        }
-        record = LearningRecord.from_dict(json_safe({k: v for k, v in everything.items() if v is not None}))
-        if self._recording is None:
-            raise RuntimeError("the run was not started, or could not be; use `with RunRecorder(…) as run:`")
-        self._recording.add_variant(record, outputs)
-        return record
+        if self._session is None:
+            raise RuntimeError(f"run {self.run_id} could not be started, so variant {index} is not recorded")
+        total = max(self._total if isinstance(self._total, int) else 0, index + 1)
+        built, failure = attempt(build_variant, given, self._shared, index=index, total=total, clock=self._clock)
+        if built is None:
+            self._session.note_unrecorded(index, describe(failure) if failure else "it could not be understood")
+            raise failure or RuntimeError("no record")
+        if self._strict and built.problems:
+            raise InvalidDocument(f"record_variant: this does not fit: {'; '.join(built.problems[:3])}")
+        return self._keep(self._session, index, built)
+
+    def _keep(self, session: RecordingSession, index: int, built: BuiltVariant) -> LearningRecord:
+        for number, reason in built.unreadable.items():
+            session.note_unrecorded(index, reason, image=number)
+        session.add_variant(built.record, built.images)
+        return built.record
 
     def finish(self, status: str = "completed", error: ErrorInfo | None = None) -> None:
-        """Seal the run. Doing it twice is the same as once."""
-        recording, self._recording = self._recording, None
-        if recording is not None and (sealed := self._call(recording.finish, status, error)) is not None:
-            self.run = sealed
+        """Seal the run. Doing it twice is the same as once. What could not be recorded is logged once."""
+        with self._guard:
+            session, self._session = self._session, None
+            if session is None:
+                return
+            atexit.unregister(self.finish)
+            if (sealed := self._call(session.finish, status, error)) is not None:
+                self.run = sealed
+            self._log_unrecorded(session)
+
+    def _log_unrecorded(self, session: RecordingSession) -> None:
+        lost = session.unrecorded
+        if lost:
+            why = "" if self._channel.failure else f", first: {lost[0].reason}"  # a failure was logged when it came
+            log_error(f"{len(lost)} variants or images of run {self.run_id} could not be recorded{why}")
 
     def _call(self, function: Any, *args: Any) -> Any:
         return function(*args) if self._strict else self._channel.call(function, *args)
-
-
-def _build_outputs(
-    images: ImageLike | Iterable[ImageLike],
-    *,
-    variant: int,
-    stage: str,
-    seeds: Sequence[int] | None,
-    parents: Sequence[str | None] | None,
-) -> list[GeneratedImage]:
-    is_one = isinstance(images, (bytes, str, Path)) or hasattr(images, "tobytes")
-    many: list[Any] = [images] if is_one else list(images)  # type: ignore[arg-type]
-    for name, given in (("seed", seeds), ("parent", parents)):
-        if given is not None and len(given) != len(many):
-            raise ValueError(f"expected a {name} for each of {len(many)} images, found {len(given)}")
-    outputs = []
-    for number, image in enumerate(many):
-        data, pixel_digest = read_image(image)
-        parent = parents[number] if parents is not None else None
-        outputs.append(
-            build_image(
-                data,
-                variant=variant,
-                stage=stage,
-                number=number,
-                seed=seeds[number] if seeds is not None else None,
-                role="final",
-                pixel_digest=pixel_digest,
-                parents=[parent] if parent else (),
-            )
-        )
-    return outputs
-
-
-def _stage_event(stage: str, fields: Mapping[str, JsonValue], count: int) -> dict[str, JsonValue]:
-    return {
-        "name": stage,
-        "status": fields["status"],
-        "started_at": fields["started_at"],
-        "finished_at": fields["finished_at"],
-        "duration_seconds": fields["duration_seconds"] or 0.0,
-        "output_count": count,
-        "requested": fields["requested"],
-    }

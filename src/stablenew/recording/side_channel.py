@@ -71,6 +71,20 @@ class SideChannel:
         return f"{self._purpose} failed{times}: {describe(self.failure)}"
 
 
+def log_warning(text: str) -> None:
+    """Tell the user of a program that records something that it should do otherwise."""
+    import logging  # noqa: PLC0415  # see above
+
+    logging.getLogger(_LOGGER_NAME).warning(text)
+
+
+def log_error(text: str) -> None:
+    """Tell the user that something is not recorded."""
+    import logging  # noqa: PLC0415  # see above
+
+    logging.getLogger(_LOGGER_NAME).error(text)
+
+
 class Hook(Generic[Payload]):
     """Listeners to one kind of event. All get the same instance, in the order in which they subscribed."""
 

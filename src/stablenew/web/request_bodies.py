@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from stablenew.formats.described_model import DescribedModel
+from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.formats.model_base import Name, RunId
-from stablenew.recording.feedback_input import FeedbackInput
 
 _ACT_PATTERN = "^[A-Za-z0-9_-]{8,64}$"
 Act = Annotated[str, Field(pattern=_ACT_PATTERN)]

@@ -14,7 +14,8 @@ from stablenew.disk.atomic_file import replace_cached
 from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import StableNewError, UndecodableImage, WriteFailed
 from stablenew.formats.digest import digest_bytes
-from stablenew.formats.image_files import MAX_IMAGE_BYTES, open_image
+from stablenew.formats.image_files import MAX_IMAGE_BYTES, open_image, to_8_bit
+from stablenew.recording.side_channel import attempt
 from stablenew.store.local_state import cache_folder
 
 if TYPE_CHECKING:
@@ -98,10 +99,18 @@ def make_thumbnails(data: bytes) -> dict[int, bytes]:
     """
     try:
         with open_image(data) as image:
-            large = _fit(image, LARGE)
+            large = _fit(_upright(to_8_bit(image)), LARGE)
     except UndecodableImage as error:
         raise NoPicture(f"it cannot be decoded: {error}") from None
     return {LARGE: _encode(large), SMALL: _encode(_fit(large, SMALL))}
+
+
+def _upright(image: "Image") -> "Image":
+    """`image` turned as its EXIF orientation says, as browsers show it."""
+    from PIL import ImageOps  # noqa: PLC0415
+
+    turned, _ = attempt(ImageOps.exif_transpose, image)  # damaged EXIF raises anything
+    return turned or image
 
 
 def _fit(image: "Image", size: int) -> "Image":

@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.formats.documents.learning_record import LearningRecord
-from stablenew.recording.feedback_input import FeedbackInput
 from stablenew.recording.feedback_manager import FeedbackManager
 from stablenew.recording.image_content import build_image
 from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source

@@ -160,6 +160,8 @@ class RunMetadata(Document):
     unrecorded: Array[UnrecordedVariant] | None = None
     """Nothing is dropped silently: the variants and images that could not be recorded."""
     closure: Closure | None = None
+    odd: dict[str, str] | None = None
+    """What did not fit its field, as text, by the name of the field."""
     ext: JsonObject | None = None
 
 
