@@ -1,7 +1,7 @@
 """Where a dataset's runs come from: run folders as bytes, checked against their seals.
 
-Only sealed runs are taken: what is sealed never changes, so a row never has to be taken back. The bytes of metadata and
-records are compared with the seal; a run that is damaged or still on its way from another machine is left out, with the
+Only sealed runs are used: what is sealed never changes, so no row ever has to be withdrawn. Metadata and records are
+compared with the seal; a run that is damaged, or not completely synced from another machine, is left out with the
 reason.
 """
 
@@ -27,7 +27,9 @@ from stablenew.store.run_folder import (
 )
 from stablenew.store.seal import MAX_SEAL_BYTES, digest_seal, parse_seal
 
-UNSEALED: Final = "unsealed"
+RUNNING: Final = "running"
+INTERRUPTED: Final = "interrupted"
+INCOMPLETE: Final = "incomplete"
 DAMAGED: Final = "damaged"
 UNREADABLE: Final = "unreadable"
 NEWER: Final = "newer_format"
@@ -35,24 +37,29 @@ UNSELECTED: Final = "not_in_query"
 VANISHED: Final = "vanished"
 
 REASONS: Final[dict[str, str]] = {
-    UNSEALED: "the run is not finished, or not all here yet; `stablenew repair` finishes an interrupted one",
-    DAMAGED: "a file is not what it was when the run was sealed; `stablenew verify` says more",
-    UNREADABLE: "a file cannot be read as what it should be",
-    NEWER: "a later version wrote it; update StableNew",
+    RUNNING: "the run is still being written",
+    INTERRUPTED: "the run was not finished; `stablenew repair` finishes it",
+    INCOMPLETE: "a sync, or another machine, still has the rest of the run",
+    DAMAGED: "a file is not what it was when the run was sealed; `stablenew verify` gives details",
+    UNREADABLE: "a file cannot be read, or is not a valid document",
+    NEWER: "a later version of StableNew wrote it; update to read it",
     UNSELECTED: "the query did not find it",
-    VANISHED: "it was there at first and then no more",
+    VANISHED: "it disappeared during the build",
 }
-"""Why a run can be left out."""
+"""Why a run is left out. The first three are states of a run, as history and `verify` report them."""
 
 
 class RunFiles(NamedTuple):
-    """The documents of a sealed run, as bytes that its seal vouches for."""
+    """The documents of a sealed run, as bytes; metadata and records agree with the seal."""
 
     run_id: str
+    """The run."""
     digest: str
-    """Of the run: `sha256:` of its seal."""
+    """The digest of the run: `sha256:` of its seal."""
     metadata: bytes
+    """The bytes of its metadata."""
     records: bytes
+    """The bytes of its records."""
     feedback: tuple[tuple[str, bytes], ...]
     """Name and bytes of each feedback file, sorted."""
 
@@ -61,9 +68,11 @@ class LeftOut(NamedTuple):
     """A run that is not in the dataset, and why."""
 
     run_id: str
+    """The run."""
     reason: str
     """One of `REASONS`."""
     detail: str
+    """What exactly was found."""
 
 
 class RunSource(Protocol):
@@ -74,9 +83,9 @@ class RunSource(Protocol):
         """Where it is, for `open_source`."""
 
     def signatures(self) -> Mapping[str, int]:
-        """Every run folder by id, with a number that is another one when something came to it, left it or was renamed.
+        """Every run folder by id, with a number that changes when a file in it is added, removed or replaced.
 
-        `UNSETTLED` where it changed so lately that the next change might not show.
+        `UNSETTLED` where it changed so recently that another change might give the same number.
         """
 
     def read(self, run_id: str) -> RunFiles | LeftOut:
@@ -112,6 +121,8 @@ class LocalSource:
         except OSError as error:
             is_gone = isinstance(error, (FileNotFoundError, NotADirectoryError))
             return LeftOut(run_id, VANISHED if is_gone else UNREADABLE, str(error.strerror or error))
+        if SEAL not in names:
+            return LeftOut(run_id, _state_of(folder), f"it has no {SEAL}")
         found = read_documents(run_id, names, lambda name, limit: read_regular(f"{folder}{os.sep}{name}", limit))
         journal = self._journals.get(run_id)
         if journal is None or isinstance(found, LeftOut):
@@ -123,8 +134,15 @@ class LocalSource:
         return read_regular(f"{self._root}{os.sep}{run_id}{os.sep}{path}", 1 << 32)
 
 
+def _state_of(folder: str) -> str:
+    """The state of a run without a seal."""
+    from stablenew.store.run import Run  # noqa: PLC0415  # builders of a store of sealed runs need not wait for it
+
+    return Run(Path(folder)).state
+
+
 def _journals_of(root: Path, replica: str) -> dict[str, str]:
-    """This machine's journals of what it said, by run: a sync tool may have put an older log back."""
+    """This machine's journals of its own feedback, by run: a sync tool may have restored an older log."""
     folder = journal_path(root / "run", replica).parent
     try:
         with os.scandir(folder) as entries:
@@ -144,7 +162,7 @@ def read_documents(run_id: str, names: Iterable[str], read: Callable[[str, int],
     """The documents of a run folder with files of these `names`; `read` gives the bytes of one, up to a limit."""
     here = set(names)
     if SEAL not in here:
-        return LeftOut(run_id, UNSEALED, f"it has no {SEAL}")
+        return LeftOut(run_id, INCOMPLETE, f"it has no {SEAL}")
     try:
         seal = read(SEAL, MAX_SEAL_BYTES)
         metadata = _read_sealed(seal, METADATA, here, read, MAX_METADATA_BYTES)
@@ -154,6 +172,8 @@ def read_documents(run_id: str, names: Iterable[str], read: Callable[[str, int],
             for name in sorted(here)
             if name.startswith("feedback") and is_feedback(name)
         )
+    except _Missing as error:
+        return LeftOut(run_id, INCOMPLETE, str(error))
     except _Damaged as error:
         return LeftOut(run_id, DAMAGED, str(error))
     except (OSError, FormatError) as error:
@@ -161,6 +181,10 @@ def read_documents(run_id: str, names: Iterable[str], read: Callable[[str, int],
     if metadata is None:
         return LeftOut(run_id, DAMAGED, f"its seal does not name {METADATA}")
     return RunFiles(run_id, digest_seal(seal), metadata, records or b"", feedback)
+
+
+class _Missing(Exception):
+    pass
 
 
 class _Damaged(Exception):
@@ -173,7 +197,7 @@ def _read_sealed(seal: bytes, name: str, here: set[str], read: Callable[[str, in
     if expected is None:
         return None
     if name not in here:
-        raise _Damaged(f"{name} is missing")
+        raise _Missing(f"{name} is missing")
     data = read(name, limit)
     if hashlib.sha256(data).hexdigest() != expected:
         raise _Damaged(f"{name} is not what it was when the run was sealed")
@@ -181,7 +205,7 @@ def _read_sealed(seal: bytes, name: str, here: set[str], read: Callable[[str, in
 
 
 def _sum_of(seal: bytes, name: str) -> str | None:
-    """The SHA-256 a seal gives for a file at the top of the run. Outputs are not looked at: there may be thousands."""
+    """The SHA-256 a seal gives for a file at the top of the run, found without parsing thousands of outputs."""
     end = seal.find(b"  " + name.encode() + b"\n")
     if end < 0:
         return parse_seal(seal).get(name)
