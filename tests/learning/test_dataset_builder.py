@@ -1,6 +1,7 @@
 """A dataset: the same for the same runs however it is built, and an account of what is not in it."""
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -411,3 +412,45 @@ def test_runs_and_feedback_can_be_collected_as_models(tmp_path):
     assert sum(len(run.records) for run in collected.values()) >= ledger.counts.records
     feedback = dict(builder.collect_feedback())
     assert {row["run_id"] for row in rows(tmp_path / "ds") if row["rating"] is not None} <= feedback.keys()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="descriptors are named by /proc")
+def test_whatever_the_ledger_names_is_on_the_disk_before_it_and_old_files_go_after_it(tmp_path, monkeypatch):
+    store = make_store(tmp_path / "runs", 31, count=30)
+    folder = tmp_path / "new" / "ds"
+    events = []
+    fsync, rename, unlink = os.fsync, os.replace, os.unlink
+
+    def note(kind, path, act, *arguments):
+        act(*arguments)
+        events.append((kind, os.path.relpath(path, folder)))
+
+    monkeypatch.setattr(os, "fsync", lambda fd: note("sync", Path(f"/proc/self/fd/{fd}").readlink(), fsync, fd))
+    monkeypatch.setattr(os, "replace", lambda a, b: note("name", os.fspath(b), rename, a, b))
+    monkeypatch.setattr(os, "unlink", lambda a, **more: note("gone", os.fspath(a), lambda: unlink(a, **more)))
+    for formats in (["csv", "imagefolder"], ["jsonl"]):
+        events.clear()
+        build(store, folder, formats=formats)
+        first = rows(folder)[0]
+        named = [place for place, event in enumerate(events) if event == ("name", "dataset.json")]
+        for file in Dataset(folder).ledger.files:
+            written = [place for place, event in enumerate(events) if event == ("name", file.path)]
+            if written:  # else it is the last build's, which made it durable
+                content = events.index(("sync", file.path), written[-1])
+                name = events.index(("sync", str(Path(file.path).parent)), content)
+                assert name < named[-1]
+        assert ("sync", ".") in events[named[-1] :], "the ledger's own name is on the disk"
+        for place, event in enumerate(events):
+            assert event[0] != "gone" or event[1].startswith(".build") or place > named[-1]
+        FeedbackManager(store, rater="dora").record_feedback(first["run_id"], first["image_id"], 5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes")
+def test_folders_whose_names_are_not_unicode_hold_stores_and_datasets(tmp_path):
+    odd = tmp_path / os.fsdecode(b"disk\xff")
+    odd.mkdir()
+    store = make_store(odd / "runs", 33, count=20)
+    ledger = build(store, odd / "ds", formats=["csv", "imagefolder"])
+    assert ledger.source.location.endswith("disk\\udcff/runs")
+    assert build(store, odd / "ds").digest == ledger.digest
+    assert not list(Dataset(odd / "ds").iter_findings())

@@ -49,12 +49,12 @@ def evidence(
     """Show what images with each value of a setting were rated, and what matched comparisons say."""
     out: Output = ctx.obj
     from stablenew.learning.evidence.evidence import build_evidence, to_json
-    from stablenew.learning.evidence.evidence_table import find_setting, read_evidence_table
+    from stablenew.learning.evidence.evidence_table import read_evidence_table
     from stablenew.learning.learning_contract import EvidenceContract
 
-    for name in [*(by or ()), *([against] if against else ())]:
-        find_setting(name)
     table = read_evidence_table(_open(out, dataset, query))
+    for name in [*(by or ()), *([against] if against else ())]:
+        table.find_setting(name)
     names = by or EvidenceContract(table).varied_settings
     found = [build_evidence(table, name, against, is_exact=exact) for name in names]
     if out.is_json:  # with the runs behind everything it is long to make
@@ -72,11 +72,11 @@ def evidence(
 
 
 def _draw(path: Path, evidence: "Evidence") -> None:
-    from stablenew.disk.atomic_file import replace_cached
+    from stablenew.disk.atomic_file import replace_file
     from stablenew.learning.evidence.evidence_plot import draw_evidence
 
     data = draw_evidence(evidence, path.suffix)
-    replace_cached(path, data)
+    replace_file(path, data)
 
 
 def _show_evidence(out: Output, evidence: "Evidence", limit: int) -> None:
@@ -255,12 +255,12 @@ def package(
 ) -> int:
     """Write what the ratings say as one small JSON file, for a language model or a colleague. Nobody is called."""
     out: Output = ctx.obj
-    from stablenew.disk.atomic_file import replace_cached
+    from stablenew.disk.atomic_file import replace_file
     from stablenew.learning.evidence.learning_package import package_for_llm
 
     found = package_for_llm(_open(out, dataset, query), examples=examples)
     data = found.encode_document()
-    replace_cached(output, data)
+    replace_file(output, data)
     out.json(found.to_dict())
     out.print(f"{output}: {plural(len(found.settings), 'setting')}, {len(data):,} bytes")
     return 0

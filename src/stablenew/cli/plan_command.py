@@ -176,13 +176,13 @@ def sheet(
 ) -> int:
     """Draw every image of a plan in its place, axes labelled."""
     out: Output = ctx.obj
-    from stablenew.disk.atomic_file import replace_cached
+    from stablenew.disk.atomic_file import replace_file
     from stablenew.learning.plans.result_sheet import build_result_sheet
 
     plans = _open(out, file)
     cells = plans.read_cells()
     data = build_result_sheet(plans.plan, cells, cell_size=size)
-    replace_cached(output, data)
+    replace_file(output, data)
     expected = len(plans.plan.cells) * len(plans.plan.steps)
     out.json({"path": str(output), "images": len(cells), "cells": expected})
     out.print(f"{output}: {len(cells)} of {plural(expected, 'image')}")

@@ -10,7 +10,7 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, Final
 
 from stablenew.disk.group_sync import SyncWork, file_steps, folder_steps, perform, perform_together, results_of
@@ -23,6 +23,8 @@ _CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | _
 _BUSY_ON_WINDOWS = {5, 32, 33}  # access denied, sharing violation, lock violation: a virus scanner or an indexer
 _BUSY_RETRIES = 25
 _BUSY_PAUSE_SECONDS = 0.1
+_SYNCED_TOGETHER: Final = 128
+"""Files that are open at the same time while they are synced."""
 _CLAIM: Final = "0" * 8
 """The token of the temporary file that claims a name: the same for everyone, so that only one can create it."""
 
@@ -81,6 +83,30 @@ def replace_cached_by(path: StrPath, write: Callable[[BinaryIO], object]) -> Non
         with os.fdopen(new.descriptor, "wb", closefd=False) as file:
             write(file)
         new.move_to(path)
+
+
+def sync_files(paths: Iterable[StrPath], folders: Iterable[StrPath] = ()) -> None:
+    """Wait until files that were written as caches, and then `folders`, are on the disk.
+
+    So many files can be written first and waited for together, before something is written that names them.
+
+    Raises:
+        WriteFailed: the disk reported an error; what was to name the files must not be written.
+    """
+    files = list(paths)
+    for start in range(0, len(files), _SYNCED_TOGETHER):
+        together = files[start : start + _SYNCED_TOGETHER]
+        results_of(perform_together([_sync_file_steps(path) for path in together]))
+    results_of(perform_together([sync_folder_steps(folder) for folder in folders]))
+
+
+def _sync_file_steps(path: StrPath) -> SyncWork[None]:
+    with naming_failures(path):
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | _BINARY)
+        try:
+            yield from file_steps(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _create_steps(path: StrPath, data: bytes) -> SyncWork[None]:

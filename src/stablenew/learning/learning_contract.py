@@ -17,9 +17,9 @@ from stablenew.learning.dataset.columns import stage_model
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.evidence import CONTROLLED, FEW_PAIRS, KINDS, Comparison, build_evidence
 from stablenew.learning.evidence.evidence_table import (
+    OWN,
     EvidenceTable,
     Factor,
-    find_setting,
     most_used,
     read_evidence_table,
 )
@@ -47,9 +47,11 @@ class SettingLimits:
     """The value used when none is given."""
 
 
-def limits_of(name: str) -> SettingLimits:
-    """The limits of a setting, given its dotted name."""
+def limits_of(name: str, seen: Sequence[Any] = ()) -> SettingLimits:
+    """The limits of a setting, given its dotted name; of one outside the table of settings, the type of `seen`."""
     stage, _, key = name.partition(".")
+    if name.startswith(OWN):
+        return SettingLimits(_type_of(seen))
     schema = stage_model(stage).model_json_schema(by_alias=False)["properties"].get(key)
     if schema is None:
         return SettingLimits("number")
@@ -62,6 +64,14 @@ def limits_of(name: str) -> SettingLimits:
         tuple(schema.get("enum", ())),
         default,
     )
+
+
+def _type_of(values: Sequence[Any]) -> str:
+    if all(isinstance(value, bool) for value in values):
+        return "yes or no"
+    if not all(isinstance(value, (int, float)) for value in values):
+        return "text"
+    return "integer" if all(isinstance(value, int) for value in values) else "number"
 
 
 def _first(schema: dict[str, Any], *keys: str) -> Any:
@@ -195,7 +205,7 @@ class EvidenceContract:
             numbers = [value for value in seen if isinstance(value, (int, float)) and not isinstance(value, bool)]
             ranges[factor.name] = ModifierRange(
                 factor.name,
-                limits_of(factor.name),
+                limits_of(factor.name, seen),
                 min(numbers, default=None),
                 max(numbers, default=None),
                 seen,
@@ -233,7 +243,7 @@ class EvidenceContract:
             ConfigError: `current` names a setting that does not exist.
         """
         table = self._table if dataset is None else read_evidence_table(dataset)
-        used = dict(most_used(table)) | {find_setting(name): value for name, value in (current or {}).items()}
+        used = dict(most_used(table)) | {table.find_setting(name): value for name, value in (current or {}).items()}
         varied = [factor for factor in table.factors.values() if len(_values_seen(factor)) > 1]
         return [_propose(table, factor, used[factor.name]) for factor in varied]
 

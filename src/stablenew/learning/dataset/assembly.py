@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute as pc
-from pyarrow import parquet as pq
 
 from stablenew.disk.atomic_file import replace_cached
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.dataset_ledger import DatasetFile
-from stablenew.learning.dataset.columns import COLUMNS_VERSION, PREFERENCES_SCHEMA, RUNS_SCHEMA
+from stablenew.learning.dataset.columns import COLUMNS_VERSION, IMAGES_SCHEMA, PREFERENCES_SCHEMA, RUNS_SCHEMA, Column
 from stablenew.learning.dataset.ledger_builder import text_of_joined
+from stablenew.learning.dataset.own_columns import add_own_columns, choose_own_columns, merge_kinds
 from stablenew.learning.dataset.part_maker import MadePart, PartTask, encode_parquet, set_splits
 from stablenew.learning.dataset.source.run_tables import Problem
 from stablenew.learning.dataset.split import TYING_COLUMNS, SplitTies, build_ties, name_splits, resolve_splits
@@ -31,9 +31,12 @@ from stablenew.learning.dataset.state import (
     BuildState,
     RunRange,
     part_name,
+    read_arrow,
+    read_parquet,
     ties_name,
     write_arrow,
 )
+from stablenew.store.run_folder import RECORDS
 from stablenew.worker_pool import processor_count
 
 _TIES_SCHEMA: Final = pa.schema([("row", pa.int32()), ("key", pa.uint64())])
@@ -77,6 +80,11 @@ class Assembly:
     """What the last build left."""
     parts: list[AssembledPart] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    """What could not be read."""
+    own_columns: list[Column] = field(default_factory=list)
+    """The columns of settings and metrics that only this dataset has; known once it is settled."""
+    written: list[str] = field(default_factory=list)
+    """Paths of the parts that were written and are perhaps not on the disk yet."""
     _old: tuple[pa.Table, pa.Table, list[str]] | None = None
     """The last build's tables of runs and preferences, and the run ids of the latter."""
 
@@ -142,15 +150,16 @@ class Assembly:
         return PartTask(run_ids, kept, str((self.folder / run_range.part).absolute()), run_range.file_digest, known)
 
     def _find_known(self, runs: pa.Table, run_ids: Iterable[str], kept: Iterable[str]) -> dict[str, tuple[str, int]]:
-        """Digest and number of records of the runs that changed, as the last build read them without a problem."""
-        changed = pa.array(set(run_ids).difference(kept, self._runs_with_problems), pa.string())
+        """Digest and number of records of the runs that changed, if the last build read all of their records."""
+        changed = pa.array(set(run_ids).difference(kept, self._runs_with_unread_records), pa.string())
         joined = runs.filter(pc.and_(pc.is_in(runs["run_id"], changed), pc.is_null(runs["left_out"])))
         names, digests, counts = (joined[name].to_pylist() for name in ("run_id", "digest", "record_count"))
         return dict(zip(names, zip(digests, counts, strict=True), strict=True))
 
     @cached_property
-    def _runs_with_problems(self) -> set[str]:
-        return {problem.run_id for problem in self.before.problems}
+    def _runs_with_unread_records(self) -> set[str]:
+        """Runs whose records must be read again, so that the problems with them are reported again."""
+        return {problem.run_id for problem in self.before.problems if problem.path == RECORDS}
 
     def reuse(self, part: AssembledPart) -> pa.Table:
         """Add a part of the last build. Returns its runs."""
@@ -163,8 +172,9 @@ class Assembly:
         kept = self._keep_runs(task.run_ids, made.kept) if made.kept else _NOTHING_KEPT
         runs = _sort_by_run(pa.concat_tables([kept.runs, made.runs]))
         run_range = RunRange(task.run_ids, digest_joined(runs), row_count=made.row_count, ties_digest=made.ties.digest)
+        run_range.own, run_range.own_columns = made.own, _describe(choose_own_columns(made.own))
         if made.row_count:
-            self._write_part(run_range, made.data, part_name(run_range.run_ids[0], run_range.digest))
+            self._write_part(run_range, made.data)
             self._write_ties(run_range, made.ties)
         preferences = _sort_by_run(pa.concat_tables([kept.preferences, made.preferences]))
         self.parts.append(AssembledPart(run_range, runs, preferences, made.ties))
@@ -183,21 +193,26 @@ class Assembly:
         known = set(run_ids)
         return [problem for problem in self.before.problems if problem.run_id in known]
 
-    def settle_splits(self, plan: SplitPlan) -> None:
-        """Hold out the images that are tied to another split, and rewrite the parts in which that changes any."""
+    def settle(self, plan: SplitPlan) -> None:
+        """Give all parts the same columns and images their final splits; rewrite the parts in which that changes any.
+
+        Images that are tied to another split than their prompt's are held out.
+        """
         known = self.before.splits_of(self.run_ranges)
         if known is None:
             for part in self.parts:
                 part.ties = self._find_ties(part, plan)
             known = resolve_splits([part.ties for part in self.parts if part.ties is not None])
+        self.own_columns = choose_own_columns(merge_kinds(run_range.own for run_range in self.run_ranges))
+        described = _describe(self.own_columns)
         changed = []
         for part, splits in zip(self.parts, known, strict=True):
             part.splits = splits
-            held_digest = _digest_held(part)
-            if held_digest != part.run_range.held_digest:
+            held_digest, run_range = _digest_held(part), part.run_range
+            if run_range.part and (held_digest, described) != (run_range.held_digest, run_range.own_columns):
                 changed.append((part, held_digest))
         with ThreadPoolExecutor(processor_count()) as pool:  # Arrow releases the interpreter lock
-            list(pool.map(self._write_splits, *zip(*changed, strict=True)))
+            list(pool.map(self._rewrite, *zip(*changed, strict=True)))
 
     def _find_ties(self, part: AssembledPart, plan: SplitPlan) -> SplitTies:
         """What ties its images to others: just found, kept by the last build, or else found again in its file."""
@@ -206,18 +221,20 @@ class Assembly:
         try:
             return self._read_ties(part.run_range)
         except (OSError, ValueError, LookupError):
-            return build_ties(pq.read_table(self.folder / part.run_range.part, columns=TYING_COLUMNS), plan)
+            return build_ties(read_parquet(self.folder / part.run_range.part, TYING_COLUMNS), plan)
 
-    def _write_splits(self, part: AssembledPart, held_digest: str) -> None:
+    def _rewrite(self, part: AssembledPart, held_digest: str) -> None:
+        """Write a part again with the columns of the whole dataset and its final splits."""
         run_range = part.run_range
-        images = pq.read_table(self.folder / run_range.part)
-        data = encode_parquet(set_splits(images, name_splits(part.splits)))
-        digest = digest_bytes(f"{run_range.digest} {held_digest}".encode()) if held_digest else run_range.digest
-        self._write_part(run_range, data, part_name(run_range.run_ids[0], digest))
-        run_range.held_digest = held_digest
+        images = read_parquet(self.folder / run_range.part, schema=IMAGES_SCHEMA)
+        images = add_own_columns(set_splits(images, name_splits(part.splits)), self.own_columns)
+        run_range.held_digest, run_range.own_columns = held_digest, _describe(self.own_columns)
+        self._write_part(run_range, encode_parquet(images))
 
-    def _write_part(self, run_range: RunRange, data: bytes, path: str) -> None:
+    def _write_part(self, run_range: RunRange, data: bytes) -> None:
+        path = part_name(run_range.run_ids[0], _digest_part(run_range))
         replace_cached(self.folder / path, data)
+        self.written.append(path)
         run_range.part, run_range.size_bytes, run_range.file_digest = path, len(data), digest_bytes(data)
 
     def _write_ties(self, run_range: RunRange, ties: SplitTies) -> None:
@@ -228,8 +245,7 @@ class Assembly:
     def _read_ties(self, run_range: RunRange) -> SplitTies:
         if not run_range.part:
             return SplitTies(np.empty(0, np.int8), np.empty(0, np.int32), np.empty(0, np.uint64))
-        with pa.memory_map(str(self.folder / ties_name(run_range.run_ids[0], run_range.digest))) as file:
-            table = pa.ipc.open_file(file).read_all()
+        table = read_arrow(self.folder / ties_name(run_range.run_ids[0], run_range.digest))
         splits = np.frombuffer(bytes.fromhex(table.schema.metadata[_SPLITS.encode()].decode()), np.int8)
         if len(splits) != run_range.row_count:
             raise ValueError(f"{run_range.part}: expected ties of {run_range.row_count} images, found {len(splits)}")
@@ -245,10 +261,20 @@ class Assembly:
         return found, preferences.slice(first, bisect_right(compared, run_range.run_ids[-1]) - first)
 
     def _read_old(self) -> tuple[pa.Table, pa.Table, list[str]]:
-        runs = pq.read_table(self.folder / self.before.tables[RUNS], schema=RUNS_SCHEMA)
-        preferences = pq.read_table(self.folder / self.before.tables[PREFERENCES], schema=PREFERENCES_SCHEMA)
+        runs = read_parquet(self.folder / self.before.tables[RUNS], schema=RUNS_SCHEMA)
+        preferences = read_parquet(self.folder / self.before.tables[PREFERENCES], schema=PREFERENCES_SCHEMA)
         self._old = runs, preferences, preferences["run_id"].to_pylist()
         return self._old
+
+
+def _describe(columns: Iterable[Column]) -> list[str]:
+    return [f"{column.name} {column.type}" for column in columns]
+
+
+def _digest_part(run_range: RunRange) -> str:
+    """A digest over everything that the file of a part depends on, so that another content has another name."""
+    facts = [run_range.digest, run_range.held_digest, *run_range.own_columns]
+    return digest_bytes("\n".join(facts).encode()) if any(facts[1:]) else run_range.digest
 
 
 def _digest_held(part: AssembledPart) -> str:

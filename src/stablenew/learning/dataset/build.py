@@ -5,6 +5,7 @@ is being imported, another process already takes the signatures of the run folde
 `dataset.json` is replaced last, so a build that is stopped leaves the old dataset whole.
 """
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -13,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from stablenew.disk.atomic_file import naming_failures, replace_cached
+from stablenew.disk.atomic_file import naming_failures, replace_file, sync_files
 from stablenew.formats.clock import Clock, format_timestamp
 from stablenew.formats.documents.dataset_ledger import DatasetFile, DatasetLedger
 from stablenew.learning.dataset.assembly import Assembly
+from stablenew.learning.dataset.card import CARD, build_card, is_our_card
 from stablenew.learning.dataset.executor import PartExecutor, Progress
 from stablenew.learning.dataset.exports.dataset_exports import check_formats, describe_export, write_export
 from stablenew.learning.dataset.exports.export_writer import Export
@@ -67,8 +69,9 @@ class DatasetBuild:
         self._executor = executor
         self._clock = clock
         self._exports = check_formats(formats)
-        self._facts = BuildFacts(_software_version(), source.location, query, format_timestamp(clock.now()), split)
-        self._purpose = describe_purpose(source.location, split)
+        location = _to_text(source.location)
+        self._facts = BuildFacts(_software_version(), location, query, format_timestamp(clock.now()), split)
+        self._purpose = describe_purpose(location, split)
         self._assembly = Assembly(folder, read_state(folder, self._purpose) if is_incremental else BuildState())
         self._assembly.read_old_tables()
 
@@ -80,9 +83,7 @@ class DatasetBuild:
         Raises:
             WriteFailed: the disk would not take it; a dataset that was there is unharmed.
         """
-        for folder in (self._folder / IMAGES, self._folder / BUILD):
-            with naming_failures(folder):
-                folder.mkdir(parents=True, exist_ok=True)
+        _make_folders(self._folder)
         wanted = sorted(signatures if run_ids is None else signatures.keys() & set(run_ids))
         wanted_signatures = [signatures[run_id] for run_id in wanted]
         assembly = self._assembly
@@ -92,7 +93,7 @@ class DatasetBuild:
             unselected = sorted(signatures.keys() - set(wanted)) if len(wanted) < len(signatures) else []
             left_out = left_out_runs([LeftOut(run_id, UNSELECTED, REASONS[UNSELECTED]) for run_id in unselected])
             run_table.add(left_out)
-            assembly.settle_splits(self._facts.split)
+            assembly.settle(self._facts.split)
             table, digest = run_table.write(self._folder, self._facts.split)
         tables = [write_preferences(self._folder, assembly.preferences), table]
         runs = pa.concat_tables([assembly.runs, left_out])
@@ -125,7 +126,8 @@ class DatasetBuild:
 class _Publication:
     """The ledger of an assembled dataset: written first for the rows alone, then with the exports, which take longer.
 
-    Whenever the build is stopped, every file that the ledger names is whole.
+    Whenever the build is stopped, also by a power cut, every file that the ledger names is whole: files are on the disk
+    before a ledger names them, and the ledger is before the files of the last build are removed.
     """
 
     def __init__(
@@ -145,6 +147,7 @@ class _Publication:
         self._digest = digest
         self._tables = tables
         self._old_files = _files_of_last_build(self._folder)
+        self._sync([*assembly.written, *(table.path for table in tables)])
         self._ledger = self._write_ledger(())
 
     @property
@@ -154,11 +157,13 @@ class _Publication:
 
     def publish(self, exports: Sequence[Export]) -> DatasetLedger:
         """Add the exports to the ledger, and remove the files of earlier builds."""
+        self._sync([file.path for export in exports for file in export.files])
         ledger = self._write_ledger(exports) if exports else self._ledger
         _remove_stale(self._folder, self._assembly, {file.path for file in ledger.files}, self._old_files)
         return ledger
 
     def _write_ledger(self, exports: Sequence[Export]) -> DatasetLedger:
+        files = [*self._assembly.files, *self._tables, *(file for export in exports for file in export.files)]
         ledger = build_ledger(
             self._facts,
             format_timestamp(self._clock.now()),
@@ -166,11 +171,45 @@ class _Publication:
             self._digest,
             self._assembly.splits,
             [*self._assembly.problems, *(problem for export in exports for problem in export.problems)],
-            [*self._assembly.files, *self._tables, *(file for export in exports for file in export.files)],
+            files,
             [describe_export(export) for export in exports],
+            self._assembly.own_columns,
         )
-        replace_cached(self._folder / LEDGER, ledger.encode_document())
+        _write_card(self._folder, ledger)
+        replace_file(self._folder / LEDGER, ledger.encode_document())
         return ledger
+
+    def _sync(self, paths: Sequence[str]) -> None:
+        """Wait until these files, and their names, are on the disk."""
+        files = [self._folder / path for path in paths]
+        folders = {
+            self._folder,
+            *(parent for file in files for parent in file.parents if self._folder in parent.parents),
+        }
+        sync_files(files, sorted(folders))
+
+
+def _make_folders(folder: Path) -> None:
+    """Make the folders of a dataset; those above it that are new are on the disk afterwards."""
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    for path in (folder / IMAGES, folder / BUILD):
+        with naming_failures(path):
+            path.mkdir(parents=True, exist_ok=True)
+    sync_files([], [parent.parent for parent in reversed(missing)])
+
+
+def _write_card(folder: Path, ledger: DatasetLedger) -> None:
+    """Write the dataset's README, unless somebody put one of their own there."""
+    path = folder / CARD
+    with contextlib.suppress(OSError):
+        if not is_our_card(path.read_bytes()):
+            return
+    replace_file(path, build_card(ledger))
+
+
+def _to_text(location: str) -> str:
+    """A location as JSON can hold it: names of files need not be Unicode."""
+    return location.encode("utf-8", "backslashreplace").decode()
 
 
 def _software_version() -> str:

@@ -1,8 +1,11 @@
 """The columns of the dataset: one row an output image. Name, Arrow type and meaning of each, in order.
 
 Settings come three times, because they answer three questions: `steps` is what ran (as the engine reported it, else as
-it was asked for), `requested_steps` is what the variant asked its main stage for, and `<stage>_<setting>` is what the
-run's config, with the variant's overrides, asked of a stage beyond that.
+it was requested), `requested_steps` is what the variant requested of its main stage, and `<stage>_<setting>` is what
+the run's config, with the variant's overrides, requested of a stage beyond that.
+
+Settings and metrics that are not in the table of settings are in the lists `settings`, `requested_settings` and
+`metrics`. Where the values of one agree on a type, the dataset also has a column `setting_<name>` or `metric_<name>`.
 """
 
 import typing
@@ -35,6 +38,9 @@ def text_of(column: pa.StringArray) -> bytes:
 
 SEED: Final = pa.uint64()
 MOMENT: Final = pa.timestamp("ms", tz="UTC")
+OWN_SETTINGS: Final = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
+"""Settings by name, values as JSON. A list of structs and no map, because not every reader of Parquet knows maps."""
+OWN_METRICS: Final = pa.list_(pa.struct([("name", pa.string()), ("value", pa.float64())]))
 _TEXTS: Final = pa.list_(pa.string())
 
 _SETTING_TYPES: Final[dict[SettingType, pa.DataType]] = {
@@ -143,6 +149,8 @@ def _variant_columns() -> Iterator[Column]:
     yield Column("is_reported", pa.bool_(), "whether the engine reported what ran")
     for name, kind in MAIN_SETTINGS.items():
         yield Column(f"requested_{name}", kind, f"{name} as requested; null where the choice was left to the engine")
+    yield Column("settings", OWN_SETTINGS, "other settings by name, as they ran, else as requested; values as JSON")
+    yield Column("requested_settings", OWN_SETTINGS, "other settings by name, as requested or overridden")
     for (stage, name), kind in STAGE_SETTINGS.items():
         column = f"{stage}_{name}"
         if stage_column(stage, name) == column:
@@ -162,6 +170,7 @@ def _image_columns() -> Iterator[Column]:
     yield Column("image_seed", SEED, "the seed of this image of a batch")
     yield Column("pixel_digest", text, "digest of its decoded RGB pixels")
     yield Column("parents", _TEXTS, "image ids of what it was made from")
+    yield Column("metrics", OWN_METRICS, "numbers measured while recording, by name; of the image, else of its variant")
 
 
 def _feedback_columns() -> Iterator[Column]:
@@ -198,6 +207,31 @@ SPLIT_COLUMN: Final = Column(
     "split", pa.string(), "train, validation or test; null where seed or ancestry tie it to another split"
 )
 COLUMNS: Final = (*RUN_COLUMNS, *VARIANT_COLUMNS, *IMAGE_COLUMNS, *FEEDBACK_COLUMNS, SPLIT_COLUMN)
+
+OWN_PREFIXES: Final = {"setting_": "settings", "metric_": "metrics"}
+"""How the names of own columns begin, and the list column that each of them is taken from."""
+
+
+def own_column(name: str, kind: str) -> Column:
+    """The column of a setting or metric that is not in the table of settings; `kind` is one of `OWN_TYPES`."""
+    prefix = next(prefix for prefix in OWN_PREFIXES if name.startswith(prefix))
+    word = "setting" if prefix == "setting_" else "metric"
+    return Column(name, OWN_TYPES[kind], f"the {word} {name.removeprefix(prefix)!r} of `{OWN_PREFIXES[prefix]}`")
+
+
+def is_own_column(name: str) -> bool:
+    """Whether a column is one that only some datasets have."""
+    return name not in _FIXED and name.startswith(tuple(OWN_PREFIXES))
+
+
+OWN_TYPES: Final[dict[str, pa.DataType]] = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "text": pa.string(),
+}
+"""The types that own columns can have; one whose values do not agree on a type is in its list only."""
+_FIXED: Final = frozenset(column.name for column in COLUMNS)
 
 PREFERENCE_COLUMNS: Final = (
     Column("run_id", pa.string(), "the run of both images"),

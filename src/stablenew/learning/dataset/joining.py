@@ -1,4 +1,4 @@
-"""The kernel of the dataset: run folders in, joined rows out. Pure, so that any engine can spread it over machines."""
+"""Joining: run folders in, rows of the dataset out. Pure, so that it runs wherever an executor puts it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ import pyarrow as pa
 from pyarrow import compute as pc
 
 from stablenew.learning.dataset.columns import (
-    FEEDBACK_COLUMNS,
     IMAGES_SCHEMA,
     MAIN_SETTINGS,
     MOMENT,
+    OWN_METRICS,
     PREFERENCES_SCHEMA,
     RUNS_SCHEMA,
     SEED,
@@ -41,14 +41,16 @@ _COUNTS: Final = ("rating_count", "pick_count", "reject_count", "win_count", "lo
 
 @dataclass
 class FeedbackColumns:
-    """What people think of the images of some runs."""
+    """The feedback on the images of some runs."""
 
     columns: dict[str, pa.Array]
-    """`FEEDBACK_COLUMNS`, a row an image."""
+    """`FEEDBACK_COLUMNS`, one row an image."""
     preferences: pa.Table
+    """`PREFERENCES_SCHEMA`."""
     runs: pa.Table
-    """`RUNS_SCHEMA`, what is joined of each run."""
+    """`RUNS_SCHEMA`: the counts of each run."""
     problems: list[Problem]
+    """Feedback that could not be read."""
 
 
 @dataclass
@@ -58,18 +60,21 @@ class DatasetPart:
     images: pa.Table
     """`IMAGES_SCHEMA`, in the order of runs, variants and outputs; the split is still null."""
     preferences: pa.Table
+    """`PREFERENCES_SCHEMA`."""
     runs: pa.Table
-    """`RUNS_SCHEMA`, what became of each run: first those that are joined, then those that are left out."""
+    """`RUNS_SCHEMA`: first the runs that are joined, then those that are left out."""
     problems: list[Problem] = field(default_factory=list)
+    """What could not be read."""
 
 
 def build_part(runs: Iterable[RunFiles | LeftOut]) -> DatasetPart:
-    """The rows of `runs`: each output image with its run, variant, settings, prompt, and what people think of it."""
+    """The rows of `runs`: each output image with its run, variant, settings, prompt and feedback."""
     found = list(runs)
-    left_out = [one for one in found if isinstance(one, LeftOut)]
-    tables = read_run_tables([one for one in found if isinstance(one, RunFiles)])
+    left_out = [run for run in found if isinstance(run, LeftOut)]
+    tables = read_run_tables([run for run in found if isinstance(run, RunFiles)])
     records, rows = _flatten_outputs(tables)
     columns = _image_columns(rows) | _record_columns(tables, records) | _run_columns(tables, records.runs)
+    columns["metrics"] = _metrics(tables.records, records.records)
     record_counts = np.bincount(tables.record_runs, minlength=len(tables.runs))
     feedback = join_feedback(columns["image_id"], records.runs, tables.runs, record_counts)
     return DatasetPart(
@@ -83,18 +88,18 @@ def build_part(runs: Iterable[RunFiles | LeftOut]) -> DatasetPart:
 def join_feedback(
     image_ids: pa.Array, origins: npt.NDArray[np.int64], runs: Sequence[RunFiles], record_counts: npt.NDArray[np.int64]
 ) -> FeedbackColumns:
-    """What the feedback of `runs` says of their images: for each of these the row of its run is in `origins`.
+    """The feedback of `runs`, joined to their images; `origins` has for each image the index of its run.
 
-    Of each run it takes how many records were read.
+    `record_counts` has for each run how many records were read.
     """
-    said = [read_run_opinions(run) for run in runs]
-    spoken = _spoken_images(image_ids, origins, said)
-    columns = _opinion_columns(spoken, origins, said)
+    opinions = [read_run_opinions(run) for run in runs]
+    judged = _find_judged(image_ids, origins, opinions)
+    columns = _opinion_columns(judged, origins, opinions)
     return FeedbackColumns(
         columns=columns,
-        preferences=_preferences(runs, said),
-        runs=_joined_runs(runs, record_counts, origins, columns["rating_count"], said, spoken),
-        problems=[problem for one in said for problem in one.problems],
+        preferences=_preferences(runs, opinions),
+        runs=_joined_runs(runs, record_counts, origins, columns["rating_count"], opinions, judged),
+        problems=[problem for opinion in opinions for problem in opinion.problems],
     )
 
 
@@ -102,9 +107,9 @@ class _Origins(NamedTuple):
     """Where each image came from."""
 
     records: npt.NDArray[np.int64]
-    """Row of its record."""
+    """The row of its record."""
     runs: npt.NDArray[np.int64]
-    """Row of its run."""
+    """The row of its run."""
 
 
 def _flatten_outputs(tables: RunTables) -> tuple[_Origins, pa.StructArray]:
@@ -115,7 +120,7 @@ def _flatten_outputs(tables: RunTables) -> tuple[_Origins, pa.StructArray]:
 
 def _image_columns(outputs: pa.StructArray) -> dict[str, pa.Array]:
     names = {"digest": "image_id", "width": "image_width", "height": "image_height", "seed": "image_seed"}
-    columns = {names.get(one.name, one.name): pc.struct_field(outputs, one.name) for one in outputs.type}
+    columns = {names.get(field.name, field.name): pc.struct_field(outputs, field.name) for field in outputs.type}
     return columns | {"image_seed": _seed(columns["image_seed"])}
 
 
@@ -137,10 +142,30 @@ def _record_columns(tables: RunTables, origins: _Origins) -> dict[str, pa.Array]
         "is_reported": pc.is_valid(records["actual"]),
         **{name: pc.coalesce(actual[name], requested[name]) for name in MAIN_SETTINGS},
         **{f"requested_{name}": requested[name] for name in MAIN_SETTINGS},
+        **{name: records[name] for name in ("settings", "requested_settings")},
         **_stage_columns(tables),
     }
     rows = pa.array(origins.records)
     return {name: whole(column).take(rows) for name, column in columns.items()}
+
+
+def _metrics(records: pa.Table, origins: npt.NDArray[np.int64]) -> pa.Array:
+    """The metrics of each image: its own, and those of its variant that it has not itself."""
+    shared, own = whole(records["metrics"]), whole(records["output_metrics"])
+    if own.null_count == len(own):
+        return shared.take(pa.array(origins))
+    positions = np.arange(len(origins)) - np.searchsorted(origins, origins)
+    of_variant, of_outputs = shared.to_pylist(), own.to_pylist()
+    rows = []
+    for record, position in zip(origins.tolist(), positions.tolist(), strict=True):
+        outputs = of_outputs[record]
+        metrics = _by_name(of_variant[record]) | _by_name(outputs[position] if outputs else None)
+        rows.append(sorted(metrics.items()) or None)
+    return pa.array(rows, OWN_METRICS)
+
+
+def _by_name(entries: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
+    return {entry["name"]: entry["value"] for entry in entries or ()}
 
 
 def _setting(settings: pa.ChunkedArray, name: str) -> Any:
@@ -149,24 +174,24 @@ def _setting(settings: pa.ChunkedArray, name: str) -> Any:
 
 
 def _seed(column: Any) -> Any:
-    """A seed as an unsigned number; null where an engine was left to choose, and for what is beyond any engine's."""
+    """A seed as an unsigned number; null where the engine was left to choose, and for numbers beyond 64 bits."""
     is_seed = pc.and_(pc.greater_equal(column, _FIRST_SEED), pc.less_equal(column, _LAST_SEED))
     return pc.cast(pc.if_else(is_seed, column, _NO_SEED), SEED)
 
 
 def _stage_columns(tables: RunTables) -> dict[str, Any]:
-    """What config and variant ask of the stages, for each record."""
+    """For each record, what its config and variant request of the stages."""
     overrides = pc.struct_field(tables.records["variant"], "overrides")
     config = tables.metadata["config"]
     runs = pa.array(tables.record_runs)
     columns = {}
-    used = {one.name for one in overrides.type}
+    used = {field.name for field in overrides.type}
     for (stage, name), kind in STAGE_SETTINGS.items():
         column = stage_column(stage, name)
         if column is None or not column.startswith(f"{stage}_"):
             continue
-        field = f"{stage}.{name}"
-        own = pc.struct_field(overrides, field) if field in used else pa.nulls(len(overrides), read_type(kind))
+        dotted = f"{stage}.{name}"
+        own = pc.struct_field(overrides, dotted) if dotted in used else pa.nulls(len(overrides), read_type(kind))
         common = pc.struct_field(config, [stage, name])
         if own.null_count == len(own) and common.null_count == len(common):
             continue
@@ -176,14 +201,14 @@ def _stage_columns(tables: RunTables) -> dict[str, Any]:
 
 
 def _prompt_families(prompt: pa.ChunkedArray, variant: pa.ChunkedArray) -> pa.Array:
-    """Worked out once for each different prompt and label: most come many times."""
+    """Computed once for each different prompt and label, because most occur many times."""
     prompts = whole(pc.struct_field(prompt, "positive")).dictionary_encode()
     labels = whole(pc.fill_null(pc.struct_field(variant, "label"), "")).dictionary_encode()
     width = max(1, len(labels.dictionary))
-    pairs, places = np.unique(_codes(prompts) * width + _codes(labels), return_inverse=True)
+    pairs, indices = np.unique(_codes(prompts) * width + _codes(labels), return_inverse=True)
     texts, names = prompts.dictionary.to_pylist(), labels.dictionary.to_pylist()
     families = [build_prompt_family(texts[pair // width], names[pair % width]) for pair in pairs.tolist()]
-    return pa.array(families, pa.string()).take(pa.array(places))
+    return pa.array(families, pa.string()).take(pa.array(indices))
 
 
 def _codes(column: pa.DictionaryArray) -> npt.NDArray[np.int64]:
@@ -216,44 +241,46 @@ def _pack_ids(packs: pa.ListArray) -> pa.ListArray:
     return pa.ListArray.from_arrays(packs.offsets, pc.struct_field(packs.values, "id"))
 
 
-class _Spoken(NamedTuple):
-    """An image that somebody spoke of."""
+class _Judged(NamedTuple):
+    """An image that has feedback."""
 
     row: int
+    """Its row."""
     run: int
+    """The index of its run."""
     image: str
+    """Its image id."""
 
 
-def _spoken_images(image_ids: pa.Array, runs: npt.NDArray[np.int64], said: Sequence[RunOpinions]) -> list[_Spoken]:
-    has_spoken = np.array([bool(one.subjects) for one in said], bool)
-    asked = np.flatnonzero(has_spoken[runs]) if len(runs) else np.empty(0, np.int64)
+def _find_judged(image_ids: pa.Array, runs: npt.NDArray[np.int64], opinions: Sequence[RunOpinions]) -> list[_Judged]:
+    has_feedback = np.array([bool(opinion.subjects) for opinion in opinions], bool)
+    asked = np.flatnonzero(has_feedback[runs]) if len(runs) else np.empty(0, np.int64)
     ids = image_ids.take(pa.array(asked)).to_pylist()
     found = zip(asked.tolist(), runs[asked].tolist(), ids, strict=True)
-    return [_Spoken(row, run, image) for row, run, image in found if image in said[run].subjects]
+    return [_Judged(row, run, image) for row, run, image in found if image in opinions[run].subjects]
 
 
 def _opinion_columns(
-    spoken: Sequence[_Spoken], runs: npt.NDArray[np.int64], said: Sequence[RunOpinions]
+    judged: Sequence[_Judged], runs: npt.NDArray[np.int64], opinions: Sequence[RunOpinions]
 ) -> dict[str, pa.Array]:
-    """The feedback columns: joined by run and image, where anything was said."""
-    jobs = build_job_columns(said)
+    """The feedback columns, joined by run and image."""
+    jobs = build_job_columns(opinions)
     columns = {name: column.take(pa.array(runs)) for name, column in jobs.items()}
-    described = build_image_columns((said[run], image) for _, run, image in spoken)
+    described = build_image_columns((opinions[run], image) for _, run, image in judged)
     places = np.full(len(runs), -1, np.int64)
-    places[[row for row, _, _ in spoken]] = np.arange(len(spoken))
+    places[[row for row, _, _ in judged]] = np.arange(len(judged))
     take = pa.array(places, mask=places < 0)
     columns |= {name: column.take(take) for name, column in described.items()}
-    for one in FEEDBACK_COLUMNS:
-        if one.name in _COUNTS:
-            columns[one.name] = pc.fill_null(columns[one.name], 0)
+    for name in _COUNTS:
+        columns[name] = pc.fill_null(columns[name], 0)
     return columns
 
 
-def _preferences(runs: Sequence[RunFiles], said: Sequence[RunOpinions]) -> pa.Table:
+def _preferences(runs: Sequence[RunFiles], opinions: Sequence[RunOpinions]) -> pa.Table:
     rows = [
         {"run_id": run.run_id} | preference
-        for run, one in zip(runs, said, strict=True)
-        for preference in one.preferences
+        for run, opinion in zip(runs, opinions, strict=True)
+        for preference in opinion.preferences
     ]
     return pa.Table.from_pylist(rows, schema=PREFERENCES_SCHEMA)
 
@@ -263,40 +290,40 @@ def _joined_runs(
     record_counts: npt.NDArray[np.int64],
     origins: npt.NDArray[np.int64],
     rating_counts: pa.Array,
-    said: Sequence[RunOpinions],
-    spoken: Sequence[_Spoken],
+    opinions: Sequence[RunOpinions],
+    judged: Sequence[_Judged],
 ) -> pa.Table:
     count = len(runs)
     is_rated = rating_counts.to_numpy(zero_copy_only=False) > 0
     columns = {
         "run_id": [run.run_id for run in runs],
         "digest": [run.digest for run in runs],
-        "feedback_digest": [one.digest for one in said],
+        "feedback_digest": [opinion.digest for opinion in opinions],
         "record_count": record_counts,
         "image_count": np.bincount(origins, minlength=count),
         "rated_image_count": np.bincount(origins[is_rated], minlength=count),
-        "event_count": [len(one.events) for one in said],
-        "lost_opinion_count": _count_lost(said, spoken),
-        "preference_count": [len(one.preferences) for one in said],
+        "event_count": [len(opinion.events) for opinion in opinions],
+        "lost_opinion_count": _count_lost(opinions, judged),
+        "preference_count": [len(opinion.preferences) for opinion in opinions],
     }
     return _table(columns, RUNS_SCHEMA, count)
 
 
-def _count_lost(said: Sequence[RunOpinions], spoken: Sequence[_Spoken]) -> list[int]:
-    """For each run how many images people spoke of that no record of it names."""
+def _count_lost(opinions: Sequence[RunOpinions], judged: Sequence[_Judged]) -> list[int]:
+    """For each run, how many images have feedback and are in no record of it."""
     found: dict[int, set[str]] = {}
-    for _, run, image in spoken:
+    for _, run, image in judged:
         found.setdefault(run, {""}).add(image)
-    return [len(one.by_image.keys() - found.get(run, {""})) if one.by_image else 0 for run, one in enumerate(said)]
+    return [len(opinion.by_image.keys() - found.get(run, {""})) for run, opinion in enumerate(opinions)]
 
 
 def left_out_runs(left_out: Sequence[LeftOut]) -> pa.Table:
-    """Runs of which nothing is joined, as `RUNS_SCHEMA`."""
+    """Runs that are left out, as `RUNS_SCHEMA`."""
     run_ids, reasons, details = zip(*left_out, strict=True) if left_out else ((), (), ())
     return _table({"run_id": run_ids, "left_out": reasons, "detail": details}, RUNS_SCHEMA, len(left_out))
 
 
 def _table(columns: Mapping[str, Any], schema: pa.Schema, count: int) -> pa.Table:
-    """These columns of `schema`, the others null."""
-    found = [columns[one.name] if one.name in columns else pa.nulls(count, one.type) for one in schema]
+    """A table with these columns of `schema`; the others are null."""
+    found = [columns[field.name] if field.name in columns else pa.nulls(count, field.type) for field in schema]
     return pa.table(found, schema=schema)

@@ -1,4 +1,4 @@
-"""The ledger of a dataset, from what was assembled. Pure."""
+"""The ledger of a dataset, from the assembled parts. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pyarrow import compute as pc
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.dataset_ledger import DatasetExport, DatasetFile, DatasetLedger
 from stablenew.formats.strict_json import canonical_bytes
-from stablenew.learning.dataset.columns import COLUMNS, COLUMNS_VERSION, SPLITS, text_of
+from stablenew.learning.dataset.columns import COLUMNS, COLUMNS_VERSION, SPLITS, Column, text_of
 from stablenew.learning.dataset.source.run_source import UNSELECTED
 from stablenew.learning.dataset.source.run_tables import Problem
 from stablenew.learning.dataset.split_plan import SplitPlan
@@ -20,13 +20,18 @@ from stablenew.store.run_folder import RECORDS
 
 @dataclass(frozen=True)
 class BuildFacts:
-    """What a build was asked and by whom."""
+    """What a build was asked to do."""
 
     software_version: str
+    """The version of StableNew that builds."""
     location: str
+    """Where the runs are."""
     query: str
+    """The query that chose the runs."""
     asked_at: str
+    """When the query was evaluated."""
     split: SplitPlan
+    """How to split the images."""
 
 
 def build_ledger(
@@ -38,8 +43,9 @@ def build_ledger(
     problems: Sequence[Problem],
     files: Sequence[DatasetFile],
     exports: Sequence[DatasetExport] = (),
+    own_columns: Sequence[Column] = (),
 ) -> DatasetLedger:
-    """The ledger of a dataset of these `runs` (`RUNS_SCHEMA`), whose digest is known."""
+    """The ledger of a dataset of these `runs` (`RUNS_SCHEMA`), whose digest is given."""
     joined = _joined(runs)
     left_out = runs.filter(pc.is_valid(runs["left_out"]))
     reasons = pc.value_counts(left_out["left_out"]).to_pylist()
@@ -53,14 +59,17 @@ def build_ledger(
             "split": facts.split.to_dict(),
             "counts": _count(runs, joined, left_out, problems),
             "split_counts": _count_splits(splits),
-            "left_out_by_reason": {one["values"]: one["counts"] for one in reasons},
+            "left_out_by_reason": {reason["values"]: reason["counts"] for reason in reasons},
             "left_out": _name_left_out(left_out),
             "problems": [
-                {name: value for name, value in one._asdict().items() if value is not None} for one in problems
+                {name: value for name, value in problem._asdict().items() if value is not None} for problem in problems
             ],
             "exports": tuple(exports),
             "files": tuple(files),
-            "columns": [{"name": one.name, "type": str(one.type), "meaning": one.meaning} for one in COLUMNS],
+            "columns": [
+                {"name": column.name, "type": str(column.type), "meaning": column.meaning}
+                for column in (*COLUMNS, *own_columns)
+            ],
         }
     )
 
@@ -75,7 +84,7 @@ def digest_dataset(texts: Iterable[bytes], plan: SplitPlan) -> str:
 
 
 def text_of_joined(runs: pa.Table) -> bytes:
-    """For each run that is joined, after a newline, a line that is another one when its facts or its feedback are."""
+    """For each joined run, after a newline, a line that changes when its records or its feedback do."""
     joined = _joined(runs)
     starts = pc.binary_join_element_wise("", joined["run_id"], "\n")
     lines = pc.binary_join_element_wise(starts, joined["digest"], joined["feedback_digest"], " ")
@@ -95,7 +104,7 @@ def _count(runs: pa.Table, joined: pa.Table, left_out: pa.Table, problems: Seque
         "runs_joined": len(joined),
         "runs_left_out": len(left_out),
         "records": total("record_count"),
-        "records_unreadable": sum(one.path == RECORDS for one in problems),
+        "records_unreadable": sum(problem.path == RECORDS for problem in problems),
         "images": total("image_count"),
         "images_rated": total("rated_image_count"),
         "feedback_events": total("event_count"),
@@ -112,9 +121,9 @@ def _count_splits(splits: Iterable[npt.NDArray[np.int8]]) -> dict[str, int]:
 
 
 def _name_left_out(left_out: pa.Table) -> list[dict[str, str]]:
-    """All but those that the query did not find, which the table of runs names."""
+    """The runs that are left out, except those that the query did not find; the table of runs names these."""
     named = left_out.filter(pc.not_equal(left_out["left_out"], UNSELECTED))
     return [
-        {"run_id": one["run_id"], "reason": one["left_out"], "detail": one["detail"]}
-        for one in named.select(["run_id", "left_out", "detail"]).to_pylist()
+        {"run_id": run["run_id"], "reason": run["left_out"], "detail": run["detail"]}
+        for run in named.select(["run_id", "left_out", "detail"]).to_pylist()
     ]

@@ -21,12 +21,13 @@ from stablenew.formats.digest import digest_bytes
 from stablenew.formats.strict_json import encode_json
 from stablenew.learning.dataset.columns import COLUMNS, IMAGES_SCHEMA, whole
 from stablenew.learning.dataset.joining import DatasetPart, build_part, join_feedback
+from stablenew.learning.dataset.own_columns import OwnKinds, add_own_columns, choose_own_columns, find_own_kinds
 from stablenew.learning.dataset.source.run_source import LeftOut, RunFiles, RunSource
 from stablenew.learning.dataset.source.run_tables import Problem
 from stablenew.learning.dataset.split import SplitTies, build_ties, name_splits
 from stablenew.learning.dataset.split_plan import SplitPlan
 
-_MEANINGS: Final = encode_json({column.name: column.meaning for column in COLUMNS}).decode()
+_MEANINGS: Final = {column.name: column.meaning for column in COLUMNS}
 _UNIQUE: Final = frozenset(
     {"image_id", "path", "pixel_digest", "parents", "started_at", "seed", "image_seed", "digest", "feedback_digest"}
 )
@@ -82,6 +83,8 @@ class MadePart:
     """Images in it."""
     ties: SplitTies
     """What ties its images to others."""
+    own: OwnKinds
+    """The settings and metrics in it that are not in the table of settings."""
     kept: list[str]
     """The runs whose rows were copied from the last build; `preferences`, `runs` and `problems` are of the others."""
     preferences: pa.Table
@@ -103,10 +106,13 @@ def make_part(source: RunSource, task: PartTask, plan: SplitPlan) -> MadePart:
     if old is not None:
         part = _add_old(part, old, task, [run for run in found if isinstance(run, RunFiles) and task.knows(run)])
     ties = build_ties(part.images, plan)
+    own = find_own_kinds(part.images)
+    images = add_own_columns(set_splits(part.images, name_splits(ties.splits)), choose_own_columns(own))
     return MadePart(
-        data=encode_parquet(set_splits(part.images, name_splits(ties.splits))),
+        data=encode_parquet(images),
         row_count=len(part.images),
         ties=ties,
+        own=own,
         kept=task.kept,
         preferences=part.preferences,
         runs=part.runs,
@@ -193,5 +199,6 @@ def open_parquet(file: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
     repeated = [field.name for field in schema if field.name not in _UNIQUE and not pa.types.is_nested(field.type)]
     # A copy of the Arrow schema would take a third of the time, and Parquet's own types say as much
     writer = pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=repeated, store_schema=False)
-    writer.add_key_value_metadata({"stablenew.columns": _MEANINGS})
+    meanings = {name: _MEANINGS[name] for name in schema.names if name in _MEANINGS}
+    writer.add_key_value_metadata({"stablenew.columns": encode_json(meanings).decode()})
     return writer

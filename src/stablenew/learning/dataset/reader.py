@@ -1,4 +1,4 @@
-"""Reading a dataset that was built, and checking that it is what its ledger says."""
+"""Reading a dataset that was built, and checking it against its ledger."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -9,19 +9,20 @@ from pyarrow import parquet as pq
 from stablenew.errors import FormatError, NotADataset
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.dataset_ledger import DatasetFile, DatasetLedger
+from stablenew.learning.dataset.columns import COLUMNS, OWN_TYPES, Column
 from stablenew.learning.dataset.ledger_builder import digest_dataset, text_of_joined
 from stablenew.learning.dataset.split_plan import SplitPlan
-from stablenew.learning.dataset.state import IMAGES, LEDGER, PREFERENCES, RUNS
+from stablenew.learning.dataset.state import IMAGES, LEDGER, PREFERENCES, RUNS, read_parquet
 
 
 class Dataset:
     """A dataset in a folder."""
 
     def __init__(self, folder: Path | str) -> None:
-        """Open it.
+        """Open the dataset in `folder`.
 
         Raises:
-            NotADataset: there is none that can be read.
+            NotADataset: there is none, or its ledger cannot be read.
         """
         self.folder = Path(folder)
         try:
@@ -35,36 +36,47 @@ class Dataset:
     @property
     def parts(self) -> list[DatasetFile]:
         """The files that hold the images, in the order of their runs."""
-        return [one for one in self.ledger.files if one.content == IMAGES]
+        return [file for file in self.ledger.files if file.content == IMAGES]
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of the images: those of every dataset, then those that only this one has."""
+        fixed = {column.name: column for column in COLUMNS}
+        types = {str(kind): kind for kind in OWN_TYPES.values()}
+        return [
+            fixed.get(column.name) or Column(column.name, types.get(column.type, pa.string()), column.meaning)
+            for column in self.ledger.columns
+        ]
 
     def iter_tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The images, a part at a time."""
-        for one in self.parts:
-            yield pq.read_table(self.folder / one.path, columns=None if columns is None else list(columns))
+        for part in self.parts:
+            yield read_parquet(self.folder / part.path, columns)
 
     def read_images(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All images as one table."""
-        wanted = [one.name for one in self.ledger.columns] if columns is None else list(columns)
-        tables = list(self.iter_tables(wanted))
-        return pa.concat_tables(tables) if tables else _empty(wanted)
+        wanted = [column.name for column in self.ledger.columns] if columns is None else list(columns)
+        types = {column.name: column.type for column in self.columns}
+        empty = pa.schema([(name, types[name]) for name in wanted]).empty_table()
+        return pa.concat_tables([empty, *self.iter_tables(wanted)])
 
     def read_preferences(self) -> pa.Table:
-        """Every comparison that stands."""
-        return pq.read_table(self.folder / self._path_of(PREFERENCES))
+        """Every comparison that was not retracted."""
+        return read_parquet(self.folder / self._path_of(PREFERENCES))
 
     def read_runs(self) -> pa.Table:
         """Every run that was seen: its digests and counts, or why it was left out."""
-        return pq.read_table(self.folder / self._path_of(RUNS))
+        return read_parquet(self.folder / self._path_of(RUNS))
 
     def _path_of(self, content: str) -> str:
-        return next(one.path for one in self.ledger.files if one.content == content)
+        return next(file.path for file in self.ledger.files if file.content == content)
 
     def iter_findings(self, progress: Callable[[int, int], object] = lambda _done, _total: None) -> Iterator[str]:
-        """What is not as the ledger says, one sentence each."""
+        """Differences from the ledger, one sentence each."""
         files = self.ledger.files
-        for done, one in enumerate(files):
+        for done, file in enumerate(files):
             progress(done, len(files))
-            yield from self._check_file(one)
+            yield from self._check_file(file)
         progress(len(files), len(files))
         try:
             path = self._path_of(RUNS)
@@ -77,21 +89,15 @@ class Dataset:
         if digest != self.ledger.digest:
             yield f"{path}: comes to {digest}, {LEDGER} says {self.ledger.digest}"
 
-    def _check_file(self, one: DatasetFile) -> Iterator[str]:
+    def _check_file(self, file: DatasetFile) -> Iterator[str]:
         try:
-            data = (self.folder / one.path).read_bytes()
+            data = (self.folder / file.path).read_bytes()
         except OSError as error:
-            yield f"{one.path}: {error.strerror or error}"
+            yield f"{file.path}: {error.strerror or error}"
             return
-        if len(data) != one.size_bytes or digest_bytes(data) != one.digest:
-            yield f"{one.path}: is not what was built; build the dataset again"
-        elif one.path.endswith(".parquet"):
+        if len(data) != file.size_bytes or digest_bytes(data) != file.digest:
+            yield f"{file.path}: is not what was built; build the dataset again"
+        elif file.path.endswith(".parquet"):
             rows = pq.read_metadata(pa.BufferReader(data)).num_rows
-            if rows != one.row_count:
-                yield f"{one.path}: has {rows:,} rows, {LEDGER} says {one.row_count:,}"
-
-
-def _empty(columns: Sequence[str]) -> pa.Table:
-    from stablenew.learning.dataset.columns import IMAGES_SCHEMA  # noqa: PLC0415
-
-    return IMAGES_SCHEMA.empty_table().select(list(columns))
+            if rows != file.row_count:
+                yield f"{file.path}: has {rows:,} rows, {LEDGER} says {file.row_count:,}"

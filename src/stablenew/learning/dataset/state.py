@@ -7,6 +7,7 @@ only its own range.
 """
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,11 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import xxhash
+from pyarrow import parquet as pq
 
 from stablenew.disk.atomic_file import replace_cached, replace_cached_by
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.strict_json import JsonValue, encode_json
 from stablenew.learning.dataset.columns import COLUMNS_VERSION
+from stablenew.learning.dataset.own_columns import OwnKinds
 from stablenew.learning.dataset.source.folder_scan import UNSETTLED
 from stablenew.learning.dataset.source.run_tables import Problem
 from stablenew.learning.dataset.split_plan import SplitPlan
@@ -51,6 +54,10 @@ class RunRange:
     """Over what ties the part's images to other images."""
     held_digest: str = ""
     """Over which of its images are held out; empty for none."""
+    own: OwnKinds = field(default_factory=dict)
+    """The settings and metrics of its images that are not in the table of settings."""
+    own_columns: list[str] = field(default_factory=list)
+    """The own columns that its part was written with, as `name type`."""
     first_row: int = 0
     """The row of its first run in the build's table of runs."""
 
@@ -119,8 +126,7 @@ def read_state(folder: Path, made_for: JsonValue) -> BuildState:
         state = json.loads((folder / STATE).read_bytes())
         if state["made_for"] != made_for:
             return BuildState()
-        with pa.memory_map(str(folder / SIGNATURES)) as file:
-            table = pa.ipc.open_file(file).read_all()
+        table = read_arrow(folder / SIGNATURES)
         run_ids = table["run_id"].to_pylist()
         signatures = table["signature"].to_pylist()
         problems = [Problem(*fields) for fields in state["problems"]]
@@ -141,6 +147,7 @@ def _read_run_ranges(folder: Path, run_ranges: list[dict[str, Any]], run_ids: li
     found, first = [], 0
     for fields in run_ranges:
         count = fields.pop("run_count")
+        fields["own"] = {name: (kind, images) for name, (kind, images) in fields["own"].items()}
         run_range = RunRange(run_ids[first : first + count], first_row=first, **fields)
         first += count
         if not run_range.part or (folder / run_range.part).stat().st_size == run_range.size_bytes:
@@ -189,6 +196,27 @@ def write_arrow(path: Path, table: pa.Table) -> None:
             writer.write_table(table)
 
     replace_cached_by(path, write)
+
+
+def read_arrow(path: Path) -> pa.Table:
+    """The table that `write_arrow` wrote."""
+    with pa.memory_map(str(path)) if _is_unicode(path) else pa.BufferReader(path.read_bytes()) as file:
+        return pa.ipc.open_file(file).read_all()
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None, schema: pa.Schema | None = None) -> pa.Table:
+    """The table in a Parquet file. Arrow opens no file whose name is not Unicode; such a file is read first."""
+    names = None if columns is None else list(columns)
+    source = path if _is_unicode(path) else pa.BufferReader(path.read_bytes())
+    return pq.read_table(source, columns=names, schema=schema)
+
+
+def _is_unicode(path: Path) -> bool:
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 LEDGER: Final = "dataset.json"

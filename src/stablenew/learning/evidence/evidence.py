@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from stablenew.learning.evidence.evidence_table import EvidenceTable, Factor, find_setting, hash_codes
+from stablenew.learning.evidence.evidence_table import EvidenceTable, Factor, hash_codes
 from stablenew.learning.evidence.matched_pairs import MatchedPairs, Matching, match_groups
 from stablenew.learning.evidence.rating_statistics import (
     MOST_STARS,
@@ -112,11 +112,11 @@ def build_evidence(
     Raises:
         ConfigError: there is no such setting.
     """
-    name = find_setting(setting)
+    name = table.find_setting(setting)
     grouping = _group(table, name, is_exact=is_exact)
     factor = grouping.apply(table.factors[name])
     if against is not None:
-        other = find_setting(against)
+        other = table.find_setting(against)
         pairs = pair_up(factor, _group(table, other, is_exact=is_exact).apply(table.factors[other]))
         values = build_values(table, pairs)
         return Evidence(name, other, values, agreement=table.agreement, warnings=list(_warnings(pairs)))

@@ -1,7 +1,10 @@
 """The rated images of a dataset as arrays of codes, which evidence is computed from."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -14,44 +17,62 @@ from pyarrow import compute as pc
 
 from stablenew.errors import ConfigError
 from stablenew.formats.documents.learning_plan import PLAN_TAG
-from stablenew.learning.dataset.columns import MAIN_SETTINGS, STAGE_SETTINGS, stage_column, whole
+from stablenew.formats.settings import standard_name
+from stablenew.learning.dataset.columns import COLUMNS, MAIN_SETTINGS, SEED, STAGE_SETTINGS, stage_column, whole
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.matched_pairs import Codes, RatingGroups, group_ratings
 from stablenew.learning.evidence.rating_statistics import measure_agreement
 
-_NOT_SETTINGS: Final = frozenset({"seed", "model_hash", "txt2img_subseed", "img2img_seed"})
+_NOT_COMPARED: Final = frozenset({"model_hash"})
+"""Text that says the same as another setting."""
+OWN: Final = "settings."
+"""How the names of settings begin that are not in the table of settings, as in a query."""
+MOST_OWN_SETTINGS: Final = 256
+"""Those that most images have are looked at."""
 _CONTEXT: Final = ("prompt", "negative_prompt", "engine")
 """What must be equal, besides settings and LoRAs, for two images to be compared."""
 _OTHER: Final = (
-    "run_id", "image_id", "seed", "image_seed", "prompt_family", "loras", "learning_tags", "rating", "ratings", "role",
+    "run_id", "image_id", "settings", "seed", "image_seed", "prompt_family", "loras", "learning_tags",
+    "rating", "ratings", "role",
 )  # fmt: skip
 
 
 def _setting_columns() -> dict[str, str]:
     named = {f"{stage}.{name}": stage_column(stage, name) for stage, name in STAGE_SETTINGS}
     named |= {f"img2img.{name}": name for name in ("denoising_strength",) if name not in named}
-    return {name: column for name, column in named.items() if column is not None and column not in _NOT_SETTINGS}
+    types = {column.name: column.type for column in COLUMNS}
+    return {
+        name: column
+        for name, column in named.items()
+        if column is not None and types[column] != SEED and column not in _NOT_COMPARED
+    }
 
 
 SETTINGS: Final = _setting_columns()
 """The column of every setting that evidence can be about, by dotted name."""
 
 
-def find_setting(name: str) -> str:
-    """The dotted name of a setting, given that, or for a main setting its plain name or the beginning of it (`cfg`).
+def find_setting(name: str, own: Collection[str] = ()) -> str:
+    """The dotted name of a setting, given that, or its plain name, another name for it, or the beginning of its name.
+
+    `own` are the names of settings that are not in the table of settings, which begin with `OWN`.
 
     Raises:
         ConfigError: there is no such setting.
     """
-    if name in SETTINGS:
+    known = {main: f"txt2img.{main}" for main in MAIN_SETTINGS if f"txt2img.{main}" in SETTINGS}
+    known |= {dotted.removeprefix(OWN): dotted for dotted in own}
+    if name in SETTINGS or name in own:
         return name
-    begun = [main for main in MAIN_SETTINGS if main.startswith(name) and f"txt2img.{main}" in SETTINGS]
-    if name in begun or len(begun) == 1:
-        return f"txt2img.{name if name in begun else begun[0]}"
+    if name in known or standard_name(name) in known:
+        return known.get(name) or known[standard_name(name)]
+    begun = [plain for plain in known if plain.startswith(name)]
+    if len(begun) == 1:
+        return known[begun[0]]
     import difflib  # noqa: PLC0415
 
-    near = difflib.get_close_matches(name, [*SETTINGS, *MAIN_SETTINGS], 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SETTINGS)}"
+    near = difflib.get_close_matches(name, [*SETTINGS, *known, *own], 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join([*SETTINGS, *own])}"
     raise ConfigError(f"no setting {name!r} to ask about; {hint}")
 
 
@@ -124,6 +145,14 @@ class EvidenceTable:
     compared_contexts: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     """As `contexts`, for every rated or compared image."""
 
+    def find_setting(self, name: str) -> str:
+        """The dotted name of a setting of these images; see `find_setting`.
+
+        Raises:
+            ConfigError: there is no such setting.
+        """
+        return find_setting(name, self.factors.keys() - SETTINGS.keys())
+
     @cached_property
     def agreement(self) -> float | None:
         """Krippendorff's alpha of the raters; None when nobody rated the same image as another."""
@@ -177,6 +206,7 @@ def _with_codes(images: pa.Table) -> pa.Table:
 def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]] = ()) -> EvidenceTable:
     """The table of `images` (dataset columns) and comparisons between them."""
     factors = {name: _build_factor(name, images[column]) for name, column in SETTINGS.items()}
+    factors |= _build_own_factors(images["settings"])
     contexts = np.zeros(len(images), np.uint64)
     for name, factor in factors.items():
         contexts += hash_codes(name, factor.codes)
@@ -226,6 +256,43 @@ def _build_factor(name: str, column: pa.ChunkedArray) -> Factor:
     ranks = np.empty(len(values), np.int32)
     ranks[order] = np.arange(len(values))
     return Factor(name, [values[code] for code in order], ranks[codes])
+
+
+def _build_own_factors(column: pa.ChunkedArray) -> dict[str, Factor]:
+    """A factor for each setting that is not in the table of settings, apart from seeds.
+
+    Its values need not agree on a type.
+    """
+    rows, entries = _flatten(whole(column))
+    names, values = (pc.struct_field(entries, field) for field in ("name", "value"))
+    counts = Counter({count["values"]: count["counts"] for count in pc.value_counts(names).to_pylist()})
+    factors = {}
+    for name, _ in sorted(counts.most_common(MOST_OWN_SETTINGS)):
+        if _is_seed(name):
+            continue
+        here = pc.equal(names, name)
+        indices = np.full(len(column), -1, np.int64)
+        indices[rows[here.to_numpy(zero_copy_only=False).astype(bool)]] = np.arange(counts[name])
+        texts = values.filter(here).take(pa.array(indices, mask=indices < 0))
+        factors[f"{OWN}{name}"] = _decode_values(_build_factor(f"{OWN}{name}", texts))
+    return factors
+
+
+def _is_seed(name: str) -> bool:
+    return "seed" in re.split(r"[^a-z]+|(?<=sub)(?=seed)", name.casefold())
+
+
+def _decode_values(factor: Factor) -> Factor:
+    """The factor with its values, JSON texts, decoded; 7 and 7.0 are one value."""
+    decoded = [None if text is None else json.loads(text) for text in factor.values]
+    if any(isinstance(value, float) for value in decoded):
+        decoded = [float(value) if type(value) is int else value for value in decoded]
+    keys = [(type(value).__name__, value) for value in decoded]
+    unique = dict(zip(keys, decoded, strict=True))
+    order = sorted(unique, key=lambda key: sort_key(unique[key]))
+    ranks = {key: rank for rank, key in enumerate(order)}
+    codes = np.array([ranks[key] for key in keys], np.int32)[factor.codes] if keys else factor.codes
+    return Factor(factor.name, [unique[key] for key in order], codes)
 
 
 def sort_key(value: Any) -> tuple[bool, str, Any]:

@@ -121,11 +121,12 @@ def test_an_image_folder_is_read_by_datasets(rated, tmp_path):
     table = {row["image_id"]: row for row in Dataset(tmp_path / "ds").read_images().to_pylist()}
     for image_id, row in rows.items():
         stars = table[image_id]["rating"]
-        assert (row["text"], row["rating"]) == (table[image_id]["prompt"], "" if stars is None else f"{stars:g}")
-        assert row["seed"] == str(table[image_id]["seed"])
+        assert (row["text"], row["rating"]) == (table[image_id]["prompt"], stars)
+        assert row["seed"] == str(table[image_id]["seed"]), "beyond 2^53, where JSON readers round"
         assert row["image"].size == (16, 12)
     assert exported(ledger, "imagefolder").left_out == {"intermediate": 2}
-    assert exported(ledger, "imagefolder").columns_left_out == ("denoising_strength",)
+    assert "denoising_strength" in exported(ledger, "imagefolder").columns_left_out
+    assert "rating" not in exported(ledger, "imagefolder").columns_left_out
 
 
 def test_web_dataset_shards_are_read_by_webdataset(rated, tmp_path, monkeypatch):
@@ -185,7 +186,7 @@ def test_an_export_that_is_not_asked_for_again_goes_and_nothing_else_does(rated,
     build(rated, tmp_path / "ds", "jsonl")
     left = {path.relative_to(tmp_path / "ds").as_posix() for path in (tmp_path / "ds").rglob("*") if path.is_file()}
     shown = {one for one in left if not one.startswith((".build", "images/", "runs.", "preferences."))}
-    assert shown == {"dataset.json", "images.jsonl", "imagefolder/train/mine.txt", "notes.txt"}
+    assert shown == {"README.md", "dataset.json", "images.jsonl", "imagefolder/train/mine.txt", "notes.txt"}
     assert len(left) - len(shown) == 7, "a part, its ties, three files of state, two tables, and nothing older"
 
 
@@ -194,3 +195,133 @@ def test_a_training_set_is_a_copy_that_can_be_changed_without_harm(rated, tmp_pa
     for copy in (tmp_path / "ds/imagefolder/train").glob("*.png"):
         copy.write_bytes(b"cropped")
     assert all(RunVerifier(run).verify().is_ok for run in rated.iter_runs())
+
+
+def add_image(store, run_id, data, media_type, *, stage="txt2img", **fields):
+    """A run of one image, whatever its bytes are."""
+    writer = store.create(samples.metadata(run_id))
+    image = samples.build_image(data, variant=0, stage=stage, number=0)
+    writer.write_output(data, variant=0, stage=stage, number=0, media_type=image.reference.media_type)
+    output = image.reference.model_copy(update={"media_type": media_type or image.reference.media_type})
+    writer.append_record(samples.record(run_id, 0, [output], **fields))
+    writer.seal(samples.metadata(run_id, status="completed", record_count=1, output_count=1))
+
+
+def test_numbers_are_numbers_in_json_where_every_seed_fits(store, tmp_path):
+    from datasets import load_dataset
+
+    for number in range(4):
+        data = samples.png(f"{number}".encode(), width=16, height=12)
+        actual = {"seed": number or 2**53 - 1, "cfg_scale": 7}
+        add_image(store, f"run-{number}", data, None, actual=actual, prompt={"positive": PROMPTS[number]})
+    FeedbackManager(store, rater="alice").record_feedback("run-0", "0/0", 4)
+    build(store, tmp_path / "ds", "imagefolder", "jsonl", split=SplitPlan(1, 0, 0))
+    options = {"split": "train", "cache_dir": str(tmp_path / "cache")}
+    loaded = load_dataset("imagefolder", data_dir=str(tmp_path / "ds/imagefolder"), **options)
+    lines = load_dataset("json", data_files=str(tmp_path / "ds/images.jsonl"), **options)
+    assert sorted(loaded["seed"]) == sorted(lines["seed"]) == [1, 2, 3, 2**53 - 1]
+    assert [row["cfg_scale"] for row in loaded.filter(lambda row: (row["rating"] or 0) >= 4)] == [7]
+    assert loaded["negative_prompt"] == [None] * 4 if "negative_prompt" in loaded.column_names else True
+
+
+def test_seeds_on_both_sides_of_2_to_the_53_have_one_type_in_json_lines(store, tmp_path):
+    from datasets import load_dataset
+
+    for number, seed in enumerate([3, str(2**64 - 1)]):
+        data = samples.png(f"{number}".encode(), width=16, height=12)
+        add_image(store, f"run-{number}", data, None, actual={"seed": seed})
+    build(store, tmp_path / "ds", "jsonl")
+    lines = load_dataset("json", data_files=str(tmp_path / "ds/images.jsonl"), cache_dir=str(tmp_path / "c"))
+    assert lines["train"]["seed"] == ["3", str(2**64 - 1)]
+
+
+def test_splits_of_which_one_has_no_ratings_still_load_with_exact_seeds_and_nulls(rated, tmp_path):
+    from datasets import load_dataset
+
+    FeedbackManager(rated, rater="alice").record_feedback("run-5", "0/0", 2)
+    plans = (SplitPlan(0.34, 0.33, 0.33, salt=str(salt)) for salt in range(40))
+    for number, plan in enumerate(plans):
+        folder = tmp_path / f"ds{number}"
+        build(rated, folder, "imagefolder", split=plan)
+        found = Dataset(folder).read_images(["split", "rating", "role"]).to_pylist()
+        splits = {row["split"] for row in found if row["split"] and row["role"] == "final"}
+        if len(splits) > 1 and {row["split"] for row in found if row["rating"] is not None} < splits:
+            break
+    else:
+        pytest.fail("no plan left a split without ratings")
+    loaded = load_dataset("imagefolder", data_dir=str(folder / "imagefolder"), cache_dir=str(tmp_path / "cache"))
+    rows = {row["image_id"]: row for part in loaded.values() for row in part}
+    table = {row["image_id"]: row for row in Dataset(folder).read_images().to_pylist()}
+    assert rows
+    for image_id, row in rows.items():
+        assert (row["rating"], int(row["seed"])) == (table[image_id]["rating"], table[image_id]["seed"])
+        assert row["tags"] is None or row["tags"] == "keeper"
+
+
+def test_videos_and_what_does_not_open_are_left_out_and_counted(rated, tmp_path):
+    from datasets import load_dataset
+
+    add_image(rated, "run-7", b"\0\0\0\x20ftypisom" + bytes(80), None, prompt={"positive": "a video"})
+    add_image(rated, "run-8", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml")
+    add_image(rated, "run-9", b"\x89PNG\r\n\x1a\nand then nothing", "image/png")
+    manager = FeedbackManager(rated, rater="alice")
+    manager.record_preference("run-3", "0/0", "1/0", "win")
+    ledger = build(rated, tmp_path / "ds", "imagefolder", "webdataset", split=SplitPlan(1, 0, 0))
+    assert exported(ledger, "imagefolder").left_out == {"intermediate": 2, "not_an_image": 3}
+    assert exported(ledger, "webdataset").left_out == {"intermediate": 2, "not_an_image": 3}
+    options = {"split": "train", "cache_dir": str(tmp_path / "cache")}
+    loaded = load_dataset("imagefolder", data_dir=str(tmp_path / "ds/imagefolder"), **options)
+    assert len([row["image"].size for row in loaded]) == 12
+
+
+def test_names_longer_than_ustar_allows_are_in_the_shard(store, tmp_path):
+    import webdataset
+
+    add_image(store, "a" * 64, samples.png(b"long", width=16, height=12), None, stage="s" * 40)
+    ledger = build(store, tmp_path / "ds", "webdataset", split=SplitPlan(1, 0, 0))
+    assert exported(ledger, "webdataset").row_count == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        shard = str(tmp_path / "ds/webdataset/train-000000.tar")
+        ((image, facts),) = webdataset.WebDataset(shard, shardshuffle=False).decode("pil").to_tuple("png", "json")
+        gc.collect()
+    assert (image.size, facts["run_id"]) == ((16, 12), "a" * 64)
+
+
+def test_comparisons_across_splits_are_left_out_and_counted_apart(store, tmp_path):
+    """Of one prompt, `dawn` was put in on the left and written on the right: two families, hence perhaps two splits."""
+    writer = store.create(samples.metadata("run-0"))
+    for variant, label in enumerate(["[time]=dawn", None]):
+        data = samples.png(f"{variant}".encode(), width=16, height=12)
+        image = samples.build_image(data, variant=variant, stage="txt2img", number=0)
+        writer.write_output(data, variant=variant, stage="txt2img", number=0, media_type="image/png")
+        info = {"index": variant, "total": 2} | ({"label": label} if label else {})
+        prompt = {"positive": "a harbour at dawn"}
+        writer.append_record(samples.record("run-0", variant, [image.reference], prompt=prompt, variant=info))
+    writer.seal(samples.metadata("run-0", status="completed", record_count=2, output_count=2))
+    FeedbackManager(store, rater="alice").record_preference("run-0", "0/0", "1/0", "win")
+    found = set()
+    for salt in range(12):
+        ledger = build(
+            store, tmp_path / f"ds{salt}", "pairs", split=SplitPlan(0.5, 0, 0.5, by=("prompt",), salt=str(salt))
+        )
+        splits = set(Dataset(tmp_path / f"ds{salt}").read_images(["split"])["split"].to_pylist())
+        export = exported(ledger, "pairs")
+        assert (export.row_count, export.left_out) == ((1, {}) if len(splits) == 1 else (0, {"across_splits": 1}))
+        found.add(len(splits))
+    assert found == {1, 2}
+
+
+def test_the_card_says_what_the_columns_are_and_what_was_left_out(rated, tmp_path):
+    from datasets import load_dataset
+
+    ledger = build(rated, tmp_path / "ds", "imagefolder", "csv")
+    card = (tmp_path / "ds/README.md").read_text(encoding="utf-8")
+    for column in ledger.columns:
+        assert f"| `{column.name}` | " in card
+    assert "2 left out: images that a later stage took as its input." in card
+    loaded = load_dataset(str(tmp_path / "ds"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded.num_rows == 14, "the card says which files the dataset is"
+    (tmp_path / "ds/README.md").write_text("my own notes")
+    build(rated, tmp_path / "ds", "csv")
+    assert (tmp_path / "ds/README.md").read_text() == "my own notes"

@@ -1,7 +1,7 @@
-"""Exports with the images beside what is known of them: Hugging Face imagefolder and WebDataset.
+"""Exports with the images beside their facts: Hugging Face imagefolder and WebDataset.
 
-Both hold the final images that belong to a split; the others are counted. Image files are copies: the run folders stay
-the truth, and whoever changes a dataset changes no run.
+Both hold the final images that belong to a split; the others are counted. Image files are copies: changing an exported
+dataset changes no run.
 """
 
 import io
@@ -9,39 +9,62 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from stablenew.formats.media_type import extension_for
-from stablenew.formats.strict_json import encode_json
-from stablenew.learning.dataset.columns import SPLITS
-from stablenew.learning.dataset.exports.export_writer import HELD_OUT, INTERMEDIATE, CountingFile, Export, Row
+import pyarrow as pa
+from pyarrow import parquet as pq
 
-_TEXTS: Final = ("run_id", "image_id", "negative_prompt", "model", "sampler", "scheduler", "stage", "engine")
-_NUMBERS: Final = (
-    "variant", "steps", "cfg_scale", "denoising_strength", "image_width", "image_height",
-    "rating_count", "pick_count", "reject_count", "win_count", "loss_count",
+from stablenew.formats.media_type import extension_for
+from stablenew.formats.settings import SETTINGS
+from stablenew.formats.strict_json import encode_json
+from stablenew.learning.dataset.columns import SPLITS, is_own_column
+from stablenew.learning.dataset.exports.export_writer import (
+    HELD_OUT,
+    IMAGE_COLUMNS,
+    INTERMEDIATE,
+    CountingFile,
+    Export,
+    Row,
+)
+
+_FACTS: Final = (
+    "run_id", "image_id", "negative_prompt", "stage", "engine", "variant", "image_height",
+    *(setting.name for setting in SETTINGS if setting.name not in ("model_hash", "width", "height")),
+    "rating", "rating_count", "pick_count", "reject_count", "win_count", "loss_count",
 )  # fmt: skip
-_COLUMNS: Final = (*_TEXTS, *_NUMBERS, "prompt", "seed", "rating", "tags", "path", "media_type", "role", "split")
+"""Columns that are written beside each image under their own name. `text` (the prompt) and `tags` come on top."""
+_COLUMNS: Final = tuple(dict.fromkeys((*_FACTS, *IMAGE_COLUMNS, "prompt", "tags", "role", "split")))
 SHARD_IMAGES: Final = 10_000
 SHARD_BYTES: Final = 1_000_000_000
+_ROWS_THAT_TELL: Final = 1_000
+"""A reader of JSON Lines decides on a column's type by its first rows."""
 
 
 class _Sample(NamedTuple):
     name: str
-    """Without a dot: WebDataset takes what follows the first one for the kind of a file."""
+    """The file name without extension. It has no dot: WebDataset takes everything after the first one as the type."""
     extension: str
+    """The file name extension."""
     data: bytes
+    """The image."""
     facts: dict[str, Any]
+    """See `describe_image`."""
+
+
+def _own_columns(export: Export) -> list[str]:
+    """Columns of settings and metrics that only this dataset has."""
+    return [column.name for column in export.dataset.ledger.columns if is_own_column(column.name)]
 
 
 def _iter_samples(export: Export, split: str) -> Iterator[_Sample]:
-    for row in export.iter_rows(_COLUMNS):
+    own = _own_columns(export)
+    for row in export.iter_rows((*_COLUMNS, *own)):
         if row["split"] == split and _is_final(row):
-            data = export.read_image(row["run_id"], row["path"], row["image_id"])
+            data = export.read_image(row)
             if data is not None:
-                yield _Sample(_name(row), extension_for(row["media_type"]), data, describe_image(row))
+                yield _Sample(_name(row), extension_for(row["media_type"]), data, describe_image(export, row, own))
 
 
 def _is_final(row: Row) -> bool:
-    """Whether a variant came to this image; programs that mark none count all."""
+    """Whether the image is the result of its variant; if a program marks none, all are."""
     return row["role"] in (None, "final")
 
 
@@ -58,55 +81,73 @@ def _name(row: Row) -> str:
     return f"{row['run_id']}-{stem}".replace(".", "-")
 
 
-def describe_image(row: Row) -> dict[str, Any]:
-    """What is known of an image, each fact of one type wherever it is read; `text` is the prompt.
+def describe_image(export: Export, row: Row, own: Sequence[str] = ()) -> dict[str, Any]:
+    """The facts of an image: numbers as numbers, tags as one text divided by commas, what is not known as null.
 
-    Seeds are texts, because they exceed 2^53; so is the rating, because unrated is not zero and a number that is null
-    in all rows of a file has no type; so are tags, divided by commas. A text that is not known is empty.
+    `text` is the prompt. A seed column is text throughout where one of its seeds is beyond 2^53-1.
     """
-    return {
-        "text": row["prompt"],
-        **{name: row[name] or "" for name in _TEXTS},
-        "seed": "" if row["seed"] is None else str(row["seed"]),
-        "rating": "" if row["rating"] is None else f"{row['rating']:g}",
-        "tags": ", ".join(row["tags"] or ()),
-        **{name: row[name] for name in _NUMBERS},
-    }
+    seeds = {name: str(row[name]) for name in export.text_seeds if name in _FACTS and row[name] is not None}
+    facts = {name: row[name] for name in (*_FACTS, *own)}
+    return {"text": row["prompt"], **facts, **seeds, "tags": ", ".join(row["tags"] or ()) or None}
 
 
 def write_image_folder(export: Export) -> None:
-    """`imagefolder/<split>/`: image files and a `metadata.jsonl`, as `load_dataset("imagefolder")` reads them."""
-    export.columns_left_out = _untyped_numbers(export)
-    for split in SPLITS:
-        lines = []
-        for sample in _iter_samples(export, split):
-            file_name = f"{sample.name}.{sample.extension}"
-            export.write_file(f"imagefolder/{split}/{file_name}", lambda file, data=sample.data: _put(file, data))  # type: ignore[misc]
-            facts = {name: fact for name, fact in sample.facts.items() if name not in export.columns_left_out}
-            lines.append(encode_json({"file_name": file_name} | facts) + b"\n")
-        if lines:
-            export.write_file(f"imagefolder/{split}/metadata.jsonl", lambda file, data=lines: _put_lines(file, data))  # type: ignore[misc]
+    """`imagefolder/<split>/`: image files and their facts, as `load_dataset("imagefolder")` reads them.
+
+    The facts are in `metadata.jsonl`. JSON Lines have no types: where a column is null throughout the first rows of one
+    split and not of another, the splits would not fit together, and the facts are in `metadata.parquet` instead.
+    """
+    rows = {split: _write_images(export, split) for split in SPLITS}
+    found = {split: facts for split, facts in rows.items() if facts}
+    known = {name for facts in found.values() for row in facts for name, value in row.items() if value is not None}
+    names = [name for name in next(iter(found.values()), [{}])[0] if name in known]
+    export.columns_left_out = [name for name in next(iter(found.values()), [{}])[0] if name not in known]
+    is_typed = all(_are_known(facts[:_ROWS_THAT_TELL], names) for facts in found.values())
+    schema = None if is_typed else _facts_schema(export, names)
+    for split, facts in found.items():
+        _write_facts(export, split, [{name: row[name] for name in names} for row in facts], schema)
     _count_left_out(export)
 
 
-def _untyped_numbers(export: Export) -> list[str]:
-    """The numbers that some split knows of none of its images: its reader would take them for another type."""
-    known: dict[str, set[str]] = {}
-    for row in export.iter_rows((*_NUMBERS, "split", "role")):
-        if row["split"] is not None and _is_final(row):
-            known.setdefault(row["split"], set()).update(name for name in _NUMBERS if row[name] is not None)
-    return [name for name in _NUMBERS if not all(name in names for names in known.values())]
+def _write_facts(export: Export, split: str, facts: list[dict[str, Any]], schema: pa.Schema | None) -> None:
+    """Write the facts of a split's images: as JSON Lines, or with a `schema` as Parquet."""
+    if schema is None:
+        lines = b"".join(encode_json(row) + b"\n" for row in facts)
+        export.write_file(f"imagefolder/{split}/metadata.jsonl", lambda file: _put(file, lines, 0))
+        return
+    table = pa.Table.from_pylist(facts, schema)
+    export.write_file(f"imagefolder/{split}/metadata.parquet", lambda file: _put_table(file, table), adds_rows=False)
 
 
-def _put(file: CountingFile, data: bytes) -> int:
+def _write_images(export: Export, split: str) -> list[dict[str, Any]]:
+    """Write the images of a split; return their facts."""
+    facts = []
+    for sample in _iter_samples(export, split):
+        file_name = f"{sample.name}.{sample.extension}"
+        export.write_file(f"imagefolder/{split}/{file_name}", lambda file, data=sample.data: _put(file, data, 1))  # type: ignore[misc]
+        facts.append({"file_name": file_name} | sample.facts)
+    return facts
+
+
+def _are_known(facts: Sequence[dict[str, Any]], names: Sequence[str]) -> bool:
+    """Whether each of the columns has a value in some row."""
+    return all(any(row[name] is not None for row in facts) for name in names)
+
+
+def _facts_schema(export: Export, names: Sequence[str]) -> pa.Schema:
+    types = {column.name: column.type for column in export.dataset.columns}
+    texts = {"file_name", "text", "tags", *export.text_seeds}
+    return pa.schema([(name, pa.string() if name in texts else types[name]) for name in names])
+
+
+def _put(file: CountingFile, data: bytes, count: int) -> int:
     file.write(data)
-    return 1
+    return count
 
 
-def _put_lines(file: CountingFile, lines: list[bytes]) -> int:
-    for line in lines:
-        file.write(line)
-    return 0
+def _put_table(file: CountingFile, table: pa.Table) -> int:
+    pq.write_table(table, pa.PythonFile(file, "w"))
+    return len(table)
 
 
 def write_web_dataset(export: Export) -> None:
@@ -130,8 +171,10 @@ class _Shard:
         self._rest = rest
 
     def write(self, file: CountingFile) -> int:
+        """Write the file; return how many samples are in it."""
         count = 0
-        with tarfile.open(fileobj=file, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
+        # PAX is USTAR but for names of more than 100 characters, which USTAR cannot hold
+        with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
             while self.next_sample is not None and count < SHARD_IMAGES and file.size_bytes < SHARD_BYTES:
                 _add_sample(tar, self.next_sample)
                 count += 1

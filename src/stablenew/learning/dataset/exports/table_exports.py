@@ -8,9 +8,11 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet as pq
 
 from stablenew.formats.strict_json import encode_json
-from stablenew.learning.dataset.columns import IMAGES_SCHEMA, SPLITS
+from stablenew.learning.dataset.columns import SPLITS
 from stablenew.learning.dataset.exports.export_writer import (
+    ACROSS_SPLITS,
     HELD_OUT,
+    IMAGE_COLUMNS,
     NO_IMAGE,
     OTHER_PROMPTS,
     CountingFile,
@@ -21,12 +23,13 @@ from stablenew.learning.dataset.exports.export_writer import (
 
 
 def write_json_lines(export: Export) -> None:
-    """`images.jsonl`: a line an image, without the columns that are null."""
+    """`images.jsonl`: one line an image, without the columns that are null."""
 
     def write(file: CountingFile) -> int:
         count = 0
-        for count, row in enumerate(export.iter_rows(), 1):  # noqa: B007  # the last count is what is wanted
-            file.write(encode_json(to_plain_json(row)) + b"\n")
+        for row in export.iter_rows():
+            file.write(encode_json(export.to_plain_row(row)) + b"\n")
+            count += 1
         return count
 
     export.write_file("images.jsonl", write)
@@ -34,15 +37,15 @@ def write_json_lines(export: Export) -> None:
 
 def write_csv(export: Export) -> None:
     """`images.csv`: every column; lists as JSON."""
-    fields = [field if _is_flat(field) else field.with_type(pa.string()) for field in IMAGES_SCHEMA]
-    schema = pa.schema(fields)
+    columns = pa.schema([(column.name, column.type) for column in export.dataset.columns])
+    schema = pa.schema([field if _is_flat(field) else field.with_type(pa.string()) for field in columns])
 
     def write(file: CountingFile) -> int:
         count = 0
         with arrow_csv.CSVWriter(pa.PythonFile(file, "w"), schema) as writer:
             for table in export.dataset.iter_tables():
-                columns = [_flatten(table[field.name], field) for field in IMAGES_SCHEMA]
-                writer.write_table(pa.table(columns, schema=schema))
+                flat = [_flatten(table[field.name], field) for field in columns]
+                writer.write_table(pa.table(flat, schema=schema))
                 count += len(table)
         return count
 
@@ -83,9 +86,9 @@ PAIRS_SCHEMA: Final = pa.schema(
 )
 """The columns of Pick-a-Pic v2 that Diffusion-DPO reads, and their labels: 1 for the better image, 0.5 for a tie.
 
-The images are the bytes as they were recorded, also where those are no JPEG: readers open them by content.
+The images are the recorded bytes, even if they are not JPEG: readers detect the format from the content.
 """
-_PAIR_COLUMNS: Final = ("run_id", "image_id", "path", "prompt", "model", "split", "run_created_at")
+_PAIR_COLUMNS: Final = (*IMAGE_COLUMNS, "prompt", "model", "split", "run_created_at")
 _ROW_GROUP: Final = 64
 
 
@@ -94,30 +97,32 @@ _Pair = tuple[Row, Row, Row]
 
 
 def write_pairs(export: Export) -> None:
-    """`pairs/<split>.parquet`: a row for each comparison of two images of one prompt."""
+    """`pairs/<split>.parquet`: one row for each comparison of two images of one prompt in one split."""
     preferences = export.dataset.read_preferences().to_pylist()
-    runs = {one["run_id"] for one in preferences}
+    runs = {preference["run_id"] for preference in preferences}
     images = {(row["run_id"], row["image_id"]): row for row in export.find_rows(runs, _PAIR_COLUMNS)}
     by_split: dict[str, list[_Pair]] = {split: [] for split in SPLITS}
-    for one in preferences:
-        winner, loser = (images.get((one["run_id"], one[name])) for name in ("winner", "loser"))
+    for preference in preferences:
+        winner, loser = (images.get((preference["run_id"], preference[name])) for name in ("winner", "loser"))
         reason = _why_not(winner, loser)
         if reason is not None:
             export.left_out[reason] += 1
         elif winner is not None and loser is not None:
-            by_split[winner["split"]].append((one, winner, loser))
+            by_split[winner["split"]].append((preference, winner, loser))
     for split, pairs in by_split.items():
         if pairs:
             export.write_file(f"pairs/{split}.parquet", lambda file, pairs=pairs: _write_pairs(export, pairs, file))  # type: ignore[misc]
 
 
 def _why_not(winner: Row | None, loser: Row | None) -> str | None:
-    """Why a comparison of two images is no pair to learn from."""
+    """Why a comparison cannot be learned from; None if it can."""
     if winner is None or loser is None:
         return NO_IMAGE
     if winner["prompt"] != loser["prompt"]:
         return OTHER_PROMPTS
-    return HELD_OUT if winner["split"] is None or winner["split"] != loser["split"] else None
+    if winner["split"] is None or loser["split"] is None:
+        return HELD_OUT
+    return None if winner["split"] == loser["split"] else ACROSS_SPLITS
 
 
 def _write_pairs(export: Export, pairs: list[_Pair], file: CountingFile) -> int:
@@ -131,7 +136,7 @@ def _write_pairs(export: Export, pairs: list[_Pair], file: CountingFile) -> int:
 
 
 def _build_pair(export: Export, preference: Row, winner: Row, loser: Row) -> dict[str, Any] | None:
-    data = [export.read_image(one["run_id"], one["path"], one["image_id"]) for one in (winner, loser)]
+    data = [export.read_image(row) for row in (winner, loser)]
     if None in data:
         return None
     is_win = preference["outcome"] == "win"
@@ -159,7 +164,7 @@ def _build_pair(export: Export, preference: Row, winner: Row, loser: Row) -> dic
 
 
 def _is_winner_first(preference: Row) -> bool:
-    """As it was shown; else by the last bit of the event's id, so that neither place means anything."""
+    """As it was shown, else by the last bit of the event's id, so that the order says nothing."""
     if preference["shown"] in {"left", "right"}:
         return bool(preference["shown"] == "left")
     return int(preference["event_id"][-1], 16) % 2 == 0

@@ -29,7 +29,7 @@ def read_type(kind: pa.DataType) -> pa.DataType:
 
 _TEXT: Final = pa.string()
 _TEXTS: Final = pa.list_(pa.string())
-_SETTINGS: Final = pa.struct([(name, read_type(kind)) for name, kind in MAIN_SETTINGS.items()])
+SETTINGS_STRUCT: Final = pa.struct([(name, read_type(kind)) for name, kind in MAIN_SETTINGS.items()])
 
 
 def _config_type() -> pa.DataType:
@@ -99,8 +99,8 @@ def _record_schema(overrides: list[tuple[str, pa.DataType]]) -> pa.Schema:
                     ]
                 ),
             ),
-            ("requested", _SETTINGS),
-            ("actual", _SETTINGS),
+            ("requested", SETTINGS_STRUCT),
+            ("actual", SETTINGS_STRUCT),
             ("stages", pa.list_(pa.struct([("name", _TEXT)]))),
             (
                 "outputs",
@@ -129,9 +129,8 @@ def _record_schema(overrides: list[tuple[str, pa.DataType]]) -> pa.Schema:
 RECORD_SCHEMA: Final = _record_schema(_OVERRIDES)
 
 
-def parse_records(files: Sequence[bytes]) -> pa.Table:
-    """Whole files of records as one table: `RECORD_SCHEMA` without overrides that nobody uses; see `parse_table`."""
-    data = b"\n".join(files)
+def parse_records(data: bytes) -> pa.Table:
+    """Records as one table: `RECORD_SCHEMA` without overrides that nobody uses; see `parse_table`."""
     return _parse(data, _record_schema(_used_overrides(data)), is_lines=True)
 
 

@@ -29,9 +29,17 @@ from stablenew.learning.dataset.source.json_tables import (
     parse_records,
     parse_table,
 )
+from stablenew.learning.dataset.source.own_settings import (
+    OWN_SCHEMA,
+    add_own_settings,
+    has_own_names,
+    parse_own_settings,
+    read_own_settings,
+)
 from stablenew.learning.dataset.source.run_source import NEWER, UNREADABLE, LeftOut, RunFiles
 from stablenew.store.run_folder import METADATA, RECORDS
 
+_RECORD_TABLE: Final = pa.schema([*RECORD_SCHEMA, *OWN_SCHEMA])
 _METADATA_KIND: Final = pa.scalar(RunMetadata.KIND)
 _RECORD_KIND: Final = pa.scalar(LearningRecord.KIND)
 _ZERO: Final = pa.scalar(0, pa.int64())
@@ -56,7 +64,7 @@ class RunTables:
     metadata: pa.Table
     """`METADATA_SCHEMA`, one row for each of `runs`."""
     records: pa.Table
-    """`RECORD_SCHEMA`, perhaps without overrides that nobody uses."""
+    """`RECORD_SCHEMA`, perhaps without overrides that nobody uses, and `OWN_SCHEMA`."""
     record_runs: npt.NDArray[np.int64]
     """For each row of `records`, the row of its run in `metadata`."""
     left_out: list[LeftOut] = field(default_factory=list)
@@ -74,7 +82,7 @@ def read_run_tables(runs: Sequence[RunFiles]) -> RunTables:
     return RunTables(
         runs=[run for part in parts for run in part.runs],
         metadata=_join([part.metadata for part in parts], METADATA_SCHEMA),
-        records=_join([part.records for part in parts], RECORD_SCHEMA),
+        records=_join([part.records for part in parts], _RECORD_TABLE),
         record_runs=np.concatenate(
             [np.empty(0, np.int64), *(part.record_runs + first for part, first in zip(parts, counts, strict=False))]
         ),
@@ -134,7 +142,8 @@ def _read_together(runs: list[RunFiles]) -> RunTables:
     if not all(run.records.endswith(b"\n") or not run.records for run in runs):
         raise _NeedsStrictReader("the last line is cut off")
     metadata = parse_table([run.metadata for run in runs], METADATA_SCHEMA)
-    records = parse_records([run.records for run in runs])
+    data = b"\n".join([run.records for run in runs])
+    records = parse_records(data)
     counts = [_count_lines(run.records) for run in runs]
     if len(metadata) != len(runs) or len(records) != sum(counts):
         raise _NeedsStrictReader("more or fewer documents than lines")
@@ -142,7 +151,8 @@ def _read_together(runs: list[RunFiles]) -> RunTables:
     run_ids = pa.array([run.run_id for run in runs])
     _check_metadata(metadata, run_ids)
     _check_records(records, run_ids.take(pa.array(record_runs)))
-    return RunTables(runs, metadata, records, record_runs)
+    own = parse_own_settings(data) if has_own_names(data, records) else []
+    return RunTables(runs, metadata, add_own_settings(records, own), record_runs)
 
 
 def _count_lines(data: bytes) -> int:
@@ -241,7 +251,7 @@ def _read_strictly(run: RunFiles) -> RunTables:
         return _leave_out(LeftOut(run.run_id, reason, f"{METADATA}: {error}"))
     if metadata.run_id != run.run_id:
         return _leave_out(LeftOut(run.run_id, UNREADABLE, f"{METADATA}: it belongs to run {metadata.run_id}"))
-    records: list[JsonValue] = []
+    records: list[dict[str, JsonValue]] = []
     problems = []
     for number, line, is_whole in split_lines(run.records):
         try:
@@ -251,7 +261,7 @@ def _read_strictly(run: RunFiles) -> RunTables:
     return RunTables(
         [run],
         build_table([metadata.to_dict()], METADATA_SCHEMA),
-        build_table(records, RECORD_SCHEMA),
+        add_own_settings(build_table(records, RECORD_SCHEMA), [read_own_settings(record) for record in records]),
         np.zeros(len(records), np.int64),
         problems=problems,
     )
@@ -259,7 +269,7 @@ def _read_strictly(run: RunFiles) -> RunTables:
 
 def _leave_out(left_out: LeftOut) -> RunTables:
     empty = np.empty(0, np.int64)
-    return RunTables([], METADATA_SCHEMA.empty_table(), RECORD_SCHEMA.empty_table(), empty, [left_out])
+    return RunTables([], METADATA_SCHEMA.empty_table(), _RECORD_TABLE.empty_table(), empty, [left_out])
 
 
 def _read_record(run_id: str, line: bytes, *, is_whole: bool) -> LearningRecord:
