@@ -1,6 +1,7 @@
 """Worker processes: answers in the order of the tasks, as many workers as are of use, and one that dies."""
 
 import os
+import subprocess
 
 import pytest
 
@@ -57,3 +58,24 @@ def test_a_worker_that_dies_is_not_waited_for(ask):
 
 def test_no_task_is_no_answer(ask):
     assert list(ask([], count=2)) == []
+
+
+def test_a_worker_executes_nothing_of_the_current_folder(ask, tmp_path, monkeypatch):
+    """People stand in a store that they got from somebody else when they build a dataset of it."""
+    folder = tmp_path / "store of somebody else"
+    folder.mkdir()
+    for name in ("json", "pickle", "runpy", "xxhash", "pydantic", "signal", "stablenew"):
+        (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write({name!r})")
+    monkeypatch.chdir(folder)
+    assert [task for task, *_ in ask([1, 2], count=1)] == [1, 2]
+    assert not (tmp_path / "executed").exists()
+
+
+def test_no_command_starts_a_process_that_imports_from_the_current_folder(tmp_path, monkeypatch):
+    """Every module that can be a worker of ours, as the pool starts it."""
+    (tmp_path / "json.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write('x')")
+    monkeypatch.chdir(tmp_path)
+    for module in ("stablenew.store.upkeep.verifier_pool", "stablenew.index.reading.reader_pool"):
+        done = subprocess.run(worker_pool.module_command(module, str(tmp_path)), input=b"", capture_output=True)
+        assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "executed").exists()

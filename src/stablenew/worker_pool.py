@@ -16,9 +16,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Final, Self
 
 _LENGTH: Final = 8
+_RUN_MODULE: Final = (
+    "import runpy, sys; sys.path.append(sys.argv[1]); module = sys.argv[2]; del sys.argv[1:3]; "
+    "runpy.run_module(module, run_name='__main__', alter_sys=True)"
+)
 _MOST_KEPT: Final = 16
 """Answers of each worker that are kept while one before them is not there yet."""
 
@@ -26,6 +31,15 @@ _MOST_KEPT: Final = 16
 def is_available() -> bool:
     """Whether more of this Python can be started: not where it is built into another program."""
     return bool(sys.executable)
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of ours in another process, as `python -m` would, but safely.
+
+    `-m` alone looks for every module in the current folder first, so a `json.py` in somebody else's store would be
+    executed. `-P` leaves that folder out; our own is searched last, wherever this process found it.
+    """
+    return [sys.executable, "-P", "-c", _RUN_MODULE, str(Path(__file__).parents[1]), module, *arguments]
 
 
 def processor_count() -> int:
@@ -98,7 +112,7 @@ class _Worker:
         answers: "queue.SimpleQueue[tuple[_Worker, bytes]]",
         environment: Mapping[str, str],
     ) -> None:
-        command = [sys.executable, "-m", module, *arguments]
+        command = module_command(module, *arguments)
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment)  # noqa: S603
         self._answers = answers

@@ -105,7 +105,9 @@ def _sweep_in_background(out: Output) -> None:
     """Let a process of its own look at every run folder, when there are so many that nobody wants to wait."""
     import subprocess
 
-    command = [sys.executable, "-m", "stablenew", "--quiet", "--runs-dir", str(out.root), "index", "update"]
+    from stablenew.worker_pool import module_command
+
+    command = module_command("stablenew", "--quiet", "--runs-dir", str(out.root), "index", "update")
     quiet = subprocess.DEVNULL
     subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)  # noqa: S603
     if not out.is_json and not out.is_quiet:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 _COUNTER_LIMIT = 0x10000
+_MOST_DRIFT = timedelta(days=1)
 
 
 def _system_now() -> datetime:
@@ -40,6 +41,11 @@ def format_timestamp(moment: datetime) -> str:
 def parse_timestamp(text: str) -> datetime:
     """The moment a written timestamp means, aware, in UTC."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+def latest_sound_clock(now: datetime) -> str:
+    """The greatest hybrid clock that can be right: a day after `now`, for machines whose wall clocks differ."""
+    return f"{format_timestamp(now + _MOST_DRIFT)}-ffff"
 
 
 def next_hybrid_clock(now: datetime, latest_seen: str | None) -> str:

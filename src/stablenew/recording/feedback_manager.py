@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from stablenew.disk.group_sync import perform_together, results_of
 from stablenew.errors import ConfigError, InvalidDocument, StableNewError
-from stablenew.formats.clock import SYSTEM_CLOCK, Clock, next_hybrid_clock
+from stablenew.formats.clock import SYSTEM_CLOCK, Clock, latest_sound_clock, next_hybrid_clock
 from stablenew.formats.documents.feedback import (
     Feedback,
     FeedbackEvent,
@@ -36,6 +36,8 @@ OUTCOMES: Final = ("win", "tie", "both_bad")
 _CACHED_RUNS: Final = 256
 _AT_ONCE: Final = 100
 """Runs written in step; each has a file open."""
+_REPLACING: Final = frozenset({"rate", "tag", "note", "flag"})
+"""Ops of which the latest event of a rater counts, and no other."""
 _Plan: TypeAlias = tuple[Run, list[FeedbackEvent]]
 
 
@@ -174,12 +176,28 @@ class FeedbackManager:
             )
 
     def _say_now(self, drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
-        now, latest = self._clock.now(), reading.latest_clock
+        now = self._clock.now()
+        sound = latest_sound_clock(now)
+        latest = reading.latest_clock(sound)
         events = []
-        for draft in drafts:
+        for draft in self._with_retractions(list(drafts), reading, sound):
             latest = next_hybrid_clock(now, latest)
             events.append(at_clock(draft, latest))
         return events
+
+    def _with_retractions(
+        self, drafts: list[FeedbackEvent], reading: FeedbackReading, sound: str
+    ) -> list[FeedbackEvent]:
+        """`drafts`, after a retraction of what the rater's clock, when it was wrong, had put after them for ever."""
+        replaced = {_register_of(draft) for draft in drafts if draft.op in _REPLACING}
+        ahead = [event for event in reading.events if event.clock > sound and _register_of(event) in replaced]
+        if not ahead:
+            return drafts
+        retracted = {target for event in reading.events for target in event.event_ids or ()}
+        later = [event.id for event in ahead if event.id not in retracted]
+        if not later:
+            return drafts
+        return self._draft([{"op": "retract", "event_ids": later}], drafts[0].rater) + drafts
 
     def _log(self, run: Run) -> FeedbackLog:
         with self._guard:
@@ -254,6 +272,11 @@ def _not_yet_said(drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> 
     return [draft for draft in new if _same_saying(draft) not in said]
 
 
+def _register_of(event: FeedbackEvent) -> tuple[str | None, ...]:
+    """The one thing that an event of a rater sets."""
+    return (event.rater, event.op, event.image_id, event.aspect, event.tag, event.note_id)
+
+
 def _same_saying(event: FeedbackEvent) -> tuple[str | None, ...]:
     return (event.rater, event.act, event.op, event.image_id, event.aspect, event.tag, event.note_id)
 
@@ -272,11 +295,13 @@ def replay_acts(
     """
     done: list[list[FeedbackEvent]] = []
     undone: list[tuple[FeedbackEvent, list[FeedbackEvent]]] = []
+    retracted: set[str] = set()
     for event in events:
-        if event.rater != rater:
+        if event.rater != rater or event.id in retracted:  # a clock that was wrong puts an event after its retraction
             continue
         if event.op == "retract":
             targets = set(event.event_ids or ())
+            retracted |= targets
             taken = [act for act in done if targets & {one.id for one in act}]
             done = [act for act in done if act not in taken]
             undone.extend((event, act) for act in taken)

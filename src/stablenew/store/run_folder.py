@@ -27,6 +27,9 @@ FEEDBACK: Final = "feedback.json"
 SEAL: Final = "SHA256SUMS"
 
 MAX_MARKER_BYTES: Final = 1 << 20
+DOCUMENTS: Final = (METADATA, SEAL, RECORDS)
+"""Files of which one is enough to tell a run folder: a sync brings them in any order, and any of them can be lost."""
+
 # What is longer is neither written nor read, so that everything that is sealed here can be read here.
 MAX_METADATA_BYTES: Final = MAX_JSON_BYTES
 MAX_RECORD_BYTES: Final = MAX_JSON_BYTES
@@ -84,7 +87,9 @@ def check_place(root: Path) -> None:
 
 
 def is_run_entry(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry of a store is a run folder; under a name that somebody chose, only once it has metadata."""
+    """Whether an entry of a store is a run folder: by its name, or under a chosen name by a document of a run in it."""
     if not entry.is_dir(follow_symlinks=False):
         return False
-    return is_generated_run_id(entry.name) or (is_run_id(entry.name) and is_regular(Path(entry.path) / METADATA))
+    if is_generated_run_id(entry.name):
+        return True
+    return is_run_id(entry.name) and any(is_regular(f"{entry.path}{os.sep}{name}") for name in DOCUMENTS)

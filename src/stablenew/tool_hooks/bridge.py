@@ -51,7 +51,7 @@ class Bridge:
 
     def __init__(self, settings_file: Path) -> None:
         settings = json.loads(settings_file.read_text(encoding="utf-8"))
-        module = ["-m", "stablenew.controller.hook_listener"]
+        module = ["-P", "-m", "stablenew.controller.hook_listener"]
         self._command = [settings["python"], *module, "--runs-dir", settings["runs_dir"]]
         self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue(_QUEUE_SIZE)
         self._process: subprocess.Popen[bytes] | None = None

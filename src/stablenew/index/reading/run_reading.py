@@ -39,6 +39,7 @@ from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.local_state import journal_path, known_replica_id
 from stablenew.store.run import INCOMPLETE, SEALED, Run
 from stablenew.store.run_folder import (
+    DOCUMENTS,
     MAX_FEEDBACK_BYTES,
     MAX_METADATA_BYTES,
     MAX_RECORDS_BYTES,
@@ -70,7 +71,7 @@ class RunReader:
             return _nothing(run_id)
         except OSError as error:
             return _unreadable(path, run_id, error)
-        if METADATA not in snapshot.names and not is_generated_run_id(run_id):
+        if snapshot.names.isdisjoint(DOCUMENTS) and not is_generated_run_id(run_id):
             return _nothing(run_id)
         entry = self._read_entry(path, run_id, snapshot)
         is_hot = entry.state != SEALED or snapshot.newest_ns > time.time_ns() - YOUNG_NS

@@ -72,10 +72,9 @@ class FeedbackReading:
         """The files whose bytes could not be read."""
         return tuple(file for file in self.files if file.failure is not None)
 
-    @property
-    def latest_clock(self) -> str | None:
-        """The latest clock seen in the run."""
-        return self.events[-1].clock if self.events else None
+    def latest_clock(self, sound: str) -> str | None:
+        """The latest clock in the run up to `sound`: one that is far ahead must not pull others along."""
+        return next((event.clock for event in reversed(self.events) if event.clock <= sound), None)
 
     def build_document(self, more: Iterable[FeedbackEvent] = ()) -> Feedback:
         """`feedback.json` as it should be, with `more` events in it."""

@@ -6,12 +6,14 @@ its format, every feedback event with its id. One flipped bit anywhere in a run 
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from stablenew.disk.folder_signature import folder_signature
 from stablenew.disk.regular_file import is_plain_folder, is_regular, read_regular
 from stablenew.disk.temporary_name import is_temporary
 from stablenew.errors import FormatError, NewerFormat
+from stablenew.formats.clock import latest_sound_clock
 from stablenew.formats.digest import DoubleHash
 from stablenew.formats.documents.feedback import fold_events
 from stablenew.formats.documents.learning_record import LearningRecord
@@ -235,7 +237,11 @@ class _Verification:
 
     def _check_feedback(self, names: set[str]) -> None:
         reading = read_feedback_files(self._run.path, sorted(filter(is_feedback, names)))
+        sound = latest_sound_clock(datetime.now(UTC))
         for file in reading.files:
+            if ahead := [event for event in file.events if event.clock > sound]:
+                message = f"the clock of {len(ahead)} events is beyond tomorrow, {ahead[-1].clock} for one"
+                self._add("feedback-ahead", file.name, message)
             for problem in file.problems:
                 self._add(problem.code, file.name, problem.reason, problem.line)
             if file.is_conflict_copy and file.events:

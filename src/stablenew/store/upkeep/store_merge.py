@@ -9,7 +9,7 @@ of ours is overwritten, nothing of theirs is touched.
 import errno
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from stablenew.store.run import RUNNING, Run
 from stablenew.store.run_folder import MARKER_FOLDER, MAX_RECORDS_BYTES, OUTPUTS, RECORDS, SEAL, check_place
 from stablenew.store.run_store import RunStore
 from stablenew.store.seal import read_seal, run_digest
+from stablenew.store.upkeep.run_archive import UnpackedRuns
 from stablenew.store.upkeep.sealed_copy import check_files, copy_files, copy_run, copy_seal, reading_sealed
 
 ADDED: Final = "added"
@@ -92,8 +93,12 @@ def merge_stores(
     check_place(ours.root)
     report = MergeReport()
     runs = list(theirs.iter_runs())
+    unpacking = theirs.problems if isinstance(theirs, UnpackedRuns) else {}
     for number, run in enumerate(runs):
-        report.items.append(_merge_run(ours, run, dry_run=dry_run))
+        item = _merge_run(ours, run, dry_run=dry_run)
+        if item.outcome == SKIPPED and run.run_id in unpacking:
+            item = replace(item, message=unpacking[run.run_id])
+        report.items.append(item)
         if on_progress is not None:
             on_progress(number + 1, len(runs))
     return report

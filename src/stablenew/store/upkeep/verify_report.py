@@ -39,6 +39,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "feedback-torn": (WARNING, "the last line of a feedback log was cut off by a crash; it was never acknowledged"),
     "feedback-mismatch": (ERROR, "feedback belongs to another run"),
     "feedback-forged": (ERROR, "a feedback event is not what its id says"),
+    "feedback-ahead": (WARNING, "a feedback event has a clock beyond tomorrow; newer events are not put after it"),
     "feedback-stale": (WARNING, "feedback.json does not say what its events mean"),
     "feedback-conflict-copy": (INFO, "a sync tool's conflict copy of feedback; its events count"),
     "store-changed": (ERROR, "a file of .stablenew is not what this program's version wrote"),

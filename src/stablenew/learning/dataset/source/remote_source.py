@@ -18,7 +18,7 @@ from stablenew.learning.dataset.source.run_source import (
     RunSource,
     read_documents,
 )
-from stablenew.store.run_folder import METADATA, RECORDS, SEAL, is_feedback
+from stablenew.store.run_folder import DOCUMENTS, METADATA, RECORDS, SEAL, is_feedback
 
 _CHANGES: Final = ("ETag", "etag", "LastModified", "mtime", "created")
 _DEPTH: Final = 2
@@ -69,7 +69,7 @@ class RemoteSource:
         return {
             run_id: xxhash.xxh3_64_intdigest("\n".join(sorted(parts)).encode()) & _POSITIVE
             for run_id, parts in names.items()
-            if is_generated_run_id(run_id) or any(part.startswith(f"{METADATA}/") for part in parts)
+            if is_generated_run_id(run_id) or any(part.partition("/")[0] in DOCUMENTS for part in parts)
         }
 
     def _iter_documents(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
