@@ -9,9 +9,11 @@ from stablenew.cli.console import Output, format_bytes, plural
 from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
+    from stablenew.importing.file_reading import ReadFile
     from stablenew.importing.importer import Importer, ImportReport
 
 _SHOWN_PROBLEMS = 20
+_SHOWN_PROMPT = 60
 
 
 def import_images(
@@ -23,6 +25,7 @@ def import_images(
     takes_all: Annotated[
         bool, typer.Option("--all", help="Also grids, previews, and images that do not say how they were made.")
     ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on: take in what is saved there, until Ctrl-C.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be taken in, and write nothing.")] = False,
     undo: Annotated[
         str | None, typer.Option("--undo", metavar="ID", help="Take an import out again; rated runs are kept.")
@@ -40,6 +43,8 @@ def import_images(
     from stablenew.importing.importer import Importer
 
     importer = Importer(out.controller.run_store, takes_all=takes_all, is_copied=copy, is_dry_run=dry_run)
+    if watch:
+        return _watch(out, importer, folders)
     reports = [_import(out, importer, folder) for folder in folders]
     out.json({"dry_run": dry_run, "imports": [report.to_dict() for report in reports]})
     for report in reports:
@@ -72,6 +77,28 @@ def _show(out: Output, report: "ImportReport", *, dry_run: bool) -> None:
         out.warn(f"and {len(report.problems) - _SHOWN_PROBLEMS:,} more files that cannot be read (--json lists them)")
     if report.imported and not dry_run:
         out.print(f"to take it out again: stablenew import --undo {report.import_id}")
+
+
+def _watch(out: Output, importer: "Importer", folders: list[Path]) -> int:
+    """Watch the folders until Ctrl-C."""
+    import threading
+
+    from stablenew.importing.folder_watch import FolderWatch, watch_together
+
+    def show(read: "ReadFile") -> None:
+        prompt = read.metadata.generation.prompt if read.metadata else ""
+        out.print(f"{read.file.path}  {(prompt or '')[:_SHOWN_PROMPT]}")
+
+    watches = [FolderWatch(importer, folder, show) for folder in folders]
+    for reason in filter(None, (watch.polling_reason for watch in watches)):
+        out.warn(f"{reason}: new files are seen within some seconds")
+    stop = threading.Event()
+    out.print("watching; Ctrl-C ends it")
+    try:
+        watch_together(watches, stop, lambda report: _show(out, report, dry_run=False))
+    except KeyboardInterrupt:
+        stop.set()
+    return 0
 
 
 def _undo(out: Output, import_id: str, *, with_feedback: bool) -> int:

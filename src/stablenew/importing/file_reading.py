@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from stablenew import worker_pool
 from stablenew.disk.regular_file import open_regular
@@ -17,6 +17,9 @@ from stablenew.importing.folder_walk import FoundFile
 
 _CHUNK: Final = 16
 """Files a task: enough to keep a process busy, few enough for the first images to come at once."""
+_ENDS: Final = {"image/png": b"IEND", "image/jpeg": b"\xff\xd9"}
+_TAIL_BYTES: Final = 4096
+"""Some programs write a little behind the end."""
 _READ_BYTES: Final = 1 << 20
 _SIDECAR_ENDINGS: Final = (".txt", ".json")
 _LOG: Final = "log.html"
@@ -32,6 +35,8 @@ class ReadFile:
     digest: str = ""
     sha256: str = ""
     metadata: ImageMetadata | None = None
+    is_cut_off: bool = False
+    """Whether the end that its format asks for is missing: it may still be being written."""
     problem: str | None = None
     """Why it could not be read; then the rest is empty."""
 
@@ -61,6 +66,7 @@ def _read(root: Path, file: FoundFile) -> ReadFile:
                 hashes.update(chunk)
             opened.seek(0)
             metadata = read_image_metadata(opened)
+            is_cut_off = _is_cut_off(opened, metadata.media_type, before.st_size)
             after = os.fstat(opened.fileno())
     except OSError as error:
         return ReadFile(file, problem=error.strerror or str(error))
@@ -69,7 +75,19 @@ def _read(root: Path, file: FoundFile) -> ReadFile:
     found = file._replace(size_bytes=hashes.size_bytes, modified_ns=after.st_mtime_ns)
     if not metadata.has_generation_data:
         metadata = _read_beside(path) or metadata
-    return ReadFile(found, hashes.digest, hashes.sha256, metadata)
+    return ReadFile(found, hashes.digest, hashes.sha256, metadata, is_cut_off)
+
+
+def _is_cut_off(opened: BinaryIO, media_type: str, size_bytes: int) -> bool:
+    """Whether a file lacks its end: the last chunk of a PNG, the end of a JPEG, the length that a WebP says."""
+    if media_type == "image/webp":
+        opened.seek(4)
+        return int.from_bytes(opened.read(4), "little") + 8 > size_bytes
+    end = _ENDS.get(media_type)
+    if end is None:
+        return False
+    opened.seek(-min(size_bytes, _TAIL_BYTES), os.SEEK_END)
+    return end not in opened.read()
 
 
 def _read_beside(path: str) -> ImageMetadata | None:

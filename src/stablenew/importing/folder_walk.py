@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from stablenew.formats.documents.output_reference import Origin
 
@@ -99,23 +99,47 @@ class FolderWalk:
                     yield found
 
     def _look_at(self, entry: "os.DirEntry[str]", prefix: str) -> FoundFile | None:
-        name = entry.name.casefold()
-        if name.endswith(_UNFINISHED):
-            self.left_out[UNFINISHED] += 1
+        found = _look_at(entry.name, entry, prefix)
+        if isinstance(found, str):
+            self.left_out[found] += 1
             return None
-        if os.path.splitext(name)[1] not in IMAGE_ENDINGS:
-            self.left_out[OTHER] += 1
+        return found
+
+
+def find_file(root: Path, path: Path) -> FoundFile | None:
+    """One file beneath a root, if a walk through it would find it."""
+    try:
+        parts = path.relative_to(root).parts
+        folders = [root.joinpath(*parts[:number]) for number in range(1, len(parts))]
+    except ValueError:
+        return None
+    for folder in folders:
+        is_left_out = folder.name.startswith(".") or folder.name.casefold() in _CACHES
+        if is_left_out or folder.is_symlink() or (folder / _STORE_MARKER).exists():
             return None
-        try:
-            status = entry.stat(follow_symlinks=False)
-        except OSError:
-            self.left_out[OTHER] += 1
-            return None
-        reason = _reason_against(status)
-        if reason is not None:
-            self.left_out[reason] += 1
-            return None
-        return FoundFile(f"{prefix}{entry.name}", status.st_size, status.st_mtime_ns)
+    if not parts or parts[-1].startswith(".") or path.is_symlink() or not path.is_file():
+        return None
+    prefix = "".join(f"{part}/" for part in parts[:-1])
+    found = _look_at(parts[-1], path, prefix)
+    return None if isinstance(found, str) else found
+
+
+class _HasStatus(Protocol):
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result: ...
+
+
+def _look_at(name: str, entry: _HasStatus, prefix: str) -> FoundFile | str:
+    """The file, or the reason against it."""
+    folded = name.casefold()
+    if folded.endswith(_UNFINISHED):
+        return UNFINISHED
+    if os.path.splitext(folded)[1] not in IMAGE_ENDINGS:
+        return OTHER
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return OTHER
+    return _reason_against(status) or FoundFile(f"{prefix}{name}", status.st_size, status.st_mtime_ns)
 
 
 def _reason_against(status: os.stat_result) -> str | None:

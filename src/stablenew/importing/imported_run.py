@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
@@ -32,16 +31,27 @@ IMPORTER: Final = "StableNew import"
 _METADATA_STAGE: Final = "metadata"
 
 
-@dataclass(frozen=True, slots=True)
 class ImportedRun:
-    """Writes one run of images that lie beneath a root."""
+    """One run of images that lie beneath a root: written whole, or image by image while a folder is watched."""
 
-    store: RunStore
-    root: SourceRoot
-    import_id: str
-    is_copied: bool = False
-    """Whether the run takes the bytes in; otherwise the images stay where they are."""
-    clock: Clock = SYSTEM_CLOCK
+    def __init__(
+        self,
+        store: RunStore,
+        root: SourceRoot,
+        import_id: str,
+        *,
+        is_copied: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """With `is_copied` the run takes the bytes in; otherwise the images stay where they are."""
+        self._store = store
+        self._root = root
+        self._import_id = import_id
+        self._is_copied = is_copied
+        self._clock = clock
+        self._metadata: RunMetadata | None = None
+        self._writer: RunWriter | None = None
+        self._raw_paths: dict[str, str] = {}
 
     def write(self, files: Sequence[ReadFile]) -> Run:
         """Write and seal a run of `files`, in their order.
@@ -49,27 +59,58 @@ class ImportedRun:
         Raises:
             WriteFailed: the disk would not take it; what of it is there, `repair` finishes.
         """
-        metadata = self._describe(files)
-        writer = self.store.create(metadata)
         try:
-            self._write_records(writer, files, metadata)
-            return writer.seal(self._finish(metadata, writer))
+            self.add(files)
+            return self.seal()
         except BaseException:
-            writer.abandon()
+            self.abandon()
             raise
 
+    @property
+    def count(self) -> int:
+        """How many images it has so far."""
+        return self._writer.record_count if self._writer else 0
+
+    def add(self, files: Sequence[ReadFile]) -> None:
+        """Append images; the first ones make the run. When this returns, their records survive a power cut.
+
+        Raises:
+            WriteFailed: none of them was taken.
+        """
+        if self._writer is None or self._metadata is None:
+            self._metadata = self._describe(files)
+            self._writer = self._store.create(self._metadata)
+        self._write_records(self._writer, files, self._metadata)
+
+    def seal(self) -> Run:
+        """Finish the run; it has at least one image.
+
+        Raises:
+            WriteFailed: the disk would not take it; `repair` finishes it.
+        """
+        assert self._writer is not None  # noqa: S101
+        assert self._metadata is not None  # noqa: S101
+        run = self._writer.seal(self._finish(self._metadata, self._writer))
+        self._writer = None
+        return run
+
+    def abandon(self) -> None:
+        """Leave an unfinished run as a crash would."""
+        if self._writer is not None:
+            self._writer.abandon()
+
     def _describe(self, files: Sequence[ReadFile]) -> RunMetadata:
-        now = self.clock.timestamp()
-        config: dict[str, JsonValue] = {"import": {"id": self.import_id, "root": self.root.id}}
+        now = self._clock.timestamp()
+        config: dict[str, JsonValue] = {"import": {"id": self._import_id, "root": self._root.id}}
         fields: dict[str, JsonValue] = {
             "$schema": SCHEMA_HINT,
             "kind": RunMetadata.KIND,
             "schema_version": SCHEMA_VERSION,
-            "run_id": new_run_id(self.clock.now()),
+            "run_id": new_run_id(self._clock.now()),
             "created_at": now,
             "status": "running",
             "source": _source_of(files),
-            "correlation": {"session_id": self.import_id},
+            "correlation": {"session_id": self._import_id},
             "packs": [],
             "config": config,
             "config_digest": digest_json(config),
@@ -77,31 +118,32 @@ class ImportedRun:
         return RunMetadata.from_dict(fields)
 
     def _write_records(self, writer: RunWriter, files: Sequence[ReadFile], metadata: RunMetadata) -> None:
-        raw_paths: dict[str, str] = {}
+        first = writer.record_count
         source = metadata.source.to_dict()
         records = []
-        for index, read in enumerate(files):
+        for index, read in enumerate(files, first):
             records.append(
                 build_record(
                     read,
                     run_id=metadata.run_id,
                     index=index,
-                    total=len(files),
-                    root_id=self.root.id,
+                    total=first + len(files),
+                    root_id=self._root.id,
                     source=source,
-                    raw_path=self._write_raw(writer, read, index, raw_paths),
-                    held_path=self._copy(writer, read, index) if self.is_copied else None,
+                    raw_path=self._write_raw(writer, read, index),
+                    held_path=self._copy(writer, read, index) if self._is_copied else None,
                 )
             )
         writer.append_records(records)
 
-    def _write_raw(self, writer: RunWriter, read: ReadFile, index: int, known: dict[str, str]) -> str | None:
+    def _write_raw(self, writer: RunWriter, read: ReadFile, index: int) -> str | None:
         """The file with metadata that is too long for a record, once for all images that share it."""
         assert read.metadata is not None  # noqa: S101
         data = json.dumps(raw_text(read.metadata), ensure_ascii=False).encode("utf-8", "replace")
         if len(data) <= LONGEST_RAW:
             return None
         digest = digest_bytes(data)
+        known = self._raw_paths
         if digest not in known:
             stored = writer.write_output(
                 data, variant=index, stage=_METADATA_STAGE, number=0, media_type="application/json"
@@ -111,7 +153,7 @@ class ImportedRun:
 
     def _copy(self, writer: RunWriter, read: ReadFile, index: int) -> str:
         assert read.metadata is not None  # noqa: S101
-        path = self.root.path.joinpath(*read.file.path.split("/"))
+        path = self._root.path.joinpath(*read.file.path.split("/"))
         with path.open("rb") as opened:
             stored = writer.write_output(
                 opened.read(), variant=index, stage="imported", number=0, media_type=read.metadata.media_type
@@ -123,7 +165,7 @@ class ImportedRun:
     def _finish(self, metadata: RunMetadata, writer: RunWriter) -> RunMetadata:
         fields = {
             "status": "completed",
-            "finished_at": self.clock.timestamp(),
+            "finished_at": self._clock.timestamp(),
             "record_count": writer.record_count,
             "output_count": writer.record_count,
             "stages": _stages_of([stored.path for stored in writer.outputs]),

@@ -1,7 +1,7 @@
 """Importer: takes in the images of a folder, the newest first, a hundred a run, and goes on where it was."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -82,7 +82,7 @@ class Importer:
             WriteFailed: the store would not take a run; those before it are sealed.
         """
         self._check_folder(folder)
-        root = self._find_root(folder)
+        root = self.find_root(folder)
         report = ImportReport(new_run_id(self.clock.now()))
         walk = FolderWalk(root.path, folder.resolve())
         with KnownImages(self.store) as known:
@@ -100,7 +100,16 @@ class Importer:
         if wanted.is_relative_to(store):
             raise ConfigError(f"{folder} lies in the store {self.store.root}; its images are recorded already")
 
-    def _find_root(self, folder: Path) -> SourceRoot:
+    def open_run(self, root: SourceRoot, import_id: str) -> ImportedRun:
+        """A run for images beneath `root`."""
+        return ImportedRun(self.store, root, import_id, is_copied=self.is_copied, clock=self.clock)
+
+    def find_root(self, folder: Path) -> SourceRoot:
+        """The source that `folder` is or lies in, added where it is new.
+
+        Raises:
+            ConfigError: it cannot be one.
+        """
         roots = SourceRoots(self.store.root, self.clock)
         if self.is_dry_run:
             return roots.root_of(folder) or SourceRoot("dry-run", folder.resolve(), self.clock.timestamp())
@@ -146,7 +155,7 @@ class Importer:
         for chunk in iter_read(root.path, files):
             outcomes: list[tuple[FoundFile, str]] = []
             for read in chunk:
-                reason = self._reason_against(read, known, seen)
+                reason = self.reason_against(read, known, seen)
                 if reason is None:
                     seen.add(read.digest)
                     yield read
@@ -161,7 +170,8 @@ class Importer:
                 known.note(root.id, outcomes)
             on_progress(report)
 
-    def _reason_against(self, read: ReadFile, known: KnownImages, seen: set[str]) -> str | None:
+    def reason_against(self, read: ReadFile, known: KnownImages, seen: Container[str] = ()) -> str | None:
+        """Why a file is not taken in; None where it is."""
         if read.metadata is None:
             return UNREADABLE
         if read.digest in seen or known.has(read.digest):
@@ -175,7 +185,7 @@ class Importer:
     def _write(self, root: SourceRoot, batch: Sequence[ReadFile], known: KnownImages, report: ImportReport) -> None:
         ordered = sorted(batch, key=made_at)
         if not self.is_dry_run:
-            run = ImportedRun(self.store, root, report.import_id, self.is_copied, self.clock).write(ordered)
+            run = self.open_run(root, report.import_id).write(ordered)
             known.add(run, (read.digest for read in ordered))
             known.note(root.id, ((read.file, IMPORTED) for read in ordered))
             report.run_ids.append(run.run_id)

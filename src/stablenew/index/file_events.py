@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stablenew.disk.network_share import network_share_type
 from stablenew.disk.private_folder import make_private_folder
 from stablenew.formats.run_id import is_run_id
 from stablenew.store.change_hints import hints_path
@@ -14,36 +15,6 @@ from stablenew.store.change_hints import hints_path
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
     from watchdog.observers.api import BaseObserver
-import sys
-from typing import Final
-
-_MOUNTS: Final = Path("/proc/self/mounts")
-_SHARES: Final = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "vboxsf", "virtiofs", "prl_fs"}
-)
-
-
-def network_share_type(path: Path, mounts: Path = _MOUNTS) -> str | None:
-    """The type of the network share or user-space file system that `path` is on; None when it is on neither."""
-    if sys.platform == "win32":
-        return "a network share" if os.path.realpath(path).startswith("\\\\") else None
-    try:
-        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
-        return None
-    real = os.path.realpath(path)
-    best, found = "", None
-    for line in lines:
-        _, place, kind, *_ = line.split(" ")
-        place = place.encode("utf-8", "surrogateescape").decode("unicode_escape")
-        if _is_under(real, place) and len(place) >= len(best):
-            best, found = place, kind
-    is_share = found is not None and (found in _SHARES or found.startswith("fuse"))
-    return found if is_share else None
-
-
-def _is_under(path: str, place: str) -> bool:
-    return path == place or path.startswith(place.rstrip("/") + "/")
 
 
 class FileEvents:
