@@ -9,6 +9,8 @@ from typing import Final
 UNLIMITED: Final = 1 << 20
 """The width of a file or a pipe: nothing is cut or wrapped there."""
 _GAP: Final = "  "
+_TO_COPY: Final = frozenset("/\\:")
+"""What a path, an address or a digest has, and a word has not."""
 _BOLD: Final = "\x1b[1m{}\x1b[0m"
 _LEAST_WRAPPED: Final = 20
 """A column that wraps is never narrower than this."""
@@ -164,10 +166,10 @@ def wrap(text: str, width: int) -> Iterator[str]:
 def _line_end(text: str, width: int) -> int:
     fitting = max(1, _fitting(text, width))
     blank = text.rfind(" ", 1, fitting + 1)
-    if blank > 0 or not text[:fitting].isascii():
-        return blank if blank > 0 else fitting
-    blank = text.find(" ", fitting)
-    return len(text) if blank < 0 else blank
+    if blank > 0:
+        return blank
+    word = text.partition(" ")[0] or text
+    return len(word) if _TO_COPY.intersection(word) else fitting
 
 
 def _fitting(text: str, width: int) -> int:
