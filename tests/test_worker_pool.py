@@ -1,7 +1,9 @@
 """Worker processes: answers in the order of the tasks, as many workers as are of use, and one that dies."""
 
+import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -79,3 +81,33 @@ def test_no_command_starts_a_process_that_imports_from_the_current_folder(tmp_pa
         done = subprocess.run(worker_pool.module_command(module, str(tmp_path)), input=b"", capture_output=True)
         assert done.returncode == 0, done.stderr
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.fixture
+def hostile_folder(tmp_path, monkeypatch):
+    """The current folder, with modules of familiar names that would leave a mark if they were executed."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    for name in ("json", "xxhash", "pydantic", "pickle", "stablenew", "runpy", "typing_extensions"):
+        (folder / f"{name}.py").write_text(f"open({str(folder / 'EXECUTED')!r}, 'a').write({name!r})\n")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_our_own_modules_run_in_any_folder(hostile_folder):
+    done = subprocess.run(worker_pool.module_command("stablenew", "--version"), capture_output=True, text=True)
+    assert done.stdout.startswith("stablenew "), done.stderr
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(worker_pool.module_command("stablenew", "--version"), capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert not (hostile_folder / "EXECUTED").exists()
+
+
+def test_the_recorder_inside_another_program_imports_nothing_from_its_folder(hostile_folder):
+    from stablenew.tool_hooks.bridge import Bridge
+
+    settings = hostile_folder.parent / "stablenew.json"
+    settings.write_text(json.dumps({"python": sys.executable, "runs_dir": str(hostile_folder / "runs")}))
+    command = Bridge(settings)._command
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=60)
+    assert not (hostile_folder / "EXECUTED").exists(), done.stderr

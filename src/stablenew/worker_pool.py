@@ -1,8 +1,8 @@
-"""Processes of our own for work that threads cannot share, such as parsing.
+"""Child processes for work that threads cannot share, such as parsing.
 
-A worker is a module run with `python -m`: it calls `serve`. It takes lines of JSON, each one task, and answers with a
-pickle each, its length before it. A parent that is killed closes the pipe, and its workers end. Unlike
-`multiprocessing` this asks nothing of the main program of whoever calls us.
+A worker is a module that calls `serve`. It reads tasks, a line of JSON each, and answers each with a pickle that its
+length precedes. When the parent is killed the pipe closes, and its workers end. Unlike `multiprocessing` this asks
+nothing of the main program of whoever calls us.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ _RUN_MODULE: Final = (
     "runpy.run_module(module, run_name='__main__', alter_sys=True)"
 )
 _MOST_KEPT: Final = 16
-"""Answers of each worker that are kept while one before them is not there yet."""
+"""Answers of each worker that are kept while an earlier one is missing."""
 
 
 def is_available() -> bool:
-    """Whether more of this Python can be started: not where it is built into another program."""
+    """Whether child processes of this Python can be started: not where it is embedded in another program."""
     return bool(sys.executable)
 
 
@@ -58,11 +58,11 @@ def iter_answers(
     ahead: int = 2,
     environment: Mapping[str, str] | None = None,
 ) -> Generator[Any, None, None]:
-    """What workers answer to `tasks` (JSON values), in the order of the tasks.
+    """The answers of workers to `tasks` (JSON values), in the order of the tasks.
 
-    `count` workers run `module`, by default one a processor; if it is a function it is asked after each answer, and
-    more are started when it says so. Each has up to `ahead` tasks to do, so that it goes on while answers are used.
-    `environment` is added to ours.
+    `count` workers run `module`, by default one for each processor; if it is a function it is called after each answer,
+    and more workers are started when it returns more. Each has up to `ahead` tasks queued, so that it keeps working
+    while answers are used. `environment` is added to ours.
 
     Raises:
         ChildProcessError: a worker died.
@@ -85,7 +85,7 @@ def iter_answers(
         while done or any(worker.asked for worker in workers):
             while wanted not in done:
                 worker, data = answers.get()
-                done[worker.take(data)] = data
+                done[worker.finish_task(data)] = data
                 if len(done) < _MOST_KEPT * len(workers):
                     worker.ask_next(waiting)
             yield pickle.loads(done.pop(wanted))  # noqa: S301  # our own process
@@ -95,7 +95,7 @@ def iter_answers(
 
 
 def _ask_all(workers: "Sequence[_Worker]", waiting: Iterator[tuple[int, Any]], ahead: int) -> None:
-    """Give each up to `ahead` tasks to do, in turn."""
+    """Queue up to `ahead` tasks for each, in turn."""
     for number in range(ahead):
         for worker in workers:
             if len(worker.asked) <= number:
@@ -103,7 +103,7 @@ def _ask_all(workers: "Sequence[_Worker]", waiting: Iterator[tuple[int, Any]], a
 
 
 class _Worker:
-    """One process, and a thread that takes its answers: a full pipe would make it wait."""
+    """A process, and a thread that reads its answers: a full pipe would block it."""
 
     def __init__(
         self,
@@ -117,8 +117,8 @@ class _Worker:
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment)  # noqa: S603
         self._answers = answers
         self.asked: deque[int] = deque()
-        """Numbers of the tasks it has to do."""
-        self._thread = threading.Thread(target=self._take_answers, daemon=True)
+        """Numbers of the tasks it has not answered."""
+        self._thread = threading.Thread(target=self._read_answers, daemon=True)
         self._thread.start()
 
     def __enter__(self) -> Self:
@@ -139,13 +139,13 @@ class _Worker:
                 self._process.stdin.flush()
             return
 
-    def _take_answers(self) -> None:
+    def _read_answers(self) -> None:
         assert self._process.stdout is not None  # noqa: S101
         while len(head := self._process.stdout.read(_LENGTH)) == _LENGTH:
             self._answers.put((self, self._process.stdout.read(int.from_bytes(head))))
         self._answers.put((self, b""))
 
-    def take(self, data: bytes) -> int:
+    def finish_task(self, data: bytes) -> int:
         """The number of the task that `data` answers."""
         if not data:
             raise ChildProcessError(f"a worker process ended with {self._process.wait()}; what it printed says why")
@@ -153,7 +153,7 @@ class _Worker:
 
 
 def serve(work: Callable[[Any], Any]) -> None:
-    """Answer tasks with what `work` makes of them, until the parent has no more."""
+    """Answer tasks with the results of `work`, until the parent has no more."""
     import signal  # noqa: PLC0415
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
