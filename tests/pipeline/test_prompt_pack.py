@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablenew import PipelineConfig, PromptPack, read_prompt_pack
-from stablenew.errors import PromptPackError
+from stablenew.errors import PromptPackError, StableNewError
 from stablenew.formats.digest import digest_bytes
 from stablenew.pipeline.prompt_pack import parse_text, unresolved_tokens
 
@@ -154,3 +154,61 @@ def test_any_bytes_give_a_pack_or_our_error(tmp_path_factory, data, suffix):
     path.write_bytes(data)
     with contextlib.suppress(PromptPackError):
         assert isinstance(read_prompt_pack(path), PromptPack)
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+def places(value, place=()):
+    """The way to every value in a document."""
+    yield place
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*place, key))
+
+
+def put(document, place, value):
+    if not place:
+        return value
+    changed = json.loads(json.dumps(document))
+    holder = changed
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = value
+    return changed
+
+
+@pytest.mark.parametrize("place", list(places(DOCUMENT)), ids=lambda place: ".".join(map(str, place)) or "document")
+@given(value=ANY_JSON)
+def test_any_value_anywhere_in_a_pack_is_a_pack_or_an_error_that_names_the_file(tmp_path_factory, place, value):
+    path = write(tmp_path_factory.getbasetemp() / "mutated.json", json.dumps(put(DOCUMENT, place, value)))
+    try:
+        assert isinstance(read_prompt_pack(path), PromptPack)
+    except StableNewError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize("field", ["loras", "positive_embeddings", "negative_embeddings", "text", "negative"])
+@pytest.mark.parametrize("value", [True, {"a": 1}, [[1, 2, 3]], [None], [{}]])
+def test_a_part_of_a_slot_that_is_none_is_named_with_its_slot(tmp_path, field, value):
+    if (field in {"text", "negative"}) == (value is True):
+        return  # a true text is the text True
+    path = write(tmp_path / "pack.json", {"slots": [{"text": "a"}, {"text": "b", field: value}]})
+    with pytest.raises(PromptPackError, match=r"pack\.json: .*slot 1"):
+        read_prompt_pack(path)
+
+
+def test_a_name_with_a_dot_needs_no_extension(tmp_path):
+    write(tmp_path / "v1.5-prompts.txt", "a hill\n")
+    assert read_prompt_pack(tmp_path / "v1.5-prompts").id == "v1.5-prompts"
+
+
+def test_a_json_file_about_something_else_does_not_hide_a_pack(tmp_path):
+    write(tmp_path / "pack.txt", "a hill\n")
+    for other in ('["a", "list"]', '{"dependencies": {}}'):
+        write(tmp_path / "pack.json", other)
+        assert [prompt.positive for prompt in read_prompt_pack(tmp_path / "pack.txt").prompts] == ["a hill"]

@@ -21,6 +21,8 @@ from stablenew.formats.strict_json import JsonValue, parse_json
 from stablenew.pipeline.randomizer import MATRIX, WILDCARD, Axis, in_order, parse_randomization
 
 MAX_PACK_BYTES: Final = 16 * 1024 * 1024
+_SUFFIXES: Final = (".json", ".txt", ".tsv")
+_PACK_KEYS: Final = frozenset({"pack_data", "preset_data", "slots", "matrix", "randomization"})
 _WILDCARD = re.compile(r"__([A-Za-z0-9][A-Za-z0-9 /_-]*?)__")
 _SLOT = re.compile(r"\[\[([^\[\]]+)\]\]")
 _NEGATIVE = re.compile(r"\Aneg(?:ative)?\s*:\s*", re.IGNORECASE)
@@ -97,11 +99,12 @@ def read_prompt_pack(path: Path | str) -> PromptPack:
 
 
 def _find_file(path: Path) -> Path:
-    candidates = [path] if path.suffix else [path.with_suffix(suffix) for suffix in (".json", ".txt", ".tsv")]
-    found = next((one for one in candidates if one.is_file()), None)
+    named = [path] if path.suffix else []
+    candidates = [*named, *(path.with_name(f"{path.name}{suffix}") for suffix in _SUFFIXES)]
+    found = next((candidate for candidate in candidates if candidate.is_file()), None)
     if found is None:
         raise PromptPackError(f"no prompt pack at {path}; give a .txt, .json or .tsv file")
-    if found.suffix.lower() not in {".txt", ".json", ".tsv"}:
+    if found.suffix.lower() not in _SUFFIXES:
         raise PromptPackError(f"{found}: expected a .txt, .json or .tsv file")
     return found
 
@@ -133,7 +136,14 @@ def _parse_document(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def _read_twin(path: Path) -> dict[str, Any]:
-    return _parse_document(path, _read_bytes(path)) if path.is_file() else {}
+    """What the JSON beside a pack adds to it. A file of that name about something else adds nothing."""
+    if not path.is_file():
+        return {}
+    try:
+        document = parse_json(_read_bytes(path).removeprefix(b"\xef\xbb\xbf"))
+    except FormatError as error:
+        raise PromptPackError(f"{path}: {error}") from None
+    return document if isinstance(document, dict) and _PACK_KEYS.intersection(document) else {}
 
 
 def _mapping(value: JsonValue, path: Path, what: str) -> dict[str, Any]:
@@ -185,28 +195,49 @@ def parse_tsv(text: str) -> list[tuple[str, str]]:
 
 
 def _read_slot(value: JsonValue, path: Path, number: int) -> tuple[str, str]:
-    slot = _mapping(value, path, f"slot {number}")
+    place = f"slot {number}"
+    slot = _mapping(value, path, place)
+
+    def items(name: str) -> list[Any]:
+        return _sequence(slot.get(name) or [], path, f"{name} of {place}")
+
     positive = [
-        *(_embedding(one) for one in slot.get("positive_embeddings") or ()),
-        str(slot.get("text") or ""),
-        *(_lora(one, path, number) for one in slot.get("loras") or ()),
+        *(_embedding(item, path, place) for item in items("positive_embeddings")),
+        _text(slot, "text", path, place),
+        *(_lora(item, path, place) for item in items("loras")),
     ]
-    negative = [*(_embedding(one) for one in slot.get("negative_embeddings") or ()), str(slot.get("negative") or "")]
+    negative = [
+        *(_embedding(item, path, place) for item in items("negative_embeddings")),
+        _text(slot, "negative", path, place),
+    ]
     return _join(positive), _join(negative)
 
 
-def _embedding(value: JsonValue) -> str:
-    if isinstance(value, list) and len(value) == 2:
-        return f"(<embedding:{value[0]}>:{value[1]})"
-    return f"<embedding:{value[0] if isinstance(value, list) and value else value}>"
+def _text(slot: Mapping[str, Any], name: str, path: Path, place: str) -> str:
+    text = slot.get(name) or ""
+    if not isinstance(text, str | int | float):
+        raise PromptPackError(f"{path}: {place}: expected {name} to be a text, found {type(text).__name__}")
+    return str(text)
 
 
-def _lora(value: JsonValue, path: Path, number: int) -> str:
-    if isinstance(value, list) and len(value) == 2:
-        return f"<lora:{value[0]}:{value[1]}>"
-    if isinstance(value, str):
-        return f"<lora:{value}:1>"
-    raise PromptPackError(f"{path}: slot {number}: expected a LoRA as [name, weight], found {value!r}")
+def _embedding(value: JsonValue, path: Path, place: str) -> str:
+    name, weight = _name_and_weight(value, path, place, "an embedding")
+    return f"<embedding:{name}>" if weight is None else f"(<embedding:{name}>:{weight})"
+
+
+def _lora(value: JsonValue, path: Path, place: str) -> str:
+    name, weight = _name_and_weight(value, path, place, "a LoRA")
+    return f"<lora:{name}:{1 if weight is None else weight}>"
+
+
+def _name_and_weight(value: JsonValue, path: Path, place: str, what: str) -> tuple[str, JsonValue]:
+    """The name of an embedding or a LoRA, and its weight where one is given: `name`, `[name]` or `[name, weight]`."""
+    parts = value if isinstance(value, list) else [value]
+    name, weight = parts[0] if parts else None, parts[1] if len(parts) == 2 else None
+    is_weight = weight is None or (isinstance(weight, int | float | str) and not isinstance(weight, bool))
+    if not isinstance(name, str) or not name or len(parts) > 2 or not is_weight:
+        raise PromptPackError(f"{path}: {place}: expected {what} as [name, weight], found {str(value)[:60]!r}")
+    return name, weight
 
 
 def _join(parts: Iterable[str]) -> str:
