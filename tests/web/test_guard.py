@@ -1,9 +1,14 @@
 """Who may talk to the server, and what a path may reach: probes with raw HTTP against a real one."""
 
+import asyncio
+import contextlib
 import json
+import socket
 
 import pytest
 
+from stablenew.web import http_protocol
+from stablenew.web.http_protocol import PatientProtocol
 from tests.web.serving import Client, Server, events_of
 
 JSON = {"Content_Type": "application/json"}
@@ -171,3 +176,99 @@ def test_a_port_that_is_taken_is_said(server, root, tmp_path):
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 2
     assert f"port {server.port} is taken" in said
+
+
+COOKIES_OF_OTHERS = [
+    'prefs={"a":1,"b":"c"}',
+    "flag",
+    "a b=1",
+    "=x",
+    'x="un',
+    "a[b]=1",
+    "näme=välue",
+    "path=/; expires=never",
+    "a=1;;;",
+    "stablenew=1",
+    "x=" + "y" * 3000,
+]
+
+
+@pytest.mark.parametrize("other", COOKIES_OF_OTHERS, ids=lambda other: other[:12])
+@pytest.mark.parametrize("order", ["{other}; {ours}", "{ours}; {other}", "{other};{ours};{other}"])
+def test_cookies_of_other_programs_on_this_host_do_no_harm(client, other, order):
+    cookie = order.format(other=other, ours=client.cookie).encode("utf-8").decode("latin-1")
+    assert status(client.ask("GET", "/api/status", Cookie=cookie)) == 200
+    made_up = order.format(other=other, ours=f"{client.cookie[:-1]}!").encode("utf-8").decode("latin-1")
+    assert status(client.ask("GET", "/api/status", Cookie=made_up)) == 401
+
+
+def send_raw(server, data):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(data)
+        return connection.makefile("rb").readline()
+
+
+def request_head(server, client, *headers):
+    lines = [
+        "POST /api/feedback HTTP/1.1",
+        f"Host: 127.0.0.1:{server.port}",
+        f"Cookie: {client.cookie}",
+        f"Origin: {server.origin}",
+        "Content-Type: application/json",
+        *headers,
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("length", ["²", "9" * 5000, "-1", "1e9", "99999999"])
+def test_a_length_that_is_none_or_too_large_is_refused_before_the_body(server, client, length):
+    answer = send_raw(server, request_head(server, client, f"Content-Length: {length}"))
+    assert answer.split()[1] in {b"400", b"411", b"413"}
+
+
+def test_a_body_is_counted_as_it_arrives_whatever_length_was_announced(server, client):
+    head = request_head(server, client, "Content-Length: 10", "Transfer-Encoding: chunked")
+    chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head)
+        with contextlib.suppress(OSError):  # it may close before all is sent
+            for _ in range(6):
+                connection.sendall(chunk)
+            connection.sendall(b"0\r\n\r\n")
+        assert connection.makefile("rb").readline().split()[1] in {b"400", b"413"}
+    assert client.get("/api/status")
+
+
+def test_a_connection_without_a_whole_request_is_closed_while_others_are_answered():
+    async def half_open():
+        import uvicorn
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        config = uvicorn.Config(app, http=PatientProtocol, port=0, lifespan="off", log_level="warning")
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110  # it has no event for that
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for byte in b"GET / HTTP/1.1\r\nHo":
+            writer.write(bytes([byte]))
+            with contextlib.suppress(TimeoutError):
+                assert await asyncio.wait_for(reader.read(1), 0.05) == b""
+                break
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+        whole, asking = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):  # a connection that is used stays
+            asking.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await whole.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        asking.close()
+        writer.close()
+        server.should_exit = True
+        await task
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http_protocol, "HEADER_SECONDS", 0.3)
+        asyncio.run(half_open())

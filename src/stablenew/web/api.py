@@ -4,6 +4,7 @@ Endpoints are plain functions; they run in threads, because they wait for disks.
 command line prints with `--json`.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from stablenew.errors import ConfigError, InvalidQuery, StableNewError
+from stablenew.web.guard import MAX_BODY_BYTES, TOO_LARGE
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from stablenew.web.context import WebContext
 
 _LOG: Final = logging.getLogger("stablenew")
+_BODY_SECONDS: Final = 60.0
+_LARGEST_INTEGER: Final = 2**63 - 1
+_MOST_DIGITS: Final = 20
 NO_STORE: Final = {"cache-control": "no-store"}
 
 
@@ -77,10 +82,23 @@ class Call:
             raise ConfigError(f"not what {self._endpoint.path} takes: {explain(error)}") from None
 
 
+def _read_text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a text has no NUL")
+    return text
+
+
+def _read_integer(text: str) -> int:
+    """An integer of at most 64 bits: what the index and NumPy can hold."""
+    if len(text) > _MOST_DIGITS or abs(value := int(text)) > _LARGEST_INTEGER:
+        raise ValueError("too large")
+    return value
+
+
 _READERS: Final[dict[str, Callable[[str], Any]]] = {
-    "string": str,
-    "integer": int,
-    "numbers": lambda text: [int(part) for part in text.split(",") if part],
+    "string": _read_text,
+    "integer": _read_integer,
+    "numbers": lambda text: [_read_integer(part) for part in text.split(",") if part],
 }
 
 
@@ -101,7 +119,14 @@ class Endpoint:
 
     async def answer(self, context: "WebContext", request: Request) -> Response:
         """Answer a request."""
-        body = await request.body() if self.method == "POST" else b""
+        try:
+            body = await _read_body(request) if self.method == "POST" else b""
+        except _BodyTooLarge:
+            return json_response({"error": TOO_LARGE}, 413)
+        except TimeoutError:
+            return json_response({"error": f"the body did not arrive within {_BODY_SECONDS:.0f} s"}, 408)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
         return await run_in_threadpool(self._answer, Call(context, self, request, body))
 
     def _answer(self, call: Call) -> Response:
@@ -110,6 +135,22 @@ class Endpoint:
         except (StableNewError, OSError) as error:
             return json_response(describe_error(error), status_of(error))
         return result if isinstance(result, Response) else json_response(result)
+
+
+class _BodyTooLarge(Exception):
+    """More bytes arrive than any request of the page has."""
+
+
+async def _read_body(request: Request) -> bytes:
+    """The body, counted as it arrives: a length that was announced may be wrong."""
+    parts, size = [], 0
+    async with asyncio.timeout(_BODY_SECONDS):
+        async for part in request.stream():
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                raise _BodyTooLarge
+            parts.append(part)
+    return b"".join(parts)
 
 
 def json_response(value: Any, status: int = 200) -> Response:

@@ -10,7 +10,6 @@ import hmac
 import json
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -21,6 +20,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+TOO_LARGE: Final = f"expected at most {MAX_BODY_BYTES:,} bytes"
+_MOST_LENGTH_DIGITS: Final = 19
 _SAFE_METHODS: Final = {"GET", "HEAD"}
 _COOKIE_SECONDS: Final = 400 * 24 * 3600
 _RULES: Final = (
@@ -105,7 +106,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         send = _with_headers(send)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _read_headers(scope)
         refusal = self._refusal(scope, headers)
         token = _token_of(scope)
         if refusal is not None:
@@ -138,21 +139,18 @@ class Guard:
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return 415, "expected application/json"
         length = headers.get("content-length", "")
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit()):
             return 411, "expected a Content-Length"
-        if int(length) > MAX_BODY_BYTES:
-            return 413, f"expected at most {MAX_BODY_BYTES:,} bytes"
+        if len(length) > _MOST_LENGTH_DIGITS or int(length) > MAX_BODY_BYTES:
+            return 413, TOO_LARGE
         if self._is_read_only and self._has_cookie(headers):
             return 403, "this page was started with --read-only: nothing can be changed here"
         return None
 
     def _has_cookie(self, headers: dict[str, str]) -> bool:
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        morsel = cookies.get(self._cookie_name)
-        return morsel is not None and hmac.compare_digest(morsel.value.encode(), self._keys.cookie.encode())
+        wanted = self._keys.cookie.encode()
+        values = find_cookies(headers.get("cookie", ""), self._cookie_name)
+        return any(hmac.compare_digest(value.encode(), wanted) for value in values)
 
     async def _enter(self, send: Send, token: str, headers: dict[str, str]) -> None:
         if not self._keys.use_token(token) and not self._has_cookie(headers):
@@ -164,6 +162,24 @@ class Guard:
         extra = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 303, "headers": extra})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _read_headers(scope: Scope) -> dict[str, str]:
+    """Every header by its name; several of one name are joined, cookies as one header of them would be."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}" if name in headers else value
+    return headers
+
+
+def find_cookies(header: str, name: str) -> list[str]:
+    """The values of every cookie of this name, read as browsers write them.
+
+    Cookies are shared by all programs on a host, whatever their port, so anything may stand between those of ours.
+    """
+    pairs = (part.partition("=") for part in header.split(";"))
+    return [value.strip().strip('"') for key, _, value in pairs if key.strip() == name]
 
 
 def _token_of(scope: Scope) -> str | None:

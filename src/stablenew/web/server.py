@@ -136,12 +136,13 @@ def _serve(controller: AppController, listener: socket.socket, note: ServerNote,
     import uvicorn  # noqa: PLC0415
 
     from stablenew.web.context import WebContext  # noqa: PLC0415
+    from stablenew.web.http_protocol import PatientProtocol  # noqa: PLC0415
     from stablenew.web.web_app import build_web_app  # noqa: PLC0415
 
     context = WebContext(controller, instance=note.instance, is_read_only=is_read_only)
     config = uvicorn.Config(
         build_web_app(context, port=note.port, keys=note.keys),
-        http="h11",
+        http=PatientProtocol,
         ws="none",
         loop="asyncio",
         lifespan="on",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stablenew.pipeline.run_request import RunRequest
     from stablenew.web.request_bodies import RunBody
 
+_MOST_DIGITS: Final = 9
 _SHOWN_VARIANTS: Final = 8
 _RUNS_FOR_ESTIMATE: Final = 20
 _SHOWN_MEDIA: Final = {"image/png", "image/jpeg", "image/webp"}
@@ -150,7 +151,8 @@ def _cancel(call: Call) -> dict[str, Any]:
 
 
 def _preview(call: Call) -> Response:
-    number = int(call.path["number"]) if call.path["number"].isdecimal() else -1
+    text = call.path["number"]
+    number = int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else -1
     preview = call.context.controller.jobs.get(call.path["run_id"]).previews.get(number)
     if preview is None or preview.image.media_type not in _SHOWN_MEDIA:
         return Response(status_code=204, headers=NO_STORE)  # pages ask for what was there a moment ago
