@@ -2,6 +2,7 @@
 
 import logging
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -204,3 +205,63 @@ class TestReal:
         child("at night", image=image, strength=0.7, num_inference_steps=3)
         assert records_of(runs)[-1].outputs[0].parents == (records_of(runs)[0].outputs[0].digest,)
         assert records_of(runs)[-1].actual.denoising_strength == 0.7
+
+
+class Prediction:
+    """A result that calls what it made by another name than `images`."""
+
+    def __init__(self, **fields):
+        vars(self).update(fields)
+
+
+def painter_of(result):
+    class Custom(Painter):
+        def __call__(self, prompt=None, **kwargs):
+            return result
+
+    return Custom()
+
+
+GREY = np.linspace(0, 1, 48 * 64).reshape(1, 48, 64, 1)
+PICTURE = Image.new("RGB", (64, 48), (9, 80, 200))
+
+
+@pytest.mark.parametrize(
+    ("result", "count"),
+    [
+        (PICTURE, 1),
+        ([PICTURE, PICTURE.rotate(90)], 2),
+        (Images(GREY), 1),
+        (Images(np.concatenate([GREY] * 4, axis=3)), 1),
+        (Prediction(prediction=GREY), 1),
+        (Prediction(frames=[[PICTURE, PICTURE.convert("L"), PICTURE]]), 3),
+        ({"images": [PICTURE], "nsfw_content_detected": [False]}, 1),
+        (([PICTURE], [False]), 1),
+        (Prediction(image=PICTURE), 1),
+    ],
+)
+def test_results_of_custom_pipelines_are_recorded_by_what_they_hold(runs, result, count):
+    assert record_pipeline(painter_of(result), runs)("a pier") is result
+    (record,) = records_of(runs)
+    assert [(output.width, output.height) for output in record.outputs] == [(64, 48)] * count
+    (run,) = RunStore(runs).iter_runs()
+    assert (run.metadata.status, record.actual.width) == ("completed", 64)
+
+
+def test_results_without_an_image_say_so(runs):
+    record_pipeline(painter_of(Prediction(latents=5)), runs)("a pier")
+    (run,) = RunStore(runs).iter_runs()
+    assert run.metadata.status == "partial"
+    assert "Prediction" in run.metadata.unrecorded[0].reason
+
+
+def test_images_that_cannot_be_shared_evenly_are_all_kept(runs):
+    images = [Image.new("RGB", (8, 8), (number, 0, 0)) for number in range(5)]
+    record_pipeline(painter_of(Images(images)), runs)(["a pier", "a lake", "a hill"])
+    assert [len(record.outputs) for record in records_of(runs)] == [1, 1, 3]
+
+
+def test_the_names_that_diffusers_gives_settings_are_kept_beside_the_standard_ones(runs):
+    record_pipeline(Painter(), runs)("a pier", num_inference_steps=3)
+    (record,) = records_of(runs)
+    assert record.given_names == {"num_inference_steps": "steps", "guidance_scale": "cfg_scale"}

@@ -1,4 +1,4 @@
-"""record_pipeline: a pipeline of diffusers that somebody has already, with every call recorded.
+"""record_pipeline: an existing pipeline of diffusers, with every call recorded.
 
 ::
 
@@ -18,23 +18,21 @@ from typing import Any, Final, TypeVar
 from stablenew.diffusers_facts import describe_pipeline, library_versions, seeds_of
 from stablenew.errors import ConfigError
 from stablenew.formats.clock import SYSTEM_CLOCK
-from stablenew.formats.digest import digest_bytes
+from stablenew.formats.settings import find_setting, standard_names
 from stablenew.formats.strict_json import JsonValue
+from stablenew.recording.image_content import read_size
+from stablenew.recording.image_input import ImageInput, is_one_image, pixel_digest_of, read_images
 from stablenew.recording.run_recorder import RunRecorder
 from stablenew.recording.side_channel import SideChannel, describe
 from stablenew.store.run_store import RunStore
 
 Pipeline = TypeVar("Pipeline")
 
-_STANDARD_NAMES: Final = {
-    "num_inference_steps": "steps",
-    "guidance_scale": "cfg_scale",
-    "strength": "denoising_strength",
-    "width": "width",
-    "height": "height",
-    "num_images_per_prompt": "batch_size",
-}
-_NOT_SETTINGS: Final = {"self", "prompt", "negative_prompt", "generator", "image", "mask_image", "return_dict"}
+_NOT_SETTINGS: Final = frozenset(
+    {"self", "prompt", "negative_prompt", "generator", "image", "mask_image", "return_dict", "num_images_per_prompt"}
+)
+_RESULTS: Final = ("images", "frames", "videos", "image", "prediction")
+"""Where the pipelines of diffusers put what they made."""
 _REMEMBERED: Final = 4096
 _recorders: Final = "_stablenew_recorder"
 
@@ -54,7 +52,7 @@ def record_pipeline(
     A seed is recorded for each image that has a fresh generator of its own: `generator=[torch.Generator(…), …]`.
 
     Raises:
-        ConfigError: it is no object whose calls can be recorded; use RunRecorder.
+        ConfigError: calls of such an object cannot be recorded; use RunRecorder.
     """
     recorder = _PipelineRecorder(runs, tuple(learning_tags), name)
     own: Any = type(pipe)
@@ -95,7 +93,7 @@ class _PipelineRecorder:
         self._channel = SideChannel("recording a pipeline")
 
     def call(self, pipe: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """What the pipeline makes of a call, and a record of it."""
+        """Do the call, and record it."""
         request = self._channel.call(_Request, pipe, function, args, kwargs)
         own = None if self._run is not None else self._channel.call(self._new_run, request)
         with own or contextlib.nullcontext(self._run) as run:
@@ -112,7 +110,7 @@ class _PipelineRecorder:
         version = library_versions(("diffusers",)).get("diffusers")
         return RunRecorder(
             self._store or "runs",
-            config=request.settings if request else {},
+            config=standard_names(request.settings) if request else {},
             engine="diffusers",
             engine_version=str(version) if version else None,
             **self._options,
@@ -120,7 +118,7 @@ class _PipelineRecorder:
 
 
 class _Request:
-    """What a pipeline is asked, under the standard names; read before the call, which uses the generators up."""
+    """The arguments of a call, read before it, because the call uses the generators up."""
 
     def __init__(
         self, pipe: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -134,20 +132,25 @@ class _Request:
         self.prompts = _texts(arguments.get("prompt"))
         self.negatives = _texts(arguments.get("negative_prompt"))
         self.images_per_prompt = int(arguments.get("num_images_per_prompt") or 1)
+        self._makes_latents = arguments.get("output_type") == "latent"
         self.seeds = seeds_of(arguments.get("generator"), len(self.prompts) * self.images_per_prompt)
         self.settings = _settings_of(arguments, given)
         self.stage = _stage_of(pipe, arguments)
         self.parents = [_parent_of(image) for image in _as_list(arguments.get("image"))]
 
+    def images_of(self, made: Any) -> list[ImageInput]:
+        """The images in what the pipeline returned; none where it was asked for latents, which are no images."""
+        return [] if self._makes_latents else read_images(_held_by(made))
+
     def fields(self, number: int) -> dict[str, Any]:
-        """What is recorded of the prompt with that number, whatever comes of it."""
+        """The fields of the record of the prompt with that number, whatever the call makes of it."""
         negative = self.negatives[number] if number < len(self.negatives) else self.negatives[0]
         seeds = self._seeds_at(number)
         settings = {**self.settings, "seed": seeds[0] if seeds else -1}
         return {"prompt": self.prompts[number], "negative_prompt": negative, "settings": settings, "stage": self.stage}
 
-    def made(self, number: int, images: Sequence[Any]) -> dict[str, Any]:
-        """What is recorded of its images."""
+    def made(self, number: int, images: Sequence[ImageInput]) -> dict[str, Any]:
+        """The images of the prompt with that number, as they are recorded."""
         seeds = self._seeds_at(number)
         parents = self.parents if len(self.parents) == len(images) else self.parents * len(images)
         return {
@@ -166,28 +169,37 @@ def _record_result(
 ) -> None:
     if run is None or request is None:
         return
-    images = _images_of(made)
+    images = request.images_of(made)
     facts = describe_pipeline(request.pipe)
-    duration = time.monotonic() - started
-    share = max(1, len(images) // len(request.prompts))
-    for number in range(len(request.prompts)):
-        ours = images[number * share : (number + 1) * share]
+    seconds = round((time.monotonic() - started) / len(request.prompts), 6)
+    for number, part in enumerate(_share(images, len(request.prompts))):
         fields = request.fields(number)
-        actual = {**facts, **{key: value for key, value in fields["settings"].items() if value != -1}}
-        if ours:
-            actual |= {"width": ours[0].width, "height": ours[0].height}
+        chosen = {name: value for name, value in fields["settings"].items() if value != -1}
         record = run.record_variant(
             **fields,
-            **request.made(number, ours),
-            actual=actual,
+            **request.made(number, part),
+            actual=facts | chosen | _size_of(part),
             started_at=started_at,
-            duration_seconds=round(duration / len(request.prompts), 6),
+            duration_seconds=seconds,
         )
         for output in record.outputs if record else ():
             if output.pixel_digest:
                 _made[output.pixel_digest] = output.digest
     while len(_made) > _REMEMBERED:
         _made.popitem(last=False)
+
+
+def _share(images: list[ImageInput], count: int) -> list[list[ImageInput]]:
+    """The images of each prompt: as many for each, and for the last also what is left over."""
+    each = len(images) // count
+    parts = [images[number * each : (number + 1) * each] for number in range(count)]
+    parts[-1] += images[count * each :]
+    return parts
+
+
+def _size_of(images: Sequence[ImageInput]) -> dict[str, JsonValue]:
+    width, height = read_size(images[0].data or b"") if images else (None, None)
+    return {} if width is None else {"width": width, "height": height}
 
 
 def _record_failure(
@@ -204,14 +216,17 @@ def _record_failure(
 
 
 def _settings_of(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, JsonValue]:
-    """Standard settings, also those left at their default; of the others what was given and is no tensor."""
-    settings: dict[str, JsonValue] = {
-        name: arguments[key] for key, name in _STANDARD_NAMES.items() if arguments.get(key) is not None
-    }
+    """Settings by the names that diffusers gives them.
+
+    Those with a standard name are in it also where they are left at their default, others where they were given.
+    """
+    known = {name: value for name, value in arguments.items() if find_setting(name) and value is not None}
+    others = {name: value for name, value in given.items() if name not in _NOT_SETTINGS and _is_plain(value)}
+    settings: dict[str, JsonValue] = known | others
+    settings["batch_size"] = arguments.get("num_images_per_prompt") or 1
     if arguments.get("clip_skip") is not None:
-        settings["clip_skip"] = arguments["clip_skip"] + 1  # theirs counts the layers that are left out
-    known = {*_STANDARD_NAMES, *_NOT_SETTINGS, "clip_skip"}
-    return settings | {key: value for key, value in given.items() if key not in known and _is_plain(value)}
+        settings["clip_skip"] = arguments["clip_skip"] + 1  # diffusers counts the layers that are left out
+    return settings
 
 
 def _is_plain(value: Any) -> bool:
@@ -229,7 +244,7 @@ def _stage_of(pipe: Any, arguments: Mapping[str, Any]) -> str:
 
 
 def _texts(prompt: Any) -> list[str]:
-    return [str(one) for one in prompt] if isinstance(prompt, (list, tuple)) and prompt else [str(prompt or "")]
+    return [str(text) for text in prompt] if isinstance(prompt, (list, tuple)) and prompt else [str(prompt or "")]
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -239,29 +254,16 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _parent_of(image: Any) -> str | None:
-    """The output that these pixels are of, if one of the latest is."""
-    if not hasattr(image, "tobytes") or not hasattr(image, "convert"):
-        return None
-    return _made.get(digest_bytes(image.convert("RGB").tobytes()))
+    """The digest of the output that has these pixels, if it is one of the latest."""
+    pixels = pixel_digest_of(image)
+    return _made.get(pixels) if pixels else None
 
 
-def _images_of(made: Any) -> list[Any]:
-    """The images of a result, as Pillow images; nothing where they are latents."""
-    images = getattr(made, "images", None)
-    if images is None and isinstance(made, (tuple, list)) and made:
-        images = made[0]
-    if images is None:
-        return []
-    return [image for image in map(_to_pillow, images) if image is not None]
-
-
-def _to_pillow(image: Any) -> Any:
-    from PIL import Image  # noqa: PLC0415
-
-    if hasattr(image, "save"):
-        return image
-    if hasattr(image, "detach"):  # a tensor: channels first
-        image = image.detach().float().cpu().numpy().transpose(1, 2, 0) if image.ndim == 3 else None
-    if image is None or getattr(image, "ndim", 0) != 3 or image.shape[2] != 3:
-        return None
-    return Image.fromarray((image * 255).round().clip(0, 255).astype("uint8"))
+def _held_by(made: Any) -> Any:
+    """What a result holds as its images; the result itself, if it is the images."""
+    for name in _RESULTS:
+        held = made.get(name) if isinstance(made, Mapping) else getattr(made, name, None)
+        if held is not None:
+            return held
+    is_tuple = isinstance(made, tuple) and made and not is_one_image(made[0])
+    return made[0] if is_tuple else made

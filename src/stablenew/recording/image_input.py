@@ -82,14 +82,14 @@ def _iter_parts(images: Iterable[Any], depth: int) -> Iterator[ImageInput]:
 
 def is_one_image(value: Any) -> bool:
     """Whether `value` is something that `read_image` takes, rather than many of them."""
-    if isinstance(value, (bytes, bytearray, memoryview, str, os.PathLike)):
+    if isinstance(value, (bytes, bytearray, memoryview, str, os.PathLike, ImageInput)):
         return True
     return _is_file(value) or _is_pillow(value) or _is_array(value)
 
 
 def _read_each(value: Any) -> Iterator[ImageInput]:
     if not _is_array(value):
-        yield _read_one(value)
+        yield value if isinstance(value, ImageInput) else _read_one(value)
         return
     array, error = attempt(to_array, value)
     if array is None:
