@@ -30,7 +30,11 @@ def module(name, **fields):
 shared = module(
     "modules.shared",
     state=types.SimpleNamespace(interrupted=False, stopping_generation=False),
-    opts=types.SimpleNamespace(sd_model_checkpoint="dreamshaper_8 [879db523c3]", CLIP_stop_at_last_layers=1),
+    opts=types.SimpleNamespace(
+        sd_model_checkpoint="dreamshaper_8 [879db523c3]",
+        CLIP_stop_at_last_layers=1,
+        save_images_before_highres_fix=True,
+    ),
 )
 module(
     "modules",

@@ -1,11 +1,13 @@
 """The folders that record inside other programs, run inside programs that call them as the real ones do."""
 
+import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -198,3 +200,83 @@ def test_a_folder_that_lies_elsewhere_is_to_be_copied(tmp_path, capsys):
 def test_another_program_is_no_place_for_it(tmp_path, capsys):
     assert _run(["engines", "install", "fooocus", str(tmp_path)]) == 2
     assert "webui, comfyui" in capsys.readouterr().err
+
+
+def load_hook(folder, name, modules, monkeypatch):
+    """The hook module of an installed folder, inside a program that has these modules."""
+    for module, fields in modules.items():
+        made = types.ModuleType(module)
+        vars(made).update(fields)
+        monkeypatch.setitem(sys.modules, module, made)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "stablenew_bridge", raising=False)
+    spec = importlib.util.spec_from_file_location("hook_under_test", folder / name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "options", "is_image"),
+    [
+        ("00001-7", {}, {}, True),
+        ("xyz_grid-0003-7", {}, {}, False),
+        ("grid-0001-7-a quay", {}, {}, False),
+        ("grid-0001 of a city", {"prompt": "grid-0001 of a city"}, {}, True),
+        ("00001-a bird-mask", {"prompt": "a bird-mask"}, {"save_mask": True}, True),
+        ("00001-7-mask", {}, {"save_mask": True}, False),
+        ("00001-7-mask", {}, {}, True),
+        ("00001-7-ad-before", {}, {"ad_save_images_before": True}, False),
+        ("before-highres-fix", {"prompt": "before highres fix"}, {"save_images_before_highres_fix": True}, True),
+        ("grids/00001", {"outpath_grids": "grids", "outpath_samples": "."}, {}, False),
+        ("images/grid-0001", {"outpath_grids": "grids", "outpath_samples": "images"}, {}, True),
+        ("images/day/00001", {"outpath_grids": ".", "outpath_samples": "images"}, {}, True),
+        ("init/3f9a", {}, {"save_init_img": True, "outdir_init_images": "init"}, False),
+    ],
+)
+def test_grids_and_masks_are_known_by_folder_and_option_and_not_by_their_look(
+    installed, tmp_path, monkeypatch, name, fields, options, is_image
+):
+    folder, _ = installed("webui")
+    monkeypatch.chdir(tmp_path)
+    space = types.SimpleNamespace
+    modules = {
+        "modules": {"__path__": []},
+        "modules.script_callbacks": {"on_image_saved": lambda _: None},
+        "modules.scripts": {"Script": object, "AlwaysVisible": object()},
+        "modules.shared": {"opts": space(**options), "state": space()},
+    }
+    modules["modules"] |= {name.rpartition(".")[2]: space(**fields) for name, fields in modules.items() if "." in name}
+    hook = load_hook(folder / "scripts", "stablenew_recorder.py", modules, monkeypatch)
+    sent = []
+    monkeypatch.setattr(hook.bridge, "send", lambda **message: sent.append(message))
+    p = space(**{"prompt": "a quay", **fields})
+    hook.on_image_saved(space(p=p, filename=f"{name}.png", pnginfo={}))
+    assert bool(sent) == is_image
+
+
+def test_what_comfyui_shows_is_reported_file_by_file_whatever_stands_beside_it(installed, tmp_path, monkeypatch):
+    folder, _ = installed("comfyui")
+    prompt_server = types.SimpleNamespace(add_on_prompt_handler=lambda _: None)
+    modules = {
+        "server": {"PromptServer": types.SimpleNamespace(instance=prompt_server)},
+        "folder_paths": {"get_directory_by_type": lambda kind: str(tmp_path) if kind != "nowhere" else None},
+    }
+    hook = load_hook(folder, "__init__.py", modules, monkeypatch)
+    sent = []
+    monkeypatch.setattr(hook.bridge, "send", lambda **message: sent.append(message))
+    (tmp_path / "a.png").write_bytes(b"12345")
+    outputs = {
+        "1": None,
+        "2": [],
+        "3": {"images": [{"source": "websocket", "type": "output"}, "text", None], "animated": (True,)},
+        "4": {"gifs": [{"filename": "a.mp4", "type": "temp"}], "text": ["done"]},
+        "5": {"audio": ({"filename": "a.flac", "subfolder": "sound"},), "latents": [{"filename": "a.latent"}]},
+        "6": {"images": [{"filename": "b.png", "type": "nowhere"}, {"filename": "a.png"}, {"filename": 5}]},
+    }
+    hook.report({}, {"outputs": outputs})
+    (message,) = sent
+    assert [Path(image["path"]).relative_to(tmp_path).as_posix() for image in message["images"]] == [
+        "a.mp4", "sound/a.flac", "a.png",
+    ]  # fmt: skip
+    assert message["images"][-1]["size_bytes"] == 5

@@ -223,6 +223,13 @@ class RunRecorder:
         session.add_variant(built.record, built.images)
         return built.record
 
+    def note_unrecorded(self, reason: str) -> None:
+        """Count a variant that ran, but of which nothing can be recorded; the run is `partial` then."""
+        with self._guard:
+            index, self._next_index = self._next_index, self._next_index + 1
+            if self._session is not None:
+                self._session.note_unrecorded(index, reason)
+
     def finish(self, status: str = "completed", error: ErrorInfo | None = None) -> None:
         """Seal the run. Doing it twice is the same as once. What could not be recorded is logged once."""
         with self._guard:

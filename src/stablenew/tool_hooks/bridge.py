@@ -46,11 +46,21 @@ def harmless(function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
+def identify(path: Path) -> dict[str, int]:
+    """Size and time of a file, by which the recorder knows that it is still the same; empty where it is gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return {}
+    return {"size_bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+
+
 class Bridge:
     """The way to the recorder. Settings are `python`, the interpreter that has StableNew, and `runs_dir`."""
 
     def __init__(self, settings_file: Path) -> None:
         settings = json.loads(settings_file.read_text(encoding="utf-8"))
+        # -P: the folder that the program was started in is no place to import from
         module = ["-P", "-m", "stablenew.controller.hook_listener"]
         self._command = [settings["python"], *module, "--runs-dir", settings["runs_dir"]]
         self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue(_QUEUE_SIZE)

@@ -1,7 +1,7 @@
 """A custom node of ComfyUI that records every prompt, however it was submitted.
 
-Written by `stablenew engines install comfyui DIR`. A prompt handler (`server.py`, `add_on_prompt_handler`) hears of
-each prompt; what came of it is read from the queue's history. The recorder reads the very files that ComfyUI saved. The
+Written by `stablenew engines install comfyui DIR`. A prompt handler (`server.py`, `add_on_prompt_handler`) is called
+with each prompt; its result is read from the queue's history. The recorder reads the very files that ComfyUI saved. The
 node `StableNewRecord` is for what no other node saves, and for tags.
 """
 
@@ -28,6 +28,8 @@ bridge = stablenew_bridge.Bridge(FOLDER / "stablenew.json")
 _LOOK_SECONDS = 0.25
 _FORGET_SECONDS = 60.0
 _REMEMBERED = 100
+_NO_MEDIA = (".latent", ".safetensors", ".json", ".txt")
+"""Endings of files that no one looks at."""
 
 
 class StableNewRecord:
@@ -104,13 +106,21 @@ class _Watcher:
             pending = dict(self._pending)
         waiting = _queued_ids() if pending else set()
         for prompt_id, (graph, since) in pending.items():
-            key = None if prompt_id in waiting else self._find_id(prompt_id, graph)
-            if key is not None:
-                self._told = [*self._told[-_REMEMBERED:], key]
-                tell(graph, PromptServer.instance.prompt_queue.get_history(prompt_id=key)[key])
-            if key is not None or (prompt_id not in waiting and time.monotonic() - since > _FORGET_SECONDS):
+            if prompt_id in waiting:
+                continue
+            is_done = self._look_for(prompt_id, graph)
+            if is_done or time.monotonic() - since > _FORGET_SECONDS:
                 with self._guard:
                     self._pending.pop(prompt_id, None)
+
+    @harmless
+    def _look_for(self, prompt_id: str, graph: Any) -> bool:
+        """Report a prompt if it has ended. One that cannot be reported is done as well, and stops none after it."""
+        key = self._find_id(prompt_id, graph)
+        if key is not None:
+            self._told = [*self._told[-_REMEMBERED:], key]
+            report(graph, PromptServer.instance.prompt_queue.get_history(prompt_id=key)[key])
+        return key is not None
 
     def _find_id(self, prompt_id: str, graph: Any) -> str | None:
         """Under which id the history has a prompt: an older ComfyUI gives it one of its own."""
@@ -125,18 +135,18 @@ class _Watcher:
 
 def _queued_ids() -> set[str]:
     running, waiting = PromptServer.instance.prompt_queue.get_current_queue()
-    return {str(one[1]) for one in [*running, *waiting]}
+    return {str(item[1]) for item in [*running, *waiting]}
 
 
-def tell(graph: Any, entry: Any) -> None:
-    """Tell the recorder what a prompt was and what came of it."""
+@harmless
+def report(graph: Any, entry: Any) -> None:
+    """Tell the recorder what a prompt was, and the files that its nodes saved."""
     images = []
     for node, output in (entry.get("outputs") or {}).items():
-        for one in output.get("images") or ():
-            folder = folder_paths.get_directory_by_type(one.get("type") or "output")
-            if folder:
-                path = Path(folder) / (one.get("subfolder") or "") / one["filename"]
-                images.append({"path": str(path.resolve()), "type": one.get("type"), "node": str(node)})
+        for fields in find_files(output):
+            described = describe_file(fields, str(node))
+            if described is not None:
+                images.append(described)
     status = entry.get("status") or {}
     bridge.send(
         do="prompt",
@@ -147,6 +157,25 @@ def tell(graph: Any, entry: Any) -> None:
         status=status.get("status_str") or "success",
         messages=status.get("messages") or [],
     )
+
+
+def find_files(output: Any) -> list[dict[str, Any]]:
+    """The files among what a node shows, under whatever name: images, and the videos and sounds of other nodes."""
+    lists = [value for value in output.values() if isinstance(value, (list, tuple))] if isinstance(output, dict) else []
+    entries = [entry for value in lists for entry in value if isinstance(entry, dict)]
+    names = [(entry, entry.get("filename")) for entry in entries]
+    return [entry for entry, name in names if isinstance(name, str) and name and not name.endswith(_NO_MEDIA)]
+
+
+@harmless
+def describe_file(fields: dict[str, Any], node: str) -> dict[str, Any] | None:
+    """Where a file lies, and what it is like now: written again, it has another size or time."""
+    kind = fields.get("type") or "output"
+    folder = folder_paths.get_directory_by_type(kind)
+    if not folder:
+        return None
+    path = (Path(folder) / (fields.get("subfolder") or "") / fields["filename"]).resolve()
+    return {"path": str(path), "type": kind, "node": node, **stablenew_bridge.identify(path)}
 
 
 def version() -> str:

@@ -24,8 +24,20 @@ bridge = stablenew_bridge.Bridge(FOLDER / "stablenew.json")
 
 _RUN = "_stablenew_run"
 _REQUESTED = "_stablenew_requested"
-_BESIDE = re.compile(r"^grid-\d+$|-(before-[a-z-]+|mask|mask-composite|ad-before|ad-preview)$")
-"""Names of what the WebUI and ADetailer save beside the images."""
+_GRID_NAME = re.compile(r"(?:[a-z]+_)?grid-[0-9]{4}(?:-|$)")
+"""How names of grids begin (`modules/processing.py`, `scripts/xyz_grid.py`): no image is saved under a base name."""
+_BESIDE = {
+    "-mask": "save_mask",
+    "-mask-composite": "save_mask_composite",
+    "-before-highres-fix": "save_images_before_highres_fix",
+    "-before-color-correction": "save_images_before_color_correction",
+    "-before-face-restoration": "save_images_before_face_restoration",
+    "-ad-before": "ad_save_images_before",
+    "-ad-preview": "ad_save_previews",
+}
+"""Endings of what the WebUI and ADetailer save beside an image, each with the option that makes them do so."""
+_NOT_A_LETTER = re.compile(r"[^a-z0-9]+")
+_COMPARED = 40
 _SETTINGS = {
     "steps": "steps",
     "cfg_scale": "cfg_scale",
@@ -95,23 +107,66 @@ def finish(p: Any, _processed: Any) -> None:
 
 @harmless
 def on_image_saved(params: Any) -> None:
-    """Tell of an image, unless it is a grid or something that was saved on the way."""
+    """Report an image, unless it is a grid or something that is saved beside the images."""
     path = Path(params.filename).resolve()
-    if _BESIDE.search(path.stem):
-        return
     p = params.p
+    if is_grid(path, p) or is_beside(path, p):
+        return
     bridge.send(
         do="image",
         run=getattr(p, _RUN, None) if p is not None else None,
         tool="webui",
         version=version(),
         path=str(path),
+        **stablenew_bridge.identify(path),
         infotext=str((params.pnginfo or {}).get("parameters") or ""),
         settings=getattr(p, _REQUESTED, None) or settings_of(p),
         prompt=str(getattr(p, "prompt", "") or ""),
         negative_prompt=str(getattr(p, "negative_prompt", "") or ""),
         stage=stage_of(p),
     )
+
+
+def is_grid(path: Path, p: Any) -> bool:
+    """Whether a file is a grid: by its folder, where grids have one of their own, else by its base name."""
+    grids, samples = getattr(p, "outpath_grids", None), getattr(p, "outpath_samples", None)
+    if grids and samples and Path(grids).resolve() != Path(samples).resolve():
+        is_image = is_within(path, samples) and not is_within(Path(grids), samples)
+        return is_within(path, grids) and not is_image
+    base = _GRID_NAME.match(path.stem)
+    return base is not None and not plain_prompt(p).startswith(plain_text(base.group()))
+
+
+def is_beside(path: Path, p: Any) -> bool:
+    """Whether a file is a mask, an initial image or an earlier state of an image, and not an image."""
+    initial = getattr(shared.opts, "outdir_init_images", None)
+    if getattr(shared.opts, "save_init_img", False) and initial and is_within(path, initial):
+        return True
+    for ending, option in _BESIDE.items():
+        if path.stem.endswith(ending) and getattr(shared.opts, option, False):
+            return not ends_like_prompt(path.stem, p)
+    return False
+
+
+def is_within(path: Path, folder: Any) -> bool:
+    """Whether a path lies somewhere in a folder."""
+    return Path(folder).resolve() in path.resolve().parents
+
+
+def ends_like_prompt(stem: str, p: Any) -> bool:
+    """Whether a name ends with the end of the prompt, as a file name pattern with the prompt in it makes it."""
+    prompt = plain_prompt(p)
+    return bool(prompt) and plain_text(stem).endswith(prompt[-_COMPARED:])
+
+
+def plain_prompt(p: Any) -> str:
+    """The prompt of a generation, as `plain_text`."""
+    return plain_text(str(getattr(p, "prompt", "") or ""))
+
+
+def plain_text(text: str) -> str:
+    """Letters and digits of a text, to compare with what a file name makes of it."""
+    return _NOT_A_LETTER.sub(" ", text.lower()).strip()
 
 
 def settings_of(p: Any) -> dict[str, Any]:
