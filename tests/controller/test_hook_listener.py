@@ -148,11 +148,10 @@ def test_bad_messages_stop_no_message_after_them(runs, tmp_path):
 def test_messages_are_read_ahead():
     lines = [json.dumps({"do": "image", "path": path}).encode() for path in ("a", "b", "a")]
     messages = HookMessages(io.BytesIO(b"\n".join(lines)))
-    first, *rest = [
-        (message["path"], messages.is_saved_again(SavedFile.from_message(message).path)) for message in messages
-    ]
-    assert (first[0], [path for path, _ in rest]) == ("a", ["b", "a"])
-    assert rest[-1] == ("a", False)
+    files = map(SavedFile.from_message, messages)
+    found = [(str(file.path), messages.is_saved_again(file.path)) for file in files]
+    assert [path for path, _ in found] == ["a", "b", "a"]
+    assert found[-1] == ("a", False)
 
 
 def test_the_recorder_answers_to_its_earlier_name():
