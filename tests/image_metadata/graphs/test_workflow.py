@@ -1,5 +1,6 @@
 """Workflows as the page saves them, as graphs."""
 
+import pytest
 from hypothesis import given
 
 from stablenew.image_metadata.graphs.outputs import read_outputs
@@ -98,6 +99,45 @@ def test_subgraphs_are_unfolded():
     output = only(outer)
     assert (output.prompt, output.settings["model"], output.settings["steps"]) == ("a harbour", "inner.safetensors", 4)
     assert output.passes[0].node == "6:1"
+
+
+def chain_of_subgraphs(order):
+    """A sampler that goes on from two subgraphs one behind the other, each with a sampler and widgets of its own."""
+    inner = workflow_of(
+        [(1, "KSampler", [1, "fixed", 4, 1.0, "euler", "simple", 1.0], {"latent_image": 10, "positive": 14}, {})],
+        [],
+        id="sub",
+        inputs=[
+            {"name": "latent", "linkIds": [10]}, {"name": "seed", "linkIds": [11]}, {"name": "steps", "linkIds": [12]},
+            {"name": "positive", "linkIds": [14]},
+        ],
+        outputs=[{"linkIds": [13]}],
+    )  # fmt: skip
+    inner["nodes"][0]["inputs"] += [
+        {"name": name, "link": link, "widget": {"name": name}} for name, link in (("seed", 11), ("steps", 12))
+    ]
+    inner["links"] = [
+        {"id": 10, "origin_id": -10, "origin_slot": 0}, {"id": 11, "origin_id": -10, "origin_slot": 1},
+        {"id": 12, "origin_id": -10, "origin_slot": 2}, {"id": 13, "origin_id": 1, "origin_slot": 0},
+        {"id": 14, "origin_id": -10, "origin_slot": 3},
+    ]  # fmt: skip
+    nodes = [
+        (5, "EmptyLatentImage", [64, 48, 1], {}, {}),
+        (6, "sub", [11, 5], {"latent": 1, "positive": 4}, {}),
+        (7, "sub", [22, 6], {"latent": 2, "positive": 5}, {}),
+        (8, "SaveImage", ["x"], {"images": 3}, {}),
+        (9, "CLIPTextEncode", ["a harbour"], {}, {}),
+    ]
+    links = [(1, 5, 0), (2, 6, 0), (3, 7, 0), (4, 9, 0), (5, 9, 0)]
+    return workflow_of([nodes[at] for at in order], links, definitions={"subgraphs": [inner]})
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0)])
+def test_subgraphs_in_any_order_get_links_by_name_and_the_values_of_their_own_widgets(order):
+    output = only(chain_of_subgraphs(order))
+    assert [found.node for found in output.passes] == ["6:1", "7:1"]
+    assert [(found.settings["seed"], found.settings["steps"]) for found in output.passes] == [(11, 5), (22, 6)]
+    assert output.prompt == "a harbour"
 
 
 def test_a_subgraph_that_holds_itself_ends():

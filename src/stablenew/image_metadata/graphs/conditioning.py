@@ -6,10 +6,12 @@ from stablenew.image_metadata.graphs.graph import Graph, Link, Place
 from stablenew.image_metadata.graphs.values import Found, Values, iter_distinct
 
 Role = Literal["positive", "negative"]
+ROLES: Final[tuple[Role, ...]] = ("positive", "negative")
 
 _ENCODED: Final = (
     "populated_text", "text", "text_g", "text_l", "clip_l", "clip_g", "t5xxl", "llama", "prompt", "wildcard_text",
-    "longest_text", "user_prompt", "caption", "instruction", "tags", "lyrics", "styled_text",
+    "longest_text", "user_prompt", "bert", "mt5xl", "qwen25_7b", "caption", "instruction", "tags",
+    "lyrics", "styled_text",
 )  # fmt: skip
 _OF_ROLE: Final = {
     "positive": ("positive", "positive_prompt", "text_positive", "prompt_positive", "positive_text", "prompt"),
@@ -32,9 +34,13 @@ class Conditionings:
 
     def texts_of(self, sampler: str, role: Role) -> list[Found]:
         """The texts that a sampler was given in a role, each once; a blank one only where there is no other."""
-        self._seen: set[tuple[str, Role]] = set()
-        found = self._of_holder(sampler, role, 0)
+        found = self.all_texts_of(sampler, role)
         return list(iter_distinct(found)) or found[:1]
+
+    def all_texts_of(self, sampler: str, role: Role) -> list[Found]:
+        """The same with every place that holds one, also where the same text stands in several."""
+        self._seen: set[tuple[str, Role]] = set()
+        return self._of_holder(sampler, role, 0)
 
     def encoders_of(self, sampler: str) -> list[str]:
         """The nodes that encode the positive texts of a sampler."""
@@ -46,7 +52,7 @@ class Conditionings:
             return []
         inputs = self._graph.inputs(key)
         names = [role, *(("conditioning", "cond1", "cond") if role == "positive" else ())]
-        for name in (*names, *_OF_ROLE[role]):
+        for name in (*(["cond2"] if self._is_negative_cond2(key, role) else []), *names, *_OF_ROLE[role]):
             value = inputs.get(name)
             if isinstance(value, str):
                 return [Found(value, Place(key, name))]
@@ -54,6 +60,11 @@ class Conditionings:
                 return self._behind(link, role, depth + 1)
         carriers = [link for link in self._graph.links(key) if link.name in _CARRIERS]
         return [found for link in carriers for found in self._of_holder(link.node, role, depth + 1)]
+
+    def _is_negative_cond2(self, key: str, role: Role) -> bool:
+        """Whether the second conditioning of DualCFGGuider is a negative one: its `negative` may be anything then."""
+        link = self._graph.link(self._graph.inputs(key).get("cond2")) if role == "negative" else None
+        return link is not None and link.slot == 1 and {"positive", "negative"} <= self._graph.inputs(link.node).keys()
 
     def _behind(self, link: Link, role: Role, depth: int) -> list[Found]:
         key = link.node
@@ -78,7 +89,7 @@ class Conditionings:
         texts = [found for name in names if (found := self._values.text(key, name))]
         if not texts and any(name in self._graph.inputs(key) for name in _OF_ROLE[role]):
             texts = [found for found in [self._values.text(key, *_OF_ROLE[role])] if found]
-        return list(iter_distinct(texts)) or texts[:1]
+        return texts
 
     def _elsewhere(self, key: str, role: Role, depth: int) -> list[Found]:
         """Behind a node that we know nothing of: whatever it got that may be a conditioning."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from stablenew.image_metadata.graphs.conditioning import Conditionings, join_texts
+from stablenew.image_metadata.graphs.conditioning import ROLES, Conditionings, join_texts
 from stablenew.image_metadata.graphs.graph import Graph, Nodes, Place
 from stablenew.image_metadata.graphs.models import Models
 from stablenew.image_metadata.graphs.sampling import Samplers
@@ -30,6 +30,9 @@ class SamplingPass:
     prompt: str | None = None
     negative_prompt: str | None = None
     loras: tuple[Lora, ...] = ()
+    prompt_places: tuple[Place, ...] = ()
+    """Every input that holds a text of the prompt, also parts of one that nodes put together."""
+    negative_places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class GraphOutput:
     negative_prompt: str | None = None
     loras: tuple[Lora, ...] = ()
     input_images: tuple[InputImage, ...] = ()
+    image_path: tuple[str, ...] = ()
+    """The nodes that the image itself went through."""
     is_complete: bool = True
     """Whether the graph was small enough to be read whole."""
     is_passed_on: bool = False
@@ -72,13 +77,14 @@ class _Facts:
     places: dict[str, Place] = field(default_factory=dict)
 
     def add(self, name: str, found: Found | None) -> None:
+        """Take in a value; one that says nothing, such as a seed of -1 or no name, still has its place."""
         if found is None or name in self.settings:
             return
+        if found.place:
+            self.places[name] = found.place
         value = convert(name, found.value)
         if value is not None:
             self.settings[name] = value
-            if found.place:
-                self.places[name] = found.place
 
 
 def read_outputs(nodes: Nodes) -> tuple[GraphOutput, ...]:
@@ -88,6 +94,11 @@ def read_outputs(nodes: Nodes) -> tuple[GraphOutput, ...]:
     found = [reader.read(key) for key in _find_outputs(graph)[:_MOST_OUTPUTS]]
     kept = [output for output in found if output.is_generated] or found
     return tuple(sorted(kept, key=lambda output: output.is_preview))
+
+
+def read_output(nodes: Nodes, node: str) -> GraphOutput | None:
+    """What one node of a graph shows, whatever it is; None where there is no such node."""
+    return _OutputReader(Graph(nodes)).read(node) if node in nodes else None
 
 
 def _find_outputs(graph: Graph) -> list[str]:
@@ -123,7 +134,7 @@ class _OutputReader:
         passes: tuple[SamplingPass, ...],
         facts: _Facts,
         prompts: tuple[str | None, str | None],
-        path: Any,
+        path: list[str],
     ) -> GraphOutput:
         kind = self._graph.kind(key)
         prefix = self._values.text(key, "filename_prefix", "filename")
@@ -141,6 +152,7 @@ class _OutputReader:
             negative_prompt=prompts[1],
             loras=_all_loras(passes),
             input_images=images,
+            image_path=tuple(path),
             is_complete=not self._graph.is_exhausted,
             is_passed_on=bool(images) and not passes and all(self._is_plain(node) for node in path),
         )
@@ -181,7 +193,15 @@ class _OutputReader:
             join_texts(positive),
             join_texts(negative),
             chain.loras,
+            *self._text_places(sampler),
         )
+
+    def _text_places(self, sampler: str) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
+        found = [
+            dict.fromkeys(place for text in self._conditionings.all_texts_of(sampler, role) for place in text.sources)
+            for role in ROLES
+        ]
+        return tuple(found[0]), tuple(place for place in found[1] if place not in found[0])
 
     def _guidance(self, sampler: str) -> Found | None:
         starts = [link.node for link in self._graph.links(sampler) if link.name in {"positive", "guider"}]

@@ -1,5 +1,6 @@
 """The samplers that an image went through, and their settings. Pure."""
 
+import itertools
 from typing import Final
 
 from stablenew.image_metadata.graphs.graph import Graph, Link
@@ -79,10 +80,16 @@ class Samplers:
         return list(self._graph.walk(starts, lambda link: link.name in _CARRIERS))
 
     def _nearest(self, starts: list[str]) -> str | None:
-        for key in self._graph.walk(starts, lambda link: link.name not in _ASIDE, self._is_sampler):
-            if self._is_sampler(key):
-                return key
-        return None
+        """The next sampler behind some nodes; of several side by side, one that itself goes on from another."""
+        walk = self._graph.walk(starts, lambda link: link.name not in _ASIDE, self._is_sampler)
+        found = list(itertools.islice(filter(self._is_sampler, walk), _MOST_PASSES))
+        return next(
+            (key for key in found if len(found) > 1 and self._goes_on_from(key, found)), next(iter(found), None)
+        )
+
+    def _goes_on_from(self, sampler: str, others: list[str]) -> bool:
+        behind = self._graph.walk([sampler], lambda link: link.name not in _ASIDE and link.name not in _PIPES)
+        return any(key in others for key in itertools.islice(behind, 1, None))
 
     def _is_sampler(self, key: str) -> bool:
         names = self._graph.inputs(key).keys()

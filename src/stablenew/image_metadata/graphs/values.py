@@ -29,6 +29,7 @@ _FLAGS: Final = {*_DELIMITERS, "clean_whitespace", "linebreak_addition", "mode",
 _DEEPEST: Final = 24
 _LONGEST_TEXT: Final = 1024 * 1024
 """Nodes that join their own output would double it again and again."""
+_MOST_PARTS: Final = 100
 
 
 class Found(NamedTuple):
@@ -36,6 +37,13 @@ class Found(NamedTuple):
 
     value: Scalar
     place: Place | None
+    parts: tuple[Place, ...] = ()
+    """Where the texts stand that it was put together from."""
+
+    @property
+    def sources(self) -> tuple[Place, ...]:
+        """Every place that one would write to for another value."""
+        return (self.place,) if self.place else self.parts
 
 
 class Values:
@@ -110,9 +118,12 @@ class Values:
     def _stored(self, key: str, depth: int) -> Found | None:
         """The text that a node keeps or passes on."""
         inputs = self._graph.inputs(key)
-        names = [name for name in _TEXTS if name in inputs] or [
-            name for name, value in inputs.items() if isinstance(value, str)
-        ][:1]
+        names = [name for name in _TEXTS if name in inputs]
+        if (
+            not names
+            and (guess := next((value for value in inputs.values() if isinstance(value, str)), None)) is not None
+        ):
+            return Found(guess, None)  # perhaps the text, and nothing to write to
         links = [name for name in names if not isinstance(inputs[name], str)]
         for name in (*links, *(name for name in names if name not in links)):
             if found := self._text(inputs[name], Place(key, name), depth):
@@ -126,14 +137,15 @@ class Values:
         inputs = self._graph.inputs(key)
         delimiter = next((inputs[name] for name in _DELIMITERS if isinstance(inputs.get(name), str)), ", ")
         parts = [
-            str(found.value)
+            found
             for name, value in inputs.items()
             if name not in _FLAGS and (found := self._text(value, Place(key, name), depth))
         ]
-        kept = [part for part in parts if part.strip()]
-        if sum(map(len, kept)) > _LONGEST_TEXT:
+        kept = [text for part in parts if (text := str(part.value)).strip()]
+        if not kept or sum(map(len, kept)) > _LONGEST_TEXT:
             return None
-        return Found(delimiter.replace("\\n", "\n").join(kept), None) if kept else None
+        sources = dict.fromkeys(source for part in parts for source in part.sources)
+        return Found(delimiter.replace("\\n", "\n").join(kept), None, tuple(sources)[:_MOST_PARTS])
 
     def _exact(self, key: str, kind: str, depth: int) -> Found | None:
         """What the core nodes that change a text make of it."""
@@ -142,7 +154,7 @@ class Values:
         if text is None or any(other is None for other in others):
             return None
         arguments = [str(other.value) for other in others if other]
-        return Found(_CHANGES[kind](str(text.value), *arguments), None)
+        return Found(_CHANGES[kind](str(text.value), *arguments), None, text.sources)
 
     def _switched(self, key: str) -> str | None:
         """The input that a switch passes on."""

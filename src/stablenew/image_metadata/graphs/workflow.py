@@ -4,8 +4,8 @@ The page knows what each widget is called; a workflow of an older page does not 
 core nodes stands here. Muted nodes are left out, bypassed ones are stepped over, subgraphs are unfolded.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 from stablenew.image_metadata.graphs.graph import GUESSED_TEXT, Nodes
 
@@ -17,6 +17,7 @@ _CONTROLS: Final = {"fixed", "increment", "decrement", "randomize"}
 """What stands behind a seed in the list, and is no input; the oldest pages had a truth value there."""
 _WIDGETS: Final[dict[str, tuple[str, ...]]] = {
     "BasicScheduler": ("scheduler", "steps", "denoise"),
+    "BetaSamplingScheduler": ("steps", "alpha", "beta"),
     "CheckpointLoader": ("config_name", "ckpt_name"),
     "CheckpointLoaderSimple": ("ckpt_name",),
     "CLIPSetLastLayer": ("stop_at_clip_layer",),
@@ -26,9 +27,17 @@ _WIDGETS: Final[dict[str, tuple[str, ...]]] = {
         "width", "height", "crop_w", "crop_h", "target_width", "target_height", "text_g", "text_l",
     ),
     "CLIPTextEncodeSDXLRefiner": ("ascore", "width", "height", "text"),
+    "CLIPVisionEncode": ("crop",),
+    "CLIPVisionLoader": ("clip_name",),
+    "ControlNetApplyAdvanced": ("strength", "start_percent", "end_percent"),
+    "ControlNetLoader": ("control_net_name",),
+    "DualCFGGuider": ("cfg_conds", "cfg_cond2_negative", "style"),
     "EmptyLatentImage": ("width", "height", "batch_size"),
     "EmptySD3LatentImage": ("width", "height", "batch_size"),
+    "EmptyChromaRadianceLatentImage": ("width", "height", "batch_size"),
     "EmptyHunyuanLatentVideo": ("width", "height", "length", "batch_size"),
+    "EmptyLTXVLatentVideo": ("width", "height", "length", "batch_size"),
+    "EmptyMochiLatentVideo": ("width", "height", "length", "batch_size"),
     "FluxGuidance": ("guidance",),
     "CFGGuider": ("cfg",),
     "KSampler": ("seed", "steps", "cfg", "sampler_name", "scheduler", "denoise"),
@@ -37,22 +46,53 @@ _WIDGETS: Final[dict[str, tuple[str, ...]]] = {
         "return_with_leftover_noise",
     ),
     "KSamplerSelect": ("sampler_name",),
+    "LatentUpscale": ("upscale_method", "width", "height", "crop"),
+    "LatentUpscaleBy": ("upscale_method", "scale_by"),
     "LoadImage": ("image",),
+    "LoadImageOutput": ("image",),
+    "LoadVideo": ("file",),
     "LoraLoader": ("lora_name", "strength_model", "strength_clip"),
     "LoraLoaderModelOnly": ("lora_name", "strength_model"),
+    "LTXVImgToVideo": ("width", "height", "length", "batch_size", "strength"),
+    "LTXVScheduler": ("steps", "max_shift", "base_shift", "stretch", "terminal"),
     "PreviewImage": (),
+    "PrimitiveFloat": ("value",),
+    "PrimitiveInt": ("value",),
     "PrimitiveNode": ("value",),
+    "PrimitiveString": ("value",),
+    "PrimitiveStringMultiline": ("value",),
     "RandomNoise": ("noise_seed",),
     "SamplerCustom": ("add_noise", "noise_seed", "cfg"),
+    "SaveAnimatedWEBP": ("filename_prefix", "fps", "lossless", "quality", "method"),
     "SaveImage": ("filename_prefix",),
+    "SaveVideo": ("filename_prefix", "format", "codec"),
+    "SDTurboScheduler": ("steps", "denoise"),
     "SDParameterGenerator": (
         "ckpt_name", "vae_name", "model_version", "config_name", "seed", "steps", "refiner_start", "cfg",
         "sampler_name", "scheduler", "positive_ascore", "negative_ascore", "aspect_ratio", "width", "height",
         "batch_size",
     ),
     "SDPromptReader": ("image", "upload", "parameter_index", "positive", "negative", "setting"),
+    "SVD_img2vid_Conditioning": (
+        "width", "height", "video_frames", "motion_bucket_id", "fps", "augmentation_level",
+    ),
+    "StableZero123_Conditioning": ("width", "height", "batch_size", "elevation", "azimuth"),
+    "StringConcatenate": ("string_a", "string_b", "delimiter"),
+    "StringReplace": ("string", "find", "replace"),
+    "TextEncodeAceStepAudio": ("tags", "lyrics", "lyrics_strength"),
+    "TextEncodeQwenImageEdit": ("prompt",),
+    "TextEncodeQwenImageEditPlus": ("prompt",),
     "UNETLoader": ("unet_name", "weight_dtype"),
+    "UpscaleModelLoader": ("model_name",),
     "VAELoader": ("vae_name",),
+    **dict.fromkeys(
+        (
+            "Wan22FunControlToVideo", "Wan22ImageToVideoLatent", "WanAnimateToVideo", "WanCameraImageToVideo",
+            "WanFirstLastFrameToVideo", "WanFunControlToVideo", "WanFunInpaintToVideo", "WanHuMoImageToVideo",
+            "WanImageToVideo", "WanSoundImageToVideo", "WanVaceToVideo",
+        ),
+        ("width", "height", "length", "batch_size"),
+    ),
     "unCLIPCheckpointLoader": ("ckpt_name",),
     "ImageOnlyCheckpointLoader": ("ckpt_name",),
 }  # fmt: skip
@@ -74,6 +114,12 @@ def convert_workflow(workflow: Any) -> Nodes | None:
     return converter.nodes or None
 
 
+class _Value(NamedTuple):
+    """What an input gets that is no link."""
+
+    value: Any
+
+
 class _Converter:
     """One conversion; `nodes` grows while it goes on."""
 
@@ -85,7 +131,7 @@ class _Converter:
         """Add the nodes of a graph; `outside` is what its input slots are linked to, what it gives its outputs'."""
         nodes = {str(node["id"]): node for node in _dicts(graph.get("nodes")) if isinstance(node.get("id"), (int, str))}
         links = dict(_iter_links(graph.get("links")))
-        scope = _Scope(nodes, links, prefix, outside)
+        scope = _Scope(nodes, links, prefix, outside, lambda key: self._unfold(nodes[key], scope, prefix, depth))
         for key, node in nodes.items():
             if len(self.nodes) >= _MOST_NODES:
                 break
@@ -93,8 +139,7 @@ class _Converter:
             if not isinstance(kind, str) or node.get("mode") in {_MUTED, _BYPASSED}:
                 continue
             if kind in self._subgraphs and depth < _DEEPEST:
-                inner = {slot: scope.resolve(link) for slot, link in enumerate(_input_links(node))}
-                scope.given[key] = self.convert(self._subgraphs[kind], f"{prefix}{key}:", inner, depth + 1)
+                scope.unfold(key)
             elif kind not in {"Note", "MarkdownNote", "Reroute"}:
                 self.nodes[prefix + key] = {"class_type": kind, "inputs": {}, "_meta": {"title": node.get("title")}}
                 self.nodes[prefix + key]["outputs"] = [output.get("name") for output in _dicts(node.get("outputs"))]
@@ -103,19 +148,39 @@ class _Converter:
                 self.nodes[prefix + key]["inputs"] = _inputs_of(node, scope)
         return scope.outputs_of(graph)
 
+    def _unfold(self, node: Mapping[str, Any], scope: "_Scope", prefix: str, depth: int) -> list[Any] | None:
+        """What the outputs of a subgraph are, whose nodes are added; None where the node is none."""
+        graph = self._subgraphs.get(str(node.get("type")))
+        if graph is None or depth >= _DEEPEST or node.get("mode") in {_MUTED, _BYPASSED}:
+            return None
+        return self.convert(graph, f"{prefix}{node['id']}:", _given_to_subgraph(node, graph, scope), depth + 1)
+
 
 class _Scope:
     """The nodes and links of one level."""
 
     def __init__(
-        self, nodes: Mapping[str, Any], links: Mapping[Any, tuple[str, int]], prefix: str, outside: Mapping[int, Any]
+        self,
+        nodes: Mapping[str, Any],
+        links: Mapping[Any, tuple[str, int]],
+        prefix: str,
+        outside: Mapping[int, Any],
+        unfold: Callable[[str], list[Any] | None],
     ) -> None:
         self._nodes = nodes
         self._links = links
         self._prefix = prefix
         self._outside = outside
-        self.given: dict[str, list[Any]] = {}
-        """What the outputs of each subgraph are, by its node."""
+        self._unfold = unfold
+        self._given: dict[str, list[Any] | None] = {}
+        """What the outputs of each subgraph are, by its node; None for a node that is no subgraph."""
+
+    def unfold(self, key: str) -> list[Any] | None:
+        """What the outputs of a node are if it is a subgraph, which is unfolded once: before whatever asks for it."""
+        if key not in self._given:
+            self._given[key] = []  # what leads back to itself
+            self._given[key] = self._unfold(key)
+        return self._given[key]
 
     def resolve(self, link: Any, depth: int = 0) -> Any:
         """The node and slot that a link really comes from, as API format has it; None when it leads nowhere."""
@@ -124,12 +189,11 @@ class _Scope:
         origin, slot = self._links[link]
         if origin == "-10":  # the inputs of the subgraph itself
             return self._outside.get(slot)
-        if origin in self.given:
-            outputs = self.given[origin]
-            return outputs[slot] if 0 <= slot < len(outputs) else None
         node = self._nodes.get(origin)
         if node is None or node.get("mode") == _MUTED:
             return None
+        if (outputs := self.unfold(origin)) is not None:
+            return outputs[slot] if 0 <= slot < len(outputs) else None
         if node.get("mode") == _BYPASSED or node.get("type") == "Reroute":
             return self._step_over(node, slot, depth)
         return [self._prefix + origin, slot]
@@ -157,8 +221,32 @@ def _inputs_of(node: Mapping[str, Any], scope: _Scope) -> dict[str, Any]:
     for given in _dicts(node.get("inputs")):
         name, link = given.get("name"), given.get("link")
         if isinstance(name, str) and _is_key(link) and (origin := scope.resolve(link)):
-            inputs[name] = origin
+            inputs[name] = origin.value if isinstance(origin, _Value) else origin
     return inputs
+
+
+def _given_to_subgraph(node: Mapping[str, Any], graph: Mapping[str, Any], scope: _Scope) -> dict[int, Any]:
+    """What each input slot of a subgraph gets: a link from outside, or the value of the widget it became."""
+    slots = _dicts(graph.get("inputs"))
+    at = {slot.get("name"): number for number, slot in enumerate(slots)}
+    values = node.get("widgets_values")
+    kept = _without_controls(values) if isinstance(values, list) else []
+    widgets = [number for number, slot in enumerate(slots) if _is_widget(slot, graph)]
+    found: dict[int, Any] = {}
+    if len(widgets) == len(kept):
+        found |= {number: _Value(value) for number, value in zip(widgets, kept, strict=True)}
+    for number, given in enumerate(_dicts(node.get("inputs"))):
+        if _is_key(given.get("link")) and (origin := scope.resolve(given["link"])):
+            found[at.get(given.get("name"), number)] = origin
+    return found
+
+
+def _is_widget(slot: Mapping[str, Any], graph: Mapping[str, Any]) -> bool:
+    """Whether what a subgraph's input leads to is a widget inside."""
+    ids = slot.get("linkIds")
+    inner = (given for node in _dicts(graph.get("nodes")) for given in _dicts(node.get("inputs")))
+    links = ids if isinstance(ids, list) else []
+    return any(given.get("link") in links and _widget_name(given) for given in inner if given.get("link") is not None)
 
 
 def _iter_widgets(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -171,11 +259,15 @@ def _iter_widgets(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     kind = str(node.get("type"))
     listed = [widget for given in _dicts(node.get("inputs")) if (widget := _widget_name(given))]
     names = _WIDGETS.get(kind) or (listed if kind != "PrimitiveNode" else ["value"])
-    kept = [value for at, value in enumerate(values) if not (at and _is_control(value, values[at - 1]))]
+    kept = _without_controls(values)
     if names and (kind in _WIDGETS or len(names) == len(kept)):
         yield from zip(names, kept, strict=False)
     elif texts := [value for value in kept if isinstance(value, str) and len(value) > 1]:
         yield GUESSED_TEXT, max(texts, key=len)
+
+
+def _without_controls(values: list[Any]) -> list[Any]:
+    return [value for at, value in enumerate(values) if not (at and _is_control(value, values[at - 1]))]
 
 
 def _is_control(value: Any, before: Any) -> bool:
@@ -188,11 +280,6 @@ def _widget_name(given: Mapping[str, Any]) -> str | None:
     widget = given.get("widget")
     name = widget.get("name") if isinstance(widget, dict) else None
     return name if isinstance(name, str) else None
-
-
-def _input_links(node: Mapping[str, Any]) -> list[Any]:
-    links = [given.get("link") for given in _dicts(node.get("inputs"))]
-    return [link if _is_key(link) else None for link in links]
 
 
 def _iter_links(links: Any) -> Iterator[tuple[Any, tuple[str, int]]]:
