@@ -86,29 +86,47 @@ def workflow(
 ) -> int:
     """Show where settings go in a ComfyUI workflow."""
     out: Output = ctx.obj
-    from stablenew.engines.comfyui.graph import describe_node, find_bindings, read_graph, read_values
+    from stablenew.engines.comfyui.bindings import find_bindings
+    from stablenew.engines.comfyui.graph import describe_node, read_graph, read_value
 
     graph = read_graph(file.read_bytes(), str(file))
-    bindings = find_bindings(graph)
-    values = read_values(graph, bindings)
+    found = find_bindings(graph)
+    settings = {**found.places, **found.undecided}
+    values = {name: [read_value(graph, place) for place in places] for name, places in settings.items()}
     out.json(
         {
             "bindings": {
-                name: {"places": [str(place) for place in places], "value": values[name]}
-                for name, places in bindings.items()
-            }
+                name: {"places": [str(place) for place in places], "value": values[name][0]}
+                for name, places in found.places.items()
+            },
+            "undecided": {
+                name: {str(place): value for place, value in zip(places, values[name], strict=True)}
+                for name, places in found.undecided.items()
+            },
         }
     )
     out.table(
         ["setting", Column("goes to", is_wrapped=True), Column(rank=1, least=12), Column("now", least=12)],
         [
-            (name, " ".join(map(str, places)), describe_node(graph, places[0].node), str(values[name])[:60])
-            for name, places in bindings.items()
+            (name, " ".join(map(str, places)), describe_node(graph, places[0].node), str(values[name][0])[:60])
+            for name, places in found.places.items()
         ],
     )
+    for name, places in found.undecided.items():
+        out.table(
+            [f"{name}: which?", "", "now"],
+            [
+                (str(place), describe_node(graph, place.node), str(value)[:60])
+                for place, value in zip(places, values[name], strict=True)
+            ],
+        )
+        out.print(
+            f"{name} goes nowhere before you say which of these places it is: by "
+            f"--set txt2img.extra.bind.{name}=NODE.INPUT, or by the title of the node, {name.replace('_', ' ')!r}"
+        )
     out.print(f"use it: --engine comfyui --set txt2img.extra.workflow={file}")
     out.print("another place: --set txt2img.extra.bind.NAME=NODE.INPUT; null leaves the workflow's own value alone")
-    return 0 if "prompt" in bindings else FAILURE
+    return 0 if "prompt" in found.places else FAILURE
 
 
 @app.command()

@@ -142,7 +142,9 @@ def test_a_workflow_of_the_users_own_is_filled_in_and_recorded(comfyui, tmp_path
     result, _, record = record_run(engine, tmp_path, txt2img={**SETTINGS, "extra": extra})
     assert result.status == "completed", result.error
     graph = fake.requests[0]["prompt"]
-    assert (graph["6"]["inputs"]["text"], graph["7"]["inputs"]["text"]) == (PROMPT, "")
+    assert graph["6"]["inputs"]["text"] == PROMPT
+    assert graph["7"]["inputs"]["text"] == "watermark", "nobody asked for another negative prompt"
+    assert record.actual.to_dict()["negative_prompt"] == "watermark"
     assert graph["5"]["inputs"] == {"width": 64, "height": 48, "batch_size": 4}, "a batch stays as the workflow has it"
     assert graph["3"]["inputs"]["steps"] == 40, "unbound: the workflow's own value stays"
     assert graph["9"]["inputs"]["filename_prefix"] == "other"

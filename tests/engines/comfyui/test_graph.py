@@ -2,9 +2,9 @@
 
 import pytest
 
+from stablenew.engines.comfyui.bindings import find_bindings
 from stablenew.engines.comfyui.graph import (
     check_graph,
-    find_bindings,
     parse_place,
     read_graph,
     read_values,
@@ -69,7 +69,7 @@ FLUX = {
 
 
 def places(graph):
-    return {name: " ".join(map(str, found)) for name, found in find_bindings(graph).items()}
+    return {name: " ".join(map(str, found)) for name, found in find_bindings(graph).places.items()}
 
 
 def test_a_classic_workflow_is_understood_through_lora_and_controlnet():
@@ -134,7 +134,7 @@ def test_the_built_in_workflows_are_understood_the_same_way(stage):
 
 
 def test_values_go_to_all_their_places_and_the_template_stays_as_it_is():
-    bindings = find_bindings(CLASSIC)
+    bindings = find_bindings(CLASSIC).places
     filled = with_values(CLASSIC, bindings, {"prompt": "a pier", "seed": 2**64 - 1, "no such": 1})
     assert read_values(filled, bindings)["seed"] == 2**64 - 1
     assert filled["6"]["inputs"]["text"] == "a pier"
@@ -142,15 +142,24 @@ def test_values_go_to_all_their_places_and_the_template_stays_as_it_is():
 
 
 def test_loras_stand_between_the_checkpoint_and_everybody_who_used_it():
-    graph = with_loras(build_workflow("txt2img", {}), [("a.safetensors", 0.5), ("b.safetensors", 1.0)])
+    graph = with_loras(build_workflow("txt2img", {}), [("a.safetensors", 0.5), ("b.safetensors", 1.0)], "checkpoint")
     first, second = graph["stablenew-lora-0"], graph["stablenew-lora-1"]
     assert first["inputs"]["model"] == ["checkpoint", 0]
     assert second["inputs"]["clip"] == ["stablenew-lora-0", 1]
     assert graph["sampler"]["inputs"]["model"] == ["stablenew-lora-1", 0]
     assert graph["clip"]["inputs"]["clip"] == ["stablenew-lora-1", 1]
     assert graph["decode"]["inputs"]["vae"] == ["checkpoint", 2]
-    with pytest.raises(ConfigError, match="no checkpoint loader"):
-        with_loras(FLUX, [("a", 1.0)])
+    with pytest.raises(ConfigError, match="no model loader"):
+        with_loras(FLUX, [("a", 1.0)], None)
+
+
+def test_a_model_without_its_text_encoder_takes_loras_too():
+    graph = with_loras(FLUX, [("a.safetensors", 0.5)], "12")
+    assert graph["stablenew-lora-0"] == {
+        "class_type": "LoraLoaderModelOnly",
+        "inputs": {"lora_name": "a.safetensors", "strength_model": 0.5, "model": ["12", 0]},
+    }
+    assert graph["22"]["inputs"]["model"] == ["stablenew-lora-0", 0]
 
 
 @pytest.mark.parametrize(

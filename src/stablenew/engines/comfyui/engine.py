@@ -126,9 +126,7 @@ class ComfyUIEngine:
         queue = _PromptQueue(self._client, self._client_id, builder, seeds_of(request))
         self._socket.connect()
         try:
-            result = run_each(
-                len(queue), lambda number, part: self._run_one(request.stage, queue, number, part), monitor
-            )
+            result = run_each(len(queue), lambda number, part: self._run_one(queue, number, part), monitor)
         finally:
             queue.drop_rest()
         if request.stage == "txt2img" and not self._main.get("model"):
@@ -148,7 +146,7 @@ class ComfyUIEngine:
             self._uploads[digest] = self._client.upload(name, image.data, image.media_type)
         return self._uploads[digest]
 
-    def _run_one(self, stage: str, queue: "_PromptQueue", number: int, monitor: StageMonitor) -> StageResult:
+    def _run_one(self, queue: "_PromptQueue", number: int, monitor: StageMonitor) -> StageResult:
         prompt, prompt_id, dropped = queue.pop(number)
         try:
             history = self._follow(prompt, prompt_id, monitor)
@@ -157,7 +155,7 @@ class ComfyUIEngine:
             raise
         _raise_failure(self._client, prompt, history)
         images, is_cached = self._fetch_images(prompt, history)
-        actual = prompt.actual(stage) | {"width": images[0].width, "height": images[0].height}
+        actual = prompt.actual(_node_of_images(history)) | {"width": images[0].width, "height": images[0].height}
         if is_cached:
             _log.info("the server had made this very image before and gave it again")
             actual["cached"] = True
@@ -190,7 +188,7 @@ class ComfyUIEngine:
         Of the same image in two places one is enough; and where some are new, those that were given before are what a
         cached node reports again.
         """
-        addresses = _addresses_of(history)
+        addresses = [address for _, address in _find_files(history)]
         if not addresses:
             raise EngineError("the workflow made no image; it needs a node such as SaveImage or PreviewImage")
         found: dict[str, EngineImage] = {}
@@ -263,16 +261,24 @@ class _QueueWatch:
             raise self._client.explain_stall(self._stall_seconds)
 
 
-def _addresses_of(history: Mapping[str, Any]) -> list[ImageAddress]:
-    """Where the images are: those that were saved, or else those that were only shown."""
+def _find_files(history: Mapping[str, Any]) -> list[tuple[str, ImageAddress]]:
+    """Where the images are, each with its node: those that were saved, or else those that were only shown."""
     outputs = history.get("outputs") or {}
     found = [
-        ImageAddress(str(image["filename"]), str(image.get("subfolder") or ""), str(image.get("type") or "output"))
-        for output in outputs.values()
+        (
+            str(node),
+            ImageAddress(str(image["filename"]), str(image.get("subfolder") or ""), str(image.get("type") or "output")),
+        )
+        for node, output in outputs.items()
         for image in (output.get("images") or () if isinstance(output, dict) else ())
         if isinstance(image, dict) and str(image.get("filename", "")).lower().endswith(_ENDINGS)
     ]
-    return [address for address in found if address.type == "output"] or found
+    return [(node, address) for node, address in found if address.type == "output"] or found
+
+
+def _node_of_images(history: Mapping[str, Any]) -> str:
+    """The output node of the first image."""
+    return next((node for node, _ in _find_files(history)), "")
 
 
 def _raise_failure(client: ComfyUIClient, prompt: ComfyUIPrompt, history: Mapping[str, Any]) -> None:

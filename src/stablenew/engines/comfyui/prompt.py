@@ -1,22 +1,24 @@
 """From a stage's request to the workflow that ComfyUI is given, and to what it says ran."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from stablenew.engines.comfyui.bindings import WorkflowBindings, find_bindings, scaled_handovers
 from stablenew.engines.comfyui.graph import (
-    Bindings,
     Graph,
     check_graph,
-    find_bindings,
+    describe_node,
     parse_place,
     read_graph,
+    read_value,
     read_values,
     with_loras,
     with_values,
 )
+from stablenew.engines.comfyui.output_facts import read_facts
 from stablenew.engines.comfyui.workflows import PIXEL_METHODS, build_workflow, with_vae
 from stablenew.engines.engine import EngineImage, StageRequest
 from stablenew.engines.engine_http import whole_text
@@ -26,12 +28,12 @@ from stablenew.formats.common_names import (
     checkpoint_stem,
     comfyui_sampler,
     comfyui_scheduler,
-    common_sampler,
-    common_scheduler,
 )
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.prompt_text import EMBEDDING_TAG, split_loras
 from stablenew.formats.strict_json import JsonValue
+from stablenew.image_metadata.graphs.graph import Place
+from stablenew.image_metadata.graphs.outputs import read_output
 
 Choices = Callable[[str, str], list[str]]
 """The values that an input of a class of nodes can take on this server."""
@@ -53,14 +55,14 @@ _FROM_LIST: Final = {
 }
 _BIND: Final = "bind."
 _SHOWN: Final = 40
+_PLACES_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ComfyUIPrompt:
-    """One image: the workflow as it is submitted, and where its settings stand."""
+    """One image: the workflow as it is submitted."""
 
     graph: Graph
-    bindings: Bindings
     seed: int | None
     parent: int | None = None
     about: dict[str, JsonValue] = field(default_factory=dict)
@@ -68,23 +70,16 @@ class ComfyUIPrompt:
     notices: tuple[str, ...] = ()
     """What a person should know of it."""
 
-    def actual(self, stage: str) -> dict[str, JsonValue]:
-        """What ran: the workflow says so itself."""
-        values = read_values(self.graph, self.bindings)
-        found: dict[str, JsonValue] = {name: values[name] for name in ("seed", *_PLAIN) if name in values}
-        if stage != "txt2img" and "denoising_strength" in values:
-            found["denoising_strength"] = values["denoising_strength"]
-        if "model" in values:
-            found |= {"model": checkpoint_stem(str(values["model"])), "model_file": values["model"]}
-        if "vae" in values:
-            found["vae"] = checkpoint_stem(str(values["vae"]))
-        if "sampler" in values:
-            found["sampler"] = common_sampler(str(values["sampler"]))
-        if "scheduler" in values:
-            found["scheduler"] = common_scheduler(str(values["scheduler"]))
-        if isinstance(values.get("clip_skip"), int):
-            found["clip_skip"] = -int(str(values["clip_skip"]))
-        return found | self.about
+    def actual(self, node: str) -> dict[str, JsonValue]:
+        """What ran for the images of an output node: the workflow says so itself."""
+        output = read_output(self.graph, node)
+        facts = read_facts(output) if output else {}
+        asked = self.about.get("loras")
+        if isinstance(asked, list) and isinstance(facts.get("loras"), list):
+            names = {lora["name"] for lora in asked if isinstance(lora, dict)}
+            own = [lora for lora in facts["loras"] if checkpoint_stem(str(lora["name"])) not in names]
+            facts["loras"] = [*own, *asked]
+        return self.about | facts
 
 
 class PromptBuilder:
@@ -122,39 +117,54 @@ class PromptBuilder:
         if self._own is None and self._settings.get("vae") not in (None, "", "Automatic"):
             graph = with_vae(graph)
         bindings = self._bind(graph)
-        self._check_prompt_place(bindings, prompt)
-        values = self._values(graph, bindings, prompt, seed)
+        values = self._values(graph, bindings.places, prompt, seed)
         if image is not None:
             values["image"] = self._upload(image)
-        graph = with_values(graph, bindings, values)
+        self._check_places(graph, bindings, values)
+        handovers = scaled_handovers(graph, bindings, values.get("steps"))
+        graph = with_values(graph, bindings.places, values)
+        for place, step in handovers.items():
+            graph[place.node]["inputs"][place.input] = step
         for place, value in self._raw_values(graph):
             graph[place.node]["inputs"][place.input] = value
         if loras:
-            graph = with_loras(graph, [(self._pick("LoRA", "LoraLoader", "lora_name", name), w) for name, w in loras])
-        ran = read_values(graph, bindings).get("seed", image.seed if image else None)
+            loader = bindings.places["model"][0].node if "model" in bindings.places else None
+            found = [(self._pick("LoRA", "LoraLoader", "lora_name", name), weight) for name, weight in loras]
+            graph = with_loras(graph, found, loader)
+        ran = read_values(graph, bindings.places)
+        seed_that_ran = ran.get("seed", image.seed if image else None)
         return ComfyUIPrompt(
             graph,
-            bindings,
-            seed=ran if isinstance(ran, int) else None,
+            seed=seed_that_ran if isinstance(seed_that_ran, int) else None,
             parent=number if image else None,
-            about=self._about(loras),
-            notices=self._notices(values),
+            about=self._about(loras, {} if "negative_prompt" in values else ran),
+            notices=self._notices(bindings, values),
         )
 
-    def _check_prompt_place(self, bindings: Bindings, prompt: str) -> None:
-        if self._own is None or not prompt or bindings.get("prompt") or _BIND + "prompt" in self._extra:
+    def _check_places(self, graph: Graph, bindings: WorkflowBindings, values: Mapping[str, Any]) -> None:
+        """Refuse a workflow that has no place, or several, for what it is to be given."""
+        for name, places in bindings.undecided.items():
+            if name in values and values[name] != "":
+                known = _describe_places(graph, places)
+                raise EngineError(f"the workflow has several places for {name}: {known}; {self._way_out(name)}")
+        if self._own is None or not values.get("prompt") or "prompt" in bindings.places:
             return
-        stage = self._request.stage
-        raise EngineError(
-            "the workflow has no place for the prompt that could be found; say where it goes with "
-            f"--set {stage}.extra.bind.prompt=NODE.INPUT, or run the workflow with its own text: "
-            f"--set {stage}.extra.bind.prompt=null"
+        raise EngineError(f"the workflow has no place for the prompt that could be found; {self._way_out('prompt')}")
+
+    def _way_out(self, name: str) -> str:
+        option = f"--set {self._request.stage}.extra.{_BIND}{name}"
+        return (
+            f"say which with {option}=NODE.INPUT, or by the title of its node, {name.replace('_', ' ')!r}; "
+            f"{option}=null runs the workflow with its own"
         )
 
-    def _notices(self, values: Mapping[str, Any]) -> tuple[str, ...]:
-        if self._own is None and "model" in values and not self._settings.get("model"):
-            return (f"no model was asked for: ComfyUI's first one was used, {values['model']}",)
-        return ()
+    def _notices(self, bindings: WorkflowBindings, values: Mapping[str, Any]) -> tuple[str, ...]:
+        if self._own is None:
+            is_unasked = "model" in values and not self._settings.get("model")
+            said = f"no model was asked for: ComfyUI's first one was used, {values.get('model')}"
+            return (said,) if is_unasked else ()
+        asked = [name for name in values if name not in bindings.places and values[name] not in ("", None)]
+        return (f"the workflow has no place for {', '.join(asked)}",) if asked else ()
 
     def _read_own(self) -> Graph | None:
         """The workflow that the user gave, as a file or as it is."""
@@ -168,22 +178,26 @@ class PromptBuilder:
         except OSError as error:
             raise EngineError(f"the workflow {given} cannot be read: {error.strerror or error}") from None
 
-    def _about(self, loras: list[tuple[str, float]]) -> dict[str, JsonValue]:
-        about: dict[str, JsonValue] = {}
+    def _about(self, loras: list[tuple[str, float]], left: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """What to record of the workflow; of what was `left` as it stands, its negative prompt."""
+        about: dict[str, JsonValue] = {name: left[name] for name in ("negative_prompt",) if left.get(name)}
         if self._own is not None:
             about["workflow_digest"] = digest_bytes(json.dumps(self._own, sort_keys=True).encode())
         if loras:
             about["loras"] = [{"name": name, "weight": weight} for name, weight in loras]
         return about
 
-    def _bind(self, graph: Graph) -> Bindings:
-        """Where settings stand: found, or as the user says; what is said to be `null` is read and left as it is."""
-        given = {key.removeprefix(_BIND): value for key, value in self._extra.items() if key.startswith(_BIND)}
-        return find_bindings(graph) | {
+    def _bind(self, graph: Graph) -> WorkflowBindings:
+        """Where settings stand: found, or as the user says; what is said to be `null` is left as it is."""
+        asked = {key.removeprefix(_BIND): value for key, value in self._extra.items() if key.startswith(_BIND)}
+        given = {
             name: [parse_place(graph, place) for place in str(value).split()]
-            for name, value in given.items()
+            for name, value in asked.items()
             if value is not None
         }
+        found = find_bindings(graph)
+        undecided = {name: places for name, places in found.undecided.items() if name not in asked}
+        return replace(found, places=found.places | given, undecided=undecided)
 
     def _raw_values(self, graph: Graph) -> list[tuple[Any, Any]]:
         """Inputs of nodes that the user sets by `extra.NODE.INPUT`."""
@@ -199,11 +213,13 @@ class PromptBuilder:
             settings["scheduler"] = comfyui_scheduler(str(settings["scheduler"]))
         return settings
 
-    def _values(self, graph: Graph, bindings: Bindings, prompt: str, seed: int) -> dict[str, Any]:
+    def _values(self, graph: Graph, bindings: Mapping[str, list[Place]], prompt: str, seed: int) -> dict[str, Any]:
         settings = self._translated()
         names = (*_PLAIN, *_OF_STAGE.get(self._request.stage, ()))
         values = {name: settings[name] for name in names if settings.get(name) is not None}
-        values |= {"prompt": _own_words(prompt), "negative_prompt": _own_words(self._request.negative_prompt)}
+        values["prompt"] = _own_words(prompt)
+        if self._own is None or self._request.negative_prompt:  # a workflow of one's own keeps its negative prompt
+            values["negative_prompt"] = _own_words(self._request.negative_prompt)
         values["seed"] = seed
         if settings.get("clip_skip"):
             values["clip_skip"] = -abs(int(settings["clip_skip"]))
@@ -236,6 +252,13 @@ class PromptBuilder:
             hint = "; Lanczos needs no model" if what == "upscaler" else ""
             raise EngineError(f"the server knows no {what} {wanted!r}; it has {shown or 'none'}{hint}")
         return found[0] if found else str(wanted)
+
+
+def _describe_places(graph: Graph, places: Iterable[Place]) -> str:
+    shown = [
+        f"{place} ({str(read_value(graph, place))[:30]!r}, {describe_node(graph, place.node)})" for place in places
+    ]
+    return "; ".join(shown[:_PLACES_SHOWN]) + ("; and others" if len(shown) > _PLACES_SHOWN else "")
 
 
 def _own_words(text: str) -> str:
