@@ -9,16 +9,15 @@ import logging
 import signal
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from stablenew.controller.comfyui_prompts import PromptReport, record_prompt
 from stablenew.controller.hook_messages import HookMessages, SavedFile
-from stablenew.engines.comfyui.graph import Graph, check_graph, find_bindings, read_values
-from stablenew.engines.comfyui.prompt import ComfyUIPrompt
-from stablenew.formats.prompt_text import find_loras, parse_infotext
 from stablenew.formats.strict_json import JsonValue
-from stablenew.image_metadata.graphs.outputs import GraphOutput, read_outputs
+from stablenew.image_metadata.infotext import parse_infotext
+from stablenew.image_metadata.tools.a1111 import read_standard_settings
 from stablenew.recording.image_input import ImageInput
 from stablenew.recording.run_recorder import RunRecorder
 from stablenew.recording.side_channel import attempt, describe
@@ -26,9 +25,7 @@ from stablenew.store.run_store import RunStore
 
 _log = logging.getLogger("stablenew")
 _REMEMBERED: Final = 100_000
-_TAG_NODE: Final = "StableNewRecord"
-_STATUS: Final = {"success": "completed", "error": "failed"}
-_INTERRUPTED: Final = "interrupted"
+_MOST_WORKING: Final = 16
 
 
 class HookListener:
@@ -40,6 +37,8 @@ class HookListener:
         self._open: dict[str, RunRecorder] = {}
         self._seen: OrderedDict[tuple[str, int, int], None] = OrderedDict()
         """ComfyUI's files by path, size and time: a cached node reports its old files with every prompt."""
+        self._working: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
+        """Prompts that ComfyUI has begun and whose end was not reported yet."""
 
     def handle(self, message: Mapping[str, Any]) -> None:
         """Handle one message.
@@ -47,16 +46,26 @@ class HookListener:
         Raises:
             ValueError: not a message of a hook.
         """
-        handlers = {"start": self._start, "image": self._image, "finish": self._finish, "prompt": self._prompt}
+        handlers = {
+            "start": self._start,
+            "image": self._image,
+            "finish": self._finish,
+            "begin": self._begin,
+            "prompt": self._prompt,
+        }
         if message.get("do") not in handlers:
-            raise ValueError(f"expected a message to start, image, finish or prompt, found do={message.get('do')!r}")
+            raise ValueError(f"expected one of the messages {', '.join(handlers)}, found do={message.get('do')!r}")
         handlers[str(message["do"])](message)
 
     def close(self) -> None:
-        """Seal the runs that are still open, as cancelled: the program ended in their middle."""
+        """Seal the runs that are open, as cancelled, and record what was being worked on: the program has ended."""
         for run in self._open.values():
             run.finish("cancelled")
         self._open.clear()
+        for message in list(self._working.values()):
+            _, error = attempt(self._prompt, {**message, "status": "interrupted"})
+            if error is not None:
+                _log.error("not recorded: %s", describe(error))
 
     def _start(self, message: Mapping[str, Any]) -> None:
         run = self._new_run(message, message.get("config") or {}, total=message.get("total"))
@@ -85,27 +94,29 @@ class HookListener:
         if run is not None:
             run.finish(str(message.get("status") or "completed"))
 
-    def _prompt(self, message: Mapping[str, Any]) -> None:
-        """A prompt of ComfyUI that has ended: a run with one record. Files that were only reported again make none."""
-        graph, _ = attempt(check_graph, message.get("graph"))
-        graph = graph or {}
-        failure = _failure_of(message)
-        files = self._new_files(_kept_files(graph, message.get("images") or ()), message)
-        if not files and failure is None:
-            return
-        tags = [tag for node in graph.values() if node["class_type"] == _TAG_NODE for tag in _tags_of(node)]
-        config = {"workflow": graph or message.get("graph")}
-        run = self._new_run(message, config, learning_tags=list(dict.fromkeys(tags)))
-        run.start()
-        if files or failure != _INTERRUPTED:  # a prompt cut off before its first image left nothing
-            _record_prompt(run, graph, files, failure)
-        run.finish(_STATUS.get(str(message.get("status")), "completed") if failure != _INTERRUPTED else "cancelled")
+    def _begin(self, message: Mapping[str, Any]) -> None:
+        """ComfyUI works on a prompt: what there is to record if it ends before the prompt does."""
+        self._working[str(message["prompt_id"])] = message
+        while len(self._working) > _MOST_WORKING:
+            self._working.popitem(last=False)
 
-    def _new_files(self, files: Iterable[SavedFile], message: Mapping[str, Any]) -> list[SavedFile]:
+    def _prompt(self, message: Mapping[str, Any]) -> None:
+        """A prompt of ComfyUI that has ended: a run. Files that were only reported again make none."""
+        self._working.pop(str(message.get("prompt_id")), None)
+        report = PromptReport.from_message(message)
+        files = self._new_files(report)
+        if not files and report.failure is None:
+            return
+        run = self._new_run(message, {"workflow": report.graph or message.get("graph")}, learning_tags=report.tags)
+        run.start()
+        record_prompt(run, report, files)
+        run.finish(report.status)
+
+    def _new_files(self, report: PromptReport) -> list[SavedFile]:
         """The files that this prompt made: not those of nodes that ComfyUI says it did not run again."""
-        cached = _cached_nodes(message)
+        cached = report.cached_nodes
         fresh = []
-        for file in files:
+        for file in report.files:
             identity = file.identity
             if file.node in cached or identity in self._seen:
                 continue
@@ -124,7 +135,7 @@ class HookListener:
 
 def _record_webui_image(run: RunRecorder, message: Mapping[str, Any], image: ImageInput) -> None:
     infotext = parse_infotext(str(message.get("infotext") or ""))
-    actual = infotext.settings()
+    actual = read_standard_settings(infotext)
     seed = actual.get("seed")
     run.record_variant(
         prompt=infotext.prompt or str(message.get("prompt") or ""),
@@ -135,111 +146,6 @@ def _record_webui_image(run: RunRecorder, message: Mapping[str, Any], image: Ima
         seeds=[seed] if isinstance(seed, int) else None,
         stage=str(message.get("stage") or "txt2img"),
     )
-
-
-def _record_prompt(run: RunRecorder, graph: Graph, files: list[SavedFile], failure: str | None) -> None:
-    values, actual, stage = _read_graph(graph)
-    shown = _graph_output(graph, files)
-    prompt = str(values.get("prompt") or (shown.prompt if shown else "") or "")
-    actual = {
-        **(shown.settings if shown else {}),
-        **{name: value for name, value in actual.items() if value is not None},
-    }
-    seed = actual.get("seed")
-    loras = _loras_of(graph, prompt, shown)
-    run.record_variant(
-        prompt=prompt,
-        negative_prompt=str(values.get("negative_prompt") or (shown.negative_prompt if shown else "") or ""),
-        images=[file.read() for file in files],  # type: ignore[misc]  # they are read already
-        settings=actual,
-        actual=actual | ({"loras": loras} if loras else {}),
-        # the noise of a batch comes from one seed: alone it gives only a batch of one again
-        seeds=[seed] if isinstance(seed, int) and len(files) == 1 else None,
-        stage=stage,
-        error=failure,
-    )
-
-
-def _read_graph(graph: Graph) -> tuple[Mapping[str, Any], dict[str, JsonValue], str]:
-    """Values of the graph, settings under standard names, and the stage, as far as the graph can be understood."""
-
-    def read() -> tuple[Mapping[str, Any], dict[str, JsonValue], str]:
-        bindings = find_bindings(graph)
-        values = read_values(graph, bindings)
-        stage = _stage_of(values)
-        return values, ComfyUIPrompt(graph, bindings, None).actual(stage), stage
-
-    found, _ = attempt(read)
-    return found or ({}, {}, "txt2img")
-
-
-def _graph_output(graph: Graph, files: Iterable[SavedFile]) -> GraphOutput | None:
-    """What the graph says about the node that saved the files: it follows texts through nodes of any kind."""
-    outputs, _ = attempt(read_outputs, graph)
-    nodes = {file.node for file in files}
-    return next((output for output in outputs or () if output.node in nodes), outputs[0] if outputs else None)
-
-
-def _loras_of(graph: Graph, prompt: str, shown: GraphOutput | None) -> list[JsonValue]:
-    if shown is not None and shown.loras:
-        loras: list[JsonValue] = [{"name": lora.name, "weight": lora.weight} for lora in shown.loras]
-    else:
-        inputs = [node["inputs"] for node in graph.values() if isinstance(node["inputs"].get("lora_name"), str)]
-        loras = [{"name": node["lora_name"], "weight": node.get("strength_model")} for node in inputs]
-    named = {str(lora["name"]) for lora in loras}
-    return loras + [{"name": name, "weight": weight} for name, weight in find_loras(prompt) if name not in named]
-
-
-def _stage_of(values: Mapping[str, Any]) -> str:
-    if "steps" not in values:
-        return "upscale"
-    denoise = values.get("denoising_strength")
-    is_partial = isinstance(denoise, (int, float)) and denoise < 1
-    return "img2img" if "image" in values and is_partial else "txt2img"
-
-
-def _kept_files(graph: Graph, images: Iterable[Any]) -> list[SavedFile]:
-    """The files that were saved or given to our node, or else those that were only shown; each once."""
-    read = [attempt(SavedFile.from_message, fields)[0] for fields in images]
-    files = {file.path: file for file in read if file is not None}
-    kept = [
-        file
-        for file in files.values()
-        if file.kind == "output" or graph.get(file.node or "", {}).get("class_type") == _TAG_NODE
-    ]
-    return kept or list(files.values())
-
-
-def _tags_of(node: Mapping[str, Any]) -> list[str]:
-    tags = node["inputs"].get("tags")
-    return [tag.strip() for tag in tags.split(",") if tag.strip()] if isinstance(tags, str) else []
-
-
-def _messages_of(message: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """What ComfyUI says about the execution of a prompt, by kind."""
-    pairs = [pair for pair in message.get("messages") or () if isinstance(pair, list) and len(pair) == 2]
-    return [(str(kind), data) for kind, data in pairs if isinstance(data, dict)]
-
-
-def _cached_nodes(message: Mapping[str, Any]) -> set[str]:
-    return {
-        str(node)
-        for kind, data in _messages_of(message)
-        if kind == "execution_cached"
-        for node in data.get("nodes") or ()
-    }
-
-
-def _failure_of(message: Mapping[str, Any]) -> str | None:
-    if message.get("status") == "success":
-        return None
-    for kind, data in _messages_of(message):
-        if kind == "execution_interrupted":
-            return _INTERRUPTED
-        if kind == "execution_error":
-            reason = f"{data.get('exception_type', 'error')}: {str(data.get('exception_message', '')).strip()}"
-            return f"node {data.get('node_id')} ({data.get('node_type')}) failed: {reason}"
-    return "the prompt failed"
 
 
 def main(arguments: list[str] | None = None) -> int:

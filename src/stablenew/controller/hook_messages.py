@@ -26,6 +26,8 @@ class SavedFile:
     size_bytes: int | None = None
     """None from hooks of earlier versions."""
     modified_ns: int | None = None
+    is_animated: bool = False
+    """The node said that it moves."""
 
     @classmethod
     def from_message(cls, fields: Mapping[str, Any]) -> "SavedFile":
@@ -37,6 +39,7 @@ class SavedFile:
             None if node is None else str(node),
             fields.get("size_bytes"),
             fields.get("modified_ns"),
+            bool(fields.get("animated")),
         )
 
     @property

@@ -46,7 +46,9 @@ class VariantInput:
     label: Any = None
     overrides: Any = None
     started_at: Any = None
+    finished_at: Any = None
     duration_seconds: Any = None
+    status: Any = None
     error: Any = None
     metrics: Any = None
     others: Mapping[str, Any] | None = None
@@ -92,7 +94,8 @@ def _build(given: VariantInput, run: Mapping[str, JsonValue], index: int, total:
     stage = _stage_of(odd, given.stage)
     read = _read_images(given)
     images, unreadable = _build_images(odd, given, read, stage, index)
-    times = {"started_at": started_at, "finished_at": clock.timestamp()}
+    finished_at = odd.fit("finished_at", given.finished_at, read_timestamp) or clock.timestamp()
+    times = {"started_at": started_at, "finished_at": finished_at}
     record_fields = _record_fields(odd, given, stage, times, len(images))
     head: dict[str, JsonValue] = {
         "kind": LearningRecord.KIND,
@@ -176,7 +179,7 @@ def _record_fields(
     seconds = odd.fit("duration_seconds", given.duration_seconds, read_seconds)
     requested = odd.settings("requested", given.settings)
     error = None if given.error is None or given.error is False else as_text(given.error) or None
-    status = "failed" if error is not None else "completed"
+    status = odd.fit("status", given.status, read_slug) or ("failed" if error is not None else "completed")
     for name, value in (given.others or {}).items():
         odd.note(name, value)
     event = {

@@ -86,9 +86,10 @@ class _Watcher:
         self._pending: dict[str, tuple[Any, float]] = {}
         self._thread: threading.Thread | None = None
         self._told: list[str] = []
+        self._begun: list[str] = []
 
     def watch(self, prompt_id: str, graph: Any) -> None:
-        """Tell of a prompt when it is finished."""
+        """Report a prompt when it begins and when it has ended."""
         with self._guard:
             self._pending[prompt_id] = (graph, time.monotonic())
             if self._thread is None:
@@ -104,14 +105,22 @@ class _Watcher:
     def _look(self) -> None:
         with self._guard:
             pending = dict(self._pending)
-        waiting = _queued_ids() if pending else set()
+        running, waiting = _queued_ids() if pending else (set(), set())
         for prompt_id, (graph, since) in pending.items():
-            if prompt_id in waiting:
+            if prompt_id in running:
+                self._report_begin(prompt_id, graph)
+            if prompt_id in running or prompt_id in waiting:
                 continue
             is_done = self._look_for(prompt_id, graph)
             if is_done or time.monotonic() - since > _FORGET_SECONDS:
                 with self._guard:
                     self._pending.pop(prompt_id, None)
+
+    def _report_begin(self, prompt_id: str, graph: Any) -> None:
+        """Report what ComfyUI works on, once: if it crashes, the recorder knows what was lost."""
+        if prompt_id not in self._begun:
+            self._begun = [*self._begun[-_REMEMBERED:], prompt_id]
+            bridge.send(do="begin", tool="comfyui", version=version(), prompt_id=prompt_id, graph=graph)
 
     @harmless
     def _look_for(self, prompt_id: str, graph: Any) -> bool:
@@ -119,7 +128,7 @@ class _Watcher:
         key = self._find_id(prompt_id, graph)
         if key is not None:
             self._told = [*self._told[-_REMEMBERED:], key]
-            report(graph, PromptServer.instance.prompt_queue.get_history(prompt_id=key)[key])
+            report(prompt_id, graph, PromptServer.instance.prompt_queue.get_history(prompt_id=key)[key])
         return key is not None
 
     def _find_id(self, prompt_id: str, graph: Any) -> str | None:
@@ -133,27 +142,33 @@ class _Watcher:
         return None
 
 
-def _queued_ids() -> set[str]:
-    running, waiting = PromptServer.instance.prompt_queue.get_current_queue()
-    return {str(item[1]) for item in [*running, *waiting]}
+def _queued_ids() -> tuple[set[str], set[str]]:
+    """The ids of what runs and of what waits, without a copy of the whole queue where the server can do that."""
+    queue = PromptServer.instance.prompt_queue
+    running, waiting = getattr(queue, "get_current_queue_volatile", queue.get_current_queue)()
+    return {str(item[1]) for item in running}, {str(item[1]) for item in waiting}
 
 
 @harmless
-def report(graph: Any, entry: Any) -> None:
+def report(prompt_id: str, graph: Any, entry: Any) -> None:
     """Tell the recorder what a prompt was, and the files that its nodes saved."""
     images = []
     for node, output in (entry.get("outputs") or {}).items():
+        animated = output.get("animated") if isinstance(output, dict) else None
+        is_animated = bool(animated and any(animated)) if isinstance(animated, (list, tuple)) else bool(animated)
         for fields in find_files(output):
             described = describe_file(fields, str(node))
             if described is not None:
-                images.append(described)
+                images.append({**described, "animated": is_animated or fields in (output.get("gifs") or ())})
     status = entry.get("status") or {}
     bridge.send(
         do="prompt",
         tool="comfyui",
         version=version(),
+        prompt_id=prompt_id,
         graph=graph,
         images=images,
+        inputs=find_inputs(graph),
         status=status.get("status_str") or "success",
         messages=status.get("messages") or [],
     )
@@ -178,6 +193,19 @@ def describe_file(fields: dict[str, Any], node: str) -> dict[str, Any] | None:
     return {"path": str(path), "type": kind, "node": node, **stablenew_bridge.identify(path)}
 
 
+def find_inputs(graph: Any) -> list[dict[str, str]]:
+    """Where the images lie that a workflow loads."""
+    find = getattr(folder_paths, "get_annotated_filepath", None)
+    found = []
+    for node in graph.values() if find and isinstance(graph, dict) else ():
+        name = (node.get("inputs") or {}).get("image") if isinstance(node, dict) else None
+        if isinstance(name, str) and "LoadImage" in str(node.get("class_type")):
+            path = harmless(find)(name)
+            if path:
+                found.append({"name": name, "path": str(path)})
+    return found
+
+
 def version() -> str:
     """ComfyUI's own version, if it says one."""
     try:
@@ -192,8 +220,9 @@ watcher = _Watcher()
 
 @harmless
 def note_prompt(json_data: Any) -> None:
-    """Remember a prompt that was submitted, under an id that we know."""
-    if "prompt" in json_data:
+    """Remember a prompt that was submitted, under an id that we know; not one that StableNew records itself."""
+    mark = (json_data.get("extra_data") or {}).get("stablenew") or {}
+    if "prompt" in json_data and not mark.get("is_recorded"):
         watcher.watch(str(json_data.setdefault("prompt_id", str(uuid.uuid4()))), json_data["prompt"])
 
 

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from stablenew.image_metadata.infotext import parse_infotext
 from stablenew.image_metadata.metadata import Lora
+from stablenew.image_metadata.tools.a1111 import read_standard_settings
 from tests.image_metadata.files import INFOTEXT
 from tests.image_metadata.tools.reading import holds, read_comment, read_texts, with_version
 
@@ -91,3 +93,13 @@ def test_a_prompt_alone_is_a_prompt_of_an_unknown_tool():
 def test_fooocus_in_the_scheme_of_the_webuis():
     text = with_version(", Version: Fooocus v2.4.3")
     assert read_texts({"parameters": text, "fooocus_scheme": "a1111"}).tool == "Fooocus"
+
+
+def test_a_record_has_the_standard_names_and_all_parameters_beside_them():
+    found = parse_infotext(
+        "x\nSteps: many, Sampler: DPM++ 2M Karras, Seed: 5, Size: wide, Batch size: 4, Hires steps: 3"
+    )
+    assert read_standard_settings(found) == {
+        "sampler": "DPM++ 2M", "scheduler": "Karras", "seed": 5, "generation_params": found.parameters,
+    }  # fmt: skip
+    assert read_standard_settings(parse_infotext("a prompt and nothing else")) == {}

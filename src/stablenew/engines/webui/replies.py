@@ -15,9 +15,10 @@ from typing import Any, Final
 from stablenew.engines.engine import EngineImage
 from stablenew.engines.engine_http import read_image
 from stablenew.errors import EngineError
-from stablenew.formats.prompt_text import Infotext, parse_infotext
 from stablenew.formats.settings import BY_NAME, standard_name
 from stablenew.formats.strict_json import JsonValue
+from stablenew.image_metadata.infotext import Infotext, parse_infotext
+from stablenew.image_metadata.tools.a1111 import read_standard_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def _seed_of(number: int, seeds: list[int], texts: list[Infotext]) -> int | None
     """Scripts such as loopback make more images than `all_seeds` has; each image's infotext knows its own."""
     if number < len(seeds):
         return seeds[number]
-    seed = texts[number].settings().get("seed") if number < len(texts) else None
+    seed = read_standard_settings(texts[number]).get("seed") if number < len(texts) else None
     return seed if isinstance(seed, int) else None
 
 
@@ -99,7 +100,7 @@ def _actual(info: Mapping[str, Any], text: Infotext) -> dict[str, JsonValue]:
     """What ran: what `info` says, and from the infotext what it does not say."""
     named = {standard_name(name): value for name, value in info.items() if value is not None}
     found: dict[str, JsonValue] = {name: named[name] for name in (*BY_NAME, *_BESIDE) if name in named}
-    from_text = text.settings()
+    from_text = read_standard_settings(text)
     from_text.pop("generation_params", None)
     if from_text and "denoising_strength" not in from_text:
         found.pop("denoising_strength", None)  # SD.Next names it where it was not used, too

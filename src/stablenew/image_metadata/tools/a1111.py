@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.evidence import Evidence
 from stablenew.image_metadata.grids import find_tiling
 from stablenew.image_metadata.infotext import Infotext, parse_infotext, parse_parameters
@@ -37,6 +38,7 @@ NAMES: Final = {
     "Variation seed strength": "subseed_strength",
 }
 """The names of the parameters that have a standard name."""
+_RECORDED: Final = ({*NAMES.values()} - {"size", "batch_size"}) | {"width", "height"}
 _BY_VERSION: Final = (
     (re.compile(r"neo\b"), Tool.FORGE_NEO),
     (re.compile(r"classic\b"), Tool.FORGE_CLASSIC),
@@ -94,6 +96,13 @@ def read_settings(parameters: Mapping[str, str]) -> dict[str, Scalar]:
         typed = {name: value for name, value in typed.items() if name != "Scheduler"} | {"Scheduler class": kind}
         typed.setdefault("Sampler", kind)
     return build_settings(typed, NAMES)
+
+
+def read_standard_settings(found: Infotext) -> dict[str, JsonValue]:
+    """The parameters that have a standard name, under it; all of them stand under `generation_params` too."""
+    settings = read_settings(found.parameters)
+    known: dict[str, JsonValue] = {name: value for name, value in settings.items() if name in _RECORDED}
+    return known | ({"generation_params": dict(found.parameters)} if found.parameters else {})
 
 
 def _find_tool(parameters: Mapping[str, str]) -> str:
