@@ -103,9 +103,9 @@ class FolderWatch:
         """
         self._start_observer()  # before the first look, so that nothing falls between
         try:
+            root = self._importer.find_root(self._folder)
             report = self._importer.run(self._folder)
             on_report(report)
-            root = self._importer.find_root(self._folder)
             with KnownImages(self._importer.store) as known:
                 self._follow(root, known, report.import_id, stop)
         finally:
@@ -171,13 +171,20 @@ class FolderWatch:
                 self._arrivals.add(os.path.join(root.path, *file.path.split("/")), now)
 
     def _start_observer(self) -> None:
-        if self._observer is not None and self._observer.is_alive():
+        observer = self._observer
+        # A folder that is deleted or moved ends its emitter, and the observer goes on without it.
+        if observer is not None and observer.emitters and all(emitter.is_alive() for emitter in observer.emitters):
             return
+        self._stop_observer()
         from watchdog.observers import Observer  # noqa: PLC0415
 
-        self._observer = Observer()
-        self._observer.schedule(self._arrivals, os.fspath(self._folder), recursive=True)
-        self._observer.start()
+        observer = Observer()
+        try:
+            observer.schedule(self._arrivals, os.fspath(self._folder), recursive=True)
+            observer.start()
+        except OSError:  # it went away at this moment; the next look finds it again
+            return
+        self._observer = observer
 
     def _stop_observer(self) -> None:
         observer, self._observer = self._observer, None
