@@ -45,8 +45,10 @@ def verify(
 
 
 def _verify_all(out: Output, store: "RunStore", names: list[str], *, deep: bool) -> "list[VerifyReport]":
-    from stablenew.store.upkeep.run_verifier import verify_store_files
+    from stablenew.store.upkeep.store_files import verify_store_files
 
+    if not names:
+        store.check_exists()
     reports = []
     with out.progress() as progress:
         task = progress.add_task("verifying", total=None)

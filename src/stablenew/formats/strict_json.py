@@ -68,6 +68,17 @@ def _decode(data: bytes) -> str:
     return text
 
 
+def is_too_deep(data: bytes) -> bool:
+    """Whether a document is nested deeper than `parse_json` allows: for readers that parse by other means."""
+    if data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
+        return False
+    try:
+        _check_depth(data.decode("utf-8", "replace"))
+    except InvalidJson:
+        return True
+    return False
+
+
 def _check_depth(text: str) -> None:
     if text.count("{") + text.count("[") <= MAX_DEPTH:
         return

@@ -15,7 +15,7 @@ from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.output_path import is_output_path
-from stablenew.formats.strict_json import parse_json
+from stablenew.formats.strict_json import is_too_deep, parse_json
 from stablenew.store.local_state import has_lasting_fingerprint, is_this_machine
 from stablenew.store.run_folder import MAX_METADATA_BYTES, MAX_RECORD_BYTES, METADATA, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
@@ -259,6 +259,8 @@ def _iter_named_outputs(run: Run) -> Iterator[tuple[int, list[OutputName]]]:
 def _names_in(line: bytes) -> tuple[int, list[OutputName]] | None:
     from pydantic_core import from_json  # noqa: PLC0415
 
+    if is_too_deep(line):
+        return None
     try:
         record = from_json(line, allow_inf_nan=False)
         if record["kind"] != LearningRecord.KIND or not record["schema_version"].startswith("1."):

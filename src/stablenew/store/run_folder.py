@@ -36,11 +36,17 @@ MAX_RECORD_BYTES: Final = MAX_JSON_BYTES
 MAX_RECORDS_BYTES: Final = 1 << 32
 MAX_FEEDBACK_BYTES: Final = 256 << 20
 
-_FEEDBACK = re.compile(r"\Afeedback.*\.jsonl?(?:\.[^/]*)?\Z", re.DOTALL)
+_FEEDBACK = re.compile(r"\Afeedback.*\.json", re.DOTALL)
 _FEEDBACK_LOG = re.compile(r"\Afeedback\.[a-z0-9]+(?:-[a-z0-9]+)*\.jsonl\Z")
+_ON_ITS_WAY = re.compile(
+    r".*\.(?:!sync|!ut|part|filepart|partial|crdownload|download|tmp|temp|swp|aria2)\Z|.*\.sb-[0-9a-f]+-[A-Za-z0-9]+\Z",
+    re.DOTALL | re.IGNORECASE,
+)
+"""Names that programs give a file while it comes in or is edited. What it holds will have its own name in the end."""
 _SYNC_LEFTOVERS = re.compile(
     r"\A\.syncthing\..*\.tmp\Z|\A~syncthing~.*|.*\.sync-conflict-.*|\A\.~tmp~\Z|\A\.rsync-partial\Z"
     r"|\A\..+\.[A-Za-z0-9]{6}\Z|.*\.partial\Z|.*\(.*conflict.*\).*|.*\.conflict[0-9]+\Z|.*\.\.path[0-9]+\Z"
+    r"|\A@eaDir\Z|.*@SynoEAStream\Z|.*@SynoResource\Z|\A\.@__thumb\Z|\A[#@]recycle\Z|\A\.AppleDouble\Z|\A\._.*"
     r"|\A\.unison\..*|\A\.nfs[0-9a-f]+\Z|\A\.fuse_hidden.*|.*\.crdownload\Z|\A\.DS_Store\Z|\Adesktop\.ini\Z|\AThumbs\.db\Z",
     re.DOTALL,
 )
@@ -68,12 +74,12 @@ def is_feedback_log(name: str) -> bool:
 
 def is_feedback(name: str) -> bool:
     """Whether a file at the top of a run may hold feedback: by its name, its content decides."""
-    return bool(_FEEDBACK.match(name))
+    return bool(_FEEDBACK.match(name)) and not _ON_ITS_WAY.match(name)
 
 
 def is_sync_leftover(name: str) -> bool:
     """Whether a file name is one that a sync tool or a desktop makes for its own use."""
-    return bool(_SYNC_LEFTOVERS.match(name))
+    return bool(_SYNC_LEFTOVERS.match(name) or _ON_ITS_WAY.match(name))
 
 
 def check_place(root: Path) -> None:

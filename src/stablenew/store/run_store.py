@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from stablenew.disk.atomic_file import replace_file, sync_folder
-from stablenew.disk.regular_file import is_plain_folder, read_regular
+from stablenew.disk.regular_file import is_plain_folder, is_regular, read_regular
 from stablenew.errors import (
     AmbiguousRun,
     FormatError,
     NewerFormat,
+    NotAStore,
     OutputNotFound,
     RunNotFound,
     WriteFailed,
@@ -29,6 +30,7 @@ from stablenew.store.run_folder import (
     MARKER_README,
     MARKER_SCHEMAS,
     MAX_MARKER_BYTES,
+    METADATA,
     check_place,
     is_run_entry,
 )
@@ -98,6 +100,19 @@ class RunStore:
                 os.utime(path, (_MARKER_TIME, _MARKER_TIME))
         for folder in (self.root / MARKER_FOLDER, self.root, self.root.parent):
             sync_folder(folder)
+
+    def check_exists(self) -> None:
+        """See that this is a store: a folder with a marker, or with runs.
+
+        Raises:
+            NotAStore: it is neither; it may be mistyped.
+        """
+        check_place(self.root)
+        if not self.root.is_dir():
+            raise NotAStore(f"expected a folder of runs, found none: {self.root}")
+        if not (self.root / MARKER_FOLDER).is_dir() and not self._run_ids():
+            inside = " (it is a run; give the folder it is in)" if is_regular(self.root / METADATA) else ""
+            raise NotAStore(f"expected a folder of runs, found no run in it: {self.root}{inside}")
 
     def open(self, run_id: str) -> Run:
         """The run with exactly this id.

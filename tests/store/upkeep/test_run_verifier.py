@@ -8,7 +8,6 @@ import pytest
 from stablenew import RunStore, RunVerifier
 from stablenew.formats.documents.feedback import build_event, build_feedback
 from stablenew.formats.strict_json import encode_pretty_json
-from stablenew.store.upkeep.run_verifier import verify_store_files
 from stablenew.store.upkeep.verify_report import CODES, Finding
 from tests.samples import huge_png, metadata, record, sealed_run, write_variant
 
@@ -208,15 +207,6 @@ def test_deep_decodes_images_and_asks_the_schemas(store, data):
     document = json.loads((run.path / "run_metadata.json").read_bytes())
     overwrite(run.path / "run_metadata.json", json.dumps(document | {"record_count": -1}).encode())
     assert {"schema-violation", "metadata-unreadable"} <= codes(store.open("sample-run"), deep=True)
-
-
-def test_the_stores_own_files_are_checked(store):
-    sealed_run(store)
-    assert verify_store_files(store.root).is_ok
-    (store.root / ".stablenew" / "README.md").write_text("something else")
-    assert [finding.path for finding in verify_store_files(store.root).findings] == ["README.md"]
-    (store.root / ".stablenew" / "store.json").write_text('{"kind":"stablenew.store","schema_version":"1.7"}')
-    assert [finding.code for finding in verify_store_files(store.root).findings] == ["newer-format"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stablenew import FeedbackManager, RunStore, RunVerifier, merge_stores
 from stablenew.errors import NotAStore
 from stablenew.store.upkeep.run_archive import open_archive
-from stablenew.store.upkeep.run_verifier import verify_store_files
+from stablenew.store.upkeep.store_files import verify_store_files
 from tests.samples import metadata, sealed_run, write_variant
 
 

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from stablenew.formats.model_base import BIG_INTEGER_PATTERN, Digest, OutputPath, SchemaVersion, Slug, Timestamp
 from stablenew.formats.settings import INDEXED
-from stablenew.formats.strict_json import MAX_SAFE_INTEGER
+from stablenew.formats.strict_json import MAX_SAFE_INTEGER, is_too_deep
 from stablenew.store.feedback.fast_feedback_reader import NeedsStrictReader
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ def _read(validator: "SchemaValidator", data: bytes) -> Any:
     # The validator skips fields that it does not know, and would let these pass inside them.
     if b"NaN" in data or b"Infinity" in data:
         raise NeedsStrictReader("possibly not a number, possibly a word")
+    if is_too_deep(data):
+        raise NeedsStrictReader("nested deeper than a document may be")
     return validator.validate_json(data, strict=True)
 
 

@@ -18,6 +18,7 @@ from stablenew.formats.digest import DIGEST_PATTERN, digest_bytes
 from stablenew.formats.documents.event_fields import EventFields
 from stablenew.formats.documents.feedback import FeedbackEvent, event_id, explain_incomplete
 from stablenew.formats.model_base import HYBRID_CLOCK_PATTERN, SLUG_PATTERN
+from stablenew.formats.strict_json import is_too_deep
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
@@ -53,6 +54,7 @@ def genuine_id(line: bytes) -> str | None:
     return known if digest_bytes(b"{%b}" % b",".join(members)) == known else None
 
 
+_FIELDS: Final = frozenset({"$schema", "kind", "schema_version", "run_id", "events", "state"})
 _ORDER: Final = itemgetter("clock", "id")
 _ALWAYS: Final = frozenset(name for name, field in FeedbackEvent.model_fields.items() if field.is_required())
 
@@ -128,6 +130,9 @@ def _collect_from_document(run_id: str, data: bytes, events: dict[str, dict[str,
     document = from_json(data, allow_inf_nan=False)
     if type(document) is not dict or document.get("kind") != "stablenew.feedback":
         raise NeedsStrictReader("expected a feedback document")
+    # Only fields of other programs can be deep, and looking for that takes as long as reading.
+    if not document.keys() <= _FIELDS and is_too_deep(data):
+        raise NeedsStrictReader("nested deeper than a document may be")
     if document.get("run_id") != run_id or not str(document.get("schema_version")).startswith("1."):
         raise NeedsStrictReader("expected feedback of this run, of version 1.x")
     found = document.get("events")

@@ -3,21 +3,25 @@
 import contextlib
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from stablenew.disk.line_log import iter_lines
 from stablenew.disk.regular_file import is_regular, read_regular
 from stablenew.errors import FormatError, ImageTooLarge, UndecodableImage
+from stablenew.formats.digest import digest_json
+from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.image_files import DECODERS, MAX_IMAGE_BYTES, decode_image
 from stablenew.formats.media_type import sniff_media_type
 from stablenew.formats.schema_catalog import file_name, iter_published_schemas
 from stablenew.formats.strict_json import parse_json
+from stablenew.store.run import Run
 from stablenew.store.run_folder import FEEDBACK, MAX_FEEDBACK_BYTES, MAX_METADATA_BYTES, METADATA, RECORDS
 from stablenew.store.upkeep.verify_report import Finding
 
+_DISAGREE: Final = "documents-disagree"
 _UNKNOWN_TYPE: Final = "application/octet-stream"
 
 
@@ -52,6 +56,43 @@ def _validator(schema: str) -> Any:
 
     schemas = dict(iter_published_schemas())
     return Draft202012Validator(json.loads(schemas[file_name(schema)]))
+
+
+def iter_contradictions(run: Run) -> Iterator[Finding]:
+    """Where the documents of a run contradict each other. What cannot be read is left to the plain checks."""
+    try:
+        metadata = run.metadata
+    except (OSError, FormatError):
+        return
+    records = [(line.number, line.record) for line in run.iter_record_lines() if line.record is not None]
+    if metadata.config_digest != digest_json(metadata.config):
+        yield Finding(
+            _DISAGREE, METADATA, f"config_digest is {metadata.config_digest[:19]}…, which config does not have"
+        )
+    if run.is_sealed and metadata.status == "running":
+        yield Finding(_DISAGREE, METADATA, "the run is sealed, and its status is `running`")
+    recorded = {output.path for _, record in records for output in record.outputs}
+    for stage in metadata.stages or ():
+        for path in sorted(set(stage.outputs) - recorded):
+            yield Finding(_DISAGREE, METADATA, f"stage {stage.name} names {path}, which no record has")
+    yield from _variant_contradictions(records)
+
+
+def _variant_contradictions(records: Sequence[tuple[int, LearningRecord]]) -> Iterator[Finding]:
+    lines: dict[int, int] = {}
+    for number, record in records:
+        index, total = record.variant.index, record.variant.total
+        if index in lines:
+            yield Finding(_DISAGREE, RECORDS, f"variant {index} is that of line {lines[index]} too", number)
+        lines.setdefault(index, number)
+        if index >= total:
+            yield Finding(
+                _DISAGREE, RECORDS, f"variant {index} is not one of {total}, which are counted from 0", number
+            )
+        stages = {stage.name for stage in record.stages}
+        for output in record.outputs if stages else ():
+            if output.stage not in stages:
+                yield Finding(_DISAGREE, RECORDS, f"{output.path} comes of {output.stage}, which did not run", number)
 
 
 def iter_image_findings(run_path: Path, outputs: Mapping[str, OutputReference]) -> Iterator[Finding]:

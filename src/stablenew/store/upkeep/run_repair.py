@@ -29,17 +29,19 @@ from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.output_store import hash_file
 from stablenew.store.run import INCOMPLETE, RUNNING, Run
-from stablenew.store.run_folder import FEEDBACK, MAX_RECORDS_BYTES, METADATA, OUTPUTS, RECORDS, SEAL
+from stablenew.store.run_folder import FEEDBACK, MARKER_FOLDER, MAX_RECORDS_BYTES, METADATA, OUTPUTS, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
 from stablenew.store.run_store import RunStore
 from stablenew.store.run_writer import encode_metadata, make_read_only
 from stablenew.store.seal import encode_seal
+from stablenew.store.upkeep.store_files import iter_mended
 
 SEALED_RUN: Final = "sealed"
 TORN_LINE: Final = "torn-line-removed"
 TEMPORARY: Final = "temporary-removed"
 CONFLICT_COPY: Final = "conflict-copy-merged"
 FEEDBACK_REBUILT: Final = "feedback-rebuilt"
+STORE_FILE: Final = "store-file-written"
 SKIPPED: Final = "skipped"
 
 
@@ -225,7 +227,10 @@ def _repair_feedback(run: Run, report: RepairReport, *, dry_run: bool) -> None:
 
 
 def repair_store(store: RunStore, *, dry_run: bool = False) -> RepairReport:
-    """Remove run folders that a crash left before they had a name: ours, and with nothing acknowledged in them."""
+    """Remove run folders that a crash left before they had a name, and mend the store's own files.
+
+    Such folders are ours, and nothing in them was acknowledged.
+    """
     report = RepairReport("")
     if not store.root.is_dir():
         return report
@@ -236,6 +241,9 @@ def repair_store(store: RunStore, *, dry_run: bool = False) -> RepairReport:
                 report.add(TEMPORARY, path.name, "a run or a copy that never came to be")
                 if not dry_run:
                     shutil.rmtree(path, ignore_errors=True)
+    if is_plain_folder(store.root / MARKER_FOLDER):
+        for name, reason in iter_mended(store.root, dry_run=dry_run):
+            report.add(STORE_FILE, f"{MARKER_FOLDER}/{name}", f"written again: it {reason}")
     if report.actions and not dry_run:
         with contextlib.suppress(WriteFailed):
             sync_folder(store.root)

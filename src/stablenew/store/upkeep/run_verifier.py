@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stablenew.disk.folder_signature import folder_signature
-from stablenew.disk.regular_file import is_plain_folder, is_regular, read_regular
+from stablenew.disk.regular_file import is_plain_folder, is_regular
 from stablenew.disk.temporary_name import is_temporary
 from stablenew.errors import FormatError, NewerFormat
 from stablenew.formats.clock import latest_sound_clock
@@ -19,13 +19,11 @@ from stablenew.formats.documents.feedback import fold_events
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
-from stablenew.formats.model_base import SCHEMA_VERSION
+from stablenew.formats.output_path import is_output_path
 from stablenew.store.feedback.feedback_files import read_feedback_files
 from stablenew.store.output_store import hash_file
-from stablenew.store.run import INCOMPLETE, INTERRUPTED, RUNNING, SEALED, Run
+from stablenew.store.run import INCOMPLETE, INTERRUPTED, RUNNING, Run
 from stablenew.store.run_folder import (
-    MARKER_FILE,
-    MARKER_FOLDER,
     METADATA,
     OUTPUTS,
     RECORDS,
@@ -33,7 +31,6 @@ from stablenew.store.run_folder import (
     is_feedback,
     is_sync_leftover,
 )
-from stablenew.store.run_store import iter_marker_files, read_marker_version
 from stablenew.store.seal import read_seal
 from stablenew.store.upkeep.verify_report import CODES, Finding, VerifyReport
 
@@ -102,8 +99,8 @@ class _Verification:
         return self._report(sums)
 
     def _report(self, sums: dict[str, str] | None) -> VerifyReport:
-        state = SEALED if sums is not None else self._run.state
-        if state in _STATE_CODES and not self._run.is_sealed:
+        state = self._run.state
+        if sums is None and state in _STATE_CODES:
             self._add(_STATE_CODES[state], "")
         return VerifyReport(
             subject=self._run.run_id,
@@ -138,6 +135,8 @@ class _Verification:
             kind = _kind_of(path)
             if kind in {"leftover", "foreign"}:
                 self._add(f"file-{kind}", path)
+            elif kind == "output" and entry.is_dir(follow_symlinks=False):
+                self._add("file-foreign", path, "a folder; it is ignored")
             elif entry.is_file(follow_symlinks=False):
                 names.add(path)
             else:
@@ -151,9 +150,18 @@ class _Verification:
             elif sums and hashes.sha256 != sums[path]:
                 self._add("file-changed", path, f"SHA-256 is {hashes.sha256[:12]}…, the seal says {sums[path][:12]}…")
         if sums is not None:
+            originals = {sums[path]: path for path in sums if path.startswith(f"{OUTPUTS}/")}
             for path in sorted(names - sums.keys() - {SEAL}):
                 if not is_feedback(path):
-                    self._add("file-unlisted", path, "not there when the run was sealed")
+                    self._add_unlisted(path, originals)
+
+    def _add_unlisted(self, path: str, originals: dict[str, str]) -> None:
+        """Note a file that the seal does not list. One with the bytes of a sealed output cannot deceive anybody."""
+        hashes = self._hash(path)
+        if hashes is not None and hashes.sha256 in originals:
+            self._add("file-leftover", path, f"a copy of {originals[hashes.sha256]}; it is ignored")
+        else:
+            self._add("file-unlisted", path, "not there when the run was sealed")
 
     def _is_as_sealed(self, path: str, sums: dict[str, str]) -> bool:
         """Whether a file is there whole: as the seal says, or as it is where the seal cannot be read."""
@@ -255,34 +263,16 @@ class _Verification:
         self._findings.extend(iter_origin_findings(self._run, self._in_place, deep=self._deep))
 
     def _check_deeply(self) -> None:
-        from stablenew.store.upkeep.deep_checks import iter_image_findings, iter_schema_findings  # noqa: PLC0415
+        from stablenew.store.upkeep.deep_checks import (  # noqa: PLC0415
+            iter_contradictions,
+            iter_image_findings,
+            iter_schema_findings,
+        )
 
         self._findings.extend(iter_schema_findings(self._run.path))
+        self._findings.extend(iter_contradictions(self._run))
         present = {path: output for path, output in self._recorded.items() if path in self._hashes}
         self._findings.extend(iter_image_findings(self._run.path, present))
-
-
-def verify_store_files(root: Path) -> VerifyReport:
-    """Check the store's own files, `.stablenew`: of one format version they are the same bytes on every machine."""
-    version = read_marker_version(root)
-    if version != SCHEMA_VERSION:
-        message = f"a store of version {version or 'unknown'}; this program knows the files of {SCHEMA_VERSION}"
-        return VerifyReport(MARKER_FOLDER, (Finding("newer-format", MARKER_FILE, message),))
-    files = list(iter_marker_files())
-    changed = [name for name, expected in files if not _holds(root / MARKER_FOLDER / name, expected)]
-    return VerifyReport(
-        MARKER_FOLDER,
-        tuple(Finding("store-changed", name, "is not there or not what this version writes") for name in changed),
-        len(files),
-        sum(len(expected) for _, expected in files),
-    )
-
-
-def _holds(path: Path, expected: bytes) -> bool:
-    try:
-        return read_regular(path, len(expected)) == expected
-    except OSError:
-        return False
 
 
 def _signature_of(run_path: Path) -> int | None:
@@ -308,8 +298,8 @@ def _kind_of(path: str) -> str:
     name = path.rpartition("/")[2]
     if path in {METADATA, RECORDS, SEAL, OUTPUTS}:
         return "format"
-    if "/" not in path and is_feedback(name):
+    if "/" not in path and is_feedback(name):  # before leftovers: a conflict copy is both
         return "feedback"
     if is_temporary(name) or is_sync_leftover(name):
         return "leftover"
-    return "output" if path.startswith(f"{OUTPUTS}/") and not name.startswith(".") else "foreign"
+    return "output" if is_output_path(path) else "foreign"

@@ -85,14 +85,15 @@ def merge_stores(
     """Take every sealed run and all feedback of `theirs` into `ours`. One run that fails does not stop the others.
 
     Raises:
-        NotAStore: there is no such folder, or something else has the place of ours.
+        NotAStore: there is no such folder, it holds no run, or something else has the place of ours.
         WriteFailed: the disk would not take it; whatever was taken before is whole.
     """
-    if not theirs.root.is_dir():
-        raise NotAStore(f"expected a folder of runs, found none: {theirs.root}")
     check_place(ours.root)
+    theirs.check_exists()
     report = MergeReport()
     runs = list(theirs.iter_runs())
+    if not runs:
+        raise NotAStore(f"expected a folder of runs, found no run in it: {theirs.root}")
     unpacking = theirs.problems if isinstance(theirs, UnpackedRuns) else {}
     for number, run in enumerate(runs):
         item = _merge_run(ours, run, dry_run=dry_run)

@@ -117,7 +117,8 @@ class LocalSource:
         """The documents of a run, or why it is left out."""
         folder = f"{self._root}{os.sep}{run_id}"
         try:
-            names = os.listdir(folder)
+            with os.scandir(folder) as entries:  # links are ignored here as everywhere
+                names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
         except OSError as error:
             is_gone = isinstance(error, (FileNotFoundError, NotADirectoryError))
             return LeftOut(run_id, VANISHED if is_gone else UNREADABLE, str(error.strerror or error))
