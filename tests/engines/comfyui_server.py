@@ -100,6 +100,15 @@ class FakeComfyUI:
         self.number = 0
         self.loop = None
         self.guard = threading.Lock()
+        self.system = {
+            "comfyui_version": "0.3.64",
+            "python_version": "3.12.3 (main, May  9 2026) [GCC 12.2.0]",
+            "pytorch_version": "2.8.0+cu128",
+            "argv": ["main.py", "--listen", "127.0.0.1", "--port", "8188"],
+        }
+        self.device = "cuda:0 NVIDIA"
+        self.folders = {}
+        """Where its files are, by kind."""
 
     def app(self):
         get, post = {"methods": ["GET"]}, {"methods": ["POST"]}
@@ -113,6 +122,7 @@ class FakeComfyUI:
             Route("/interrupt", self.interrupt, **post),
             Route("/object_info/{kind}", self.object_info, **get),
             Route("/system_stats", self.system_stats, **get),
+            Route("/internal/folder_paths", self.folder_paths, **get),
         ]
         if "no_websocket" not in self.quirks:
             routes.append(WebSocketRoute("/ws", self.websocket))
@@ -218,8 +228,11 @@ class FakeComfyUI:
         return JSONResponse({kind: about})
 
     async def system_stats(self, _request):
-        system = {"os": "posix", "comfyui_version": "0.3.64", "python_version": "3.12.3", "pytorch_version": "2.8.0"}
-        return JSONResponse({"system": system, "devices": [{"name": "cuda:0 NVIDIA", "type": "cuda", "vram_total": 1}]})
+        device = {"name": self.device, "type": "cuda", "vram_total": 1}
+        return JSONResponse({"system": {"os": "posix", **self.system}, "devices": [device]})
+
+    async def folder_paths(self, _request):
+        return JSONResponse(self.folders)
 
     async def websocket(self, socket):
         await socket.accept()

@@ -54,6 +54,10 @@ class FakeWebUI:
         self.progress = 0.0
         self.model = MODELS[0]
         self.calls = 0
+        self.report = {"Version": "v1.10.1"}
+        """What `/internal/sysinfo` says, as far as anybody asks."""
+        self.hashes = {}
+        """SHA-256 of models, where the server knows it."""
 
     def app(self):
         post, get = {"methods": ["POST"]}, {"methods": ["GET"]}
@@ -74,7 +78,7 @@ class FakeWebUI:
         if self.kin == "sdnext":
             routes.append(Route("/sdapi/v1/version", self.answer({"app": "sd.next", "updated": "2026-07-23"}), **get))
         else:
-            routes.append(Route("/internal/sysinfo", self.answer({"Version": "v1.10.1"}), **get))
+            routes.append(Route("/internal/sysinfo", self.sysinfo, **get))
         if self.kin == "forge":
             modules = [{"model_name": name, "filename": path} for name, path in MODULES.items()]
             routes.append(Route("/sdapi/v1/sd-modules", self.answer(modules), **get))
@@ -113,10 +117,20 @@ class FakeWebUI:
     async def models(self, _request):
         return JSONResponse(
             [
-                {"title": f"{name}.safetensors [{short}]", "model_name": name, "hash": short, "filename": f"/m/{name}"}
+                {
+                    "title": f"{name}.safetensors [{short}]",
+                    "model_name": name,
+                    "hash": short,
+                    "sha256": self.hashes.get(name),
+                    "filename": f"/m/{name}.safetensors",
+                    "config": None,
+                }
                 for name, short in MODELS
             ]
         )
+
+    async def sysinfo(self, _request):
+        return JSONResponse(self.report)
 
     async def answer_options(self, _request):
         title = f"{self.model[0]}.safetensors [{self.model[1]}]"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
+    from stablenew.pipeline.reproduction.comparison import Reproduction
     from stablenew.pipeline.run_events import RunEvent
     from stablenew.pipeline.run_options import RunOptions
     from stablenew.pipeline.run_request import RunRequest
@@ -83,12 +84,24 @@ def run(
         is_recorded=is_recorded,
         engine=engine,
         url=url,
-        options=RunOptions(on_variant_error=STOP if stop_on_error else CONTINUE, keep_images=output is not None),
+        options=RunOptions(
+            on_variant_error=STOP if stop_on_error else CONTINUE,
+            keep_images=output is not None or (earlier is not None and not is_recorded),
+        ),
     )
     if output is not None:
         save_images(result, output)
-    show_result(out, result)
+    show_result(out, result, _compare(out, earlier, plan, result) if earlier is not None else None)
     return exit_code(result)
+
+
+def _compare(out: Output, earlier: "Run", plan: "Plan", result: "PipelineRunResult") -> "Reproduction | None":
+    from stablenew.pipeline.reproduction.comparison import count_choices
+    from stablenew.pipeline.reproduction.run_facts import compare_result
+
+    if result.run_path is not None and result.recording_error is None:
+        return out.controller.reproduction_of(out.controller.run_store.open(result.run_id))
+    return compare_result(earlier, result, count_choices(plan.summary()))
 
 
 _NOTHING_KEPT = (
@@ -199,9 +212,9 @@ def save_images(result: "PipelineRunResult", folder: Path) -> None:
                 (folder / name).write_bytes(image.data)
 
 
-def show_result(out: Output, result: "PipelineRunResult") -> None:
-    """The variants and their times, and where the run folder is."""
-    out.json(result_to_dict(result))
+def show_result(out: Output, result: "PipelineRunResult", reproduction: "Reproduction | None" = None) -> None:
+    """The variants and their times, where the run folder is, and what a rerun proved."""
+    out.json(result_to_dict(result) | ({"reproduction": reproduction.to_dict()} if reproduction else {}))
     out.table(
         [
             Column("#", is_right=True),
@@ -236,6 +249,27 @@ def show_result(out: Output, result: "PipelineRunResult") -> None:
     out.print(f"\n{result.status}: {counts}, {format_duration(result.duration_seconds)}")
     if result.run_path:
         out.print(f"run folder: {result.run_path}")
+    if reproduction is not None:
+        show_reproduction(out, reproduction)
+
+
+_SHOWN_IMAGES = 12
+
+
+def show_reproduction(out: Output, reproduction: "Reproduction") -> None:
+    """How many images are as they were, how much the others differ, and what changed."""
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in reproduction.count_verdicts().items())
+    out.print(f"\nCompared with run {reproduction.parent_run_id}", f"  images: {counts or 'none to compare'}")
+    others = [image for image in reproduction.images if image.verdict != "identical"]
+    for image in others[:_SHOWN_IMAGES]:
+        out.print(f"  variant {image.variant + 1}, {image.stage} {image.number + 1}: {image.describe()}")
+    if len(others) > _SHOWN_IMAGES:
+        out.print(f"  and {len(others) - _SHOWN_IMAGES} more; --json lists them all")
+    for change in reproduction.changes:
+        out.print(f"  changed: {change.describe()}")
+    for reason in reproduction.unknown[:_SHOWN_IMAGES]:
+        out.print(f"  not known: {reason}")
+    out.print(f"  {reproduction.conclude()}")
 
 
 def result_to_dict(result: "PipelineRunResult") -> dict[str, Any]:

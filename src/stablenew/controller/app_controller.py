@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from stablenew.learning.learning_log import LearningLog
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
+    from stablenew.pipeline.reproduction.comparison import Reproduction
     from stablenew.pipeline.rerun_engine import EngineChoice
     from stablenew.pipeline.run_options import RunOptions
     from stablenew.recording.feedback_manager import FeedbackManager
@@ -135,6 +136,12 @@ class AppController:
         choice = choose_engine_again(run.metadata, engine=engine, url=url, known_url=known_url)
         check_engine(choice, run.run_id)
         return choice
+
+    def reproduction_of(self, run: "Run") -> "Reproduction | None":
+        """What `run` proved about the run that it repeats, if it repeats one that is here."""
+        from stablenew.pipeline.reproduction.run_facts import reproduction_of
+
+        return reproduction_of(self.run_store, run)
 
     def run_pipeline(
         self,

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, PngImagePlugin
 
+from stablenew.engines.dependencies import Dependencies, installed_versions
 from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.image_by_image import run_each
 from stablenew.errors import EngineError
@@ -21,6 +22,7 @@ from stablenew.formats.strict_json import JsonValue, json_safe
 
 VERSION: Final = "1"
 MODEL: Final = f"sketch-{VERSION}"
+_LIBRARIES: Final = {"stablenew", "python", "numpy", "pillow"}
 _MAX_PIXELS: Final = 40_000_000
 _COMPRESSION: Final = 3
 _SEED_BITS: Final = 32
@@ -49,6 +51,11 @@ class SketchEngine:
 
     def __init__(self, random_bits: Callable[[int], int] = secrets.randbits) -> None:
         self._random_bits = random_bits
+
+    def find_dependencies(self) -> Dependencies:
+        """The libraries that it draws and encodes with."""
+        versions = {name: version for name, version in installed_versions().items() if name in _LIBRARIES}
+        return Dependencies(versions=versions, device="cpu")
 
     def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
         """Draw or rework the images of one stage.

@@ -12,6 +12,7 @@ from stablenew.formats.run_id import new_run_id
 from stablenew.formats.strict_json import JsonValue
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.recorded_plan import Plan, RecordedPlan
+from stablenew.pipeline.run_closure import ClosureWatch
 from stablenew.pipeline.run_events import (
     RUN_FINISHED,
     RUN_STARTED,
@@ -63,6 +64,7 @@ class PipelineRun:
         source = SideChannel("finding out about this machine").call(self._build_source) or {}
         parent = {"parent_run_id": plan.parent_run_id} if isinstance(plan, RecordedPlan) and plan.parent_run_id else {}
         self._context = LearningContext(run_id=self.run_id, source=source, correlation=parent)
+        self._closure_watch = ClosureWatch(engine if store is not None or parent else None)
         self._channel = SideChannel("recording the run")
         self._recording = self._channel.call(self._start_recording, store) if store is not None else None
 
@@ -117,6 +119,7 @@ class PipelineRun:
         if result.status != "cancelled" or result.images:  # a variant cut off before its first image left nothing
             record = self._build_record(result)
             self._keep(result, record)
+        self._closure_watch.look()
         self._emit(replace(event, kind=VARIANT_FINISHED, record=record, status=result.status))
         return result.status
 
@@ -149,8 +152,9 @@ class PipelineRun:
     def _finish(self, status: str) -> PipelineRunResult:
         error = _first_error(self._variants)
         run = None
+        closure = self._closure_watch.close(self.run_id)
         if self._recording is not None:
-            self._channel.call(self._recording.finish, status, error)
+            self._channel.call(self._recording.finish, status, error, closure)
             run = self._recording.run
         self._emit(RunEvent(RUN_FINISHED, self.run_id, total=len(self._plan), status=status))
         return PipelineRunResult(
@@ -166,6 +170,7 @@ class PipelineRun:
             error=error,
             run_path=str(run.path) if run is not None else None,
             recording_error=self._channel.summary(),
+            closure=closure,
         )
 
 

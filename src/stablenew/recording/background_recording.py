@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.pipeline_result import GeneratedImage
+from stablenew.formats.documents.run_metadata import Closure
 from stablenew.formats.documents.stage_event import ErrorInfo
 from stablenew.recording.recording_session import FinishedVariant, RecordingSession
 from stablenew.recording.side_channel import SideChannel
@@ -64,7 +65,7 @@ class BackgroundRecording:
             settled, self._settled = self._settled, []
             return settled
 
-    def finish(self, status: str, error: ErrorInfo | None = None) -> Run | None:
+    def finish(self, status: str, error: ErrorInfo | None = None, closure: Closure | None = None) -> Run | None:
         """Wait until all variants are written, then seal the run; None if its folder could not be made.
 
         Raises:
@@ -74,7 +75,7 @@ class BackgroundRecording:
             self._is_closed = True
             self._changed.notify_all()
         self._thread.join()
-        return self._recording.finish(status, error) if self.run is not None else None
+        return self._recording.finish(status, error, closure) if self.run is not None else None
 
     def _write(self) -> None:
         self._channel.call(self._recording.start)

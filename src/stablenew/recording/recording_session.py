@@ -10,7 +10,7 @@ from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.digest import digest_json
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.pipeline_result import GeneratedImage
-from stablenew.formats.documents.run_metadata import SCHEMA_HINT, RunMetadata, UnrecordedVariant
+from stablenew.formats.documents.run_metadata import SCHEMA_HINT, Closure, RunMetadata, UnrecordedVariant
 from stablenew.formats.documents.stage_event import STAGES, ErrorInfo
 from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.strict_json import JsonValue, json_safe
@@ -186,8 +186,8 @@ class RecordingSession:
                     self._paths_by_stage.setdefault(output.stage, []).append(output.path)
         return {}
 
-    def finish(self, status: str, error: ErrorInfo | None = None) -> Run:
-        """Seal the run. One that is completed, but not all of it recorded, is `partial`.
+    def finish(self, status: str, error: ErrorInfo | None = None, closure: Closure | None = None) -> Run:
+        """Seal the run, with what a rerun depends on. One that is completed, but not all of it recorded, is `partial`.
 
         Raises:
             WriteFailed: it stays unsealed, and `repair` can finish it.
@@ -202,6 +202,8 @@ class RecordingSession:
         }
         if error is not None:
             fields["error"] = error.to_dict()
+        if closure is not None:
+            fields["closure"] = closure.to_dict()
         if self._unrecorded:
             lost = sorted(self._unrecorded, key=lambda item: (item.index, -1 if item.image is None else item.image))
             fields["unrecorded"] = [item.to_dict() for item in lost]

@@ -15,10 +15,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from stablenew.engines.comfyui.client import ComfyUIClient, ComfyUISocket, ImageAddress
+from stablenew.engines.comfyui.dependencies import ComfyUIDependencies
 from stablenew.engines.comfyui.graph import describe_node
 from stablenew.engines.comfyui.progress import PromptProgress
 from stablenew.engines.comfyui.prompt import ComfyUIPrompt, PromptBuilder
 from stablenew.engines.comfyui.workflows import needs_nodes
+from stablenew.engines.dependencies import Dependencies
 from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.engine_http import is_out_of_memory, read_image
 from stablenew.engines.image_by_image import run_each, seeds_of
@@ -54,6 +56,7 @@ class ComfyUIEngine:
         self._stall_seconds = stall_seconds
         self._poll_seconds = poll_seconds
         self._version: str | None = None
+        self._dependencies = ComfyUIDependencies(self._client)
         self._main: dict[str, JsonValue] = {}
         self._choices: dict[tuple[str, str], list[str]] = {}
         self._uploads: dict[str, str] = {}
@@ -110,6 +113,14 @@ class ComfyUIEngine:
         facts = {"python": str(system.get("python_version")), "torch": str(system.get("pytorch_version"))}
         return EngineCheck("comfyui", self.info.version, {**facts, "devices": devices or "none"}, names, problems)
 
+    def find_dependencies(self) -> Dependencies:
+        """The files that workflows named, versions, custom nodes, device and the server's options.
+
+        Raises:
+            EngineError: it does not answer.
+        """
+        return self._dependencies.find()
+
     def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
         """Make the images of one stage.
 
@@ -154,6 +165,7 @@ class ComfyUIEngine:
             self._client.stop(prompt_id)
             raise
         _raise_failure(self._client, prompt, history)
+        self._dependencies.note_used(prompt.graph)
         images, is_cached = self._fetch_images(prompt, history)
         actual = prompt.actual(_node_of_images(history)) | {"width": images[0].width, "height": images[0].height}
         if is_cached:

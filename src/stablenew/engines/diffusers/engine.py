@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.diffusers_facts import describe_pipeline, library_versions
+from stablenew.engines.dependencies import Dependencies
+from stablenew.engines.diffusers.dependencies import find_dependencies
 from stablenew.engines.diffusers.models import (
     LoadedModel,
     build_scheduler,
@@ -53,6 +55,9 @@ class DiffusersEngine:
         self._detector = detector
         self._loaded: tuple[tuple[str, ...], LoadedModel] | None = None
         """The last model: one at a time, as they fill the memory."""
+        self._used: dict[str, None] = {}
+        """Every model that was loaded."""
+        self._used_loras: dict[Path, None] = {}
         self._main: Mapping[str, Any] = {}
         """Settings of the first stage, which later ones go on with."""
 
@@ -81,6 +86,16 @@ class DiffusersEngine:
         }
         samplers = [sampler.name for sampler in SAMPLERS if sampler.diffusers]
         return EngineCheck(info.name, info.version, facts, {"samplers": samplers})
+
+    def find_dependencies(self) -> Dependencies:
+        """The files that were loaded, the versions of the libraries, device, number type and ways to compute.
+
+        Raises:
+            EngineError: the libraries are not installed.
+        """
+        key, model = self._loaded or (None, None)
+        pipe = model.pipeline(takes_image=False) if model else None
+        return find_dependencies(tuple(self._used), tuple(self._used_loras), pipe, key[1] if key else None)
 
     def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
         """Make the images of one stage.
@@ -210,10 +225,12 @@ class DiffusersEngine:
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None
             self._loaded = key, LoadedModel(model, extra, device)
+        self._used[model] = None
         loaded = self._loaded[1]
         pipe = loaded.pipeline(takes_image=takes_image)
         pipe.scheduler = build_scheduler(loaded.own_scheduler, settings.get("sampler"), settings.get("scheduler"))
-        use_loras(pipe, split_loras(request.prompt)[1], extra.get("lora_dir"))
+        used = use_loras(pipe, split_loras(request.prompt)[1], extra.get("lora_dir"))
+        self._used_loras |= dict.fromkeys(used)
         return pipe, model
 
 

@@ -180,8 +180,8 @@ def _sigmas(kind: Any, schedule: str | None) -> dict[str, Any]:
     return {key: value for key, value in wanted.get((schedule or "").casefold(), {}).items() if key in known}
 
 
-def use_loras(pipe: Any, loras: list[tuple[str, float]], folder: str | None) -> None:
-    """Put these LoRAs on a pipeline, and no others.
+def use_loras(pipe: Any, loras: list[tuple[str, float]], folder: str | None) -> list[Path]:
+    """Put these LoRAs on a pipeline, and no others. Returns their files.
 
     Raises:
         EngineError: one is not there, or does not fit.
@@ -189,12 +189,14 @@ def use_loras(pipe: Any, loras: list[tuple[str, float]], folder: str | None) -> 
     if not loras:
         if getattr(pipe, "peft_config", None) or _adapter_names(pipe):
             pipe.unload_lora_weights()
-        return
+        return []
+    files = [_find_lora(name, folder) for name, _ in loras]
     loaded = _adapter_names(pipe)
-    for name, _ in loras:
+    for (name, _), file in zip(loras, files, strict=True):
         if name not in loaded:
-            _load_lora(pipe, name, folder)
+            _load_lora(pipe, name, file)
     pipe.set_adapters([name for name, _ in loras], [weight for _, weight in loras])
+    return files
 
 
 def _adapter_names(pipe: Any) -> set[str]:
@@ -203,12 +205,16 @@ def _adapter_names(pipe: Any) -> set[str]:
     return {name for names in pipe.get_list_adapters().values() for name in names}
 
 
-def _load_lora(pipe: Any, name: str, folder: str | None) -> None:
+def _find_lora(name: str, folder: str | None) -> Path:
     if not folder:
         raise EngineError(f"the prompt calls the LoRA {name}; say where LoRAs are: txt2img.extra.lora_dir=DIR")
     found = next(iter(sorted(Path(folder).expanduser().rglob(f"{name}.safetensors"))), None)
     if found is None:
         raise EngineError(f"no LoRA {name}.safetensors in {folder}")
+    return found
+
+
+def _load_lora(pipe: Any, name: str, found: Path) -> None:
     try:
         pipe.load_lora_weights(str(found.parent), weight_name=found.name, adapter_name=name)
     except (OSError, ValueError, RuntimeError, ImportError, AttributeError) as error:

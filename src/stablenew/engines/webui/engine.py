@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from stablenew.engines.dependencies import Dependencies
 from stablenew.engines.engine import EngineCheck, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.image_by_image import run_each
 from stablenew.engines.webui.client import WebUIClient
+from stablenew.engines.webui.dependencies import WebUIDependencies
 from stablenew.engines.webui.kin import Kin, find_kin
 from stablenew.engines.webui.options import keeping_options
 from stablenew.engines.webui.progress import TaskProgress
@@ -33,6 +35,7 @@ from stablenew.engines.webui.requests import (
 from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.stage_event import STAGES
+from stablenew.formats.prompt_text import find_loras
 from stablenew.formats.strict_json import JsonValue
 
 _log = logging.getLogger(__name__)
@@ -60,6 +63,7 @@ class WebUIEngine:
         self._poll_seconds = poll_seconds
         self._kin: Kin | None = None
         self._version = ""
+        self._dependencies = WebUIDependencies(self._client)
         self._overrides: Mapping[str, JsonValue] = {}
         """Checkpoint and VAE of the main stage: later stages of the variant keep them."""
 
@@ -109,6 +113,15 @@ class WebUIEngine:
         beside = "; the server's own detailer is used by extra.detailer_enabled=true" if has_own else ""
         return f"not installed: the stage adetailer will not work{beside}"
 
+    def find_dependencies(self) -> Dependencies:
+        """The files that ran, versions, extensions, device and options, as the server says.
+
+        Raises:
+            EngineError: it does not answer.
+        """
+        kin = self._find_kin()
+        return self._dependencies.find(kin.program, self._version or kin.version)
+
     def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
         """Make the images of one stage.
 
@@ -153,6 +166,7 @@ class WebUIEngine:
             reply = read_reply(self._work(path, adapted, task_id, monitor), parent=parent)
             was_interrupted = TaskProgress(self._client, task_id).was_interrupted()
         self._notice(reply)
+        self._dependencies.note_used(reply.actual, (name for name, _ in find_loras(str(body.get("prompt") or ""))))
         failure = None
         if reply.missing or was_interrupted:
             failure = Cancelled(

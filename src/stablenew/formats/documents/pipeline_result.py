@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.documents.run_metadata import Closure
 from stablenew.formats.documents.stage_event import ErrorInfo, StageEvent
 from stablenew.formats.strict_json import JsonValue
 
@@ -84,6 +85,8 @@ class PipelineRunResult:
     """The run folder, when the run was recorded."""
     recording_error: str | None = None
     """Why recording broke off, if it did; the run itself went on."""
+    closure: Closure | None = None
+    """What a rerun depends on, as far as the engine knows it."""
     ext: Mapping[str, JsonValue] = field(default_factory=dict)
 
     @property

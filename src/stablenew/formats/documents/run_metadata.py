@@ -112,6 +112,7 @@ class CustomNode(WireModel):
 
     name: Name
     commit: str | None = None
+    version: str | None = None
     url: str | None = None
 
 

@@ -38,6 +38,11 @@ def _neighbours(call: Call) -> dict[str, Any]:
     return {"neighbours": [one._asdict() for one in found]}
 
 
+def _reproduction(call: Call) -> dict[str, Any]:
+    found = call.context.controller.reproduction_of(_run(call))
+    return {"reproduction": found.to_dict() if found is not None else None}
+
+
 def _verify(call: Call) -> dict[str, Any]:
     from stablenew.formats.clock import SYSTEM_CLOCK  # noqa: PLC0415
     from stablenew.store.upkeep.run_verifier import RunVerifier  # noqa: PLC0415
@@ -102,6 +107,12 @@ ENDPOINTS: Final = (
         "/api/runs/{run_id}/neighbours",
         "Variants of any run that differ from one of this run in exactly one setting.",
         _neighbours,
+    ),
+    Endpoint(
+        "GET",
+        "/api/runs/{run_id}/reproduction",
+        "Whether a run that ran again gave the same images, and what changed; null where it repeats none.",
+        _reproduction,
     ),
     Endpoint(
         "POST",

@@ -145,6 +145,38 @@ export function buildNeighbours(neighbours) {
   ];
 }
 
+/** Whether the images of a run are those of the run that it repeats, and what changed. */
+export function buildReproduction(found) {
+  const counts = Object.entries(found.counts).map(([verdict, count]) => `${count} ${verdict}`);
+  const others = found.images.filter((image) => image.verdict !== "identical").slice(0, MAX_NEIGHBOURS);
+  return [
+    h("h2", {}, "Compared with the run it repeats"),
+    h(
+      "div",
+      { class: "panel" },
+      h(
+        "p",
+        {},
+        h("span", { class: found.is_exact ? "ok" : "bad" }, counts.join(", ") || "no images to compare"),
+        " with ",
+        h("a", { "data-link": true, href: runUrl(found.parent_run_id) }, found.parent_run_id),
+        `: ${found.conclusion}`,
+      ),
+      others.map((image) => h("p", { class: "soft" }, describeComparison(image))),
+      found.changes.map((change) => h("p", {}, `Changed: ${change.text}`)),
+      found.unknown.map((reason) => h("p", { class: "hint" }, `Not known: ${reason}`)),
+    ),
+  ];
+}
+
+/** How one image compares with the one before it. */
+export function describeComparison({ variant, stage, number, verdict, difference }) {
+  const figures = difference
+    ? `, ${difference.mean.toFixed(2)} of 255 apart in the mean, ${difference.largest} at most`
+    : "";
+  return `Variant ${variant + 1}, ${stage} ${number + 1}: ${verdict}${figures}`;
+}
+
 /** What verifying a run found. */
 export function buildVerdict(report) {
   const words = report.ok ? `✓ as recorded, verified at ${formatLongTime(report.verified_at)}` : "✗ not as recorded";

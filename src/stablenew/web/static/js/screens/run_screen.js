@@ -7,7 +7,7 @@ import { formatDuration, formatLongTime, plural } from "../data/format.js";
 import { live } from "../data/live.js";
 import { outbox } from "../data/feedback_outbox.js";
 import { buildImages, buildStripItem, buildWords, describeOutput, finalOutputs } from "../parts/record_view.js";
-import { buildAgainCommand, buildFacts, buildFeedback, buildNeighbours, buildVerdict } from "../parts/run_details.js";
+import { buildAgainCommand, buildFacts, buildFeedback, buildNeighbours, buildReproduction, buildVerdict } from "../parts/run_details.js";
 import { buildStars } from "../parts/stars.js";
 
 const KEYS = [
@@ -105,6 +105,7 @@ class RunScreen {
     this.variantBox = h("section", { class: "panel", "aria-label": "Variant" });
     this.strip = h("div", { class: "strip" });
     this.opinions = h("section", { class: "panel" });
+    this.reproduction = h("section", { hidden: true, "aria-label": "Compared with the run it repeats" });
     this.neighbours = h("section", { hidden: true });
     fill(
       this.root,
@@ -117,6 +118,7 @@ class RunScreen {
         this.buildState(),
         h("div", { class: "strip-box" }, this.strip),
         this.variantBox,
+        this.reproduction,
         h("h2", {}, "What people think"),
         this.opinions,
         this.neighbours,
@@ -128,6 +130,7 @@ class RunScreen {
     this.showVariant(Math.min(this.position, Math.max(0, run.records.length - 1)));
     this.showOpinions();
     this.loadNeighbours();
+    this.loadReproduction();
   }
 
   buildActions() {
@@ -296,6 +299,14 @@ class RunScreen {
     const { runs } = await postJson("/api/repair", { run_ids: [this.runId] });
     toast(runs[0].actions.map((action) => `${action.code} ${action.message}`).join("; ") || "Nothing to repair");
     await this.load();
+  }
+
+  async loadReproduction() {
+    if (!this.run.metadata?.correlation?.parent_run_id) return;
+    const path = `/api/runs/${this.runId}/reproduction`;
+    const { reproduction } = await getJson(path).catch(() => ({ reproduction: null }));
+    this.reproduction.hidden = !reproduction;
+    if (reproduction) fill(this.reproduction, buildReproduction(reproduction));
   }
 
   async loadNeighbours() {
