@@ -66,7 +66,8 @@ def without_times(result):
         if hasattr(value, "model_dump"):
             value = value.model_dump()
         if isinstance(value, dict):
-            dropped = {"run_id", "run_path", "started_at", "finished_at", "duration_seconds", "recording_error"}
+            times = {"started_at", "finished_at", "duration_seconds"}
+            dropped = times | {"run_id", "run_path", "recording_error", "closure"}
             return {key: plain(item) for key, item in value.items() if key not in dropped}
         return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 

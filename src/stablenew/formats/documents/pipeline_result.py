@@ -68,7 +68,7 @@ class VariantResult:
 
 @dataclass(frozen=True, slots=True)
 class PipelineRunResult:
-    """A whole run. It is the same with recording on or off, but for `run_path` and `recording_error`."""
+    """A whole run. It is the same with recording on or off, but for `run_path`, `recording_error` and `closure`."""
 
     run_id: str
     status: str
