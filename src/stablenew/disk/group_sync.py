@@ -25,8 +25,6 @@ SyncWork: TypeAlias = Generator[int, None, Result]
 _UNSUPPORTED: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 _SYNCERS: Final = 8
 _FEW: Final = 2
-_DONT_NEED: Final = getattr(os, "POSIX_FADV_DONTNEED", None)
-"""Linux writes dirty pages before it drops them, so this advice makes it begin writing them at once."""
 _Failures: TypeAlias = dict[int, OSError | None]
 
 
@@ -125,9 +123,10 @@ def file_steps(descriptor: int) -> SyncWork[None]:
 
 
 def _start_writing(descriptor: int) -> None:
-    if _DONT_NEED is not None:
+    """Have the kernel begin: Linux writes dirty pages before it drops them, so the advice to drop them starts it."""
+    if sys.platform != "win32" and sys.platform != "darwin":  # which have no such call
         with contextlib.suppress(OSError):
-            os.posix_fadvise(descriptor, 0, 0, _DONT_NEED)  # type: ignore[attr-defined,unused-ignore]
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def folder_steps(path: StrPath) -> SyncWork[None]:

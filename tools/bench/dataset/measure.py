@@ -26,6 +26,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+assert sys.platform != "win32", "measures with calls that only POSIX systems have"
+
 FILES = ("SHA256SUMS", "run_metadata.json", "records.jsonl")
 PROCESSES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+assert sys.platform != "win32", "measures with calls that only POSIX systems have"
+
 QUERIES = {
     "newest page": "",
     "model": "model:dreamshaper_8",

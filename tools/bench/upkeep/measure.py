@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+assert sys.platform != "win32", "measures with calls that only POSIX systems have"
+
 ROOT = Path(__file__).parents[3]
 SEALS = 'for run in "$1"/2*; do (cd "$run" && sha256sum --check --quiet SHA256SUMS) || exit 1; done'
 

@@ -24,6 +24,8 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
+assert sys.platform != "win32", "measures with calls that only POSIX systems have"
+
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-precise-memory-info"]
 READY = """() => {
