@@ -28,10 +28,10 @@ def serve(
         return _show_other(out, place, no_browser=no_browser)
     try:
         with serving(out.controller, place, port=port, is_read_only=read_only) as (note, run):
-            _show(out, "serving", note.build_url(), no_browser=no_browser)
-            out.print("Ctrl-C ends it.")
             heed_interrupts()
             with contextlib.suppress(KeyboardInterrupt):
+                _show(out, "serving", note.build_url(), no_browser=no_browser)
+                out.print("Ctrl-C ends it.")
                 run()
     finally:
         place.release()
