@@ -5,6 +5,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.lanes"]
+
 settings.register_profile("quick", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
 settings.register_profile(
@@ -23,6 +25,14 @@ def _own_folders(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("machine")
     monkeypatch.setenv("STABLENEW_STATE_DIR", str(folder / "state"))
     monkeypatch.setenv("STABLENEW_CONFIG_DIR", str(folder / "config"))
+
+
+@pytest.fixture(scope="session")
+def tiny_diffusion(needs_diffusers):
+    """The module of pipelines with random weights; importing it loads torch."""
+    from tests.engines import tiny_diffusion
+
+    return tiny_diffusion
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from stablenew import RunStore, RunVerifier
 
 ROOT = Path(__file__).parents[1]
@@ -26,9 +24,7 @@ def test_the_ten_lines_record_a_users_own_pipeline(tmp_path):
     assert RunVerifier(run, deep=True).verify().findings == ()
 
 
-def test_the_lines_for_diffusers_record_every_call(tmp_path):
-    for name in ("torch", "diffusers", "transformers"):
-        pytest.importorskip(name, reason="needs pip install 'stablenew[diffusers]'")
+def test_the_lines_for_diffusers_record_every_call(tmp_path, needs_diffusers):
     prepare = "import sys; from pathlib import Path; from tests.engines.tiny_diffusion import make_pipeline as make; "
     prepare += "make(Path(sys.argv[1], 'parts')).save_pretrained(Path(sys.argv[1], 'path', 'to', 'a', 'model'))"
     subprocess.run([sys.executable, "-c", prepare, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)

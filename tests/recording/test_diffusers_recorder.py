@@ -156,14 +156,9 @@ class TestReal:
     """With diffusers itself."""
 
     @pytest.fixture(scope="class")
-    def pipe(self, tmp_path_factory):
-        pytest.importorskip("torch", reason="needs pip install 'stablenew[diffusers]'")
-        pytest.importorskip("diffusers", reason="needs pip install 'stablenew[diffusers]'")
-        pytest.importorskip("transformers", reason="needs pip install 'stablenew[diffusers]'")
-        from tests.engines.tiny_diffusion import make_pipeline
-
+    def pipe(self, tiny_diffusion, tmp_path_factory):
         folder = tmp_path_factory.mktemp("tiny")
-        make_pipeline(folder / "parts").save_pretrained(folder / "tiny-diffusion")
+        tiny_diffusion.make_pipeline(folder / "parts").save_pretrained(folder / "tiny-diffusion")
         from diffusers import DiffusionPipeline
 
         pipe = DiffusionPipeline.from_pretrained(folder / "tiny-diffusion")

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 from _pytest.runner import runtestprotocol
-from playwright.sync_api import expect
 
+from tests.lanes import TRIES
 from tests.web.serving import Client, Server, make_runs
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SCREENS = Path(__file__).parents[2] / "artifacts" / "screens"
 PROMPTS = ["a quiet harbour at dawn", "an old lighthouse in fog", "a mountain lake at noon", "a tea garden at dusk"]
-
-expect.set_options(timeout=20_000)  # a busy machine is slow, and not wrong
 
 
 @pytest.fixture(scope="session")
@@ -127,9 +125,6 @@ def keep_screen():
     return keep
 
 
-SECOND_TRIES = []
-
-
 def pytest_runtest_protocol(item, nextitem):
     """A browser test that fails has a second try: a busy machine is not what it is about. The summary names it."""
     if "browser_type" not in item.fixturenames:
@@ -137,15 +132,10 @@ def pytest_runtest_protocol(item, nextitem):
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     if any(report.failed for report in reports):
-        SECOND_TRIES.append(item.nodeid)
+        item.user_properties.append((TRIES, 2))
         item._initrequest()
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
-
-
-def pytest_terminal_summary(terminalreporter):
-    for name in SECOND_TRIES:
-        terminalreporter.write_line(f"needed a second try: {name}")

@@ -1,9 +1,8 @@
 """Everybody can use it: axe finds nothing, keys reach everything, small windows and both colour schemes work."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
 
+from tests.web.browser import expect
 from tests.web.serving import make_runs, rate_all
 from tests.web.test_run_screen import STAGES
 
@@ -33,12 +32,19 @@ FOCUSED = """() => {
 }"""
 
 
+@pytest.fixture(scope="session")
+def axe():
+    from axe_playwright_python.sync_playwright import Axe
+
+    return Axe()
+
+
 def describe(violation):
     return violation["id"], [node["html"][:200] for node in violation["nodes"][:3]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_any_screen(open_page, root, scheme, keep_screen):
+def test_axe_finds_nothing_on_any_screen(open_page, axe, root, scheme, keep_screen):
     make_runs(root, ["a quay"], sampler="Heun")
     (run_id,) = make_runs(root, ["a greenhouse"], stages=STAGES)
     rate_all(root)
@@ -51,7 +57,7 @@ def test_axe_finds_nothing_on_any_screen(open_page, root, scheme, keep_screen):
             expect(page.locator(".facet")).not_to_have_count(0)
             page.keyboard.press("3")
         page.wait_for_timeout(150)
-        for violation in Axe().run(page).response["violations"]:
+        for violation in axe.run(page).response["violations"]:
             found.setdefault(name, []).append(
                 (violation["id"], [node["html"][:200] for node in violation["nodes"][:3]])
             )
@@ -61,7 +67,7 @@ def test_axe_finds_nothing_on_any_screen(open_page, root, scheme, keep_screen):
     for key in ("?", "t", "n"):
         page.keyboard.press(key)
         expect(page.get_by_role("dialog")).to_be_visible()
-        for violation in Axe().run(page, context="dialog").response["violations"]:
+        for violation in axe.run(page, context="dialog").response["violations"]:
             found.setdefault(f"dialog {key}", []).append(
                 (violation["id"], [node["html"] for node in violation["nodes"]])
             )

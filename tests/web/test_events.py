@@ -1,7 +1,6 @@
 """What happens shows on every open tab, by one connection for all of them."""
 
-from playwright.sync_api import expect
-
+from tests.web.browser import expect
 from tests.web.conftest import GONE
 from tests.web.serving import make_runs
 

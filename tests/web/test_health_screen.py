@@ -2,11 +2,10 @@
 
 import shutil
 
-from playwright.sync_api import expect
-
 from stablenew import RunStore
 from stablenew.store.local_state import host_id
 from tests import samples
+from tests.web.browser import expect
 
 
 def test_the_state_of_store_and_index(open_page, root, keep_screen):

@@ -3,9 +3,8 @@
 import re
 import shutil
 
-from playwright.sync_api import expect
-
 from stablenew.index.index_keeper import try_index_lock
+from tests.web.browser import expect
 from tests.web.conftest import GONE, watch
 from tests.web.serving import Server, events_of, make_runs, wait_for
 

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from playwright.sync_api import expect
 
 from stablenew import RunStore
 from stablenew.recording.image_content import build_image
 from tests import samples
+from tests.web.browser import expect
 from tests.web.serving import Client
 
 RUN = "20261121-120000-000-hhhhhhhhhh"

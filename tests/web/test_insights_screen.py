@@ -2,8 +2,7 @@
 
 import re
 
-from playwright.sync_api import expect
-
+from tests.web.browser import expect
 from tests.web.conftest import GONE
 from tests.web.serving import make_runs, rate_all
 

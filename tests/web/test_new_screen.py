@@ -4,9 +4,9 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import expect
 
 from stablenew import RunStore
+from tests.web.browser import expect
 from tests.web.serving import events_of
 
 

@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import expect
 
+from tests.web.browser import expect
 from tests.web.conftest import GONE
 from tests.web.serving import events_of
 

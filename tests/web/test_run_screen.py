@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
 
 from stablenew import RunStore
+from tests.web.browser import expect
 from tests.web.serving import events_of, make_runs
 
 STAGES = {"img2img": {"denoising_strength": 0.5}, "upscale": {"factor": 2}}

@@ -4,11 +4,6 @@ import io
 from itertools import pairwise
 
 import pytest
-
-pytest.importorskip("torch", reason="needs pip install 'stablenew[diffusers]'")
-pytest.importorskip("diffusers", reason="needs pip install 'stablenew[diffusers]'")
-pytest.importorskip("transformers", reason="needs pip install 'stablenew[diffusers]'")
-
 from PIL import Image, ImageChops
 
 from stablenew import CancelToken, PipelineConfig, PipelineController, RunStore, RunVerifier, StageRequest, open_engine
@@ -17,7 +12,6 @@ from stablenew.engines.engine import StageMonitor
 from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.digest import digest_bytes
 from tests.engines.engine_contract import PROMPT, SETTINGS, EngineContract
-from tests.engines.tiny_diffusion import make_flux, make_pipeline, make_sdxl, save_lora, save_single_file
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the libraries, among themselves
@@ -38,10 +32,10 @@ STAGES = {
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tiny_diffusion, tmp_path_factory):
     """A folder as `save_pretrained` leaves it."""
     folder = tmp_path_factory.mktemp("tiny")
-    make_pipeline(folder / "parts").save_pretrained(folder / "tiny-diffusion")
+    tiny_diffusion.make_pipeline(folder / "parts").save_pretrained(folder / "tiny-diffusion")
     return folder / "tiny-diffusion"
 
 
@@ -107,16 +101,12 @@ def test_a_batch_through_all_stages_is_recorded_right(model, engine, tmp_path):
 @pytest.mark.parametrize(
     ("make", "name", "sampler"),
     [
-        (make_sdxl, "StableDiffusionXL", "Euler a"),
-        (
-            make_flux,
-            "Flux",
-            "FlowMatchEulerDiscreteScheduler",
-        ),  # flow matching goes with no other sampler: its own stays
+        ("make_sdxl", "StableDiffusionXL", "Euler a"),
+        ("make_flux", "Flux", "FlowMatchEulerDiscreteScheduler"),  # flow matching goes with no other sampler
     ],
 )
-def test_other_kinds_of_models_run_as_well(make, name, sampler, tmp_path):
-    make(tmp_path / "parts").save_pretrained(tmp_path / "model")
+def test_other_kinds_of_models_run_as_well(make, name, sampler, tiny_diffusion, tmp_path):
+    getattr(tiny_diffusion, make)(tmp_path / "parts").save_pretrained(tmp_path / "model")
     engine = DiffusersEngine(str(tmp_path / "model"), device="cpu")
     first = ask(engine, batch_size=2, clip_skip=2)
     second = ask(engine, "img2img", inputs=first.images, denoising_strength=0.5)
@@ -182,8 +172,8 @@ def test_without_a_detector_it_says_what_to_do(model):
         ask(engine, "adetailer", inputs=ask(engine).images)
 
 
-def test_loras_of_the_prompt_are_put_on_and_taken_off(engine, model, tmp_path):
-    save_lora(model, tmp_path / "loras" / "styles" / "ink.safetensors")
+def test_loras_of_the_prompt_are_put_on_and_taken_off(engine, model, tiny_diffusion, tmp_path):
+    tiny_diffusion.save_lora(model, tmp_path / "loras" / "styles" / "ink.safetensors")
     plain = ask(engine)
     prompt, extra = f"{PROMPT} <lora:ink:0.5>", {"lora_dir": str(tmp_path / "loras")}
     inked = ask(engine, prompt=prompt, extra=extra)
@@ -198,8 +188,8 @@ def test_loras_of_the_prompt_are_put_on_and_taken_off(engine, model, tmp_path):
         ask(engine, prompt="<lora:other>", extra=extra)
 
 
-def test_a_single_file_is_loaded_with_the_folder_that_describes_it(model, tmp_path):
-    save_single_file(model, tmp_path / "tiny.safetensors")
+def test_a_single_file_is_loaded_with_the_folder_that_describes_it(model, tiny_diffusion, tmp_path):
+    tiny_diffusion.save_single_file(model, tmp_path / "tiny.safetensors")
     extra = {"config": str(model)}
     result = ask(DiffusersEngine(device="cpu"), model=str(tmp_path / "tiny.safetensors"), extra=extra)
     assert result.images[0].data == ask(DiffusersEngine(str(model), device="cpu")).images[0].data
@@ -251,12 +241,12 @@ def test_a_failure_says_what_to_do(engine, settings, message):
         ask(engine, **settings)
 
 
-def test_it_wants_to_know_the_model():
+def test_it_wants_to_know_the_model(needs_diffusers):
     with pytest.raises(EngineError, match=r"txt2img.model=FOLDER"):
         ask(DiffusersEngine(device="cpu"))
 
 
-def test_it_is_opened_by_name_and_says_what_is_there():
+def test_it_is_opened_by_name_and_says_what_is_there(needs_diffusers):
     engine = open_engine("diffusers")
     found = engine.check()
     assert found.facts["torch"]

@@ -18,9 +18,12 @@ from tests.learning.object_storage import serving
 from tests.rclone import find_rclone_that_serves_s3
 
 pytestmark = pytest.mark.filterwarnings("default::ResourceWarning", "default::DeprecationWarning")
-needs_s3 = pytest.mark.skipif(
-    find_rclone_that_serves_s3() is None, reason="no rclone that can serve S3 (1.65 or later)"
-)
+
+
+@pytest.fixture(scope="module")
+def needs_s3(needs_distributed):
+    if find_rclone_that_serves_s3() is None:
+        pytest.skip("no rclone that can serve S3 (1.65 or later)")
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +37,7 @@ def rows(folder):
     return dataset.read_images().to_pylist(), dataset.read_preferences().to_pylist(), dataset.ledger.counts
 
 
-@needs_s3
-def test_a_cluster_of_two_over_s3_gives_what_this_machine_gives(tmp_path):
+def test_a_cluster_of_two_over_s3_gives_what_this_machine_gives(tmp_path, needs_s3):
     store = make_store(tmp_path / "bucket" / "runs", 21, count=50)
     here = DatasetBuilder(store).build_learning_dataset(tmp_path / "here")
     with serving(tmp_path) as options:
@@ -47,8 +49,7 @@ def test_a_cluster_of_two_over_s3_gives_what_this_machine_gives(tmp_path):
     assert [one.reason for one in there.left_out] == [one.reason for one in here.left_out]
 
 
-@needs_s3
-def test_another_store_is_named_on_the_command_line(tmp_path, capsys):
+def test_another_store_is_named_on_the_command_line(tmp_path, capsys, needs_s3):
     make_store(tmp_path / "bucket" / "runs", 24, count=12)
     here = DatasetBuilder(tmp_path / "bucket" / "runs").build_learning_dataset(tmp_path / "here")
     with serving(tmp_path) as options:
@@ -60,8 +61,7 @@ def test_another_store_is_named_on_the_command_line(tmp_path, capsys):
     assert _run(["dataset", "build", "-o", str(tmp_path / "x"), "--from", "s3://bucket/runs", "model:x"]) == 2
 
 
-@needs_s3
-def test_a_second_build_over_s3_reads_only_what_changed(tmp_path):
+def test_a_second_build_over_s3_reads_only_what_changed(tmp_path, needs_s3):
     store = make_store(tmp_path / "bucket" / "runs", 22, count=30)
     with serving(tmp_path) as options:
         source = open_source("s3://bucket/runs", options)
@@ -74,7 +74,7 @@ def test_a_second_build_over_s3_reads_only_what_changed(tmp_path):
     assert heard[0][1] < 20
 
 
-def test_a_cluster_reads_local_runs_as_well(tmp_path):
+def test_a_cluster_reads_local_runs_as_well(tmp_path, needs_distributed):
     store = make_store(tmp_path / "runs", 23, count=30)
     with DaskClusterAtHand() as address:
         there = DatasetBuilder(store, executor=open_executor("dask", address)).build_learning_dataset(
@@ -98,7 +98,7 @@ class DaskClusterAtHand:
         self._cluster.close()
 
 
-def test_an_executor_or_address_that_is_not_there_says_what_to_do(tmp_path):
+def test_an_executor_or_address_that_is_not_there_says_what_to_do(tmp_path, needs_distributed):
     with pytest.raises(ConfigError, match="local and dask"):
         open_executor("spark")
     with pytest.raises((ConfigError, ValueError), match="nothing|Protocol not known|install"):

@@ -82,7 +82,7 @@ def test_parquet_is_read_by_pyarrow(rated, tmp_path):
     assert meanings["rating"].startswith("mean of the raters' stars")
 
 
-def test_parquet_and_json_lines_are_read_by_datasets(rated, tmp_path):
+def test_parquet_and_json_lines_are_read_by_datasets(rated, tmp_path, needs_datasets):
     from datasets import load_dataset
 
     build(rated, tmp_path / "ds", "jsonl")
@@ -109,7 +109,7 @@ def test_csv_is_read_by_pyarrow_and_python(rated, tmp_path):
     assert pyarrow.csv.read_csv(tmp_path / "ds/images.csv", parse_options=options).num_rows == 14
 
 
-def test_an_image_folder_is_read_by_datasets(rated, tmp_path):
+def test_an_image_folder_is_read_by_datasets(rated, tmp_path, needs_datasets):
     from datasets import load_dataset
 
     ledger = build(rated, tmp_path / "ds", "imagefolder", split=SplitPlan(0.4, 0.3, 0.3))
@@ -129,7 +129,7 @@ def test_an_image_folder_is_read_by_datasets(rated, tmp_path):
     assert "rating" not in exported(ledger, "imagefolder").columns_left_out
 
 
-def test_web_dataset_shards_are_read_by_webdataset(rated, tmp_path, monkeypatch):
+def test_web_dataset_shards_are_read_by_webdataset(rated, tmp_path, monkeypatch, needs_datasets):
     import webdataset
 
     monkeypatch.setattr("stablenew.learning.dataset.exports.image_exports.SHARD_IMAGES", 5)
@@ -148,7 +148,7 @@ def test_web_dataset_shards_are_read_by_webdataset(rated, tmp_path, monkeypatch)
         assert text == facts["text"] in PROMPTS
 
 
-def test_pairs_are_what_trainers_by_preference_read(rated, tmp_path):
+def test_pairs_are_what_trainers_by_preference_read(rated, tmp_path, needs_datasets):
     """As the training script of Diffusion-DPO takes them: bytes of two images, a caption, and who won."""
     from datasets import load_dataset
 

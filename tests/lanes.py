@@ -1,0 +1,82 @@
+"""Which tests run where: lanes by what a test needs, workers when many are run, the list of second tries."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+LANE_OF_FIXTURE = {
+    "browser": "browser",
+    "needs_diffusers": "heavy",
+    "needs_datasets": "heavy",
+    "needs_distributed": "heavy",
+}
+LANE_OF_FOLDER = {"sync": "network_tools"}
+TRIES = "tries"
+"""The property of a test that was run more than once."""
+_second_tries = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Share folders of tests out to one worker a core. A file, a test, or one that is looked at, runs right here."""
+    options = config.option
+    is_watched = options.usepdb or options.trace or options.capture == "no"
+    is_decided = getattr(options, "numprocesses", 0) is not None  # by -n, or xdist is not there, or this is a worker
+    if is_watched or is_decided or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    if all(Path(argument).is_dir() for argument in config.args) and (workers := count_workers()) > 1:
+        options.numprocesses, options.dist = workers, "worksteal"
+
+
+def count_workers():
+    """As many as there are cores for us."""
+    if told := os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark every test with the lanes of its folder and of its fixtures."""
+    has_playwright = importlib.util.find_spec("pytest_playwright") is not None
+    for item in items:
+        lanes = {LANE_OF_FIXTURE.get(name) for name in item.fixturenames}
+        lanes |= {LANE_OF_FOLDER.get(part) for part in item.path.parent.parts}
+        for lane in lanes - {None}:
+            item.add_marker(lane)
+        if "browser" in lanes and not has_playwright:
+            item.add_marker(pytest.mark.skip(reason="needs pip install 'stablenew[test]'"))
+
+
+def require(*packages, extra):
+    """Skip the test unless all `packages` are installed; `extra` brings them. Imports none of them."""
+    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
+        pytest.skip(f"no {missing[0]}; needs pip install 'stablenew[{extra}]'")
+
+
+@pytest.fixture(scope="session")
+def needs_diffusers():
+    require("torch", "diffusers", "transformers", extra="diffusers")
+
+
+@pytest.fixture(scope="session")
+def needs_datasets():
+    require("datasets", "webdataset", extra="test")
+
+
+@pytest.fixture(scope="session")
+def needs_distributed():
+    require("distributed", "s3fs", extra="distributed")
+
+
+def pytest_runtest_logreport(report):
+    """Note who needed a second try; under xdist this is heard where the summary is written."""
+    if report.when == "teardown" and dict(report.user_properties).get(TRIES, 1) > 1:
+        _second_tries.append(report.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for name in _second_tries:
+        terminalreporter.write_line(f"needed a second try: {name}")

@@ -1,0 +1,8 @@
+"""What tests of the page use of Playwright. Without it, those that need a browser are skipped."""
+
+try:
+    from playwright.sync_api import expect
+except ImportError:
+    expect = None
+else:
+    expect.set_options(timeout=20_000)  # a busy machine is slow, and not wrong
