@@ -45,9 +45,32 @@ def template(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory, template):
+    """For all tests that are marked `only_reads`: one a worker."""
+    folder = tmp_path_factory.mktemp("shared")
+    shutil.copytree(template, folder / "runs")
+    started = Server(folder / "runs", folder / "machine").start()
+    started.cookie = Client(started).enter().cookie
+    yield started
+    started.close()
+
+
+def is_shared(request):
+    return request.node.get_closest_marker("only_reads") is not None
+
+
+def stamps(root):
+    """When each file of each run was changed, and how long it is."""
+    found = [(path, path.stat()) for path in sorted(root.glob("[!.]*/**/*"))]
+    return [(path, state.st_mtime_ns, state.st_size) for path, state in found]
+
+
 @pytest.fixture
-def root(tmp_path, template):
-    """A store of one's own."""
+def root(request, tmp_path, template):
+    """A store of four runs: of one's own, or one that many read."""
+    if is_shared(request):
+        return request.getfixturevalue("shared_server").root
     shutil.copytree(template, tmp_path / "runs")
     return tmp_path / "runs"
 
@@ -59,7 +82,12 @@ def run_ids(root):
 
 
 @pytest.fixture
-def server(root, tmp_path):
+def server(request, root, tmp_path):
+    if is_shared(request):
+        before = stamps(root)
+        yield request.getfixturevalue("shared_server")
+        assert stamps(root) == before, "marked only_reads, and wrote"
+        return
     started = Server(root, tmp_path / "machine").start()
     yield started
     started.close()
@@ -98,7 +126,7 @@ def open_page(browser, browser_context_args, server):
         contexts.append(context)
         page = context.new_page()
         opened.append(watch(page))
-        page.goto(server.link if not opened[1:] else fresh_link(server))
+        let_in(context, page, server, is_first=not opened[1:])
         page.goto(address)
         return page
 
@@ -107,6 +135,19 @@ def open_page(browser, browser_context_args, server):
     for context in contexts:
         context.close()
     assert not [one for bad in opened for one in bad if not re.search(open_address.tolerated, one)]
+
+
+def let_in(context, page, server, *, is_first):
+    """By the link as a user; into a server that others use too, by the cookie that the link gave to the first of them.
+
+    A link is good once, and each new one takes a process.
+    """
+    if server.cookie is None:
+        page.goto(server.link if is_first else fresh_link(server))
+    else:
+        name, _, value = server.cookie.partition("=")
+        cookie = {"name": name, "value": value, "url": server.origin, "httpOnly": True, "sameSite": "Strict"}
+        context.add_cookies([cookie])
 
 
 def fresh_link(server):

@@ -25,6 +25,8 @@ class Server:
         self.options = options
         self.process = None
         self.link = None
+        self.cookie = None
+        """What lets everybody in, where many use this server."""
 
     def start(self):
         self.process = self.launch()
@@ -40,12 +42,15 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, **self.environment},
+            env=self.environment,
         )
 
     @property
     def environment(self):
+        """Nothing of the person who runs the tests is in it."""
+        others = {name: value for name, value in os.environ.items() if not name.startswith("STABLENEW_")}
         return {
+            **others,
             "STABLENEW_STATE_DIR": str(self.machine / "state"),
             "STABLENEW_CONFIG_DIR": str(self.machine / "config"),
             "STABLENEW_PACKS_DIR": str(self.machine / "packs"),
@@ -57,7 +62,7 @@ class Server:
             [sys.executable, "-m", "stablenew", "--runs-dir", str(self.root), *arguments],
             capture_output=True,
             text=True,
-            env={**os.environ, **self.environment},
+            env=self.environment,
             check=True,
         )
         return done.stdout
@@ -102,6 +107,9 @@ class Client:
         self.cookie = None
 
     def enter(self):
+        if self.server.cookie is not None:
+            self.cookie = self.server.cookie
+            return self
         status, headers, _ = self.ask("GET", f"/?token={self.server.token}")
         assert status == 303
         self.cookie = headers["set-cookie"].partition(";")[0]

@@ -86,6 +86,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(open_page, root, ru
         keep_screen(page, f"phone-{name}")
 
 
+@pytest.mark.only_reads
 def test_images_are_never_stretched(open_page, run_ids):
     page = open_page("/")
     for address in ("/", f"/runs/{run_ids[0]}", "/review", "/review?view=large"):
@@ -95,6 +96,7 @@ def test_images_are_never_stretched(open_page, run_ids):
             assert fit in {"contain", "cover"} or abs(natural - shown) < 0.02, address
 
 
+@pytest.mark.only_reads
 def test_focus_can_be_seen_wherever_tab_leads(open_page):
     page = open_page("/")
     expect(page.locator(".facet")).not_to_have_count(0)
@@ -108,6 +110,7 @@ def test_focus_can_be_seen_wherever_tab_leads(open_page):
     assert {"skip", "brand", "query-input", "SELECT"} <= reached
 
 
+@pytest.mark.only_reads
 def test_the_skip_link_leads_to_the_content(open_page):
     page = open_page("/")
     expect(page.locator(".row:not([hidden])")).to_have_count(4)

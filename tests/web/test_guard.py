@@ -32,6 +32,7 @@ def test_a_link_is_good_once_and_its_cookie_is_out_of_reach_of_scripts(server):
     assert b"used before" in body
 
 
+@pytest.mark.only_reads
 @pytest.mark.parametrize("path", ["/", "/api/status", "/static/js/app.js", "/review", "/api/live", "/nothing"])
 def test_nothing_without_the_cookie(server, path):
     assert status(Client(server).ask("GET", path)) == 401
@@ -40,6 +41,7 @@ def test_nothing_without_the_cookie(server, path):
     assert status(client.ask("GET", path)) == 401
 
 
+@pytest.mark.only_reads
 @pytest.mark.parametrize("token", ["", "x", "0" * 48, "ä" * 8])
 def test_a_made_up_token_opens_nothing(server, token):
     from urllib.parse import quote
@@ -47,16 +49,19 @@ def test_a_made_up_token_opens_nothing(server, token):
     assert status(Client(server).ask("GET", f"/?token={quote(token)}")) == 401
 
 
+@pytest.mark.only_reads
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example", ""])
 def test_a_foreign_host_is_misdirected(server, client, host):
     assert status(client.ask("GET", "/api/status", Host=host)) == 421
     assert status(Client(server).ask("GET", f"/?token={server.token}", Host=host)) == 421
 
 
+@pytest.mark.only_reads
 def test_localhost_is_a_name_of_ours(server, client):
     assert status(client.ask("GET", "/api/status", Host=f"localhost:{server.port}")) == 200
 
 
+@pytest.mark.only_reads
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_requests_of_other_sites_are_refused(client, run_ids, site):
     assert status(client.ask("GET", "/api/status", Sec_Fetch_Site=site)) == 403
@@ -82,12 +87,14 @@ def test_writing_needs_our_origin_json_and_a_length(server, client, root, run_id
     assert len(events_of(root, run_ids[0])) == 1
 
 
+@pytest.mark.only_reads
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 def test_other_methods_do_nothing(server, client, method):
     assert status(client.ask(method, "/api/status")) in {403, 405, 501}
     assert status(client.ask(method, "/api/status", "", Origin=server.origin, **JSON)) == 405
 
 
+@pytest.mark.only_reads
 def test_every_answer_says_what_the_page_may_do(client, run_ids):
     for path in ("/", "/api/status", "/static/js/app.js", "/nothing", f"/runs/{run_ids[0]}"):
         _, headers, _ = client.ask("GET", path)
@@ -101,6 +108,7 @@ def test_every_answer_says_what_the_page_may_do(client, run_ids):
         assert "access-control-allow-origin" not in headers
 
 
+@pytest.mark.only_reads
 @pytest.mark.parametrize(
     "path",
     [
@@ -149,12 +157,14 @@ def test_read_only_lets_nothing_be_changed(root, tmp_path, run_ids):
     server.stop()
 
 
+@pytest.mark.only_reads
 def test_the_secret_is_for_this_user_only(server):
     (note,) = (server.machine / "state" / "servers").glob("*.json")
     assert note.stat().st_mode & 0o077 == 0
     assert server.token not in note.read_text()
 
 
+@pytest.mark.only_reads
 def test_a_second_serve_says_where_the_first_one_is(server, root):
     said = json.loads(server.run("serve", "--no-browser", "--json"))
     assert (said["state"], said["store"]) == ("already served", str(root))
@@ -170,6 +180,7 @@ def test_ctrl_c_ends_it_and_a_new_one_keeps_port_and_cookies(server, client):
     assert client.get("/api/status")["run_count"] == 4
 
 
+@pytest.mark.only_reads
 def test_a_port_that_is_taken_is_said(server, root, tmp_path):
     other = Server(tmp_path / "other", tmp_path / "machine", "--port", str(server.port))
     process = other.launch()

@@ -2,12 +2,15 @@
 
 import shutil
 
+import pytest
+
 from stablenew import RunStore
 from stablenew.store.local_state import host_id
 from tests import samples
 from tests.web.browser import expect
 
 
+@pytest.mark.only_reads
 def test_the_state_of_store_and_index(open_page, root, keep_screen):
     page = open_page("/health")
     facts = page.get_by_role("region", name="Store and index")

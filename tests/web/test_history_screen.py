@@ -3,6 +3,8 @@
 import re
 import shutil
 
+import pytest
+
 from stablenew.index.index_keeper import try_index_lock
 from tests.web.browser import expect
 from tests.web.conftest import GONE, watch
@@ -21,6 +23,7 @@ def rating(page, number):
     return row(page, number).get_by_role("group")
 
 
+@pytest.mark.only_reads
 def test_a_row_says_what_a_person_wants_to_know(open_page, keep_screen):
     page = open_page()
     expect(rows(page)).to_have_count(4)
@@ -90,6 +93,7 @@ def test_everything_works_by_keyboard(open_page, root, run_ids):
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+@pytest.mark.only_reads
 def test_a_search_shows_chips_keeps_its_address_and_points_at_mistakes(open_page, keep_screen):
     page = open_page()
     box = page.get_by_role("combobox", name="Search jobs")
@@ -115,6 +119,7 @@ def test_a_search_shows_chips_keeps_its_address_and_points_at_mistakes(open_page
     expect(rows(page)).to_have_count(4)
 
 
+@pytest.mark.only_reads
 def test_fields_and_values_are_completed(open_page):
     page = open_page()
     box = page.get_by_role("combobox", name="Search jobs")
@@ -238,6 +243,7 @@ def test_a_removed_run_goes(open_page, root, run_ids):
     expect(rows(page)).to_have_count(3)
 
 
+@pytest.mark.only_reads
 def test_a_million_rows_scroll_as_one_list(open_page):
     page = open_page()
     page.evaluate(

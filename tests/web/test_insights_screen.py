@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.web.browser import expect
 from tests.web.conftest import GONE
 from tests.web.serving import make_runs, rate_all
@@ -106,6 +108,7 @@ def test_an_answer_that_comes_after_the_news_changes_nothing(open_page, root):
     expect(page.get_by_text("12 rated images")).to_be_visible()
 
 
+@pytest.mark.only_reads
 def test_a_search_that_is_none_is_refused_with_the_reason(open_page, root):
     open_page.tolerated = "422"
     page = open_page("/insights?q=colour:red")

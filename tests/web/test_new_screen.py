@@ -115,6 +115,7 @@ def test_runs_wait_for_each_other(page):
     expect(page.locator(".job", has_text="Cancelled")).to_have_count(2)
 
 
+@pytest.mark.only_reads
 def test_what_cannot_be_run_is_said_before_it_is_started(page, open_page):
     open_page.tolerated = "422"
     page.get_by_label("Steps").fill("many")

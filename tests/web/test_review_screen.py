@@ -60,6 +60,7 @@ def test_digits_rate_and_go_on(page, root, run_ids):
     assert ratings == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.only_reads
 def test_moving_by_arrows_and_letters(page):
     at(page, 1)
     for key, place in [("ArrowRight", 2), ("l", 3), ("h", 2), ("ArrowLeft", 1), ("End", 12), ("Home", 1)]:
@@ -205,6 +206,7 @@ def test_what_others_gave_an_image_is_shown(open_page, server, run_ids):
     at(page, 2)
 
 
+@pytest.mark.only_reads
 def test_two_images_are_compared_side_by_side(page, keep_screen):
     page.keyboard.press("c")
     expect(page.locator(".loupe figure:visible")).to_have_count(2)
@@ -258,6 +260,7 @@ def test_what_arrives_meanwhile_moves_nothing(page, root):
     expect(cells(page)).to_have_count(12)
 
 
+@pytest.mark.only_reads
 def test_a_search_narrows_what_is_reviewed_and_enter_shows_the_run(open_page, run_ids):
     page = open_page("/review?q=lighthouse")
     expect(cells(page)).to_have_count(3)

@@ -113,12 +113,14 @@ def test_a_run_is_reproduced_byte_for_byte_and_varied(open_page, root, staged):
     assert digests[0] != [output.digest for _, output in store.open(varied).iter_outputs()]
 
 
+@pytest.mark.only_reads
 def test_runs_that_differ_in_one_setting_are_named(open_page, run_ids):
     page = open_page(f"/runs/{run_ids[0]}")
     expect(page.get_by_role("heading", name="Differs in one setting")).to_be_visible()
     expect(page.locator("table", has_text="There")).to_contain_text("cfg")
 
 
+@pytest.mark.only_reads
 def test_a_run_that_is_not_there_says_so(open_page):
     page = open_page("/")
     open_page.tolerated = "404"
@@ -126,6 +128,7 @@ def test_a_run_that_is_not_there_says_so(open_page):
     expect(page.get_by_text("no run '20200101-000000-000-aaaaaaaaaa'")).to_be_visible()
 
 
+@pytest.mark.only_reads
 def test_leaving_before_it_is_loaded_leaves_no_trace(open_page, run_ids):
     page = open_page("/review")
     expect(page.locator(".cell img[src]")).to_have_count(12)

@@ -51,7 +51,8 @@ def test_ctrl_c_ends_the_processes_too(store):
     for number in range(40):
         sealed_run(store, f"run-{number}")
     code = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may have been started where it is ignored
 from stablenew import RunStore
 from stablenew.store.upkeep import verifier_pool
 verifier_pool.WORTH_PROCESSES = verifier_pool.CHUNK = 1
