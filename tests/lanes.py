@@ -27,7 +27,7 @@ def pytest_cmdline_main(config):
     if is_watched or is_decided or "PYTEST_XDIST_WORKER" in os.environ:
         return
     if all(Path(argument).is_dir() for argument in config.args) and (workers := count_workers()) > 1:
-        options.numprocesses, options.dist = workers, "worksteal"
+        options.numprocesses, options.dist = workers, "loadscope"  # what a module has made is made once
 
 
 def count_workers():

@@ -187,7 +187,7 @@ def stopping_on_interrupt(cancel: "CancelToken", out: Output) -> Iterator[None]:
 
     def stop(_number: int, _frame: object) -> None:
         cancel.cancel()
-        signal.signal(signal.SIGINT, previous)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the previous one may ignore it, as in the background
         out.warn("stopping; what is finished is kept (Ctrl-C again to insist)")
 
     try:

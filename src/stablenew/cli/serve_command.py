@@ -1,11 +1,10 @@
 """`stablenew serve`: the web page of a store."""
 
-import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stablenew.cli.console import Output, heed_interrupts
+from stablenew.cli.console import Output
 
 if TYPE_CHECKING:
     from stablenew.web.server import ServerPlace
@@ -21,6 +20,7 @@ def serve(
 ) -> int:
     """Open the web page: history, review, new runs. Ctrl-C ends it."""
     out: Output = ctx.obj
+    from stablenew.web.interrupts import Interrupts
     from stablenew.web.server import ServerPlace, serving
 
     place = ServerPlace(out.root)
@@ -28,11 +28,11 @@ def serve(
         return _show_other(out, place, no_browser=no_browser)
     try:
         with serving(out.controller, place, port=port, is_read_only=read_only) as (note, run):
-            heed_interrupts()
-            with contextlib.suppress(KeyboardInterrupt):
-                _show(out, "serving", note.build_url(), no_browser=no_browser)
-                out.print("Ctrl-C ends it.")
-                run()
+            interrupts = Interrupts()
+            interrupts.heed()
+            _show(out, "serving", note.build_url(), no_browser=no_browser)
+            out.print("Ctrl-C ends it.")
+            run(interrupts)
     finally:
         place.release()
     return 0

@@ -17,6 +17,7 @@ from stablenew.errors import ConfigError
 from stablenew.store.local_state import state_folder, store_key
 from stablenew.store.run_lock import file_lock
 from stablenew.web.guard import Keys
+from stablenew.web.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -116,7 +117,7 @@ def open_socket(port: int | None, last: int | None) -> socket.socket:
 @contextlib.contextmanager
 def serving(
     controller: AppController, place: ServerPlace, *, port: int | None, is_read_only: bool
-) -> Iterator[tuple[ServerNote, Callable[[], None]]]:
+) -> Iterator[tuple[ServerNote, Callable[[Interrupts], None]]]:
     """A server ready to run: word of it, and the function that serves until it is told to stop.
 
     The caller holds the `place`. The port listens already: a browser that comes before the server runs waits for it.
@@ -127,12 +128,14 @@ def serving(
     note = ServerNote(listener.getsockname()[1], secret, secrets.token_hex(8))
     place.write(note)
     try:
-        yield note, lambda: _serve(controller, listener, note, is_read_only=is_read_only)
+        yield note, lambda interrupts: _serve(controller, listener, note, interrupts, is_read_only=is_read_only)
     finally:
         listener.close()
 
 
-def _serve(controller: AppController, listener: socket.socket, note: ServerNote, *, is_read_only: bool) -> None:
+def _serve(
+    controller: AppController, listener: socket.socket, note: ServerNote, interrupts: Interrupts, *, is_read_only: bool
+) -> None:
     import uvicorn  # noqa: PLC0415
 
     from stablenew.web.context import WebContext  # noqa: PLC0415
@@ -160,4 +163,5 @@ def _serve(controller: AppController, listener: socket.socket, note: ServerNote,
         end(number, frame)
 
     server.handle_exit = handle_exit  # type: ignore[method-assign, assignment]
-    server.run(sockets=[listener])
+    if not interrupts.pass_to(handle_exit):
+        server.run(sockets=[listener])
