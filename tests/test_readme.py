@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from stablenew import RunStore, RunVerifier
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +37,7 @@ def test_the_lines_for_diffusers_record_every_call(tmp_path, needs_diffusers):
     assert all(RunVerifier(run, deep=True).verify().is_ok for run in runs)
 
 
+@pytest.mark.heavy
 def test_the_commands_it_shows_work(tmp_path):
     (tmp_path / "harbour.txt").write_text("a quiet harbour\n")
     shown = [block for block in blocks("sh") if "stablenew history" in block or "stablenew learn" in block]

@@ -238,6 +238,7 @@ class WithoutLogs(StoreMachine):
     with_logs = False
 
 
+@pytest.mark.heavy
 def test_without_single_writer_logs_the_same_machine_finds_a_loss():
     """Proves that the machine below can fail."""
     search = settings(
@@ -247,6 +248,7 @@ def test_without_single_writer_logs_the_same_machine_finds_a_loss():
         database=None,
         derandomize=True,
         phases=[Phase.generate],
+        report_multiple_bugs=False,  # one loss is enough
         suppress_health_check=list(HealthCheck),
     )
     with pytest.raises(AssertionError, match="was lost"):

@@ -70,6 +70,7 @@ def our_verdict(kind, value):
     return True
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", [*DOCUMENTS, "feedback_event"])
 def test_our_reader_and_the_schema_agree_on_mutated_documents(kind):
     """More than 20,000 documents over all kinds; ajv judges the same ones in `.ci/run`."""

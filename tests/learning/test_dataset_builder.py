@@ -85,6 +85,7 @@ def test_rows_stand_in_the_order_of_runs_and_variants(tmp_path):
     assert len(list((tmp_path / "ds" / "images").iterdir())) > 3
 
 
+@pytest.mark.heavy
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_any_order_any_split_over_machines_any_copy_by_sync_gives_the_same_dataset(tmp_path_factory, seed):
@@ -111,6 +112,7 @@ def test_any_order_any_split_over_machines_any_copy_by_sync_gives_the_same_datas
     assert rows(folder / "ds2") == rows(folder / "ds")
 
 
+@pytest.mark.heavy
 def test_workers_give_what_one_process_gives(tmp_path, monkeypatch):
     store = make_store(tmp_path / "runs", 7, count=60)
     build(store, tmp_path / "one")
@@ -157,6 +159,7 @@ def test_a_second_build_reads_only_what_changed_and_equals_a_full_one(tmp_path):
     assert parts.keys() == {path.name for path in (tmp_path / "full" / "images").iterdir()}
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("_settled")
 @pytest.mark.parametrize("seed", range(4))
 def test_builds_one_after_the_other_read_what_changed_and_equal_full_ones_byte_for_byte(tmp_path, seed):
@@ -307,6 +310,7 @@ def test_a_change_in_the_very_moment_of_the_build_is_not_missed(tmp_path):
     assert len(counting.run_ids) == 10, "folders that changed within the last two seconds are read again"
 
 
+@pytest.mark.heavy
 def test_a_build_that_is_killed_leaves_the_old_dataset_whole(tmp_path):
     store = make_store(tmp_path / "runs", 11, count=60)
     build(store, tmp_path / "ds")

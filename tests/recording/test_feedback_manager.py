@@ -251,6 +251,7 @@ def rate_in_a_process(root, name):
         manager.record_feedback("sample-run", f"{number % 3}/0", number % 6)
 
 
+@pytest.mark.heavy
 def test_four_raters_at_once_in_processes_lose_nothing(store, run):
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=rate_in_a_process, args=(store.root, name)) for name in "abcd"]

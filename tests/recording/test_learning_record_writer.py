@@ -93,6 +93,7 @@ class TestFileWriter(WriterContract):
         with pytest.raises(WriteFailed):
             writer.append_record(record())
 
+    @pytest.mark.heavy
     def test_eight_processes_of_two_hundred_records_give_sixteen_hundred_whole_lines(self, tmp_path):
         script = """
             import sys

@@ -27,7 +27,10 @@ from tests.samples import png, sealed_run
 KILLS = 200
 PIPELINE_KILLS = 60
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here, to have many quickly")
+pytestmark = [
+    pytest.mark.heavy,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here, to have many quickly"),
+]
 
 
 def work_until_killed(root, acknowledgements):

@@ -14,6 +14,7 @@ def make(folder, *arguments):
     return RunStore(folder)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("outputs", ["links", "none", "images"])
 def test_example_runs_are_whole_sealed_runs(tmp_path, outputs):
     store = make(tmp_path, "--count", "12", "--outputs", outputs)
@@ -24,6 +25,7 @@ def test_example_runs_are_whole_sealed_runs(tmp_path, outputs):
     assert any(list(run.iter_outputs()) for run in runs) == (outputs != "none")
 
 
+@pytest.mark.heavy
 def test_a_seed_makes_the_same_runs_every_time(tmp_path):
     def content(name, seed):
         make(tmp_path / name, "--count", "20", "--seed", seed)

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import signal
 import socket
+import time
 
 import pytest
 
@@ -178,6 +180,20 @@ def test_ctrl_c_ends_it_and_a_new_one_keeps_port_and_cookies(server, client):
     assert "Traceback" not in said
     server.restart()
     assert client.get("/api/status")["run_count"] == 4
+
+
+@pytest.mark.parametrize("seconds", [0, 0.1, 0.2, 0.4])
+def test_ctrl_c_while_it_starts_ends_it_too(root, tmp_path, seconds):
+    """Also where a script started it in the background, with interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        server = Server(root, tmp_path / "machine").start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    time.sleep(seconds)
+    code, said = server.stop()
+    assert code == 0
+    assert "Traceback" not in said
 
 
 @pytest.mark.only_reads
