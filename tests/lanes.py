@@ -8,6 +8,7 @@ import pytest
 
 LANE_OF_FIXTURE = {
     "browser": "browser",
+    "new_context": "browser",
     "needs_diffusers": "heavy",
     "needs_datasets": "heavy",
     "needs_distributed": "heavy",
