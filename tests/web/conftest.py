@@ -7,9 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from _pytest.runner import runtestprotocol
 
-from tests.lanes import TRIES
 from tests.web.serving import Client, Server, make_runs
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -164,19 +162,3 @@ def keep_screen():
         page.screenshot(path=SCREENS / f"{name}.png")
 
     return keep
-
-
-def pytest_runtest_protocol(item, nextitem):
-    """A browser test that fails has a second try: a busy machine is not what it is about. The summary names it."""
-    if "browser_type" not in item.fixturenames:
-        return None
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    if any(report.failed for report in reports):
-        item.user_properties.append((TRIES, 2))
-        item._initrequest()
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True

@@ -1,0 +1,68 @@
+"""How our own tests are run: on workers or not, in lanes, and those of the browser twice where once was not enough."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TESTS = """
+import os
+from pathlib import Path
+import pytest
+
+@pytest.fixture
+def browser():
+    return "one that is busy at first"
+
+def test_fails_at_first(browser):
+    flag = Path("was-here")
+    first = not flag.exists()
+    flag.touch()
+    assert not first
+
+def test_fails_always(browser):
+    assert not browser
+
+def test_plain():
+    Path(f"worker-{os.environ.get('PYTEST_XDIST_WORKER', 'none')}").touch()
+
+def test_with_torch(needs_diffusers):
+    pass
+"""
+
+
+@pytest.fixture
+def pytest_in(tmp_path):
+    """A function that runs pytest over a few tests, and gives what it printed and which worker ran the plain one."""
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.lanes"]\n')
+    (tmp_path / "test_few.py").write_text(TESTS)
+    markers = "\n".join(f"  {name}" for name in ("browser", "network_tools", "heavy"))
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\naddopts = --strict-markers\nmarkers =\n{markers}\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment |= {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTEST_XDIST_AUTO_NUM_WORKERS": "2"}
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "pytest", "-p", "no:playwright", "-p", "no:cacheprovider", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        workers = [path.name.partition("-")[2] for path in tmp_path.glob("worker-*")]
+        return done.stdout, workers
+
+    return run
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [((".",), "gw"), ((".", "-p", "no:xdist"), "none")])
+def test_a_browser_test_that_fails_has_a_second_try_that_is_named_on_workers_too(pytest_in, arguments, expected):
+    said, (worker,) = pytest_in(*arguments, "-m", "not heavy")
+    assert worker.startswith(expected)
+    assert "1 failed, 2 passed" in said
+    assert "needed a second try: test_few.py::test_fails_at_first" in said
+    assert "needed a second try: test_few.py::test_fails_always" in said
+
+
+def test_the_quick_lane_leaves_out_what_needs_more_and_a_named_file_runs_right_here(pytest_in):
+    said, workers = pytest_in("test_few.py", "-m", "not browser and not network_tools and not heavy")
+    assert "1 passed, 3 deselected" in said
+    assert workers == ["none"]
