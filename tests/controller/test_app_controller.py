@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from stablenew import AppConfig, PipelineConfig, RunStore, RunVerifier
+from stablenew import AppConfig, PipelineConfig, RatingsStore, RunStore, RunVerifier
 from stablenew.controller.app_controller import AppController
 from stablenew.controller.job_news import JOB_COMPLETED, RATING_CHANGED
 from stablenew.errors import InvalidDocument, RunNotFound
@@ -156,3 +156,13 @@ def test_a_part_is_made_once_however_many_threads_ask_for_it(controller):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(ask, range(8)))
     assert len({tuple(map(id, parts)) for parts in found}) == 1
+
+
+def test_a_job_is_announced_by_its_result_or_its_id_and_gets_the_rating_that_waited(controller, news):
+    RatingsStore(controller.root, rater="alice").set_rating("my-run", 4)
+    config = CONFIG.model_copy(update={"run_id": "my-run"})
+    result = controller.run_pipeline(config, pack=build_typed_pack("a lake"), options=RunOptions(learning=True))
+    controller.on_job_completed(result)
+    controller.on_job_completed(result.run_id)
+    assert [item.run_id for item in news] == ["my-run"] * 3
+    assert controller.feedback.state("my-run").run["alice"].rating == 4

@@ -116,3 +116,32 @@ def test_a_damaged_file_is_named_and_never_overwritten(junk):
     with pytest.raises(ConfigError, match=r"config\.json"):
         config.get("learning_enabled")
     assert config.path.read_text() == junk
+
+
+def test_a_callback_can_be_given_from_the_start_and_outlives_those_that_are_cleared(tmp_path):
+    given, registered = [], []
+    controller = PipelineController(
+        AppConfig(environment={}), runs_dir=tmp_path / "runs", on_learning_record=given.append
+    )
+    controller.register_learning_record_callback(registered.append)
+    controller.clear_learning_record_callbacks()
+    result = controller.run(CONFIG, options=RunOptions(learning=True))
+    assert (tuple(given), registered) == (result.records, [])
+
+
+def test_the_learning_runner_records_and_tells(tmp_path):
+    seen = []
+    controller = PipelineController(
+        AppConfig(environment={}), runs_dir=tmp_path / "runs", on_learning_record=seen.append
+    )
+    result = controller.get_learning_runner_for_tests().run(CONFIG)
+    assert RunStore(tmp_path / "runs").open(result.run_id).status == "completed"
+    assert controller.last_learning_record is seen[0]
+
+
+def test_without_learning_there_are_no_records(tmp_path):
+    seen = []
+    controller = PipelineController(
+        AppConfig(environment={}), runs_dir=tmp_path / "runs", on_learning_record=seen.append
+    )
+    assert (controller.run(CONFIG).records, seen) == ((), [])

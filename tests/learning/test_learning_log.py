@@ -47,3 +47,18 @@ def test_a_run_without_metadata_that_can_be_read_keeps_its_records(tmp_path):
 
 def test_no_store_is_an_empty_log(tmp_path):
     assert list(LearningLog(tmp_path / "nothing")) == []
+
+
+def test_an_entry_needs_no_join(tmp_path):
+    store = RunStore(tmp_path)
+    samples.sealed_run(store, "whole")
+    samples.sealed_run(store, "headless")
+    metadata = tmp_path / "headless" / METADATA
+    metadata.unlink()
+    entries = [entry.to_dict() for entry in LearningLog(store).iter_entries()]
+    whole = [entry for entry in entries if entry["job_id"] == "whole"]
+    config = store.open("whole").metadata.config
+    assert [(entry["variant_index"], entry["run_config"]) for entry in whole] == [(0, config), (1, config)]
+    assert whole[0]["outputs"] == [output.path for output in next(store.open("whole").iter_records()).outputs]
+    assert {entry["num_outputs"] for entry in whole} == {len(whole[0]["outputs"])}
+    assert [entry["run_config"] for entry in entries if entry["job_id"] == "headless"] == [{}, {}]

@@ -67,7 +67,7 @@ def without_times(result):
             value = value.model_dump()
         if isinstance(value, dict):
             times = {"started_at", "finished_at", "duration_seconds"}
-            dropped = times | {"run_id", "run_path", "recording_error", "closure"}
+            dropped = times | {"records", "run_id", "run_path", "recording_error", "closure"}
             return {key: plain(item) for key, item in value.items() if key not in dropped}
         return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
@@ -105,7 +105,9 @@ def test_stage_events_carry_times_durations_and_both_settings():
 
 def test_requested_and_actual_settings_are_both_recorded():
     config = PipelineConfig(txt2img=SMALL | {"seed": -1, "model": "landscape.safetensors"})
-    (record,) = run(SketchEngine(random_bits=lambda bits: 99), config).records
+    seen = []
+    (record,) = run(SketchEngine(random_bits=lambda bits: 99), config, on_learning_record=seen.append).records
+    assert seen == [record]
     assert (record.requested.seed, record.requested.model) == (-1, "landscape.safetensors")
     assert (record.actual.seed, record.actual.model) == (99, "sketch-1")
 
@@ -146,6 +148,7 @@ def test_without_writer_or_callback_the_result_is_the_same_and_nothing_is_writte
         append_record = staticmethod(fail)
 
     plain = run(config=ALL_STAGES, plan=None)
+    assert plain.records == (), "learning is off"
     assert list(tmp_path.iterdir()) == []
     assert not state_folder().exists(), "not even this machine's own state"
     others = [

@@ -293,3 +293,29 @@ def test_stars_are_typed_as_numbers_or_clear():
     for text in ("6", "-1", "4.5", "nan", "", "٣"):
         with pytest.raises(ConfigError):
             parse_stars(text)
+
+
+def test_a_job_that_is_not_there_yet_can_be_rated_and_its_run_takes_the_rating_in(store, run):
+    ratings = RatingsStore(store, rater="alice")
+    ratings.set_rating("later-run", 3)
+    ratings.set_rating("later-run", 4)
+    ratings.set_rating("never-run", None)
+    assert RatingsStore(store, rater="alice").get_ratings_dict() == {"later-run": 4}
+    assert RatingsStore(store, rater="bob").get_ratings_dict() == {}
+    with pytest.raises(InvalidDocument):
+        ratings.set_rating("later-run", 6)
+    with pytest.raises(RunNotFound):
+        ratings.set_rating("Not An Id", 4)
+    sealed_run(store, "later-run")
+    assert RatingsStore(store, rater="alice").get_ratings_dict() == {"later-run": 4}
+    assert FeedbackManager(store).state("later-run").run["alice"].rating == 4
+    FeedbackManager(store, rater="alice").record_feedback("later-run", None, 1)
+    assert ratings.get_ratings_dict() == {"later-run": 1}, "it was joined once, and does not come back"
+
+
+def test_a_rating_after_the_run_came_replaces_the_one_that_waited(store):
+    ratings = RatingsStore(store, rater="alice")
+    ratings.set_rating("later-run", 2)
+    sealed_run(store, "later-run")
+    ratings.set_rating("later-run", 5)
+    assert ratings.get_ratings_dict() == {"later-run": 5}

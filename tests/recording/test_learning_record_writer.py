@@ -110,3 +110,21 @@ class TestFileWriter(WriterContract):
         data = path.read_bytes()
         assert data.count(b"\n") == 1600
         assert sorted(one.variant.index for one in LearningRecordWriter(path).iter_records()) == list(range(1600))
+
+
+def test_a_folder_has_a_file_for_each_run_by_a_pattern(tmp_path):
+    writer = LearningRecordWriter(tmp_path / "records", pattern="of-{run_id}.jsonl")
+    written = [record("run-a", 0), record("run-a", 1), record("run-b", 0)]
+    for each in written:
+        writer.write_record(each)
+    assert sorted(path.name for path in (tmp_path / "records").iterdir()) == ["of-run-a.jsonl", "of-run-b.jsonl"]
+    assert list(writer.iter_records()) == written
+
+
+def test_a_record_can_be_a_file_of_its_own_and_never_replaces_another(tmp_path):
+    writer = LearningRecordWriter(tmp_path / "records")
+    paths = [writer.write(record("run-a", index)) for index in (0, 1, 1)]
+    assert len({path.name for path in paths}) == 3
+    assert all(path.name.startswith("run-a-") for path in paths)
+    assert [LearningRecord.from_json(path.read_bytes()) for path in paths] == [record("run-a", n) for n in (0, 1, 1)]
+    assert list(writer.iter_records()) == [], "they are no lines of the log"

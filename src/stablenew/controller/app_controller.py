@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stablenew.app_config import AppConfig
 from stablenew.controller.job_news import JOB_COMPLETED, RATING_CHANGED, JobAnnouncer, JobNews
 from stablenew.controller.lazy_part import LazyPart
-from stablenew.recording.side_channel import Hook
+from stablenew.recording.side_channel import Hook, SideChannel
 
 if TYPE_CHECKING:
     from stablenew.controller.insights import RememberedInsights
@@ -55,6 +55,7 @@ class AppController:
         self.guard = threading.RLock()
         self._progress_hook: Hook[Job] = Hook("a listener to the progress of runs")
         self._announcer = JobAnnouncer(lambda: self.history)
+        self._rating_channel = SideChannel("saving a rating that came before its run")
 
     @LazyPart
     def run_store(self) -> "RunStore":
@@ -221,9 +222,19 @@ class AppController:
         """Call `listener` with every step of the runs in the background; if it raises, that is logged."""
         self._progress_hook.subscribe(listener)
 
-    def on_job_completed(self, job_id: str) -> None:
-        """A run has ended: history shows it and listeners are told. The learning log reads the run folders itself."""
+    def on_job_completed(self, job: "str | PipelineRunResult") -> None:
+        """A run has ended: history shows it and listeners are told. The learning log reads the run folders itself.
+
+        `job` is its id or its result. Ratings that came before the run are saved with it now.
+        """
+        job_id = job if isinstance(job, str) else job.run_id
+        self._rating_channel.call(self._save_early_ratings, job_id)
         self._announcer.announce(JOB_COMPLETED, [job_id])
+
+    def _save_early_ratings(self, job_id: str) -> None:
+        from stablenew.recording.ratings_store import EarlyRatings
+
+        EarlyRatings(self.run_store).save_with(job_id, self.feedback)
 
     def on_rating_changed(self, job_id: str, rating: int | None) -> None:
         """Somebody rated a whole job: the rating is saved, history shows it and listeners are told.

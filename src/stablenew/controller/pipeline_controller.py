@@ -33,12 +33,15 @@ class PipelineController:
         engine: Engine | None = None,
         runs_dir: Path | str | None = None,
         learning_record_writer: RecordWriter | None = None,
+        on_learning_record: Callable[[LearningRecord], object] | None = None,
     ) -> None:
         self.app_config = app_config or AppConfig()
         self._engine = engine
         self._runs_dir = Path(runs_dir) if runs_dir is not None else None
         self._writer = learning_record_writer
+        self._on_learning_record = on_learning_record
         self._callbacks: Hook[LearningRecord] = Hook("a learning record callback")
+        self._callbacks.subscribe(on_learning_record)
         self._last_record: LearningRecord | None = None
 
     @property
@@ -75,8 +78,9 @@ class PipelineController:
         self._callbacks.subscribe(callback)
 
     def clear_learning_record_callbacks(self) -> None:
-        """Forget every callback."""
+        """Forget every callback that was registered; `on_learning_record` stays."""
         self._callbacks.clear()
+        self._callbacks.subscribe(self._on_learning_record)
 
     def run(
         self,
@@ -89,13 +93,20 @@ class PipelineController:
         """Run a pipeline; see `PipelineRunner.run`. `options.learning` decides for this run, if it is given."""
         config, options = config or PipelineConfig(), options or RunOptions()
         is_learning = self.learning_enabled or config.learning_enabled if options.learning is None else options.learning
-        runner = PipelineRunner(
-            self.engine,
-            run_store=self.run_store if is_learning else None,
-            learning_record_writer=self._writer if is_learning else None,
-            on_learning_record=self._on_record if is_learning else None,
-        )
+        runner = self._build_runner() if is_learning else PipelineRunner(self.engine)
         return runner.run(config, pack=pack, plan=plan, options=options)
+
+    def get_learning_runner_for_tests(self) -> PipelineRunner:
+        """The runner that `run` uses when learning is on: it records, and tells the writer and the callbacks."""
+        return self._build_runner()
+
+    def _build_runner(self) -> PipelineRunner:
+        return PipelineRunner(
+            self.engine,
+            run_store=self.run_store,
+            learning_record_writer=self._writer,
+            on_learning_record=self._on_record,
+        )
 
     def _on_record(self, record: LearningRecord) -> None:
         self._last_record = record

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stablenew.errors import FormatError, RunNotFound
 from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.run_metadata import RunMetadata
+from stablenew.formats.strict_json import JsonValue
 from stablenew.store.run import ReadProblem
 from stablenew.store.run_store import RunStore
 
@@ -19,6 +22,66 @@ class LogLedger:
     """Runs without any record that could be read."""
     problems: list[tuple[str, ReadProblem]] = field(default_factory=list)
     """Run id and what of that run could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One executed variant, with the config and plan of its run."""
+
+    record: LearningRecord
+    run: RunMetadata | None
+    """None where the run's metadata cannot be read."""
+
+    @property
+    def job_id(self) -> str:
+        """The run id: a job is a run."""
+        return self.record.run_id
+
+    @property
+    def packs(self) -> list[str]:
+        """Names of the prompt packs."""
+        return [pack.name or pack.id for pack in self.run.packs] if self.run else []
+
+    @property
+    def run_config(self) -> dict[str, JsonValue]:
+        """The full config as it was before the run."""
+        return dict(self.run.config) if self.run else {}
+
+    @property
+    def randomization_plan(self) -> dict[str, JsonValue]:
+        """Mode, size and axes of the plan; empty where the run had none."""
+        plan = self.run.variant_plan if self.run else None
+        return plan.to_dict() if plan else {}
+
+    @property
+    def outputs(self) -> list[str]:
+        """Paths of the outputs in the run."""
+        return self.record.output_paths
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """The entry as JSON."""
+        record = self.record
+        return {
+            "job_id": self.job_id,
+            "variant_index": record.variant.index,
+            "variant_total": record.variant.total,
+            "packs": self.packs,
+            "run_config": self.run_config,
+            "randomization_plan": self.randomization_plan,
+            "outputs": self.outputs,
+            "num_outputs": len(record.outputs),
+            "started_at": record.started_at,
+            "completed_at": record.finished_at,
+            "duration_seconds": record.duration_seconds,
+            "record": record.to_dict(),
+        }
+
+
+def _read_metadata(store: RunStore, run_id: str) -> RunMetadata | None:
+    try:
+        return store.open(run_id).metadata
+    except (OSError, FormatError, RunNotFound):
+        return None
 
 
 class LearningLog:
@@ -44,6 +107,14 @@ class LearningLog:
                     account.problems.append((run.run_id, line.problem))
             if account.record_count == before:
                 account.empty_run_ids.append(run.run_id)
+
+    def iter_entries(self, ledger: LogLedger | None = None) -> Iterator[LogEntry]:
+        """Every record with what its run says of it, in the order of `iter_records`: nothing is left to be joined."""
+        metadata: dict[str, RunMetadata | None] = {}
+        for record in self.iter_records(ledger):
+            if record.run_id not in metadata:
+                metadata = {record.run_id: _read_metadata(self._store, record.run_id)}
+            yield LogEntry(record, metadata[record.run_id])
 
     def __iter__(self) -> Iterator[LearningRecord]:
         return self.iter_records()

@@ -66,6 +66,7 @@ class PipelineRun:
         self._context = LearningContext(run_id=self.run_id, source=source, correlation=parent)
         self._closure_watch = ClosureWatch(engine if store is not None or parent else None)
         self._channel = SideChannel("recording the run")
+        self._is_learning = store is not None or bool(record_hook)
         self._recording = self._channel.call(self._start_recording, store) if store is not None else None
 
     def _build_source(self) -> dict[str, JsonValue]:
@@ -117,7 +118,7 @@ class PipelineRun:
         ).run(self._config)
         record = None
         if result.status != "cancelled" or result.images:  # a variant cut off before its first image left nothing
-            record = self._build_record(result)
+            record = self._build_record(result) if self._is_learning else None
             self._keep(result, record)
         self._closure_watch.look()
         self._emit(replace(event, kind=VARIANT_FINISHED, record=record, status=result.status))

@@ -16,7 +16,7 @@ from stablenew.errors import FormatError, PromptPackError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.stage_event import STAGES
 from stablenew.formats.pipeline_config import settings_from_preset
-from stablenew.formats.prompt_text import EMBEDDING_TAG, find_loras
+from stablenew.formats.prompt_text import find_embeddings, find_loras
 from stablenew.formats.strict_json import JsonValue, parse_json
 from stablenew.pipeline.randomizer import MATRIX, WILDCARD, Axis, in_order, parse_randomization
 
@@ -48,7 +48,7 @@ class Prompt:
     @property
     def embeddings(self) -> tuple[str, ...]:
         """Names of the embeddings in either prompt, each once."""
-        return tuple(dict.fromkeys(m[1].strip() for m in EMBEDDING_TAG.finditer(f"{self.positive}\n{self.negative}")))
+        return tuple(find_embeddings(f"{self.positive}\n{self.negative}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from stablenew.formats.model_base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from stablenew.formats.strict_json import JsonValue
 
@@ -137,27 +137,74 @@ class LearningRecord(Document):
 
     @classmethod
     def from_pipeline_context(
-        cls, config: "Mapping[str, JsonValue]", context: "Mapping[str, JsonValue]"
+        cls,
+        config: "Mapping[str, JsonValue] | None" = None,
+        context: "Mapping[str, JsonValue] | Sequence[Mapping[str, JsonValue]] | None" = None,
+        randomizer_metadata: "Mapping[str, JsonValue] | None" = None,
+        knobs_metadata: "Mapping[str, JsonValue] | None" = None,
+        *,
+        base_config: "Mapping[str, JsonValue] | None" = None,
+        variant_configs: "Sequence[Mapping[str, JsonValue]] | None" = None,
     ) -> "LearningRecord":
-        """A record from plain mappings, for pipelines that are not ours.
+        """A record from plain mappings, for pipelines that are not ours; two forms, told apart by the second argument.
 
-        `config` holds the main settings (`steps`, `sampler`, `model`, …), `context` the fields of the record by name;
-        of those `run_id` and `started_at` are required, and `variant`, `prompt`, `status`, `stages` and `outputs` have
-        harmless defaults. Both are made JSON-safe first.
+        `(config, context)` is one variant: `config` holds the main settings (`steps`, `sampler`, `model`, …), `context`
+        the fields of the record by name, of which `run_id` is required. A time may also be called `timestamp` (ISO text
+        or seconds since 1970), the number of the variant `variant_index` and `variant_total`, an `error` may be a text,
+        and `output_paths` are paths of files that are described nowhere else.
+
+        `(base_config, variant_configs, randomizer_metadata, knobs_metadata)` is a whole run in one record, with
+        `variant_configs` a list. Of the two this one was asked for later, but records of single variants are what runs
+        are made of, so a run writes those.
 
         Raises:
             InvalidDocument: what they say does not fit the format.
         """
-        from stablenew.formats.strict_json import json_safe  # noqa: PLC0415
+        from collections.abc import Mapping  # noqa: PLC0415
 
-        fields = {
+        from stablenew.formats.documents.pipeline_context import fields_of_run, fields_of_variant  # noqa: PLC0415
+
+        main = config if config is not None else base_config or {}
+        variants = variant_configs if context is None else context
+        if isinstance(variants, Mapping):
+            fields = fields_of_variant(main, variants)
+        else:
+            fields = fields_of_run(main, variants or (), randomizer_metadata or {}, knobs_metadata or {})
+        defaults: dict[str, JsonValue] = {
             "kind": cls.KIND,
             "schema_version": SCHEMA_VERSION,
-            "variant": {"index": 0, "total": 1},
             "status": "completed",
-            "prompt": {"positive": str(config.get("prompt", ""))},
-            "requested": {key: value for key, value in config.items() if key != "prompt"},
             "stages": [],
             "outputs": [],
         }
-        return cls.from_dict(json_safe(fields | dict(context)))
+        return cls.from_dict(defaults | fields)
+
+    def _pipeline(self, name: str) -> "JsonValue":
+        from stablenew.formats.documents.pipeline_context import EXTENSION  # noqa: PLC0415
+
+        return (self.ext or {}).get(EXTENSION, {}).get(name)
+
+    @property
+    def base_config(self) -> "JsonValue":
+        """The config before the plan changed it, where the record was given one; a run's own is in its metadata."""
+        return self._pipeline("base_config")
+
+    @property
+    def variant_configs(self) -> "list[JsonValue]":
+        """The configs of all variants, where the record is about a whole run; else none."""
+        return list(self._pipeline("variant_configs") or ())
+
+    @property
+    def output_paths(self) -> list[str]:
+        """Paths of the outputs: in the run, or as they were given."""
+        return [output.path for output in self.outputs if output.path] or list(self._pipeline("output_paths") or ())
+
+    @property
+    def randomizer_mode(self) -> str | None:
+        """How the plan chose its variants."""
+        return self.variant.mode
+
+    @property
+    def randomizer_plan_size(self) -> int:
+        """Variants in the plan."""
+        return self.variant.total
