@@ -27,6 +27,7 @@ def installed(tmp_path, capsys):
         runs = tmp_path / "runs"
         program = tmp_path / tool
         (program / {"webui": "extensions", "comfyui": "custom_nodes"}[tool]).mkdir(parents=True)
+        (program / "models").mkdir()
         assert _run(["--runs-dir", str(runs), "--json", "engines", "install", tool, str(program)]) == 0
         return Path(json.loads(capsys.readouterr().out)["folder"]), runs
 
@@ -190,7 +191,7 @@ def test_the_node_records_what_nobody_saves_and_gives_tags(installed, tmp_path):
 
 def test_a_folder_that_lies_elsewhere_is_to_be_copied(tmp_path, capsys):
     runs = tmp_path / "runs"
-    assert _run(["--runs-dir", str(runs), "engines", "install", "comfyui", str(tmp_path)]) == 0
+    assert _run(["--runs-dir", str(runs), "engines", "install", "comfyui", str(tmp_path), "--to-copy"]) == 0
     said = capsys.readouterr().out.replace("\n", "")
     assert "copy it into the folder custom_nodes of comfyui" in said
     settings = json.loads((tmp_path / "stablenew-recorder" / "stablenew.json").read_text())

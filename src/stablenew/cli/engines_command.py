@@ -1,6 +1,5 @@
 """`stablenew engines`: what can make images, whether it is ready, and hooks to record inside other programs."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +11,6 @@ from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
     from stablenew.engines.engine import EngineCheck
-import sys
-from importlib.resources import files
-from typing import Final
 
 app = typer.Typer(help="What can make images. Without a command: list the engines.", invoke_without_command=True)
 
@@ -129,57 +125,55 @@ def workflow(
     return 0 if "prompt" in found.places else FAILURE
 
 
+_Tool = Annotated[str, typer.Argument(metavar="webui|comfyui", help="The program to record in.")]
+
+
 @app.command()
 def install(
     ctx: typer.Context,
-    tool: Annotated[str, typer.Argument(metavar="webui|comfyui", help="The program to record in.")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Its folder, or where to put the one to copy.")],
+    tool: _Tool,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Its folder.")],
+    to_copy: Annotated[
+        bool, typer.Option("--to-copy", help="DIR is any folder: copy what is written there into the program yourself.")
+    ] = False,
 ) -> int:
     """Write the folder that records inside a WebUI or ComfyUI what it makes."""
     out: Output = ctx.obj
-    from stablenew.cli.engines_command import PLACES, write_hook_folder
+    from stablenew.cli.hook_folder import TOOLS, find_place, write_hook_folder
 
-    if tool not in PLACES:
-        raise typer.BadParameter(f"expected one of {', '.join(PLACES)}, found {tool!r}")
+    _check_tool(tool)
     runs_dir = out.controller.run_store.root.resolve()
-    written = write_hook_folder(tool, folder, runs_dir)
-    is_in_place = written.parent.name == PLACES[tool]
-    out.json({"ok": True, "folder": str(written), "runs_dir": str(runs_dir), "in_place": is_in_place})
+    written = write_hook_folder(tool, folder if to_copy else find_place(tool, folder), runs_dir)
+    out.json({"ok": True, "folder": str(written), "runs_dir": str(runs_dir), "in_place": not to_copy})
     out.print(f"written: {written}")
-    if not is_in_place:
-        out.print(f"copy it into the folder {PLACES[tool]} of {tool}")
+    if to_copy:
+        out.print(f"copy it into the folder {TOOLS[tool].place} of {tool}")
     out.print(f"what {tool} saves from its next start on is recorded in {runs_dir}")
     return 0
 
 
-FOLDER_NAME: Final = "stablenew-recorder"
-PLACES: Final = {"webui": "extensions", "comfyui": "custom_nodes"}
-"""Where a program looks for such folders."""
-_HOOKS: Final = {"webui": "scripts/stablenew_recorder.py", "comfyui": "__init__.py"}
+@app.command()
+def uninstall(
+    ctx: typer.Context,
+    tool: _Tool,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Its folder.")],
+) -> int:
+    """Remove what `install` wrote. What was recorded stays."""
+    out: Output = ctx.obj
+    from stablenew.cli.hook_folder import remove_hook_folder
+
+    _check_tool(tool)
+    removed, left = remove_hook_folder(tool, folder)
+    out.json({"ok": True, "folder": str(removed), "left": left})
+    out.print(f"removed: {removed}")
+    if left:
+        out.warn(f"left in {removed}, because it is not ours: {', '.join(left)}")
+    out.print(f"{tool} records nothing from its next start on; what was recorded stays")
+    return 0
 
 
-def write_hook_folder(tool: str, target: Path, runs_dir: Path) -> Path:
-    """Write the folder that records in `tool`, and say where it is.
+def _check_tool(tool: str) -> None:
+    from stablenew.cli.hook_folder import TOOLS
 
-    `target` may be the folder of the program itself: then it goes where the program looks for such folders.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    folder = _choose_place(tool, target) / FOLDER_NAME
-    source = files("stablenew.tool_hooks")
-    texts = {
-        _HOOKS[tool]: source.joinpath(f"{tool}_recorder.py").read_text(encoding="utf-8"),
-        "stablenew_bridge.py": source.joinpath("bridge.py").read_text(encoding="utf-8"),
-        "stablenew.json": json.dumps({"python": sys.executable, "runs_dir": str(runs_dir.resolve())}, indent=2) + "\n",
-    }
-    for name, text in texts.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return folder
-
-
-def _choose_place(tool: str, target: Path) -> Path:
-    inner = target / PLACES[tool]
-    return inner if inner.is_dir() else target
+    if tool not in TOOLS:
+        raise typer.BadParameter(f"expected one of {', '.join(TOOLS)}, found {tool!r}")
