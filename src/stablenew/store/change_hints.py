@@ -1,7 +1,6 @@
-"""Hints for whoever indexes a store: which runs this machine's programs have just written.
+"""Hints for indexing a store: which runs the programs of this machine have just written.
 
-One line a change in the state folder. They only save time: a hint that is lost, or that nobody reads, costs nothing
-but a longer search.
+One line per change, in the state folder. Hints only save time: one that is lost costs nothing but a longer search.
 """
 
 import contextlib
@@ -15,20 +14,20 @@ from stablenew.disk.private_folder import make_private_folder
 from stablenew.store.local_state import state_folder, store_key
 
 NOWHERE: Final = ""
-"""The place before the first hint."""
+"""The position before the first hint."""
 _MARK: Final = "#"
 _APPEND: Final = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 MAX_BYTES: Final = 1 << 20
-"""Beyond this the file starts over; a reader sees that it has shrunk and looks at everything."""
+"""Beyond this size the file starts over; a reader notices that it has shrunk and checks every run."""
 
 
 def hints_path(root: Path) -> Path:
-    """Where the hints about a store are."""
+    """The file of hints about a store."""
     return state_folder() / "changes" / f"{store_key(root)}.log"
 
 
 def note_change(run_path: Path) -> None:
-    """Leave word that a run was written."""
+    """Add a hint that a run was written."""
     with contextlib.suppress(OSError):
         _append(os.fspath(hints_path(run_path.parent)), run_path.name.encode() + b"\n")
 
@@ -48,7 +47,7 @@ def _append(path: str, line: bytes) -> None:
 
 
 def _begin(path: Path) -> int:
-    """A new file of hints. Its first line is its name: whoever read another one sees that hints were lost."""
+    """A new file of hints. Its first line is a random name, by which a reader notices that hints were lost."""
     make_private_folder(path.parent)
     descriptor = os.open(path, _APPEND | os.O_CREAT, 0o666)
     os.write(descriptor, f"{_MARK}{secrets.token_hex(4)}\n".encode())
@@ -56,7 +55,7 @@ def _begin(path: Path) -> int:
 
 
 def end_of_hints(path: Path) -> str:
-    """Where the hints end now: equal to the place where a reading ended, as long as nobody wrote since."""
+    """The position after the last hint: equal to where a reading ended, as long as no hint was added since."""
     try:
         with path.open("rb") as file:
             return _place(file.readline(), file.seek(0, os.SEEK_END))
@@ -69,7 +68,7 @@ def _place(first_line: bytes, position: int) -> str:
 
 
 def read_hints(path: Path, place: str) -> tuple[list[str], str, bool]:
-    """The run ids noted since `place`, where to go on, and whether nothing was missed in between."""
+    """The run ids added since `place`, the position to continue from, and whether no hint was missed in between."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Outputs of a run on disk: hashed while they are written, named by what they hold."""
+"""Outputs of a run on disk: hashed while they are written, and named by their digest."""
 
 import functools
 import os
@@ -78,7 +78,7 @@ def hash_file(path: StrPath) -> DoubleHash:
 
 
 def _write_and_hash(descriptor: int, data: bytes, hashes: DoubleHash) -> SyncWork[None]:
-    """Hash `data` while the disk takes it: hashing and waiting for the disk both leave the interpreter free."""
+    """Hash `data` while the disk writes it: both release the interpreter's lock."""
     hashing = begin(_hashing_pool(os.getpid()), hashes.update, data)
     try:
         write_all(descriptor, data)
@@ -89,7 +89,7 @@ def _write_and_hash(descriptor: int, data: bytes, hashes: DoubleHash) -> SyncWor
 
 @functools.lru_cache(maxsize=1)
 def _hashing_pool(_process: int) -> ThreadPoolExecutor:
-    """Threads for hashing; a forked process has none of its parent's and makes its own."""
+    """Threads for hashing. A forked process inherits none of them, so it makes its own."""
     return ThreadPoolExecutor(_HASHING_THREADS, thread_name_prefix="stablenew-hash")
 
 

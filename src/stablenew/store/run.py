@@ -1,4 +1,4 @@
-"""A run folder, read."""
+"""Reading a run folder."""
 
 import os
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class ReadProblem:
     is_unreadable: bool = False
     """The bytes could not be read now: nothing is known about what they hold."""
     code: str = ""
-    """The finding it is when a run is verified."""
+    """The code of the finding that `verify` makes of it."""
 
     def __str__(self) -> str:
         place = f"{self.path}, line {self.line}" if self.line else self.path
@@ -51,7 +51,7 @@ class ReadProblem:
 
 @dataclass(frozen=True, slots=True)
 class RecordLine:
-    """One line of `records.jsonl`: a record, or why it is none."""
+    """One line of `records.jsonl`: a record, or the reason why it cannot be read as one."""
 
     number: int
     record: LearningRecord | None
@@ -70,10 +70,10 @@ class Run:
 
     @cached_property
     def metadata(self) -> RunMetadata:
-        """What was asked and what came of it.
+        """What was requested, and what the run resulted in.
 
         Raises:
-            FileNotFoundError: it is not there, or not yet.
+            FileNotFoundError: it is missing, or has not arrived yet.
             FormatError: it cannot be read; NewerFormat when a later program wrote it.
         """
         try:
@@ -83,12 +83,12 @@ class Run:
 
     @property
     def is_sealed(self) -> bool:
-        """Whether the seal is there; `state` also asks whether what it lists is."""
+        """Whether the seal is there. `state` also checks the files that it lists."""
         return is_regular(self.path / SEAL)
 
     @property
     def state(self) -> str:
-        """`sealed`, `running`, `interrupted`, or `incomplete` when a sync or another machine still has the rest.
+        """`sealed`, `running`, `interrupted`, or `incomplete` when files are missing: a sync may still bring them.
 
         Derived from what is there, never from a flag that a crash would leave wrong.
         """
@@ -105,7 +105,7 @@ class Run:
         return self.metadata.status if state == SEALED else state
 
     def _is_complete(self) -> bool:
-        """Whether every sealed file is there with its size: some tools write a file under its final name bit by bit."""
+        """Whether every sealed file is there with its size: some tools write one piece by piece in place."""
         try:
             if not all(is_regular(self.path / name) for name in read_seal(self.path)):
                 return False
@@ -143,7 +143,7 @@ class Run:
         return run_digest(self.path)
 
     def iter_record_lines(self) -> Iterator[RecordLine]:
-        """Every line of `records.jsonl`, in order: a record or the reason why it is none. No file, no lines."""
+        """Every line of `records.jsonl`, in order. A missing file has no lines."""
         try:
             for number, line, is_whole in iter_lines(self.path / RECORDS):
                 yield self.read_line(number, line, is_whole=is_whole)
@@ -168,7 +168,7 @@ class Run:
         return (line.record for line in self.iter_record_lines() if line.record is not None)
 
     def read_records(self) -> tuple[list[LearningRecord], list[ReadProblem]]:
-        """All records, and what could not be read as one."""
+        """All records, and the problems with lines that are not one."""
         lines = list(self.iter_record_lines())
         return [line.record for line in lines if line.record], [line.problem for line in lines if line.problem]
 
@@ -204,10 +204,10 @@ class OutputFinder:
                 self._by_name[f"{variant}/{number}"] = output
 
     def find(self, image: str) -> "OutputName":
-        """What names the output that `image` means.
+        """The output that `image` means.
 
-        That is a digest or a unique prefix of 8 or more hex digits, a path, or `<variant>/<n>`, which counts the final
-        outputs of a variant from 0.
+        `image` is a digest or a unique prefix of 8 or more hex digits, a path, or `<variant>/<n>`, which counts the
+        final outputs of a variant from 0.
 
         Raises:
             OutputNotFound: nothing fits, or several different images do.
@@ -229,7 +229,7 @@ class OutputFinder:
 
 
 class OutputName(NamedTuple):
-    """What an output is known by."""
+    """The names of an output."""
 
     path: str
     """In the run; empty where the output lies elsewhere."""
@@ -265,14 +265,14 @@ def _names_in(line: bytes) -> tuple[int, list[OutputName]] | None:
         record = from_json(line, allow_inf_nan=False)
         if record["kind"] != LearningRecord.KIND or not record["schema_version"].startswith("1."):
             return None
-        outputs = [OutputName(one["path"], one["digest"], one.get("role")) for one in record["outputs"]]
+        outputs = [OutputName(output["path"], output["digest"], output.get("role")) for output in record["outputs"]]
         variant = record["variant"]["index"]
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    is_plain = all(is_output_path(one.path) and is_digest(one.digest) for one in outputs)
+    is_plain = all(is_output_path(output.path) and is_digest(output.digest) for output in outputs)
     return (variant, outputs) if is_plain and type(variant) is int else None
 
 
 def final_outputs(record: LearningRecord) -> list[OutputReference]:
-    """The outputs a variant came to: those marked final, or all when none is marked."""
+    """The final outputs of a variant: those with the role `final`, or all when none has it."""
     return [output for output in record.outputs if output.role == "final"] or list(record.outputs)

@@ -1,4 +1,4 @@
-"""A run as plain JSON: in one row, in full, and what its folder holds by name and size."""
+"""A run as plain JSON: as one row, in full, and the contents of its folder by name and size."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from stablenew.store.run_folder import FEEDBACK, OUTPUTS, is_feedback, is_feedba
 
 
 def summarise_run(run: Run) -> dict[str, Any]:
-    """A run in one row; `problem` says why the metadata cannot be read, if so."""
+    """A run as one row. `problem` is the reason why the metadata cannot be read, or None."""
     try:
         metadata = run.metadata
     except (OSError, ValueError) as error:
@@ -41,7 +41,7 @@ def _summary(run: Run, metadata: RunMetadata | None, problem: str | None) -> dic
 
 
 def describe_run(run: Run) -> dict[str, Any]:
-    """A run in full: its row, its digest, its documents, and what of them could not be read."""
+    """A run in full: its row, its digest, its documents, and the problems in reading them."""
     records, problems = run.read_records()
     summary = summarise_run(run)
     return summary | {
@@ -60,13 +60,13 @@ class RunSurvey:
     size_bytes: int
     file_count: int
     conflict_copies: tuple[str, ...]
-    """Copies of feedback that a sync tool made when two machines wrote at once."""
+    """Copies of feedback that a sync tool made because two machines wrote at the same time."""
     leftovers: tuple[str, ...]
     """Temporary files of ours or of a sync tool."""
 
 
 def survey_run(run: Run) -> RunSurvey:
-    """A look at one run folder; what vanishes meanwhile is left out."""
+    """The contents of one run folder. Files that vanish while it is listed are left out."""
     size = count = 0
     copies, leftovers = [], []
     for folder in (run.path, run.path / OUTPUTS):

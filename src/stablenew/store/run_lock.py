@@ -1,4 +1,4 @@
-"""Locks of this machine, kept in the state folder: a lock file inside a synced folder would block everyone forever."""
+"""Locks of this machine, kept in the state folder: a lock file in a synced folder would block everyone for ever."""
 
 import contextlib
 import functools
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LOCKS = 64
 """Shared by all files, so that a batch over many runs takes few of them."""
 _POLL_SECONDS = 0.001
-"""A write takes a few milliseconds; whoever waits for one shall not wait for fifty."""
+"""A write takes a few milliseconds, so whoever waits for one polls often."""
 
 
 class RunLock:
@@ -41,7 +41,7 @@ class RunLock:
             raise RunLocked(f"run {self._run_id} is being written by another process; wait until it ends")
 
     def release(self, *, forget: bool = False) -> None:
-        """Let go. With `forget` the lock file goes too, because nobody will write this run again."""
+        """Release it. With `forget` the lock file is deleted too, because nobody will write this run again."""
         self._file.release(forget=forget)
 
     def was_acquired_here(self) -> bool:
@@ -61,10 +61,10 @@ class RunLock:
 
 @contextlib.contextmanager
 def file_guard(*paths: Path) -> Iterator[None]:
-    """Exclude every other thread and process of this machine from the same block for any of `paths`. Not to be nested.
+    """Exclude all other threads and processes of this machine from the block for any of `paths`. It cannot be nested.
 
-    Some paths share a lock, so that rating thousands of runs does not make thousands of lock files. Everybody takes
-    locks in the same order, so that nobody waits in a circle.
+    Paths share a fixed number of locks, so that rating thousands of runs does not create thousands of lock files. Locks
+    are always acquired in the same order, which prevents deadlocks.
     """
     folder, process = state_folder(), os.getpid()
     with contextlib.ExitStack() as held:
@@ -81,16 +81,16 @@ def _key_of(path: Path) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _guard(folder: Path, key: str, _process: int) -> "tuple[threading.Lock, BaseFileLock]":
-    """Two locks, made once: threads that share the second would all be let in. A forked process has its own."""
+    """A lock for threads and one for processes: the second admits all threads. A forked process has its own."""
     path = folder / "locks" / "files" / f"{key}.lock"
     make_private_folder(path.parent)
     return threading.Lock(), file_lock(path)
 
 
 def file_lock(path: Path) -> "BaseFileLock":
-    """A lock of this machine that the system frees when its process dies. Any of its holder's threads may let go.
+    """A lock of this machine that the system releases when its process dies. Any thread of its holder may release it.
 
-    The folder it is in is made when it is taken.
+    Its folder is created when it is acquired.
     """
     from filelock import FileLock  # noqa: PLC0415
 

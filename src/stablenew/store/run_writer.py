@@ -54,9 +54,9 @@ class RunWriter:
         self._lock = RunLock(root, metadata.run_id)
         self._outputs: dict[str, StoredOutput] = {}
         self._records_hash: hashlib._Hash | None = hashlib.sha256()
-        """Over the lines so far; None once an append failed, because nobody knows what it left."""
+        """Over the lines so far; None once an append failed, because what it left is unknown."""
         self._unsynced: dict[str, object] = {}
-        """Folders with names that a power cut could still take; against each what is another thing with each name."""
+        """Folders with names that a power cut could still take, each with a token that every new name replaces."""
         self._is_open = False
         self._is_broken = False
         self._process = os.getpid()
@@ -97,7 +97,7 @@ class RunWriter:
         note_change(self.path)
 
     def _claim_steps(self) -> SyncWork[None]:
-        """Take the run's lock, which needs no disk, while the disk takes something else."""
+        """Acquire the run's lock, which needs no disk, while the disk writes something else."""
         self._lock.acquire()
         if status_at(self.path) is not None:
             raise RunExists(f"run {self.run_id} is there already ({self.path}); a run is recorded once")
@@ -110,7 +110,7 @@ class RunWriter:
 
     @property
     def outputs(self) -> tuple[StoredOutput, ...]:
-        """What was written so far, in order."""
+        """The outputs written so far, in order."""
         return tuple(self._outputs.values())
 
     def write_output(self, content: Content, *, variant: int, stage: str, number: int, media_type: str) -> StoredOutput:
@@ -187,10 +187,10 @@ class RunWriter:
         self._records_hash = known
 
     def name_steps(self) -> SyncWork[None]:
-        """Sync the folders that have new names, as a record needs it; beside outputs that wait too it takes no time.
+        """Sync the folders that have new names, as a record requires. Together with outputs it takes no extra time.
 
         Raises:
-            WriteFailed: the disk would not take them. Nobody knows what it has; do not append the record.
+            WriteFailed: the disk refused. What it holds is unknown; do not append the record.
         """
         for folder, newest in tuple(self._unsynced.items()):
             yield from sync_folder_steps(folder)
@@ -234,7 +234,7 @@ class RunWriter:
         return self.run
 
     def _sums(self) -> dict[str, str]:
-        """Files count as they were hashed on their way in: the seal also tells what the disk did to them since."""
+        """The hashes are those of the bytes that were written, so the seal also shows what the disk did to them."""
         sums = {stored.path: stored.sha256 for stored in self._outputs.values()}
         with naming_failures(self._place(RECORDS)):
             if status_at(self._place(RECORDS)) is not None:
@@ -246,7 +246,7 @@ class RunWriter:
         return os.path.join(self.path, name)
 
     def abandon(self) -> None:
-        """Let go of the run without sealing it, as a crash would; `repair` can finish it."""
+        """Release the run without sealing it, as a crash would; `repair` can finish it."""
         with self._guard:
             self._is_open = False
         self._lock.release()

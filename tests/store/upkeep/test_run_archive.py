@@ -166,3 +166,16 @@ def test_a_member_cannot_hold_more_than_it_announces(store, theirs, tmp_path):
         assert sum(file.stat().st_size for file in opened.root.rglob("feedback.json")) <= 100
         assert "feedback.json cannot be unpacked" in opened.problems["first"]
         assert outcomes(merge_stores(store, opened)) == ALL_ADDED
+
+
+def test_a_zip_of_which_nothing_can_be_unpacked_says_why(tmp_path, theirs):
+    """Every member is encrypted, as a zip with a password is."""
+    path = pack(tmp_path / "a.zip", theirs)
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    data = path.read_bytes()
+    for name in names:
+        data = DAMAGES["encrypted"](data, name)
+    path.write_bytes(data)
+    with pytest.raises(NotAStore, match="nothing of .*a.zip can be unpacked: .*encrypted"), open_archive(path):
+        pass

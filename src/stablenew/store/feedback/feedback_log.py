@@ -89,7 +89,7 @@ class FeedbackLog:
             yield reading
 
     def append(self, reading: FeedbackReading, events: Iterable[FeedbackEvent]) -> Feedback:
-        """Do `append_steps`, one after the other."""
+        """Append events, as `append_steps` does."""
         return perform(self.append_steps(reading, events))
 
     def append_steps(self, reading: FeedbackReading, events: Iterable[FeedbackEvent]) -> SyncWork[Feedback]:
@@ -141,17 +141,17 @@ class FeedbackLog:
         """
         with file_guard(self.run_path / FEEDBACK):
             reading = self.read()
-            copies = [one for one in reading.files if one.is_conflict_copy and not one.problems]
+            copies = [file for file in reading.files if file.is_conflict_copy and not file.problems]
             if dry_run:
-                return [one.name for one in copies]
+                return [file.name for file in copies]
             if reading.events and not self._is_up_to_date(reading):
                 self.append(reading, ())
-            return [one.name for one in copies if self._remove_copy(one.name, one.data)]
+            return [file.name for file in copies if self._remove_copy(file.name, file.data)]
 
     def _is_up_to_date(self, reading: FeedbackReading) -> bool:
         if reading.unlogged:
             return False
-        main = next((one for one in reading.files if one.name == FEEDBACK), None)
+        main = next((file for file in reading.files if file.name == FEEDBACK), None)
         return main is not None and main.document == reading.build_document()
 
     def _remove_copy(self, name: str, data: bytes) -> bool:
@@ -180,7 +180,7 @@ def _check_length(data: bytes, run_path: Path) -> bytes:
 
 
 def _keep_journal(path: Path, lines: list[bytes]) -> None:
-    """The folder has them already; the journal is a second chance and no reason to fail or to wait for the disk."""
+    """The log has them already; the journal is a second copy, not worth failing or waiting for the disk."""
     with contextlib.suppress(OSError):
         if not path.parent.exists():
             make_private_folder(path.parent)

@@ -69,7 +69,10 @@ def open_archive(path: Path) -> Iterator[UnpackedRuns]:
         folder = Path(tempfile.mkdtemp(prefix="stablenew-"))
         try:
             _check_size(path, folder, sum(info.file_size for info, _, _ in wanted))
-            yield _unpack(archive, wanted, folder)
+            store = _unpack(archive, wanted, folder)
+            if store.problems and not any(store.iter_runs()):
+                raise NotAStore(f"nothing of {path} can be unpacked: {next(iter(store.problems.values()))}")
+            yield store
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

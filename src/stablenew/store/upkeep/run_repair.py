@@ -1,9 +1,9 @@
-"""Repair: finish what a crash left, without losing a whole line or a whole output.
+"""Repair: finish what a crash left, without losing any complete line or output.
 
-An interrupted run is sealed as `interrupted` with every whole record and every output that is there. A line that a
-crash cut off was never acknowledged; it is taken off and reported. Our own temporary files go. Conflict copies of
-feedback go once all they say is in `feedback.json`. A run that is being written, or that comes from another machine, is
-left alone.
+An interrupted run is sealed as `interrupted` with every complete record and every output that is there. A line that a
+crash cut off was never acknowledged; it is removed and reported. Our own temporary files are deleted. Conflict copies
+of feedback are deleted once all their events are in `feedback.json`. A run that is being written, or that comes from
+another machine, is left alone.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ SKIPPED: Final = "skipped"
 
 @dataclass(frozen=True, slots=True)
 class RepairAction:
-    """One thing that was done, or with a dry run would be."""
+    """One thing that was done, or would be without `dry_run`."""
 
     code: str
     path: str
@@ -67,7 +67,7 @@ class RepairReport:
 
     def to_dict(self) -> dict[str, object]:
         """The JSON form."""
-        actions = [{"code": one.code, "path": one.path, "message": one.message} for one in self.actions]
+        actions = [{"code": action.code, "path": action.path, "message": action.message} for action in self.actions]
         return {"run_id": self.subject, "actions": actions}
 
 
@@ -83,7 +83,7 @@ def repair_run(run: Run, *, dry_run: bool = False, force: bool = False, clock: C
 
 
 def repair_or_explain(run: Run, *, dry_run: bool = False, force: bool = False) -> RepairReport:
-    """As `repair_run`, for one of many: what goes wrong with it is in its report, and keeps nobody from the others."""
+    """As `repair_run`, for one of many runs: an error becomes part of its report and does not stop the others."""
     report = RepairReport(run.run_id)
     try:
         _repair(run, report, dry_run=dry_run, force=force, clock=SYSTEM_CLOCK)

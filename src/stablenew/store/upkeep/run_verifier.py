@@ -46,10 +46,10 @@ class RunVerifier:
         self._deep = deep
 
     def verify(self) -> VerifyReport:
-        """Look at everything and say what was found. Nothing is changed.
+        """Check everything and report what was found. Nothing is changed.
 
-        What was found in a folder that changed meanwhile, because it was moved or synced, may never have been so: then
-        it is looked through again.
+        In a folder that changed meanwhile, because it was moved or synced, a finding may never have been true; then the
+        check is repeated.
         """
         for _ in range(_MOST_ATTEMPTS):
             before = _signature_of(self._path)
@@ -60,26 +60,26 @@ class RunVerifier:
 
 
 class _Verification:
-    """One look through a run."""
+    """One pass through a run."""
 
     def __init__(self, run: Run, *, deep: bool) -> None:
         self._run = run
         self._deep = deep
         self._findings: list[Finding] = []
         self._hashes: dict[str, DoubleHash] = {}
-        self._barred: dict[str, str] = {}
+        self._unreadable: dict[str, str] = {}
         """Files that are there and cannot be read, and why."""
         self._recorded: dict[str, OutputReference] = {}
         self._in_place: list[OutputReference] = []
         self._raw_paths: set[str] = set()
 
     def report(self) -> VerifyReport:
-        """What was found, also where the folder is gone or barred."""
+        """The findings, also when the folder is gone or cannot be read."""
         try:
             return self._verify()
         except OSError as error:
-            is_barred = is_plain_folder(self._run.path)
-            code, message = ("run-unreadable", str(error.strerror or error)) if is_barred else ("run-vanished", None)
+            is_there = is_plain_folder(self._run.path)
+            code, message = ("run-unreadable", str(error.strerror or error)) if is_there else ("run-vanished", None)
             return VerifyReport(self._run.run_id, (Finding(code, "", message or CODES[code][1]),))
 
     def _verify(self) -> VerifyReport:
@@ -88,7 +88,9 @@ class _Verification:
         self._check_sealed_files(sums, names)
         metadata = self._check_metadata()
         records = self._check_records()
-        if metadata is not None and sums is not None and self._is_as_sealed(RECORDS, sums):  # else that is said already
+        if (
+            metadata is not None and sums is not None and self._is_as_sealed(RECORDS, sums)
+        ):  # otherwise it is reported already
             self._check_counts(metadata, records)
         self._check_outputs(names)
         self._check_feedback(names)
@@ -176,16 +178,16 @@ class _Verification:
                 self._hashes[path] = hash_file(self._run.path / path)
             except OSError as error:
                 if is_regular(self._run.path / path):
-                    self._barred[path] = str(error.strerror or error)
+                    self._unreadable[path] = str(error.strerror or error)
                 return None
         return self._hashes[path]
 
     def _add_lost(self, code: str, path: str, message: str) -> None:
         """Note a file that gave no bytes: it is not there, or a permission or a bad disk keeps them."""
-        if path not in self._barred:
+        if path not in self._unreadable:
             self._add(code, path, message)
-        elif not any(one.path == path for one in self._findings):
-            self._add("file-unreadable", path, f"cannot be read: {self._barred[path]}")
+        elif not any(finding.path == path for finding in self._findings):
+            self._add("file-unreadable", path, f"cannot be read: {self._unreadable[path]}")
 
     def _check_metadata(self) -> RunMetadata | None:
         try:
@@ -290,7 +292,7 @@ def _walk(run_path: Path) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
         yield entry.name, entry
         if entry.name == OUTPUTS and entry.is_dir(follow_symlinks=False):
             with os.scandir(entry.path) as outputs:
-                for output in sorted(outputs, key=lambda one: one.name):
+                for output in sorted(outputs, key=lambda entry: entry.name):
                     yield f"{OUTPUTS}/{output.name}", output
 
 

@@ -1,4 +1,4 @@
-"""Copying sealed runs and their files, checked against the seal on the way: nothing else ever arrives."""
+"""Copying sealed runs and their files, checked against the seal while they are copied: nothing else ever arrives."""
 
 import contextlib
 import hashlib

@@ -1,6 +1,6 @@
-"""Verifying many runs, in processes of our own: hashing, decoding and checking take the time.
+"""Verifying many runs in worker processes, because hashing and decoding take the time.
 
-As a program this module is such a process.
+Run as a program, this module is such a worker.
 """
 
 import os
