@@ -13,8 +13,8 @@ import collections
 import os
 import random
 import re
-import resource
 import struct
+import sys
 import tempfile
 import time
 import zlib
@@ -98,12 +98,21 @@ def print_table(table: dict[str, collections.Counter[str]]) -> None:
     print(f"{'all but negative':18}", *(f"{total[name]:>11}" for name in names))
 
 
+def peak_mb() -> float:
+    """The most memory that this process has had, in megabytes; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def fuzz(folder: Path, count: int, seed: int) -> None:
     chance = random.Random(seed)
     # large files are cut: their metadata stands in front or at the end, and mutations shall hit it
     seeds = [shorten(path.read_bytes()) for path in sorted(folder.glob("*/*")) if path.is_file()]
     read_image_metadata(make_stealthy())  # loads what only hidden texts need
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mb()
     slowest, raised, stumbled, understood = 0.0, 0, 0, 0
     begin = time.perf_counter()
     for number in range(count):
@@ -120,9 +129,8 @@ def fuzz(folder: Path, count: int, seed: int) -> None:
         stumbled += any("stumbled" in problem for problem in said.problems)
         if number % 20_000 == 19_999:
             print(f"{number + 1:,} files, {time.perf_counter() - begin:.0f} s", flush=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{count:,} mutated files: {raised} exceptions, {stumbled} readers stumbled, {understood:,} understood")
-    print(f"slowest answer {slowest * 1000:.0f} ms; memory {before / 1024:.0f} MB before, {peak / 1024:.0f} MB at most")
+    print(f"slowest answer {slowest * 1000:.0f} ms; memory {before:.0f} MB before, {peak_mb():.0f} MB at most")
 
 
 def make_stealthy() -> bytes:
