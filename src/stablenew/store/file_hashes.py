@@ -136,8 +136,9 @@ def _pending_place(run_id: str) -> Path:
 
 def main(paths: Sequence[str]) -> int:
     """Work out the hashes of these files, for whoever asks later."""
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(_NICENESS)
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.nice(_NICENESS)
     for path in paths:
         with contextlib.suppress(OSError, WriteFailed):
             remember_sha256(path)
