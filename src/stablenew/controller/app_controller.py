@@ -66,24 +66,24 @@ class AppController:
 
     @LazyPart
     def history(self) -> "JobHistory":
-        """The jobs in them, from the index."""
+        """The runs as jobs, from the index."""
         from stablenew.index.job_history import JobHistory
 
         return JobHistory(self.root, recent_jobs=self.app_config.get("recent_jobs"))
 
     @LazyPart
     def feedback(self) -> "FeedbackManager":
-        """What people think of them, spoken by the rater of this controller, or of the settings."""
+        """Feedback on the runs, given as the rater of this controller, or of the settings."""
         return self.feedback_of(self._rater)
 
     def feedback_of(self, rater: str | None) -> "FeedbackManager":
-        """The same, spoken by `rater`; None is the one of the settings."""
+        """Feedback on the runs, given as `rater`; None is the rater of the settings."""
         from stablenew.recording.feedback_manager import FeedbackManager
 
         return FeedbackManager(self.run_store, rater=rater or self.app_config.get("rater") or None)
 
     def forget_rater(self) -> None:
-        """Speak with the rater that the settings now name."""
+        """Give feedback as the rater that the settings name now."""
         vars(self).pop("feedback", None)
 
     @LazyPart
@@ -287,7 +287,7 @@ class AppController:
     ) -> "DatasetLedger":
         """Build a dataset of the runs that `query` finds; see `DatasetBuilder.build_learning_dataset`.
 
-        `source` is another store than this one, on object storage say; a query cannot look into it.
+        `source` is another store than this one, such as one on object storage; a query cannot search it.
 
         Raises:
             ConfigError: a query and a `source`.
@@ -325,7 +325,7 @@ class AppController:
         """What the ratings of the runs that `query` finds say about settings; see `describe_insights`.
 
         Raises:
-            InvalidQuery: `query` is none.
+            InvalidQuery: `query` is not valid.
         """
         return self._insights.describe(self.open_dataset(query, progress=progress))
 

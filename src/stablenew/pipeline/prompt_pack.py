@@ -250,7 +250,7 @@ def _matrix_axes(matrix: Mapping[str, Any], path: Path) -> list[Axis]:
     axes = []
     for value in _sequence(matrix.get("slots") or [], path, "matrix.slots"):
         slot = _mapping(value, path, "a matrix slot")
-        choices = tuple(str(one) for one in _sequence(slot.get("values") or [], path, "values of a matrix slot"))
+        choices = tuple(str(value) for value in _sequence(slot.get("values") or [], path, "values of a matrix slot"))
         if slot.get("name") and choices:
             axes.append(Axis(MATRIX, str(slot["name"]), choices))
     return axes

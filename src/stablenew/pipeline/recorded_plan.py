@@ -121,8 +121,8 @@ def config_of(metadata: RunMetadata, records: Sequence[LearningRecord]) -> Pipel
         if not records:
             raise ConfigError(f"run {metadata.run_id} has no records and no config that could run again") from None
     known = Txt2ImgSettings.model_fields.keys() & GenerationSettings.model_fields.keys()
-    said = records[0].requested.to_dict()
-    settings = {key: value for key, value in said.items() if key in known and value is not None}
+    requested = records[0].requested.to_dict()
+    settings = {key: value for key, value in requested.items() if key in known and value is not None}
     return PipelineConfig(txt2img=settings, one_click_action=metadata.one_click_action)
 
 

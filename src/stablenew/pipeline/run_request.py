@@ -45,7 +45,7 @@ def plan_pack(pack: PromptPack, request: RunRequest) -> tuple[PipelineConfig, Va
     """The pack's preset and plan, with what the request changes.
 
     Raises:
-        PromptPackError: a line of the randomization is none.
+        PromptPackError: a line of the randomization has none of the three forms.
         ConfigError: a setting that does not exist or does not fit, an unknown mode, or too many variants to be meant.
     """
     config = PipelineConfig(**pack.preset, one_click_action=request.action, learning_tags=tuple(request.tags))
@@ -91,11 +91,11 @@ def _pack_of(run: Run, plan: RecordedPlan) -> PromptPack | None:
     """The pack that the run names, with the prompts as they were sent: its file may be gone by now."""
     named = run.metadata.packs[:1]
     prompts = tuple(variant.prompt for variant in plan)
-    return next((PromptPack(one.id, one.name or one.id, prompts, digest=one.digest) for one in named), None)
+    return next((PromptPack(pack.id, pack.name or pack.id, prompts, digest=pack.digest) for pack in named), None)
 
 
 def check_plan_size(plan: Plan, request: RunRequest) -> None:
-    """Let nobody start a million variants by a slip.
+    """Refuse to start very many variants by mistake.
 
     Raises:
         ConfigError: there are more than `LARGEST_UNASKED_PLAN`, and no limit says that they are meant.

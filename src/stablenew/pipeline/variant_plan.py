@@ -153,7 +153,7 @@ class VariantPlan(Sequence[Variant]):
     def __getitem__(self, index: slice) -> list[Variant]: ...
     def __getitem__(self, index: int | slice) -> Variant | list[Variant]:
         if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self)))]
+            return [self[place] for place in range(*index.indices(len(self)))]
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"variant {index} of {len(self)}")

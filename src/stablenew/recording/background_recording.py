@@ -56,7 +56,7 @@ class BackgroundRecording:
             self._changed.notify_all()
 
     def note_unrecorded(self, index: int, reason: str) -> None:
-        """Have the run say at the end that the variant could not be recorded."""
+        """Name a variant that could not be recorded in the metadata of the run."""
         self._recording.note_unrecorded(index, reason)
 
     def pop_settled(self) -> list[Settled]:

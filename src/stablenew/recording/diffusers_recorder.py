@@ -80,7 +80,7 @@ def _recording_class(base: type) -> Any:
 
 
 _made: OrderedDict[str, str] = OrderedDict()
-"""Digests of the latest outputs by the digest of their pixels: whoever gives one to another pipeline is its child."""
+"""Digests of the latest outputs by the digest of their pixels, to recognise one as the input of another pipeline."""
 
 
 class _PipelineRecorder:

@@ -1,6 +1,6 @@
-"""FeedbackManager: say what you think of an image or a run, take it back, say it again.
+"""FeedbackManager: rate images and runs, with tags, notes and flags; undo and redo.
 
-Ratings follow the image by its digest. Several raters each keep their own opinion. Everything said is an event that is
+Ratings follow the image by its digest. Several raters each keep their own opinion. Every change is an event that is
 never lost; undo and redo are events too, so they survive a restart and reach other machines.
 """
 
@@ -32,7 +32,7 @@ from stablenew.store.run_store import RunStore
 KEEP: Final = object()
 """Leave a rating or flag as it is."""
 OUTCOMES: Final = ("win", "tie", "both_bad")
-"""What comparing two images can come to."""
+"""The possible results of comparing two images."""
 _CACHED_RUNS: Final = 256
 _AT_ONCE: Final = 100
 """Runs written in step; each has a file open."""
@@ -73,7 +73,7 @@ class FeedbackManager:
         remove_tags: Sequence[str] = (),
         aspects: Mapping[str, int | None] | None = None,
     ) -> Feedback:
-        """Say what you think of an image, or with `image_id` None of the whole run. When this returns, it is durable.
+        """Record feedback on an image, or with `image_id` None on the whole run. When this returns, it is durable.
 
         `image_id` is a digest, a unique prefix of 8 or more hex digits, a path, or `<variant>/<n>`. `rating` is 0 to 5,
         None takes it away (unrated is not zero), KEEP leaves it. `flag` is `pick`, `reject` or None. An empty `notes`
@@ -106,7 +106,7 @@ class FeedbackManager:
         shown: str | None = None,
         rater: str | None = None,
     ) -> Feedback:
-        """Say which of two images of a run is the better one. When this returns, it is durable.
+        """Record which of two images of a run is the better one. When this returns, it is durable.
 
         `winner` and `loser` are named as in `record_feedback`. `outcome` is one of `OUTCOMES`: of a `tie`, or where
         `both_bad`, neither won. `shown` is the side on which the winner was shown, `left` or `right`.
@@ -140,7 +140,7 @@ class FeedbackManager:
     def _append(self, plans: Sequence[_Plan]) -> list[Feedback]:
         """Write to all runs; one that fails stops no other, and is raised at the end."""
         parts = [plans[start : start + _AT_ONCE] for start in range(0, len(plans), _AT_ONCE)]
-        return results_of([one for part in parts for one in self._append_together(part)])
+        return results_of([result for part in parts for result in self._append_together(part)])
 
     def _plan(self, run_id: str, group: Sequence[FeedbackInput], rater: str | None) -> tuple[Run, list[FeedbackEvent]]:
         """The run and its new events, checked in full before the first write."""
@@ -159,7 +159,7 @@ class FeedbackManager:
         return self._finders[run.path]
 
     def _draft(self, bodies: Iterable[Mapping[str, JsonValue]], rater: str | None) -> list[FeedbackEvent]:
-        """Events of one act, whole but for the moment they are said at."""
+        """Events of one act, complete except for clock and id."""
         self._replica = self._replica or replica_id()
         common = {"act": secrets.token_hex(6), "replica": self._replica, "rater": rater or self.rater}
         return [draft_event(**{**common, **body}) for body in bodies]
@@ -170,12 +170,12 @@ class FeedbackManager:
         with writing_all(logs) as readings:
             return perform_together(
                 [
-                    log.append_steps(reading, self._say_now(_not_yet_said(drafts, reading), reading))
+                    log.append_steps(reading, self._at_now(_without_known(drafts, reading), reading))
                     for log, reading, (_, drafts) in zip(logs, readings, plans, strict=True)
                 ]
             )
 
-    def _say_now(self, drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
+    def _at_now(self, drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
         now = self._clock.now()
         sound = latest_sound_clock(now)
         latest = reading.latest_clock(sound)
@@ -207,7 +207,7 @@ class FeedbackManager:
             return log
 
     def read(self, run_id: str) -> FeedbackReading:
-        """Everything said about a run, from every file, with what could not be read.
+        """All feedback on a run, from every file, with what could not be read.
 
         Raises:
             RunNotFound: there is no such run.
@@ -231,19 +231,19 @@ class FeedbackManager:
         log = self._log(run)
         with log.writing() as reading:
             acts, _ = replay_acts(reading.events, rater or self.rater)
-            done = [one for one in acts if act in (None, one[0].act)]
+            done = [events for events in acts if act in (None, events[0].act)]
             if not done:
                 return []
             body = {"op": "retract", "event_ids": [event.id for event in done[-1]]}
-            log.append(reading, self._say_now(self._draft([body], rater), reading))
+            log.append(reading, self._at_now(self._draft([body], rater), reading))
             return done[-1]
 
     def redo(
         self, run_id: str, *, rater: str | None = None, act: str | None = None, as_act: str | None = None
     ) -> list[FeedbackEvent]:
-        """Say again what the last undo took back, or the undone act called `act`, as new events called `as_act`.
+        """Repeat what the last undo took back, or the undone act called `act`, as new events called `as_act`.
 
-        Returns them; none: there is nothing to redo, or it was said again already.
+        Returns them; none: there is nothing to redo, or it was redone already.
         """
         run = self._store.open(run_id)
         log = self._log(run)
@@ -254,8 +254,8 @@ class FeedbackManager:
                 return []
             retraction, events = undone[-1]
             name = {"act": as_act} if as_act else {}
-            bodies = [_said_again(event, retraction) | name for event in events]
-            again = self._say_now(self._draft(bodies, rater), reading)
+            bodies = [_redo_body(event, retraction) | name for event in events]
+            again = self._at_now(self._draft(bodies, rater), reading)
             log.append(reading, again)
             return again
 
@@ -264,12 +264,12 @@ def _find_digest(finder: OutputFinder | None, item: FeedbackInput) -> str | None
     return finder.find(item.image_id).digest if finder is not None and item.image_id is not None else None
 
 
-def _not_yet_said(drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
-    """What is new in `drafts`. Acts are named by chance: what is there under one was said by whoever repeats it now."""
+def _without_known(drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
+    """The drafts that are not recorded yet: acts are idempotency keys, so a client may send one again."""
     new = list(drafts)
     names = {draft.act for draft in new}
-    said = {_same_saying(event) for event in reading.events if event.act in names}
-    return [draft for draft in new if _same_saying(draft) not in said]
+    known = {_idempotency_key(event) for event in reading.events if event.act in names}
+    return [draft for draft in new if _idempotency_key(draft) not in known]
 
 
 def _register_of(event: FeedbackEvent) -> tuple[str | None, ...]:
@@ -277,7 +277,7 @@ def _register_of(event: FeedbackEvent) -> tuple[str | None, ...]:
     return (event.rater, event.op, event.image_id, event.aspect, event.tag, event.note_id)
 
 
-def _same_saying(event: FeedbackEvent) -> tuple[str | None, ...]:
+def _idempotency_key(event: FeedbackEvent) -> tuple[str | None, ...]:
     return (event.rater, event.act, event.op, event.image_id, event.aspect, event.tag, event.note_id)
 
 
@@ -302,7 +302,7 @@ def replay_acts(
         if event.op == "retract":
             targets = set(event.event_ids or ())
             retracted |= targets
-            taken = [act for act in done if targets & {one.id for one in act}]
+            taken = [act for act in done if targets & {target.id for target in act}]
             done = [act for act in done if act not in taken]
             undone.extend((event, act) for act in taken)
         elif done and event.act is not None and done[-1][-1].act == event.act:
@@ -313,7 +313,7 @@ def replay_acts(
     return done, undone
 
 
-def _said_again(event: FeedbackEvent, retraction: FeedbackEvent) -> dict[str, JsonValue]:
+def _redo_body(event: FeedbackEvent, retraction: FeedbackEvent) -> dict[str, JsonValue]:
     own = {"id", "clock", "replica", "rater", "act", "redo_of"}
     body = {key: value for key, value in event.to_dict().items() if key not in own}
     return body | {"redo_of": retraction.id}

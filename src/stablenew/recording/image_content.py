@@ -34,7 +34,7 @@ def build_image(
     parents: Iterable[str] = (),
     node: str | None = None,
 ) -> GeneratedImage:
-    """The image with its reference. What is said about it counts only where it can be true: an image is always kept.
+    """The image with its reference. Facts that cannot be true are left out: an image is always kept.
 
     Without a `media_type` or a `size` these are read from the bytes.
     """

@@ -1,7 +1,7 @@
 """Values that do not fit their field: read as what they mean where that is plain, else kept as text beside the record.
 
-Recording must not depend on how a program writes its settings. `"30"` is the number 30; `20.5` steps are none, but they
-are what was given, and they stay in the record under `odd`.
+Recording must not depend on how a program writes its settings. `"30"` is the number 30; `20.5` steps are no
+number of steps, but they are what was given, and they stay in the record under `odd`.
 """
 
 import math

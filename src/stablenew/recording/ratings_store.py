@@ -18,8 +18,8 @@ from stablenew.store.run_store import RunStore
 class RatingsStore:
     """One rater's ratings of the jobs in a store. They survive restarts, because they are in the run folders.
 
-    A job may be rated before its run is there, because it is still on its way from another machine say. Such a rating
-    waits among the state of this machine, and is saved in the run as soon as somebody asks for ratings then.
+    A job may be rated before its run is there, for example while it is still on its way from another machine. Such a
+    rating waits among the state of this machine, and is saved in the run when ratings are next used.
     """
 
     def __init__(self, runs: RunStore | Path | str = "runs", *, rater: str | None = None) -> None:
@@ -68,7 +68,7 @@ class EarlyRatings:
         self._path = state_folder() / "early_ratings" / f"{store_key(store.root)}.json"
 
     def read(self) -> dict[str, dict[str, int | None]]:
-        """All of them. What cannot be read is none."""
+        """All of them; none, if the file cannot be read."""
         try:
             ratings = parse_json(self._path.read_bytes())
         except (OSError, FormatError):

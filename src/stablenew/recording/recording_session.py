@@ -145,7 +145,7 @@ class RecordingSession:
         return failures
 
     def note_unrecorded(self, index: int, reason: str, *, image: int | None = None) -> None:
-        """Have the run say at the end that a variant, or one image of it, could not be recorded."""
+        """Name a variant, or one image of it, that could not be recorded in the metadata of the run."""
         fields = {"index": index, "image": image, "reason": as_text(reason)}
         known = {name: value for name, value in fields.items() if value is not None}
         self._unrecorded.append(UnrecordedVariant.model_validate(known))

@@ -29,7 +29,7 @@ from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
 
 _SHARED_FIELDS = ("source", "correlation", "one_click_action", "learning_tags", "config_digest")
-"""What every record says of its run."""
+"""Fields that every record repeats from its run."""
 
 
 class RunRecorder:
@@ -103,7 +103,7 @@ class RunRecorder:
     def start(self) -> None:
         """Make the run folder. A recorder that has recorded a run already begins another one, under an id of its own.
 
-        Where the chosen id is taken, by a notebook cell that is run again say, the run gets another id as well.
+        Where the chosen id is taken, for example by a notebook cell that is run again, the run gets another id as well.
         """
         with self._guard:
             if self._session is not None:

@@ -1,7 +1,7 @@
 """Tells the recorder, a process of its own, what a program makes.
 
 Runs inside that program, under its Python (3.9 or later) and beside its libraries. Telling costs a place in a queue and
-returns at once; whatever fails is said once on the console, and the program goes on.
+returns at once; a failure is printed once on the console, and the program goes on.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import Any
 _QUEUE_SIZE = 10_000
 _RESTART_SECONDS = 10.0
 _EXIT_SECONDS = 3.0
-_said: set[str] = set()
+_printed: set[str] = set()
 
 
 def say_once(text: str) -> None:
-    """Print a line on the program's console, the first time it comes up."""
-    if text not in _said:
-        _said.add(text)
+    """Print a line on the program's console, once."""
+    if text not in _printed:
+        _printed.add(text)
         print(f"[stablenew] {text}", file=sys.stderr, flush=True)
 
 

@@ -132,12 +132,12 @@ class FeedbackEvent(WireModel):
         return self.id == event_id(self.to_dict())
 
 
-def explain_incomplete(op: str, said: Mapping[str, Any]) -> str | None:
-    """Which field an event with this op lacks; None when it says all that the op needs, or the op is not known here."""
+def explain_incomplete(op: str, fields: Mapping[str, Any]) -> str | None:
+    """Which field an event with this op lacks; None when it is complete, or the op is not known here."""
     for name in REQUIRED_BY_OP.get(op, ()):
-        if name not in said:
+        if name not in fields:
             return f"an event with op {op!r} needs {name!r}"
-        if said[name] is None and name in _NEVER_NULL:
+        if fields[name] is None and name in _NEVER_NULL:
             return f"an event with op {op!r} needs a value for {name!r}"
     return None
 
@@ -151,14 +151,14 @@ def build_event(*, clock: str, replica: str, rater: str, op: str, **fields: Json
     """A new event with its id.
 
     Raises:
-        InvalidDocument: a field is missing or out of range, rating 6 say.
+        InvalidDocument: a field is missing or out of range, such as rating 6.
     """
     body: dict[str, JsonValue] = {"clock": clock, "replica": replica, "rater": rater, "op": op, **fields}
     return _validate_event({"id": event_id(body), **body})
 
 
 def draft_event(**fields: JsonValue) -> FeedbackEvent:
-    """An event that is checked but not said yet: its clock and id are those that `at_clock` will give it.
+    """An event that is checked but not recorded yet: its clock and id are those that `at_clock` will give it.
 
     Raises: see `build_event`.
     """
@@ -177,7 +177,7 @@ def _validate_event(fields: Mapping[str, JsonValue]) -> FeedbackEvent:
 
 
 def at_clock(event: FeedbackEvent, clock: str) -> FeedbackEvent:
-    """The same event said at another moment, with the id it then has."""
+    """The same event at another clock, with the id it then has."""
     identifier = event_id(event.to_dict() | {"clock": clock})
     return event.model_copy(update={"clock": clock, "id": identifier})
 
@@ -274,7 +274,7 @@ def merge_events(*sources: Iterable[FeedbackEvent]) -> tuple[FeedbackEvent, ...]
         for event in events:
             known = by_id.setdefault(event.id, event)
             if known is not event and known != event:
-                by_id[event.id] = max(known, event, key=lambda one: canonical_bytes(one.to_dict()))
+                by_id[event.id] = max(known, event, key=lambda event: canonical_bytes(event.to_dict()))
     return tuple(sorted(by_id.values(), key=lambda event: event.order))
 
 

@@ -1,4 +1,4 @@
-"""What came of a run: PipelineRunResult, its variants, and the images they made."""
+"""PipelineRunResult: the result of a run, its variants, and the images they made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
