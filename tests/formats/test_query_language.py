@@ -96,7 +96,7 @@ def test_a_date_without_a_zone_is_of_the_readers_zone():
         ("cfg:8..5", 4, "did you mean 5..8?"),
         ("cfg:..", 4, "expected a number"),
         ("since:yesterday", 6, "an age such as 7d"),
-        ("unrated:maybe", 8, "yes or no"),
+        ("unrated:maybe", 8, "yes, no or mine"),
         ("unrated:yes,no", 11, "expected a space"),
         ("flag:blue", 5, "pick or reject"),
         ("model:", 6, "expected a value"),

@@ -1,18 +1,12 @@
 """What the index must say, found out the slow way: every folder read by the strict readers, every condition tried."""
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stablenew.formats.clock import parse_timestamp
-from stablenew.formats.query_language import (
-    RUN_NUMBERS,
-    SWITCHES,
-    TEXTS,
-    TIMES,
-    VARIANT_NUMBERS,
-    Condition,
-)
-from stablenew.formats.settings import SETTINGS
+from stablenew.formats.query_language import NUMBERS, RUN_NUMBERS, TIMES, Condition, Range
+from stablenew.formats.settings import SETTINGS, standard_name
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.run import SEALED, final_outputs
 
@@ -21,17 +15,65 @@ SETTING_OF = {setting.query: setting.name for setting in SETTINGS}
 
 @dataclass
 class Scanned:
-    """One run: its summary, and the facts of each of its variants."""
+    """One run: its summary, and a row for each of its images, or of its variants without images."""
 
     summary: dict
-    variants: list
+    rows: list
     created_ms: int
     facts: dict
+    state: object
 
 
-def scan(store):
+class Scan(dict):
+    """All runs of a store by id, and what is said of each image in any of them."""
+
+    def __init__(self, runs, rater):
+        super().__init__(runs)
+        self.rater = rater
+        self.images = {}
+        self.last_scored = {}
+        for run in self.values():
+            for (image, who), opinion in run.facts["opinions"].items():
+                if image:
+                    self.add(self.images.setdefault(image, Opinions()), who, opinion)
+            for image, name, at, value in run.facts["metrics"]:
+                known = self.last_scored.get((image, name))
+                self.last_scored[image, name] = max(known, (at, value)) if known else (at, value)
+
+    def add(self, image, rater, opinion):
+        image.raters.add(rater)
+        image.flags.add(opinion.get("flag"))
+        image.tags |= set(opinion.get("tags") or ())
+        image.notes += [note["text"] for note in opinion.get("notes") or ()]
+        if opinion.get("rating") is not None:
+            word = (opinion["rated_at"], opinion["rating"])
+            image.ratings[rater] = max(image.ratings.get(rater, word), word)
+        for name, value in (opinion.get("aspects") or {}).items():
+            image.aspects.setdefault(name, []).append(value)
+
+    def opinions_of(self, row):
+        return self.images.get(row.get("image")) or Opinions()
+
+    def rating(self, row):
+        given = [rating for _, rating in self.opinions_of(row).ratings.values()]
+        return sum(given) / len(given) if given else None
+
+
+@dataclass
+class Opinions:
+    """What is said of an image."""
+
+    ratings: dict = field(default_factory=dict)
+    raters: set = field(default_factory=set)
+    flags: set = field(default_factory=set)
+    tags: set = field(default_factory=set)
+    notes: list = field(default_factory=list)
+    aspects: dict = field(default_factory=dict)
+
+
+def scan(store, rater="me"):
     """All runs of a store by id."""
-    return {run.run_id: scan_run(run) for run in store.iter_runs()}
+    return Scan({run.run_id: scan_run(run) for run in store.iter_runs()}, rater)
 
 
 def scan_run(run):
@@ -42,16 +84,25 @@ def scan_run(run):
         metadata = None
     records, problems = run.read_records()
     state = FeedbackLog(run.path).read().build_document().state
-    own = max(
-        ((one.rated_at, one.rating) for one in state.run.values() if one.rating is not None), default=(None, None)
-    )
-    ratings = image_ratings(state)
-    opinions = [*state.run.values(), *(one for by_rater in state.images.values() for one in by_rater.values())]
-    best = max(ratings.values(), default=None)
-    tags = {tag for one in opinions for tag in one.tags or ()} | set((metadata and metadata.learning_tags) or ())
+    opinions = {("", rater): opinion.to_dict() for rater, opinion in state.run.items()}
+    opinions |= {
+        (image, rater): opinion.to_dict() for image, raters in state.images.items() for rater, opinion in raters.items()
+    }
     settings = [ran_settings(record) for record in records]
-    seeds = [one["seed"] for one in settings if one["seed"] is not None]
     outputs = [output for record in records for output in final_outputs(record)]
+    if len({output.digest for output in outputs}) == 1:
+        opinions = with_one_rating(opinions, outputs[0].digest)
+    own = max(
+        ((one["rated_at"], one["rating"]) for (image, _), one in opinions.items() if not image and is_rated(one)),
+        default=(None, None),
+    )
+    ratings = {}
+    for (image, _), one in opinions.items():
+        if image and is_rated(one):
+            ratings[image] = max(ratings.get(image, 0), one["rating"])
+    tags = {tag for one in opinions.values() for tag in one.get("tags") or ()}
+    tags |= set((metadata and metadata.learning_tags) or ())
+    seeds = [one["seed"] for one in settings if one["seed"] is not None]
     run_state = run.state
     summary = {
         "kind": "stablenew.job_summary",
@@ -73,25 +124,83 @@ def scan_run(run):
         "seed": (seeds[0] if seeds[0] < 2**53 else str(seeds[0])) if seeds else None,
         "seed_count": len(set(seeds)),
         "rating": own[1],
-        "best_rating": best,
+        "best_rating": max(ratings.values(), default=None),
         "rated_count": len(ratings),
-        "pick_count": sum(one.flag == "pick" for one in opinions),
-        "reject_count": sum(one.flag == "reject" for one in opinions),
-        "note_count": sum(len(one.notes or ()) for one in opinions),
+        "pick_count": sum(one.get("flag") == "pick" for one in opinions.values()),
+        "reject_count": sum(one.get("flag") == "reject" for one in opinions.values()),
+        "note_count": sum(len(one.get("notes") or ()) for one in opinions.values()),
         "outputs": [{"path": one.path, "digest": one.digest} for one in outputs[:8]],
+        "fitting": None,
     }
     packs = {name for pack in (metadata.packs if metadata else ()) for name in (pack.id, pack.name) if name}
     packs |= {name for one in records for name in (one.prompt.pack_id, one.prompt.pack_name) if name}
     created_ms = (
         round(parse_timestamp(metadata.created_at).timestamp() * 1000) if metadata else created_by_id(run.run_id)
     )
-    facts = {"pack": packs, "has_problem": bool(problems), "stars": own[1] if own[1] is not None else best}
-    variants = [
-        one | {"prompt": record.prompt.positive, "negative": record.prompt.negative}
-        | {"lora": {lora.name for lora in record.prompt.loras or ()}, "embedding": set(record.prompt.embeddings or ())}
-        for one, record in zip(settings, records, strict=True)
-    ]  # fmt: skip
-    return Scanned(summary, variants or [{}], created_ms, facts)
+    job = [one for (image, _), one in opinions.items() if not image]
+    own_tags = {tag for one in job for tag in one.get("tags") or ()}
+    facts = {
+        "pack": packs,
+        "source": metadata and metadata.source.name,
+        "has_problem": bool(problems),
+        "opinions": opinions,
+        "raters": {rater for (image, rater) in opinions if not image},
+        "flags": {one.get("flag") for one in job},
+        "tags": own_tags | set((metadata and metadata.learning_tags) or ()),
+        "own_tags": own_tags,
+        "notes": [note["text"] for one in job for note in one.get("notes") or ()],
+        "metrics": list(iter_metrics(run, records)),
+    }
+    rows = [row for one, record in zip(settings, records, strict=True) for row in rows_of(one, record)]
+    return Scanned(summary, rows or [{}], created_ms, facts, state)
+
+
+def is_rated(opinion):
+    return opinion.get("rating") is not None
+
+
+def with_one_rating(opinions, image):
+    """What a rater says of a run with one image is said of both, and the later rating counts."""
+    merged = dict(opinions)
+    for rater in {rater for _, rater in opinions}:
+        given = [one for key in ("", image) if is_rated(one := opinions.get((key, rater), {}))]
+        if given:
+            last = max(given, key=lambda one: one["rated_at"])
+            for key in ("", image):
+                word = {"rating": last["rating"], "rated_at": last["rated_at"]}
+                merged[key, rater] = merged.get((key, rater), {}) | word
+    return merged
+
+
+def iter_metrics(run, records):
+    """Image, name, time and value of every score."""
+    digests = {output.digest for record in records for output in final_outputs(record)}
+    for path in run.path.glob("metrics.*.jsonl"):
+        for line in path.read_text().splitlines():
+            batch = json.loads(line)
+            for score in batch["scores"]:
+                for image in [score["image_id"]] if score["image_id"] else digests:
+                    yield image, score["metric"], batch["scored_at"], score["value"]
+
+
+def rows_of(settings, record):
+    """A row for each final image of a variant."""
+    prompt = record.prompt
+    variant = settings | {"prompt": prompt.positive, "negative": prompt.negative}
+    variant |= {"lora": {lora.name for lora in prompt.loras or ()}, "embedding": set(prompt.embeddings or ())}
+    images = final_outputs(record)
+    for image in images:
+        media_type = image.media_type
+        yield variant | {
+            "image": image.digest,
+            "output": {"path": image.path, "digest": image.digest},
+            "width": settings["width"] if image.width is None else image.width,
+            "height": settings["height"] if image.height is None else image.height,
+            "type": {media_type, media_type.rpartition("/")[2]},
+            "stage": image.stage,
+        }
+    if not images:
+        yield variant
 
 
 def created_by_id(run_id):
@@ -106,21 +215,23 @@ def milliseconds(timestamp):
     return round(parse_timestamp(timestamp).timestamp() * 1000)
 
 
-def image_ratings(state):
-    ratings = {}
-    for image, by_rater in state.images.items():
-        given = [one.rating for one in by_rater.values() if one.rating is not None]
-        if given:
-            ratings[image] = max(given)
-    return ratings
-
-
 def ran_settings(record):
     found = {}
     for name in (setting.name for setting in SETTINGS if setting.is_indexed):
         ran = getattr(record.actual, name) if record.actual else None
         found[name] = ran if ran is not None else getattr(record.requested, name)
     found["seed"] = None if found["seed"] == -1 else found["seed"]
+    others = (record.requested.model_extra or {}) | {
+        name: value
+        for name, value in ((record.actual and record.actual.model_extra) or {}).items()
+        if value is not None
+    }
+    for name, value in others.items():
+        standard = standard_name(name)
+        if standard == name:
+            found[f"settings.{name}"] = value
+        elif found[standard] is None:
+            found[standard] = value
     return found
 
 
@@ -129,44 +240,102 @@ def find(scanned, query):
     return [
         run_id
         for run_id, run in sorted(scanned.items(), key=lambda item: -item[1].created_ms)
-        if any(all(holds(run, variant, condition) for condition in query.conditions) for variant in run.variants)
+        if matching_rows(scanned, run, query.conditions)
     ]
 
 
-def holds(run, variant, condition: Condition):
-    return any(one_holds(run, variant, condition.field, value) for value in condition.values) != condition.is_negated
+def find_images(scanned, query):
+    """The digests of the images that fit, each once."""
+    return {
+        row["image"]
+        for run in scanned.values()
+        for row in matching_rows(scanned, run, query.conditions)
+        if "image" in row
+    }
 
 
-def one_holds(run, variant, field, value):
-    summary = run.summary
-    if field in TEXTS:
-        return has_words(variant.get(field), value)
-    if field in VARIANT_NUMBERS:
-        return in_range(variant.get(SETTING_OF.get(field, field)), value)
+def matching_rows(scanned, run, conditions):
+    return [row for row in run.rows if all(holds(scanned, run, row, condition) for condition in conditions)]
+
+
+def holds(scanned, run, row, condition: Condition):
+    tests = (one_holds(scanned, run, row, condition.field, value) for value in condition.values)
+    return any(tests) != condition.is_negated
+
+
+def one_holds(scanned, run, row, field, value):
+    image = scanned.opinions_of(row)
+    tests = {
+        "prompt": lambda: has_words(row.get("prompt"), value),
+        "negative": lambda: has_words(row.get("negative"), value),
+        "note": lambda: any(has_words(note, value) for note in image.notes + run.facts["notes"]),
+        "unrated": lambda: "image" in row and is_unrated(scanned, row, value) == value.is_on,
+        "noted": lambda: bool(image.notes or run.facts["notes"]) == value.is_on,
+        "orientation": lambda: orientation(row) == value.text,
+        "digest": lambda: row.get("image", "")[7:].startswith(value.text.removeprefix("xxh128:")) and "image" in row,
+        "run": lambda: re.match(glob(value.text), run.summary["run_id"]) is not None,
+        "settings.s_churn": lambda: fits_setting(row.get(field), value),
+    } | dict.fromkeys(TIMES, lambda: value.matches(run.created_ms))
+    if field in tests:
+        return tests[field]()
+    if field in NUMBERS or "." in field:
+        return in_range(number_of(scanned, run, row, field), value)
+    return any(re.fullmatch(glob(value.text), text.casefold(), re.DOTALL) for text in texts(scanned, run, row, field))
+
+
+def is_unrated(scanned, row, value):
+    given = scanned.opinions_of(row).ratings.get(scanned.rater) if value.is_mine else scanned.rating(row)
+    return given is None
+
+
+def number_of(scanned, run, row, field):
+    if field == "rating":
+        return scanned.rating(row)
+    if field == "mine":
+        return scanned.opinions_of(row).ratings.get(scanned.rater, (None, None))[1]
+    if field == "metric.aesthetic":
+        return scanned.last_scored.get((row.get("image"), "aesthetic"), (None, None))[1]
     if field in RUN_NUMBERS:
         names = {"variants": "record_count", "outputs": "output_count", "duration": "duration_seconds"}
-        return in_range(run.facts["stars"] if field == "rating" else summary[names[field]], value)
-    if field in TIMES:
-        return value.matches(run.created_ms)
-    if field in SWITCHES:
-        is_so = run.facts["stars"] is None if field == "unrated" else summary["note_count"] > 0
-        return is_so == value.is_on
-    if field == "flag":
-        return summary[f"{value.text}_count"] > 0
-    if field == "run":
-        return re.match(glob(value.text), summary["run_id"]) is not None
-    return any(re.fullmatch(glob(value.text), one.casefold(), re.DOTALL) for one in texts(run, variant, field))
+        return run.summary[names.get(field, "rating")]
+    return row.get(SETTING_OF.get(field, field))
 
 
-def texts(run, variant, field):
-    names = {"action": "one_click_action", "tag": "tags"}
-    if field in ("lora", "embedding"):
-        found = variant.get(field, set())
-    elif field in ("model", "sampler", "scheduler", "vae"):
-        found = variant.get(field)
+def fits_setting(found, value):
+    if found is None:
+        return False
+    if isinstance(found, bool):
+        found = str(found).lower()
+    if isinstance(value, Range):
+        return not isinstance(found, str) and value.matches(found)
+    text = found if isinstance(found, str) else str(int(found) if found == int(found) else found)
+    return re.fullmatch(glob(value.text), text.casefold(), re.DOTALL) is not None
+
+
+def orientation(row):
+    width, height = row.get("width"), row.get("height")
+    if width is None or height is None:
+        return None
+    return "square" if width == height else "landscape" if width > height else "portrait"
+
+
+def texts(scanned, run, row, field):
+    image = scanned.opinions_of(row)
+    if field in ("tag", "label"):
+        found = image.tags | run.facts["tags"]
+        if field == "label":
+            found = {
+                tag.removeprefix("label:") for tag in image.tags | run.facts["own_tags"] if tag.startswith("label:")
+            }
+    elif field == "flag":
+        found = image.flags | run.facts["flags"]
+    elif field == "rater":
+        found = image.raters | run.facts["raters"]
+    elif field in ("lora", "embedding", "model", "sampler", "scheduler", "vae", "type", "stage"):
+        found = row.get(field)
     else:
-        found = run.facts["pack"] if field == "pack" else run.summary[names.get(field, field)]
-    return [found] if isinstance(found, str) else list(found or ())
+        found = run.facts.get(field) or run.summary.get({"action": "one_click_action"}.get(field, field))
+    return [found] if isinstance(found, str) else [text for text in found or () if text]
 
 
 def glob(text):

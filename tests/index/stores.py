@@ -1,5 +1,6 @@
 """Stores with a bit of everything in them, from a seed."""
 
+import json
 import random
 
 from stablenew import FeedbackManager, RunStore
@@ -11,7 +12,7 @@ WORDS = ["harbour", "harbours", "oil", "painting", "blurry", "dawn", "fishing_bo
 MODELS = ["dreamshaper_8", "Dreamshaper XL", "sd15", None]
 SAMPLERS = ["Euler a", "Euler", "DPM++ 2M", None]
 PACKS = [("harbour", "Harbour at dawn"), ("still-life", None), ("Harbour", "Boats")]
-TAGS = ["portrait", "keeper", "Keeper two"]
+TAGS = ["portrait", "keeper", "Keeper two", "label:red"]
 ENGINES = ["webui", "sketch", None]
 ACTIONS = ["moody landscape", None]
 SEEDS = [-1, 5, 123, 2**53 + 1, 2**63 + 7, 2**64 - 1, None]
@@ -59,8 +60,14 @@ def present(**fields):
 
 
 def add_variant(writer, index, chance):
+    is_shared = chance.random() < 0.2
     images = [
-        build_image(samples.png(f"{writer.run_id} {index} {n}".encode()), variant=index, stage=stage, number=0)
+        build_image(
+            samples.png((f"shared {stage}" if is_shared else f"{writer.run_id} {index} {n}").encode()),
+            variant=index,
+            stage=stage,
+            number=0,
+        )
         for n, stage in enumerate(chance.choice([[], ["txt2img"], ["txt2img", "upscale"]]))
     ]
     for image in images:
@@ -77,7 +84,10 @@ def add_variant(writer, index, chance):
         denoising_strength=chance.choice([0.3, None]),
         eta=chance.choice([0.5, None]),
         seed=seed if seed is None or abs(seed) < 2**53 else str(seed),
+        s_churn=chance.choice([None, None, 0.5, 2, "auto", True]),
     )
+    if "cfg_scale" in settings and chance.random() < 0.3:
+        settings["guidance_scale"] = settings.pop("cfg_scale")
     pack_id, pack_name = chance.choice([(None, None), *PACKS])
     prompt = present(
         positive=" ".join(chance.choices(WORDS, k=chance.randint(0, 4))),
@@ -112,6 +122,20 @@ def rate(store, run_id, chance):
                 flag=chance.choice([None, "pick", "reject"]),
             ),
         )
+    if outputs and chance.random() < 0.3:
+        score(store.root / run_id, run_id, outputs, chance)
+
+
+def score(path, run_id, outputs, chance):
+    """Scores of images, by a program that measured them later."""
+    scores = [
+        {"image_id": chance.choice([None, *outputs]), "metric": "aesthetic", "value": chance.choice([1.5, 4.25, 6.0])}
+        for _ in range(chance.choice([1, 3]))
+    ]
+    batch = {"kind": "stablenew.metric_batch", "schema_version": "1.0", "run_id": run_id, "replica": "here"}
+    batch |= {"scored_at": f"2026-11-15T00:00:0{chance.randint(0, 9)}.000Z", "scores": scores}
+    with (path / "metrics.here.jsonl").open("a") as file:
+        file.write(json.dumps(batch) + "\n")
 
 
 def damage(path, chance):

@@ -1,4 +1,5 @@
 import contextlib
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -10,11 +11,11 @@ from stablenew.errors import CacheFailed, ConfigError, InvalidQuery, RunNotFound
 from stablenew.formats.clock import Clock
 from stablenew.formats.query_language import FIELDS, NUMBERS, SWITCHES, parse_query
 from stablenew.index import index_schema
-from stablenew.index.asking.column_cache import FACETS
+from stablenew.index.asking.column_cache import IMAGE_FACETS
 from stablenew.index.job_history import ALL_SORTS
 from tests import samples
 from tests.index import stores
-from tests.index.plain_scan import find, scan, texts
+from tests.index.plain_scan import find, find_images, matching_rows, scan, texts
 
 NOW = datetime(2026, 11, 13, 12, 0, tzinfo=UTC)
 CLOCK = Clock(now=lambda: NOW)
@@ -36,9 +37,9 @@ def world(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     patch.setenv("STABLENEW_STATE_DIR", str(folder / "state"))
     store = stores.make_store(folder / "runs", request.param)
-    history = JobHistory(store.root, clock=CLOCK)
+    history = JobHistory(store.root, clock=CLOCK, rater="alice")
     history.refresh()
-    yield World((store, history, scan(store)))
+    yield World((store, history, scan(store, "alice")))
     history.close()
     patch.undo()
 
@@ -67,7 +68,8 @@ ranges = st.builds("{}{}".format, st.sampled_from(["", ">", ">=", "<", "<=", "="
 )
 NAMES = (
     "dreamshaper*|DREAMSHAPER_8|sd15|euler a|Euler*|*2M|harbour|Harbour at dawn|boats|keeper*|portrait|experiment:*|"
-    "completed|failed|incomplete|interrupted|webui|moody*|ink|p?per cut|fine-detail|named-1|20261110|*"
+    "completed|failed|incomplete|interrupted|webui|moody*|ink|p?per cut|fine-detail|named-1|20261110|*|alice|png|"
+    "upscale|StableNew|red|auto|true|2"
 ).split("|")
 names = st.sampled_from(NAMES).map(lambda text: f'"{text}"')
 moments = st.sampled_from(["2d", "1h", "5000d", "2026-11-12", "2026-11-12T01:00:00"])
@@ -77,16 +79,20 @@ def values_of(field):
     kinds = {
         "prompt": phrases | words.filter(lambda word: len(word) > 3).map(lambda word: f"{word}*"),
         "negative": phrases,
+        "note": st.sampled_from(["hands", '"hands wrong"', "nothing"]),
         "flag": st.sampled_from(["pick", "reject"]),
-        "unrated": st.sampled_from(["yes", "no"]),
+        "orientation": st.sampled_from(["portrait", "landscape", "square"]),
+        "digest": st.sampled_from(["a", "xxh128:3", "0"]),
+        "settings.s_churn": ranges | names,
+        "unrated": st.sampled_from(["yes", "no", "mine"]),
         "noted": st.sampled_from(["yes", "no"]),
         "since": moments,
         "before": moments,
     }
-    return kinds.get(field, ranges if field in NUMBERS else names)
+    return kinds.get(field, ranges if field in NUMBERS or "." in field else names)
 
 
-conditions = st.sampled_from(FIELDS).flatmap(
+conditions = st.sampled_from([*FIELDS, "settings.s_churn", "metric.aesthetic"]).flatmap(
     lambda field: st.builds(
         lambda sign, values: f"{sign}{field}:{','.join(values)}",
         st.sampled_from(["", "", "-"]),
@@ -106,6 +112,16 @@ def all_pages(history, query, sort="time", limit=7):
             return found
 
 
+def all_images(history, query, sort="newest", limit=7):
+    found, after = [], None
+    while True:
+        page = history.find_images(query, after=after, limit=limit, sort=sort)
+        found += [row["digest"] for row in page.rows]
+        after = page.next_cursor
+        if after is None:
+            return found
+
+
 @given(queries)
 @settings(deadline=None)
 def test_the_index_finds_what_a_plain_scan_finds(world, query):
@@ -117,6 +133,9 @@ def test_the_index_finds_what_a_plain_scan_finds(world, query):
     assert all_pages(history, query, "oldest") == pages[::-1]
     assert history.count(query) == len(expected)
     assert [row["run_id"] for row in history.rows(history.numbers(query))] == pages
+    images = all_images(history, query)
+    assert len(images) == len(set(images)) == history.count_images(query)
+    assert set(images) == find_images(scanned, parse_query(query, NOW.astimezone()))
     for sort in ALL_SORTS:
         assert sorted(all_pages(history, query, sort)) == sorted(expected)
 
@@ -156,47 +175,80 @@ def test_a_full_disk_under_the_index_is_one_clear_error(tmp_path, monkeypatch):
 def test_facets_count_what_a_plain_scan_counts(world, query):
     _, history, scanned = world
     parsed = parse_query(query, NOW.astimezone())
-    facets = history.facets(query, limit=1000)
-    for name in FACETS:
+    facets, image_facets = history.facets(query, limit=1000), history.image_facets(query, limit=1000)
+    for name in IMAGE_FACETS:
         conditions = parsed.without(name).conditions
-        matching = {
-            run_id: [variant for variant in run.variants if holds_all(run, variant, conditions)]
-            for run_id, run in scanned.items()
+        pairs = [(run, row) for run in scanned.values() for row in matching_rows(scanned, run, conditions)]
+        if name in facets:
+            jobs = {
+                (run.summary["run_id"], value) for run, row in pairs for value in facet_values(scanned, run, row, name)
+            }
+            if name == "tag":
+                jobs |= {(run.summary["run_id"], tag) for run, _ in pairs for tag in run.facts["tags"]}
+            assert {one.value: one.job_count for one in facets[name]} == Counter(value for _, value in jobs)
+        images = {
+            (row["image"], value)
+            for run, row in pairs
+            if "image" in row
+            for value in facet_values(scanned, run, row, name)
         }
-        assert {one.value: one.job_count for one in facets[name]} == count_values(name, scanned, matching)
+        assert {one.value: one.job_count for one in image_facets[name]} == Counter(value for _, value in images)
 
 
-def holds_all(run, variant, conditions):
-    from tests.index.plain_scan import holds
-
-    return all(holds(run, variant, condition) for condition in conditions)
-
-
-def count_values(name, scanned, matching):
-    counts = {}
-    for run_id, variants in matching.items():
-        run = scanned[run_id]
-        if not variants:
-            continue
-        if name == "rating":
-            found = {run.facts["stars"]}
-        elif name in ("cfg", "steps"):
-            found = {variant.get("cfg_scale" if name == "cfg" else "steps") for variant in variants}
-        elif name == "pack":
-            found = set(run.summary["packs"])
-        else:
-            found = {text for variant in variants for text in texts(run, variant, name)}
-        for value in found - {None}:
-            counts[value] = counts.get(value, 0) + 1
-    return counts
+def facet_values(scanned, run, row, name):
+    if name == "rating":
+        rating = scanned.rating(row)
+        return set() if rating is None else {int(rating + 0.5)}
+    if name in ("cfg", "steps"):
+        found = row.get("cfg_scale" if name == "cfg" else "steps")
+        return set() if found is None else {found}
+    if name == "pack":
+        return set(run.summary["packs"])
+    if name == "type":
+        return {"png"} if "image" in row else set()
+    return set(texts(scanned, run, row, name))
 
 
 def test_pages_by_stars_put_the_best_first_and_the_unrated_last(world):
     _, history, scanned = world
-    stars = [scanned[one].facts["stars"] for one in all_pages(history, "", "rating")]
-    rated = [one for one in stars if one is not None]
+
+    def stars(run_id):
+        run = scanned[run_id]
+        best = max((rating for row in run.rows if (rating := scanned.rating(row)) is not None), default=None)
+        return run.summary["rating"] if best is None else best
+
+    found = [stars(run_id) for run_id in all_pages(history, "", "rating")]
+    rated = [one for one in found if one is not None]
     assert rated == sorted(rated, reverse=True)
-    assert stars == rated + [None] * (len(stars) - len(rated))
+    assert found == rated + [None] * (len(found) - len(rated))
+
+
+@pytest.mark.parametrize("query", ["", "harbour", "cfg:>1 -flag:reject"])
+def test_images_are_sorted_by_stars_scores_time_or_at_random(world, query):
+    _, history, scanned = world
+    images = {row["image"]: row for run in scanned.values() for row in run.rows if "image" in row}
+    newest = all_images(history, query)
+    assert all_images(history, query, "oldest")[:1] != newest[:1] or len(newest) < 2
+    for sort, value in (
+        ("best", lambda image: scanned.rating(images[image])),
+        ("metric.aesthetic", lambda image: scanned.last_scored.get((image, "aesthetic"), (0, None))[1]),
+    ):
+        values = [value(image) for image in all_images(history, query, sort)]
+        known = [one for one in values if one is not None]
+        assert values == sorted(known, reverse=True) + [None] * (len(values) - len(known))
+        opposite = all_images(history, query, "worst" if sort == "best" else f"-{sort}")
+        assert [value(image) for image in opposite][: len(known)] == sorted(known)
+    assert sorted(all_images(history, query, "random", limit=2)) == sorted(newest)
+
+
+def test_a_job_shows_which_of_its_images_fit(world):
+    _, history, scanned = world
+    query = parse_query("rating:>=3", NOW)
+    rows = history.page("rating:>=3", limit=100).rows
+    assert rows
+    for row in rows:
+        fitting = [one["output"] for one in matching_rows(scanned, scanned[row["run_id"]], query.conditions)]
+        assert row["fitting"] == fitting[:8]
 
 
 @pytest.mark.parametrize("sort", ALL_SORTS)
@@ -272,15 +324,15 @@ def test_numbers_follow_what_changes(tmp_path):
         samples.sealed_run(store, f"run-{number}")
     history = JobHistory(store.root)
     history.refresh()
-    assert history.facets()["rating"] == []
+    assert history.count("jobrating:4") == 0
     FeedbackManager(store, rater="alice").record_feedback("run-1", None, 4)
     samples.sealed_run(store, "run-3")
     history.refresh()
-    assert history.facets()["rating"] == [(4.0, 1)]
+    assert history.count("jobrating:4") == 1
     assert len(history.numbers()) == 4
     again = JobHistory(store.root)
     assert again.facets() == history.facets()
-    (jobs,) = [again.rows(again.numbers("rating:4"))]
+    (jobs,) = [again.rows(again.numbers("jobrating:4"))]
     assert [job["run_id"] for job in jobs] == ["run-1"]
     again.close()
     history.close()

@@ -15,7 +15,7 @@ from stablenew import FeedbackManager, JobHistory, RunStore, merge_stores, worke
 from stablenew.errors import RunLocked
 from stablenew.index import index_schema, reconciler
 from stablenew.index.index_keeper import BEHIND, FOLLOWED, FRESH, IndexKeeper, try_index_lock
-from stablenew.index.index_schema import index_path
+from stablenew.index.index_schema import CONTENT_TABLES, FULL_TEXT_TABLES, OPINION_TABLES, RUN, index_path
 from stablenew.index.reading import reader_pool, run_reading
 from stablenew.index.reconciler import Reconciler
 from stablenew.index.run_index import RunIndex
@@ -24,32 +24,30 @@ from stablenew.store.upkeep.run_repair import repair_run
 from tests import samples
 from tests.index import stores
 
-WORD_COLUMNS = ("state", "status", "engine", "action", "model", "sampler", "scheduler", "vae")
 LEFT_OUT = {"folder_signature", "file_signature", "is_hot"}
 
 
 def dump(path):
-    """Everything the index says, without the numbers it gives to words and prompts."""
+    """Everything the index says, without the ids it gives to words, prompts and images."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         names = dict(connection.execute("SELECT id, text FROM name"))
-        texts = dict(connection.execute("SELECT id, body FROM text"))
-        tables = dict.fromkeys(WORD_COLUMNS, names) | {"prompt": texts, "negative": texts}
+        bodies = dict(connection.execute("SELECT id, body FROM text"))
+        images = {row[0]: row[1:] for row in connection.execute("SELECT id, digest, rating, rater_count FROM image")}
+        texts = {"word": names, "image": images} | dict.fromkeys(FULL_TEXT_TABLES, bodies)
 
-        def rows(table, order):
-            cursor = connection.execute(f"SELECT * FROM {table} ORDER BY {order}")
-            columns = [column[0] for column in cursor.description]
-            for row in cursor:
-                fields = zip(columns, row, strict=True)
-                yield {
-                    name: tables[name].get(value) if name in tables else value
-                    for name, value in fields
-                    if name not in LEFT_OUT
-                }
+        def rows(table):
+            kept = [column for column in table.columns if column.name not in LEFT_OUT]
+            places = [(column.text, table.positions[column.name]) for column in kept]
+            for row in connection.execute(f"SELECT * FROM {table.name}"):
+                yield repr([texts[kind].get(row[place]) if kind else row[place] for kind, place in places])
 
-        labels = sorted((at, field, names[name]) for field, name, at in connection.execute("SELECT * FROM label"))
-        match = "SELECT rowid FROM use_text WHERE use_text MATCH ? ORDER BY 1"
-        found = [connection.execute(match, (word,)).fetchall() for word in ("harbour", "oil", "blurry")]
-        return list(rows("run", "id")), list(rows("variant", "run, position")), labels, found
+        found = set()
+        for word in ("harbour", "oil", "blurry", "hands"):
+            for full_text, owner, column in (("prompt_text", "variant", "prompt"), ("note_text", "note", "body")):
+                matching = f"SELECT rowid FROM {full_text} WHERE {full_text} MATCH '{word}'"
+                found |= set(connection.execute(f"SELECT {column}, run FROM {owner} WHERE {column} IN ({matching})"))
+        tables = [sorted(rows(table)) for table in (RUN, *CONTENT_TABLES, *OPINION_TABLES)]
+        return tables, sorted((bodies[body], run) for body, run in found), sorted(map(repr, images.values()))
 
 
 def rebuilt(root, folder):

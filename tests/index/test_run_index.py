@@ -6,13 +6,13 @@ import sqlite3
 import pytest
 
 from stablenew import RunStore
-from stablenew.index.index_schema import HASH_BITS, RUN, USE_BITS
+from stablenew.index.index_schema import HASH_BITS, RUN
 from stablenew.index.reading.index_rows import RunRows, build_rows
 from stablenew.index.reading.run_reading import RunReader
 from stablenew.index.run_index import RunIndex
 from tests import samples
 
-LAST_SLOT = (1 << HASH_BITS) - 1 << USE_BITS
+LAST_SLOT = (1 << HASH_BITS) - 1
 
 
 @pytest.fixture
@@ -34,8 +34,11 @@ def contents(index):
     """Every run with what hangs on its id: how many variants, which labels, whether its words are found."""
     with contextlib.closing(sqlite3.connect(index.path)) as connection:
         ids = dict(connection.execute("SELECT run_id, id FROM run"))
-        found = [row[0] for row in connection.execute("SELECT rowid FROM use_text WHERE use_text MATCH 'harbour'")]
-        labels = connection.execute("SELECT at, text FROM label JOIN name ON name.id = label.name").fetchall()
+        query = (
+            "SELECT run FROM variant WHERE prompt IN (SELECT rowid FROM prompt_text WHERE prompt_text MATCH 'harbour')"
+        )
+        found = [row[0] for row in connection.execute(query)]
+        labels = connection.execute("SELECT run, text FROM label JOIN name ON name.id = label.name").fetchall()
         variants = [row[0] for row in connection.execute("SELECT run FROM variant")]
     return {
         run_id: (variants.count(one), sorted(text for at, text in labels if at == one), one in found)

@@ -4,7 +4,7 @@ import pytest
 
 from stablenew.index import text_ids
 from stablenew.index.index_schema import open_for_writing
-from stablenew.index.text_ids import PromptIds, WordIds, with_ids
+from stablenew.index.text_ids import BodyIds, WordIds, with_ids
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_numbers_take_the_place_of_texts_column_by_column(connection):
 
 def test_a_prompt_keeps_its_number_when_it_is_no_longer_remembered(connection, monkeypatch):
     monkeypatch.setattr(text_ids, "_MAX_CACHED", 2)
-    prompts = PromptIds(connection, are_negative=False)
+    prompts = BodyIds(connection, "prompt")
     some = ["a harbour", "a hill", None, "a lake", "a harbour"]
     first = list(prompts.ids_of(some))
     assert first[0] == first[4]
@@ -32,11 +32,11 @@ def test_a_prompt_keeps_its_number_when_it_is_no_longer_remembered(connection, m
     assert len(set(first)) == 4
     assert list(prompts.ids_of(["a tree"])) != [first[0]]
     assert list(prompts.ids_of(some)) == first
-    assert list(PromptIds(connection, are_negative=False).ids_of(some)) == first
+    assert list(BodyIds(connection, "prompt").ids_of(some)) == first
 
 
 def test_a_text_that_is_prompt_and_negative_prompt_has_two_numbers(connection):
-    here, there = (PromptIds(connection, are_negative=one) for one in (False, True))
+    here, there = (BodyIds(connection, kind) for kind in ("prompt", "negative"))
     numbers = {*here.ids_of(["blurry"]), *there.ids_of(["blurry"])}
     assert len(numbers) == 2
     found = connection.execute("SELECT rowid FROM negative_text WHERE negative_text MATCH 'blurry'").fetchall()

@@ -1,21 +1,27 @@
-"""The query language of history: one for the command line, Python and the web page.
+"""The query language: one for the command line, Python, the web page and datasets.
 
     model:dreamshaper* sampler:"Euler a" cfg:5..8 rating:>=4 since:7d "oil painting" -blurry
 
-A query is a list of conditions; all must hold for one and the same variant of a run, where what is said of the run
-(its pack, tags, stars, status, time) holds for each of its variants. `-` before a condition turns it around.
+A query is a list of conditions, and it selects images: all conditions must hold for one and the same image. What is
+said of its variant or job (prompt, settings, pack, status, time) holds for the image; a job is selected when one of its
+images is. `-` before a condition negates it.
 
-    oil            a word of the prompt; `harb*` the beginning of one, of 3 letters or more; "oil painting" a phrase
-    field:value    `field:a,b` is either; `*` and `?` stand for other characters; capitals make no difference
+    oil            a word of the prompt; `harb*` a prefix of 3 letters or more; "oil painting" a phrase
+    field:value    `field:a,b` is either; `*` and `?` stand for other characters; case does not matter
     field:5..8     both ends count; 5.. and ..8; >5 >=5 <5 <=5
+    rating:5       the mean of all raters, rounded: 4.5 or more; rating:>=4 compares the mean as it is
+    mine:4         one's own rating; jobrating: is that of the job itself
+    unrated:yes    yes, no, or mine: not rated by oneself
     since:7d       from then on; also h, w, m (months), y, a date, a date with time; before: up to then
-    unrated:yes    yes or no
+    label:red      a colour, which is the tag `label:red`
+    settings.NAME:value, metric.NAME:>6, aspect.NAME:>=4
+                   any setting, score or aspect by its name; NAME alone where it means only one of them
 
-A condition on something that is not known (a run without stars, say) does not hold, and turned around it does.
+A condition on a value that is not known (the rating of an unrated image, say) does not hold; negated, it does.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -26,20 +32,28 @@ from stablenew.formats.settings import SETTINGS, find_setting
 _INDEXED: Final = tuple(setting for setting in SETTINGS if setting.query)
 VARIANT_WORDS: Final = tuple(setting.query for setting in _INDEXED if setting.query and setting.type == "text")
 USE_WORDS: Final = ("lora", "embedding")
-RUN_WORDS: Final = ("pack", "tag", "status", "engine", "action", "flag", "run")
+RUN_WORDS: Final = ("pack", "status", "engine", "source", "action", "run")
+IMAGE_WORDS: Final = ("tag", "label", "flag", "rater", "type", "stage", "orientation", "digest")
 VARIANT_NUMBERS: Final = tuple(setting.query for setting in _INDEXED if setting.query and setting.type != "text")
-RUN_NUMBERS: Final = ("rating", "variants", "outputs", "duration")
+IMAGE_NUMBERS: Final = ("rating", "mine")
+RUN_NUMBERS: Final = ("jobrating", "variants", "outputs", "duration")
 TIMES: Final = ("since", "before")
 SWITCHES: Final = ("unrated", "noted")
-TEXTS: Final = ("prompt", "negative")
-WORDS: Final = (*VARIANT_WORDS, *USE_WORDS, *RUN_WORDS)
-NUMBERS: Final = (*VARIANT_NUMBERS, *RUN_NUMBERS)
+TEXTS: Final = ("prompt", "negative", "note")
+WORDS: Final = (*VARIANT_WORDS, *USE_WORDS, *RUN_WORDS, *IMAGE_WORDS)
+NUMBERS: Final = (*VARIANT_NUMBERS, *IMAGE_NUMBERS, *RUN_NUMBERS)
 FIELDS: Final = (*TEXTS, *WORDS, *NUMBERS, *TIMES, *SWITCHES)
+FAMILIES: Final = ("settings", "metric", "aspect")
+"""Fields that are followed by a dot and a name, which every store has its own of."""
 _OTHER_NAMES: Final = {
     "stars": "rating",
     "id": "run",
     "neg": "negative",
+    "tool": "source",
 }
+_ROUNDED: Final = ("rating", "aspect")
+"""Means: a single whole number stands for all that round to it."""
+_CHOICES: Final = {"flag": ("pick", "reject"), "orientation": ("portrait", "landscape", "square")}
 FLAGS: Final = ("pick", "reject")
 
 MAX_LENGTH: Final = 4_000
@@ -50,7 +64,7 @@ MAX_VALUES: Final = 256
 MAX_DIGITS: Final = 30
 """Digits of a number, which seeds of 64 bits stay well below."""
 MIN_PREFIX: Final = 3
-_FIELD = re.compile(r"([A-Za-z_]+):")
+_FIELD = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*):")
 _BARE = re.compile(r'[^\s"]\S*')
 _BARE_VALUE = re.compile(r'[^\s",]+')
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
@@ -64,14 +78,14 @@ _WORD = re.compile(r"\w")
 
 
 def field_of_setting(name: str) -> str | None:
-    """The field that finds variants by a main setting as it ran, such as `cfg` for `cfg_scale`; None: there is none."""
+    """The field that finds images by a setting as it ran, such as `cfg` for `cfg_scale`; None when there is none."""
     setting = find_setting(name)
     return setting.query if setting else None
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Words that stand next to each other in a prompt; with `is_prefix` the last is the beginning of one."""
+    """Words that follow each other in a text; with `is_prefix` the last one is a prefix."""
 
     text: str
     is_prefix: bool = False
@@ -142,7 +156,7 @@ def _end_of(start: int, piece: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Numbers from `low` to `high`; None is no end. An open end does not count itself."""
+    """Numbers from `low` to `high`; None is unbounded. An open end is not part of the range."""
 
     low: int | float | None = None
     high: int | float | None = None
@@ -157,16 +171,17 @@ class Range:
 
     @property
     def single(self) -> int | float | None:
-        """The one number in it, if it is one."""
+        """The only number in it; None when there are several."""
         is_closed = not self.is_low_open and not self.is_high_open
         return self.low if self.low == self.high and is_closed else None
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Yes or no."""
+    """Yes or no; with `is_mine` about oneself alone."""
 
     is_on: bool
+    is_mine: bool = False
 
 
 Value: TypeAlias = Words | Pattern | Range | Switch
@@ -174,7 +189,7 @@ Value: TypeAlias = Words | Pattern | Range | Switch
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition: any of `values` holds for `field`, or with `is_negated` none does."""
+    """A condition: one of `values` holds for `field`, or with `is_negated` none does."""
 
     field: str
     values: tuple[Value, ...]
@@ -193,6 +208,12 @@ class Condition:
         return [value for value in self.values if isinstance(value, Words)]
 
     @property
+    def family(self) -> str | None:
+        """`settings`, `metric` or `aspect` for a field such as `metric.aesthetic`; None for other fields."""
+        family, dot, _ = self.field.partition(".")
+        return family if dot else None
+
+    @property
     def switch(self) -> bool:
         """The value, as yes or no."""
         return any(isinstance(value, Switch) and value.is_on for value in self.values)
@@ -206,24 +227,28 @@ class Query:
 
     def without(self, field: str) -> "Query":
         """The query without its conditions on `field`."""
-        return Query(tuple(one for one in self.conditions if one.field != field))
+        return Query(tuple(condition for condition in self.conditions if condition.field != field))
 
 
-def parse_query(text: str, now: datetime) -> Query:
+def parse_query(text: str, now: datetime, names: Collection[str] = ()) -> Query:
     """The query in `text`; ages count from `now` (aware), dates are days of its time zone.
+
+    `names` are the fields of families that the store has, such as `metric.aesthetic`: they are also found without the
+    family, and suggested.
 
     Raises:
         InvalidQuery: it cannot be understood; the message points at the character.
     """
-    return Query(tuple(_Reader(text, now).conditions()))
+    return Query(tuple(_Reader(text, now, names).conditions()))
 
 
 class _Reader:
-    """Goes through a query from left to right."""
+    """Parses a query from left to right."""
 
-    def __init__(self, text: str, now: datetime) -> None:
+    def __init__(self, text: str, now: datetime, names: Collection[str]) -> None:
         self._text = text
         self._now = now
+        self._names = names
         self._at = 0
         self._value_count = 0
 
@@ -269,18 +294,30 @@ class _Reader:
 
     def _known_field(self, name: str) -> str:
         field = _OTHER_NAMES.get(name.lower(), name.lower())
+        family, dot, own = field.partition(".")
+        if dot and own and family in FAMILIES:
+            return (field_of_setting(own) if family == "settings" else None) or field
         if field not in FIELDS:
             field = field_of_setting(field) or field
-        if field in FIELDS:
-            return field
+        return field if field in FIELDS else self._field_of_family(name, field)
+
+    def _field_of_family(self, name: str, field: str) -> str:
+        """The field of a family that `field` means without it."""
+        known = sorted({known.lower() for known in self._names})
+        meant = [full for full in known if full.partition(".")[2] == field]
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            raise self._fail(f"{name!r} has several meanings: {', '.join(meant)}")
         import difflib  # noqa: PLC0415
 
-        close = difflib.get_close_matches(field, FIELDS, 1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(FIELDS)};"
+        candidates = {full.partition(".")[2]: full for full in known} | {one: one for one in (*known, *FIELDS)}
+        close = difflib.get_close_matches(field, candidates, 1)
+        hint = f"did you mean {candidates[close[0]]}?" if close else f"there are {', '.join(FIELDS)};"
         raise self._fail(f"no field {name!r}: {hint} (a word with a colon in it goes into quotes)")
 
-    def _take(self, pattern: re.Pattern[str]) -> tuple[str, bool]:
-        """The next word, and whether it stood in quotes."""
+    def _next_word(self, pattern: re.Pattern[str]) -> tuple[str, bool]:
+        """The next word, and whether it is quoted."""
         if self._text.startswith('"', self._at):
             end = self._text.find('"', self._at + 1)
             if end < 0:
@@ -300,23 +337,31 @@ class _Reader:
             raise self._fail(f"expected at most {MAX_VALUES} values")
         if field in TEXTS:
             return self._words(_BARE_VALUE)
-        word, _ = self._take(_BARE_VALUE)
+        word, is_quoted = self._next_word(_BARE_VALUE)
         if not word:
             raise self._fail("expected a value here", start)
-        if field in NUMBERS:
-            return self._range(field, word, start)
+        if field.startswith("settings."):
+            return Pattern(word) if is_quoted or not _is_range(word) else self._range(field, word, start)
+        if field in NUMBERS or "." in field:
+            return self._rounded(field, word, self._range(field, word, start))
         if field in TIMES:
             moment = self._moment(word, start)
             return Range(low=moment) if field == "since" else Range(high=moment, is_high_open=True)
         if field in SWITCHES:
-            return self._switch(word, start)
-        if field == "flag" and word not in FLAGS:
-            raise self._fail(f"expected {' or '.join(FLAGS)}, found {word!r}", start)
-        return Pattern(word)
+            return self._switch(field, word, start)
+        if word.lower() not in _CHOICES.get(field, (word.lower(),)):
+            raise self._fail(f"expected {' or '.join(_CHOICES[field])}, found {word!r}", start)
+        return Pattern(word.lower() if field in _CHOICES else word)
+
+    def _rounded(self, field: str, word: str, found: Range) -> Range:
+        """For a mean, all that rounds to the number that was asked for."""
+        if field.partition(".")[0] in _ROUNDED and word.isdigit():
+            return Range(int(word) - 0.5, int(word) + 0.5, is_high_open=True)
+        return found
 
     def _words(self, pattern: re.Pattern[str]) -> Words:
         start = self._at
-        word, _ = self._take(pattern)
+        word, _ = self._next_word(pattern)
         is_prefix = word.endswith("*")
         text = word.rstrip("*")
         if not _WORD.search(text):
@@ -353,10 +398,18 @@ class _Reader:
             ) from None
         return _milliseconds(moment if moment.tzinfo else moment.replace(tzinfo=self._now.tzinfo))
 
-    def _switch(self, word: str, start: int) -> Switch:
+    def _switch(self, field: str, word: str, start: int) -> Switch:
         if word.lower() in ("yes", "no"):
             return Switch(word.lower() == "yes")
-        raise self._fail(f"expected yes or no, found {word!r}", start)
+        if word.lower() == "mine" and field == "unrated":
+            return Switch(True, is_mine=True)
+        raise self._fail(f"expected {'yes, no or mine' if field == 'unrated' else 'yes or no'}, found {word!r}", start)
+
+
+def _is_range(word: str) -> bool:
+    return any(character.isdigit() for character in word) and (
+        _RANGE.fullmatch(word) is not None or _COMPARISON.fullmatch(word) is not None
+    )
 
 
 def _number(text: str | None) -> int | float | None:

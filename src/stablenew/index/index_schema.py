@@ -1,39 +1,32 @@
 """The tables of the index, and opening it. One SQLite file per store, in the user's cache folder.
 
-Run ids (the integers of this index) sort by time: milliseconds since 1970, then 16 bits of the run id's hash, then
-5 bits that number the distinct prompts of the run. So a page is a walk along the primary key, and so is a search for
-words, because the row ids of the full-text table are these ids too. Words that repeat (models, samplers, tags) are
-stored once, in the table `name`, and rows refer to them by id; so are prompts, found by their hash.
+A row of `place` is an output of a run: an image in one of its places. A row of `image` is an image, which is a digest,
+wherever it lies; opinions and scores refer to it. `image.rating` folds the opinions of all runs that hold the digest.
+
+Run ids (the integers of this index) sort by time: milliseconds since 1970, then 20 bits of the run id's hash. Words
+that repeat (models, samplers, tags) are stored once, in the table `name`, and rows refer to them by id; so are prompts,
+found by their hash. The full-text tables hold each distinct prompt once, under its id.
 """
 
 import contextlib
-import functools
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
 
-if TYPE_CHECKING:
-    from stablenew.formats.query_language import Glob
-
-VERSION: Final = 3
+VERSION: Final = 4
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
-HASH_BITS: Final = 16
-USE_BITS: Final = 5
-MAX_USE: Final = (1 << USE_BITS) - 1
-"""The last prompt number of a run; further distinct prompts of the run share it."""
-
+HASH_BITS: Final = 20
 LARGEST_ID: Final = (1 << 63) - 1
-COMPLETED: Final = "completed"
 FIELD_PACK: Final = 1
 """The pack of a run, as `<name> NUL <id>`."""
 FIELD_OTHER_PACK: Final = 2
@@ -41,10 +34,14 @@ FIELD_OTHER_PACK: Final = 2
 FIELD_TAG: Final = 3
 FIELD_LORA: Final = 4
 FIELD_EMBEDDING: Final = 5
+NO_POSITION: Final = -1
+"""The position of what is said of a whole run."""
+NO_IMAGE: Final = 0
+"""The image id of the whole run."""
 
 Row: TypeAlias = tuple[Any, ...]
-TextKind: TypeAlias = Literal["word", "prompt", "negative"]
-"""What a column refers to by id: a word of `name`, or a body of `text` that is a prompt or a negative prompt."""
+TextKind: TypeAlias = Literal["word", "prompt", "negative", "note", "image"]
+"""What a column refers to by id: a word of `name`, a body of `text`, or a digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +89,13 @@ RUN: Final = Table(
         Column("run_id", "TEXT NOT NULL UNIQUE"),
         Column("folder_signature", "INTEGER NOT NULL"),
         Column("file_signature", "INTEGER NOT NULL"),
+        Column("content_signature", "INTEGER NOT NULL"),
         Column("is_hot", "INTEGER NOT NULL"),
         Column("created"),
         Column("state", "INTEGER NOT NULL", "word"),
         Column("status", "INTEGER NOT NULL", "word"),
         Column("engine", text="word"),
+        Column("source", text="word"),
         Column("action", text="word"),
         Column("plan_size"),
         Column("record_count", "INTEGER NOT NULL"),
@@ -106,7 +105,6 @@ RUN: Final = Table(
         Column("seed_count", "INTEGER NOT NULL"),
         Column("rating"),
         Column("best_rating"),
-        Column("stars"),
         Column("rated_count", "INTEGER NOT NULL"),
         Column("pick_count", "INTEGER NOT NULL"),
         Column("reject_count", "INTEGER NOT NULL"),
@@ -120,48 +118,141 @@ VARIANT: Final = Table(
         Column("run", "INTEGER NOT NULL"),
         Column("position", "INTEGER NOT NULL"),
         Column("number", "INTEGER NOT NULL"),
-        Column("use", "INTEGER NOT NULL"),
         Column("status", text="word"),
         Column("prompt", text="prompt"),
         Column("negative", text="negative"),
         *map(setting_column, INDEXED),
         Column("duration", "REAL"),
-        Column("rating"),
-        Column("outputs", "TEXT"),
+        Column("other_settings", text="word"),
     ),
     "PRIMARY KEY(run, position)",
 )
+"""`other_settings` holds the names of the settings that have no column, joined; their values are in `setting`."""
+PLACE: Final = Table(
+    "place",
+    (
+        Column("run", "INTEGER NOT NULL"),
+        Column("position", "INTEGER NOT NULL"),
+        Column("number", "INTEGER NOT NULL"),
+        Column("image", "INTEGER NOT NULL", "image"),
+        Column("path", "TEXT"),
+        Column("width"),
+        Column("height"),
+        Column("type", text="word"),
+        Column("stage", text="word"),
+    ),
+    "PRIMARY KEY(run, position, number)",
+)
+"""The final outputs of variants; `number` counts those of a variant from 0."""
+SETTING: Final = Table(
+    "setting",
+    (Column("name", "INTEGER NOT NULL", "word"), Column("run"), Column("position"), Column("value", "")),
+    "PRIMARY KEY(name, run, position)",
+)
+LABEL: Final = Table(
+    "label",
+    (
+        Column("run", "INTEGER NOT NULL"),
+        Column("position", "INTEGER NOT NULL"),
+        Column("field", "INTEGER NOT NULL"),
+        Column("name", "INTEGER NOT NULL", "word"),
+    ),
+    "PRIMARY KEY(run, position, field, name)",
+)
+"""Packs and tags of runs, at position -1, and LoRAs and embeddings of variants."""
+OPINION: Final = Table(
+    "opinion",
+    (
+        Column("run", "INTEGER NOT NULL"),
+        Column("image", "INTEGER NOT NULL", "image"),
+        Column("rater", "INTEGER NOT NULL", "word"),
+        Column("rating"),
+        Column("rated_at", "TEXT"),
+        Column("flag", text="word"),
+        Column("note_count", "INTEGER NOT NULL"),
+        Column("is_latest", "INTEGER NOT NULL"),
+    ),
+    "PRIMARY KEY(run, image, rater)",
+)
+"""What a rater thinks of an image, or of the whole run (image 0), as one run says. `is_latest` marks the rating that
+counts: of the ratings that a rater gave an image in several runs the last."""
+TAG: Final = Table(
+    "tag",
+    (
+        Column("run", "INTEGER NOT NULL"),
+        Column("image", "INTEGER NOT NULL", "image"),
+        Column("name", "INTEGER NOT NULL", "word"),
+    ),
+    "PRIMARY KEY(run, image, name)",
+)
+"""The tags that people gave images, or the whole run (image 0)."""
+NOTE: Final = Table(
+    "note",
+    (
+        Column("run", "INTEGER NOT NULL"),
+        Column("image", "INTEGER NOT NULL", "image"),
+        Column("body", "INTEGER NOT NULL", "note"),
+    ),
+    "PRIMARY KEY(run, image, body)",
+)
+SCORE: Final = Table(
+    "score",
+    (
+        Column("run", "INTEGER NOT NULL"),
+        Column("name", "INTEGER NOT NULL", "word"),
+        Column("image", "INTEGER NOT NULL", "image"),
+        Column("source", "INTEGER NOT NULL", "word"),
+        Column("value", "REAL"),
+        Column("scored_at", "TEXT NOT NULL"),
+    ),
+    "PRIMARY KEY(run, name, image, source)",
+)
+"""Numbers of images: `metric.NAME` by a scorer, `aspect.NAME` by a rater."""
+CONTENT_TABLES: Final = (VARIANT, PLACE, SETTING, LABEL)
+"""What a run says of itself."""
+OPINION_TABLES: Final = (OPINION, TAG, NOTE, SCORE)
+"""What is said about it later; it changes without the rest."""
 
+FULL_TEXT_TABLES: Final[Mapping[TextKind, str]] = {
+    "prompt": "prompt_text",
+    "negative": "negative_text",
+    "note": "note_text",
+}
+"""The full-text table of each kind of text, whose row ids are those of `text`."""
+_CREATE_FULL_TEXT: Final = "\n".join(
+    f"CREATE VIRTUAL TABLE {table} USING "
+    "fts5(body, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2');"
+    for table in FULL_TEXT_TABLES.values()
+)
 _SCHEMA: Final = f"""
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE name(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 INSERT INTO name(id, text) VALUES (1, 'completed');
 CREATE TABLE text(id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body TEXT NOT NULL);
-{RUN.create_sql}
-{VARIANT.create_sql}
-CREATE TABLE label(field INTEGER, name INTEGER, at INTEGER, PRIMARY KEY(field, name, at)) WITHOUT ROWID;
-CREATE VIRTUAL TABLE use_text USING fts5(prompt, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2');
-CREATE VIRTUAL TABLE negative_text USING fts5(
-  prompt, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2'
-);
+CREATE TABLE image(id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, rating REAL, rater_count INTEGER);
+INSERT INTO image(id, digest) VALUES ({NO_IMAGE}, x'');
+{" ".join(table.create_sql for table in (RUN, *CONTENT_TABLES, *OPINION_TABLES))}
+CREATE INDEX place_image ON place(image);
+CREATE INDEX opinion_image ON opinion(image);
+CREATE INDEX tag_image ON tag(image);
+CREATE INDEX note_image ON note(image);
+CREATE INDEX note_body ON note(body);
+CREATE INDEX score_image ON score(image);
+CREATE INDEX score_name ON score(name);
+{_CREATE_FULL_TEXT}
 CREATE TABLE change(
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, kind TEXT NOT NULL, old_id INTEGER, new_id INTEGER
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, kind TEXT NOT NULL, old_id INTEGER, new_id INTEGER,
+  is_content INTEGER NOT NULL
 );
 INSERT INTO meta VALUES ('token', lower(hex(randomblob(8))));
-INSERT INTO use_text(use_text, rank) VALUES ('automerge', 0), ('crisismerge', 1000);
+INSERT INTO prompt_text(prompt_text, rank) VALUES ('automerge', 0), ('crisismerge', 1000);
 """
 FINISH: Final = """
 CREATE INDEX IF NOT EXISTS run_hot ON run(id) WHERE is_hot;
-CREATE INDEX IF NOT EXISTS run_stars ON run(stars, id) WHERE stars IS NOT NULL;
-CREATE INDEX IF NOT EXISTS run_status ON run(status, id) WHERE status <> 1;
-CREATE INDEX IF NOT EXISTS variant_model ON variant(model, run);
-CREATE INDEX IF NOT EXISTS variant_model_sampler ON variant(model, sampler, run);
-CREATE INDEX IF NOT EXISTS variant_sampler ON variant(sampler, run);
 CREATE INDEX IF NOT EXISTS variant_seed ON variant(seed, run) WHERE seed IS NOT NULL;
 CREATE INDEX IF NOT EXISTS variant_prompt ON variant(prompt, run);
-CREATE INDEX IF NOT EXISTS label_at ON label(at);
-INSERT INTO use_text(use_text) VALUES ('optimize');
-INSERT INTO use_text(use_text, rank) VALUES ('automerge', 4), ('crisismerge', 16);
+INSERT INTO prompt_text(prompt_text) VALUES ('optimize');
+INSERT INTO prompt_text(prompt_text, rank) VALUES ('automerge', 4), ('crisismerge', 16);
 """
 """Run after the index was filled for the first time: sorting once is several times faster than keeping sorted."""
 
@@ -185,22 +276,9 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
             f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=30
         )
         if _version_of(connection) == VERSION:
-            connection.create_function("matches_glob", 2, _matches_glob, deterministic=True)
             return connection
         connection.close()
     return None
-
-
-def _matches_glob(pattern: str, text: str) -> bool:
-    """As SQLite's GLOB, which backtracks and can take forever."""
-    return _glob(pattern).matches(text)
-
-
-@functools.lru_cache
-def _glob(pattern: str) -> "Glob":
-    from stablenew.formats.query_language import Glob  # noqa: PLC0415
-
-    return Glob(pattern)
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -268,9 +346,4 @@ def _version_of(connection: sqlite3.Connection) -> int:
 
 def first_id(created_ms: int) -> int:
     """The least id that a run created at this moment can have."""
-    return min(max(created_ms, 0), MAX_MILLISECONDS) << (HASH_BITS + USE_BITS)
-
-
-def run_of(identifier: int) -> int:
-    """The id of the run that an id of a prompt use belongs to."""
-    return identifier & ~MAX_USE
+    return min(max(created_ms, 0), MAX_MILLISECONDS) << HASH_BITS

@@ -1,6 +1,7 @@
 """JobHistory: lists, searches and counts the jobs of a store, however many there are."""
 
 import re
+import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,8 +11,22 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stablenew.errors import ConfigError, RunNotFound
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
-from stablenew.index.asking.index_reader import OLDEST, SORTS, TIME, Cursor, IndexReader, Row
+from stablenew.index.asking.image_rows import read_images
+from stablenew.index.asking.index_reader import (
+    BEST,
+    IMAGES,
+    JOBS,
+    NEWEST,
+    OLDEST,
+    RANDOM,
+    TIME,
+    WORST,
+    Cursor,
+    IndexReader,
+    Row,
+)
 from stablenew.index.index_keeper import Freshness, IndexKeeper
+from stablenew.store.local_state import user_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +38,11 @@ if TYPE_CHECKING:
     from stablenew.index.asking.similar_variants import SimilarVariant
     from stablenew.index.reconciler import Progress
 
-ALL_SORTS: Final = (TIME, OLDEST, *SORTS)
-_NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,19})?")
+ALL_SORTS: Final = (TIME, OLDEST, "rating", "duration", "outputs", "variants")
+"""Orders of jobs: but for `oldest`, the newest or largest come first."""
+_MAX_FITTING: Final = 8
+"""How many of the images that fit a job shows."""
+_NUMBER = re.compile(r"-?(?:inf|[0-9]{1,19}(?:\.[0-9]{1,19})?(?:e[+-]?[0-9]{1,3})?)")
 RECENT_JOBS: Final = 500
 """How many jobs `recent` covers by default. Searches cover all."""
 _MAX_ATTEMPTS: Final = 100
@@ -48,6 +66,15 @@ class Page:
         return tuple(JobSummary.from_dict(row) for row in self.rows)
 
 
+@dataclass(frozen=True)
+class ImagePage:
+    """A page of images, and where the next one starts."""
+
+    rows: tuple[Row, ...]
+    next_cursor: str | None
+    """Pass it to `find_images` as `after`; None on the last page."""
+
+
 class Snapshot(NamedTuple):
     """The jobs of a query at one moment, for a list that must not move while it is read."""
 
@@ -59,9 +86,18 @@ class Snapshot(NamedTuple):
 class JobHistory:
     """The jobs in the store at `root`, from its index. Call `refresh` before reading, or run a RunWatcher."""
 
-    def __init__(self, root: Path | str, *, clock: Clock = SYSTEM_CLOCK, recent_jobs: int = RECENT_JOBS) -> None:
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        recent_jobs: int = RECENT_JOBS,
+        rater: str | None = None,
+    ) -> None:
         self.root = Path(root)
         self.recent_jobs = recent_jobs
+        self.rater = rater or user_id() or "me"
+        """Whose ratings `mine:` compares."""
         self.keeper = IndexKeeper(self.root)
         self._clock = clock
         self._columns: ColumnCache | None = None
@@ -92,18 +128,26 @@ class JobHistory:
             ConfigError: there is no such order, or `after` is not a cursor of this order.
         """
         _check_sort(sort)
-        cursors = self._find(query, sort, _read_cursor(after, sort), limit + 1)
-        shown = cursors[:limit]
-        has_more = len(cursors) > limit and shown
-        rows = self._reader.rows(cursor[-1] for cursor in shown)
-        return Page(tuple(rows), _write_cursor(shown[-1], sort) if has_more else None)
+        parsed = self.parse(query)
+        after_key = _read_cursor(after, sort)
+        if not parsed.conditions and sort in (TIME, OLDEST):
+            keys = self._reader.all_ids(limit=limit + 1, after=after_key, is_ascending=sort == OLDEST)
+        else:
+            keys = self.columns.page(JOBS, parsed, sort, after_key, limit + 1)
+        rows = self._with_fitting(parsed, [key[-1] for key in keys[:limit]])
+        has_more = len(keys) > limit > 0
+        return Page(tuple(rows), _write_cursor(keys[limit - 1], sort) if has_more else None)
 
-    def _find(self, query: "str | Query", sort: str, after: Cursor | None, limit: int) -> list[Cursor]:
-        is_ascending = sort == OLDEST
-        if query == "" and sort in (TIME, OLDEST):
-            return self._reader.all_ids(limit=limit, after=after, is_ascending=is_ascending)
-        order = TIME if is_ascending else sort
-        return self._reader.find_ids(self.parse(query), limit=limit, after=after, sort=order, is_ascending=is_ascending)
+    def _with_fitting(self, query: "Query", identifiers: list[int]) -> list[Row]:
+        """Jobs, each with the first of its images that fit."""
+        rows = {identifier: self._reader.rows([identifier]) for identifier in identifiers}
+        if query.conditions:
+            found = self.columns.first_images(query, identifiers, _MAX_FITTING)
+            for identifier, places in zip(identifiers, found, strict=True):
+                outputs = [self._reader.output_at(identifier, *place) for place in places]
+                for row in rows[identifier]:
+                    row["fitting"] = [output for output in outputs if output is not None]
+        return [row for found_rows in rows.values() for row in found_rows]
 
     def parse(self, query: "str | Query") -> "Query":
         """`query` parsed, with ages counted from now.
@@ -113,7 +157,10 @@ class JobHistory:
         """
         from stablenew.formats.query_language import parse_query  # noqa: PLC0415
 
-        return parse_query(query, self._clock.now().astimezone()) if isinstance(query, str) else query
+        if not isinstance(query, str):
+            return query
+        names = self._reader.family_names() if ":" in query else ()
+        return parse_query(query, self._clock.now().astimezone(), names)
 
     def search(self, query: "str | Query", *, sort: str = TIME) -> "Iterator[JobSummary]":
         """Iterate over every job that fits."""
@@ -144,7 +191,50 @@ class JobHistory:
 
     def count(self, query: "str | Query" = "") -> int:
         """How many jobs fit."""
-        return self._reader.count(self.parse(query))
+        parsed = self.parse(query)
+        return self.columns.count(JOBS, parsed) if parsed.conditions else self._reader.run_count()
+
+    def find_images(
+        self, query: "str | Query" = "", *, sort: str = NEWEST, limit: int = 50, after: str | None = None
+    ) -> ImagePage:
+        """Images that fit `query`, each once, `limit` at a time.
+
+        `sort` is newest, oldest, best, worst, random, or `metric.NAME` (the greatest first; `-metric.NAME` the least).
+        `random` gives another order each time; its pages continue the order of the first.
+
+        Raises:
+            InvalidQuery: the query cannot be parsed.
+            ConfigError: there is no such order, or `after` is not a cursor of this order.
+        """
+        sort = _seeded(sort, after)
+        _check_image_sort(sort)
+        key = _read_image_cursor(after, sort)
+        keys = self.columns.page(IMAGES, self.parse(query), sort, key, limit + 1)
+        rows = read_images(self._reader, (key[-3:] for key in keys[:limit]), self.rater)
+        has_more = len(keys) > limit > 0
+        return ImagePage(tuple(rows), _write_cursor(keys[limit - 1], sort) if has_more else None)
+
+    def search_images(self, query: "str | Query" = "", *, sort: str = NEWEST) -> Iterator[Row]:
+        """Iterate over every image that fits."""
+        parsed, after = self.parse(query), None
+        while True:
+            page = self.find_images(parsed, sort=sort, limit=200, after=after)
+            yield from page.rows
+            after = page.next_cursor
+            if after is None:
+                return
+
+    def count_images(self, query: "str | Query" = "") -> int:
+        """How many images fit."""
+        return self.columns.count(IMAGES, self.parse(query))
+
+    def image_facets(self, query: "str | Query" = "", *, limit: int = 20) -> "Mapping[str, list[FacetValue]]":
+        """As `facets`, but counting images."""
+        return {name: values[:limit] for name, values in self.columns.facets(IMAGES, self.parse(query)).items()}
+
+    def field_names(self) -> list[str]:
+        """The fields of families that this store has, such as `settings.s_churn` and `metric.aesthetic`."""
+        return self._reader.family_names()
 
     @property
     def is_complete(self) -> bool:
@@ -169,7 +259,7 @@ class JobHistory:
 
         with self._guard:  # a second cache would take as much memory again
             if self._columns is None:
-                self._columns = ColumnCache(self._reader)
+                self._columns = ColumnCache(self._reader, self.rater)
             self._columns.refresh()
             return self._columns
 
@@ -178,7 +268,7 @@ class JobHistory:
 
         The conditions on a facet do not apply to its own counts, so that they show what else could be chosen.
         """
-        return {name: values[:limit] for name, values in self.columns.facets(self.parse(query)).items()}
+        return {name: values[:limit] for name, values in self.columns.facets(JOBS, self.parse(query)).items()}
 
     def numbers(self, query: "str | Query" = "", *, sort: str = TIME) -> "npt.NDArray[np.int64]":
         """The index's ids of all jobs that fit, in the order of `page`; `rows` returns the jobs of ids.
@@ -188,12 +278,12 @@ class JobHistory:
         Raises: see `page`.
         """
         _check_sort(sort)
-        return self.columns.ids(self.parse(query), sort)
+        return self.columns.job_ids(self.parse(query), sort)
 
     def snapshot(self, query: "str | Query" = "", *, sort: str = TIME) -> "Snapshot":
         """The ids of all jobs that fit, with the number of images and of rated images of each."""
         _check_sort(sort)
-        numbers, counts = self.columns.ids_with(self.parse(query), sort, ("output_count", "rated_count"))
+        numbers, counts = self.columns.jobs_with(self.parse(query), sort, ("output_count", "rated_count"))
         return Snapshot(numbers, *counts)
 
     def rows(self, numbers: Iterable[int]) -> list[Row]:
@@ -232,6 +322,12 @@ def _check_sort(sort: str) -> None:
         raise ConfigError(f"cannot sort by {sort!r}; there are {', '.join(ALL_SORTS)}")
 
 
+def _check_image_sort(sort: str) -> None:
+    is_named = sort.removeprefix("-").startswith(("metric.", "aspect."))
+    if sort not in (NEWEST, OLDEST, BEST, WORST) and not is_named and not sort.startswith(f"{RANDOM}."):
+        raise ConfigError(f"cannot sort images by {sort!r}; there are newest, oldest, best, worst, random, metric.NAME")
+
+
 def _write_cursor(cursor: Cursor, sort: str) -> str:
     return ":".join([sort, *map(str, cursor)])
 
@@ -239,8 +335,25 @@ def _write_cursor(cursor: Cursor, sort: str) -> str:
 def _read_cursor(text: str | None, sort: str) -> Cursor | None:
     if text is None:
         return None
+    return _parse_cursor(text, sort, 1 if sort in (TIME, OLDEST) else 2, "jobs")
+
+
+def _read_image_cursor(text: str | None, sort: str) -> Cursor | None:
+    if text is None:
+        return None
+    return _parse_cursor(text, sort, 3 if sort in (NEWEST, OLDEST) else 4, "images")
+
+
+def _parse_cursor(text: str, sort: str, expected: int, what: str) -> Cursor:
     name, *parts = text.split(":")
-    expected = 1 if sort in (TIME, OLDEST) else 2
     if name == sort and len(parts) == expected and all(_NUMBER.fullmatch(part) for part in parts):
-        return tuple(float(part) if "." in part else int(part) for part in parts)
-    raise ConfigError(f"{text!r} is not a cursor of jobs sorted by {sort}")
+        value = (float(parts[0]),) if expected in (2, 4) else ()
+        return (*value, *map(int, parts[len(value) :]))
+    raise ConfigError(f"{text!r} is not a cursor of {what} sorted by {sort}")
+
+
+def _seeded(sort: str, after: str | None) -> str:
+    """`random` with a seed of its own, or that of the page before."""
+    if sort != RANDOM:
+        return sort
+    return after.partition(":")[0] if after else f"{RANDOM}.{secrets.token_hex(4)}"

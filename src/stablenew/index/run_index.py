@@ -6,25 +6,28 @@ Followers are notified of each change by a `RunChange`.
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stablenew.index.index_schema import (
+    CONTENT_TABLES,
     FINISH,
+    FULL_TEXT_TABLES,
     HASH_BITS,
-    MAX_USE,
+    NO_IMAGE,
+    OPINION_TABLES,
     RUN,
-    USE_BITS,
-    VARIANT,
+    SETTING,
     Row,
     Table,
     TextKind,
     open_for_writing,
 )
-from stablenew.index.reading.index_rows import RunRows, join_uses
-from stablenew.index.text_ids import PromptIds, WordIds, with_ids
+from stablenew.index.reading.index_rows import RunRows
+from stablenew.index.stored_values import split_names
+from stablenew.index.text_ids import BodyIds, ImageIds, TextIds, WordIds, with_ids
 
 RUN_ADDED: Final = "run_added"
 RUN_CHANGED: Final = "run_changed"
@@ -44,9 +47,6 @@ KEPT_CHANGES: Final = 100_000
 
 _identifier: Final = attrgetter("identifier")
 
-_LABEL_TEXT: Final = 1
-"""The place of the text in a label."""
-
 
 class Known(NamedTuple):
     """The signatures of a run folder when it was last read: different ones mean that it changed."""
@@ -61,6 +61,8 @@ class _Change(NamedTuple):
     kind: str
     old_id: int | None
     new_id: int | None
+    is_content: bool = True
+    """Whether anything but opinions and scores changed."""
 
 
 class RunIndex:
@@ -69,11 +71,12 @@ class RunIndex:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = open_for_writing(path)
+        self._connection.execute("CREATE TEMP TABLE touched(id INTEGER PRIMARY KEY)")
         self.inode = path.stat().st_ino
-        self._texts: dict[TextKind, WordIds | PromptIds] = {
+        self._texts: dict[TextKind, TextIds] = {
             "word": WordIds(self._connection),
-            "prompt": PromptIds(self._connection, are_negative=False),
-            "negative": PromptIds(self._connection, are_negative=True),
+            "image": ImageIds(self._connection),
+            **{kind: BodyIds(self._connection, kind) for kind in FULL_TEXT_TABLES},
         }
 
     def close(self) -> None:
@@ -143,11 +146,19 @@ class RunIndex:
         """
         latest = {rows.run_id: rows for rows in runs}
         with self._transaction():
-            old_ids = {} if are_new else self._delete_known(latest)
-            placed = self._place([rows for rows in latest.values() if rows.run is not None])
+            known = {} if are_new else self._find_stored(latest)
+            self._connection.execute("DELETE FROM touched")
+            opined = [rows for run_id, rows in latest.items() if _is_same_content(rows, known.get(run_id))]
+            self._replace_opinions([rows.moved_to(known[rows.run_id].identifier) for rows in opined])
+            same = {rows.run_id for rows in opined}
+            for run_id, stored in known.items():
+                if run_id not in same:
+                    self._delete(stored.identifier)
+            placed = self._place([rows for rows in latest.values() if rows.run and rows.run_id not in same])
             self._insert(placed)
+            self._fold_ratings(are_new=are_new)
             new_ids = {rows.run_id: rows.identifier for rows in placed}
-            changes = list(_iter_changes(latest, old_ids, new_ids))
+            changes = list(_iter_changes(latest, known, new_ids, same))
             if not is_quiet:
                 self._announce(changes)
         return [RunChange(change.kind, change.run_id) for change in changes]
@@ -162,33 +173,70 @@ class RunIndex:
             self._announce([_Change("", RESET, None, None)])
 
     def _announce(self, changes: "list[_Change]") -> None:
-        query = "INSERT INTO change(run_id, kind, old_id, new_id) VALUES (?, ?, ?, ?)"
+        query = "INSERT INTO change(run_id, kind, old_id, new_id, is_content) VALUES (?, ?, ?, ?, ?)"
         cursor = self._connection.executemany(query, changes)
         if cursor.rowcount > 0:
             query = "DELETE FROM change WHERE seq <= (SELECT max(seq) FROM change) - ?"
             self._connection.execute(query, (KEPT_CHANGES,))
 
-    def _delete_known(self, run_ids: Iterable[str]) -> dict[str, int]:
-        """Delete those of these runs that the index has. Returns their ids."""
-        query = "SELECT id FROM run WHERE run_id = ?"
+    def _find_stored(self, run_ids: Iterable[str]) -> "dict[str, _Stored]":
+        """Those of these runs that the index has."""
+        query = "SELECT id, content_signature FROM run WHERE run_id = ?"
         found = {run_id: self._connection.execute(query, (run_id,)).fetchone() for run_id in run_ids}
-        old_ids = {run_id: int(row[0]) for run_id, row in found.items() if row is not None}
-        for identifier in old_ids.values():
-            self._delete(identifier)
-        return old_ids
+        return {run_id: _Stored(*row) for run_id, row in found.items() if row is not None}
 
     def _delete(self, identifier: int) -> None:
-        """Delete a run. The full-text table stores no text, so the words to delete must be passed to it."""
-        query = "SELECT use, body FROM variant JOIN text ON text.id = variant.prompt WHERE run = ? ORDER BY position"
-        for use, prompt in join_uses(self._connection.execute(query, (identifier,))):
-            query = "INSERT INTO use_text(use_text, rowid, prompt) VALUES ('delete', ?, ?)"
-            self._connection.execute(query, (identifier | use, prompt))
-        self._connection.execute("DELETE FROM variant WHERE run = ?", (identifier,))
-        self._connection.execute("DELETE FROM label WHERE at BETWEEN ? AND ?", (identifier, identifier | MAX_USE))
+        """Delete a run, and the images that no other run has or has an opinion about."""
+        query = "SELECT DISTINCT text FROM variant JOIN name ON name.id = other_settings WHERE run = ?"
+        names = {name for (text,) in self._connection.execute(query, (identifier,)) for name in split_names(text)}
+        query = "DELETE FROM setting WHERE name = (SELECT id FROM name WHERE text = ?) AND run = ?"
+        self._connection.executemany(query, ((name, identifier) for name in names))
+        self._touch("place", identifier)
+        self._delete_opinions(identifier)
+        for table in CONTENT_TABLES:
+            if table is not SETTING:
+                self._connection.execute(f"DELETE FROM {table.name} WHERE run = ?", (identifier,))
         self._connection.execute("DELETE FROM run WHERE id = ?", (identifier,))
 
+    def _delete_opinions(self, identifier: int) -> None:
+        for table in OPINION_TABLES:
+            self._touch(table.name, identifier)
+            self._connection.execute(f"DELETE FROM {table.name} WHERE run = ?", (identifier,))
+
+    def _touch(self, table: str, identifier: int) -> None:
+        """Remember the images of a run in a table: their ratings may change, or nothing may be left of them."""
+        query = f"INSERT OR IGNORE INTO touched SELECT image FROM {table} WHERE run = ?"
+        self._connection.execute(query, (identifier,))
+
+    def _replace_opinions(self, runs: Sequence[RunRows]) -> None:
+        """Update runs of which only opinions and scores changed."""
+        for rows in runs:
+            self._delete_opinions(rows.identifier)
+            self._connection.execute("DELETE FROM run WHERE id = ?", (rows.identifier,))
+        self._insert_rows(RUN, [rows.run for rows in runs if rows.run])
+        self._insert_opinions(runs)
+
+    def _insert_opinions(self, runs: Sequence[RunRows]) -> None:
+        for place, table in enumerate(OPINION_TABLES):
+            self._insert_rows(table, [row for rows in runs for row in rows.opinions[place]])
+            if table.name == "opinion":
+                ids = [(rows.identifier,) for rows in runs if rows.opinions[place]]
+                query = "INSERT OR IGNORE INTO touched SELECT image FROM opinion WHERE run = ?"
+                self._connection.executemany(query, ids)
+
+    def _fold_ratings(self, *, are_new: bool) -> None:
+        """Bring the ratings of touched images up to date, and delete the images that nothing refers to any more."""
+        connection = self._connection
+        connection.execute("DELETE FROM touched WHERE id = ?", (NO_IMAGE,))
+        if connection.execute("SELECT 1 FROM touched LIMIT 1").fetchone() is None:
+            return
+        for statement in _FOLD_RATINGS:
+            connection.execute(statement)
+        if not are_new and connection.execute(_DELETE_UNUSED_IMAGES).rowcount:
+            self._texts["image"].forget()
+
     def _place(self, runs: Sequence[RunRows]) -> list[RunRows]:
-        """Each run under a free id, sorted by id: the full-text table is faster to fill in that order."""
+        """Each run under a free id, sorted by id: the tables are faster to fill in that order."""
         query = "SELECT id FROM run WHERE id IN (SELECT value FROM json_each(?))"
         wanted = json.dumps([rows.identifier for rows in runs])
         taken = {row[0] for row in self._connection.execute(query, (wanted,))}
@@ -202,32 +250,63 @@ class RunIndex:
     def _free_id(self, rows: RunRows, taken: set[int]) -> int:
         """A free id of the same millisecond."""
         slots = 1 << HASH_BITS
-        base, slot = rows.identifier >> USE_BITS + HASH_BITS, rows.identifier >> USE_BITS
+        base, slot = rows.identifier >> HASH_BITS, rows.identifier
         for probe in range(1, slots):
-            identifier = (base << HASH_BITS | (slot + probe) % slots) << USE_BITS
+            identifier = base << HASH_BITS | (slot + probe) % slots
             query = "SELECT 1 FROM run WHERE id = ?"
             if identifier not in taken and self._connection.execute(query, (identifier,)).fetchone() is None:
                 return identifier
         raise OverflowError(f"more than {slots} runs of one millisecond, {rows.run_id} among them")
 
     def _insert(self, runs: Sequence[RunRows]) -> None:
-        self._insert_rows(RUN, [rows.run for rows in runs if rows.run is not None])
-        self._insert_rows(VARIANT, [row for rows in runs for row in rows.variants])
-        labels = [row for rows in runs for row in rows.labels]
-        numbered = with_ids(labels, {_LABEL_TEXT: self._texts["word"].ids_of})
-        self._connection.executemany("INSERT OR IGNORE INTO label VALUES (?, ?, ?)", numbered)
-        uses = [row for rows in runs for row in rows.uses]
-        self._connection.executemany("INSERT INTO use_text(rowid, prompt) VALUES (?, ?)", uses)
+        self._insert_rows(RUN, [rows.run for rows in runs if rows.run])
+        for place, table in enumerate(CONTENT_TABLES):
+            self._insert_rows(table, [row for rows in runs for row in rows.content[place]])
+        self._insert_opinions(runs)
 
     def _insert_rows(self, table: Table, rows: Sequence[Row]) -> None:
         sources = {place: self._texts[kind].ids_of for place, kind in table.texts.items()}
         self._connection.executemany(table.insert_sql, with_ids(rows, sources))
 
 
-def _iter_changes(run_ids: Iterable[str], old_ids: Mapping[str, int], new_ids: Mapping[str, int]) -> Iterator[_Change]:
+class _Stored(NamedTuple):
+    """What the index has of a run before an update."""
+
+    identifier: int
+    content_signature: int
+
+
+def _is_same_content(rows: RunRows, stored: _Stored | None) -> bool:
+    return rows.run is not None and stored is not None and rows.content_signature == stored.content_signature
+
+
+def _iter_changes(
+    run_ids: Iterable[str], stored: Mapping[str, _Stored], new_ids: Mapping[str, int], same: Collection[str]
+) -> Iterator[_Change]:
     for run_id in run_ids:
-        old, new = old_ids.get(run_id), new_ids.get(run_id)
-        if new is not None:
-            yield _Change(run_id, RUN_ADDED if old is None else RUN_CHANGED, old, new)
+        old = stored[run_id].identifier if run_id in stored else None
+        if run_id in same:
+            yield _Change(run_id, RUN_CHANGED, old, old, is_content=False)
+        elif run_id in new_ids:
+            yield _Change(run_id, RUN_ADDED if old is None else RUN_CHANGED, old, new_ids[run_id])
         elif old is not None:
             yield _Change(run_id, RUN_REMOVED, old, None)
+
+
+_FOLD_RATINGS: Final = (
+    """
+    UPDATE opinion SET is_latest = rating IS NOT NULL AND NOT EXISTS (
+      SELECT 1 FROM opinion o WHERE o.image = opinion.image AND o.rater = opinion.rater AND o.rating IS NOT NULL
+      AND (o.rated_at, o.rating, o.run) > (opinion.rated_at, opinion.rating, opinion.run))
+    WHERE image IN (SELECT id FROM touched)
+    """,
+    """
+    UPDATE image SET (rating, rater_count) = (
+      SELECT avg(rating), nullif(count(*), 0) FROM opinion WHERE opinion.image = image.id AND is_latest)
+    WHERE id IN (SELECT id FROM touched)
+    """,
+)
+_DELETE_UNUSED_IMAGES: Final = "DELETE FROM image WHERE id IN (SELECT id FROM touched) " + " ".join(
+    f"AND NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.image = image.id)"
+    for table in ("place", "opinion", "tag", "note", "score")
+)

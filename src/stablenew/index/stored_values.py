@@ -27,15 +27,33 @@ MAX_SHOWN_OUTPUTS: Final = 8
 """How many outputs a job summary shows."""
 
 
-def pack_outputs(outputs: Sequence[tuple[str, str]]) -> str | None:
-    """Paths and digests of outputs as one text, without the parts that all of them share."""
-    return " ".join(f"{path[8:]} {digest[7:]}" for path, digest in outputs) or None
+_DIGEST_PREFIX: Final = "xxh128:"
+_NAME_SEPARATOR: Final = "\x1f"
 
 
-def unpack_outputs(text: str | None) -> list[tuple[str, str]]:
-    """The paths and digests that `pack_outputs` packed."""
-    words = (text or "").split(" ") if text else []
-    return [(f"outputs/{path}", f"xxh128:{digest}") for path, digest in zip(words[::2], words[1::2], strict=True)]
+def pack_digest(digest: str) -> bytes:
+    """A digest as 16 bytes; the empty text, which stands for a whole run, as none."""
+    return bytes.fromhex(digest.removeprefix(_DIGEST_PREFIX))
+
+
+def unpack_digest(packed: bytes) -> str:
+    """The digest that `pack_digest` packed."""
+    return f"{_DIGEST_PREFIX}{packed.hex()}"
+
+
+def join_names(names: Sequence[str]) -> str | None:
+    """Names of settings as one text, which the index stores once for all variants that have the same."""
+    return _NAME_SEPARATOR.join(names) or None
+
+
+def split_names(text: str | None) -> list[str]:
+    """The names that `join_names` joined."""
+    return text.split(_NAME_SEPARATOR) if text else []
+
+
+def type_label(media_type: str) -> str:
+    """A media type as it is shown and searched: `png NUL image/png`."""
+    return f"{media_type.rpartition('/')[2]}\0{media_type}"
 
 
 StoredSeed: TypeAlias = int | str | None

@@ -1,4 +1,4 @@
-"""Ids of words and prompts: each text is stored once, and rows refer to it by its id."""
+"""Ids of words, prompts and images: each is stored once, and rows refer to it by its id."""
 
 import hashlib
 import sqlite3
@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from stablenew.index.index_schema import FULL_TEXT_TABLES, TextKind
 from stablenew.index.stored_values import searchable
 
 _MAX_CACHED: Final = 20_000
 
-IdSource: TypeAlias = Callable[[Sequence[str | None]], Iterable[int | None]]
+IdSource: TypeAlias = Callable[[Sequence[Any]], Iterable[int | None]]
 
 
 def with_ids(rows: Sequence[tuple[Any, ...]], sources: Mapping[int, IdSource]) -> Iterator[tuple[Any, ...]]:
@@ -22,7 +23,7 @@ def with_ids(rows: Sequence[tuple[Any, ...]], sources: Mapping[int, IdSource]) -
     return zip(*columns, strict=True)
 
 
-class _TextIds(ABC):
+class TextIds(ABC):
     """The ids of texts of one kind, cached as far as memory allows."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -31,9 +32,9 @@ class _TextIds(ABC):
 
     def forget(self) -> None:
         """Drop the cache, because a transaction was rolled back or the cache has grown too large."""
-        self._ids: dict[str | None, int | None] = {None: None}
+        self._ids: dict[Any, int | None] = {None: None}
 
-    def ids_of(self, texts: Sequence[str | None]) -> Iterable[int | None]:
+    def ids_of(self, texts: Sequence[Any]) -> Iterable[int | None]:
         """The id of each text; a new text is added."""
         for text in dict.fromkeys(texts):
             if text is not None and text not in self._ids:
@@ -41,11 +42,11 @@ class _TextIds(ABC):
         return map(self._ids.__getitem__, texts)
 
     @abstractmethod
-    def _find_or_add(self, text: str) -> int:
+    def _find_or_add(self, text: Any) -> int:
         """The id of a text that is not in the cache."""
 
 
-class WordIds(_TextIds):
+class WordIds(TextIds):
     """The ids of words; all of them are cached."""
 
     def forget(self) -> None:
@@ -58,29 +59,42 @@ class WordIds(_TextIds):
         return int(cursor.fetchone()[0])
 
 
-class PromptIds(_TextIds):
-    """The ids of prompts; those used most recently are cached."""
+class _RecentIds(TextIds):
+    """The ids of texts that are too many to cache them all; those used most recently are cached."""
 
-    def __init__(self, connection: sqlite3.Connection, *, are_negative: bool) -> None:
-        super().__init__(connection)
-        self._are_negative = are_negative
-
-    def ids_of(self, texts: Sequence[str | None]) -> Iterable[int | None]:
-        """The id of each prompt; a new prompt is added."""
+    def ids_of(self, texts: Sequence[Any]) -> Iterable[int | None]:
+        """The id of each text; a new text is added."""
         if len(self._ids) > _MAX_CACHED:
             self.forget()
         return super().ids_of(texts)
 
+
+class ImageIds(_RecentIds):
+    """The ids of images, by their digests as bytes."""
+
+    def _find_or_add(self, text: bytes) -> int:
+        row = self._connection.execute("SELECT id FROM image WHERE digest = ?", (text,)).fetchone()
+        if row is None:
+            row = self._connection.execute("INSERT INTO image(digest) VALUES (?) RETURNING id", (text,)).fetchone()
+        return int(row[0])
+
+
+class BodyIds(_RecentIds):
+    """The ids of prompts, negative prompts or notes, which are also searchable."""
+
+    def __init__(self, connection: sqlite3.Connection, kind: TextKind) -> None:
+        super().__init__(connection)
+        self._kind = b"" if kind == "prompt" else kind.encode()
+        self._full_text = FULL_TEXT_TABLES[kind]
+
     def _find_or_add(self, text: str) -> int:
-        person = b"negative" if self._are_negative else b""
-        digest = hashlib.blake2b(text.encode(), digest_size=16, person=person).digest()
+        digest = hashlib.blake2b(text.encode(), digest_size=16, person=self._kind).digest()
         row = self._connection.execute("SELECT id FROM text WHERE hash = ?", (digest,)).fetchone()
         return int(row[0]) if row is not None else self._insert(digest, text)
 
-    def _insert(self, digest: bytes, prompt: str) -> int:
+    def _insert(self, digest: bytes, body: str) -> int:
         query = "INSERT INTO text(hash, body) VALUES (?, ?) RETURNING id"
-        identifier = int(self._connection.execute(query, (digest, prompt)).fetchone()[0])
-        if self._are_negative:
-            query = "INSERT INTO negative_text(rowid, prompt) VALUES (?, ?)"
-            self._connection.execute(query, (identifier, searchable(prompt)))
+        identifier = int(self._connection.execute(query, (digest, body)).fetchone()[0])
+        query = f"INSERT INTO {self._full_text}(rowid, body) VALUES (?, ?)"
+        self._connection.execute(query, (identifier, searchable(body)))
         return identifier

@@ -200,6 +200,7 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
             metadata=metadata,
             variants=variants,
             opinions=entries.build_opinion_entry(opinions),
+            scores=(),
             problem=None,
         )
         reading = entries.RunReading(run.run_id, 1 << 62, 1 << 62, is_hot=False, entry=entry)
@@ -220,8 +221,8 @@ def measure_queries(folder: Path, rounds: int) -> dict[str, Any]:
     facets = {}
     for name, query in QUERIES.items():
         parsed = history.parse(query)
-        history.columns.facets(parsed)
-        facets[name] = median_ms(lambda q=parsed: history.columns.count_facets(q), 5 * rounds)  # type: ignore[misc]
+        history.columns.facets("jobs", parsed)
+        facets[name] = median_ms(lambda q=parsed: history.columns.count_facets("jobs", q), 5 * rounds)  # type: ignore[misc]
     return {
         "runs": history.count(),
         "page_ms": pages,

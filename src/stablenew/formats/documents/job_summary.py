@@ -24,12 +24,13 @@ from stablenew.formats.model_base import (
 class JobOutput(WireModel):
     """One output of a job: enough to show it."""
 
-    path: OutputPath
+    path: OutputPath | None = None
+    """Null for an image that is not in the run's folder."""
     digest: Digest
 
 
 class JobSummary(Document):
-    """A run in one row. It says what the run folder says; what is not known is null."""
+    """A run in one row, as its folder has it; what is not known is null."""
 
     KIND: ClassVar[str] = "stablenew.job_summary"
 
@@ -45,9 +46,9 @@ class JobSummary(Document):
     one_click_action: str | None = None
     engine: str | None = None
     model: str | None = None
-    """Of the first variant, as it really ran."""
+    """The model of the first variant, as it really ran."""
     prompt: str | None = None
-    """Of the first variant."""
+    """The prompt of the first variant."""
     tags: Array[Name]
     """Learning tags, and tags that people gave the run or one of its images."""
     record_count: Count
@@ -62,15 +63,17 @@ class JobSummary(Document):
     seed_count: Count
     """How many different seeds the variants ran with."""
     rating: Rating | None = None
-    """Stars of the job itself: the latest that somebody gave it. Unrated is null, not zero."""
+    """The latest rating of the job; a job with one image shares it with the image. Unrated is null, not zero."""
     best_rating: Rating | None = None
-    """The best that anybody gave one of its images."""
+    """The highest rating that anybody gave one of its images."""
     rated_count: Count
-    """Images that have a rating."""
+    """The number of images with a rating."""
     pick_count: Count
     reject_count: Count
     note_count: Count
     outputs: Array[JobOutput]
     """The first few final outputs, for thumbnails."""
+    fitting: Array[JobOutput] | None = None
+    """The first images that fit the query that found the job; null where there was no query."""
     problem: str | None = None
     """Why the run's metadata or some of its records cannot be read."""

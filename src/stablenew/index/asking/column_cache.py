@@ -1,31 +1,34 @@
-"""The columns of the index in memory, as NumPy arrays: counts over a million jobs in milliseconds.
+"""Lists, counts and facets of jobs and images, from the columns of the index in memory.
 
-A variant is a row; a facet counts runs.
+A query selects rows: outputs of runs. An image is selected when one of its rows is, and so is a job.
 """
 
+import hashlib
 import threading
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from stablenew.formats.query_language import RUN_NUMBERS, TIMES, VARIANT_NUMBERS, VARIANT_WORDS, Condition, Query
+from stablenew.formats.query_language import Condition, Query
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.column_table import Column, ColumnTable, Ids, TableFile
-from stablenew.index.asking.facet_codes import FacetCodes, code_runs, code_variants
-from stablenew.index.asking.index_reader import OLDEST, SORTS, TIME, IndexReader
-from stablenew.index.asking.query_sql import (
-    FLAG_COLUMNS,
-    LABELS,
-    NUMBER_COLUMNS,
-    select_negatives,
-    select_seeds,
-    select_uses,
+from stablenew.index.asking.arrays import Column, Mask
+from stablenew.index.asking.column_table import ColumnTable
+from stablenew.index.asking.conditions import RUN_WORD_COLUMNS, SETTING_COLUMNS, Conditions
+from stablenew.index.asking.facet_codes import FacetCodes, code_variants
+from stablenew.index.asking.index_reader import (
+    BEST,
+    IMAGES,
+    JOBS,
+    NEWEST,
+    OLDEST,
+    RANDOM,
+    TIME,
+    WORST,
+    IndexReader,
 )
-from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, MAX_USE, first_id
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
+from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, NO_IMAGE
 
 FACETS: Final = (
     "status",
@@ -33,16 +36,30 @@ FACETS: Final = (
     *(setting.query for setting in INDEXED if setting.query and setting.has_facet),
     *("rating", "tag", "engine"),
 )
-_RUN_WORDS: Final = ("status", "engine", "action")
-_MOST_REMEMBERED: Final = 64
-_LABEL_FACETS: Final = {"pack": FIELD_PACK, "tag": FIELD_TAG}
+"""The facets of jobs."""
+IMAGE_FACETS: Final = (*FACETS, "type", "stage", "source")
+JOB_SORTS: Final = {"duration": "duration", "outputs": "output_count", "variants": "record_count"}
+"""The columns by which jobs can be sorted: the largest first."""
+_RATING: Final = "rating"
+_MAX_CACHED: Final = 32
+
+Key = tuple[Any, ...]
+"""Where something stands in a list: what it is sorted by, first."""
 
 
 class FacetValue(NamedTuple):
-    """A value of a facet and how many jobs have it."""
+    """A value of a facet and how many jobs, or images, have it."""
 
     value: str | float
     job_count: int
+
+
+class _List(NamedTuple):
+    """A sorted list of jobs or images, by slot or row."""
+
+    places: Column
+    values: Column | None
+    """What they are sorted by beside time, ascending; None when they are sorted by time alone."""
 
 
 class ColumnCache:
@@ -51,220 +68,316 @@ class ColumnCache:
     Threads may share it and take turns.
     """
 
-    def __init__(self, reader: IndexReader) -> None:
+    def __init__(self, reader: IndexReader, rater: str) -> None:
         self._guard = threading.RLock()
         self._reader = reader
-        self._file = TableFile(reader)
-        self._take(self._file.table)
+        self.table = ColumnTable(reader)
+        self._conditions = Conditions(self.table, reader, rater)
+        self._forget()
 
     def refresh(self) -> None:
-        """Take in what the index learned since."""
+        """Take in what changed in the index."""
         with self._guard:
-            if self._file.refresh():
-                self._take(self._file.table)
+            if self.table.refresh():
+                self._conditions.forget()
+                self._forget()
 
-    def _take(self, table: ColumnTable) -> None:
-        self.table = table
-        self._masks: dict[Condition, Mask] = {}
-        self._codes: dict[str, FacetCodes] = {}
-        self._counted: dict[Query, dict[str, list[FacetValue]]] = {}
-        self._runs = np.searchsorted(table.run_ids, table.use_ids & ~MAX_USE).astype(np.int32)
-        """The place of each variant's run."""
-        self._first_rows = np.searchsorted(self._runs, np.arange(len(table.run_ids), dtype=np.int32)).astype(np.int32)
-        self._later_rows = np.flatnonzero(np.diff(self._runs, prepend=np.int32(-1)) == 0).astype(np.int32)
-        """The variants of each run but its first."""
-        self._labels: dict[int, tuple[Column, FacetCodes]] = {}
-        self._label_runs = np.searchsorted(table.run_ids, table.label_ids).astype(np.int32)
-        self._by_use: Column | None = None
+    def _forget(self) -> None:
+        self._rows: dict[tuple[Condition, ...], Mask] = {}
+        self._lists: dict[tuple[str, Query, str], _List] = {}
+        self._codes: dict[tuple[str, str], FacetCodes] = {}
+        self._counted: dict[tuple[str, Query], dict[str, list[FacetValue]]] = {}
 
-    def ids(self, query: Query, sort: str = TIME) -> Ids:
-        """The numbers of all runs that fit, in the order of `sort`."""
+    def job_ids(self, query: Query, sort: str) -> Column:
+        """The ids of all runs that fit, in order."""
         with self._guard:
-            return self.table.run_ids[self._places(query, sort)]
+            ids: Column = self.table.runs["id"][self._list(JOBS, query, sort).places]
+            return ids
 
-    def ids_with(self, query: Query, sort: str, columns: Sequence[str]) -> tuple[Ids, list[Column]]:
-        """The same, and of each run the values of some columns."""
+    def jobs_with(self, query: Query, sort: str, columns: Sequence[str]) -> tuple[Column, list[Column]]:
+        """The same, and some columns of these runs."""
         with self._guard:
-            places = self._places(query, sort)
-            return self.table.run_ids[places], [self.table.run(name)[places] for name in columns]
+            places = self._list(JOBS, query, sort).places
+            return self.table.runs["id"][places], [self.table.runs[name][places] for name in columns]
 
-    def _places(self, query: Query, sort: str) -> Column:
-        places: Column = np.flatnonzero(self._matching_runs(self._rows(query.conditions)))
+    def page(self, kind: str, query: Query, sort: str, after: Key | None, limit: int) -> list[Key]:
+        """The keys of a part of the list of jobs or images: (value, run, position, number) or without the value.
+
+        For jobs they end with the run.
+        """
+        with self._guard:
+            found = self._list(kind, query, sort)
+            key_of = self._key_of(kind, sort, found)
+            start = 0 if after is None else bisect_right(range(len(found.places)), _rank(after, sort), key=key_of)
+            return [self._cursor(kind, found, place) for place in range(start, min(start + limit, len(found.places)))]
+
+    def _cursor(self, kind: str, found: _List, place: int) -> Key:
+        own = self._own_key(kind, int(found.places[place]))
+        return own if found.values is None else (float(found.values[place]), *own)
+
+    def _own_key(self, kind: str, place: int) -> Key:
+        table = self.table
+        if kind == JOBS:
+            return (int(table.runs["id"][place]),)
+        run = table.runs["id"][table.rows["run"][place]]
+        return (int(run), int(table.rows["position"][place]), int(table.rows["number"][place]))
+
+    def _key_of(self, kind: str, sort: str, found: _List) -> Callable[[int], Key]:
+        return lambda place: _rank(self._cursor(kind, found, place), sort)
+
+    def count(self, kind: str, query: Query) -> int:
+        """How many jobs or images fit."""
+        with self._guard:
+            return int(np.count_nonzero(self._units(kind, self._matching(query.conditions))))
+
+    def first_images(self, query: Query, run_ids: Sequence[int], limit: int) -> list[list[tuple[int, int]]]:
+        """For each run the position and number of its first images that fit."""
+        with self._guard:
+            mask = self._matching(query.conditions)
+            rows, runs = self.table.rows, self.table.runs
+            slots, is_known = self.table.known_slots_of(np.array(run_ids, np.int64))
+            found: list[list[tuple[int, int]]] = [[] for _ in run_ids]
+            for place, slot in zip(np.flatnonzero(is_known).tolist(), slots.tolist(), strict=True):
+                first = int(runs["first_row"][slot])
+                fitting = first + np.flatnonzero(mask[first : first + int(runs["row_count"][slot])])
+                fitting = fitting[rows["image"][fitting] >= 0][:limit]
+                found[place] = list(
+                    zip(rows["position"][fitting].tolist(), rows["number"][fitting].tolist(), strict=True)
+                )
+            return found
+
+    def _list(self, kind: str, query: Query, sort: str) -> _List:
+        key = (kind, query, sort)
+        if key not in self._lists:
+            if len(self._lists) >= _MAX_CACHED:
+                self._lists.clear()
+            self._lists[key] = self._sorted_jobs(query, sort) if kind == JOBS else self._sorted_images(query, sort)
+        return self._lists[key]
+
+    def _sorted_jobs(self, query: Query, sort: str) -> _List:
+        order = self.table.run_order
+        if query.conditions:
+            order = order[self._units(JOBS, self._matching(query.conditions))[order]]
         if sort == OLDEST:
-            return places
-        newest_first = places[::-1]
+            return _List(order, None)
+        order = order[::-1]
         if sort == TIME:
-            return newest_first
-        values = np.nan_to_num(self.table.run(SORTS[sort].removeprefix("r."))[newest_first], nan=-1.0)
-        ordered: Column = newest_first[np.argsort(-values, kind="stable")]
-        return ordered
+            return _List(order, None)
+        values = self._best_ratings() if sort == _RATING else self.table.runs[JOB_SORTS[sort]]
+        return _by_value(order, -np.nan_to_num(values[order].astype(np.float64), nan=-1.0))
 
-    def facets(self, query: Query) -> dict[str, list[FacetValue]]:
-        """For each facet its values and how many runs have them, most first; its own conditions left out."""
+    def _best_ratings(self) -> Column:
+        """The greatest mean rating of an image of each run; its own rating where no image has one."""
+        rows, best = self.table.rows, np.full(self.table.runs.count, -1.0)
+        ratings = self._by_row(self.table.image_ratings)
+        rated = np.flatnonzero(~np.isnan(ratings) & rows["is_alive"])
+        np.maximum.at(best, rows["run"][rated], ratings[rated])
+        own = self.table.runs["rating"]
+        return np.where(best < 0, own, best)
+
+    def _sorted_images(self, query: Query, sort: str) -> _List:
+        order = self.table.row_order
+        fits = self._matching(query.conditions) & (self.table.rows["image"] >= 0)
+        order = order[fits[order]]
+        if sort != OLDEST:
+            order = order[::-1]
+        order = self._without_repeats(order)
+        if sort in (NEWEST, OLDEST):
+            return _List(order, None)
+        return _by_value(order, self._sort_values(order, sort))
+
+    def _without_repeats(self, order: Column) -> Column:
+        """Each image once, in the first of its places."""
+        if not self.table.has_shared_images:
+            return order
+        images = self.table.rows["image"][order]
+        shared = np.flatnonzero(self.table.place_counts[images] > 1)
+        _, firsts = np.unique(images[shared], return_index=True)
+        is_repeat = np.zeros(len(order), np.bool_)
+        is_repeat[shared] = True
+        is_repeat[shared[firsts]] = False
+        kept: Column = order[~is_repeat]
+        return kept
+
+    def _sort_values(self, order: Column, sort: str) -> Column:
+        """What images are sorted by, ascending; unknown ones come last."""
+        if sort.startswith(f"{RANDOM}."):
+            return self._random_values(order, sort)
+        name = sort.removeprefix("-")
+        values = self._by_row(
+            self.table.image_ratings if name in (BEST, WORST) else self._conditions.numbers.score(name)
+        )
+        values = values[order].astype(np.float64)
+        is_ascending = sort == WORST or sort.startswith("-")
+        return np.nan_to_num(values if is_ascending else -values, nan=np.inf)
+
+    def _random_values(self, order: Column, sort: str) -> Column:
+        """Numbers that only depend on the image and the seed, so that pages fit together."""
+        seed = int.from_bytes(hashlib.blake2b(sort.encode(), digest_size=6).digest(), "big") | 1
+        images = self.table.rows["image"][order].astype(np.uint64)
+        mixed = (images + np.uint64(seed)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+        return (mixed >> np.uint64(16)).astype(np.float64)
+
+    def _by_row(self, of_images: Column) -> Column:
+        """A column of images, by row."""
+        padded = np.full(max(len(of_images), self.table.image_count) + 1, np.nan)
+        padded[: len(of_images)] = of_images
+        padded[NO_IMAGE] = np.nan
+        found: Column = padded[self.table.rows["image"]]
+        return found
+
+    def _matching(self, conditions: tuple[Condition, ...]) -> Mask:
+        """The rows for which all conditions hold."""
+        if conditions not in self._rows:
+            if len(self._rows) >= _MAX_CACHED:
+                self._rows.clear()
+            mask = self.table.rows["is_alive"].copy()
+            for condition in conditions:
+                mask &= self._conditions.mask(condition)
+            self._rows[conditions] = mask
+        return self._rows[conditions]
+
+    def _units(self, kind: str, rows: Mask) -> Mask:
+        """The jobs, by slot, or images, by id, that have one of `rows`."""
+        if kind == JOBS:
+            units = np.zeros(self.table.runs.count, np.bool_)
+            units[self.table.rows["run"][rows]] = True
+            return units
+        units = np.zeros(self.table.image_count + 1, np.bool_)
+        units[self.table.rows["image"][rows]] = True  # rows without an image mark the last one
+        units[-1:] = False
+        return units
+
+    def facets(self, kind: str, query: Query) -> dict[str, list[FacetValue]]:
+        """For each facet its values and how many jobs or images have them, most frequent first.
+
+        The conditions on a facet do not apply to its own counts.
+        """
         with self._guard:
-            if query not in self._counted:
-                if len(self._counted) > _MOST_REMEMBERED:
+            if (kind, query) not in self._counted:
+                if len(self._counted) >= _MAX_CACHED:
                     self._counted.clear()
-                self._counted[query] = self.count_facets(query)
-            return self._counted[query]
+                self._counted[kind, query] = self.count_facets(kind, query)
+            return self._counted[kind, query]
 
-    def count_facets(self, query: Query) -> dict[str, list[FacetValue]]:
-        """As `facets`, counted anew."""
-        own = {name: query.without(name).conditions for name in FACETS}
-        rows = {conditions: self._rows(conditions) for conditions in set(own.values())}
-        runs = {conditions: self._matching_runs(mask) for conditions, mask in rows.items()}
-        places = {conditions: np.flatnonzero(mask) if conditions else None for conditions, mask in runs.items()}
+    def count_facets(self, kind: str, query: Query) -> dict[str, list[FacetValue]]:
+        """As `facets`, without the cache."""
+        names = FACETS if kind == JOBS else IMAGE_FACETS
+        own = {name: query.without(name).conditions for name in names}
+        rows = {conditions: self._matching(conditions) for conditions in set(own.values())}
+        units = {conditions: self._units(kind, mask) for conditions, mask in rows.items()}
+        places = {conditions: np.flatnonzero(mask) for conditions, mask in units.items()}
         found = {}
         for name, conditions in own.items():
-            if name in _LABEL_FACETS:
-                found[name] = self._count_labels(_LABEL_FACETS[name], runs[conditions])
+            if name in ("pack", "tag"):
+                found[name] = self._count_labels(kind, name, units[conditions], rows[conditions])
             else:
-                codes = self._coded(name)
+                codes = self._coded(kind, name)
                 counts = codes.count(places[conditions], rows[conditions])
                 found[name] = self._describe(name, codes.values, counts)
         return found
 
-    def _coded(self, name: str) -> FacetCodes:
-        if name not in self._codes:
-            column = NUMBER_COLUMNS.get(name, name)
-            if name in _RUN_WORDS or name == "rating":
-                self._codes[name] = code_runs(self.table.run(column))
+    def _coded(self, kind: str, name: str) -> FacetCodes:
+        if (kind, name) not in self._codes:
+            column = self._facet_column(name)
+            alive = self.table.rows["is_alive"]
+            if kind == JOBS:
+                units, count = self.table.rows["run"], self.table.runs.count
             else:
-                self._codes[name] = code_variants(self.table.variant(column), self._runs, self._first_rows)
-        return self._codes[name]
+                units, count = self.table.rows["image"], self.table.image_count
+                alive = alive & (units >= 0)
+            self._codes[kind, name] = code_variants(column, np.where(alive, units, count), count)
+        return self._codes[kind, name]
 
-    def _rows(self, conditions: tuple[Condition, ...]) -> Mask | None:
-        """The variants for which all conditions hold; None is all of them."""
-        masks = [self._mask(condition) for condition in conditions]
-        return np.logical_and.reduce(masks) if masks else None
+    def _facet_column(self, name: str) -> Column:
+        """A value of each row as a number; NaN where there is none."""
+        rows = self.table.rows
+        column: Column
+        if name == _RATING:
+            column = np.floor(self._by_row(self.table.image_ratings) + 0.5)
+            return column
+        if name in RUN_WORD_COLUMNS:
+            column = self.table.runs[name][rows["run"]]
+        else:
+            column = rows[SETTING_COLUMNS.get(name, name)]
+        if np.issubdtype(column.dtype, np.floating):
+            return column
+        return np.where(column < 0, np.nan, column)
 
-    def _matching_runs(self, rows: Mask | None) -> Mask:
-        run_count = len(self.table.run_ids)
-        if rows is None:
-            return np.ones(run_count, np.bool_)
-        if len(rows) == run_count:
-            return rows
-        matching: Mask = rows[self._first_rows]
-        later = self._later_rows[rows[self._later_rows]]
-        matching[self._runs[later]] = True
-        return matching
+    def _count_labels(self, kind: str, name: str, units: Mask, rows: Mask) -> list[FacetValue]:
+        """Packs and tags: a job or image may have several."""
+        field = FIELD_PACK if name == "pack" else FIELD_TAG
+        labels, table = self.table.labels, self.table
+        chosen = labels["field"] == field
+        slots, is_known = table.known_slots_of(labels["run"][chosen])
+        names = labels["name"][chosen][is_known]
+        pairs = [self._pairs_of_runs(kind, slots, names, units, rows)]
+        if name == "tag":
+            tags = table.tags
+            of_run = tags["image"] == NO_IMAGE
+            slots, is_known = table.known_slots_of(tags["run"][of_run])
+            pairs.append(self._pairs_of_runs(kind, slots, tags["name"][of_run][is_known], units, rows))
+            pairs.append(self._pairs_of_images(kind, tags["image"][~of_run], tags["name"][~of_run], units, rows))
+        merged = np.unique(np.concatenate(pairs))
+        values, counts = np.unique(merged & 0xFFFF_FFFF, return_counts=True)
+        return self._describe(name, values, counts)
 
-    def _mask(self, condition: Condition) -> Mask:
-        mask = self._masks.get(condition)
-        if mask is None:
-            holds = self._holds(condition)
-            mask = self._masks[condition] = ~holds if condition.is_negated else holds
-        return mask
+    def _pairs_of_runs(self, kind: str, slots: Column, names: Column, units: Mask, rows: Mask) -> Column:
+        """Pairs of unit and name, for labels of whole runs."""
+        if kind == JOBS:
+            chosen = units[slots]
+            return _pair(slots[chosen], names[chosen])
+        firsts, counts = self.table.runs["first_row"][slots], self.table.runs["row_count"][slots]
+        places = np.repeat(firsts - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()))
+        repeated = np.repeat(names, counts)
+        images = self.table.rows["image"][places]
+        chosen = rows[places] & (images >= 0)
+        return _pair(images[chosen], repeated[chosen])
 
-    def _holds(self, condition: Condition) -> Mask:
-        name, table = condition.field, self.table
-        if name in VARIANT_NUMBERS and name != "seed":
-            return _in_ranges(table.variant(NUMBER_COLUMNS[name]), condition)
-        if name == "negative":
-            return np.isin(table.variant("negative"), self._negatives(condition))
-        if name in VARIANT_WORDS:
-            return np.isin(table.variant(name), self._reader.find_names(condition.patterns()))
-        runs = self._holds_for_runs(condition)
-        if runs is None:
-            return self._selected(condition)
-        return runs if len(self._runs) == len(runs) else runs[self._runs]
-
-    def _negatives(self, condition: Condition) -> list[int]:
-        selection = select_negatives(condition)
-        return [row[0] for row in self._reader.fetch(selection.text, selection.parameters)]
-
-    def _holds_for_runs(self, condition: Condition) -> Mask | None:
-        """The runs for which a condition about whole runs holds; None when it is not about them."""
-        name, table = condition.field, self.table
-        mask: Mask | None = None
-        if name in RUN_NUMBERS:
-            mask = _in_ranges(table.run(NUMBER_COLUMNS[name]), condition)
-        elif name in _RUN_WORDS:
-            mask = np.isin(table.run(name), self._reader.find_names(condition.patterns()))
-        elif name in TIMES:
-            mask = _in_time(table.run_ids, condition)
-        elif name == "unrated":
-            mask = np.isnan(table.run("stars")) == condition.switch
-        elif name == "noted":
-            mask = (table.run("note_count") > 0) == condition.switch
-        elif name == "flag":
-            counts = [table.run(FLAG_COLUMNS[pattern.text]) > 0 for pattern in condition.patterns()]
-            mask = np.logical_or.reduce(counts)
-        elif name in _LABEL_FACETS:
-            mask = self._labelled(LABELS[name][0], condition)
-        return mask
-
-    def _labelled(self, kinds: tuple[int, ...], condition: Condition) -> Mask:
-        names = self._reader.find_names(condition.patterns())
-        rows = np.isin(self.table.labels[0], kinds) & np.isin(self.table.labels[1], names)
-        mask = np.zeros(len(self.table.run_ids), np.bool_)
-        mask[self._label_runs[rows]] = True
-        return mask
-
-    def _selected(self, condition: Condition) -> Mask:
-        """What only the index itself can say: words of prompts, seeds, parts of ids."""
-        if condition.field == "seed":
-            return self._with_seeds(condition)
-        selection = select_uses(condition, self._reader.find_names)
-        found = self._reader.fetch(selection.text, selection.parameters)
-        wanted = np.fromiter((row[0] for row in found), np.int64, len(found))
-        by_use = self._by_use
-        if by_use is None:  # only searches for words need it
-            by_use = self._by_use = np.argsort(self.table.use_ids, kind="stable").astype(np.int32)
-        sorted_uses = self.table.use_ids[by_use]
-        starts = np.searchsorted(sorted_uses, wanted, "left")
-        ends = np.searchsorted(sorted_uses, wanted, "right")
-        edges = np.zeros(len(sorted_uses) + 1, np.int32)
-        np.add.at(edges, starts, 1)
-        np.add.at(edges, ends, -1)
-        mask = np.zeros(len(sorted_uses), np.bool_)
-        mask[by_use] = np.cumsum(edges[:-1]) > 0
-        return mask
-
-    def _with_seeds(self, condition: Condition) -> Mask:
-        """Seeds need 64 bits and more, the table has 32. A variant has the same place in its run as in the table."""
-        selection = select_seeds(condition)
-        found = np.array(self._reader.fetch(selection.text, selection.parameters), np.int64).reshape(-1, 2)
-        runs = np.searchsorted(self.table.run_ids, found[:, 0])
-        rows = self._first_rows[runs[runs < len(self._first_rows)]] + found[runs < len(self._first_rows), 1]
-        mask = np.zeros(len(self._runs), np.bool_)
-        mask[rows[rows < len(mask)]] = True
-        return mask
-
-    def _count_labels(self, kind: int, runs: Mask) -> list[FacetValue]:
-        if kind not in self._labels:
-            chosen = np.flatnonzero(self.table.labels[0] == kind)
-            self._labels[kind] = (self._label_runs[chosen], code_runs(self.table.labels[1][chosen].astype(np.float32)))
-        label_runs, codes = self._labels[kind]
-        return self._describe("tag", codes.values, codes.count(np.flatnonzero(runs[label_runs]), None))
+    def _pairs_of_images(self, kind: str, images: Column, names: Column, units: Mask, rows: Mask) -> Column:
+        """Pairs of unit and name, for tags of images."""
+        if kind == IMAGES:
+            is_there = images < len(units)
+            chosen = np.flatnonzero(is_there)[units[images[is_there]]]
+            return _pair(images[chosen], names[chosen])
+        tagged = np.zeros(self.table.image_count + 1, np.bool_)
+        tagged[images[images < self.table.image_count]] = True
+        found = np.flatnonzero(rows & tagged[self.table.rows["image"]])
+        order = np.argsort(images, kind="stable")
+        starts = np.searchsorted(images[order], self.table.rows["image"][found], "left")
+        ends = np.searchsorted(images[order], self.table.rows["image"][found], "right")
+        counts = ends - starts
+        places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()))
+        slots = np.repeat(self.table.rows["run"][found], counts)
+        return _pair(slots, names[order][places])
 
     def _describe(self, name: str, values: Column, counts: Column) -> list[FacetValue]:
         found: dict[str | float, int] = {}
+        is_number = name == _RATING or np.issubdtype(self._facet_type(name), np.floating)
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            shown = round(value, 5) if name in NUMBER_COLUMNS else self._reader.name(int(value)).split("\0")[0]
+            shown = round(value, 5) if is_number else self._reader.name(int(value)).split("\0")[0]
             found[shown] = found.get(shown, 0) + count
         ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
         return [FacetValue(value, count) for value, count in ordered if count]
 
-
-def _in_ranges(column: Column, condition: Condition) -> Mask:
-    tests: list[Mask] = []
-    for one in condition.ranges():
-        test: Any = ~np.isnan(column)
-        if one.low is not None:
-            test &= column > one.low if one.is_low_open else column >= one.low
-        if one.high is not None:
-            test &= column < one.high if one.is_high_open else column <= one.high
-        tests.append(test)
-    mask: Mask = np.logical_or.reduce(tests)
-    return mask
+    def _facet_type(self, name: str) -> Any:
+        return self.table.rows.types.get(SETTING_COLUMNS.get(name, name), np.int32)
 
 
-def _in_time(ids: Ids, condition: Condition) -> Mask:
-    mask: Mask = np.logical_or.reduce(
-        [
-            ids >= first_id(int(one.low)) if one.low is not None else ids < first_id(int(one.high or 0))
-            for one in condition.ranges()
-        ]
-    )
-    return mask
+def _pair(units: Column, names: Column) -> Column:
+    pairs: Column = units.astype(np.int64) << 32 | names
+    return pairs
+
+
+def _by_value(order: Column, values: Column) -> _List:
+    """Sorted by `values`, ascending; what has equal values stays in order."""
+    places = np.argsort(values, kind="stable")
+    return _List(order[places], values[places])
+
+
+def _rank(cursor: Key, sort: str) -> Key:
+    """A cursor as something that ascends along the list."""
+    sign = 1 if sort == OLDEST else -1
+    has_value = sort not in (TIME, OLDEST, NEWEST)
+    return (*cursor[:1], *(sign * part for part in cursor[1:])) if has_value else tuple(sign * part for part in cursor)

@@ -1,7 +1,7 @@
-"""Counting the values of a column over many runs, without looking at more than one byte a run.
+"""Counting the values of a column over many jobs or images, which takes one byte of each.
 
-Every value of a column gets a code. A run whose variants all have one value carries its code; a run in which they
-differ is counted by its pairs of run and value.
+Every value of a column gets a code. A unit (a job or an image) whose rows all have the same value carries its code; a
+unit whose rows differ is counted by its pairs of unit and value.
 """
 
 from dataclasses import dataclass
@@ -18,60 +18,56 @@ _LONGEST_TABLE: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class FacetCodes:
-    """One column, coded. Code 0 is none: what is not known, and runs with several values."""
+    """A coded column. Code 0 stands for unknown values, and for units with several values."""
 
     values: Column
     """The value of each code from 1 on."""
-    run_codes: Column
-    """One a run."""
+    unit_codes: Column
+    """The code of each unit."""
     mixed_rows: Column
-    """The variants of runs with several values,"""
+    """The rows of units with several values."""
     row_pairs: Column
-    """and the pair of run and value that each of them is."""
+    """The pair of unit and value of each of them."""
     pair_codes: Column
     """The code of each pair."""
 
-    def count(self, runs: Column | None, rows: Mask | None) -> Column:
-        """How many of the runs (by their places; None is all) have each value, by the variants in `rows`."""
-        codes = self.run_codes if runs is None else self.run_codes[runs]
+    def count(self, units: Column, rows: Mask) -> Column:
+        """How many of `units` have each value, in one of `rows`."""
+        codes = self.unit_codes[units]
         counts = np.bincount(codes, minlength=len(self.values) + 1)
         if len(self.mixed_rows):
             counts += np.bincount(self._pairs_in(rows), minlength=len(self.values) + 1)
         return counts[1:]
 
-    def _pairs_in(self, rows: Mask | None) -> Column:
-        if rows is None:
-            return self.pair_codes
+    def _pairs_in(self, rows: Mask) -> Column:
         is_there = np.zeros(len(self.pair_codes), np.bool_)
         is_there[self.row_pairs[rows[self.mixed_rows]]] = True
         pairs: Column = self.pair_codes[is_there]
         return pairs
 
 
-def code_runs(column: Column) -> FacetCodes:
-    """The codes of a column that has one value a run."""
-    values, codes = _code(column)
-    nothing = np.empty(0, np.intp)
-    return FacetCodes(values, codes, nothing, nothing, nothing)
+def code_variants(column: Column, units: Column, unit_count: int) -> FacetCodes:
+    """The codes of a column with one value per row, where `units` is the job or image of each row.
 
-
-def code_variants(column: Column, runs: Column, first_rows: Column) -> FacetCodes:
-    """The codes of a column that has one value a variant; `runs` is the run of each, `first_rows` where each starts."""
+    Rows whose unit is `unit_count` belong to none.
+    """
     values, codes = _code(column)
-    first = codes[first_rows]
-    if len(codes) == len(first):
-        return code_runs(column)
-    is_mixed = np.zeros(len(first), np.bool_)
-    is_mixed[runs[codes != first[runs]]] = True
-    mixed_rows = np.flatnonzero(is_mixed[runs])
-    pairs = runs[mixed_rows].astype(np.int64) * (len(values) + 1) + codes[mixed_rows]
+    first = np.zeros(unit_count + 1, codes.dtype)
+    first[units[::-1]] = codes[::-1]  # of several the first
+    is_mixed = np.zeros(unit_count + 1, np.bool_)
+    is_mixed[units[codes != first[units]]] = True
+    is_mixed[unit_count] = False
+    first[unit_count] = 0
+    mixed_rows = np.flatnonzero(is_mixed[units])
+    pairs = units[mixed_rows].astype(np.int64) * (len(values) + 1) + codes[mixed_rows]
     different, row_pairs = np.unique(pairs, return_inverse=True)
     pair_codes = (different % (len(values) + 1)).astype(codes.dtype)
-    return FacetCodes(values, np.where(is_mixed, 0, first).astype(codes.dtype), mixed_rows, row_pairs, pair_codes)
+    unit_codes = np.where(is_mixed, 0, first).astype(codes.dtype)[:unit_count]
+    return FacetCodes(values, unit_codes, mixed_rows, row_pairs, pair_codes)
 
 
 def _code(column: Column) -> tuple[Column, Column]:
-    """The different values of a column, rising, and for each row the place of its value from 1; 0 where none is."""
+    """The distinct values of a column, ascending, and for each row the place of its value, from 1; 0 is unknown."""
     doubled = np.nan_to_num(column, nan=-1.0) * 2
     whole = doubled.astype(np.int64)
     is_none = np.isnan(column)
@@ -84,7 +80,7 @@ def _code(column: Column) -> tuple[Column, Column]:
 
 
 def _code_halves(doubled: Column) -> tuple[Column, Column]:
-    """As `_code`, for halves below 2^15 given doubled, without sorting."""
+    """As `_code`, for multiples of a half below 2^15, given doubled; without sorting."""
     is_used = np.bincount(doubled + 1) > 0
     is_used[0] = False
     places = np.cumsum(is_used)

@@ -1,37 +1,44 @@
-"""IndexReader: asking the index. Any number of processes may do so while one writes."""
+"""IndexReader: SQL queries to the index. Any number of processes may read it while one writes."""
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, LARGEST_ID, MAX_USE, open_for_reading, sqlite_errors
-from stablenew.index.stored_values import MAX_SHOWN_OUTPUTS, unpack_outputs, write_seed
+from stablenew.index.index_schema import (
+    FIELD_PACK,
+    FIELD_TAG,
+    LARGEST_ID,
+    NO_POSITION,
+    open_for_reading,
+    sqlite_errors,
+)
+from stablenew.index.stored_values import MAX_SHOWN_OUTPUTS, unpack_digest, write_seed
 
 if TYPE_CHECKING:
-    from stablenew.formats.query_language import Pattern, Query
-    from stablenew.index.asking.query_sql import QueryCompiler, Sql, Walk
+    from stablenew.formats.query_language import Pattern
 
 TIME: Final = "time"
 OLDEST: Final = "oldest"
-SORTS: Final = {
-    "rating": "r.stars",
-    "duration": "r.duration",
-    "outputs": "r.output_count",
-    "variants": "r.record_count",
-}
-"""What else than time pages can be sorted by: the largest first, what is not known last."""
+NEWEST: Final = "newest"
+BEST: Final = "best"
+WORST: Final = "worst"
+RANDOM: Final = "random"
+JOBS: Final = "jobs"
+IMAGES: Final = "images"
 
 Row = dict[str, Any]
-"""A run in the JSON form of JobSummary."""
-_MOST_PARAMETERS: Final = 500
+"""A run in the JSON form of JobSummary, or an image."""
+_MAX_PARAMETERS: Final = 500
 Cursor = tuple[Any, ...]
 """Where a page ended: what the next one starts after."""
+_DIGEST_BYTES: Final = 16
 
 
 class IndexReader:
-    """One index, read. Threads may share it and take turns."""
+    """Reads one index. Threads may share it and take turns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,24 +46,26 @@ class IndexReader:
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._names: list[tuple[int, str]] = []
+        self._patterns: dict[tuple[Pattern, int], list[int]] = {}
 
     def __del__(self) -> None:
-        """A reader that somebody forgot lets go of its file all the same."""
+        """Closes the file when garbage collected."""
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._guard:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
 
     def _open(self) -> sqlite3.Connection | None:
-        """The connection; a new one when the index was made anew under the same name."""
+        """The connection; a new one when the index was rebuilt under the same name."""
         inode = self.path.stat().st_ino if self.path.exists() else 0
         if inode != self._inode:
             self.close()
             self._names = []
+            self._patterns = {}
         if self._connection is None and inode:
             self._connection = open_for_reading(self.path)
             self._inode = inode
@@ -67,6 +76,20 @@ class IndexReader:
         with self._guard, sqlite_errors(self.path):
             connection = self._open()
             return [] if connection is None else connection.execute(query, parameters).fetchall()
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Inside the block all queries see the index as it was at the first of them."""
+        with self._guard, sqlite_errors(self.path):
+            connection = self._open()
+            if connection is None or connection.in_transaction:
+                yield
+                return
+            connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                connection.execute("COMMIT")
 
     def iter_chunks(self, query: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of one SQL query, `size` at a time."""
@@ -100,23 +123,60 @@ class IndexReader:
         return (str(rows[0][0]), int(rows[0][1] or 0)) if rows else ("", 0)
 
     def find_names(self, patterns: "Sequence[Pattern]") -> list[int]:
-        """The numbers of the words that fit one of the patterns. A pack fits by its name or its id."""
-        matchers = [pattern.matcher() for pattern in patterns]
-        return [
-            number
-            for number, text in self.names()
-            if any(matches(part) for part in text.split("\0") for matches in matchers)
-        ]
+        """The ids of the words that match one of the patterns. A pack matches by its name or its id."""
+        with self._guard:
+            names = self.names()
+            found: set[int] = set()
+            for pattern in patterns:
+                key = (pattern, len(names))
+                if key not in self._patterns:
+                    if len(self._patterns) >= _MAX_PARAMETERS:
+                        self._patterns.clear()
+                    matches = pattern.matcher()
+                    self._patterns[key] = [number for number, text in names if any(map(matches, text.split("\0")))]
+                found.update(self._patterns[key])
+            return sorted(found)
+
+    def find_runs(self, patterns: "Sequence[Pattern]") -> list[int]:
+        """The ids of the runs whose run id matches one of the patterns, or begins with it."""
+        matchers = [_as_prefix(pattern).matcher() for pattern in patterns]
+        runs = self.fetch("SELECT id, run_id FROM run")
+        return [number for number, run_id in runs if any(matches(run_id) for matches in matchers)]
+
+    def find_images(self, pattern: "Pattern") -> list[int]:
+        """The ids of the images whose digest begins with the hex digits of a pattern."""
+        prefix = pattern.text.lower().removeprefix("xxh128:").rstrip("*")
+        if not prefix or set(prefix) - set("0123456789abcdef") or len(prefix) > 2 * _DIGEST_BYTES:
+            return []
+        low = bytes.fromhex(prefix.ljust(2 * _DIGEST_BYTES, "0"))
+        high = bytes.fromhex(prefix.ljust(2 * _DIGEST_BYTES, "f"))
+        return [row[0] for row in self.fetch("SELECT id FROM image WHERE digest BETWEEN ? AND ?", (low, high))]
+
+    def family_names(self) -> list[str]:
+        """The fields of families that this index has: `settings.NAME`, `metric.NAME` and `aspect.NAME`."""
+        settings = self._distinct("setting")
+        return [f"settings.{name}" for name in settings] + self._distinct("score")
+
+    def _distinct(self, table: str) -> list[str]:
+        """The names in a table with an index that begins with the name: one look-up for each of them."""
+        least = f"SELECT min(name) FROM {table}"
+        query = (
+            f"WITH RECURSIVE found(name) AS ({least} UNION ALL "
+            f"SELECT ({least} WHERE {table}.name > found.name) FROM found WHERE name IS NOT NULL) "
+            "SELECT text FROM found JOIN name ON name.id = found.name"
+        )
+        return [text for (text,) in self.fetch(query)]
 
     def names(self) -> list[tuple[int, str]]:
-        """Every word, in the order of its number."""
+        """Every word, in the order of its id."""
         with self._guard:
             last = self._names[-1][0] if self._names else 0
-            self._names += self.fetch("SELECT id, text FROM name WHERE id > ? ORDER BY id", (last,))
+            added = self.fetch("SELECT id, text FROM name WHERE id > ? ORDER BY id", (last,))
+            self._names += added
             return self._names
 
     def name(self, number: int) -> str:
-        """The word of a number."""
+        """The word of an id."""
         if number > len(self._names):
             self.names()
         return self._names[number - 1][1]
@@ -124,87 +184,24 @@ class IndexReader:
     def _name_or_none(self, number: int | None) -> str | None:
         return None if number is None else self.name(number)
 
-    def find_ids(
-        self, query: "Query", *, limit: int, after: Cursor | None = None, sort: str = TIME, is_ascending: bool = False
-    ) -> list[Cursor]:
-        """The runs that fit, in order, as cursors: (id,) by time, else (value, id). `after` is where to go on."""
-        from stablenew.index.asking.query_sql import PLAIN_WALK, QueryCompiler  # noqa: PLC0415
-
-        with self._guard:
-            compiler = QueryCompiler(query, self.find_names)
-            if sort != TIME:
-                return self._find_sorted(compiler.where(), SORTS[sort], after, limit)
-            where = compiler.where()
-            few = self._few(compiler) if query.conditions and self.is_complete else None
-            walk = PLAIN_WALK if few is not None or not self.is_complete else compiler.walk()
-            if few is not None:
-                where.text = f"r.id IN ({','.join(map(str, few)) or 'NULL'}) AND {where.text}"
-            low, high = compiler.bounds()
-            if after is not None:
-                low, high = (max(low, after[0] + MAX_USE + 1), high) if is_ascending else (low, min(high, after[0]))
-            return self._walk(walk, where, (low, high), limit, is_ascending=is_ascending)
-
     def all_ids(self, *, limit: int, after: Cursor | None = None, is_ascending: bool = False) -> list[Cursor]:
-        """As `find_ids` by time, for all runs."""
+        """The ids of all runs by time, as cursors. `after` is where to go on."""
         test, order = (">", "ASC") if is_ascending else ("<", "DESC")
         start = after[0] if after is not None else -1 if is_ascending else LARGEST_ID
         return self.fetch(f"SELECT id FROM run WHERE id {test} ? ORDER BY id {order} LIMIT ?", (start, limit))
 
-    def _few(self, compiler: "QueryCompiler") -> list[int] | None:
-        """All runs that can fit, if there are only few of them."""
-        from stablenew.index.asking.query_sql import FEW  # noqa: PLC0415
-
-        for selection in compiler.few():
-            query = f"SELECT DISTINCT * FROM ({selection.text}) LIMIT {FEW + 1}"
-            ids = [row[0] for row in self.fetch(query, selection.parameters)]
-            if len(ids) <= FEW:
-                return ids
-        return None
-
-    def _walk(
-        self, walk: "Walk", where: "Sql", bounds: tuple[int, int], limit: int, *, is_ascending: bool
-    ) -> list[Cursor]:
-        connection = self._open()
-        if connection is None:
-            return []
-        query = (
-            f"SELECT {walk.key} & ~{MAX_USE} FROM {walk.source} {walk.joins} "
-            f"WHERE {walk.key} >= ? AND {walk.key} < ?{walk.tests} AND {where.text} "
-            f"ORDER BY {walk.key} {'ASC' if is_ascending else 'DESC'}"
-        )
-        found: dict[int, None] = {}
-        for (run,) in connection.execute(query, (*bounds, *walk.parameters, *where.parameters)):
-            found[run] = None
-            if len(found) == limit:
-                break
-        return [(run,) for run in found]
-
-    def _find_sorted(self, where: "Sql", column: str, after: Cursor | None, limit: int) -> list[Cursor]:
-        value = f"COALESCE({column}, -1)"
-        position = "" if after is None else f" AND ({value}, r.id) < (?, ?)"
-        query = (
-            f"SELECT DISTINCT {value} AS value, r.id FROM run r JOIN variant v ON v.run = r.id "
-            f"WHERE {where.text}{position} ORDER BY value DESC, r.id DESC LIMIT ?"
-        )
-        return self.fetch(query, (*where.parameters, *(after or ()), limit))
-
-    def count(self, query: "Query") -> int:
-        """How many runs fit."""
-        if not query.conditions:
-            return int(self.fetch("SELECT count(*) FROM run")[0][0]) if self._open() else 0
-        from stablenew.index.asking.query_sql import QueryCompiler  # noqa: PLC0415
-
-        where = QueryCompiler(query, self.find_names).where()
-        sql = f"SELECT count(DISTINCT r.id) FROM run r CROSS JOIN variant v ON v.run = r.id WHERE {where.text}"
-        return int(self.fetch(sql, where.parameters)[0][0]) if self._open() else 0
+    def run_count(self) -> int:
+        """How many runs there are."""
+        rows = self.fetch("SELECT count(*) FROM run")
+        return int(rows[0][0]) if rows else 0
 
     def id_of(self, run_id: str) -> int | None:
-        """The number of a run."""
+        """The id of a run; None when the index does not have it."""
         rows = self.fetch("SELECT id FROM run WHERE run_id = ?", (run_id,))
         return rows[0][0] if rows else None
 
     def rows(self, ids: Iterable[int]) -> list[Row]:
-        """The runs as JobSummary has them, in the given order; one that is gone is left out."""
+        """The runs in the form of JobSummary, in the given order; deleted ones are left out."""
         with self._guard:
             connection = self._open()
             if connection is None:
@@ -212,20 +209,31 @@ class IndexReader:
             return [row for row in (self._row(connection, identifier) for identifier in ids) if row is not None]
 
     def outputs(self, identifier: int) -> list[tuple[int, str, str]]:
-        """Variant, path and digest of the final outputs of a run, in order."""
-        variants = self.fetch("SELECT number, outputs FROM variant WHERE run = ? ORDER BY position", (identifier,))
-        return [(number, *output) for number, packed in variants for output in unpack_outputs(packed)]
+        """Variant, path and digest of the final outputs that a run holds, in order."""
+        rows = self.fetch(
+            "SELECT v.number, p.path, i.digest FROM place p "
+            "JOIN variant v ON v.run = p.run AND v.position = p.position JOIN image i ON i.id = p.image "
+            "WHERE p.run = ? AND p.path IS NOT NULL ORDER BY p.position, p.number",
+            (identifier,),
+        )
+        return [(number, path, unpack_digest(digest)) for number, path, digest in rows]
+
+    def output_at(self, run: int, position: int, number: int) -> dict[str, Any] | None:
+        """Path and digest of one output; None when it was deleted."""
+        query = f"{_SELECT_OUTPUTS} AND position = ? AND number = ?"
+        rows = self.fetch(query, (run, position, number))
+        return _output(*rows[0]) if rows else None
 
     def run_id_of(self, identifier: int) -> str | None:
-        """The run of a number."""
+        """The run id of an id."""
         rows = self.fetch("SELECT run_id FROM run WHERE id = ?", (identifier,))
         return rows[0][0] if rows else None
 
     def run_ids(self, identifiers: Sequence[int]) -> list[str]:
-        """The runs of numbers, in any order; one that is gone is left out."""
+        """The run ids of ids, in any order; deleted ones are left out."""
         found: list[str] = []
-        for start in range(0, len(identifiers), _MOST_PARAMETERS):
-            some = identifiers[start : start + _MOST_PARAMETERS]
+        for start in range(0, len(identifiers), _MAX_PARAMETERS):
+            some = identifiers[start : start + _MAX_PARAMETERS]
             query = f"SELECT run_id FROM run WHERE id IN ({','.join('?' * len(some))})"
             found += [run_id for (run_id,) in self.fetch(query, tuple(some))]
         return found
@@ -234,9 +242,13 @@ class IndexReader:
         run = connection.execute(_SELECT_RUN, (identifier,)).fetchone()
         if run is None:
             return None
-        variants = connection.execute(_SELECT_VARIANTS, (identifier,)).fetchall()
-        labels = connection.execute("SELECT field, name FROM label WHERE at = ?", (identifier,)).fetchall()
-        outputs = [output for variant in variants for output in unpack_outputs(variant[2])]
+        model, prompt = connection.execute(_SELECT_FIRST_VARIANT, (identifier,)).fetchone()
+        query = "SELECT field, name FROM label WHERE run = ? AND position = ?"
+        labels = connection.execute(query, (identifier, NO_POSITION)).fetchall()
+        tags = connection.execute("SELECT DISTINCT name FROM tag WHERE run = ?", (identifier,)).fetchall()
+        tag_ids = {name for kind, name in labels if kind == FIELD_TAG} | {name for (name,) in tags}
+        query = f"{_SELECT_OUTPUTS} ORDER BY position, number LIMIT ?"
+        outputs = connection.execute(query, (identifier, MAX_SHOWN_OUTPUTS))
         return {
             "kind": "stablenew.job_summary",
             "schema_version": "1.0",
@@ -247,9 +259,9 @@ class IndexReader:
             "packs": sorted(self.name(name).split("\0")[0] for kind, name in labels if kind == FIELD_PACK),
             "one_click_action": self._name_or_none(run[5]),
             "engine": self._name_or_none(run[4]),
-            "model": self._name_or_none(variants[0][0]),
-            "prompt": variants[0][1],
-            "tags": sorted(self.name(name) for kind, name in labels if kind == FIELD_TAG),
+            "model": self._name_or_none(model),
+            "prompt": prompt,
+            "tags": sorted(map(self.name, tag_ids)),
             "record_count": run[7],
             "plan_size": run[6],
             "output_count": run[8],
@@ -262,7 +274,8 @@ class IndexReader:
             "pick_count": run[15],
             "reject_count": run[16],
             "note_count": run[17],
-            "outputs": [{"path": path, "digest": digest} for path, digest in outputs[:MAX_SHOWN_OUTPUTS]],
+            "outputs": [_output(path, digest) for path, digest in outputs],
+            "fitting": None,
             "problem": run[18],
         }
 
@@ -271,14 +284,24 @@ _SELECT_RUN: Final = (
     "SELECT run_id, created, state, status, engine, action, plan_size, record_count, output_count, duration, seed, "
     "seed_count, rating, best_rating, rated_count, pick_count, reject_count, note_count, problem FROM run WHERE id = ?"
 )
-_SELECT_VARIANTS: Final = (
-    "SELECT model, body, outputs FROM variant LEFT JOIN text ON text.id = prompt WHERE run = ? "
-    f"ORDER BY position LIMIT {MAX_SHOWN_OUTPUTS}"
+_SELECT_FIRST_VARIANT: Final = (
+    "SELECT model, body FROM variant LEFT JOIN text ON text.id = prompt WHERE run = ? AND position = 0"
 )
+_SELECT_OUTPUTS: Final = "SELECT path, digest FROM place JOIN image ON image.id = place.image WHERE run = ?"
+
+
+def _output(path: str | None, digest: bytes) -> dict[str, Any]:
+    return {"path": path, "digest": unpack_digest(digest)}
+
+
+def _as_prefix(pattern: "Pattern") -> "Pattern":
+    from stablenew.formats.query_language import Pattern  # noqa: PLC0415
+
+    return pattern if pattern.text.endswith("*") else Pattern(f"{pattern.text}*")
 
 
 def timestamp_of(milliseconds: int) -> str:
-    """Milliseconds since 1970 as they are written in documents."""
+    """Milliseconds since 1970 as documents write them."""
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
     from stablenew.formats.clock import format_timestamp  # noqa: PLC0415

@@ -7,7 +7,7 @@ a newer version, something broken) raises ValueError; then the strict reader dec
 import functools
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlias, cast
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from stablenew.formats.model_base import BIG_INTEGER_PATTERN, Digest, OutputPath, SchemaVersion, Slug, Timestamp
@@ -36,6 +36,7 @@ class FastPack(TypedDict):
 class FastSource(TypedDict):
     """See `Source`."""
 
+    name: str
     engine: NotRequired[str | None]
 
 
@@ -65,6 +66,7 @@ class FastVariant(TypedDict):
     """See `VariantInfo`."""
 
     index: FastCount
+    overrides: NotRequired[dict[str, Any] | None]
 
 
 class FastLora(TypedDict):
@@ -92,15 +94,20 @@ else:
     FastSettings = TypedDict(
         "FastSettings", {setting.name: _VALUE_TYPES[setting.type] | None for setting in INDEXED}, total=False
     )
+    FastSettings.__pydantic_config__ = ConfigDict(extra="allow")  # engines add their own settings
 
 
 class FastOutput(TypedDict):
     """See `OutputReference`."""
 
-    path: OutputPath
+    path: NotRequired[OutputPath | None]
     digest: Digest
     size_bytes: FastCount
     role: NotRequired[str | None]
+    media_type: str
+    width: NotRequired[FastCount | None]
+    height: NotRequired[FastCount | None]
+    stage: Slug
 
 
 class FastRecord(TypedDict):
@@ -110,12 +117,15 @@ class FastRecord(TypedDict):
     schema_version: SchemaVersion
     variant: FastVariant
     started_at: Timestamp
+    finished_at: NotRequired[Timestamp | None]
     duration_seconds: NotRequired[FastNumber | None]
     status: Slug
     prompt: FastPrompt
     requested: FastSettings
     actual: NotRequired[FastSettings | None]
     outputs: list[FastOutput]
+    metrics: NotRequired[Any]
+    """Checked one by one: a score that is not valid hides no record."""
 
 
 def read_metadata_fast(data: bytes) -> FastMetadata:

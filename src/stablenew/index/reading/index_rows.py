@@ -1,33 +1,44 @@
-"""The rows of a run in the tables of the index, as readers build them, with words and prompts still as text.
+"""The rows of a run in the tables of the index, as readers build them, with texts and digests in place of their ids.
 
-The writer of the index replaces texts by their ids. Rows are plain tuples in the order of a table's columns, because
-there are millions of them and they are sent between processes.
+The writer of the index replaces them by ids. Rows are plain tuples in the order of a table's columns, because there are
+millions of them and they are sent between processes.
 """
 
-from collections.abc import Iterable
+import marshal
+from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 import xxhash
 
 from stablenew.formats.settings import INDEXED
 from stablenew.index.index_schema import (
+    CONTENT_TABLES,
     FIELD_EMBEDDING,
     FIELD_LORA,
     FIELD_OTHER_PACK,
     FIELD_PACK,
     FIELD_TAG,
     HASH_BITS,
-    MAX_USE,
+    LABEL,
+    NO_POSITION,
+    NOTE,
+    OPINION,
+    OPINION_TABLES,
+    PLACE,
     RUN,
-    USE_BITS,
+    SCORE,
+    SETTING,
+    TAG,
     VARIANT,
     Row,
+    Table,
     first_id,
 )
-from stablenew.index.reading.run_entry import NO_VARIANT, RunEntry, RunReading, VariantEntry
-from stablenew.index.stored_values import pack_outputs, searchable, store_seed
+from stablenew.index.reading.run_entry import NO_VARIANT, ImageOpinion, RunEntry, RunReading, ScoreEntry, VariantEntry
+from stablenew.index.stored_values import join_names, pack_digest, store_seed, type_label
 
 _SETTING_NAMES = tuple(setting.name for setting in INDEXED)
+_POSITIVE = (1 << 63) - 1
 
 
 class RunRows(NamedTuple):
@@ -36,24 +47,35 @@ class RunRows(NamedTuple):
     run_id: str
     identifier: int = 0
     """The id that the run gets, unless another run of the same millisecond has it."""
+    content_signature: int = 0
+    """Changes with the rows in `content`."""
     run: Row | None = None
     """None when there is no such run, or no longer."""
-    variants: tuple[Row, ...] = ()
-    labels: tuple[tuple[int, str, int], ...] = ()
-    uses: tuple[tuple[int, str], ...] = ()
-    """Id of each prompt use and its words for the full-text table."""
+    content: tuple[tuple[Row, ...], ...] = ()
+    """The rows of each of `CONTENT_TABLES`."""
+    opinions: tuple[tuple[Row, ...], ...] = ()
+    """The rows of each of `OPINION_TABLES`."""
 
     def moved_to(self, identifier: int) -> Self:
         """The same run under another id."""
         assert self.run is not None  # noqa: S101
-        shift = identifier - self.identifier
         return self._replace(
             identifier=identifier,
-            run=(identifier, *self.run[1:]),
-            variants=tuple((identifier, *row[1:]) for row in self.variants),
-            labels=tuple((field, word, at + shift) for field, word, at in self.labels),
-            uses=tuple((at + shift, text) for at, text in self.uses),
+            run=_with_run(RUN, [self.run], identifier, "id")[0],
+            content=_all_with_run(CONTENT_TABLES, self.content, identifier),
+            opinions=_all_with_run(OPINION_TABLES, self.opinions, identifier),
         )
+
+
+def _all_with_run(
+    tables: tuple[Table, ...], rows: tuple[tuple[Row, ...], ...], identifier: int
+) -> tuple[tuple[Row, ...], ...]:
+    return tuple(_with_run(table, some, identifier) for table, some in zip(tables, rows, strict=True))
+
+
+def _with_run(table: Table, rows: tuple[Row, ...] | list[Row], identifier: int, column: str = "run") -> tuple[Row, ...]:
+    place = table.positions[column]
+    return tuple((*row[:place], identifier, *row[place + 1 :]) for row in rows)
 
 
 def build_rows(reading: RunReading) -> RunRows:
@@ -62,48 +84,116 @@ def build_rows(reading: RunReading) -> RunRows:
     if entry is None:
         return RunRows(reading.run_id)
     slot = xxhash.xxh3_64_intdigest(entry.run_id.encode()) % (1 << HASH_BITS)
-    identifier = first_id(entry.created_ms) | slot << USE_BITS
-    variants: list[Row] = []
-    labels = _run_labels(identifier, entry)
-    numbers: dict[Row, int] = {}
-    prompts: list[tuple[int, str]] = []
-    for position, variant in enumerate(entry.variants or (NO_VARIANT,)):
-        key = (variant.prompt, variant.loras, variant.embeddings)
-        use = numbers.setdefault(key, min(len(numbers), MAX_USE))
-        if len(numbers) > len(prompts):  # a new one
-            prompts.append((use, variant.prompt or ""))
-            labels += [(FIELD_LORA, name, identifier | use) for name in variant.loras]
-            labels += [(FIELD_EMBEDDING, name, identifier | use) for name in variant.embeddings]
-        variants.append(_variant_row(identifier, position, use, variant))
-    uses = tuple([(identifier | use, text) for use, text in join_uses(prompts)])
-    return RunRows(entry.run_id, identifier, _run_row(identifier, reading, entry), tuple(variants), tuple(labels), uses)
+    identifier = first_id(entry.created_ms) | slot
+    variants = tuple(enumerate(entry.variants or (NO_VARIANT,)))
+    content = (
+        tuple([_variant_row(identifier, position, variant) for position, variant in variants]),
+        tuple([row for position, variant in variants for row in _place_rows(identifier, position, variant)]),
+        tuple([row for position, variant in variants for row in _setting_rows(identifier, position, variant)]),
+        tuple(dict.fromkeys(_iter_labels(identifier, entry))),
+    )
+    signature = xxhash.xxh3_64_intdigest(marshal.dumps(content, 2)) & _POSITIVE  # version 2: equal values, equal bytes
+    run = _run_row(identifier, signature, reading, entry)
+    return RunRows(entry.run_id, identifier, signature, run, content, _opinion_rows(identifier, entry))
 
 
-def _run_labels(identifier: int, entry: RunEntry) -> list[tuple[int, str, int]]:
+def _variant_row(run: int, position: int, variant: VariantEntry) -> Row:
+    settings = dict(zip(_SETTING_NAMES, variant.settings, strict=True))
+    settings["seed"] = store_seed(settings["seed"])
+    return VARIANT.row(
+        {
+            "run": run,
+            "position": position,
+            "number": variant.number,
+            "status": variant.status or None,
+            "prompt": variant.prompt,
+            "negative": variant.negative,
+            "duration": variant.duration_seconds,
+            "other_settings": join_names([name for name, _ in variant.other_settings]),
+            **settings,
+        }
+    )
+
+
+def _place_rows(run: int, position: int, variant: VariantEntry) -> list[Row]:
+    return [
+        PLACE.row(
+            {
+                "run": run,
+                "position": position,
+                "number": number,
+                "image": pack_digest(output.digest),
+                "path": output.path,
+                "width": output.width,
+                "height": output.height,
+                "type": type_label(output.media_type),
+                "stage": output.stage,
+            }
+        )
+        for number, output in enumerate(variant.outputs)
+    ]
+
+
+def _setting_rows(run: int, position: int, variant: VariantEntry) -> list[Row]:
+    return [
+        SETTING.row({"name": name, "run": run, "position": position, "value": value})
+        for name, value in variant.other_settings
+    ]
+
+
+def _iter_labels(run: int, entry: RunEntry) -> Iterator[Row]:
     metadata = entry.metadata
     packs = metadata.packs if metadata else ()
     others = {variant.pack for variant in entry.variants if variant.pack}.difference(packs)
-    labels = [(FIELD_PACK, pack, identifier) for pack in packs]
-    labels += [(FIELD_OTHER_PACK, pack, identifier) for pack in others]
-    labels += [(FIELD_TAG, tag, identifier) for tag in {*entry.opinions.tags, *(metadata.tags if metadata else ())}]
-    return labels
+    found = [(FIELD_PACK, pack) for pack in packs] + [(FIELD_OTHER_PACK, pack) for pack in sorted(others)]
+    found += [(FIELD_TAG, tag) for tag in (metadata.tags if metadata else ())]
+    for field, name in found:
+        yield LABEL.row({"run": run, "position": NO_POSITION, "field": field, "name": name})
+    for position, variant in enumerate(entry.variants):
+        for field, names in ((FIELD_LORA, variant.loras), (FIELD_EMBEDDING, variant.embeddings)):
+            for name in names:
+                yield LABEL.row({"run": run, "position": position, "field": field, "name": name})
 
 
-def _run_row(identifier: int, reading: RunReading, entry: RunEntry) -> Row:
+def _opinion_rows(run: int, entry: RunEntry) -> tuple[tuple[Row, ...], ...]:
+    opinions = [_opinion_row(run, opinion) for opinion in entry.opinions.opinions]
+    tags = [TAG.row({"run": run, "image": pack_digest(image), "name": tag}) for image, tag in entry.opinions.image_tags]
+    notes = [NOTE.row({"run": run, "image": pack_digest(image), "body": body}) for image, body in entry.opinions.notes]
+    return tuple(opinions), tuple(tags), tuple(notes), tuple(_score_rows(run, entry))
+
+
+def _opinion_row(run: int, opinion: ImageOpinion) -> Row:
+    own = {"run": run, "image": pack_digest(opinion.image), "is_latest": opinion.rating is not None}
+    return OPINION.row(opinion._asdict() | own)
+
+
+def _score_rows(run: int, entry: RunEntry) -> list[Row]:
+    """The newest score of each image, name and source."""
+    newest: dict[tuple[str, str, str], ScoreEntry] = {}
+    recorded = [score for variant in entry.variants for score in variant.scores]
+    for score in (*recorded, *entry.scores, *entry.opinions.scores):
+        known = newest.setdefault(score[:3], score)
+        if (known.scored_at, known.value) < (score.scored_at, score.value):
+            newest[score[:3]] = score
+    return [SCORE.row(score._asdict() | {"run": run, "image": pack_digest(score.image)}) for score in newest.values()]
+
+
+def _run_row(identifier: int, signature: int, reading: RunReading, entry: RunEntry) -> Row:
     metadata, opinions, variants = entry.metadata, entry.opinions, entry.variants
     seeds = [variant.seed for variant in variants if variant.seed is not None]
-    best = max([rating for _, rating in opinions.image_ratings], default=None)
     return RUN.row(
         {
             "id": identifier,
             "run_id": entry.run_id,
             "folder_signature": reading.folder_signature,
             "file_signature": reading.file_signature,
+            "content_signature": signature,
             "is_hot": reading.is_hot,
             "created": metadata.created_ms if metadata else None,
             "state": entry.state,
             "status": entry.status,
             "engine": metadata.engine if metadata else None,
+            "source": metadata.source if metadata else None,
             "action": metadata.action if metadata else None,
             "plan_size": metadata.plan_size if metadata else None,
             "record_count": len(variants),
@@ -112,8 +202,7 @@ def _run_row(identifier: int, reading: RunReading, entry: RunEntry) -> Row:
             "seed": store_seed(seeds[0]) if seeds else None,
             "seed_count": len(set(seeds)),
             "rating": opinions.rating,
-            "best_rating": best,
-            "stars": opinions.rating if opinions.rating is not None else best,
+            "best_rating": max([rating for _, rating in opinions.image_ratings], default=None),
             "rated_count": len(opinions.image_ratings),
             "pick_count": opinions.pick_count,
             "reject_count": opinions.reject_count,
@@ -121,32 +210,3 @@ def _run_row(identifier: int, reading: RunReading, entry: RunEntry) -> Row:
             "problem": entry.problem,
         }
     )
-
-
-def _variant_row(identifier: int, position: int, use: int, variant: VariantEntry) -> Row:
-    settings = dict(zip(_SETTING_NAMES, variant.settings, strict=True))
-    settings["seed"] = store_seed(settings["seed"])
-    return VARIANT.row(
-        {
-            "run": identifier,
-            "position": position,
-            "number": variant.number,
-            "use": use,
-            "status": variant.status or None,
-            "prompt": variant.prompt,
-            "negative": variant.negative,
-            "duration": variant.duration_seconds,
-            "rating": variant.rating,
-            "outputs": pack_outputs(variant.outputs),
-            **settings,
-        }
-    )
-
-
-def join_uses(prompts: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
-    """The text of each prompt number as the full-text table has it."""
-    bodies: dict[int, dict[str, None]] = {}
-    for use, body in prompts:
-        bodies.setdefault(use, {})[body] = None
-    joined = ((use, "\n".join([searchable(body) for body in parts])) for use, parts in bodies.items())
-    return [(use, text) for use, text in joined if text]

@@ -1,21 +1,55 @@
 """What the index keeps of a run: the facts that history shows and searches, taken from the documents of its folder."""
 
+import math
 import re
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
 
+from stablenew.formats.digest import DIGEST_PATTERN
 from stablenew.formats.run_id import stamp_of
-from stablenew.formats.settings import INDEXED
-from stablenew.index.reading.fast_document_reader import FastMetadata, FastRecord
+from stablenew.formats.settings import BY_NAME, INDEXED, Setting, standard_names
+from stablenew.formats.strict_json import MAX_SAFE_INTEGER
+from stablenew.index.reading.fast_document_reader import FastMetadata, FastOutput, FastRecord
 from stablenew.store.feedback.fast_feedback_reader import NeedsStrictReader
 
 NO_RECORD: Final = -1
 """The variant number in the row of a run without readable records: every run has at least one row in `variant`."""
+MAX_OTHER_SETTINGS: Final = 200
+"""Settings of a variant that have no column, as far as the index keeps them."""
+MAX_TEXT: Final = 1_000
+"""Characters of a setting without a column that the index keeps."""
 
 _NAMES: Final = tuple(setting.name for setting in INDEXED)
 _SEED: Final = _NAMES.index("seed")
+_INDEXED: Final = frozenset(_NAMES)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
+_SETTING_NAME = re.compile(r"[^\x00-\x20\x7f]{1,128}")
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+
+
+class OutputEntry(NamedTuple):
+    """A final output of a variant."""
+
+    path: str | None
+    digest: str
+    width: int | None
+    height: int | None
+    media_type: str
+    stage: str
+
+
+class ScoreEntry(NamedTuple):
+    """A number that a program or a rater gave an image."""
+
+    image: str
+    name: str
+    """`metric.NAME` or `aspect.NAME`."""
+    source: str
+    """The scorer or rater."""
+    value: float
+    scored_at: str
 
 
 class VariantEntry(NamedTuple):
@@ -28,16 +62,17 @@ class VariantEntry(NamedTuple):
     negative: str | None
     settings: tuple[Any, ...]
     """The settings as they ran, in the order of `INDEXED`; the seed as an integer, None where it is not known."""
+    other_settings: tuple[tuple[str, int | float | str], ...]
+    """Name and value of the settings that have no column, sorted by name."""
     duration_seconds: float | None
     loras: tuple[str, ...]
     embeddings: tuple[str, ...]
     pack: str | None
-    outputs: tuple[tuple[str, str], ...]
-    """Path and digest of the final outputs."""
+    outputs: tuple[OutputEntry, ...]
+    """The final outputs."""
     output_sizes: tuple[tuple[str, int], ...]
-    """Path and size of all outputs."""
-    rating: int | None = None
-    """The highest rating that anybody gave one of its outputs."""
+    """Path and size of all outputs that the run holds."""
+    scores: tuple[ScoreEntry, ...] = ()
 
     @property
     def seed(self) -> int | None:
@@ -51,12 +86,24 @@ class MetadataEntry(NamedTuple):
     created_ms: int
     status: str
     engine: str | None
+    source: str
     action: str | None
     packs: tuple[str, ...]
     tags: tuple[str, ...]
     plan_size: int | None
     record_count: int | None
     duration_seconds: float | None
+
+
+class ImageOpinion(NamedTuple):
+    """What a rater thinks of an image; the image of the whole run is empty."""
+
+    image: str
+    rater: str
+    rating: int | None
+    rated_at: str | None
+    flag: str | None
+    note_count: int
 
 
 class OpinionEntry(NamedTuple):
@@ -69,6 +116,12 @@ class OpinionEntry(NamedTuple):
     pick_count: int = 0
     reject_count: int = 0
     note_count: int = 0
+    opinions: tuple[ImageOpinion, ...] = ()
+    image_tags: tuple[tuple[str, str], ...] = ()
+    """Image and tag; the image of the whole run is empty."""
+    notes: tuple[tuple[str, str], ...] = ()
+    """Image and text of notes."""
+    scores: tuple[ScoreEntry, ...] = ()
 
 
 class RunEntry(NamedTuple):
@@ -81,6 +134,8 @@ class RunEntry(NamedTuple):
     metadata: MetadataEntry | None
     variants: tuple[VariantEntry, ...]
     opinions: OpinionEntry
+    scores: tuple[ScoreEntry, ...]
+    """The scores that were added after the recording."""
     problem: str | None
 
 
@@ -95,7 +150,7 @@ class RunReading(NamedTuple):
     entry: RunEntry | None
 
 
-NO_VARIANT: Final = VariantEntry(NO_RECORD, "", None, None, (None,) * len(INDEXED), None, (), (), None, (), ())
+NO_VARIANT: Final = VariantEntry(NO_RECORD, "", None, None, (None,) * len(INDEXED), (), None, (), (), None, (), ())
 """Stands for the variants of a run without readable records."""
 
 
@@ -131,6 +186,7 @@ def build_metadata_entry(document: FastMetadata) -> MetadataEntry:
         created_ms=milliseconds_of(document["created_at"]),
         status=document["status"],
         engine=document["source"].get("engine"),
+        source=document["source"]["name"],
         action=document.get("one_click_action"),
         packs=tuple([pack_label(pack["id"], pack.get("name")) or "" for pack in document["packs"]]),
         tags=tuple(document.get("learning_tags") or ()),
@@ -144,28 +200,94 @@ def build_variant_entry(document: FastRecord) -> VariantEntry:
     """What the index keeps of a line of `records.jsonl`: settings as they really ran, where that is known."""
     prompt, outputs = document["prompt"], document["outputs"]
     finals = [output for output in outputs if output.get("role") == "final"] or outputs
+    settings, others = _settings_as_run(document)
     return VariantEntry(
         number=document["variant"]["index"],
         status=document["status"],
         prompt=prompt["positive"],
         negative=prompt.get("negative"),
-        settings=_settings_as_run(document),
+        settings=settings,
+        other_settings=others,
         duration_seconds=document.get("duration_seconds"),
         loras=tuple([lora["name"] for lora in prompt.get("loras") or ()]),
         embeddings=tuple(prompt.get("embeddings") or ()),
         pack=pack_label(prompt.get("pack_id"), prompt.get("pack_name")),
-        outputs=tuple([(output.get("path") or "", output["digest"]) for output in finals]),
-        output_sizes=tuple([(output.get("path") or "", output["size_bytes"]) for output in outputs]),
+        outputs=tuple(map(_output_entry, finals)),
+        output_sizes=tuple([(output["path"], output["size_bytes"]) for output in outputs if output.get("path")]),  # type: ignore[misc]
+        scores=_recorded_scores(document, finals) if document.get("metrics") else (),
     )
 
 
-def _settings_as_run(document: FastRecord) -> tuple[Any, ...]:
+def _output_entry(output: FastOutput) -> OutputEntry:
+    return OutputEntry(
+        output.get("path"),
+        output["digest"],
+        output.get("width"),
+        output.get("height"),
+        output["media_type"],
+        output["stage"],
+    )
+
+
+def _settings_as_run(document: FastRecord) -> tuple[tuple[Any, ...], tuple[tuple[str, int | float | str], ...]]:
+    """The settings that have a column, and all others by name."""
     settings, actual = document["requested"], document.get("actual")
     if actual:
-        settings = settings | {name: value for name, value in actual.items() if value is not None}
+        actual = {name: value for name, value in actual.items() if value is not None}
+    overrides = document["variant"].get("overrides")
+    others: dict[str, int | float | str] = {}
+    if overrides or not (settings.keys() | (actual or {}).keys()) <= _INDEXED:
+        settings, others = _sort_out(settings, actual or {}, overrides or {})
+    elif actual:
+        settings = settings | actual
     values = list(map(settings.get, _NAMES))
     values[_SEED] = _known_seed(values[_SEED])
-    return tuple(values)
+    return tuple(values), tuple(sorted(others.items())[:MAX_OTHER_SETTINGS])
+
+
+def _sort_out(
+    requested: dict[str, Any], actual: dict[str, Any], overrides: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, int | float | str]]:
+    """Settings under their standard names, and the others under their own; what really ran counts."""
+    found: dict[str, Any] = {}
+    others = {
+        name: value for name, value in overrides.items() if name.rpartition(".")[2] not in BY_NAME and "." in name
+    }
+    for settings in (requested, actual):
+        for name, value in standard_names(settings).items():
+            if name in _INDEXED and _fits(BY_NAME[name], value):
+                found[name] = value
+            else:
+                others[name] = value
+    kept = {name: _scalar(value) for name, value in others.items() if _SETTING_NAME.fullmatch(name)}
+    return found, {name: value for name, value in kept.items() if value is not None}
+
+
+def _fits(setting: Setting, value: Any) -> bool:
+    """Whether a value that may have been given under another name is one that the column takes."""
+    match setting.type:
+        case "text":
+            return isinstance(value, str)
+        case "integer":
+            return type(value) is int and abs(value) <= MAX_SAFE_INTEGER
+        case "number":
+            return type(value) in (int, float) and abs(value) < _LARGEST_NUMBER
+        case "seed":
+            return type(value) is int or (isinstance(value, str) and _INTEGER.fullmatch(value) is not None)
+
+
+_LARGEST_NUMBER: Final = 1e300
+
+
+def _scalar(value: Any) -> int | float | str | None:
+    """A value of a setting without a column as SQLite stores it; None for lists and objects, which it leaves out."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return value if abs(value) <= MAX_SAFE_INTEGER else str(value)[:MAX_TEXT]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value[:MAX_TEXT] if isinstance(value, str) else None
 
 
 def _known_seed(seed: int | str | None) -> int | None:
@@ -173,28 +295,87 @@ def _known_seed(seed: int | str | None) -> int | None:
     return None if seed is None or seed == -1 else int(seed)
 
 
-def build_opinion_entry(opinions: dict[tuple[str, str], dict[str, Any]]) -> OpinionEntry:
-    """What the index keeps of folded opinions, by (image id, rater); the image id of the whole run is empty."""
+def _recorded_scores(document: FastRecord, finals: list[FastOutput]) -> tuple[ScoreEntry, ...]:
+    """The scores in a record; those of the whole variant are those of each of its images."""
+    at = document.get("finished_at") or document["started_at"]
+    return tuple(iter_scores(document["metrics"], at, [output["digest"] for output in finals]))
+
+
+def iter_scores(metrics: Any, scored_at: str, all_images: Collection[str]) -> Iterator[ScoreEntry]:
+    """The valid ones of some scores as documents write them; one without an image is that of `all_images`."""
+    for metric in metrics if isinstance(metrics, list) else ():
+        if not isinstance(metric, dict):
+            continue
+        name, scorer = metric.get("metric"), metric.get("scorer") or ""
+        value: Any = metric.get("value")
+        is_valid = isinstance(name, str) and SLUG.fullmatch(name) and isinstance(scorer, str)
+        if not is_valid or type(value) not in (int, float) or not abs(value) < _LARGEST_NUMBER:
+            continue
+        image = metric.get("image_id")
+        for digest in all_images if image is None else [image]:
+            if isinstance(digest, str) and DIGEST.fullmatch(digest):
+                yield ScoreEntry(digest, f"metric.{name}", scorer, float(value), scored_at)
+
+
+DIGEST: Final = re.compile(DIGEST_PATTERN)
+SLUG: Final = re.compile("[a-z][a-z0-9_]{0,63}")
+
+
+def build_opinion_entry(opinions: dict[tuple[str, str], dict[str, Any]], only_image: str | None = None) -> OpinionEntry:
+    """What the index keeps of folded opinions, by (image id, rater); the image id of the whole run is empty.
+
+    `only_image` is the image of a run with exactly one: a rating of either is a rating of both, the later one counts.
+    """
+    if only_image is not None:
+        opinions = _with_one_rating(opinions, only_image)
     own: list[tuple[str, int]] = []
     images: dict[str, int] = {}
     tags: set[str] = set()
     flags = {"pick": 0, "reject": 0}
-    notes = 0
-    for (image, _), opinion in opinions.items():
-        rating = opinion.get("rating")
+    found: list[ImageOpinion] = []
+    image_tags: set[tuple[str, str]] = set()
+    notes: set[tuple[str, str]] = set()
+    scores: list[ScoreEntry] = []
+    for (image, rater), opinion in opinions.items():
+        rating, own_notes = opinion.get("rating"), opinion.get("notes", ())
         if rating is not None and image:
             images[image] = max(rating, images.get(image, 0))
         elif rating is not None:
             own.append((opinion["rated_at"], rating))
         tags.update(opinion.get("tags", ()))
-        notes += len(opinion.get("notes", ()))
+        image_tags.update([(image, tag) for tag in opinion.get("tags", ())])
+        notes.update([(image, note["text"]) for note in own_notes])
         if opinion.get("flag") in flags:
             flags[opinion["flag"]] += 1
+        if opinion:
+            rated_at, flag = opinion.get("rated_at"), opinion.get("flag")
+            found.append(ImageOpinion(image, rater, rating, rated_at, flag, len(own_notes)))
+        for aspect, value in opinion.get("aspects", {}).items():
+            scores.append(ScoreEntry(image, f"aspect.{aspect}", rater, value, ""))
     return OpinionEntry(
         rating=max(own)[1] if own else None,
         image_ratings=tuple(sorted(images.items())),
         tags=tuple(sorted(tags)),
         pick_count=flags["pick"],
         reject_count=flags["reject"],
-        note_count=notes,
+        note_count=sum([opinion.note_count for opinion in found]),
+        opinions=tuple(found),
+        image_tags=tuple(sorted(image_tags)),
+        notes=tuple(sorted(notes)),
+        scores=tuple(scores),
     )
+
+
+def _with_one_rating(
+    opinions: dict[tuple[str, str], dict[str, Any]], image: str
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """The opinions, with each rater's later rating of the run and its only image as the rating of both."""
+    merged = dict(opinions)
+    for rater in {rater for subject, rater in opinions if subject in ("", image)}:
+        keys = (("", rater), (image, rater))
+        given = [merged[key] for key in keys if merged.get(key, {}).get("rating") is not None]
+        if given:
+            latest = max(given, key=lambda opinion: (opinion["rated_at"], opinion["rating"]))
+            rating = {"rating": latest["rating"], "rated_at": latest["rated_at"]}
+            merged |= {key: merged.get(key, {}) | rating for key in keys}
+    return merged

@@ -1,9 +1,10 @@
 """Reading a run folder for the index."""
 
 import os
+import re
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
@@ -28,10 +29,12 @@ from stablenew.index.reading.run_entry import (
     OpinionEntry,
     RunEntry,
     RunReading,
+    ScoreEntry,
     VariantEntry,
     build_metadata_entry,
     build_opinion_entry,
     build_variant_entry,
+    iter_scores,
     milliseconds_of_id,
 )
 from stablenew.store.feedback.fast_feedback_reader import read_events
@@ -50,6 +53,7 @@ from stablenew.store.run_folder import (
 )
 from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
 
+_METRICS: Final = re.compile(r"metrics\..+\.jsonl")
 _MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, RECORDS: MAX_RECORDS_BYTES, SEAL: MAX_SEAL_BYTES}
 """Size limits of the documents of a run; every other file that is read is feedback."""
 
@@ -83,21 +87,22 @@ class RunReader:
         metadata, problem = _read_metadata(path, snapshot.contents.get(METADATA))
         records = _read_records(snapshot.contents[RECORDS]) if RECORDS in snapshot.names else _Records()
         state = SEALED if _is_complete(path, snapshot, metadata, records) else Run(Path(path)).state
-        opinions = self._read_opinions(path, run_id, snapshot)
-        ratings = dict(opinions.image_ratings)
+        images = list(dict.fromkeys(output.digest for variant in records.variants for output in variant.outputs))
+        opinions = self._read_opinions(path, run_id, snapshot, images[0] if len(images) == 1 else None)
         return RunEntry(
             run_id=run_id,
             state=state,
             status=metadata.status if metadata is not None and state == SEALED else state,
             created_ms=metadata.created_ms if metadata is not None else milliseconds_of_id(run_id),
             metadata=metadata,
-            variants=tuple(_with_rating(variant, ratings) for variant in records.variants),
+            variants=tuple(records.variants),
             opinions=opinions,
+            scores=read_scores(run_id, snapshot.contents, images),
             problem=problem or records.problem,
         )
 
-    def _read_opinions(self, path: str, run_id: str, snapshot: FolderSnapshot) -> OpinionEntry:
-        contents = {name: data for name, data in snapshot.contents.items() if name not in _MAX_BYTES}
+    def _read_opinions(self, path: str, run_id: str, snapshot: FolderSnapshot, only_image: str | None) -> OpinionEntry:
+        contents = {name: data for name, data in snapshot.contents.items() if is_feedback(name)}
         if self._journals is not None:
             name = f"{run_id}.jsonl"
             try:
@@ -106,12 +111,12 @@ class RunReader:
                 pass
             except OSError as error:
                 contents[name] = error
-        return read_opinions(Path(path), contents) if contents else OpinionEntry()
+        return read_opinions(Path(path), contents, only_image) if contents else OpinionEntry()
 
 
 def _max_bytes_of(name: str) -> int:
     """The size up to which a file of a run folder is read; 0 for files that are not read."""
-    return _MAX_BYTES.get(name) or (MAX_FEEDBACK_BYTES if is_feedback(name) else 0)
+    return _MAX_BYTES.get(name) or (MAX_FEEDBACK_BYTES if is_feedback(name) or _METRICS.fullmatch(name) else 0)
 
 
 def _nothing(run_id: str) -> RunReading:
@@ -134,6 +139,7 @@ def _unreadable(path: str, run_id: str, error: OSError) -> RunReading:
         metadata=None,
         variants=(),
         opinions=OpinionEntry(),
+        scores=(),
         problem=f"the folder cannot be read: {error.strerror or error}",
     )
     return RunReading(run_id, signature, UNREADABLE, is_hot=False, entry=entry)
@@ -148,13 +154,6 @@ class _Records:
     problem: str | None = None
     """Why the first bad line cannot be read."""
     is_torn: bool = False
-
-
-def _with_rating(variant: VariantEntry, ratings: dict[str, int]) -> VariantEntry:
-    if not ratings:
-        return variant
-    found = [ratings[digest] for _, digest in variant.outputs if digest in ratings]
-    return variant._replace(rating=max(found)) if found else variant
 
 
 def _read_metadata(path: str, data: bytes | OSError | None) -> tuple[MetadataEntry | None, str | None]:
@@ -227,21 +226,44 @@ def _size_of(path: str) -> int:
     return status.st_size
 
 
-def read_opinions(run_path: Path, contents: Mapping[str, bytes | OSError]) -> OpinionEntry:
+def read_scores(run_id: str, contents: Mapping[str, bytes | OSError], images: Sequence[str]) -> tuple[ScoreEntry, ...]:
+    """The scores in the `metrics.<replica>.jsonl` of a run; what is not a valid line or score is left out."""
+    scores: list[ScoreEntry] = []
+    for name, data in contents.items():
+        if _METRICS.fullmatch(name) and isinstance(data, bytes):
+            for _, line, is_whole in split_lines(data):
+                scores += _read_batch(run_id, line, images) if is_whole else ()
+    return tuple(scores)
+
+
+def _read_batch(run_id: str, line: bytes, images: Sequence[str]) -> Iterator[ScoreEntry]:
+    try:
+        batch = parse_json(line)
+    except ValueError:
+        return
+    if isinstance(batch, dict) and batch.get("kind") == "stablenew.metric_batch" and batch.get("run_id") == run_id:
+        version, at = batch.get("schema_version"), batch.get("scored_at")
+        if isinstance(version, str) and version.startswith("1.") and isinstance(at, str):
+            yield from iter_scores(batch.get("scores"), at, images)
+
+
+def read_opinions(
+    run_path: Path, contents: Mapping[str, bytes | OSError], only_image: str | None = None
+) -> OpinionEntry:
     """The opinions in the feedback files of a run: those in its folder and this machine's journal.
 
     When one of them could not be read, the strict reader decides what counts of the others.
     """
     files = [(name, data) for name, data in contents.items() if isinstance(data, bytes)]
     if len(files) < len(contents):
-        return _read_strictly(run_path)
+        return _read_strictly(run_path, only_image)
     try:
-        return build_opinion_entry(fold_opinions(read_events(run_path.name, files)))
+        return build_opinion_entry(fold_opinions(read_events(run_path.name, files)), only_image)
     except ValueError:
-        return _read_strictly(run_path)
+        return _read_strictly(run_path, only_image)
 
 
-def _read_strictly(run_path: Path) -> OpinionEntry:
+def _read_strictly(run_path: Path, only_image: str | None) -> OpinionEntry:
     try:
         state = FeedbackLog(run_path).read().build_document().state
     except OSError:
@@ -249,4 +271,4 @@ def _read_strictly(run_path: Path) -> OpinionEntry:
     opinions = {("", rater): opinion.to_dict() for rater, opinion in state.run.items()}
     for image, by_rater in state.images.items():
         opinions |= {(image, rater): opinion.to_dict() for rater, opinion in by_rater.items()}
-    return build_opinion_entry(opinions)
+    return build_opinion_entry(opinions, only_image)

@@ -1,0 +1,272 @@
+"""Conditions of queries as masks over the rows of the column table."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from stablenew.formats.query_language import (
+    IMAGE_NUMBERS,
+    RUN_NUMBERS,
+    TIMES,
+    VARIANT_NUMBERS,
+    VARIANT_WORDS,
+    Condition,
+    Pattern,
+    Range,
+)
+from stablenew.formats.settings import INDEXED
+from stablenew.index.asking.arrays import Column, Mask, in_ranges, is_in, spread
+from stablenew.index.asking.column_table import ColumnTable
+from stablenew.index.asking.index_reader import IndexReader
+from stablenew.index.asking.named_numbers import NamedNumbers
+from stablenew.index.index_schema import (
+    FIELD_EMBEDDING,
+    FIELD_LORA,
+    FIELD_OTHER_PACK,
+    FIELD_PACK,
+    FIELD_TAG,
+    FULL_TEXT_TABLES,
+    NO_IMAGE,
+    TextKind,
+    first_id,
+)
+from stablenew.index.stored_values import match_phrase
+
+SETTING_COLUMNS: Final = {setting.query: setting.name for setting in INDEXED if setting.query}
+"""The column of the setting that each field finds."""
+RUN_WORD_COLUMNS: Final = ("status", "engine", "source", "action")
+RUN_NUMBER_COLUMNS: Final = {
+    "jobrating": "rating",
+    "variants": "record_count",
+    "outputs": "output_count",
+    "duration": "duration",
+}
+_LABELS: Final = {
+    "pack": (FIELD_PACK, FIELD_OTHER_PACK),
+    "lora": (FIELD_LORA,),
+    "embedding": (FIELD_EMBEDDING,),
+    "tag": (FIELD_TAG,),
+}
+LABEL_PREFIX: Final = "label:"
+"""A colour label is a tag that begins with this."""
+
+
+class Conditions:
+    """Evaluates conditions over the rows of a table. Masks are kept until the table changes."""
+
+    def __init__(self, table: ColumnTable, reader: IndexReader, rater: str) -> None:
+        self._table = table
+        self._reader = reader
+        self._rater = rater
+        self._masks: dict[Condition, Mask] = {}
+        self._texts: dict[Condition, Column] = {}
+        self.numbers = NamedNumbers(table, reader)
+
+    def forget(self) -> None:
+        """Drop what no longer holds after a refresh of the table."""
+        self._masks.clear()
+        self._texts.clear()
+        self.numbers.refresh()
+
+    def mask(self, condition: Condition) -> Mask:
+        """The rows for which `condition` holds; dead rows may be among them."""
+        mask = self._masks.get(condition)
+        if mask is None:
+            holds = self._holds(condition)
+            mask = self._masks[condition] = ~holds if condition.is_negated else holds
+        return mask
+
+    def _holds(self, condition: Condition) -> Mask:
+        name, rows = condition.field, self._table.rows
+        if condition.family == "settings":
+            return self.numbers.setting_mask(condition)
+        if condition.family is not None:
+            return self._of_images(self.numbers.score_mask(condition))
+        if name == "seed":
+            return _seed_in_ranges(rows["seed"], rows["seed_low"], condition.ranges())
+        if name in VARIANT_NUMBERS:
+            return in_ranges(rows[SETTING_COLUMNS[name]], condition.ranges())
+        if name in VARIANT_WORDS:
+            return is_in(rows[SETTING_COLUMNS[name]], self._reader.find_names(condition.patterns()))
+        if name in ("type", "stage"):
+            return is_in(rows[name], self._reader.find_names(condition.patterns()))
+        if name in ("prompt", "negative"):
+            return is_in(rows[name], self._bodies(condition, name))  # type: ignore[arg-type]
+        if name in _LABELS:
+            return self._labelled(condition)
+        if name == "orientation":
+            return _has_orientation(rows["width"], rows["height"], condition.patterns())
+        return self._of_runs_or_images(condition)
+
+    def _of_runs_or_images(self, condition: Condition) -> Mask:
+        name = condition.field
+        tests: dict[str, Callable[[Condition], Mask]] = {
+            "digest": self._with_digest,
+            "unrated": self._unrated,
+            "noted": self._noted,
+            "note": self._with_note,
+            "flag": self._flagged,
+            "label": self._coloured,
+            "rater": self._rated_by,
+        }
+        if name in tests:
+            return tests[name](condition)
+        if name in IMAGE_NUMBERS:
+            ratings = self.own_ratings() if name == "mine" else self._table.image_ratings
+            return self._of_images(in_ranges(ratings, condition.ranges()))
+        mask: Mask = self._holds_for_runs(condition)[self._table.rows["run"]]
+        return mask
+
+    def _holds_for_runs(self, condition: Condition) -> Mask:
+        name, runs = condition.field, self._table.runs
+        if name in RUN_NUMBERS:
+            return in_ranges(runs[RUN_NUMBER_COLUMNS[name]], condition.ranges())
+        if name in RUN_WORD_COLUMNS:
+            return is_in(runs[name], self._reader.find_names(condition.patterns()))
+        if name in TIMES:
+            return _in_time(runs["id"], condition.ranges())
+        return np.isin(runs["id"], self._reader.find_runs(condition.patterns()))
+
+    def _of_images(self, images: Mask) -> Mask:
+        """The rows of some images, which are given by their ids."""
+        column = self._table.rows["image"]
+        flags = np.zeros(max(len(images), self._table.image_count) + 1, np.bool_)  # -1 finds the last one
+        flags[: len(images)] = images
+        mask: Mask = flags[column]
+        return mask
+
+    def _of_opinions(self, images: Column, runs: Column) -> Mask:
+        """The rows that opinions are about: those of their images, or all rows of a run that is meant as a whole."""
+        flags = np.zeros(int(images.max(initial=0)) + 1, np.bool_)
+        flags[images] = True
+        flags[NO_IMAGE] = False
+        mask = self._of_images(flags)
+        slots, _ = self._table.known_slots_of(runs[images == NO_IMAGE])
+        if len(slots):
+            mask |= is_in(self._table.rows["run"], slots)
+        return mask
+
+    def own_ratings(self) -> Column:
+        """The rating that the rater of this history gave each image, by its id."""
+        opinions = self._table.opinions
+        own = is_in(opinions["rater"], self._rater_ids()) & opinions["is_latest"]
+        ratings = np.full(max(self._table.image_count, len(self._table.image_ratings)), np.nan, np.float32)
+        ratings[opinions["image"][own]] = opinions["rating"][own]
+        ratings[NO_IMAGE : NO_IMAGE + 1] = np.nan
+        return ratings
+
+    def _rater_ids(self) -> list[int]:
+        return [number for number, text in self._reader.names() if text == self._rater]
+
+    def _bodies(self, condition: Condition, kind: TextKind) -> Column:
+        """The ids of the texts of a kind that hold the words of a condition."""
+        key = Condition(condition.field, condition.values)
+        if key not in self._texts:
+            phrases = (match_phrase(words.text, is_prefix=words.is_prefix) for words in condition.words())
+            table = FULL_TEXT_TABLES[kind]
+            # One long text is parsed several times faster than as many rows as there are ids.
+            query = f"SELECT group_concat(id) FROM (SELECT rowid AS id FROM {table} WHERE {table} MATCH ?)"
+            rows = self._reader.fetch(query, ("(" + " OR ".join(phrases) + ")",))
+            self._texts[key] = np.fromstring(rows[0][0] if rows and rows[0][0] else "", np.int64, sep=",")
+        return self._texts[key]
+
+    def _labelled(self, condition: Condition) -> Mask:
+        names, labels, rows = self._reader.find_names(condition.patterns()), self._table.labels, self._table.rows
+        chosen = np.isin(labels["field"], _LABELS[condition.field]) & is_in(labels["name"], names)
+        run_ids, positions = labels["run"][chosen], labels["position"][chosen]
+        mask: Mask
+        if condition.field in ("pack", "tag"):
+            slots, _ = self._table.known_slots_of(run_ids)
+            mask = is_in(rows["run"], slots)
+        else:
+            mask = spread(*self._table.variant_rows(run_ids, positions), rows.count)
+        if condition.field == "tag":
+            mask |= self._tagged(names)
+        return mask
+
+    def _tagged(self, names: list[int]) -> Mask:
+        tags = self._table.tags
+        chosen = is_in(tags["name"], names)
+        return self._of_opinions(tags["image"][chosen], tags["run"][chosen])
+
+    def _coloured(self, condition: Condition) -> Mask:
+        return self._tagged(
+            self._reader.find_names([Pattern(f"{LABEL_PREFIX}{pattern.text}") for pattern in condition.patterns()])
+        )
+
+    def _flagged(self, condition: Condition) -> Mask:
+        opinions = self._table.opinions
+        chosen = is_in(opinions["flag"], self._reader.find_names(condition.patterns()))
+        return self._of_opinions(opinions["image"][chosen], opinions["run"][chosen])
+
+    def _rated_by(self, condition: Condition) -> Mask:
+        opinions = self._table.opinions
+        chosen = is_in(opinions["rater"], self._reader.find_names(condition.patterns()))
+        return self._of_opinions(opinions["image"][chosen], opinions["run"][chosen])
+
+    def _noted(self, condition: Condition) -> Mask:
+        opinions = self._table.opinions
+        chosen = opinions["note_count"] > 0
+        mask: Mask = self._of_opinions(opinions["image"][chosen], opinions["run"][chosen]) == condition.switch
+        return mask
+
+    def _with_note(self, condition: Condition) -> Mask:
+        bodies = self._bodies(condition, "note").tolist()
+        found = []
+        for start in range(0, len(bodies), 10_000):
+            some = ",".join(map(str, bodies[start : start + 10_000]))
+            found += self._reader.fetch(f"SELECT image, run FROM note WHERE body IN ({some})")
+        pairs = np.array(found, np.int64).reshape(-1, 2)
+        return self._of_opinions(pairs[:, 0], pairs[:, 1])
+
+    def _unrated(self, condition: Condition) -> Mask:
+        is_mine = any(getattr(value, "is_mine", False) for value in condition.values)
+        ratings = self.own_ratings() if is_mine else self._table.image_ratings
+        is_rated = self._of_images(~np.isnan(ratings))
+        mask: Mask = (self._table.rows["image"] >= 0) & (is_rated != condition.switch)
+        return mask
+
+    def _with_digest(self, condition: Condition) -> Mask:
+        images: list[int] = []
+        for pattern in condition.patterns():
+            images += self._reader.find_images(pattern)
+        return is_in(self._table.rows["image"], images)
+
+
+def _seed_in_ranges(seeds: Column, low_bits: Column, ranges: list[Range]) -> Mask:
+    mask = np.zeros(len(seeds), np.bool_)
+    for span in ranges:
+        test: Any = ~np.isnan(seeds)
+        if span.low is not None:
+            order = _compare_seeds(seeds, low_bits, span.low)
+            test &= order > 0 if span.is_low_open else order >= 0
+        if span.high is not None:
+            order = _compare_seeds(seeds, low_bits, span.high)
+            test &= order < 0 if span.is_high_open else order <= 0
+        mask |= test
+    return mask
+
+
+def _compare_seeds(seeds: Column, low_bits: Column, bound: float) -> Column:
+    """-1, 0 or 1 for seeds below, equal to or above a number; exact, though `seeds` are rounded."""
+    order: Column = np.sign(seeds - float(bound))
+    if isinstance(bound, int):
+        ties = np.flatnonzero(order == 0)
+        difference = (low_bits[ties].astype(np.int64) - (bound & 0xFFFF_FFFF)).astype(np.int32)
+        order[ties] = np.sign(difference)
+    return order
+
+
+def _in_time(ids: Column, ranges: list[Range]) -> Mask:
+    """Ids sort by time, so a time is a range of ids."""
+    mask = np.zeros(len(ids), np.bool_)
+    for span in ranges:
+        mask |= ids >= first_id(int(span.low)) if span.low is not None else ids < first_id(int(span.high or 0))
+    return mask
+
+
+def _has_orientation(widths: Column, heights: Column, patterns: list[Pattern]) -> Mask:
+    tests = {"portrait": widths < heights, "landscape": widths > heights, "square": widths == heights}
+    mask: Mask = np.logical_or.reduce([tests[pattern.text] for pattern in patterns])
+    return mask
