@@ -67,7 +67,7 @@ def test_history_as_json_fits_the_published_schema(store, cli):
 
 
 def test_history_takes_a_query_an_order_and_a_limit(store, cli):
-    assert listed(cli("--json", "history", "rating:>=4")) == ["older"]
+    assert listed(cli("--json", "history", "jobrating:>=4")) == ["older"]
     assert listed(cli("--json", "history", "pack:Harbour at dawn", "-status:failed")) == ["older"]
     assert listed(cli("--json", "history", "quiet harbour", "--sort", "oldest")) == ["older", "newer"]
     assert listed(cli("--json", "history", "--limit", "1")) == ["newer"]
@@ -80,7 +80,7 @@ def test_history_takes_a_query_an_order_and_a_limit(store, cli):
 def test_the_list_of_recent_jobs_is_as_long_as_the_config_says(store, cli):
     cli("config", "set", "recent_jobs", "1")
     assert listed(cli("--json", "history")) == ["newer"]
-    assert listed(cli("--json", "history", "rating:4")) == ["older"]
+    assert listed(cli("--json", "history", "jobrating:4")) == ["older"]
     assert "whole number" in cli("config", "set", "recent_jobs", "many", code=2).stderr
 
 
@@ -100,7 +100,7 @@ def test_no_runs_yet_says_how_to_make_one(tmp_path, monkeypatch, cli):
 def test_history_sees_what_another_command_has_just_done(store, cli):
     assert listed(cli("--json", "history", "unrated:yes")) == ["newer"]
     cli("rate", "newer", "5")
-    assert listed(cli("--json", "history", "rating:5")) == ["newer"]
+    assert listed(cli("--json", "history", "jobrating:5")) == ["newer"]
 
 
 def test_follow_prints_jobs_as_they_come_until_ctrl_c(store):
@@ -192,7 +192,7 @@ def test_history_loads_nothing_heavy_once_the_index_is_there(store, cli):
 @pytest.mark.parametrize(
     ("words", "query"),
     [
-        (["rating:>=4", "harbour"], "rating:>=4 harbour"),
+        (["jobrating:>=4", "harbour"], "jobrating:>=4 harbour"),
         (["oil painting"], '"oil painting"'),
         (["sampler:Euler a"], 'sampler:"Euler a"'),
         (['sampler:"Euler a" cfg:7'], 'sampler:"Euler a" cfg:7'),

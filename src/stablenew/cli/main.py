@@ -86,6 +86,7 @@ def _register() -> None:
         engines_command,
         feedback_command,
         history_command,
+        images_command,
         import_command,
         index_command,
         inspect_command,
@@ -108,6 +109,7 @@ def _register() -> None:
     app.command("history", help=history_command.HELP, context_settings=history_command.SETTINGS)(
         history_command.history
     )
+    app.command("images", help=images_command.HELP, context_settings=history_command.SETTINGS)(images_command.images)
     app.command("path")(history_command.path)
     app.command("open")(history_command.open_run)
     app.command("serve")(serve_command.serve)

@@ -69,7 +69,8 @@ class AppController:
         """The runs as jobs, from the index."""
         from stablenew.index.job_history import JobHistory
 
-        return JobHistory(self.root, recent_jobs=self.app_config.get("recent_jobs"))
+        rater = self._rater or self.app_config.get("rater") or None
+        return JobHistory(self.root, recent_jobs=self.app_config.get("recent_jobs"), rater=rater)
 
     @LazyPart
     def feedback(self) -> "FeedbackManager":
@@ -85,6 +86,8 @@ class AppController:
     def forget_rater(self) -> None:
         """Give feedback as the rater that the settings name now."""
         vars(self).pop("feedback", None)
+        if "history" in vars(self):
+            self.history.rater = self.feedback.rater
 
     @LazyPart
     def views(self) -> "SavedViews":

@@ -260,7 +260,7 @@ class JobHistory:
         with self._guard:  # a second cache would take as much memory again
             if self._columns is None:
                 self._columns = ColumnCache(self._reader, self.rater)
-            self._columns.refresh()
+            self._columns.refresh(self.rater)
             return self._columns
 
     def facets(self, query: "str | Query" = "", *, limit: int = 20) -> "Mapping[str, list[FacetValue]]":

@@ -113,8 +113,8 @@ class Run:
             said = self.metadata.record_count
             outputs = (output for record in records for output in record.outputs)
             return (
-                not any(problem.is_torn for problem in problems)
-                and (said is None or said == len(records) + len(problems))
+                not any(problem.is_torn or problem.is_unreadable for problem in problems)
+                and (said is None or said <= len(records) + len(problems))
                 and all(
                     os.lstat(self.path / output.path).st_size == output.size_bytes for output in outputs if output.path
                 )

@@ -75,10 +75,11 @@ class ColumnCache:
         self._conditions = Conditions(self.table, reader, rater)
         self._forget()
 
-    def refresh(self) -> None:
-        """Take in what changed in the index."""
+    def refresh(self, rater: str) -> None:
+        """Take in what changed in the index, and whose ratings are one's own."""
         with self._guard:
-            if self.table.refresh():
+            if self.table.refresh() or rater != self._conditions.rater:
+                self._conditions.rater = rater
                 self._conditions.forget()
                 self._forget()
 

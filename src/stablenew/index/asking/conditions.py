@@ -58,7 +58,7 @@ class Conditions:
     def __init__(self, table: ColumnTable, reader: IndexReader, rater: str) -> None:
         self._table = table
         self._reader = reader
-        self._rater = rater
+        self.rater = rater
         self._masks: dict[Condition, Mask] = {}
         self._texts: dict[Condition, Column] = {}
         self.numbers = NamedNumbers(table, reader)
@@ -157,7 +157,7 @@ class Conditions:
         return ratings
 
     def _rater_ids(self) -> list[int]:
-        return [number for number, text in self._reader.names() if text == self._rater]
+        return [number for number, text in self._reader.names() if text == self.rater]
 
     def _bodies(self, condition: Condition, kind: TextKind) -> Column:
         """The ids of the texts of a kind that hold the words of a condition."""

@@ -1,0 +1,137 @@
+"""`stablenew images`: any images among all of them, listed or exported."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from stablenew.cli.console import Output, plural, shown_ids
+from stablenew.cli.history_command import open_history, read_query
+from stablenew.cli.table import Column
+
+if TYPE_CHECKING:
+    from stablenew.index.job_history import JobHistory
+
+HELP = """List images, the newest first, or those that fit QUERY; --export copies them.
+
+\b
+stablenew images "rating:5" --sort best
+stablenew images "model:dreamshaper* cfg:5..8 -flag:reject" --sort metric.aesthetic
+stablenew images "rating:>=4" --export keepers.zip --name "{date}-{seed}-{prompt:40}"
+"""
+
+
+def images(
+    ctx: typer.Context,
+    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="What to look for.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Show at most N images; 0 for all.", metavar="N")] = None,
+    sort: Annotated[
+        str, typer.Option(help="newest, oldest, best, worst, random, or metric.NAME (-metric.NAME: the least first).")
+    ] = "newest",
+    export: Annotated[
+        Path | None, typer.Option(help="Copy the images to a new folder or .zip file.", metavar="DIR|FILE.zip")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="File names of the export: {date}, {time}, {seed}, {prompt:40}, {model}, {stars}, {run}, …"),
+    ] = None,
+    sidecar: Annotated[bool, typer.Option("--sidecar", help="Write what is known of each image beside it.")] = False,
+) -> int:
+    """List or export images."""
+    out: Output = ctx.obj
+    if export is None and (name is not None or sidecar):
+        raise typer.BadParameter("--name and --sidecar need --export")
+    text = read_query(query)
+    history = open_history(out, text)
+    wanted = limit if limit is not None else 0 if export else _DEFAULT_LIMIT
+    found = find_images(history, text, sort, wanted)
+    if export is not None:
+        return _export(out, found, export, name or DEFAULT_NAME, sidecar=sidecar)
+    out.json(found)
+    if not found:
+        out.print(f"No image fits {text}" if text else f"No images in {out.root} yet. `stablenew demo` makes some.")
+        return 0
+    out.table(_COLUMNS, _cells(found))
+    if len(found) == wanted:
+        out.print(f"{plural(wanted, 'image')} of {history.count_images(text)} shown; --limit 0 shows all.")
+    return 0
+
+
+_NOT_SHOWN: Final = ("seed", "width", "height")
+_DEFAULT_LIMIT: Final = 20
+_PAGE: Final = 500
+DEFAULT_NAME: Final = "{date}-{time}-{seed}-{prompt:40}"
+_COLUMNS: Final = (
+    "stars",
+    Column("prompt", least=24),
+    Column("settings that vary", rank=1, least=16),
+    Column("score", rank=2, is_right=True),
+    "run",
+    "image",
+)
+"""Run and image are the two names that `stablenew rate` takes."""
+
+
+def find_images(history: "JobHistory", query: str, sort: str, limit: int) -> list[dict[str, Any]]:
+    """At most `limit` images that fit, or all for 0."""
+    found: list[dict[str, Any]] = []
+    after = None
+    while True:
+        size = min(_PAGE, limit - len(found)) if limit else _PAGE
+        page = history.find_images(query, sort=sort, limit=size, after=after)
+        found += page.rows
+        after = page.next_cursor
+        if after is None or (limit and len(found) >= limit):
+            return found
+
+
+def _cells(found: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    varying = _varying_settings(found)
+    runs = dict(zip(run_ids := list({image["run_id"]: None for image in found}), shown_ids(run_ids), strict=True))
+    return [
+        (
+            format_rating(image["rating"]),
+            image["prompt"] or "",
+            " ".join(f"{name}={image['settings'][name]}" for name in varying if name in image["settings"]),
+            " ".join(f"{value:.4g}" for value in image["metrics"].values()),
+            runs[image["run_id"]],
+            image["name"],
+        )
+        for image in found
+    ]
+
+
+def _varying_settings(found: list[dict[str, Any]]) -> list[str]:
+    """The settings that differ between these images, without seed and size."""
+    values: dict[str, set[Any]] = {}
+    for image in found:
+        for name in image["settings"]:
+            values.setdefault(name, set())
+    for name, different in values.items():
+        different.update(image["settings"].get(name) for image in found)
+    return [
+        name for name, different in values.items() if len(different) > 1 and name not in ("seed", "width", "height")
+    ]
+
+
+def format_rating(rating: float | None) -> str:
+    """`★★★★☆`, and the mean where raters differ: `★★★★☆ 3.5`; empty when unrated."""
+    if rating is None:
+        return ""
+    stars = int(rating + 0.5)
+    mean = "" if rating == stars else f" {rating:.1f}"
+    return f"{'★' * stars}{'☆' * (5 - stars)}{mean}"
+
+
+def _export(out: Output, found: list[dict[str, Any]], target: Path, template: str, *, sidecar: bool) -> int:
+    from stablenew.controller.image_export import export_images
+
+    def work(progress: Any) -> Any:
+        return export_images(out.controller.run_store, found, target, template, sidecar=sidecar, progress=progress)
+
+    report = out.with_bar("Copying images", work)
+    out.json({"path": str(target), "names": report.names, "problems": report.problems})
+    for problem in report.problems:
+        out.warn(problem)
+    out.print(f"{plural(len(report.names), 'image')} copied to {target}")
+    return 1 if report.problems else 0

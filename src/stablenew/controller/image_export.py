@@ -1,0 +1,164 @@
+"""Copying images out of a store, to a folder or a zip file, under names made from what is known of them."""
+
+import json
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from stablenew.disk.regular_file import read_regular
+from stablenew.errors import ConfigError, StableNewError
+from stablenew.formats.digest import digest_bytes
+from stablenew.store.run_store import RunStore
+
+Image = Mapping[str, Any]
+"""An image as `JobHistory.find_images` returns it."""
+Progress = Callable[[int, int], None]
+MAX_IMAGE_BYTES: Final = 1 << 30
+MAX_NAME: Final = 120
+"""Characters of a file name, without its ending."""
+_FIELD: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)(?::([0-9]{1,3}))?\}")
+_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200b-\u200f\u202a-\u202e\u2066-\u2069]+')
+_RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+
+
+@dataclass
+class ExportReport:
+    """What an export did."""
+
+    names: list[str] = field(default_factory=list)
+    """The files it wrote, without sidecars."""
+    problems: list[str] = field(default_factory=list)
+    """Why some images could not be copied."""
+
+
+def export_images(
+    store: RunStore,
+    images: Sequence[Image],
+    target: Path,
+    template: str,
+    *,
+    sidecar: bool = False,
+    progress: Progress = lambda _done, _total: None,
+) -> ExportReport:
+    """Copy images, byte for byte, to a folder or (`*.zip`) a zip file; nothing that exists is overwritten.
+
+    `template` may name `{date}`, `{time}`, `{prompt:40}` (at most 40 characters), `{stars}`, `{run}`, `{digest}` and
+    any setting. Names that occur twice get a number. With `sidecar` a JSON file beside each image holds what is known
+    of it.
+
+    Raises:
+        ConfigError: the template has a field that no image has, or `target` is a file that is there already.
+    """
+    _check_template(template, images)
+    report = ExportReport()
+    used: set[str] = set()
+    with _open_target(target) as write:
+        for done, image in enumerate(images, start=1):
+            try:
+                data, ending = _read_image(store, image)
+            except (StableNewError, OSError) as error:
+                report.problems.append(f"{image['run_id']} {image['name']}: {error}")
+                continue
+            name = _free_name(build_name(template, image), ending, used)
+            write(f"{name}{ending}", data)
+            if sidecar:
+                write(f"{name}.json", json.dumps(image, ensure_ascii=False, indent=2).encode())
+            report.names.append(f"{name}{ending}")
+            progress(done, len(images))
+    return report
+
+
+def build_name(template: str, image: Image) -> str:
+    """The name of an image's file, safe on every file system."""
+    values = _values(image)
+
+    def fill(match: re.Match[str]) -> str:
+        text = " ".join(str(values.get(match[1], "")).split())
+        return text[: int(match[2])] if match[2] else text
+
+    name = _UNSAFE.sub("_", _FIELD.sub(fill, template))[:MAX_NAME].strip(" .")
+    return f"_{name}" if not name or _RESERVED.fullmatch(name) else name
+
+
+def _values(image: Image) -> dict[str, Any]:
+    created = image["created_at"] or ""
+    rating = image["rating"]
+    return dict(image["settings"]) | {
+        "date": created[:10],
+        "time": created[11:19].replace(":", ""),
+        "prompt": image["prompt"] or "",
+        "stars": "" if rating is None else int(rating + 0.5),
+        "run": image["run_id"],
+        "name": image["name"].replace("/", "-"),
+        "digest": image["digest"].rpartition(":")[2][:12],
+        "stage": image["stage"],
+    }
+
+
+_ALWAYS: Final = frozenset({"seed", "model", "sampler", "scheduler", "steps", "cfg_scale"})
+"""Settings that a template may name even where no image has them."""
+
+
+def _check_template(template: str, images: Iterable[Image]) -> None:
+    if "{" in _FIELD.sub("", template):
+        raise ConfigError(f"expected fields such as {{date}} or {{prompt:40}} in {template!r}")
+    named = [match[1] for match in _FIELD.finditer(template)]
+    known = set(_ALWAYS).union(*map(_values, images))
+    unknown = [name for name in named if name not in known]
+    if unknown and known != _ALWAYS:
+        raise ConfigError(f"no image has a {unknown[0]!r}; there are {', '.join(sorted(known))}")
+
+
+def _read_image(store: RunStore, image: Image) -> tuple[bytes, str]:
+    """The bytes of an image from the first of its places that has them, and the ending of its file name."""
+    missing: Exception | None = None
+    for place in image["places"]:
+        if not place["path"]:
+            continue
+        try:
+            data = read_regular(store.open(place["run_id"]).path / place["path"], MAX_IMAGE_BYTES)
+        except (StableNewError, OSError) as error:
+            missing = error
+            continue
+        if digest_bytes(data) == image["digest"]:
+            return data, Path(place["path"]).suffix
+        missing = ConfigError("its bytes are not those that were recorded")
+    raise missing or ConfigError("the run does not hold its image")
+
+
+def _free_name(name: str, ending: str, used: set[str]) -> str:
+    """`name`, with a number where it is taken; case does not matter, because on some file systems it does not."""
+    number, free = 1, name
+    while f"{free}{ending}".casefold() in used:
+        number += 1
+        free = f"{name}-{number}"
+    used.add(f"{free}{ending}".casefold())
+    return free
+
+
+@contextmanager
+def _open_target(target: Path) -> Iterator[Callable[[str, bytes], None]]:
+    """A function that writes a file into a folder or a new zip file."""
+    if target.suffix.lower() != ".zip":
+        target.mkdir(parents=True, exist_ok=True)
+        yield lambda name, data: _write_new(target / name, data)
+        return
+    try:
+        file = target.open("xb")
+    except FileExistsError:
+        raise ConfigError(f"{target} is there already") from None
+    with file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # images do not compress
+        yield archive.writestr
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        if path.read_bytes() != data:
+            raise ConfigError(f"{path} is there already, with other content") from None

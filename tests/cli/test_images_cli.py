@@ -1,0 +1,82 @@
+"""`stablenew images` as a person or a script meets it."""
+
+import json
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from stablenew import FeedbackManager, RunStore
+from tests.index.test_image_queries import add_run
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = RunStore("runs")
+    created = {"created_at": "2026-11-21T10:00:00.000Z"}
+    images = add_run(store, "sweep", {"cfg_scale": 5.0, "seed": 7}, {"cfg_scale": 9.0, "seed": 7}, **created)
+    for image, stars in zip(images, (3, 5), strict=True):
+        FeedbackManager(store, rater="alice").record_feedback("sweep", image, stars)
+    return store
+
+
+@pytest.fixture
+def cli():
+    def call(*arguments, code=0):
+        done = subprocess.run([sys.executable, "-m", "stablenew", *arguments], capture_output=True, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return call
+
+
+def test_images_are_a_table_with_the_names_that_rate_takes(store, cli):
+    lines = cli("images", "--sort", "best").stdout.splitlines()
+    assert [line.split()[-2:] for line in lines[1:]] == [["sweep", "1/0"], ["sweep", "0/0"]]
+    assert "★★★★★" in lines[1]
+    assert "cfg_scale=9.0" in lines[1]
+    cli("rate", "sweep", "0/0", "4", "--rater", "alice")
+    assert "★★★★☆" in cli("images", "rating:4").stdout
+
+
+def test_images_as_json_are_what_the_query_selects(store, cli):
+    (image,) = json.loads(cli("--json", "images", "rating:5").stdout)
+    assert (image["run_id"], image["name"], image["rating"]) == ("sweep", "1/0", 5.0)
+    assert image["settings"] == {"cfg_scale": 9.0, "seed": 7}
+    assert len(json.loads(cli("--json", "images", "--limit", "1").stdout)) == 1
+
+
+def test_nothing_that_fits_is_said_so(store, cli):
+    assert "No image fits rating:1" in cli("images", "rating:1").stdout
+    assert "cannot sort images by 'size'" in cli("images", "--sort", "size", code=2).stderr
+
+
+def test_an_export_copies_bytes_under_names_from_a_template(store, cli):
+    cli("images", "rating:>=4", "--export", "keepers", "--name", "{date} {prompt:4} cfg {cfg_scale}", "--sidecar")
+    (image,) = [output for _, output in store.open("sweep").iter_outputs()][1:]
+    copied = store.root.parent / "keepers" / "2026-11-21 harb cfg 9.0.png"
+    assert copied.read_bytes() == (store.open("sweep").path / image.path).read_bytes()
+    assert json.loads(copied.with_suffix(".json").read_text())["digest"] == image.digest
+
+
+def test_an_export_to_a_zip_numbers_equal_names_and_overwrites_nothing(store, cli, tmp_path):
+    cli("images", "--export", "all.zip", "--name", "{seed}")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == ["7-2.png", "7.png"]
+    assert "is there already" in cli("images", "--export", "all.zip", code=2).stderr
+
+
+def test_an_image_that_is_gone_is_named_and_the_others_are_copied(store, cli, tmp_path):
+    outputs = [output for _, output in store.open("sweep").iter_outputs()]
+    (store.open("sweep").path / outputs[0].path).unlink()
+    done = cli("images", "--export", "rest", code=1)
+    assert "sweep 0/0" in done.stderr
+    assert "1 image copied" in done.stdout
+
+
+def test_a_field_that_no_image_has_is_refused(store, cli):
+    done = cli("images", "--export", "out", "--name", "{moood}", code=2)
+    assert "no image has a 'moood'" in done.stderr

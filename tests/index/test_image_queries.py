@@ -1,0 +1,218 @@
+"""What a maker of pictures asks for, image by image."""
+
+import json
+
+import pytest
+
+from stablenew import FeedbackManager, JobHistory, RunStore
+from stablenew.errors import ConfigError, InvalidQuery
+from stablenew.recording.image_content import build_image
+from tests import samples
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RunStore(tmp_path / "runs")
+
+
+@pytest.fixture
+def history(store):
+    history = JobHistory(store.root, rater="me")
+    yield history
+    history.close()
+
+
+def add_run(store, run_id, *variants, contents=None, **fields):
+    """A sealed run with an image for each dict of settings; returns the digests."""
+    writer = store.create(samples.metadata(run_id, **fields))
+    digests = []
+    for index, settings in enumerate(variants):
+        content = contents[index] if contents else f"{run_id} {index}"
+        prompt = settings.pop("prompt", "harbour")
+        size = {"width": settings.pop("image_width", 8), "height": settings.pop("image_height", 6)}
+        image = build_image(samples.png(content.encode(), **size), variant=index, stage="txt2img", number=0)
+        writer.write_output(image.data, variant=index, stage="txt2img", number=0, media_type="image/png")
+        output = image.reference.model_copy(update={"role": "final"})
+        given = {"prompt": {"positive": prompt}, "requested": settings, "actual": {}}
+        writer.append_record(samples.record(run_id, index, [output], **given))
+        digests.append(image.reference.digest)
+    count = len(variants)
+    writer.seal(samples.metadata(run_id, **fields, status="completed", record_count=count, output_count=count))
+    return digests
+
+
+def rate(store, run_id, image, rating, rater="me", **more):
+    FeedbackManager(store, rater=rater).record_feedback(run_id, image, rating, **more)
+
+
+def found(history, query, **options):
+    history.refresh(is_patient=True)
+    return [row["digest"] for row in history.find_images(query, **options).rows]
+
+
+def jobs(history, query):
+    history.refresh(is_patient=True)
+    return [row["run_id"] for row in history.page(query).rows]
+
+
+def test_five_stars_find_the_images_with_five_stars_and_no_other(store, history):
+    three, five, none = add_run(store, "mixed", {"cfg_scale": 5.0}, {"cfg_scale": 7.0}, {"cfg_scale": 9.0})
+    rate(store, "mixed", three, 3)
+    rate(store, "mixed", five, 5)
+    rate(store, "mixed", None, 3)
+    assert found(history, "rating:5") == [five]
+    assert found(history, "cfg:5") == [three]
+    assert found(history, "rating:5 cfg:9") == []
+    assert found(history, "unrated:yes") == [none]
+
+
+def test_the_stars_of_a_job_hide_no_image_s_stars(store, history):
+    _, best = add_run(store, "job-three", {}, {})
+    rate(store, "job-three", None, 3)
+    rate(store, "job-three", best, 5)
+    weak, _ = add_run(store, "job-five", {}, {})
+    rate(store, "job-five", None, 5)
+    rate(store, "job-five", weak, 1)
+    assert jobs(history, "rating:>=4") == ["job-three"]
+    assert jobs(history, "jobrating:>=4") == ["job-five"]
+
+
+def test_words_of_different_images_of_a_run_find_nothing_together(store, history):
+    prompts = [{"prompt": f"word{number} picture"} for number in range(60)]
+    digests = add_run(store, "many", *prompts)
+    assert found(history, "word50 word51") == []
+    assert found(history, "word50") == [digests[50]]
+    assert history.count("word40 word41") == 0
+
+
+def test_a_rating_is_the_mean_of_what_raters_last_said(store, history):
+    (image, _) = add_run(store, "one", {}, {})
+    rate(store, "one", image, 1)
+    rate(store, "one", image, 5)
+    rate(store, "one", image, 4, rater="alice")
+    assert found(history, "rating:5") == found(history, "rating:4.5") == [image]
+    assert found(history, "rating:4") == found(history, "rating:>4.5") == []
+    assert found(history, "mine:5") == [image]
+    assert found(history, "mine:4") == []
+    assert found(history, "rater:alice") == [image]
+    (row,) = history.find_images("rater:alice").rows
+    assert (row["rating"], row["rater_count"], row["mine"]) == (4.5, 2, 5)
+
+
+def test_unrated_by_oneself_is_not_unrated(store, history):
+    first, second = add_run(store, "two", {}, {})
+    rate(store, "two", first, 4, rater="alice")
+    assert set(found(history, "unrated:mine")) == {first, second}
+    assert found(history, "unrated:yes") == [second]
+
+
+def test_a_job_with_one_image_has_one_rating(store, history):
+    (image,) = add_run(store, "by-job", {})
+    (other,) = add_run(store, "by-image", {})
+    rate(store, "by-job", None, 4)
+    rate(store, "by-image", other, 2)
+    assert found(history, "rating:4") == [image]
+    assert jobs(history, "jobrating:2") == ["by-image"]
+    rate(store, "by-job", image, 1)
+    assert jobs(history, "jobrating:4") == []
+    assert found(history, "rating:1") == [image]
+
+
+def test_an_image_of_several_runs_is_one_image_with_the_opinions_of_all(store, history):
+    (first, _) = add_run(store, "first", {"steps": 20}, {"steps": 21}, contents=["same", "a"])
+    (again, _) = add_run(store, "second", {"steps": 30}, {"steps": 31}, contents=["same", "b"])
+    assert first == again
+    rate(store, "first", first, 2)
+    rate(store, "second", first, 5)
+    rate(store, "second", first, 4, rater="alice")
+    assert found(history, "rating:4.5") == [first]
+    assert found(history, "steps:20..30 rating:>=4") == [first]
+    (row,) = history.find_images("rating:4.5").rows
+    assert {place["run_id"] for place in row["places"]} == {"first", "second"}
+    assert jobs(history, "rating:4.5") == jobs(history, f"digest:{first[7:17]}")
+    assert len(jobs(history, "rating:4.5")) == 2
+
+
+def test_flags_labels_tags_and_notes_are_those_of_images(store, history):
+    first, second = add_run(store, "marked", {}, {})
+    rate(store, "marked", first, None, flag="pick", tags=["label:red", "keeper"], notes="hands wrong")
+    rate(store, "marked", second, 3, aspects={"hands": 5})
+    for query in ("flag:pick", "label:red", "tag:keeper", 'note:"hands wrong"', "noted:yes"):
+        assert found(history, query) == [first], query
+        assert found(history, f"-{query}") == [second], query
+    assert found(history, "aspect.hands:>=4") == [second]
+    assert found(history, "hands:5") == [second]
+
+
+def test_size_orientation_type_stage_and_source_are_found(store, history):
+    portrait, wide = add_run(
+        store, "sizes", {"image_width": 6, "image_height": 8}, {"image_width": 9}, source={"name": "my-pipeline"}
+    )
+    assert found(history, "orientation:portrait") == found(history, "width:6") == [portrait]
+    assert found(history, "orientation:landscape type:png stage:txt2img source:my-*") == [wide]
+
+
+def test_settings_under_other_programs_names_are_found_under_any(store, history):
+    digests = add_run(store, "own", *({"guidance_scale": 3.0 + step, "num_inference_steps": 20} for step in range(3)))
+    for name in ("guidance_scale", "cfg", "cfg_scale", "settings.guidance_scale"):
+        assert found(history, f"{name}:4") == [digests[1]], name
+    assert len(found(history, "steps:20")) == 3
+
+
+def test_settings_that_are_in_no_table_are_found_by_their_own_name(store, history):
+    digests = add_run(store, "own", {"s_churn": 0.5}, {"s_churn": "auto"}, {"karras": True}, {"Mixed.Name": 12})
+    for query, index in (
+        ("settings.s_churn:0.5", 0),
+        ("s_churn:<1", 0),
+        ("s_churn:auto", 1),
+        ("karras:true", 2),
+        ("settings.mixed.name:12", 3),
+    ):
+        assert found(history, query) == [digests[index]], query
+    with pytest.raises(InvalidQuery, match=r"did you mean settings\.s_churn"):
+        history.parse("s_chrun:1")
+
+
+def write_scores(store, run_id, name, *scores, at="2026-11-22T00:00:00.000Z"):
+    batch = {"kind": "stablenew.metric_batch", "schema_version": "1.0", "run_id": run_id, "replica": "here"}
+    batch |= {
+        "scored_at": at,
+        "scores": [{"image_id": image, "metric": name, "value": value} for image, value in scores],
+    }
+    with (store.root / run_id / "metrics.here.jsonl").open("a") as file:
+        file.write(json.dumps(batch) + "\n")
+
+
+def test_scores_are_searched_and_sorted_by_and_the_newest_counts(store, history):
+    first, second, third = add_run(store, "scored", {}, {}, {})
+    write_scores(store, "scored", "aesthetic", (first, 6.5), (second, 5.0))
+    assert found(history, "metric.aesthetic:>6") == found(history, "aesthetic:>6") == [first]
+    assert found(history, "", sort="metric.aesthetic") == [first, second, third]
+    assert found(history, "", sort="-metric.aesthetic") == [second, first, third]
+    write_scores(store, "scored", "aesthetic", (second, 7.0), at="2026-11-23T00:00:00.000Z")
+    write_scores(store, "scored", "aesthetic", (second, 1.0), at="2026-11-21T00:00:00.000Z")
+    assert found(history, "", sort="metric.aesthetic") == [second, first, third]
+
+
+def test_a_name_that_means_two_things_is_asked_about(store, history):
+    (image,) = add_run(store, "both", {"sharpness": 3})
+    write_scores(store, "both", "sharpness", (image, 0.5))
+    history.refresh(is_patient=True)
+    with pytest.raises(InvalidQuery, match=r"several meanings: metric\.sharpness, settings\.sharpness"):
+        history.parse("sharpness:3")
+    assert found(history, "settings.sharpness:3 metric.sharpness:0.5") == [image]
+
+
+def test_images_cannot_be_sorted_by_what_no_order_is(store, history):
+    add_run(store, "any", {})
+    with pytest.raises(ConfigError, match="newest, oldest, best"):
+        found(history, "", sort="size")
+
+
+def test_a_rating_changes_no_row_but_those_of_opinions(store, history):
+    (image, _) = add_run(store, "kept", {}, {})
+    history.refresh(is_patient=True)
+    before = history.columns.table.rows.count
+    rate(store, "kept", image, 4)
+    assert found(history, "rating:4") == [image]
+    assert history.columns.table.rows.count == before
