@@ -98,7 +98,7 @@ def test_no_runs_yet_says_how_to_make_one(tmp_path, monkeypatch, cli):
 
 
 def test_history_sees_what_another_command_has_just_done(store, cli):
-    assert listed(cli("--json", "history", "unrated:yes")) == ["newer"]
+    assert listed(cli("--json", "history", "-jobrating:0..5")) == ["newer"]
     cli("rate", "newer", "5")
     assert listed(cli("--json", "history", "jobrating:5")) == ["newer"]
 

@@ -205,8 +205,18 @@ def test_a_name_that_means_two_things_is_asked_about(store, history):
 
 def test_images_cannot_be_sorted_by_what_no_order_is(store, history):
     add_run(store, "any", {})
-    with pytest.raises(ConfigError, match="newest, oldest, best"):
-        found(history, "", sort="size")
+    for sort in ("size", "metric.beauty"):
+        with pytest.raises(ConfigError, match="newest, oldest, best"):
+            found(history, "", sort=sort)
+
+
+def test_a_snapshot_of_images_has_their_shapes_and_finds_them_again(store, history):
+    portrait, wide = add_run(store, "sizes", {"image_width": 6, "image_height": 8}, {"image_width": 9})
+    history.refresh(is_patient=True)
+    snapshot = history.image_snapshot(sort="oldest")
+    assert snapshot.aspect_ratios.tolist() == [0.75, 1.5]
+    assert [row["digest"] for row in history.image_rows(snapshot.images)] == [portrait, wide]
+    assert history.image_rows([10_000]) == []
 
 
 def test_a_rating_changes_no_row_but_those_of_opinions(store, history):

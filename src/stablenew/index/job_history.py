@@ -83,6 +83,14 @@ class Snapshot(NamedTuple):
     rated_counts: "npt.NDArray[np.float32]"
 
 
+class ImageSnapshot(NamedTuple):
+    """The images of a query at one moment, for a list that must not move while it is read."""
+
+    images: "npt.NDArray[np.int32]"
+    aspect_ratios: "npt.NDArray[np.float32]"
+    """Width divided by height; NaN where it is not known."""
+
+
 class JobHistory:
     """The jobs in the store at `root`, from its index. Call `refresh` before reading, or run a RunWatcher."""
 
@@ -206,13 +214,37 @@ class JobHistory:
             InvalidQuery: the query cannot be parsed.
             ConfigError: there is no such order, or `after` is not a cursor of this order.
         """
-        sort = _seeded(sort, after)
-        _check_image_sort(sort)
+        sort = self._checked_image_sort(sort, after)
         key = _read_image_cursor(after, sort)
         keys = self.columns.page(IMAGES, self.parse(query), sort, key, limit + 1)
         rows = read_images(self._reader, (key[-3:] for key in keys[:limit]), self.rater)
         has_more = len(keys) > limit > 0
         return ImagePage(tuple(rows), _write_cursor(keys[limit - 1], sort) if has_more else None)
+
+    def _checked_image_sort(self, sort: str, after: str | None = None) -> str:
+        sort = _seeded(sort, after)
+        name = sort.removeprefix("-").lower()
+        is_known = sort in (NEWEST, OLDEST, BEST, WORST) or sort.startswith(f"{RANDOM}.")
+        if is_known or (name.startswith(("metric.", "aspect.")) and name in map(str.lower, self.field_names())):
+            return sort.lower()
+        scores = (field for field in self.field_names() if not field.startswith("settings."))
+        known = ", ".join([NEWEST, OLDEST, BEST, WORST, RANDOM, *scores])
+        raise ConfigError(f"cannot sort images by {sort!r}; there are {known}")
+
+    def image_snapshot(self, query: "str | Query" = "", *, sort: str = NEWEST) -> "ImageSnapshot":
+        """The index's ids of all images that fit, in order, with the shape of each; `image_rows` returns them.
+
+        The id of an image stays the same until it is deleted or the index is rebuilt.
+
+        Raises: see `find_images`.
+        """
+        sort = self._checked_image_sort(sort)
+        return ImageSnapshot(*self.columns.image_ids(self.parse(query), sort))
+
+    def image_rows(self, images: Iterable[int]) -> list[Row]:
+        """The images of these ids, in the same order, each at its newest place; deleted ones are left out."""
+        keys = (self._reader.newest_place(int(image)) for image in images)
+        return read_images(self._reader, (key for key in keys if key is not None), self.rater)
 
     def search_images(self, query: "str | Query" = "", *, sort: str = NEWEST) -> Iterator[Row]:
         """Iterate over every image that fits."""
@@ -320,12 +352,6 @@ class JobHistory:
 def _check_sort(sort: str) -> None:
     if sort not in ALL_SORTS:
         raise ConfigError(f"cannot sort by {sort!r}; there are {', '.join(ALL_SORTS)}")
-
-
-def _check_image_sort(sort: str) -> None:
-    is_named = sort.removeprefix("-").startswith(("metric.", "aspect."))
-    if sort not in (NEWEST, OLDEST, BEST, WORST) and not is_named and not sort.startswith(f"{RANDOM}."):
-        raise ConfigError(f"cannot sort images by {sort!r}; there are newest, oldest, best, worst, random, metric.NAME")
 
 
 def _write_cursor(cursor: Cursor, sort: str) -> str:

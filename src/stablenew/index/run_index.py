@@ -294,11 +294,14 @@ def _iter_changes(
 
 
 _FOLD_RATINGS: Final = (
+    "UPDATE opinion SET is_latest = 0 WHERE is_latest AND image IN (SELECT id FROM touched)",
     """
-    UPDATE opinion SET is_latest = rating IS NOT NULL AND NOT EXISTS (
-      SELECT 1 FROM opinion o WHERE o.image = opinion.image AND o.rater = opinion.rater AND o.rating IS NOT NULL
-      AND (o.rated_at, o.rating, o.run) > (opinion.rated_at, opinion.rating, opinion.run))
-    WHERE image IN (SELECT id FROM touched)
+    UPDATE opinion SET is_latest = 1 WHERE (run, image, rater) IN (
+      SELECT run, image, rater FROM (
+        SELECT run, image, rater, row_number() OVER (
+          PARTITION BY image, rater ORDER BY rated_at DESC, rating DESC, run DESC) AS place
+        FROM opinion WHERE rating IS NOT NULL AND image IN (SELECT id FROM touched))
+      WHERE place = 1)
     """,
     """
     UPDATE image SET (rating, rater_count) = (

@@ -101,6 +101,13 @@ class ColumnCache:
             places = self._list(JOBS, query, sort).places
             return self.table.runs["id"][places], [self.table.runs[name][places] for name in columns]
 
+    def image_ids(self, query: Query, sort: str) -> tuple[Column, Column]:
+        """The ids of all images that fit, in order, and their widths divided by their heights."""
+        with self._guard:
+            places, rows = self._list(IMAGES, query, sort).places, self.table.rows
+            heights = np.where(rows["height"][places] > 0, rows["height"][places], np.nan)
+            return rows["image"][places], rows["width"][places] / heights
+
     def page(self, kind: str, query: Query, sort: str, after: Key | None, limit: int) -> list[Key]:
         """The keys of a part of the list of jobs or images: (value, run, position, number) or without the value.
 

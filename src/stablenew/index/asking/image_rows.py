@@ -8,6 +8,8 @@ from stablenew.index.asking.index_reader import IndexReader, Row, timestamp_of
 from stablenew.index.index_schema import VARIANT
 from stablenew.index.stored_values import read_seed, split_names, unpack_digest, write_seed
 
+MAX_PLACES: Final = 20
+"""How many of the places of an image are shown: an all black image may have thousands."""
 _TEXTS: Final = {column.name: column.text for column in VARIANT.columns}
 _SETTINGS: Final = ", ".join(f"v.{setting.name}" for setting in INDEXED)
 _SELECT: Final = (
@@ -19,7 +21,8 @@ _SELECT: Final = (
 )
 _SELECT_PLACES: Final = (
     "SELECT r.run_id, v.number, p.number, p.path FROM place p JOIN run r ON r.id = p.run "
-    "JOIN variant v ON v.run = p.run AND v.position = p.position WHERE p.image = ? ORDER BY p.run, p.position, p.number"
+    "JOIN variant v ON v.run = p.run AND v.position = p.position WHERE p.image = ? "
+    f"ORDER BY p.run, p.position, p.number LIMIT {MAX_PLACES}"
 )
 _SETTINGS_AT: Final = 16
 

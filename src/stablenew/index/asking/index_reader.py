@@ -224,6 +224,12 @@ class IndexReader:
         rows = self.fetch(query, (run, position, number))
         return _output(*rows[0]) if rows else None
 
+    def newest_place(self, image: int) -> tuple[int, int, int] | None:
+        """Run, position and number of the newest place of an image; None when it was deleted."""
+        query = "SELECT run, position, number FROM place WHERE image = ? ORDER BY run DESC, position DESC LIMIT 1"
+        rows = self.fetch(query, (image,))
+        return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
     def run_id_of(self, identifier: int) -> str | None:
         """The run id of an id."""
         rows = self.fetch("SELECT run_id FROM run WHERE id = ?", (identifier,))
