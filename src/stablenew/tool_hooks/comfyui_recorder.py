@@ -128,7 +128,7 @@ class _Watcher:
         key = self._find_id(prompt_id, graph)
         if key is not None:
             self._told = [*self._told[-_REMEMBERED:], key]
-            report(prompt_id, graph, PromptServer.instance.prompt_queue.get_history(prompt_id=key)[key])
+            report(graph, PromptServer.instance.prompt_queue.get_history(prompt_id=key)[key], prompt_id)
         return key is not None
 
     def _find_id(self, prompt_id: str, graph: Any) -> str | None:
@@ -150,7 +150,7 @@ def _queued_ids() -> tuple[set[str], set[str]]:
 
 
 @harmless
-def report(prompt_id: str, graph: Any, entry: Any) -> None:
+def report(graph: Any, entry: Any, prompt_id: str = "") -> None:
     """Tell the recorder what a prompt was, and the files that its nodes saved."""
     images = []
     for node, output in (entry.get("outputs") or {}).items():
