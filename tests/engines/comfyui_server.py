@@ -1,9 +1,10 @@
 """A stand-in for ComfyUI: real HTTP and a real websocket, the real fields, no GPU.
 
-Built from ComfyUI 0.3.64 (`server.py`, `execution.py`, `nodes.py`) and, for FaceDetailer, from the Impact Pack. It
-executes the graph it is given, node by node, caches what has not changed as the real one does, and tells the client
-that submitted. Pictures are drawn from what reaches the nodes, so that another setting gives another picture. `quirks`
-turns on what real servers do to their clients.
+Built from ComfyUI 0.3.64 (`server.py`, `execution.py`, `nodes.py`) and, for FaceDetailer, from the Impact Pack;
+`test_stand_in.py` holds it against what that server was heard to say. It executes the graph it is given, node by node,
+caches what has not changed as the real one does, and reports to the client that submitted. Pictures are drawn from what
+reaches the nodes, so that another setting gives another picture. `quirks` turns on what real servers do to their
+clients.
 """
 
 import asyncio
@@ -17,13 +18,14 @@ import time
 import uuid
 from collections import deque
 
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageChops, ImageOps, PngImagePlugin
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from tests.engines.live_server import live_server
+from tests.image_metadata.files import make_webm
 
 SAMPLERS = ["euler", "euler_ancestral", "dpmpp_2m", "ddim"]
 SCHEDULERS = ["normal", "karras", "simple"]
@@ -57,11 +59,16 @@ NODES = {
     },
     "SaveImage": {"filename_prefix": "ComfyUI"},
     "PreviewImage": {},
+    "SaveAnimatedWEBP": {"filename_prefix": "ComfyUI", "fps": 6.0, "lossless": True, "quality": 80},
+    "SaveWEBM": {"filename_prefix": "ComfyUI", "codec": "vp9", "fps": 24.0, "crf": 32.0},
+    "SaveImageWebsocket": {},
     "PrimitiveInt": {"value": 0},
     "PrimitiveString": {"value": ""},
 }  # fmt: skip
 """Classes of nodes, and their inputs that are no links, with a default or the list to choose from."""
-OUTPUT_NODES = {"SaveImage", "PreviewImage"}
+OUTPUT_NODES = {"SaveImage", "PreviewImage", "SaveAnimatedWEBP", "SaveWEBM", "SaveImageWebsocket"}
+NEW_LISTS = {"UpscaleModelLoader"}
+"""Classes of that version which describe their lists as newer ones do."""
 IMPACT = {"UltralyticsDetectorProvider", "FaceDetailer"}
 
 
@@ -77,6 +84,12 @@ DROPPED = {
     }
 }
 """What the server says of an output that it leaves out of a prompt it accepts."""
+NO_PROMPT = {
+    "error": {
+        "type": "no_prompt", "message": "No prompt provided", "details": "No prompt provided", "extra_info": {},
+    },
+    "node_errors": {},
+}  # fmt: skip
 
 
 class FakeComfyUI:
@@ -136,8 +149,8 @@ class FakeComfyUI:
     async def post_prompt(self, request):
         body = await request.json()
         self.requests.append(body)
-        graph = body["prompt"]
-        refusal = self.refuse_prompt(graph)
+        graph = body.get("prompt")
+        refusal = self.refuse_prompt(graph) if graph is not None else NO_PROMPT
         if refusal:
             return JSONResponse(refusal, 400)
         with self.guard:
@@ -145,12 +158,20 @@ class FakeComfyUI:
             self.finished_at_submit.append(len(self.history))
             key = body.get("prompt_id") or str(uuid.uuid4())
             outputs = [name for name, node in graph.items() if node["class_type"] in OUTPUT_NODES]
-            self.pending.append([self.number, key, graph, {"client_id": body.get("client_id")}, outputs])
+            number = float(body["number"]) if "number" in body else self.number
+            number = -number if body.get("front") else number
+            extra = {**body.get("extra_data", {}), **{n: body[n] for n in ("client_id",) if n in body}}
+            self.pending.append([number, key, graph, extra, outputs])
+        self.tell_status()
         errors = DROPPED if "drops_an_output" in self.quirks else {}
-        return JSONResponse({"prompt_id": key, "number": self.number, "node_errors": errors})
+        return JSONResponse({"prompt_id": key, "number": number, "node_errors": errors})
 
     def refuse_prompt(self, graph):
         for key, node in graph.items():
+            if "class_type" not in node:
+                said = "Cannot execute because a node is missing the class_type property."
+                error = {"type": "invalid_prompt", "message": said, "details": f"Node ID '#{key}'", "extra_info": {}}
+                return {"error": error, "node_errors": {}}
             if node["class_type"] not in self.nodes:
                 said = f"Cannot execute because node {node['class_type']} does not exist."
                 error = {"type": "invalid_prompt", "message": said, "details": f"Node ID '#{key}'", "extra_info": {}}
@@ -197,6 +218,8 @@ class FakeComfyUI:
 
     async def view(self, request):
         asked = request.query_params
+        if ".." in asked["filename"] or asked["type"] not in {"output", "temp", "input"}:
+            return Response(status_code=400)
         data = self.files.get((asked["type"], asked.get("subfolder", ""), asked["filename"]))
         if data is None:
             return Response(status_code=404)
@@ -222,9 +245,12 @@ class FakeComfyUI:
         required = {}
         for name, known in NODES[kind].items():
             is_list = isinstance(known, list)
-            listed = ["COMBO", {"options": known}] if "new_lists" in self.quirks else [known]
+            is_new = "new_lists" in self.quirks or kind in NEW_LISTS
+            listed = ["COMBO", {"options": known}] if is_new else [known]
             required[name] = listed if is_list else ["INT", {"default": known}]
-        about = {"input": {"required": required}, "name": kind, "output_node": kind in OUTPUT_NODES}
+        order = {"required": list(required)}
+        is_output = kind in OUTPUT_NODES
+        about = {"input": {"required": required}, "input_order": order, "name": kind, "output_node": is_output}
         return JSONResponse({kind: about})
 
     async def system_stats(self, _request):
@@ -238,15 +264,39 @@ class FakeComfyUI:
         await socket.accept()
         self.loop = asyncio.get_running_loop()
         self.sockets[socket.query_params["clientId"]] = socket
-        await socket.send_json({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}}})
+        told = {"status": {"exec_info": {"queue_remaining": 0}}, "sid": socket.query_params["clientId"]}
+        await socket.send_json({"type": "status", "data": told})
         with contextlib.suppress(WebSocketDisconnect):
             while True:
-                await socket.receive_text()
+                said = json.loads(await socket.receive_text())
+                if said.get("type") == "feature_flags":
+                    await socket.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
 
     # what happens in the meantime
 
+    def tell_status(self):
+        """How much there is to do, to everybody."""
+        left = len(self.pending) + (self.running is not None)
+        message = json.dumps({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": left}}}})
+        for socket in list(self.sockets.values()):
+            with contextlib.suppress(Exception):
+                asyncio.run_coroutine_threadsafe(socket.send_text(message), self.loop)
+
+    def tell_progress(self, done, current):
+        """What `progress_state` says of every node that was begun."""
+        key = self.running[1]
+        nodes = {
+            name: {
+                "value": float(name != current), "max": 1.0, "state": "running" if name == current else "finished",
+                "node_id": name, "prompt_id": key, "display_node_id": name, "parent_node_id": None,
+                "real_node_id": name,
+            }
+            for name in [*done, current]
+        }  # fmt: skip
+        self.send("progress_state", nodes=nodes)
+
     def send(self, kind, **data):
-        client = self.running[3]["client_id"]
+        client = self.running[3].get("client_id")
         message = json.dumps({"type": kind, "data": {**data, "prompt_id": self.running[1]}})
         self.deliver(client, message)
 
@@ -275,43 +325,53 @@ class FakeComfyUI:
 
     def execute(self, number, key, graph, extra, outputs):
         self.executed += 1
-        messages, found = [], {}
-        self.send("execution_start", timestamp=int(time.time() * 1000))
+        messages, found, done = [], {}, []
+
+        def say(kind, **data):
+            data = {**data, "prompt_id": key, "timestamp": int(time.time() * 1000)}
+            messages.append([kind, data])
+            self.send(kind, **{name: value for name, value in data.items() if name != "prompt_id"})
+
+        say("execution_start")
         signatures = {name: self.signature(graph, name) for name in graph}
         cached = [name for name in graph if signatures[name] in self.cache]
-        self.send("execution_cached", nodes=cached)
-        status = "success"
+        say("execution_cached", nodes=cached)
+        is_whole = False
         current = None
         try:
             values = {name: self.cache[signatures[name]][0] for name in cached}
             for current in self.order(graph):
                 if current not in values:
+                    self.tell_progress(done, current)
                     self.send("executing", node=current, display_node=current)
                     values[current] = self.run_node(graph, current, values)
                     self.cache[signatures[current]] = (values[current],)
-                if current in outputs:
-                    found[current] = {"images": [values[current]]}
-                    self.send("executed", node=current, output=found[current])
-            messages.append(["execution_success", {"prompt_id": key}])
+                    done.append(current)
+                if current in outputs and values[current]:
+                    found[current] = values[current]
+                    self.send("executed", node=current, display_node=current, output=found[current])
+            say("execution_success")
+            is_whole = True
         except Interrupted:
-            status = "error"
-            messages.append(["execution_interrupted", {"prompt_id": key, "node_id": current}])
+            say("execution_interrupted", node_id=current, node_type=graph[current]["class_type"], executed=done)
         except Exception as error:
-            status = "error"
-            about = {
-                "prompt_id": key, "node_id": current, "node_type": graph[current]["class_type"],
-                "exception_message": str(error), "exception_type": type(error).__name__, "traceback": [],
-            }  # fmt: skip
-            messages.append(["execution_error", about])
-        for kind, data in messages:
-            self.send(kind, **{name: value for name, value in data.items() if name != "prompt_id"})
+            kind = type(error)
+            say(
+                "execution_error", node_id=current, node_type=graph[current]["class_type"], executed=done,
+                exception_message=f"{error}\n", traceback=[], current_inputs={}, current_outputs=[],
+                exception_type=kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}",
+            )  # fmt: skip
+        named = {"node_id", "display_node", "real_node_id"}
         self.history[key] = {
             "prompt": [number, key, graph, extra, outputs],
-            "outputs": found,
-            "status": {"status_str": status, "completed": status == "success", "messages": messages},
-            "meta": {},
-        }
+            "outputs": found if is_whole else {},
+            "status": {
+                "status_str": "success" if is_whole else "error", "completed": is_whole, "messages": messages,
+            },
+            "meta": {node: {**dict.fromkeys(named, node), "parent_node": None} for node in found if is_whole},
+        }  # fmt: skip
         self.send("executing", node=None)
+        self.tell_status()
 
     def order(self, graph):
         done = []
@@ -362,9 +422,7 @@ class FakeComfyUI:
         return simple[kind]() if kind in simple else told_by(inputs)
 
     def load(self, name):
-        path, _, kind = name.removesuffix("]").rpartition(" [")
-        folder, _, filename = path.rpartition("/")
-        return Image.open(io.BytesIO(self.files[kind, folder, filename])).convert("RGB")
+        return Image.open(io.BytesIO(self.files[place_of(name)])).convert("RGB")
 
     def take_time(self, name, inputs):
         steps = inputs.get("steps", 4)
@@ -380,7 +438,9 @@ class FakeComfyUI:
                 self.sockets = {}
             self.send("progress", value=step + 1, max=steps, node=name)
             if "previews" in self.quirks:
-                self.deliver(self.running[3]["client_id"], struct.pack(">II", 1, 2) + png(Image.new("RGB", (16, 12))))
+                self.deliver(
+                    self.running[3].get("client_id"), struct.pack(">II", 1, 2) + png(Image.new("RGB", (16, 12)))
+                )
 
     def sample(self, kind, inputs):
         image = inputs.get("latent_image") or inputs.get("image")
@@ -391,16 +451,51 @@ class FakeComfyUI:
         return Image.blend(image, Image.new("RGB", image.size, colour), 0.3)
 
     def save(self, kind, image, graph, name):
+        """Files as the node writes them, and what it says of them."""
+        if kind == "SaveImageWebsocket":
+            return {}
+        images = [ImageChops.offset(image, 3 * number, 0) for number in range(self.batch_of(graph, name))]
+        carried = {key: self.with_changes(node) for key, node in graph.items()}
+        if kind == "SaveWEBM":
+            text = json.dumps(carried)
+            return {"images": [self.keep("output", "webm", make_webm({"prompt": text}))], "animated": [True]}
+        if kind == "SaveAnimatedWEBP":
+            buffer = io.BytesIO()
+            images[0].save(buffer, "WEBP", save_all=True, append_images=images[1:])
+            return {"images": [self.keep("output", "webp", buffer.getvalue())], "animated": [len(images) != 1]}
         place = "temp" if kind == "PreviewImage" else "output"
-        filename = f"ComfyUI_{len(self.files):05}_.png"
-        self.files[place, "", filename] = png(image, prompt=json.dumps(graph), node=name)
+        files = [png(picture, prompt=json.dumps(carried), node=name) for picture in images]
+        return {"images": [self.keep(place, "png", data) for data in files]}
+
+    def keep(self, place, ending, data):
+        filename = f"ComfyUI_{len(self.files):05}_.{ending}"
+        self.files[place, "", filename] = data
         return {"filename": filename, "subfolder": "", "type": place}
+
+    def with_changes(self, node):
+        """A node as images carry it: LoadImage has the SHA-256 of what it loaded."""
+        if node["class_type"] != "LoadImage":
+            return node
+        data = self.files.get(place_of(node["inputs"]["image"]), b"")
+        return {**node, "is_changed": [hashlib.sha256(data).hexdigest()]}
+
+    def batch_of(self, graph, name):
+        inputs = graph[name]["inputs"]
+        behind = [self.batch_of(graph, value[0]) for value in inputs.values() if isinstance(value, list)]
+        return max([inputs.get("batch_size", 1), *behind])
+
+
+def place_of(name):
+    """The key of a file that LoadImage is given as `folder/name [type]`."""
+    path, _, kind = name.removesuffix("]").rpartition(" [")
+    folder, _, filename = path.rpartition("/")
+    return kind, folder, filename
 
 
 @contextlib.contextmanager
-def serving(fake):
+def serving(fake, port=0):
     """The address of a running server."""
-    with live_server(fake.app(), ws="websockets-sansio") as address:
+    with live_server(fake.app(), ws="websockets-sansio", port=port) as address:
         try:
             yield address
         finally:

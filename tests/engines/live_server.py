@@ -9,10 +9,11 @@ import uvicorn
 
 
 @contextlib.contextmanager
-def live_server(app, *, ws="none"):
+def live_server(app, *, ws="none", port=0):
     """The address of a running server."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         listener.listen()
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws=ws))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -239,6 +239,8 @@ def show_result(out: Output, result: "PipelineRunResult", reproduction: "Reprodu
     for variant in result.variants:
         if variant.error is not None:
             out.warn(f"variant {variant.index} {variant.status}: {variant.error.message}")
+    if result.error is not None and not any(variant.error for variant in result.variants):
+        out.warn(f"{result.status}: {result.error.message}")
     from stablenew.pipeline.substitutions import describe_substitutions
 
     substitutions = describe_substitutions((variant.requested, variant.actual) for variant in result.variants)

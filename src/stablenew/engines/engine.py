@@ -63,6 +63,11 @@ class StageRequest:
             raise EngineError(f"the engine {engine} has no stage {self.stage!r}; it has {', '.join(stages)}")
         if self.stage != "txt2img" and not self.inputs:
             raise EngineError(f"the stage {self.stage} needs an image to start from; let txt2img run before it")
+        moving = next((image for image in self.inputs if image.media_type.startswith("video/")), None)
+        if moving is not None:
+            raise EngineError(
+                f"the stage {self.stage} starts from an image, and the one before made {moving.media_type}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

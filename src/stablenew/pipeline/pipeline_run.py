@@ -53,6 +53,7 @@ class PipelineRun:
         self._pack = pack
         self._options = options
         self._cancel = options.cancel or CancelToken()
+        self._interruption: ErrorInfo | None = None
         self._clock = clock
         self._started_at, self._started = clock.timestamp(), clock.monotonic()
         self._record_hook = record_hook
@@ -120,6 +121,8 @@ class PipelineRun:
         if result.status != "cancelled" or result.images:  # a variant cut off before its first image left nothing
             record = self._build_record(result) if self._is_learning else None
             self._keep(result, record)
+        elif not self._cancel.is_cancelled:
+            self._interruption = result.error  # somebody else stopped it, which nobody here knows
         self._closure_watch.look()
         self._emit(replace(event, kind=VARIANT_FINISHED, record=record, status=result.status))
         return result.status
@@ -151,7 +154,7 @@ class PipelineRun:
         self._event_hook.emit(event)
 
     def _finish(self, status: str) -> PipelineRunResult:
-        error = _first_error(self._variants)
+        error = _first_error(self._variants) or self._interruption
         run = None
         closure = self._closure_watch.close(self.run_id)
         if self._recording is not None:

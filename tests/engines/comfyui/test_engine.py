@@ -152,8 +152,7 @@ def test_a_workflow_of_the_users_own_is_filled_in_and_recorded(comfyui, tmp_path
     assert (record.actual.model, record.actual.sampler) == ("dreamshaper_8", "Euler a")
     actual = record.actual.to_dict()
     assert actual["workflow_digest"] == digest_bytes(json.dumps(OWN, sort_keys=True).encode())
-    (output,) = record.outputs
-    assert output.seed == 11, "saved and shown: one image"
+    assert [output.seed for output in record.outputs] == [11] * 4, "the whole batch, and each image once"
 
 
 def test_later_stages_go_on_with_the_checkpoint_of_the_users_workflow(comfyui):
@@ -232,7 +231,8 @@ def test_what_a_cached_node_reports_again_is_no_output_of_the_next_prompt(comfyu
         "21": {"class_type": "VAEDecode", "inputs": {"samples": ["20", 0], "vae": ["4", 2]}},
         "22": {"class_type": "SaveImage", "inputs": {"filename_prefix": "again", "images": ["21", 0]}},
     }
-    images = ask(engine, batch_size=3, extra={"workflow": {**OWN, **branch}}).images
+    one = {**OWN["5"], "inputs": {**OWN["5"]["inputs"], "batch_size": 1}}
+    images = ask(engine, batch_size=3, extra={"workflow": {**OWN, "5": one, **branch}}).images
     assert [(image.seed, image.width) for image in images] == [(11, 64), (11, 32), (12, 64), (13, 64)]
     assert fake.history[next(reversed(fake.history))]["outputs"].keys() >= {"9", "22"}
 
@@ -446,3 +446,107 @@ def test_the_model_that_was_taken_unasked_is_told(comfyui, tmp_path):
     assert result.variants[0].notices == (
         "no model was asked for: ComfyUI's first one was used, dreamshaper_8.safetensors",
     )
+
+
+def ending_in(kind, **inputs):
+    graph = {key: value for key, value in OWN.items() if key != "10"}
+    return {**graph, "9": {"class_type": kind, "inputs": {"images": ["8", 0], "filename_prefix": "x", **inputs}}}
+
+
+@pytest.mark.parametrize(("kind", "media_type"), [("SaveWEBM", "video/webm"), ("SaveAnimatedWEBP", "image/webp")])
+def test_videos_and_animations_are_taken_as_what_they_are(comfyui, tmp_path, kind, media_type):
+    fake, engine = comfyui()
+    result, run, record = record_run(engine, tmp_path, txt2img={**SETTINGS, "extra": {"workflow": ending_in(kind)}})
+    assert result.status == "completed", result.error
+    (output,) = record.outputs
+    assert (output.media_type, output.width, output.height) == (media_type, 64, 48)
+    assert (run.path / output.path).read_bytes() in fake.files.values()
+
+
+def test_a_stage_does_not_start_from_a_video(comfyui):
+    _, engine = comfyui()
+    made = ask(engine, extra={"workflow": ending_in("SaveWEBM")}).images
+    with pytest.raises(EngineError, match="img2img starts from an image, and the one before made video/webm"):
+        ask(engine, "img2img", inputs=made)
+
+
+def test_a_workflow_of_which_nothing_can_be_fetched_is_refused_before_it_runs(comfyui):
+    fake, engine = comfyui()
+    with pytest.raises(EngineError, match="ends in SaveImageWebsocket, which saves no image; add a SaveImage"):
+        ask(engine, extra={"workflow": ending_in("SaveImageWebsocket")})
+    assert not fake.requests
+
+
+def test_several_places_for_a_prompt_are_refused_with_the_way_to_choose(comfyui):
+    fake, engine = comfyui()
+    joined = {
+        **OWN,
+        "60": {
+            "class_type": "ConditioningCombine",
+            "inputs": {"conditioning_1": ["6", 0], "conditioning_2": ["61", 0]},
+        },
+        "61": {"class_type": "CLIPTextEncode", "inputs": {"text": "a sky", "clip": ["4", 1]}},
+        "3": {**OWN["3"], "inputs": {**OWN["3"]["inputs"], "positive": ["60", 0]}},
+    }
+    with pytest.raises(EngineError, match=r"several places for prompt: 6.text \('a bottle'.*bind.prompt=NODE.INPUT"):
+        ask(engine, extra={"workflow": joined})
+    assert not fake.requests
+    with pytest.raises(EngineError, match="ConditioningCombine does not exist"):  # chosen, and sent
+        ask(engine, extra={"workflow": joined, "bind.prompt": "61.text"})
+
+
+def test_a_schedule_of_two_passes_gets_other_steps_as_a_whole(comfyui):
+    fake, engine = comfyui()
+    NODES["KSamplerAdvanced"] = {"noise_seed": 0}
+    fake.nodes.add("KSamplerAdvanced")
+    base = {**OWN["3"]["inputs"], "noise_seed": 1, "steps": 20, "start_at_step": 0, "end_at_step": 16}
+    more = {**base, "latent_image": ["2", 0], "start_at_step": 16, "end_at_step": 10000}
+    graph = {
+        **OWN,
+        "2": {"class_type": "KSamplerAdvanced", "inputs": base},
+        "3": {"class_type": "KSampler", "inputs": more},
+    }
+    with contextlib.suppress(EngineError):
+        ask(engine, steps=10, extra={"workflow": graph})
+    sent = fake.requests[0]["prompt"]
+    assert (sent["2"]["inputs"]["steps"], sent["2"]["inputs"]["end_at_step"]) == (10, 8)
+    assert (sent["3"]["inputs"]["steps"], sent["3"]["inputs"]["start_at_step"]) == (10, 8)
+    assert sent["3"]["inputs"]["end_at_step"] == 10000
+
+
+def test_somebody_elses_interrupt_is_named_at_the_end(comfyui, tmp_path):
+    fake, _ = comfyui(seconds_per_step=0.2)
+    threading.Thread(target=lambda: (wait_for(lambda: fake.running, 60), fake.interrupted.set()), daemon=True).start()
+    returncode, output = run_command(fake, tmp_path)
+    assert returncode == 130, output
+    assert "somebody interrupted the prompt in ComfyUI" in output.replace("\n", " ")
+
+
+def test_a_server_that_is_starting_again_is_waited_for(tmp_path):
+    first = FakeComfyUI()
+    with serving(first) as address:
+        engine = ComfyUIEngine(address, poll_seconds=0.05, restart_seconds=60)
+        ask(engine)
+    second = FakeComfyUI()
+    with contextlib.ExitStack() as later:
+        port = int(address.rpartition(":")[2])
+        starting = threading.Timer(1.0, lambda: later.enter_context(serving(second, port)))
+        starting.start()
+        assert len(ask(engine, seed=12).images) == 1
+        starting.join()
+    assert len(second.requests) == 1
+
+
+def test_waiting_for_a_server_can_be_stopped_and_ends_once_and_for_all():
+    with serving(FakeComfyUI()) as address:
+        engine = ComfyUIEngine(address, poll_seconds=0.02, restart_seconds=60)
+        ask(engine)
+        short = ComfyUIEngine(address, poll_seconds=0.02, restart_seconds=0.2)
+        ask(short, seed=13)
+    token = CancelToken()
+    threading.Timer(0.3, token.cancel).start()
+    with pytest.raises(Cancelled):
+        ask(engine, monitor=StageMonitor(token))
+    for _ in range(2):  # the first waits and gives up, the second does not wait
+        with pytest.raises(EngineError, match="nobody answers"):
+            ask(short)

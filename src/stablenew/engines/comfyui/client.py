@@ -114,6 +114,13 @@ class ComfyUIClient(EngineHttpClient):
         values = spec[1].get("options", []) if spec[0] == "COMBO" and len(spec) > 1 else spec[0]
         return [str(value) for value in values] if isinstance(values, list) else []
 
+    def is_there(self) -> bool:
+        """Whether the server answers now; asked once."""
+        try:
+            return bool(self._http.get("/queue").is_success)
+        except httpx.TransportError:
+            return False
+
     def has_node(self, kind: str) -> bool:
         """Whether the server knows a class of nodes.
 

@@ -27,13 +27,18 @@ from stablenew.engines.image_by_image import run_each, seeds_of
 from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.stage_event import STAGES
+from stablenew.formats.media_type import sniff_media_type
 from stablenew.formats.settings import INHERITED
 from stablenew.formats.strict_json import JsonValue
+from stablenew.image_metadata.reading import read_image_metadata
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 1.0
 _STALL_SECONDS: Final = 900.0
-_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".webp", ".avif")
+_RESTART_SECONDS: Final = 120.0
+_FILE_LISTS: Final = ("images", "gifs", "videos")
+"""Under which names nodes report images and videos; `gifs` is VideoHelperSuite's, for videos too."""
+_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".mp4", ".webm", ".mov", ".mkv")
 
 
 class ComfyUIEngine:
@@ -45,7 +50,12 @@ class ComfyUIEngine:
     """
 
     def __init__(
-        self, url: str = "", *, stall_seconds: float = _STALL_SECONDS, poll_seconds: float = _POLL_SECONDS
+        self,
+        url: str = "",
+        *,
+        stall_seconds: float = _STALL_SECONDS,
+        poll_seconds: float = _POLL_SECONDS,
+        restart_seconds: float = _RESTART_SECONDS,
     ) -> None:
         self._client = ComfyUIClient(url)
         self._client_id = secrets.token_hex(16)
@@ -55,6 +65,8 @@ class ComfyUIEngine:
         weakref.finalize(self, self._socket.close)
         self._stall_seconds = stall_seconds
         self._poll_seconds = poll_seconds
+        self._restart_seconds = restart_seconds
+        self._has_answered = False
         self._version: str | None = None
         self._dependencies = ComfyUIDependencies(self._client)
         self._main: dict[str, JsonValue] = {}
@@ -131,6 +143,7 @@ class ComfyUIEngine:
         """
         request.check("comfyui", STAGES)
         monitor.cancel.raise_if_cancelled()
+        self._await_server(monitor)
         if request.stage == "txt2img":
             self._main = {name: request.settings.get(name) for name in INHERITED}
         builder = PromptBuilder(request, self._main, self._find_choices, self._upload)
@@ -143,6 +156,28 @@ class ComfyUIEngine:
         if request.stage == "txt2img" and not self._main.get("model"):
             self._main["model"] = result.actual.get("model_file")  # later stages go on with what the workflow loaded
         return result
+
+    def _await_server(self, monitor: StageMonitor) -> None:
+        """Wait, within bounds, for a server that answered before and does not now: somebody is starting it again.
+
+        Raises:
+            Cancelled: it was asked to stop meanwhile.
+        """
+        is_there = self._client.is_there()
+        if is_there or not self._has_answered:
+            self._has_answered = is_there
+            return
+        _log.warning(
+            "%s does not answer any more; waiting up to %.0f s for it", self._client.url, self._restart_seconds
+        )
+        end = time.monotonic() + self._restart_seconds
+        while not is_there and time.monotonic() < end:
+            monitor.cancel.raise_if_cancelled()
+            time.sleep(self._poll_seconds)
+            is_there = self._client.is_there()
+        self._has_answered = is_there
+        self._uploads.clear()  # ComfyUI empties its temporary folder when it starts
+        self._choices.clear()
 
     def _find_choices(self, kind: str, name: str) -> list[str]:
         if (kind, name) not in self._choices:
@@ -206,7 +241,7 @@ class ComfyUIEngine:
         found: dict[str, EngineImage] = {}
         for address in addresses:
             data = self._client.download(address)
-            found.setdefault(digest_bytes(data), read_image(data, seed=prompt.seed, parent=prompt.parent))
+            found.setdefault(digest_bytes(data), _read_media(data, prompt))
         fresh = {digest: image for digest, image in found.items() if digest not in self._seen}
         self._seen.update(found)
         return tuple((fresh or found).values()), not fresh
@@ -273,6 +308,19 @@ class _QueueWatch:
             raise self._client.explain_stall(self._stall_seconds)
 
 
+def _read_media(data: bytes, prompt: ComfyUIPrompt) -> EngineImage:
+    """An image or a video as a node saved it.
+
+    Raises:
+        EngineError: it is neither, or cut off.
+    """
+    media_type = sniff_media_type(data)
+    if not media_type.startswith("video/"):
+        return read_image(data, seed=prompt.seed, parent=prompt.parent)
+    said = read_image_metadata(data, may_decode=False)
+    return EngineImage(data, media_type, said.width or 0, said.height or 0, seed=prompt.seed, parent=prompt.parent)
+
+
 def _find_files(history: Mapping[str, Any]) -> list[tuple[str, ImageAddress]]:
     """Where the images are, each with its node: those that were saved, or else those that were only shown."""
     outputs = history.get("outputs") or {}
@@ -282,7 +330,8 @@ def _find_files(history: Mapping[str, Any]) -> list[tuple[str, ImageAddress]]:
             ImageAddress(str(image["filename"]), str(image.get("subfolder") or ""), str(image.get("type") or "output")),
         )
         for node, output in outputs.items()
-        for image in (output.get("images") or () if isinstance(output, dict) else ())
+        for name in _FILE_LISTS
+        for image in (output.get(name) or () if isinstance(output, dict) else ())
         if isinstance(image, dict) and str(image.get("filename", "")).lower().endswith(_ENDINGS)
     ]
     return [(node, address) for node, address in found if address.type == "output"] or found
@@ -299,7 +348,7 @@ def _raise_failure(client: ComfyUIClient, prompt: ComfyUIPrompt, history: Mappin
         return
     for kind, data in status.get("messages") or ():
         if kind == "execution_interrupted":
-            raise Cancelled("somebody interrupted ComfyUI")
+            raise Cancelled("somebody interrupted the prompt in ComfyUI")
         if kind == "execution_error":
             said = f"{data.get('exception_type', 'error')}: {str(data.get('exception_message', '')).strip()}"
             if is_out_of_memory(said):

@@ -33,7 +33,7 @@ from stablenew.formats.digest import digest_bytes
 from stablenew.formats.prompt_text import EMBEDDING_TAG, split_loras
 from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.graphs.graph import Place
-from stablenew.image_metadata.graphs.outputs import read_output
+from stablenew.image_metadata.graphs.outputs import read_output, read_outputs
 
 Choices = Callable[[str, str], list[str]]
 """The values that an input of a class of nodes can take on this server."""
@@ -54,6 +54,11 @@ _FROM_LIST: Final = {
     "detector": "detector",
 }
 _BIND: Final = "bind."
+_NO_IMAGES: Final = {
+    "SaveImageWebsocket", "SaveAudio", "SaveAudioMP3", "SaveAudioOpus", "PreviewAudio", "SaveGLB", "Preview3D",
+    "SaveLatent", "PreviewAny",
+}  # fmt: skip
+"""Core nodes that end a workflow and save neither images nor videos."""
 _SHOWN: Final = 40
 _PLACES_SHOWN: Final = 8
 
@@ -120,6 +125,7 @@ class PromptBuilder:
         values = self._values(graph, bindings.places, prompt, seed)
         if image is not None:
             values["image"] = self._upload(image)
+        self._check_outputs(graph)
         self._check_places(graph, bindings, values)
         handovers = scaled_handovers(graph, bindings, values.get("steps"))
         graph = with_values(graph, bindings.places, values)
@@ -150,6 +156,13 @@ class PromptBuilder:
         if self._own is None or not values.get("prompt") or "prompt" in bindings.places:
             return
         raise EngineError(f"the workflow has no place for the prompt that could be found; {self._way_out('prompt')}")
+
+    def _check_outputs(self, graph: Graph) -> None:
+        """Refuse a workflow whose outputs are all such that no file of an image or video can be fetched of them."""
+        outputs = read_outputs(graph)
+        if outputs and all(output.class_type in _NO_IMAGES for output in outputs):
+            kinds = ", ".join(sorted({output.class_type for output in outputs}))
+            raise EngineError(f"the workflow ends in {kinds}, which saves no image; add a SaveImage or PreviewImage")
 
     def _way_out(self, name: str) -> str:
         option = f"--set {self._request.stage}.extra.{_BIND}{name}"

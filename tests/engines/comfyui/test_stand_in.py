@@ -1,0 +1,163 @@
+"""The stand-in for ComfyUI answers as the real server was heard to answer (`heard_from_comfyui.json`)."""
+
+import contextlib
+import io
+import json
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from websockets.sync.client import connect
+
+from tests.engines.comfyui.test_engine import OWN
+from tests.engines.comfyui_server import FakeComfyUI, serving
+
+HEARD = json.loads((Path(__file__).parent / "heard_from_comfyui.json").read_text())
+
+
+@pytest.fixture
+def server():
+    with contextlib.ExitStack() as servers:
+
+        def start(*quirks, **options):
+            fake = FakeComfyUI(quirks=quirks, **options)
+            address = servers.enter_context(serving(fake))
+            return fake, servers.enter_context(httpx.Client(base_url=address))
+
+        yield start
+
+
+def run(http, graph=OWN, **more):
+    """Submit a prompt; its entry in the history when it is through."""
+    key = http.post("/prompt", json={"prompt": graph, **more}).json()["prompt_id"]
+    for _ in range(2000):
+        if found := http.get(f"/history/{key}").json():
+            return found[key]
+        time.sleep(0.005)
+    raise AssertionError("it does not end")
+
+
+def websocket_of(http):
+    return f"{str(http.base_url).rstrip('/').replace('http', 'ws')}/ws?clientId=me"
+
+
+def shape(entry):
+    return [[kind, sorted(data)] for kind, data in entry["status"]["messages"]]
+
+
+def test_a_finished_prompt_says_when_it_began_and_ended(server):
+    _, http = server()
+    entry = run(http)
+    assert sorted(entry) == HEARD["history"]["fields"]
+    assert shape(entry) == HEARD["history"]["success"]
+    stamps = [data["timestamp"] for _, data in entry["status"]["messages"]]
+    assert stamps == sorted(stamps)
+    assert stamps[0] > 1.6e12, "milliseconds"
+    assert sorted(entry["meta"]["9"]) == HEARD["history"]["meta"]
+    assert [sorted(image) for image in entry["outputs"]["9"]["images"]] == [HEARD["history"]["image"]] * 4
+
+
+def test_a_prompt_that_failed_has_no_outputs_and_says_why(server):
+    _, http = server("out_of_memory")
+    entry = run(http)
+    assert shape(entry) == HEARD["history"]["error"]
+    assert entry["outputs"] == HEARD["history"]["outputs_after_an_error"]
+    (error,) = (data for kind, data in entry["status"]["messages"] if kind == "execution_error")
+    assert error["exception_message"].endswith("\n")
+    assert "." in error["exception_type"], "a class that is not built in is named with its module"
+
+
+def test_a_prompt_that_was_interrupted_names_the_node(server):
+    fake, http = server(seconds_per_step=0.05)
+    key = http.post("/prompt", json={"prompt": OWN}).json()["prompt_id"]
+    while not fake.running:
+        time.sleep(0.005)
+    time.sleep(0.1)
+    http.post("/interrupt", json={})
+    while not (found := http.get(f"/history/{key}").json()):
+        time.sleep(0.005)
+    assert shape(found[key]) == HEARD["history"]["interrupted"]
+
+
+def test_the_websocket_says_the_same_things_in_the_same_fields(server):
+    _, http = server()
+    messages = []
+    with connect(websocket_of(http)) as socket:
+        messages.append(json.loads(socket.recv(timeout=5)))
+        http.post("/prompt", json={"prompt": OWN, "client_id": "me"})
+        while messages[-1]["type"] != "executing" or messages[-1]["data"]["node"] is not None:
+            messages.append(json.loads(socket.recv(timeout=5)))
+    assert sorted(messages[0]["data"]) == HEARD["websocket"]["first_status"]
+    fields = {}
+    for message in messages:
+        fields.setdefault(message["type"], sorted(set(message["data"])))
+    assert fields == HEARD["websocket"]["fields"]
+    state = next(message for message in messages if message["type"] == "progress_state")
+    assert sorted(next(iter(state["data"]["nodes"].values()))) == HEARD["websocket"]["node_state"]
+
+
+def test_feature_flags_come_only_to_who_sends_some(server):
+    _, http = server()
+    with connect(websocket_of(http)) as socket:
+        socket.recv(timeout=5)
+        socket.send(json.dumps({"type": "feature_flags", "data": {}}))
+        assert json.loads(socket.recv(timeout=5))["type"] == "feature_flags"
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path", "body"),
+    [
+        ("refused: no prompt", "POST", "/prompt", {}),
+        ("refused: prompt is a UI workflow", "POST", "/prompt", {"prompt": {"nodes": [], "links": []}}),
+        ("view of no file", "GET", "/view?filename=none.png&type=output", None),
+        ("view with ../", "GET", "/view?filename=../none.png&type=output", None),
+    ],
+)
+def test_refusals_are_those_of_the_real_server(server, name, method, path, body):
+    _, http = server()
+    answer = http.request(method, path, json=body)
+    heard = HEARD["http"][name]
+    assert answer.status_code == heard["status"]
+    assert (answer.json() if answer.content else "") == heard["body"]
+    if heard["content_type"] is None:
+        assert "content-type" not in answer.headers
+
+
+def test_prompts_can_ask_for_their_place_in_the_queue(server):
+    _, http = server(seconds_per_step=0.05)
+    assert http.post("/prompt", json={"prompt": OWN, "front": True}).json()["number"] < 0
+    asked = HEARD["number_that_was_asked_for"]
+    assert http.post("/prompt", json={"prompt": OWN, "number": asked}).json()["number"] == asked
+
+
+def test_extra_data_has_a_client_only_where_one_was_named(server):
+    _, http = server()
+    assert run(http)["prompt"][3] == {}
+    assert run(http, client_id="me", extra_data={"x": 1})["prompt"][3] == {"client_id": "me", "x": 1}
+
+
+@pytest.mark.parametrize(("kind", "form"), HEARD["list_inputs"].items())
+def test_lists_are_described_in_the_old_way_and_the_new_side_by_side(server, kind, form):
+    _, http = server()
+    about = http.get(f"/object_info/{kind}").json()[kind]
+    is_new = any(spec[0] == "COMBO" for spec in about["input"]["required"].values())
+    assert ("COMBO" if is_new else "list") == form
+
+
+def test_an_image_carries_the_hash_of_what_was_loaded(server):
+    fake, http = server()
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    http.post("/upload/image", files={"image": ("in.png", buffer.getvalue())}, data={"type": "temp", "subfolder": "s"})
+    graph = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "s/in.png [temp]"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+    }
+    entry = run(http, graph)
+    name = entry["outputs"]["2"]["images"][0]["filename"]
+    with Image.open(io.BytesIO(fake.files["output", "", name])) as image:
+        carried = json.loads(image.text["prompt"])
+    assert len(carried["1"]["is_changed"][0]) == 64
+    assert "is_changed" not in entry["prompt"][2]["1"], "the history has the prompt as it was submitted"
