@@ -69,6 +69,10 @@ def test_from_a_plan_to_advice(stablenew, tmp_path):
     defaults = {one["name"]: one for one in json.loads(stablenew("--json", "learn", "defaults"))}
     best = defaults["txt2img.cfg_scale"]
     assert (best["value"], best["is_supported"]) == (7.0, True)
+    together = json.loads(stablenew("--json", "learn", "defaults", "--together"))
+    assert abs(together["settings"]["txt2img.cfg_scale"] - 7) < 1
+    assert together["influences"][0]["setting"] == "txt2img.cfg_scale"
+    assert "stars" in stablenew("learn", "defaults", "--together")
     stablenew("plan", "sheet", "cfg.plan.json", "-o", "sheet.png", "--size", "64")
     assert size_of("sheet.png")[0] > 300
     stablenew("learn", "package", "-o", "package.json")

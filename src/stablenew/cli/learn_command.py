@@ -174,12 +174,20 @@ _Proposer = Annotated[str, typer.Option(metavar="NAME", help="Another proposer t
 
 @app.command(context_settings=SETTINGS)
 def defaults(
-    ctx: typer.Context, query: _Query = None, dataset: DatasetOption = None, proposer: _Proposer = "evidence"
+    ctx: typer.Context,
+    query: _Query = None,
+    dataset: DatasetOption = None,
+    proposer: _Proposer = "evidence",
+    together: Annotated[
+        bool, typer.Option("--together", help="The best settings as a whole, from one model over all of them.")
+    ] = False,
 ) -> int:
     """Show for each setting the value that the evidence speaks for."""
     out: Output = ctx.obj
     from stablenew.learning.evidence.evidence import to_json
 
+    if together:
+        return _show_together(out, _open(out, dataset, query))
     found = _contract(out, dataset, query, proposer).get_current_best_defaults()
     out.json([to_json(one) for one in found.values()])
     out.table(
@@ -203,6 +211,29 @@ def defaults(
     )
     if not found:
         out.print("no image is rated yet")
+    return 0
+
+
+def _show_together(out: Output, dataset: "Dataset") -> int:
+    """Show the settings that one model over all of them expects to be rated best."""
+    from dataclasses import replace
+
+    from stablenew.learning.evidence.best_settings import find_best_settings
+    from stablenew.learning.evidence.evidence import to_json
+    from stablenew.learning.evidence.evidence_table import read_evidence_table
+
+    found = find_best_settings(read_evidence_table(dataset))
+    plain = {"settings": dict(found.settings), "current": dict(found.current)}
+    out.json(to_json(replace(found, settings={}, current={})) | plain)
+    effects = {influence.setting: f"{influence.effect:.2f}" for influence in found.influences}
+    out.table(
+        ["setting", Column("best", least=8), Column("in use", rank=1), Column("matters by stars", is_right=True)],
+        [
+            (name, show_value(found.settings.get(name)), show_value(found.current[name]), effect)
+            for name, effect in effects.items()
+        ],
+    )
+    out.print(f"{found.reason}; {plural(found.image_count, 'image')}")
     return 0
 
 

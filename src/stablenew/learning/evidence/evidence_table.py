@@ -144,6 +144,12 @@ class EvidenceTable:
     """For each setting the code of each image."""
     compared_contexts: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     """As `contexts`, for every rated or compared image."""
+    compared_prompts: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    """For each rated or compared image a number, equal for images of one prompt."""
+    compared_seeds: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    """For each rated or compared image a number, equal for images of one seed; -1 where it is not known."""
+    rated_rows: Codes = field(default_factory=lambda: np.empty(0, np.int64))
+    """For each rated image its index in the `compared_` arrays."""
 
     def find_setting(self, name: str) -> str:
         """The dotted name of a setting of these images; see `find_setting`.
@@ -235,7 +241,16 @@ def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]]
         compared=_find_compared(images, preferences),
         compared_codes={name: factor.codes for name, factor in factors.items()},
         compared_contexts=contexts,
+        compared_prompts=_encode(images["prompt"])[1],
+        compared_seeds=_known_codes(pc.coalesce(images["image_seed"], images["seed"])),
+        rated_rows=np.flatnonzero(is_rated).astype(np.int64),
     )
+
+
+def _known_codes(column: pa.ChunkedArray) -> Codes:
+    """For each entry the index of its value, -1 for null."""
+    values, codes = _encode(column)
+    return np.where(codes == values.index(None), -1, codes) if None in values else codes
 
 
 def _compared_ids(preferences: Sequence[dict[str, Any]]) -> pa.Array:

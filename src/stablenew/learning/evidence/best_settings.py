@@ -1,0 +1,177 @@
+"""The best settings all together, from the preference model: how sure it is that they beat those in use, and why.
+
+The evidence about single settings (`evidence`) and this answer rest on different assumptions: see `README.md`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from stablenew.learning.evidence.evidence_table import EvidenceTable, Factor, most_used
+from stablenew.learning.evidence.preference_model import Floats, Gain, Observations, Surface
+from stablenew.learning.evidence.rating_statistics import CONFIDENCE
+from stablenew.learning.evidence.setting_kernel import Dimension, SettingSpace
+
+NOT_ENOUGH: Final = "not enough evidence"
+FEWEST_IMAGES: Final = 20
+"""With fewer rated or compared images there is no surface to speak of."""
+MOST_DIMENSIONS: Final = 16
+"""Settings that are looked at together: those known of most images."""
+SUPPORT: Final = 3.0
+"""Settings are taken to matter if the ratings are e^3 = 20 times more probable that way: strong evidence after Kass and
+Raftery (Bayes Factors, 1995)."""
+_BACKGROUND: Final = 200
+"""Images over whose other settings the effect of one setting is averaged."""
+_NEAREST: Final = 12
+
+
+@dataclass(frozen=True)
+class Influence:
+    """How much one setting matters."""
+
+    setting: str
+    """Its dotted name."""
+    effect: float
+    """Expected stars between its best and its worst value, averaged over the other settings."""
+    best: Any
+    """Its best value on that average."""
+
+
+@dataclass(frozen=True)
+class BestSettings:
+    """The settings that the surface expects to be rated best, compared with those in use."""
+
+    settings: Mapping[str, Any]
+    """The best settings, by dotted name."""
+    current: Mapping[str, Any]
+    """The settings they are compared with."""
+    is_supported: bool
+    """Whether settings matter at all, and these are better with a probability of at least `CONFIDENCE`."""
+    reason: str
+    """Why, in words; begins with "not enough evidence" where that is so."""
+    gain: Gain | None
+    """How many stars better they are; None where there is no surface."""
+    influences: tuple[Influence, ...]
+    """How much each setting matters, the most first."""
+    image_count: int
+    """Rated or compared images behind it."""
+    run_ids: tuple[str, ...]
+    """The runs of the rated images that are most like the best settings."""
+
+
+def find_best_settings(table: EvidenceTable, current: Mapping[str, Any] | None = None) -> BestSettings:
+    """The best settings for these images; `current` are those in use, by default what most rated images had.
+
+    Raises:
+        ConfigError: `current` names a setting that does not exist.
+    """
+    used = dict(most_used(table)) | {table.find_setting(name): value for name, value in (current or {}).items()}
+    observed = build_observations(table)
+    names = [dimension.name for dimension in observed.space.dimensions]
+    compared_with = {name: used[name] for name in names}
+    count = len(np.union1d(observed.rated, np.concatenate([observed.winners, observed.losers])))
+    if count < FEWEST_IMAGES or not names:
+        few = f"{count} rated or compared images, {FEWEST_IMAGES} are needed"
+        reason = few if names else "no setting was varied"
+        return BestSettings({}, compared_with, False, f"{NOT_ENOUGH}: {reason}", None, (), count, ())
+    surface = Surface(observed)
+    best = surface.find_best()
+    gain = surface.compare(best, observed.space.encode(compared_with))
+    is_supported = gain.probability >= CONFIDENCE and surface.parts.support >= SUPPORT
+    return BestSettings(
+        settings=observed.space.decode(best),
+        current=compared_with,
+        is_supported=is_supported,
+        reason=_explain(gain, surface.parts.support, is_supported=is_supported),
+        gain=gain,
+        influences=_find_influences(surface),
+        image_count=count,
+        run_ids=_find_nearest(table, surface, observed.points[table.rated_rows], best),
+    )
+
+
+def _explain(gain: Gain, support: float, *, is_supported: bool) -> str:
+    expected = f"{gain.estimate:+.2f} stars expected ({gain.low:+.2f} to {gain.high:+.2f})"
+    if is_supported:
+        return f"better with a probability of {gain.probability:.0%}: {expected}"
+    if support < SUPPORT:
+        return f"{NOT_ENOUGH}: the ratings may be as they are without any effect of these settings"
+    return f"{NOT_ENOUGH} that other settings are better than those in use: {gain.probability:.0%}, {expected}"
+
+
+def build_observations(table: EvidenceTable) -> Observations:
+    """The ratings and comparisons of a table, over the settings that were varied."""
+    factors = {name: Factor(name, table.factors[name].values, codes) for name, codes in table.compared_codes.items()}
+    varied = [factor for factor in factors.values() if len(_known(factor)) > 1]
+    chosen = sorted(varied, key=lambda factor: -_count_known(factor))[:MOST_DIMENSIONS]
+    dimensions = tuple(_build_dimension(factor) for factor in chosen)
+    columns = [_encode(dimension, factor) for dimension, factor in zip(dimensions, chosen, strict=True)]
+    pairs = [
+        (winner, loser, 1.0 if comparison["outcome"] == "win" else 0.5)
+        for comparison in table.preferences
+        if comparison["outcome"] in ("win", "tie")
+        and (winner := table.compared.get((comparison["run_id"], comparison["winner"]))) is not None
+        and (loser := table.compared.get((comparison["run_id"], comparison["loser"]))) is not None
+        and winner != loser
+    ]
+    winners, losers, points = (np.array(column) for column in zip(*pairs, strict=True)) if pairs else ([], [], [])
+    return Observations(
+        space=SettingSpace(dimensions),
+        points=np.column_stack(columns) if columns else np.empty((len(table.compared_prompts), 0)),
+        prompts=table.compared_prompts,
+        seeds=table.compared_seeds,
+        rated=table.rated_rows[table.rating_images],
+        raters=table.rating_raters,
+        stars=table.rating_stars,
+        winners=np.asarray(winners, np.int64),
+        losers=np.asarray(losers, np.int64),
+        points_won=np.asarray(points, np.float64),
+    )
+
+
+def _known(factor: Factor) -> list[Any]:
+    """The values that some image had, in order, without what is not known."""
+    return [factor.values[code] for code in factor.used[0] if factor.values[code] is not None]
+
+
+def _count_known(factor: Factor) -> int:
+    unknown = [code for code, value in enumerate(factor.values) if value is None]
+    return int(np.count_nonzero(~np.isin(factor.codes, unknown)))
+
+
+def _build_dimension(factor: Factor) -> Dimension:
+    values = _known(factor)
+    is_number = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+    return Dimension(factor.name, tuple(values), is_number)
+
+
+def _encode(dimension: Dimension, factor: Factor) -> Floats:
+    used = set(factor.used[0])
+    codes = [dimension.encode(value) if code in used else 0.0 for code, value in enumerate(factor.values)]
+    column: Floats = np.array(codes)[factor.codes]
+    return column
+
+
+def _find_influences(surface: Surface) -> tuple[Influence, ...]:
+    points = surface.observed.points
+    background = points[np.unique(np.linspace(0, len(points) - 1, _BACKGROUND).astype(int))]
+    found = []
+    pairs = zip(surface.observed.space.dimensions, surface.observed.space.candidates(points), strict=True)
+    for index, (dimension, values) in enumerate(pairs):
+        means = []
+        for value in values:
+            moved = background.copy()
+            moved[:, index] = value
+            means.append(float(surface.expect(moved).mean()))
+        best = dimension.decode(values[int(np.argmax(means))])
+        found.append(Influence(dimension.name, max(means) - min(means), best))
+    return tuple(sorted(found, key=lambda influence: -influence.effect))
+
+
+def _find_nearest(table: EvidenceTable, surface: Surface, rated: Floats, best: Floats) -> tuple[str, ...]:
+    """The runs of the rated images, whose points are `rated`, that are most like the best settings."""
+    alike = surface.parts.setting_covariance(surface.observed.space, best[None], rated)[0]
+    images = np.argsort(-alike, kind="stable")[:_NEAREST]
+    return tuple(table.run_ids[run] for run in np.unique(table.runs[images]).tolist())
