@@ -168,14 +168,13 @@ def test_what_somebody_may_not_read_is_named_and_hides_no_other(tmp_path):
                 "dataset": {{n: getattr(LocalSource(root).read(n), "reason", "joined") for n in os.listdir(root)}},
             }}
 
-        look({str(tmp_path / "nothing")!r})
+        look({str(store.root)!r})  # models are built and modules imported when they are first needed
         state = os.environ["STABLENEW_STATE_DIR"] = {str(tmp_path / "state-of-nobody")!r}
         os.mkdir(state)
         os.chown(state, 65534, 65534)
         os.setgroups([]); os.setgid(65534); os.setuid(65534)
         print(json.dumps(look({str(store.root)!r})))
     """
-    (tmp_path / "nothing").mkdir()
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
