@@ -71,3 +71,14 @@ def test_numbers_that_no_index_could_keep_are_left_to_the_strict_reader(name):
     for number in (10**30, -(10**30), 2**53):
         with pytest.raises(ValueError, match="validation error"):
             read_record_fast(line.replace(f'"{name}":7'.encode(), f'"{name}":{number}'.encode()))
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [([1], None), ({"a": 1}, None), ("abc", "abc"), (5, 5), (True, "true"), (1e308, 1e308)],
+)
+def test_settings_without_a_column_are_kept_as_far_as_they_are_scalars(value, kept):
+    line = record(actual={"model_hash": "00"}).encode_line()
+    changed = line.replace(b'"model_hash":"00"', b'"model_hash":' + json.dumps(value).encode())
+    assert changed != line
+    assert dict(build_variant_entry(read_record_fast(changed)).other_settings).get("model_hash") == kept

@@ -23,6 +23,7 @@ MAX_TEXT: Final = 1_000
 _NAMES: Final = tuple(setting.name for setting in INDEXED)
 _SEED: Final = _NAMES.index("seed")
 _INDEXED: Final = frozenset(_NAMES)
+_WITHOUT_COLUMN: Final = tuple(name for name in BY_NAME if name not in _INDEXED)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
 _SETTING_NAME = re.compile(r"[^\x00-\x20\x7f]{1,128}")
@@ -235,14 +236,23 @@ def _settings_as_run(document: FastRecord) -> tuple[tuple[Any, ...], tuple[tuple
     if actual:
         actual = {name: value for name, value in actual.items() if value is not None}
     overrides = document["variant"].get("overrides")
-    others: dict[str, int | float | str] = {}
-    if overrides or not (settings.keys() | (actual or {}).keys()) <= _INDEXED:
-        settings, others = _sort_out(settings, actual or {}, overrides or {})
-    elif actual:
-        settings = settings | actual
+    others: dict[str, Any] = {}
+    if (settings.keys() | (actual or {}).keys()) <= BY_NAME.keys() and not _own_overrides(overrides):
+        settings = settings | actual if actual else settings
+        kept = ((name, _scalar(settings.get(name))) for name in _WITHOUT_COLUMN)
+        others = {name: value for name, value in kept if value is not None}
+    else:
+        settings, others = _sort_out(settings, actual or {}, _own_overrides(overrides))
     values = list(map(settings.get, _NAMES))
     values[_SEED] = _known_seed(values[_SEED])
     return tuple(values), tuple(sorted(others.items())[:MAX_OTHER_SETTINGS])
+
+
+def _own_overrides(overrides: dict[str, Any] | None) -> dict[str, Any]:
+    """The overrides of knobs that are not settings of a record, such as `txt2img.hr_scale`."""
+    if not overrides:
+        return {}
+    return {name: value for name, value in overrides.items() if "." in name and name.rpartition(".")[2] not in BY_NAME}
 
 
 def _sort_out(
@@ -250,9 +260,7 @@ def _sort_out(
 ) -> tuple[dict[str, Any], dict[str, int | float | str]]:
     """Settings under their standard names, and the others under their own; what really ran counts."""
     found: dict[str, Any] = {}
-    others = {
-        name: value for name, value in overrides.items() if name.rpartition(".")[2] not in BY_NAME and "." in name
-    }
+    others = dict(overrides)
     for settings in (requested, actual):
         for name, value in standard_names(settings).items():
             if name in _INDEXED and _fits(BY_NAME[name], value):
