@@ -61,12 +61,12 @@ def test_which_of_two_images_is_better_is_said_and_shown(cli, tmp_path, option, 
     writer = RunStore(tmp_path / "runs").create(metadata("two-images"))
     images = [write_variant(writer, index).outputs[0].digest[7:19] for index in (0, 1)]
     writer.seal(metadata("two-images", status="completed"))
-    assert "nothing said yet" in cli("feedback", "two-images").stdout
+    assert "no feedback yet" in cli("feedback", "two-images").stdout
     expected = said.format(images[0], images[1])
     assert expected in cli("prefer", "two-images", "0/0", "1/0", *filter(None, [option])).stdout
     shown = cli("feedback", "two-images").stdout
     assert shown.count(expected) == 2  # as it stands, and when it was said
-    assert "nothing said yet" not in shown
+    assert "no feedback yet" not in shown
 
 
 def test_the_configured_rater_is_used(cli):

@@ -74,7 +74,7 @@ def test_history_takes_a_query_an_order_and_a_limit(store, cli):
     assert listed(cli("--json", "history", "-harbour")) == []
     assert listed(cli("--json", "history", "-run:newer", "-fishing")) == ["older"]
     assert "no such option: --limt" in cli("history", "--limt", "3", code=2).stderr
-    assert "No job fits seed:4" in cli("history", "seed:4").stdout
+    assert "No job matches seed:4" in cli("history", "seed:4").stdout
 
 
 def test_the_list_of_recent_jobs_is_as_long_as_the_config_says(store, cli):
@@ -138,7 +138,7 @@ def test_index_rebuild_and_update_say_what_they_did(store, cli):
 def test_index_watch_prints_what_happens(store):
     process = start_with_interrupts_ignored("--json", "index", "watch")
     try:
-        assert "keeping the index in step" in process.stderr.readline()
+        assert "keeping the index up to date" in process.stderr.readline()
         assert json.loads(process.stdout.readline())["kind"] == "reset"
         samples.sealed_run(store, "brand-new")
         assert json.loads(process.stdout.readline()) == {"kind": "run_added", "run_id": "brand-new"}

@@ -88,7 +88,7 @@ def test_a_run_that_was_asked_for_random_seeds_ran_as_asked(root, tmp_path):
     small = ["--set", "txt2img.width=32", "--set", "txt2img.height=32"]
     subprocess.run(command(tmp_path / "runs", "run", str(tmp_path / "pack.txt"), "--record", *small), check=True)
     shown = subprocess.run(command(tmp_path / "runs", "show", "latest"), capture_output=True, text=True, check=True)
-    assert "Asked for" not in shown.stdout
+    assert "otherwise than requested" not in shown.stdout
 
 
 def test_in_a_pipe_nothing_is_cut_and_no_line_is_broken(root):
@@ -160,3 +160,22 @@ def test_quick_commands_load_neither_rich_nor_numpy(root, name):
     done = subprocess.run(traced, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert not loaded & {"rich", "numpy", "pyarrow", "PIL", "starlette"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["history"], ["runs"], ["learn", "evidence"], ["learn"], ["dataset", "build"], ["plan", "new"], ["engines"], []],
+    ids=" ".join,
+)
+def test_h_helps_everywhere_also_where_a_word_with_a_minus_is_a_condition(root, words):
+    done = subprocess.run(command(root, *words, "-h"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Usage: stablenew")
+    asked = subprocess.run(command(root, "--json", "history", "-harbour"), capture_output=True, text=True, check=True)
+    assert [row["prompt"] for row in json.loads(asked.stdout)] == ["a hill"]
+
+
+def test_a_proposal_without_ratings_says_what_is_missing(tmp_path):
+    make_runs(tmp_path / "runs", ["a hill"], size=32)
+    done = subprocess.run(command(tmp_path / "runs", "learn", "propose"), capture_output=True, text=True, check=True)
+    assert "no image is rated yet" in done.stdout

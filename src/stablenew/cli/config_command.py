@@ -12,19 +12,19 @@ app = typer.Typer(help="Read and change the settings.", no_args_is_help=True, ri
 
 @app.command("get")
 def get(
-    ctx: typer.Context, name: Annotated[str | None, typer.Argument(help="A setting; all when none is given.")] = None
+    ctx: typer.Context, name: Annotated[str | None, typer.Argument(help="A setting; by default all.")] = None
 ) -> None:
     """Print a setting, or all."""
     out: Output = ctx.obj
     from stablenew.app_config import DEFAULTS, DESCRIPTIONS, AppConfig
 
     config = AppConfig()
-    values = {one: config.get(one) for one in ([name] if name else DEFAULTS)}
+    values = {setting: config.get(setting) for setting in ([name] if name else DEFAULTS)}
     out.json(values)
     if name:
         out.print(_shown(values[name]))
     else:
-        rows = [(one, _shown(value), DESCRIPTIONS[one]) for one, value in values.items()]
+        rows = [(setting, _shown(value), DESCRIPTIONS[setting]) for setting, value in values.items()]
         out.table(
             ["setting", Column("value", is_wrapped=True), Column(is_wrapped=True)],
             rows,
@@ -33,7 +33,7 @@ def get(
 
 @app.command("set")
 def set_(ctx: typer.Context, name: str, value: str) -> None:
-    """Keep a value for a setting."""
+    """Change a setting."""
     out: Output = ctx.obj
     from stablenew.app_config import AppConfig
 
@@ -47,7 +47,7 @@ def set_(ctx: typer.Context, name: str, value: str) -> None:
 
 @app.command("path")
 def path(ctx: typer.Context) -> None:
-    """Print where the settings are kept."""
+    """Print the path of the settings file."""
     out: Output = ctx.obj
     from stablenew.app_config import config_path
 

@@ -29,25 +29,32 @@ _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a da
 @app.command(help=_BUILD_HELP, context_settings=SETTINGS)
 def build(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to put it.")],
-    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; all when not given.")] = None,
+    folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to build into.")],
+    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; by default all.")] = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="Beside Parquet: jsonl, csv, pairs, imagefolder, webdataset. Several are fine."),
+        typer.Option("--format", help="Also write jsonl, csv, pairs, imagefolder or webdataset; may be repeated."),
     ] = None,
-    split: Annotated[str, typer.Option(metavar="TRAIN,VALIDATION,TEST", help="Shares in percent.")] = "80,10,10",
+    split: Annotated[
+        str, typer.Option(metavar="TRAIN,VALIDATION,TEST", help="Percentages of the splits.")
+    ] = "80,10,10",
     split_by: Annotated[
-        str, typer.Option(metavar="TIES", help="What never stands in two splits.")
+        str, typer.Option(metavar="TIES", help="Images that share one of these are never in two splits.")
     ] = "prompt,seed,lineage",
-    salt: Annotated[str, typer.Option(help="Another salt, another split.")] = "",
+    salt: Annotated[str, typer.Option(help="Changes which images are in which split.")] = "",
     incremental: Annotated[bool, typer.Option(help="Read only what changed since the last build into DIR.")] = True,
-    executor: Annotated[str, typer.Option("--executor", "--engine", help="local, or dask.")] = "local",
-    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of a running dask cluster.")] = None,
+    executor: Annotated[
+        str, typer.Option("--executor", "--engine", help="Where parts are built: local or dask.")
+    ] = "local",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="The address of a running Dask cluster.")
+    ] = None,
     source: Annotated[
-        str | None, typer.Option("--from", metavar="ADDRESS", help="Another store, such as s3://bucket/runs.")
+        str | None, typer.Option("--from", metavar="ADDRESS", help="Read another store, such as s3://bucket/runs.")
     ] = None,
     storage: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="For its file system, such as endpoint_url=URL.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of its file system, such as endpoint_url=URL."),
     ] = None,
 ) -> int:
     """Build a dataset."""
@@ -124,7 +131,7 @@ def _count_stars(dataset: "Dataset") -> list[int]:
 def _show(out: Output, folder: Path, ledger: "DatasetLedger", stars: list[int] | None = None) -> int:
     out.json(ledger.to_dict() | ({} if stars is None else {"images_by_stars": stars}))
     counts = ledger.counts
-    size = sum(one.size_bytes for one in ledger.files)
+    size = sum(file.size_bytes for file in ledger.files)
     images, runs = plural(counts.images, "image"), plural(counts.runs_joined, "run")
     out.print(f"{folder}: {images} of {runs}, {format_bytes(size)}")
     out.facts(_facts(ledger))
@@ -155,7 +162,7 @@ def _facts(ledger: "DatasetLedger") -> list[tuple[str, str]]:
         ("from", f"{ledger.source.location}{f'  {ledger.source.query}' if ledger.source.query else ''}"),
         ("built", f"{format_local_time(ledger.built_at)} by StableNew {ledger.software_version}"),
         ("digest", ledger.digest),
-        *((f"as {one.name}", _describe_export(one.row_count, one.left_out)) for one in ledger.exports),
+        *((f"as {export.name}", _describe_export(export.row_count, export.left_out)) for export in ledger.exports),
     ]
 
 
@@ -175,8 +182,8 @@ def _show_left_out(out: Output, ledger: "DatasetLedger") -> None:
         ["left out", Column("runs", is_right=True)],
         [(reason, f"{count:,}") for reason, count in ledger.left_out_by_reason.items()],
     )
-    rows = [(one.run_id, one.reason, one.detail) for one in ledger.left_out]
-    rows += [(one.run_id, _place(one), one.reason) for one in ledger.problems]
+    rows = [(run.run_id, run.reason, run.detail) for run in ledger.left_out]
+    rows += [(problem.run_id, _place(problem), problem.reason) for problem in ledger.problems]
     out.table(["run", "what", Column(is_wrapped=True)], rows[:_MOST_SHOWN])
     if len(rows) > _MOST_SHOWN:
         out.print(f"and {len(rows) - _MOST_SHOWN:,} more; dataset.json names them all")
@@ -188,7 +195,7 @@ def _place(problem: "DatasetProblem") -> str:
 
 @app.command()
 def verify(ctx: typer.Context, folder: _Folder) -> int:
-    """Check that every file of a dataset is there and what was built."""
+    """Check that every file of a dataset is present and unchanged."""
     out: Output = ctx.obj
     dataset = _open(folder)
     findings = out.with_bar("Checking files", lambda progress: list(dataset.iter_findings(progress)))

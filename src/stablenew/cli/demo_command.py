@@ -56,7 +56,7 @@ def _show_folder(out: Output, run: "Run") -> None:
 
 def _size_of(path: Path) -> str:
     if path.is_dir():
-        return format_bytes(sum(one.stat().st_size for one in path.iterdir()))
+        return format_bytes(sum(file.stat().st_size for file in path.iterdir()))
     return format_bytes(path.stat().st_size)
 
 

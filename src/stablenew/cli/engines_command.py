@@ -12,7 +12,7 @@ from stablenew.errors import FAILURE
 if TYPE_CHECKING:
     from stablenew.engines.engine import EngineCheck
 
-app = typer.Typer(help="What can make images. Without a command: list the engines.", invoke_without_command=True)
+app = typer.Typer(help="Engines that make images. Without a command, list them.", invoke_without_command=True)
 
 _SHOWN = 12
 
@@ -28,10 +28,10 @@ def list_engines(ctx: typer.Context) -> int:
 
     found = describe_engines()
     default = out.controller.app_config.get("engine")
-    out.json([{**one, "is_default": one["name"] == default} for one in found])
+    out.json([{**engine, "is_default": engine["name"] == default} for engine in found])
     out.table(
         ["engine", "", Column("what it is", is_wrapped=True)],
-        [(one["name"], "default" if one["name"] == default else "", one["description"]) for one in found],
+        [(engine["name"], "default" if engine["name"] == default else "", engine["description"]) for engine in found],
     )
     return 0
 
@@ -39,10 +39,10 @@ def list_engines(ctx: typer.Context) -> int:
 @app.command()
 def check(
     ctx: typer.Context,
-    engine: Annotated[str | None, typer.Option(help="Which; by default that of the settings.")] = None,
-    url: Annotated[str | None, typer.Option(help="Where its server is.")] = None,
+    engine: Annotated[str | None, typer.Option(help="The engine; by default the one in the settings.")] = None,
+    url: Annotated[str | None, typer.Option(help="The address of its server.")] = None,
 ) -> int:
-    """Say whether an engine answers, what it has, and what will not work."""
+    """Check whether an engine responds, what it offers, and what will not work."""
     out: Output = ctx.obj
     from stablenew.engines.engine import Checkable, EngineCheck
 
@@ -137,7 +137,7 @@ def install(
         bool, typer.Option("--to-copy", help="DIR is any folder: copy what is written there into the program yourself.")
     ] = False,
 ) -> int:
-    """Write the folder that records inside a WebUI or ComfyUI what it makes."""
+    """Install the extension that records what a WebUI or ComfyUI makes."""
     out: Output = ctx.obj
     from stablenew.cli.hook_folder import TOOLS, find_place, write_hook_folder
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from stablenew.recording.feedback_manager import FeedbackManager
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")]
-RaterOption = Annotated[str | None, typer.Option(metavar="NAME", help="Whose opinion this is; see the config.")]
+RaterOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The name your ratings are kept under; by default from the settings.")
+]
 
 
 def rate(
@@ -59,7 +61,7 @@ def prefer(
     both_bad: Annotated[bool, typer.Option("--both-bad", help="Neither is any good.")] = False,
     rater: RaterOption = None,
 ) -> None:
-    """Say which of two images of a run is better."""
+    """Record which of two images of a run is better."""
     out: Output = ctx.obj
     outcome = "both_bad" if both_bad else "tie" if tie else "win"
     found = out.controller.run_store.resolve(run)
@@ -86,12 +88,12 @@ def _manager(out: Output, rater: str | None) -> "FeedbackManager":
 
 
 def undo(ctx: typer.Context, run: RunArgument, rater: RaterOption = None) -> None:
-    """Take back what you said last about a run."""
+    """Undo your last feedback on a run."""
     _step(ctx.obj, run, rater, "undo")
 
 
 def redo(ctx: typer.Context, run: RunArgument, rater: RaterOption = None) -> None:
-    """Say again what the last undo took back."""
+    """Redo what the last undo removed."""
     _step(ctx.obj, run, rater, "redo")
 
 
@@ -107,7 +109,7 @@ def _step(out: Output, run: str, rater: str | None, step: str) -> None:
 
 
 def feedback(ctx: typer.Context, run: RunArgument) -> int:
-    """Show what everybody thinks of a run, and who said what when."""
+    """Show the feedback on a run, and its history."""
     out: Output = ctx.obj
     from stablenew.store.feedback.feedback_log import FeedbackLog
 
@@ -128,7 +130,7 @@ def feedback(ctx: typer.Context, run: RunArgument) -> int:
 
 
 def describe_event(event: Any) -> str:
-    """What an event says, in a few words."""
+    """An event in a few words."""
     subject = event.image_id[7:19] if event.image_id else "the run"
     match event.op:
         case "rate":
@@ -149,7 +151,7 @@ def describe_event(event: Any) -> str:
 
 
 def describe_comparison(said: Any) -> str:
-    """Which image is better, said as an event or standing as a preference."""
+    """Which image is better, of an event or a preference."""
     winner, loser = said.winner[7:19], said.loser[7:19]
     match said.outcome:
         case "tie":
@@ -173,13 +175,15 @@ def _show_state(out: Output, document: "Feedback") -> None:
 def _show_people(out: Output, document: "Feedback") -> None:
     rows, comparisons = list(_rows(document.state)), document.state.preferences
     if not rows and not comparisons:
-        out.print(f"run {document.run_id}: nothing said yet; `stablenew rate RUN [IMAGE] STARS`")
+        out.print(f"run {document.run_id}: no feedback yet; `stablenew rate RUN [IMAGE] STARS`")
     if rows:
         out.table(
             ["of", "who", "stars", "flag", Column("tags", is_wrapped=True), Column("note", is_wrapped=True)], rows
         )
     if comparisons:
-        out.table(["comparison", "who"], [(describe_comparison(one), one.rater) for one in comparisons])
+        out.table(
+            ["comparison", "who"], [(describe_comparison(comparison), comparison.rater) for comparison in comparisons]
+        )
 
 
 def _rows(state: "FeedbackState") -> Any:

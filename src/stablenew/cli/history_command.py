@@ -30,10 +30,12 @@ tag:portrait pack:harbour status:failed since:7d before:2026-01-01 seed:123
 
 def history(
     ctx: typer.Context,
-    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="What to look for.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")] = 20,
+    query: Annotated[
+        list[str] | None, typer.Argument(metavar="QUERY", help="A search, in the query language below.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Show at most N jobs; 0 shows all.")] = 20,
     sort: Annotated[str, typer.Option(help="time, oldest, rating, duration, outputs or variants.")] = "time",
-    follow: Annotated[bool, typer.Option("--follow", help="Go on with jobs as they come, until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Keep printing jobs as they arrive, until Ctrl-C.")] = False,
 ) -> int:
     """List jobs."""
     out: Output = ctx.obj
@@ -44,7 +46,7 @@ def history(
         return _follow(out, jobs, text, rows)
     out.json(rows)
     if not rows:
-        out.print(f"No job fits {text}" if text else f"No runs in {out.root} yet. `stablenew demo` makes one.")
+        out.print(f"No job matches {text}" if text else f"No runs in {out.root} yet. `stablenew demo` makes one.")
         return 0
     runs = shown_ids([row["run_id"] for row in rows])
     out.table(_COLUMNS, [_cells(row, run) for row, run in zip(rows, runs, strict=True)])
@@ -66,7 +68,7 @@ def read_query(words: list[str] | None) -> str:
 
 
 def join_query(words: list[str]) -> str:
-    """The words of a command line as one query: what the shell took the quotes from gets them back."""
+    """The words of a command line as one query; re-quotes what the shell unquoted."""
     return " ".join(_requote(word) for word in words)
 
 
@@ -83,7 +85,7 @@ def _is_several(word: str) -> bool:
 
 
 def open_history(out: Output, query: str = "") -> "JobHistory":
-    """The history of the store in use, with its index brought in step: filled with a progress bar when it is new.
+    """The history of the store in use, with its index up to date; filling a new one shows a progress bar.
 
     Raises:
         InvalidQuery: what is about to be asked cannot be understood.
@@ -102,7 +104,7 @@ def open_history(out: Output, query: str = "") -> "JobHistory":
 
 
 def _sweep_in_background(out: Output) -> None:
-    """Let a process of its own look at every run folder, when there are so many that nobody wants to wait."""
+    """Scan every run folder in a child process, when there are too many to wait for."""
     import subprocess
 
     from stablenew.worker_pool import module_command
@@ -111,7 +113,7 @@ def _sweep_in_background(out: Output) -> None:
     quiet = subprocess.DEVNULL
     subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)  # noqa: S603
     if not out.is_json and not out.is_quiet:
-        out.warn("looking in the background for what other machines changed; it shows the next time")
+        out.warn("scanning in the background for changes by other machines; the next call shows them")
 
 
 def _find(jobs: "JobHistory", text: str, limit: int, sort: str) -> list[dict[str, Any]]:
@@ -171,14 +173,14 @@ def _stars(rating: int) -> str:
 
 
 def _follow(out: Output, jobs: "JobHistory", text: str, rows: list[dict[str, Any]]) -> int:
-    """Print what is there, oldest first, and then every job that comes or changes."""
+    """Print the jobs, oldest first, and then every one that arrives or changes."""
     _print_rows(out, rows[::-1])
     heed_interrupts()
     with out.controller.build_watcher() as watcher:
         subscription = watcher.subscribe()
         watcher.wait_until_ready()
         if watcher.polling_reason and watcher.is_leading:
-            out.warn(f"looking again and again instead of waiting: {watcher.polling_reason}")
+            out.warn(f"polling instead of waiting for events: {watcher.polling_reason}")
         try:
             for change in subscription:
                 _print_rows(out, _rows_of(jobs, text, change.run_id))
@@ -188,7 +190,7 @@ def _follow(out: Output, jobs: "JobHistory", text: str, rows: list[dict[str, Any
 
 
 def _rows_of(jobs: "JobHistory", text: str, run_id: str) -> list[dict[str, Any]]:
-    """The job, if it is there and fits."""
+    """The job, if it exists and matches."""
     return list(jobs.page(f"{text} run:{run_id}", limit=1).rows) if run_id else []
 
 

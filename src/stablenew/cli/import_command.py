@@ -34,7 +34,7 @@ def import_images(
         bool, typer.Option("--with-feedback", help="With --undo: also runs that somebody rated.")
     ] = False,
 ) -> int:
-    """Take in images of any tool, where they are; the files themselves are never changed."""
+    """Import images of any tool without moving them; the files are never changed."""
     out: Output = ctx.obj
     if undo is not None:
         return _undo(out, undo, with_feedback=with_feedback)

@@ -1,4 +1,4 @@
-"""`stablenew index`: a look at the index, which keeps itself."""
+"""`stablenew index`: the state of the index, which updates itself."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +10,14 @@ from stablenew.cli.streams import write_json
 if TYPE_CHECKING:
     from stablenew.index.index_keeper import IndexKeeper
 
-app = typer.Typer(help="The index behind history: a cache that keeps itself and can be deleted.", no_args_is_help=True)
+app = typer.Typer(
+    help="The index behind history: a cache that updates itself and can be deleted.", no_args_is_help=True
+)
 
 
 @app.command()
 def status(ctx: typer.Context) -> int:
-    """Say where the index is, what it holds, and whether it is in step with the run folders."""
+    """Show where the index is, what it holds, and whether it is up to date."""
     out: Output = ctx.obj
     facts = _keeper(out).facts()
     out.json(facts)
@@ -25,8 +27,8 @@ def status(ctx: typer.Context) -> int:
         ("state", facts["state"]),
         ("jobs", f"{facts['run_count']:,}"),
         ("size", format_bytes(facts["size_bytes"])),
-        ("last look", f"{format_duration(facts['age_seconds'])} ago" if facts["age_seconds"] is not None else "never"),
-        ("a look takes", format_duration(facts["sweep_seconds"])),
+        ("last scan", f"{format_duration(facts['age_seconds'])} ago" if facts["age_seconds"] is not None else "never"),
+        ("a scan takes", format_duration(facts["sweep_seconds"])),
     ]
     out.facts((name, str(value)) for name, value in pairs)
     return 0
@@ -39,9 +41,9 @@ def _keeper(out: Output) -> "IndexKeeper":
 @app.command()
 def update(
     ctx: typer.Context,
-    deep: Annotated[bool, typer.Option(help="Look into every run folder, for what was written in place.")] = False,
+    deep: Annotated[bool, typer.Option(help="Read every run folder, also those that seem unchanged.")] = False,
 ) -> int:
-    """Look at every run folder now."""
+    """Scan every run folder now."""
     out: Output = ctx.obj
     keeper = _keeper(out)
     done = out.with_bar("Indexing runs", lambda progress: keeper.sweep(deep=deep, progress=progress))
@@ -52,7 +54,7 @@ def update(
 
 @app.command()
 def rebuild(ctx: typer.Context) -> int:
-    """Make the index anew from the run folders. Stopped half-way, the next use of it goes on."""
+    """Rebuild the index from the run folders. Interrupted, it resumes at the next use."""
     out: Output = ctx.obj
     done = out.with_bar("Indexing runs", _keeper(out).rebuild)
     out.json({"change_count": done.change_count})
@@ -62,7 +64,7 @@ def rebuild(ctx: typer.Context) -> int:
 
 @app.command()
 def watch(ctx: typer.Context) -> int:
-    """Keep the index in step, and print what happens, until Ctrl-C."""
+    """Keep the index up to date and print changes, until Ctrl-C."""
     out: Output = ctx.obj
     import sys
 
@@ -70,10 +72,10 @@ def watch(ctx: typer.Context) -> int:
     with out.controller.build_watcher() as watcher:
         subscription = watcher.subscribe()
         watcher.wait_until_ready()
-        role = "keeping the index in step" if watcher.is_leading else "following another process"
+        role = "keeping the index up to date" if watcher.is_leading else "following another process"
         out.warn(f"{role} for {out.root}; Ctrl-C ends it")
         if watcher.polling_reason and watcher.is_leading:
-            out.warn(f"looking again and again instead of waiting: {watcher.polling_reason}")
+            out.warn(f"polling instead of waiting for events: {watcher.polling_reason}")
         try:
             for change in subscription:
                 if out.is_json:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="What the ratings say about settings.", no_args_is_help=True)
 
 DatasetOption = Annotated[
-    Path | None, typer.Option("--dataset", metavar="DIR", help="A dataset; by default one of every run is kept.")
+    Path | None,
+    typer.Option("--dataset", metavar="DIR", help="Use this dataset instead of one that is kept up to date."),
 ]
-_Query = Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; all when not given.")]
+_Query = Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; by default all.")]
 _BAR = 24
 _REASON = Column(is_wrapped=True)
 
@@ -39,14 +40,18 @@ def _open(out: Output, folder: Path | None, query: list[str] | None = None) -> "
 def evidence(
     ctx: typer.Context,
     query: _Query = None,
-    by: Annotated[list[str] | None, typer.Option(metavar="SETTING", help="Such as txt2img.cfg_scale.")] = None,
-    against: Annotated[str | None, typer.Option(metavar="SETTING", help="Look at pairs of both.")] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(metavar="SETTING", help="A setting, such as txt2img.cfg_scale; may be repeated.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="SETTING", help="Show pairs of values of this setting and the first.")
+    ] = None,
     dataset: DatasetOption = None,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many values; 0 for all.")] = 15,
-    exact: Annotated[bool, typer.Option("--exact", help="Very many numbers one by one, and not as ranges.")] = False,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: a .png or .svg.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Show at most N values; 0 shows all.")] = 15,
+    exact: Annotated[bool, typer.Option("--exact", help="Do not group numeric values into ranges.")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw it, as .png or .svg.")] = None,
 ) -> int:
-    """Show what images with each value of a setting were rated, and what matched comparisons say."""
+    """Show how images with each value of a setting were rated, and what matched pairs say."""
     out: Output = ctx.obj
     from stablenew.learning.evidence.evidence import build_evidence, to_json
     from stablenew.learning.evidence.evidence_table import read_evidence_table
@@ -58,13 +63,13 @@ def evidence(
     names = by or EvidenceContract(table).varied_settings
     found = [build_evidence(table, name, against, is_exact=exact) for name in names]
     if out.is_json:  # with the runs behind everything it is long to make
-        out.json({"rated_image_count": len(table.stars), "settings": [to_json(one) for one in found]})
+        out.json({"rated_image_count": len(table.stars), "settings": [to_json(item) for item in found]})
     if not len(table.stars):
         out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
     elif not found:
         out.print("all rated images have the same settings; `stablenew plan new` varies one on purpose")
-    for one in found:
-        _show_evidence(out, one, limit)
+    for item in found:
+        _show_evidence(out, item, limit)
     if plot is not None and found:
         _draw(plot, found[0])
         out.print(f"drawn: {plot}")
@@ -88,13 +93,13 @@ def _show_evidence(out: Output, evidence: "Evidence", limit: int) -> None:
         [Column("value", least=12), _right("images"), "mean stars", Column(rank=2), Column("0 1 2 3 4 5", rank=1)],
         [
             (
-                show_value(one.value),
-                f"{one.image_count:,}",
-                show_interval(one.mean),
-                bar(one.mean.estimate / 5, _BAR),
-                _sparkline(one.stars),
+                show_value(item.value),
+                f"{item.image_count:,}",
+                show_interval(item.mean),
+                bar(item.mean.estimate / 5, _BAR),
+                _sparkline(item.stars),
             )
-            for one in shown
+            for item in shown
         ],
     )
     if len(shown) < len(evidence.values):
@@ -117,25 +122,25 @@ def _show_comparisons(out: Output, evidence: "Evidence", limit: int) -> None:
         ],
         [
             (
-                f"{show_value(one.value)} over {show_value(one.other)}",
-                f"{one.kind}, few prompts" if one.is_of_few_prompts else one.kind,
-                show_interval(one.difference.interval, sign=True),
-                f"{one.difference.place_count:,}",
-                f"{one.difference.confidence:.0%}",
+                f"{show_value(gain.value)} over {show_value(gain.other)}",
+                f"{gain.kind}, few prompts" if gain.is_of_few_prompts else gain.kind,
+                show_interval(gain.difference.interval, sign=True),
+                f"{gain.difference.place_count:,}",
+                f"{gain.difference.confidence:.0%}",
             )
-            for one in shown
+            for gain in shown
         ],
     )
     if evidence.comparisons and not gains:
-        most = max(one.difference.place_count for one in evidence.comparisons)
+        most = max(comparison.difference.place_count for comparison in evidence.comparisons)
         out.print(f"too few matched pairs to compare values: {most} at most")
     if len(shown) < len(gains):
         out.print(f"and {len(gains) - len(shown)} more comparisons; --limit 0 shows all")
     out.table(
         [Column("preferred", is_wrapped=True), "how often", _right("comparisons")],
         [
-            (show_value(value), show_interval(one.win_rate), f"{one.comparison_count:,}")
-            for value, one in evidence.preferred
+            (show_value(value), show_interval(preference.win_rate), f"{preference.comparison_count:,}")
+            for value, preference in evidence.preferred
         ],
     )
 
@@ -169,7 +174,7 @@ def _contract(out: Output, dataset: Path | None, query: list[str] | None, propos
     return open_contract(_open(out, dataset, query), proposer)
 
 
-_Proposer = Annotated[str, typer.Option(metavar="NAME", help="Another proposer that is installed.")]
+_Proposer = Annotated[str, typer.Option(metavar="NAME", help="The proposer to use; packages can add some.")]
 
 
 @app.command(context_settings=SETTINGS)
@@ -182,14 +187,14 @@ def defaults(
         bool, typer.Option("--together", help="The best settings as a whole, from one model over all of them.")
     ] = False,
 ) -> int:
-    """Show for each setting the value that the evidence speaks for."""
+    """Show for each setting the value that the evidence supports."""
     out: Output = ctx.obj
     from stablenew.learning.evidence.evidence import to_json
 
     if together:
         return _show_together(out, _open(out, dataset, query))
     found = _contract(out, dataset, query, proposer).get_current_best_defaults()
-    out.json([to_json(one) for one in found.values()])
+    out.json([to_json(default) for default in found.values()])
     out.table(
         [
             "setting",
@@ -200,17 +205,17 @@ def defaults(
         ],
         [
             (
-                one.name,
-                show_value(one.value),
-                "" if one.mean is None else show_interval(one.mean),
-                f"{one.image_count:,}",
-                one.reason,
+                default.name,
+                show_value(default.value),
+                "" if default.mean is None else show_interval(default.mean),
+                f"{default.image_count:,}",
+                default.reason,
             )
-            for one in found.values()
+            for default in found.values()
         ],
     )
     if not found:
-        out.print("no image is rated yet")
+        out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
     return 0
 
 
@@ -242,49 +247,51 @@ def propose(
     ctx: typer.Context,
     query: _Query = None,
     current: Annotated[
-        list[str] | None, typer.Option(metavar="SETTING=VALUE", help="What you use now; else what you used most.")
+        list[str] | None, typer.Option(metavar="SETTING=VALUE", help="What you use now; by default what you used most.")
     ] = None,
     dataset: DatasetOption = None,
     proposer: _Proposer = "evidence",
 ) -> int:
-    """Say which settings to change, or that there is not enough evidence. Nothing is changed."""
+    """Propose settings to change, or say why the evidence is too thin. Nothing is changed."""
     out: Output = ctx.obj
     from stablenew.learning.evidence.evidence import to_json
     from stablenew.pipeline.run_request import parse_assignments
 
     used = parse_assignments(current or [], is_dotted=False)
     found = _contract(out, dataset, query, proposer).propose_new_defaults(current=used)
-    out.json([to_json(one) for one in found])
+    out.json([to_json(proposal) for proposal in found])
     out.table(
         ["setting", Column("now", rank=1), "proposed", Column("stars", rank=2), _right("sure"), _REASON],
         [
             (
-                one.name,
-                show_value(one.current),
-                "—" if one.proposed is None else show_value(one.proposed),
-                "" if one.gain is None else show_interval(one.gain, sign=True),
-                "" if one.confidence is None else f"{one.confidence:.0%}",
-                one.reason,
+                proposal.name,
+                show_value(proposal.current),
+                "—" if proposal.proposed is None else show_value(proposal.proposed),
+                "" if proposal.gain is None else show_interval(proposal.gain, sign=True),
+                "" if proposal.confidence is None else f"{proposal.confidence:.0%}",
+                proposal.reason,
             )
-            for one in found
+            for proposal in found
         ],
     )
-    changes = [one for one in found if one.proposed is not None]
+    changes = [proposal for proposal in found if proposal.proposed is not None]
+    if not found:
+        out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
     out.print(f"{plural(len(changes), 'proposal')}; nothing was changed")
-    for one in changes:
-        out.print(f"  stablenew run PACK --set {one.name}={show_value(one.proposed)}")
+    for proposal in changes:
+        out.print(f"  stablenew run PACK --set {proposal.name}={show_value(proposal.proposed)}")
     return 0
 
 
 @app.command(context_settings=SETTINGS)
 def package(
     ctx: typer.Context,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to put it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
     query: _Query = None,
     dataset: DatasetOption = None,
-    examples: Annotated[int, typer.Option(min=0, help="Prompts of so many best and worst images.")] = 10,
+    examples: Annotated[int, typer.Option(min=0, help="Include the prompts of the N best and N worst images.")] = 10,
 ) -> int:
-    """Write what the ratings say as one small JSON file, for a language model or a colleague. Nobody is called."""
+    """Write what the ratings say as one small JSON file, for a language model or a colleague. Makes no network call."""
     out: Output = ctx.obj
     from stablenew.disk.atomic_file import replace_file
     from stablenew.learning.evidence.learning_package import package_for_llm

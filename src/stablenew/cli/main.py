@@ -14,6 +14,8 @@ from stablenew.cli.streams import prepare_streams
 from stablenew.errors import FAILURE, USAGE, StableNewError
 
 _GLOBAL_FLAGS = {"--json", "--quiet", "-q", "--version"}
+_SPELLINGS = {"-h": "--help"}
+"""Also for commands that take a query, where any other word with a minus is a negated condition."""
 _GLOBAL_VALUES = {"--runs-dir"}
 # typer uses an installed click or its own copy of it, and does not export the parent of all usage errors
 _UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
@@ -31,7 +33,8 @@ def hoist_global_options(args: list[str]) -> list[str]:
     front: list[str] = []
     rest: list[str] = []
     remaining = iter(args)
-    for argument in remaining:
+    for given in remaining:
+        argument = _SPELLINGS.get(given, given)
         if argument == "--":
             rest.extend((argument, *remaining))
         elif argument in _GLOBAL_FLAGS or (argument.partition("=")[0] in _GLOBAL_VALUES and "=" in argument):
@@ -65,7 +68,7 @@ def _global_options(
     ctx: typer.Context,
     runs_dir: Annotated[
         str | None,
-        typer.Option(envvar="STABLENEW_RUNS_DIR", help="The run store; ./runs when neither this nor the config says."),
+        typer.Option(envvar="STABLENEW_RUNS_DIR", help="The run store; by default the one in the settings, or ./runs."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,

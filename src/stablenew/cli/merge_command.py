@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def merge(
     ctx: typer.Context,
     other: Annotated[Path, typer.Argument(metavar="OTHER", help="Another store, or a zip of run folders.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done without doing it.")] = False,
 ) -> int:
-    """Take in the runs and the feedback of another store; twice is the same as once."""
+    """Copy the runs and the feedback of another store into this one; merging twice is harmless."""
     out: Output = ctx.obj
     from stablenew.store.upkeep.store_merge import merge_stores
 

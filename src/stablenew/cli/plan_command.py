@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stablenew.formats.strict_json import JsonValue
     from stablenew.learning.learning_runner import PlanStatus
 
-app = typer.Typer(help="Learning plans: vary settings on purpose, and see what they do.", no_args_is_help=True)
+app = typer.Typer(help="Learning plans: vary settings on purpose and compare.", no_args_is_help=True)
 
 PlanFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file of a plan.")]
 
@@ -21,22 +21,22 @@ PlanFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file of a pl
 @app.command()
 def new(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to keep the plan, such as cfg.plan.json.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write the plan to, such as cfg.plan.json.")],
     pack: Annotated[Path | None, typer.Argument(metavar="[PACK]", help="A prompt pack with the prompts.")] = None,
     prompt: Annotated[list[str] | None, typer.Option(help="A prompt; may be repeated.")] = None,
-    negative: Annotated[str, typer.Option(help="The negative prompt of these.")] = "",
+    negative: Annotated[str, typer.Option(help="The negative prompt for every --prompt.")] = "",
     sweep: Annotated[
-        list[str] | None, typer.Option(metavar="STAGE.KEY=V,V", help="What to vary; two of them make a grid.")
+        list[str] | None, typer.Option(metavar="STAGE.KEY=V,V", help="The values to try; two sweeps make a grid.")
     ] = None,
     preset: Annotated[
         list[str] | None, typer.Option(metavar="NAME:STAGE.KEY=V;STAGE.KEY=V", help="A preset to compare.")
     ] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE")] = None,
     seeds: Annotated[str, typer.Option(metavar="N,N", help="The seeds; each prompt runs with each.")] = "1,2,3",
-    name: Annotated[str | None, typer.Option(help="What to call it; by default as its file.")] = None,
+    name: Annotated[str | None, typer.Option(help="The name of the plan; by default that of its file.")] = None,
     engine: Annotated[str | None, typer.Option(help="The engine to use.")] = None,
 ) -> int:
-    """Make a plan. Nothing runs yet."""
+    """Create a plan. Nothing runs yet."""
     out: Output = ctx.obj
     from stablenew.controller.plan_controller import build_plan, prompts_of, save_plan
     from stablenew.formats.pipeline_config import PipelineConfig
@@ -96,10 +96,10 @@ def _open(out: Output, file: Path) -> "PlanController":
 def run(
     ctx: typer.Context,
     file: PlanFile,
-    engine: Annotated[str | None, typer.Option(help="Another engine than the plan's.")] = None,
-    url: Annotated[str | None, typer.Option(help="Where the engine's server is.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Use another engine than the plan's.")] = None,
+    url: Annotated[str | None, typer.Option(help="The address of the engine's server.")] = None,
 ) -> int:
-    """Run what is left of a plan. Stopped or killed, the next `run` goes on."""
+    """Run the rest of a plan. After a stop or a crash, `run` continues."""
     out: Output = ctx.obj
     from stablenew.cli.run_command import run_plan
 
@@ -128,13 +128,13 @@ def run(
 
 @app.command()
 def resume(ctx: typer.Context, file: PlanFile) -> int:
-    """Go on with a plan that was stopped: the same as `run`."""
+    """Continue a plan that was stopped: the same as `run`."""
     return run(ctx, file)
 
 
 @app.command()
 def status(ctx: typer.Context, file: PlanFile) -> int:
-    """Say how far a plan is."""
+    """Show how far a plan is."""
     out: Output = ctx.obj
     plans = _open(out, file)
     found = plans.build_runner(_never).status()
@@ -152,9 +152,9 @@ def _describe(plans: "PlanController", found: "PlanStatus") -> dict[str, Any]:
         "plan_id": plans.plan.plan_id,
         "name": plans.plan.name,
         "tag": plans.plan.tag,
-        "done": [one._asdict() for one in found.done],
-        "undone": [one._asdict() for one in found.undone],
-        "pending": [{"step": one.number, "prompt": one.prompt.positive, "seed": one.seed} for one in found.pending],
+        "done": [run._asdict() for run in found.done],
+        "undone": [run._asdict() for run in found.undone],
+        "pending": [{"step": step.number, "prompt": step.prompt.positive, "seed": step.seed} for step in found.pending],
     }
 
 
@@ -162,7 +162,7 @@ def _show_status(out: Output, plans: "PlanController", found: "PlanStatus") -> N
     total = len(plans.plan.steps)
     out.print(f"{plans.plan.name}: {bar(len(found.done) / total)} {len(found.done)} of {plural(total, 'run')} done")
     if found.undone:
-        out.table(["run", "of", ""], [(one.run_id, f"{one.step + 1}", one.status) for one in found.undone])
+        out.table(["run", "of", ""], [(run.run_id, f"{run.step + 1}", run.status) for run in found.undone])
     if found.is_done:
         out.print(f"rate its images (`stablenew serve`, tag:{plans.plan.tag}), then `stablenew learn evidence`")
 
@@ -171,10 +171,10 @@ def _show_status(out: Output, plans: "PlanController", found: "PlanStatus") -> N
 def sheet(
     ctx: typer.Context,
     file: PlanFile,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="Where to put the picture.")],
-    size: Annotated[int, typer.Option(min=64, max=1024, help="Pixels of a cell.")] = 256,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PNG", help="The PNG to write.")],
+    size: Annotated[int, typer.Option(min=64, max=1024, help="The size of a cell in pixels.")] = 256,
 ) -> int:
-    """Draw every image of a plan in its place, axes labelled."""
+    """Draw every image of a plan as a labelled grid."""
     out: Output = ctx.obj
     from stablenew.disk.atomic_file import replace_file
     from stablenew.learning.plans.result_sheet import build_result_sheet

@@ -16,9 +16,9 @@ def repair(
     ctx: typer.Context,
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Run ids, prefixes or latest; all when none is given."),
+        typer.Argument(metavar="[RUN]...", help="Run ids, prefixes or latest; by default all."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done without doing it.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also finish runs that began on another machine.")] = False,
 ) -> int:
     """Seal interrupted runs, remove what crashes left, merge conflict copies of feedback."""
@@ -42,7 +42,7 @@ def _show_repair(out: Output, reports: "list[RepairReport]", count: int, *, dry_
     out.json({"ok": not skipped, "dry_run": dry_run, "runs": [report.to_dict() for report in shown]})
     out.table(
         ["run", Column("what", rank=1), Column("file", rank=2), Column(is_wrapped=True)],
-        [(report.subject, one.code, one.path, one.message) for report in shown for one in report.actions],
+        [(report.subject, action.code, action.path, action.message) for report in shown for action in report.actions],
     )
     verb = "would be done" if dry_run else "done"
     out.print(

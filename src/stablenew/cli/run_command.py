@@ -35,22 +35,23 @@ def run(
     new_seeds: Annotated[bool, typer.Option(help="With --again: let the engine choose other seeds.")] = False,
     engine: Annotated[
         str | None,
-        typer.Option(help="What makes the images; by default that of the config, or of the run to run again."),
+        typer.Option(help="The engine; by default that of the settings, or with --again that of the run."),
     ] = None,
-    url: Annotated[str | None, typer.Option(help="Where the engine's server is.")] = None,
+    url: Annotated[str | None, typer.Option(help="The address of the engine's server.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="A setting. Turns its stage on.")
+        list[str] | None,
+        typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Set a setting; this also turns its stage on."),
     ] = None,
     sweep: Annotated[
-        list[str] | None, typer.Option(metavar="STAGE.KEY=V,V", help="A setting that takes each value in turn.")
+        list[str] | None, typer.Option(metavar="STAGE.KEY=V,V", help="Run once with each value of a setting.")
     ] = None,
     randomize: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="'cat => dog | fox', '__mood__: a | b' or 'slot: a | b'.")
     ] = None,
-    mode: Annotated[str | None, typer.Option(help="fanout, sequential or random; the pack's when not given.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many variants.")] = None,
+    mode: Annotated[str | None, typer.Option(help="fanout, sequential or random; by default the pack's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Run at most N variants.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The seed of every variant, and of random picks.")] = None,
-    action: Annotated[str | None, typer.Option(metavar="LABEL", help="A name for what this run is for.")] = None,
+    action: Annotated[str | None, typer.Option(metavar="LABEL", help="A label for the purpose of this run.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="T", help="A tag for the records; may be repeated.")] = None,
     record: Annotated[
         bool | None, typer.Option("--record/--no-record", help="Record this run, whatever learning_enabled says.")
@@ -58,7 +59,7 @@ def run(
     output: Annotated[Path | None, typer.Option(help="Also save the final images into this folder.")] = None,
     stop_on_error: Annotated[bool, typer.Option(help="Stop at the first variant that fails.")] = False,
 ) -> int:
-    """Run a prompt pack, or a run that was, and record it."""
+    """Run a prompt pack, or repeat a run, and record it."""
     out: Output = ctx.obj
     from stablenew.pipeline.run_options import CONTINUE, STOP, RunOptions
     from stablenew.pipeline.run_request import RunRequest, check_plan_size, warnings_about
@@ -134,7 +135,7 @@ def run_plan(
     url: str | None = None,
     options: "RunOptions | None" = None,
 ) -> "PipelineRunResult":
-    """Run a plan with a progress bar; Ctrl-C asks it to stop, a second one insists."""
+    """Run a plan with a progress bar. Ctrl-C asks it to stop, a second one stops it at once."""
     from stablenew.engines.engine import CancelToken
     from stablenew.pipeline.run_options import RunOptions
 
@@ -162,7 +163,7 @@ def run_plan(
 
 @contextlib.contextmanager
 def saying_failures(out: Output) -> Iterator[None]:
-    """Say at once what breaks beside the pipeline, recording say; the pipeline goes on."""
+    """Print recording errors immediately; the run continues."""
     import logging
 
     handler = logging.Handler(logging.ERROR)
@@ -182,7 +183,7 @@ def _describe(event: "RunEvent") -> str:
 
 @contextlib.contextmanager
 def stopping_on_interrupt(cancel: "CancelToken", out: Output) -> Iterator[None]:
-    """Turn the first Ctrl-C into a wish to stop, after which the second one is a KeyboardInterrupt again."""
+    """Turn the first Ctrl-C into a request to stop; the second one is a KeyboardInterrupt again."""
     previous = signal.getsignal(signal.SIGINT)
 
     def stop(_number: int, _frame: object) -> None:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def serve(
     ctx: typer.Context,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Where to listen; 0 for any. The last one when not given.")
+        int | None, typer.Option(min=0, max=65535, help="The port; 0 picks any, by default the one used before.")
     ] = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the link.")] = False,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Let nothing be changed.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the link without opening a browser.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Allow no changes from the page.")] = False,
 ) -> int:
     """Open the web page: history, review, new runs. Ctrl-C ends it."""
     out: Output = ctx.obj
@@ -41,14 +41,14 @@ def serve(
 def _show_other(out: Output, place: "ServerPlace", *, no_browser: bool) -> int:
     note = place.read()
     if note is None:
-        out.warn("another process is just about to serve this store; try again")
+        out.warn("another process is starting to serve this store; try again")
         return 1
     _show(out, "already served", note.build_url(), no_browser=no_browser)
     return 0
 
 
 def _show(out: Output, state: str, url: str, *, no_browser: bool) -> None:
-    """The link, flushed at once: whoever started us may be waiting for it."""
+    """Print the link and flush it: whoever started us may be waiting for it."""
     import sys
 
     out.json({"state": state, "url": url, "store": str(out.root.absolute())})
@@ -57,13 +57,13 @@ def _show(out: Output, state: str, url: str, *, no_browser: bool) -> None:
     else:
         out.print(f"{out.root.absolute()} is served by another process already.")
     if not _open(url, no_browser=no_browser):
-        out.print("Open this link; it is good once (`stablenew serve` again prints a fresh one):")
+        out.print("Open this link; it works once (run `stablenew serve` again for a new one):")
     out.print(url)
     sys.stdout.flush()
 
 
 def _open(url: str, *, no_browser: bool) -> bool:
-    """Whether a browser was found. One that runs in the terminal is none: it would take the terminal away."""
+    """Whether a browser was opened. One that runs in the terminal does not count: it would take the terminal over."""
     if no_browser:
         return False
     import os

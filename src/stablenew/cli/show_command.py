@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def runs(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option(min=0, help="The newest so many; 0 for all.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Show at most N runs; 0 shows all.")] = 20,
 ) -> int:
     """List runs, newest first."""
     out: Output = ctx.obj
@@ -71,7 +71,7 @@ def show(
     ctx: typer.Context,
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")],
 ) -> int:
-    """Show a run: what was asked, what really ran, what came out."""
+    """Show a run: what was requested, what ran, what came out."""
     out: Output = ctx.obj
     from stablenew.store.run_description import describe_run
 
@@ -153,4 +153,4 @@ def _show_differences(out: Output, records: "list[LearningRecord]") -> None:
         for found in find_substitutions(record.requested.to_dict(), record.actual.to_dict())
     ]
     if lines:
-        out.print("\nAsked for one thing, ran another", *lines)
+        out.print("\nRan otherwise than requested", *lines)

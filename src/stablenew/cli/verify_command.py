@@ -16,7 +16,7 @@ def verify(
     ctx: typer.Context,
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Run ids, prefixes or latest; all when none is given."),
+        typer.Argument(metavar="[RUN]...", help="Run ids, prefixes or latest; by default all."),
     ] = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Also decode every image and check every document against its JSON Schema.")

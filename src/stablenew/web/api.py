@@ -1,4 +1,4 @@
-"""What an endpoint of the JSON API is: its address, what it takes, what it gives, and how errors are told.
+"""What an endpoint of the JSON API is: its address, what it takes, what it returns, and how errors are reported.
 
 Endpoints are plain functions; they run in threads, because they wait for disks. Answers carry the names that the
 command line prints with `--json`.
@@ -32,7 +32,7 @@ NO_STORE: Final = {"cache-control": "no-store"}
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Something in the query string of a request."""
+    """A parameter in the query string."""
 
     name: str
     description: str
@@ -42,7 +42,7 @@ class Parameter:
 
 
 class Call:
-    """One request, understood: where it is about, its parameters, its body."""
+    """One request: its path, its parameters, its body."""
 
     def __init__(self, context: "WebContext", endpoint: "Endpoint", request: Request, body: bytes) -> None:
         self.context = context
@@ -57,7 +57,7 @@ class Call:
         Raises:
             ConfigError: it is not of its kind.
         """
-        parameter = next(one for one in self._endpoint.parameters if one.name == name)
+        parameter = next(known for known in self._endpoint.parameters if known.name == name)
         text = self._request.query_params.get(name)
         if text is None:
             return parameter.default
@@ -111,7 +111,7 @@ class Endpoint:
     """With `{run_id}` and the like in it."""
     summary: str
     handler: Callable[[Call], Any]
-    """Gives what becomes JSON, or a Response."""
+    """Returns what becomes JSON, or a Response."""
     parameters: tuple[Parameter, ...] = ()
     body: str | None = None
     """The name in `bodies` of what it takes."""
@@ -154,7 +154,7 @@ async def _read_body(request: Request) -> bytes:
 
 
 def json_response(value: Any, status: int = 200) -> Response:
-    """`value` as the body of an answer that nobody keeps."""
+    """`value` as the body of an answer that is not cached."""
     data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return Response(data, status, media_type="application/json", headers=NO_STORE)
 
@@ -168,7 +168,7 @@ def status_of(error: StableNewError | OSError) -> int:
 
 
 def describe_error(error: Exception) -> dict[str, Any]:
-    """An error in JSON; of a search, also where it goes wrong."""
+    """An error in JSON; for a query, also the position of the mistake."""
     described: dict[str, Any] = {"error": str(error), "type": type(error).__name__}
     if isinstance(error, InvalidQuery):
         described |= {"error": error.reason, "position": error.position}

@@ -31,28 +31,28 @@ class WebContext:
         self._subscription: Subscription | None = None
         self._stopped = threading.Event()
         self._is_warm = False
-        self._telling = SideChannel("telling pages what changed")
-        controller.subscribe(self._tell_news)
+        self._publishing = SideChannel("publishing changes to pages")
+        controller.subscribe(self._publish_news)
         controller.subscribe_progress(lambda job: self.live.publish("job", job.to_dict(), key=f"job {job.run_id}"))
 
     def start(self) -> None:
-        """Keep the index in step, and tell pages what happens."""
+        """Keep the index up to date, and publish changes to pages."""
         self.watcher = self.controller.build_watcher()
         self._subscription = self.watcher.subscribe()
         self.watcher.start()
         threading.Thread(target=self._follow, args=(self._subscription,), name="stablenew-live", daemon=True).start()
 
     def warm_up(self) -> None:
-        """Load what the first screen is about to ask for, while the browser still reads the page."""
+        """Load what the first screen will request, while the browser is still parsing the page."""
         if not self._is_warm:
             self._is_warm = True
             threading.Thread(target=self._load_columns, name="stablenew-warm", daemon=True).start()
 
     def _load_columns(self) -> None:
-        attempt(lambda: self.controller.history.columns)  # whoever asks will hear what was wrong
+        attempt(lambda: self.controller.history.columns)  # a request that needs them reports what is wrong
 
     def stop(self) -> None:
-        """End everything that was begun; runs on their way are sealed as cancelled."""
+        """Stop everything that was started; runs in progress are sealed as cancelled."""
         self._stopped.set()
         self.live.close()
         self.controller.stop_jobs()
@@ -62,16 +62,16 @@ class WebContext:
         self.thumbnails.close()
         self.controller.history.close()
 
-    def _tell_news(self, news: JobNews) -> None:
+    def _publish_news(self, news: JobNews) -> None:
         self.live.publish("news", {"kind": news.kind, "run_id": news.run_id, "job": news.job})
 
     def _follow(self, subscription: Subscription) -> None:
         while not self._stopped.is_set():
             change = subscription.get(_TICK_SECONDS)
             if change is not None:
-                self._telling.call(self._tell_changes, _take_all(subscription, change))
+                self._publishing.call(self._publish_changes, _drain(subscription, change))
 
-    def _tell_changes(self, changes: list[RunChange]) -> None:
+    def _publish_changes(self, changes: list[RunChange]) -> None:
         is_reset = any(change.kind == RESET for change in changes) or len(changes) >= _MOST_AT_ONCE
         latest = {change.run_id: change.kind for change in changes if change.run_id}
         told = [] if is_reset else [{"kind": kind, "run_id": run_id} for run_id, kind in latest.items()]
@@ -80,7 +80,7 @@ class WebContext:
         self.live.publish("changes", {"changes": told, "jobs": jobs, "is_reset": is_reset})
 
     def jobs_by_id(self, run_ids: list[str]) -> dict[str, dict[str, Any]]:
-        """Those of the runs that history has, each with its number."""
+        """The jobs of those runs that history has, each with its number."""
         found = {}
         for run_id in run_ids:
             number = self.controller.history.number_of(run_id)
@@ -90,8 +90,8 @@ class WebContext:
         return found
 
 
-def _take_all(subscription: Subscription, first: RunChange) -> list[RunChange]:
-    """Everything that waits to be told."""
+def _drain(subscription: Subscription, first: RunChange) -> list[RunChange]:
+    """All changes that wait to be published."""
     changes = [first]
     while len(changes) < _MOST_AT_ONCE and (change := subscription.get(0)) is not None:
         changes.append(change)

@@ -1,4 +1,4 @@
-"""LiveHub: what happens, told to every open page at once by server-sent events."""
+"""LiveHub: publishes what happens to every open page, by server-sent events."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 _KEEP_ALIVE_SECONDS: Final = 15.0
-_MOST_WAITING: Final = 1000
+_MAX_WAITING: Final = 1000
 
 
 class LiveHub:
@@ -23,13 +23,13 @@ class LiveHub:
         self._loop = loop
 
     def close(self) -> None:
-        """Let every page go, so that the server can end."""
+        """End every stream, so that the server can stop."""
         self._is_closed = True
         for page in list(self._pages):
             page.wake.set()
 
     def publish(self, event: str, data: Any, *, key: str | None = None) -> None:
-        """Tell every page. Of several waiting messages of one `key` only the last is worth sending."""
+        """Send an event to every page. Of several waiting events with the same `key` only the last is sent."""
         if not self._pages or self._loop is None:
             return
         text = f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
@@ -41,7 +41,7 @@ class LiveHub:
             page.put(key, text)
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """What one page hears, until it goes away or the server ends."""
+        """The events of one page, until it disconnects or the server stops."""
         page = _Page()
         self._pages.add(page)
         try:
@@ -55,7 +55,7 @@ class LiveHub:
 
 
 class _Page:
-    """What waits to be sent to one page."""
+    """The events that wait to be sent to one page."""
 
     def __init__(self) -> None:
         self.wake = asyncio.Event()
@@ -66,7 +66,9 @@ class _Page:
         self._count += 1
         self._waiting.pop(key or "", None)
         self._waiting[key or str(self._count)] = text
-        if len(self._waiting) > _MOST_WAITING:  # it does not listen; when it does, it should ask for everything
+        if (
+            len(self._waiting) > _MAX_WAITING
+        ):  # it has stopped reading; when it reads again, it should reload everything
             self._waiting = {"reset": 'event: changes\ndata: {"changes":[],"jobs":{},"is_reset":true}\n\n'}
         self.wake.set()
 

@@ -56,7 +56,7 @@ _ERROR: dict[str, Any] = {
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     names = re.findall(r"{(\w+)}", endpoint.path)
     parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
-    parameters += [_parameter(one) for one in endpoint.parameters]
+    parameters += [_parameter(parameter) for parameter in endpoint.parameters]
     problem = {"description": "It could not be done.", "content": _content("application/json", "Error")}
     operation: dict[str, Any] = {
         "summary": endpoint.summary,

@@ -90,7 +90,7 @@ class RepairBody(_Body):
 
 
 class TaskBody(_Body):
-    """A long look at the store to begin or to stop."""
+    """A scan of the store to start or to stop."""
 
     kind: Annotated[str, Field(pattern="^(verify|survey)$")]
     deep: bool = False

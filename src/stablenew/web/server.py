@@ -1,4 +1,4 @@
-"""The server: one for each store on this machine, at a port that it keeps, found by whoever asks a second time."""
+"""The server: one for each store on this machine, at a port that it keeps, where a second `serve` finds it."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ _SHUTDOWN_SECONDS: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class ServerNote:
-    """What a server leaves in the state folder, for this user only: how to reach it, and its secret."""
+    """What a server writes to the state folder, readable by this user only: how to reach it, and its secret."""
 
     port: int
     secret: str
@@ -49,7 +49,7 @@ class ServerNote:
 
 
 class ServerPlace:
-    """Where the server of a store leaves word of itself. Whoever holds the lock is the server."""
+    """Where the server of a store leaves its note. Whoever holds the lock is the server."""
 
     def __init__(self, root: Path) -> None:
         folder = state_folder() / "servers"
@@ -71,22 +71,22 @@ class ServerPlace:
         return True
 
     def release(self) -> None:
-        """Be it no more."""
+        """Stop being the server."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
     def read(self) -> ServerNote | None:
-        """Word of the server that is there, or was last."""
+        """The note of the running server, or of the last one."""
         with contextlib.suppress(OSError, ValueError, TypeError):
             return ServerNote(**json.loads(self._note.read_bytes()))
         return None
 
     def write(self, note: ServerNote) -> None:
-        """Leave word. Nobody else on this machine may read it.
+        """Write the note. No other user may read it.
 
         Raises:
-            WriteFailed: the disk would not take it.
+            WriteFailed: it could not be written.
         """
         replace_file(self._note, json.dumps({name: getattr(note, name) for name in note.__slots__}).encode())
         with contextlib.suppress(OSError):
@@ -100,12 +100,12 @@ def open_socket(port: int | None, last: int | None) -> socket.socket:
         ConfigError: the port is taken, or none is free.
     """
     wanted = [port] if port is not None else [*([last] if last else []), *range(FIRST_PORT, FIRST_PORT + _PORTS_TRIED)]
-    for one in wanted:
+    for number in wanted:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if os.name != "nt":  # there it would let two servers share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((_HOST, one))
+            listener.bind((_HOST, number))
             listener.listen(128)
         except OSError:
             listener.close()
@@ -118,7 +118,7 @@ def open_socket(port: int | None, last: int | None) -> socket.socket:
 def serving(
     controller: AppController, place: ServerPlace, *, port: int | None, is_read_only: bool
 ) -> Iterator[tuple[ServerNote, Callable[[Interrupts], None]]]:
-    """A server ready to run: word of it, and the function that serves until it is told to stop.
+    """A server ready to run: its note, and the function that serves until it is stopped.
 
     The caller holds the `place`. The port listens already: a browser that comes before the server runs waits for it.
     """
@@ -159,7 +159,7 @@ def _serve(
     end = server.handle_exit
 
     def handle_exit(number: int, frame: "FrameType | None") -> None:
-        context.live.close()  # or the server waits for pages that only listen
+        context.live.close()  # or the server would wait for the streams of open pages
         end(number, frame)
 
     server.handle_exit = handle_exit  # type: ignore[method-assign, assignment]

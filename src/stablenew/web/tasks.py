@@ -1,4 +1,4 @@
-"""TaskRunner: long looks at the whole store, in the background, with progress and a way to stop."""
+"""TaskRunner: long scans of the whole store in the background, with progress and cancellation."""
 
 import itertools
 import threading
@@ -13,7 +13,7 @@ from stablenew.recording.side_channel import attempt, describe
 
 @dataclass(slots=True)
 class Task:
-    """One of them, with how far it is or what came of it."""
+    """A task, with its progress or its result."""
 
     kind: str
     number: int
@@ -51,7 +51,7 @@ class TaskRunner:
         self._numbers = itertools.count(time.time_ns() // 1000)  # above those of a server before this one
 
     def start(self, kind: str, work: Callable[[Callable[[int, int], None]], Any]) -> Task:
-        """Begin a task, or give the one of that kind that is on its way.
+        """Start a task, or return the one of that kind that is running.
 
         A kind may have a subject, after a space: tasks of several subjects run beside each other, and the last result
         is kept.
@@ -61,7 +61,7 @@ class TaskRunner:
             running = self._tasks.get(kind)
             if running is not None and not running.is_over:
                 return running
-            for old in [one for one in self._tasks.values() if one.is_over and _word(one.kind) == _word(kind)]:
+            for old in [task for task in self._tasks.values() if task.is_over and _word(task.kind) == _word(kind)]:
                 del self._tasks[old.kind]
             task = self._tasks[kind] = Task(kind, next(self._numbers))
         threading.Thread(target=self._run, args=(task, work), name=f"stablenew-{kind}", daemon=True).start()
@@ -83,18 +83,18 @@ class TaskRunner:
         self._on_change(task)
 
     def tasks(self) -> list[Task]:
-        """The last one of each kind."""
+        """The latest task of each kind."""
         with self._guard:
             return list(self._tasks.values())
 
     def cancel(self, kind: str) -> None:
-        """Ask the task of this kind to stop, if there is one."""
+        """Cancel the task of this kind, if there is one."""
         with self._guard:
             if kind in self._tasks:
                 self._tasks[kind].cancel.cancel()
 
     def stop(self) -> None:
-        """Ask all of them to stop."""
+        """Cancel all tasks."""
         for task in self.tasks():
             task.cancel.cancel()
 

@@ -45,7 +45,7 @@ class ThumbnailCache:
         self._turns = [threading.Lock() for _ in range(_TURNS)]
 
     def close(self) -> None:
-        """Make no more."""
+        """Stop making thumbnails."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def path(self, digest: str, size: int) -> Path:
@@ -79,8 +79,8 @@ class ThumbnailCache:
         if digest_bytes(data) != digest:
             raise NoPicture("the file is not the one that was recorded")
         made = make_thumbnails(data)
-        for one, picture in made.items():
-            self._keep(self.path(digest, one), picture)
+        for side, picture in made.items():
+            self._keep(self.path(digest, side), picture)
         return made[size]
 
     def _keep(self, path: Path, data: bytes) -> None:
@@ -88,7 +88,7 @@ class ThumbnailCache:
             make_private_folder(path.parent)
             replace_cached(path, data)
         except (WriteFailed, OSError):
-            return  # a cache that cannot be written costs time and nothing else
+            return  # a cache that cannot be written only costs time
 
 
 def make_thumbnails(data: bytes) -> dict[int, bytes]:

@@ -1,4 +1,4 @@
-"""What people think: said, taken back, said again."""
+"""Feedback: posted, undone, redone."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,11 +56,11 @@ ENDPOINTS: Final = (
     Endpoint(
         "POST",
         "/api/feedback",
-        "Say things about images and runs. Durable when answered.",
+        "Post feedback on images and runs. Durable when answered.",
         _post_feedback,
         (),
         "FeedbackBody",
     ),
-    Endpoint("POST", "/api/undo", "Take an act back.", _undo, (), "StepBody"),
-    Endpoint("POST", "/api/redo", "Say again what was taken back.", _redo, (), "StepBody"),
+    Endpoint("POST", "/api/undo", "Undo an act.", _undo, (), "StepBody"),
+    Endpoint("POST", "/api/redo", "Redo what was undone.", _redo, (), "StepBody"),
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_QUERY: Final = Parameter("query", "What to look for, in the query language of history.", default="")
+_QUERY: Final = Parameter("query", "A search, in the query language of history.", default="")
 _SORT: Final = Parameter("sort", "time, oldest, rating, duration, outputs or variants.", default="time")
 _MOST_JOBS: Final = 500
 _COUNT_TYPE: Final = "<u4"
@@ -68,12 +68,12 @@ def _count(call: Call) -> dict[str, int]:
 def _facets(call: Call) -> dict[str, Any]:
     facets = call.context.controller.history.facets(call.get("query"), limit=call.get("limit"))
     return {
-        name: [{"value": one.value, "job_count": one.job_count} for one in values] for name, values in facets.items()
+        name: [{"value": item.value, "job_count": item.job_count} for item in values] for name, values in facets.items()
     }
 
 
 def _check(call: Call) -> dict[str, Any]:
-    """Whether a search can be understood: an answer and no error, because people type."""
+    """Whether a query is valid: an answer and no error, because people are still typing."""
     try:
         call.context.controller.history.parse(call.get("query"))
     except InvalidQuery as error:
@@ -122,7 +122,7 @@ ENDPOINTS: Final = (
         (
             _QUERY,
             _SORT,
-            Parameter("limit", "At most so many.", "integer", 50),
+            Parameter("limit", "At most N jobs.", "integer", 50),
             Parameter("after", "The `next_cursor` of the page before."),
         ),
     ),
@@ -162,8 +162,8 @@ ENDPOINTS: Final = (
         "/api/facets",
         "For each facet its values, and how many of the jobs that fit have them.",
         _facets,
-        (_QUERY, Parameter("limit", "At most so many values of each.", "integer", 20)),
+        (_QUERY, Parameter("limit", "At most N values of each.", "integer", 20)),
     ),
-    Endpoint("GET", "/api/query", "Whether a search can be understood, and where not.", _check, (_QUERY,)),
+    Endpoint("GET", "/api/query", "Whether a query is valid, and where it is not.", _check, (_QUERY,)),
     Endpoint("GET", "/api/query/fields", "The fields of the query language.", _fields),
 )

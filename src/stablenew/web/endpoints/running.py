@@ -1,4 +1,4 @@
-"""Runs on their way: planned, started, followed, stopped; and what there is to start them with."""
+"""Runs in progress: planned, started, followed, stopped; and what they can be started with."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -107,7 +107,7 @@ def _size_warning(plan: "Plan", request: "RunRequest") -> list[str]:
 
 
 def _seconds_per_variant(call: Call, engine: str) -> float | None:
-    """How long a variant took lately with this engine; None when there is nothing to go by."""
+    """How long a variant took recently with this engine; None when unknown."""
     history = call.context.controller.history
     rows = history.page(f'engine:"{engine}" status:completed', limit=_RUNS_FOR_ESTIMATE).rows
     timed = [row for row in rows if row["duration_seconds"] is not None and row["record_count"]]
@@ -125,7 +125,7 @@ def _start(call: Call) -> dict[str, Any]:
     check_plan_size(plan, request)
     controller = call.context.controller
     engine, url = _engine(call, body)
-    controller.open_engine(engine, url)  # an engine that is not there says so now, not later
+    controller.open_engine(engine, url)  # an engine that does not respond is reported now, not later
     learning = controller.app_config.learning_enabled
     return controller.jobs.start(config, plan=plan, pack=pack, engine=engine, url=url, learning=learning).to_dict()
 
@@ -155,7 +155,7 @@ def _preview(call: Call) -> Response:
     number = int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else -1
     preview = call.context.controller.jobs.get(call.path["run_id"]).previews.get(number)
     if preview is None or preview.image.media_type not in _SHOWN_MEDIA:
-        return Response(status_code=204, headers=NO_STORE)  # pages ask for what was there a moment ago
+        return Response(status_code=204, headers=NO_STORE)  # pages may ask for a preview that is gone by now
     return Response(preview.image.data, media_type=preview.image.media_type, headers=NO_STORE)
 
 
@@ -174,6 +174,6 @@ ENDPOINTS: Final = (
         "NothingBody",
     ),
     Endpoint(
-        "GET", "/previews/{run_id}/{number}", "An image a running job has just made.", _preview, media_type="image/*"
+        "GET", "/previews/{run_id}/{number}", "The latest image of a running variant.", _preview, media_type="image/*"
     ),
 )

@@ -26,16 +26,16 @@ def _show(call: Call) -> dict[str, Any]:
 
 
 def _feedback(call: Call) -> dict[str, Any]:
-    """As `feedback --json`, and who speaks on this page."""
+    """As `feedback --json`, and the rater of this page."""
     manager = call.context.controller.feedback
     reading = manager.read(call.path["run_id"])
     document = reading.build_document().to_dict()
-    return document | {"problems": [str(one) for one in reading.problems], "rater": manager.rater}
+    return document | {"problems": [str(problem) for problem in reading.problems], "rater": manager.rater}
 
 
 def _neighbours(call: Call) -> dict[str, Any]:
     found = call.context.controller.history.similar_variants(call.path["run_id"], limit=20)
-    return {"neighbours": [one._asdict() for one in found]}
+    return {"neighbours": [variant._asdict() for variant in found]}
 
 
 def _reproduction(call: Call) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _output(call: Call) -> Response:
 
 def _thumbnail(call: Call) -> Response:
     """The thumbnail, or a picture that says that there is none: a wall of images must not be a wall of errors."""
-    digest, size = _digest(call), {str(one): one for one in SIZES}.get(call.path["size"])
+    digest, size = _digest(call), {str(side): side for side in SIZES}.get(call.path["size"])
     if size is None:
         raise OutputNotFound(f"thumbnails are {' or '.join(map(str, SIZES))} pixels long")
     if not is_run_id(call.path["run_id"]):
@@ -101,7 +101,7 @@ _NO_PICTURE: Final = (
 
 ENDPOINTS: Final = (
     Endpoint("GET", "/api/runs/{run_id}", "A run in full, as `show --json` prints it, and its feedback.", _show),
-    Endpoint("GET", "/api/runs/{run_id}/feedback", "Everything said about a run, as `feedback --json`.", _feedback),
+    Endpoint("GET", "/api/runs/{run_id}/feedback", "The feedback on a run, as `feedback --json`.", _feedback),
     Endpoint(
         "GET",
         "/api/runs/{run_id}/neighbours",

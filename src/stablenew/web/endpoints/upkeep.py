@@ -69,14 +69,14 @@ def _insights(call: Call) -> dict[str, Any]:
 
 
 def verify_store(controller: "AppController", report: Callable[[int, int], None], *, deep: bool) -> dict[str, Any]:
-    """Every run, verified; of those that are not as recorded, the reports."""
+    """Every run verified, with the reports of those that are not as recorded."""
     counts: Counter[str] = Counter()
     bad, runs, files, size = [], 0, 0, 0
-    for one, done, total in controller.iter_verify(deep=deep):
-        runs, files, size = runs + 1, files + one.files, size + one.size_bytes
-        counts.update(finding.severity for finding in one.findings)
-        if not one.is_ok:
-            bad.append(one.to_dict())
+    for run_report, done, total in controller.iter_verify(deep=deep):
+        runs, files, size = runs + 1, files + run_report.files, size + run_report.size_bytes
+        counts.update(finding.severity for finding in run_report.findings)
+        if not run_report.is_ok:
+            bad.append(run_report.to_dict())
         report(done, total)
     return {
         "ok": not bad,
@@ -90,7 +90,7 @@ def verify_store(controller: "AppController", report: Callable[[int, int], None]
 
 
 def survey_store(controller: "AppController", report: Callable[[int, int], None]) -> dict[str, Any]:
-    """How much lies in the store, by pack and month, and what should not be there."""
+    """The sizes in the store by pack and month, and files that do not belong there."""
     sizes: Counter[tuple[str, str]] = Counter()
     copies, leftovers = [], []
     for survey, done, total in controller.iter_survey():
@@ -153,7 +153,7 @@ def _live(call: Call) -> Response:
 
 
 ENDPOINTS: Final = (
-    Endpoint("GET", "/api/status", "Which store this is, and how the page stands to it.", _status),
+    Endpoint("GET", "/api/status", "Which store this is, and what the page may do.", _status),
     Endpoint(
         "GET",
         "/api/live",
@@ -161,17 +161,17 @@ ENDPOINTS: Final = (
         _live,
         media_type="text/event-stream",
     ),
-    Endpoint("GET", "/api/health", "Index, watcher, runs that need somebody, tasks.", _health),
+    Endpoint("GET", "/api/health", "Index, watcher, runs that need attention, tasks.", _health),
     Endpoint(
         "GET",
         "/api/insights",
-        "What the ratings say about settings: the task that works it out, begun if it is not on its way.",
+        "What the ratings say about settings: the task that works it out, started unless it is running.",
         _insights,
         (Parameter("query", "Which runs; all when it is empty.", default=""),),
     ),
-    Endpoint("POST", "/api/tasks", "Begin, or stop, a long look at the store.", _task, (), "TaskBody"),
+    Endpoint("POST", "/api/tasks", "Start, or stop, a scan of the whole store.", _task, (), "TaskBody"),
     Endpoint("POST", "/api/repair", "Repair runs, as `repair --json`.", _repair, (), "RepairBody"),
     Endpoint("POST", "/api/settings", "Change settings; they are kept.", _settings, (), "SettingsBody"),
-    Endpoint("GET", "/api/views", "Searches that were given a name.", _views),
-    Endpoint("POST", "/api/views", "Keep a search under a name, or forget the name.", _keep_view, (), "ViewBody"),
+    Endpoint("GET", "/api/views", "Saved searches.", _views),
+    Endpoint("POST", "/api/views", "Save a search under a name, or delete one.", _keep_view, (), "ViewBody"),
 )
