@@ -69,12 +69,23 @@ def test_metrics_that_records_hold_are_columns(store, tmp_path):
         image = samples.build_image(samples.png(b"%d" % number), variant=0, stage="txt2img", number=number)
         writer.write_output(image.data, variant=0, stage="txt2img", number=number, media_type="image/png")
         outputs.append(image.reference.to_dict())
-    outputs[1]["metrics"] = {"aesthetic": 6.5}
-    fields = samples.record("run-1", 0, []).to_dict() | {"outputs": outputs, "metrics": {"aesthetic": 5, "seconds": 2}}
+    metrics = [
+        {"metric": "aesthetic", "value": 5},
+        {"metric": "seconds", "value": 2},
+        {"metric": "aesthetic", "value": 6.5, "image_id": outputs[1]["digest"]},
+        {"metric": "clip", "value": 0.25, "scorer": "vit-l", "image_id": outputs[0]["digest"]},
+    ]
+    fields = samples.record("run-1", 0, []).to_dict() | {"outputs": outputs, "metrics": metrics}
     writer.append_record(type(samples.record("run-1", 0, [])).from_dict(fields))
     writer.seal(samples.metadata("run-1", status="completed", record_count=1, output_count=2))
     rows = build(store, tmp_path / "ds").read_images().to_pylist()
     assert [(row["metric_aesthetic"], row["metric_seconds"]) for row in rows] == [(5.0, 2.0), (6.5, 2.0)]
+    assert [row["metric_clip (vit-l)"] for row in rows] == [0.25, None]
+
+
+def test_metrics_given_while_recording_are_columns(store, tmp_path):
+    record(store, "run-1", {"steps": 9}, metrics={"aesthetic": 6.1})
+    assert build(store, tmp_path / "ds").read_images()["metric_aesthetic"].to_pylist() == [6.1]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def line(requested, actual, overrides, metrics, spaced):
     if actual is not None:
         record["actual"] = actual[0] | actual[1]
     if metrics is not None:
-        record["metrics"] = metrics
+        record["metrics"] = [{"metric": name, "value": value} for name, value in metrics.items()]
     separators = (", ", ": ") if spaced else (",", ":")
     return json.dumps(record, separators=separators, ensure_ascii=False).encode() + b"\n"
 

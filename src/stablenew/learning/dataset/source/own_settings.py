@@ -32,7 +32,7 @@ null where no output has metrics."""
 
 _PARTS: Final = (b'"requested":{', b'"actual":{')
 _OVERRIDES: Final = b'"overrides":{'
-_METRICS: Final = b'"metrics":{'
+_METRICS: Final = b'"metrics":'
 _KEY: Final = re.compile(rb'"([^"]*)":')
 _KNOWN_OVERRIDES: Final = frozenset(f"{stage}.{name}".encode() for stage, name in STAGE_SETTINGS)
 _EXTRA: Final = ".extra."
@@ -102,11 +102,13 @@ def read_own_settings(record: Mapping[str, JsonValue]) -> OwnSettings:
     requested, standard_requested = _read_settings(record.get("requested"))
     actual, standard_actual = _read_settings(record.get("actual"))
     asked = _read_overrides(overrides) | requested
-    per_output = [_read_metrics(output) for output in outputs] if isinstance(outputs, list) else []
+    metrics = _read_metrics(record.get("metrics"))
+    digests = [output.get("digest") for output in outputs if isinstance(output, dict)] if metrics and outputs else []
+    per_output = [metrics.get(digest, {}) for digest in digests]
     return OwnSettings(
         settings=_encode(asked | actual),
         requested=_encode(asked),
-        metrics=_read_metrics(record),
+        metrics=metrics.get(None, {}),
         output_metrics=per_output if any(per_output) else [],
         standard_requested=standard_requested,
         standard_actual=standard_actual,
@@ -147,9 +149,16 @@ def _scalars(settings: JsonValue) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in items if isinstance(value, (str, int, float))]
 
 
-def _read_metrics(holder: JsonValue) -> dict[str, float]:
-    metrics = holder.get("metrics") if isinstance(holder, dict) else None
-    return {name: float(value) for name, value in _scalars(metrics) if not isinstance(value, (str, bool))}
+def _read_metrics(metrics: JsonValue) -> dict[str | None, dict[str, float]]:
+    """Scores by name, for each image id; None is the whole variant. A scorer's name is part of the name."""
+    found: dict[str | None, dict[str, float]] = {}
+    scores = [score for score in metrics if isinstance(score, dict)] if isinstance(metrics, list) else []
+    for score in scores:
+        name, value, scorer = (score.get(key) for key in ("metric", "value", "scorer"))
+        if isinstance(name, str) and isinstance(value, (int, float)) and not isinstance(value, bool):
+            full_name = f"{name} ({scorer})" if scorer else name
+            found.setdefault(score.get("image_id"), {})[full_name] = float(value)
+    return found
 
 
 def _encode(settings: dict[str, Any]) -> dict[str, str]:
