@@ -94,6 +94,16 @@ def test_runs_hold_at_most_a_hundred_images_and_are_sealed(store, tmp_path):
         assert RunVerifier(run, deep=True).verify().findings == ()
 
 
+def test_a_run_holds_the_images_of_one_tool(store, tmp_path):
+    fill(tmp_path / "outputs", 3)
+    for number in range(2):
+        text = f"a lake\nSteps: 5, Seed: {number}, Size: 64x48, App: SD.Next, Model: tiny, Sampler: Euler a"
+        (tmp_path / "outputs" / f"next-{number}.png").write_bytes(make_png(number + 50, text=text))
+    report = Importer(store).run(tmp_path / "outputs")
+    assert report.tools == {"A1111": 3, "SD.Next": 2}
+    assert {run.metadata.source.engine for run in store.iter_runs()} == {"a1111", "sd-next"}
+
+
 def test_the_newest_images_come_first(store, tmp_path):
     for number, path in enumerate(fill(tmp_path / "outputs", 30)):
         os.utime(path, (1_600_000_000 + number, 1_600_000_000 + number))

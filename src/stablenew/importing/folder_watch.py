@@ -22,7 +22,7 @@ from stablenew.disk.network_share import network_share_type
 from stablenew.importing.file_reading import ReadFile, read_files
 from stablenew.importing.folder_walk import FolderWalk, FoundFile, find_file
 from stablenew.importing.imported_run import MOST_IMAGES, ImportedRun
-from stablenew.importing.importer import IMPORTED, Importer, ImportReport
+from stablenew.importing.importer import IMPORTED, Importer, ImportReport, tool_of
 from stablenew.importing.known_images import KnownImages
 from stablenew.store.source_roots import SourceRoot
 
@@ -85,6 +85,8 @@ class FolderWatch:
         self._arrivals = _Arrivals()
         self._observer: BaseObserver | None = None
         self._run: ImportedRun | None = None
+        self._tool = ""
+        """What made the images of the open run: one program makes all of a run."""
         self._digests: list[str] = []
         self._last_taken = 0.0
 
@@ -143,8 +145,10 @@ class FolderWatch:
             self._add(root, known, import_id, read)
 
     def _add(self, root: SourceRoot, known: KnownImages, import_id: str, read: ReadFile) -> None:
+        if self._run is not None and tool_of(read) != self._tool:
+            self._seal(known)
         if self._run is None:
-            self._run = self._importer.open_run(root, import_id)
+            self._run, self._tool = self._importer.open_run(root, import_id), tool_of(read)
         self._run.add([read])
         self._digests.append(read.digest)
         self._last_taken = time.monotonic()

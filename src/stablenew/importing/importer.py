@@ -191,7 +191,7 @@ class Importer:
             report.run_ids.append(run.run_id)
         report.imported += len(ordered)
         report.size_bytes += sum(read.file.size_bytes for read in ordered)
-        report.tools.update(str((read.metadata.tool if read.metadata else None) or UNKNOWN) for read in ordered)
+        report.tools.update(map(tool_of, ordered))
 
 
 def _beside(read: ReadFile) -> str | None:
@@ -202,14 +202,19 @@ def _beside(read: ReadFile) -> str | None:
     return BESIDE.get(kind)
 
 
+def tool_of(read: ReadFile) -> str:
+    """The program that made the image, as far as it is known."""
+    return str((read.metadata.tool if read.metadata else None) or UNKNOWN)
+
+
 def _batches(files: Iterator[ReadFile]) -> Iterator[list[ReadFile]]:
-    """Files by the run, the first of which is small."""
-    batch: list[ReadFile] = []
+    """Files by the run: of one tool, so that a run has one. The first run is small."""
+    batches: dict[str, list[ReadFile]] = {}
     limit = _FIRST_RUN
     for file in files:
+        batch = batches.setdefault(tool_of(file), [])
         batch.append(file)
         if len(batch) >= limit:
-            yield batch
-            batch, limit = [], MOST_IMAGES
-    if batch:
-        yield batch
+            yield batches.pop(tool_of(file))
+            limit = MOST_IMAGES
+    yield from batches.values()
