@@ -7,7 +7,14 @@ import { formatDuration, formatLongTime, plural } from "../data/format.js";
 import { live } from "../data/live.js";
 import { outbox } from "../data/feedback_outbox.js";
 import { buildImages, buildStripItem, buildWords, describeOutput, finalOutputs } from "../parts/record_view.js";
-import { buildAgainCommand, buildFacts, buildFeedback, buildNeighbours, buildReproduction, buildVerdict } from "../parts/run_details.js";
+import {
+  buildAgainCommand,
+  buildFacts,
+  buildFeedback,
+  buildNeighbours,
+  buildReproduction,
+  buildVerdict,
+} from "../parts/run_details.js";
 import { buildStars } from "../parts/stars.js";
 
 const KEYS = [
