@@ -5,6 +5,8 @@ Built from `server.py` (trigger_on_prompt, post_prompt), `execution.py` (PromptQ
 
 import importlib.util
 import json
+import os
+import signal
 import sys
 import time
 import types
@@ -25,6 +27,9 @@ class PromptQueue:
         self.history, self.running, self.pending = {}, {}, []
 
     def get_current_queue(self):
+        raise AssertionError("it copies the whole queue, graphs and all, under the lock of the server")
+
+    def get_current_queue_volatile(self):
         return list(self.running.values()), list(self.pending)
 
     def get_history(self, prompt_id=None, max_items=None, offset=-1):
@@ -40,13 +45,14 @@ class PromptServer:
     def add_on_prompt_handler(self, handler):
         self.handlers.append(handler)
 
-    def submit(self, graph, *, honours_ids=True):
-        json_data = {"prompt": graph, "client_id": "browser"}
+    def submit(self, graph, *, honours_ids=True, **more):
+        json_data = {"prompt": graph, "client_id": "browser", **more}
         for handler in self.handlers:
             json_data = handler(json_data)
         key = str(json_data.get("prompt_id")) if honours_ids else str(uuid.uuid4())
         item = (len(self.prompt_queue.history), key, json_data["prompt"], {}, ["9"])
-        self.prompt_queue.running = {0: item}
+        if all(isinstance(node, dict) for node in graph.values()):  # anything else is refused and never runs
+            self.prompt_queue.running = {0: item}
         return key, item
 
     def finish(self, key, item, outputs, status="success", messages=()):
@@ -131,6 +137,17 @@ elif WHAT == "failures":
     key, item = server.submit(graph_of(2))
     server.finish(key, item, {}, "error", [["execution_interrupted", {"node_id": "3"}]])
     server.submit({"not": "a graph"})
+elif WHAT == "ours":
+    key, item = server.submit(graph_of(1), extra_data={"stablenew": {"is_recorded": True}})
+    server.finish(key, item, {"9": {"images": [save("output", "ours.png", 1)]}})
+    key, item = server.submit(graph_of(2), extra_data={"extra_pnginfo": {}})
+    server.finish(key, item, {"9": {"images": [save("output", "theirs.png", 2)]}})
+elif WHAT == "crash":
+    server.submit(graph_of(3))
+    server.prompt_queue.pending = [(1, "waiting", graph_of(4), {}, ["9"])]
+    time.sleep(3.0)
+    print("working", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
 elif WHAT == "node":
     kind = package.NODE_CLASS_MAPPINGS["StableNewRecord"]
     assert kind.INPUT_TYPES()["required"] == {"images": ("IMAGE",)}

@@ -189,6 +189,26 @@ def test_the_node_records_what_nobody_saves_and_gives_tags(installed, tmp_path):
         assert json.loads(image.text["prompt"])["3"]["class_type"] == "KSampler"
 
 
+def test_prompts_of_our_own_engine_are_not_recorded_a_second_time(installed, tmp_path):
+    folder, runs = installed("comfyui")
+    run_program("comfyui", folder, tmp_path, "ours")
+    (run,) = wait_for_runs(runs, 1)
+    time.sleep(0.5)
+    assert [run.run_id for run in RunStore(runs).iter_runs()] == [run.run_id]
+    assert next(run.iter_records()).actual.seed == 2
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that nothing can catch")
+def test_a_comfyui_that_is_killed_leaves_what_it_worked_on(installed, tmp_path):
+    folder, runs = installed("comfyui")
+    program = [sys.executable, str(HERE / "fake_comfyui.py"), str(folder), str(tmp_path / "made"), "crash"]
+    done = subprocess.run(program, capture_output=True, timeout=120)
+    assert done.stdout == b"working\n", done.stderr
+    (run,) = wait_for_runs(runs, 1)
+    (record,) = run.iter_records()
+    assert (run.metadata.status, record.actual.seed, record.prompt.positive) == ("interrupted", 3, "a quiet harbour")
+
+
 def test_a_folder_that_lies_elsewhere_is_to_be_copied(tmp_path, capsys):
     runs = tmp_path / "runs"
     assert _run(["--runs-dir", str(runs), "engines", "install", "comfyui", str(tmp_path), "--to-copy"]) == 0
