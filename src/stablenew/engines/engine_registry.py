@@ -13,6 +13,7 @@ ENTRY_POINT_GROUP: Final = "stablenew.engines"
 _BUILT_IN: Final = {
     "comfyui": "stablenew.engines.comfyui.engine:ComfyUIEngine",
     "diffusers": "stablenew.engines.diffusers.engine:DiffusersEngine",
+    "invokeai": "stablenew.engines.invokeai.engine:InvokeAIEngine",
     "sketch": "stablenew.engines.sketch:SketchEngine",
     "webui": "stablenew.engines.webui.engine:WebUIEngine",
 }

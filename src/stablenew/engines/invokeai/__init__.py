@@ -1,0 +1,1 @@
+"""InvokeAI, through its API."""
