@@ -10,7 +10,11 @@ from stablenew.cli import main as command_line
 from stablenew.errors import FAILURE, USAGE, StableNewError
 from stablenew.web.api import status_of
 
-CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, StableNewError)]
+CLASSES = [
+    kind
+    for name, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, StableNewError) and not name.startswith("_")
+]
 DECLARED = {
     errors.FormatError: (FAILURE, 422),
     errors.InvalidJson: (FAILURE, 422),
@@ -32,6 +36,10 @@ DECLARED = {
     errors.EngineError: (FAILURE, 502),
     errors.Cancelled: (FAILURE, 409),
     errors.StoreError: (FAILURE, 500),
+    errors.Unreadable: (FAILURE, 500),
+    errors.CacheFailed: (FAILURE, 503),
+    errors.UndecodableImage: (FAILURE, 422),
+    errors.ImageTooLarge: (FAILURE, 422),
     errors.WriteFailed: (FAILURE, 500),
     errors.SyncFailed: (FAILURE, 500),
     StableNewError: (FAILURE, 500),
