@@ -85,6 +85,10 @@ module("comfyui_version", __version__="0.3.64")
 module(
     "folder_paths",
     get_directory_by_type=lambda kind: str(DIRECTORIES[kind]),
+    folder_names_and_paths={
+        "custom_nodes": ([str(NODE.parent)], set()),
+        "checkpoints": ([str(OUTPUT / "checkpoints")], {".safetensors"}),
+    },
     get_temp_directory=lambda: str(DIRECTORIES["temp"]),
     get_save_image_path=lambda prefix, folder, width, height: (folder, prefix, 1, "", prefix),
 )

@@ -1,5 +1,6 @@
 """The folders that record inside other programs, run inside programs that call them as the real ones do."""
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -160,6 +161,24 @@ def test_comfyui_records_every_prompt(installed, tmp_path):
     assert (record.actual.model, record.source.engine_version) == ("sd_xl_base_1.0", "0.3.64")
     assert first.metadata.config["workflow"]["4"]["class_type"] == "CheckpointLoaderSimple"
     assert all(RunVerifier(run, deep=True).verify().is_ok for run in (first, second))
+
+
+def test_what_comfyuis_images_depend_on_is_recorded(installed, tmp_path):
+    folder, runs = installed("comfyui")
+    other = folder.parent / "packed"
+    (other / ".git").mkdir(parents=True)
+    (other / ".git" / "HEAD").write_text("a" * 40 + "\n")
+    checkpoint = tmp_path / "made" / "checkpoints" / "sdxl" / "sd_xl_base_1.0.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"weights")
+    run_program("comfyui", folder, tmp_path, "prompts")
+    first, _ = wait_for_runs(runs, 2)
+    closure = first.metadata.closure
+    (model,) = closure.models
+    assert (model.name, model.sha256) == ("sdxl/sd_xl_base_1.0.safetensors", hashlib.sha256(b"weights").hexdigest())
+    assert {node.name: node.commit for node in closure.custom_nodes} == {"packed": "a" * 40, "stablenew-recorder": None}
+    assert closure.versions["comfyui"] == "0.3.64"
+    assert closure.device == "cpu"
 
 
 def test_an_older_comfyui_gives_prompts_ids_of_its_own(installed, tmp_path):

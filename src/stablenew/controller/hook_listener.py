@@ -15,9 +15,12 @@ from typing import Any, Final
 
 from stablenew.controller.comfyui_prompts import PromptReport, record_prompt
 from stablenew.controller.hook_messages import HookMessages, SavedFile
+from stablenew.engines.comfyui.dependencies import dependencies_inside
+from stablenew.formats.documents.run_metadata import Closure
 from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.infotext import parse_infotext
 from stablenew.image_metadata.tools.a1111 import read_standard_settings
+from stablenew.pipeline.run_closure import build_closure
 from stablenew.recording.image_input import ImageInput
 from stablenew.recording.run_recorder import RunRecorder
 from stablenew.recording.side_channel import attempt, describe
@@ -110,6 +113,7 @@ class HookListener:
         run = self._new_run(message, {"workflow": report.graph or message.get("graph")}, learning_tags=report.tags)
         run.start()
         record_prompt(run, report, files)
+        run.closure, _ = attempt(_find_closure, run.run_id, report, message)
         run.finish(report.status)
 
     def _new_files(self, report: PromptReport) -> list[SavedFile]:
@@ -131,6 +135,14 @@ class HookListener:
         tool = str(message.get("tool") or "unknown")
         version = str(message.get("version") or "") or None
         return RunRecorder(self._store, config=config, name=tool, engine=tool, engine_version=version, **options)
+
+
+def _find_closure(run_id: str, report: PromptReport, message: Mapping[str, Any]) -> Closure | None:
+    """What the images of a prompt depended on, where the hook has said it."""
+    said = message.get("surroundings")
+    if not isinstance(said, dict) or not report.graph:
+        return None
+    return build_closure(dependencies_inside(report.graph, str(message.get("version") or ""), said), run_id)
 
 
 def _record_webui_image(run: RunRecorder, message: Mapping[str, Any], image: ImageInput) -> None:

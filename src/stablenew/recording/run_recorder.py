@@ -17,6 +17,7 @@ from typing import Any, Self
 from stablenew.errors import InvalidDocument, RunExists
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.documents.run_metadata import Closure
 from stablenew.formats.documents.stage_event import ErrorInfo
 from stablenew.formats.run_id import check_run_id, new_run_id
 from stablenew.formats.strict_json import JsonValue
@@ -78,6 +79,8 @@ class RunRecorder:
         self._shared: dict[str, JsonValue] = {}
         self.run_id = check_run_id(run_id) if run_id else new_run_id(clock.now())
         """Known from the first moment, also before anything is written."""
+        self.closure: Closure | None = None
+        """What a rerun depends on, if you know it: recorded at the end."""
         self.run: Run | None = None
         """The run folder: open from `start`, sealed after `finish`; None when it could not be made."""
 
@@ -241,7 +244,7 @@ class RunRecorder:
             if session is None:
                 return
             atexit.unregister(self.finish)
-            if (sealed := self._call(session.finish, status, error)) is not None:
+            if (sealed := self._call(session.finish, status, error, self.closure)) is not None:
                 self.run = sealed
             self._log_unrecorded(session)
 

@@ -169,6 +169,7 @@ def report(graph: Any, entry: Any, prompt_id: str = "") -> None:
         graph=graph,
         images=images,
         inputs=find_inputs(graph),
+        surroundings=describe_surroundings(),
         status=status.get("status_str") or "success",
         messages=status.get("messages") or [],
     )
@@ -204,6 +205,20 @@ def find_inputs(graph: Any) -> list[dict[str, str]]:
             if path:
                 found.append({"name": name, "path": str(path)})
     return found
+
+
+@harmless
+def describe_surroundings() -> dict[str, Any]:
+    """What images depend on beside the workflow, as far as this process knows it; the recorder reads the rest."""
+    torch = sys.modules.get("torch")
+    folders = getattr(folder_paths, "folder_names_and_paths", {})
+    return {
+        "folders": {kind: [str(path) for path in found[0]] for kind, found in folders.items()},
+        "python": sys.version.split()[0],
+        "torch": str(getattr(torch, "__version__", "")),
+        "device": torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else "cpu",
+        "arguments": sys.argv,
+    }
 
 
 def version() -> str:

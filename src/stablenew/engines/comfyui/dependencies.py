@@ -75,6 +75,19 @@ class ComfyUIDependencies:
         )
 
 
+def dependencies_inside(graph: Graph, version: str, said: Mapping[str, Any]) -> Dependencies:
+    """The dependencies of a workflow, as a recorder inside ComfyUI has said them: its folders lie on this machine."""
+    folders = said.get("folders") or {}
+    versions = {"comfyui": version, **{name: str(said.get(name) or "") for name in ("python", "torch")}}
+    return Dependencies(
+        files=tuple(find_files(dict.fromkeys(find_file_inputs(graph)), folders)),
+        versions={name: text for name, text in versions.items() if text},
+        custom_nodes=tuple(read_custom_nodes(folders.get("custom_nodes") or ())),
+        device=str(said.get("device") or "") or None,
+        flags=choose_flags(said.get("arguments") or ()),
+    )
+
+
 def find_file_inputs(graph: Graph) -> list[tuple[str, str]]:
     """Input and file name wherever a workflow names a file."""
     pairs = (pair for node in graph.values() for pair in node["inputs"].items())
