@@ -102,7 +102,11 @@ def test_a_run_is_reproduced_byte_for_byte_and_varied(open_page, root, staged):
     store = RunStore(root)
     digests = [[output.digest for _, output in store.open(one).iter_outputs()] for one in (staged, again)]
     assert digests[0] == digests[1]
+    page.goto(f"/runs/{again}")
+    compared = page.get_by_label("Compared with the run it repeats")
+    expect(compared).to_contain_text(f"identical with {staged}: nothing known changed")
     page.goto(f"/runs/{staged}")
+    expect(page.get_by_label("Compared with the run it repeats")).to_be_hidden()
     page.get_by_role("link", name="Vary").click()
     expect(page.get_by_label("other seeds")).to_be_checked()
     page.get_by_role("button", name="Start").click()
