@@ -132,6 +132,8 @@ def test_without_a_writable_home_recording_and_rating_work_and_say_where_the_sta
                 assert recorder.record_variant(prompt="x", images=[png()]) is not None, recorder.failure
             FeedbackManager(root).record_feedback(recorder.run_id, "0/0", 4)
         work({str(tmp_path / "first")!r})  # the other user may not read this Python's modules
+        import getpass, tempfile, platformdirs
+        platformdirs.user_state_dir("x"), platformdirs.user_cache_dir("x")
         del os.environ["STABLENEW_STATE_DIR"]
         os.setgroups([]); os.setgid(4242); os.setuid(4242)
         os.chdir("/")

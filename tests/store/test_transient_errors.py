@@ -258,8 +258,12 @@ def test_two_users_with_private_files_lose_nothing_of_each_other(tmp_path):
         import os, sys
         sys.path[:0] = {sys.path!r}
         from stablenew import FeedbackManager, RunStore
-        import encodings.ascii, filelock, platformdirs  # the other user may not read these modules
-        FeedbackManager(RunStore({str(store.root)!r})).read("sample-run")
+        from stablenew import RunRecorder
+        import encodings.ascii, platformdirs
+        os.environ["STABLENEW_STATE_DIR"] = {str(tmp_path / "warm-up-state")!r}
+        with RunRecorder({str(tmp_path / "warm-up")!r}) as run:  # the other user may not read this Python's modules
+            run.record_variant(prompt="x", images=[])
+        FeedbackManager({str(tmp_path / "warm-up")!r}).record_feedback(run.run_id, None, 4)
         user = int(sys.argv[1])
         os.environ["STABLENEW_STATE_DIR"] = {str(tmp_path)!r} + f"/state-{{user}}"
         os.makedirs(os.environ["STABLENEW_STATE_DIR"], exist_ok=True)
