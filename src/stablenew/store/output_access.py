@@ -20,7 +20,7 @@ from stablenew.disk.regular_file import open_regular
 from stablenew.errors import OutputNotFound
 from stablenew.formats.documents.output_reference import Origin, OutputReference
 from stablenew.store.run import Run
-from stablenew.store.source_roots import SourceRoots
+from stablenew.store.source_roots import SourceRoot, SourceRoots
 
 HELD: Final = "held"
 IN_PLACE: Final = "in place"
@@ -74,13 +74,21 @@ def locate_origin(run: Run, origin: Origin) -> Path:
     Raises:
         OutputNotFound: this machine does not know the root, or the path is none that could lie beneath one.
     """
+    return _beneath(_find_root(run, origin), _parts_of(origin))
+
+
+def _beneath(root: SourceRoot, parts: list[bytes]) -> Path:
+    return root.path.joinpath(*(os.fsdecode(part) for part in parts))
+
+
+def _find_root(run: Run, origin: Origin) -> SourceRoot:
     root = SourceRoots(run.path.parent).find(origin.root)
     if root is None:
         raise OutputNotFound(
             f"{origin.name} lies in the source {origin.root}, which this machine does not know; say where it is with "
             f"`stablenew sources move {origin.root} FOLDER`"
         )
-    return root.path.joinpath(*(os.fsdecode(part) for part in _parts_of(origin)))
+    return root
 
 
 def _parts_of(origin: Origin) -> list[bytes]:
@@ -101,11 +109,10 @@ def _is_foreign(part: bytes) -> bool:
 
 
 def _open_in_place(run: Run, output: OutputReference, origin: Origin) -> BinaryIO:
-    place = locate_origin(run, origin)
-    root = SourceRoots(run.path.parent).find(origin.root)
-    assert root is not None  # noqa: S101  # `locate_origin` would have raised
+    root, parts = _find_root(run, origin), _parts_of(origin)
+    place = _beneath(root, parts)
     try:
-        file = _walk(root.path, _parts_of(origin)) if _CAN_WALK else open_regular(_without_links(root.path, place))
+        file = _walk(root.path, parts) if _CAN_WALK else open_regular(_without_links(root.path, place))
     except OSError as error:
         raise OutputNotFound(f"{place} cannot be read: {error.strerror or error}") from None
     try:
