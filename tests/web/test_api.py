@@ -77,16 +77,16 @@ def test_lists_of_numbers_are_in_the_order_of_pages(server, client, run_ids):
 
 
 def test_a_snapshot_says_how_many_images_there_are_and_are_rated(client, run_ids):
-    image = client.get(f"/api/images?numbers={numbers(client)[1]}")["runs"][0]["images"][0]
+    image = client.get(f"/api/jobs/images?numbers={numbers(client)[1]}")["runs"][0]["images"][0]
     say(client, run_ids[1], image_id=image["digest"], rating=3)
 
     def counts():
-        _, _, body = client.ask("GET", "/api/images/snapshot")
+        _, _, body = client.ask("GET", "/api/jobs/snapshot")
         return struct.unpack("<4q4I4I", body)[4:]
 
     wait_for(lambda: counts()[5])  # the index follows a moment later
     assert counts() == (3, 3, 3, 3, 0, 1, 0, 0)
-    (run,) = client.get(f"/api/images?numbers={numbers(client)[1]}")["runs"]
+    (run,) = client.get(f"/api/jobs/images?numbers={numbers(client)[1]}")["runs"]
     assert [one["mine"].get("rating") for one in run["images"]] == [3, None, None]
 
 

@@ -5,6 +5,7 @@ import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -89,6 +90,10 @@ class ImageSnapshot(NamedTuple):
     images: "npt.NDArray[np.int32]"
     aspect_ratios: "npt.NDArray[np.float32]"
     """Width divided by height; NaN where it is not known."""
+    is_rated: "npt.NDArray[np.bool_]"
+    """By anybody."""
+    group_starts: "npt.NDArray[np.int64]"
+    """The position of the first image of each group; empty where images are not grouped."""
 
 
 class JobHistory:
@@ -231,15 +236,29 @@ class JobHistory:
         known = ", ".join([NEWEST, OLDEST, BEST, WORST, RANDOM, *scores])
         raise ConfigError(f"cannot sort images by {sort!r}; there are {known}")
 
-    def image_snapshot(self, query: "str | Query" = "", *, sort: str = NEWEST) -> "ImageSnapshot":
+    def image_snapshot(
+        self, query: "str | Query" = "", *, sort: str = NEWEST, group: str | None = None
+    ) -> "ImageSnapshot":
         """The index's ids of all images that fit, in order, with the shape of each; `image_rows` returns them.
 
-        The id of an image stays the same until it is deleted or the index is rebuilt.
+        `group` (job, prompt, seed, which is prompt and seed, or day) puts those together that have it in common;
+        groups stand in the order of their first image. The id of an image stays the same until it is deleted or the
+        index is rebuilt.
 
         Raises: see `find_images`.
         """
+        from stablenew.index.asking.image_groups import GROUPINGS  # noqa: PLC0415
+
+        if group is not None and group not in GROUPINGS:
+            raise ConfigError(f"cannot group images by {group!r}; there are {', '.join(GROUPINGS)}")
         sort = self._checked_image_sort(sort)
-        return ImageSnapshot(*self.columns.image_ids(self.parse(query), sort))
+        columns = self.columns
+        places = columns.image_places(self.parse(query), sort)
+        starts = places[:0]
+        if group is not None:
+            offset = self._clock.now().astimezone().utcoffset() or timedelta(0)
+            places, starts = columns.grouped(places, group, offset // timedelta(milliseconds=1))
+        return ImageSnapshot(*columns.image_columns(places), starts)
 
     def image_rows(self, images: Iterable[int]) -> list[Row]:
         """The images of these ids, in the same order, each at its newest place; deleted ones are left out."""

@@ -66,6 +66,10 @@ class Call:
         except ValueError:
             raise ConfigError(f"expected {name} to be of kind {parameter.kind}, found {text[:60]!r}") from None
 
+    def header(self, name: str) -> str | None:
+        """A header of the request; None when it has none of this name."""
+        return self._request.headers.get(name)
+
     def body(self, kind: "type[BaseModel]") -> Any:
         """The body as `kind`.
 

@@ -12,13 +12,14 @@ from starlette.routing import Route
 
 from stablenew.web.api import Endpoint, json_response
 from stablenew.web.context import WebContext
-from stablenew.web.endpoints import feedback, history, running, runs, upkeep
+from stablenew.web.endpoints import feedback, history, images, running, runs, upkeep
 from stablenew.web.guard import App, Guard, Keys
 from stablenew.web.open_api import describe_api
 from stablenew.web.static_files import SCREENS, page_response, read_page_files
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *history.ENDPOINTS,
+    *images.ENDPOINTS,
     *runs.ENDPOINTS,
     *feedback.ENDPOINTS,
     *running.ENDPOINTS,

@@ -9,7 +9,7 @@ const { isRated, Snapshot } = await load("data/snapshot.js");
 function answerFor(jobs) {
   return (path) => {
     const url = new URL(path, "http://127.0.0.1");
-    if (url.pathname === "/api/images/snapshot") return [200, encode(jobs)];
+    if (url.pathname === "/api/jobs/snapshot") return [200, encode(jobs)];
     const numbers = url.searchParams.get("numbers").split(",");
     return [200, { runs: numbers.map((number) => buildRun(jobs, number)) }];
   };
@@ -82,7 +82,7 @@ test("images become known when they are loaded, and are asked for once", async (
   assert.equal(await snapshot.ensureLoaded(0, 5), false);
   assert.deepEqual(
     server.requests.map(({ path }) => path),
-    ["/api/images?numbers=1000%2C1002"],
+    ["/api/jobs/images?numbers=1000%2C1002"],
   );
 });
 

@@ -17,6 +17,7 @@ from stablenew.index.asking.arrays import Column, Mask
 from stablenew.index.asking.column_table import ColumnTable
 from stablenew.index.asking.conditions import RUN_WORD_COLUMNS, SETTING_COLUMNS, Conditions
 from stablenew.index.asking.facet_codes import FacetCodes, code_variants
+from stablenew.index.asking.image_groups import gather_groups, group_keys
 from stablenew.index.asking.index_reader import (
     BEST,
     IMAGES,
@@ -101,12 +102,26 @@ class ColumnCache:
             places = self._list(JOBS, query, sort).places
             return self.table.runs["id"][places], [self.table.runs[name][places] for name in columns]
 
-    def image_ids(self, query: Query, sort: str) -> tuple[Column, Column]:
-        """The ids of all images that fit, in order, and their widths divided by their heights."""
+    def image_places(self, query: Query, sort: str) -> Column:
+        """The rows of all images that fit, in order."""
         with self._guard:
-            places, rows = self._list(IMAGES, query, sort).places, self.table.rows
+            return self._list(IMAGES, query, sort).places
+
+    def image_columns(self, places: Column) -> tuple[Column, Column, Mask]:
+        """The ids of images by their rows, their widths divided by their heights, and whether somebody rated them."""
+        with self._guard:
+            rows, ratings = self.table.rows, self.table.image_ratings
+            images = rows["image"][places]
             heights = np.where(rows["height"][places] > 0, rows["height"][places], np.nan)
-            return rows["image"][places], rows["width"][places] / heights
+            is_rated = np.zeros(max(len(ratings), self.table.image_count) + 1, np.bool_)
+            is_rated[: len(ratings)] = ~np.isnan(ratings)
+            return images, rows["width"][places] / heights, is_rated[images]
+
+    def grouped(self, places: Column, by: str, utc_offset_milliseconds: int) -> tuple[Column, Column]:
+        """These rows of images with groups together, and where each group starts."""
+        with self._guard:
+            order, starts = gather_groups(group_keys(self.table, places, by, utc_offset_milliseconds))
+            return places[order], starts
 
     def page(self, kind: str, query: Query, sort: str, after: Key | None, limit: int) -> list[Key]:
         """The keys of a part of the list of jobs or images: (value, run, position, number) or without the value.

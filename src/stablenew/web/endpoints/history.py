@@ -144,7 +144,7 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/api/jobs/count", "How many jobs fit.", _count, (_QUERY,)),
     Endpoint(
         "GET",
-        "/api/images/snapshot",
+        "/api/jobs/snapshot",
         "As `/api/jobs/numbers`; then 4 bytes a job with how many images it has, and as many with how many are rated.",
         _snapshot,
         (_QUERY, _SORT),
@@ -152,7 +152,7 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET",
-        "/api/images",
+        "/api/jobs/images",
         "The images of the jobs of some numbers, with what people think of them.",
         _images,
         (Parameter("numbers", "Numbers of jobs, with commas between them.", "numbers"),),

@@ -25,7 +25,7 @@ export class Snapshot {
   }
 
   async load(signal) {
-    this.read(await getBytes("/api/images/snapshot", { query: this.query }, signal));
+    this.read(await getBytes("/api/jobs/snapshot", { query: this.query }, signal));
   }
 
   /** Take over what the server sends: all numbers (64 bits each), then all counts, then how many are rated (32 bits). */
@@ -88,7 +88,7 @@ export class Snapshot {
 
   /** @param {number[]} jobs */
   request(jobs) {
-    const request = getJson("/api/images", { numbers: jobs.map((job) => String(this.numbers[job])).join(",") })
+    const request = getJson("/api/jobs/images", { numbers: jobs.map((job) => String(this.numbers[job])).join(",") })
       .then(({ runs }) => jobs.forEach((job, position) => this.cache(job, runs[position])))
       .finally(() => jobs.forEach((job) => this.requests.delete(job)));
     jobs.forEach((job) => this.requests.set(job, request));

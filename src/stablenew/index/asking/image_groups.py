@@ -1,0 +1,47 @@
+"""Images in groups: those of one job, prompt, seed or day stand together."""
+
+from typing import Final
+
+import numpy as np
+
+from stablenew.index.asking.arrays import Column
+from stablenew.index.asking.column_table import ColumnTable
+from stablenew.index.index_schema import HASH_BITS
+
+JOB: Final = "job"
+PROMPT: Final = "prompt"
+SEED: Final = "seed"
+DAY: Final = "day"
+GROUPINGS: Final = (JOB, PROMPT, SEED, DAY)
+_MILLISECONDS_A_DAY: Final = 86_400_000
+
+
+def group_keys(table: ColumnTable, places: Column, by: str, utc_offset_milliseconds: int) -> Column:
+    """A number for each of these rows; those of one group have the same."""
+    rows = table.rows
+    if by == PROMPT:
+        return _compact(rows["prompt"][places])
+    if by == SEED:
+        seeds = rows["seed"][places].view(np.int64) ^ rows["seed_low"][places].astype(np.int64)
+        return _compact(_compact(seeds) << 32 | _compact(rows["prompt"][places]))
+    if by == JOB:
+        return _compact(rows["run"][places])
+    milliseconds = table.runs["id"][rows["run"][places]] >> HASH_BITS
+    return _compact((milliseconds + utc_offset_milliseconds) // _MILLISECONDS_A_DAY)
+
+
+def _compact(values: Column) -> Column:
+    _, numbered = np.unique(values, return_inverse=True)
+    return numbered.astype(np.int64)
+
+
+def gather_groups(keys: Column) -> tuple[Column, Column]:
+    """The order in which equal keys stand together, groups by where they first appear; and where each group starts."""
+    if not len(keys):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    _, firsts, numbers = np.unique(keys, return_index=True, return_inverse=True)
+    ranks = np.empty(len(firsts), np.int64)
+    ranks[np.argsort(firsts)] = np.arange(len(firsts))
+    order = np.argsort(ranks[numbers], kind="stable")
+    starts = np.concatenate(([0], np.cumsum(np.bincount(ranks[numbers]))[:-1]))
+    return order, starts

@@ -1,0 +1,188 @@
+"""Images: listed, counted, shown, each with what people think of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import Response
+
+from stablenew.errors import ConfigError, OutputNotFound
+from stablenew.formats.digest import digest_bytes
+from stablenew.web.api import Call, Endpoint, Parameter
+
+if TYPE_CHECKING:
+    from stablenew.formats.query_language import Query
+    from stablenew.index.job_history import ImageSnapshot
+
+QUERY: Final = Parameter("query", "A search, in the query language of history.", default="")
+SORT: Final = Parameter("sort", "newest, oldest, best, worst, random, or metric.NAME.", default="newest")
+_GROUP: Final = Parameter("group", "Put together what has this in common: job, prompt, seed or day.")
+_MAX_ROWS: Final = 500
+_LIMITLESS: Final = 1 << 31
+_RATIO_UNITS: Final = 4096
+_LARGEST_RATIO: Final = 65535
+_FLAGS: Final = ("pick", "reject")
+
+Opinions = Mapping[tuple[str, str], Mapping[str, Any]]
+"""By image and rater."""
+
+
+def _snapshot(call: Call) -> Response:
+    history = call.context.controller.history
+    found = history.image_snapshot(call.get("query"), sort=call.get("sort"), group=call.get("group"))
+    data = pack_snapshot(found, max(0, call.get("limit")))
+    tag = f'"{digest_bytes(data)[7:]}"'
+    headers = {"cache-control": "no-cache", "etag": tag}
+    if call.header("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def pack_snapshot(found: "ImageSnapshot", limit: int) -> bytes:
+    """A snapshot as the page reads it, little endian, with the first `limit` images of it.
+
+    Four numbers (32 bits): how many images fit, how many follow, how many groups follow, 0. Then columns: the images'
+    ids and the groups' starts (32 bits), width / height times 4096 (16 bits), whether they are rated (8 bits).
+    """
+    import numpy as np  # noqa: PLC0415
+
+    images = found.images[:limit]
+    starts = found.group_starts[found.group_starts < max(1, len(images))]
+    ratios = np.nan_to_num(found.aspect_ratios[:limit], nan=1.0) * _RATIO_UNITS
+    columns = (
+        np.array([len(found.images), len(images), len(starts), 0], "<u4"),
+        images.astype("<i4", copy=False),
+        starts.astype("<u4"),
+        np.clip(np.rint(ratios), 1, _LARGEST_RATIO).astype("<u2"),
+        found.is_rated[:limit].astype("u1"),
+    )
+    return b"".join(column.tobytes() for column in columns)
+
+
+def _rows(call: Call) -> dict[str, Any]:
+    """Each id's image or null, so that a list can fill its places."""
+    ids = call.get("ids")
+    if not ids or len(ids) > _MAX_ROWS:
+        raise ConfigError(f"expected 1 to {_MAX_ROWS} ids")
+    return {"images": rows_of(call, ids)}
+
+
+def rows_of(call: Call, ids: Iterable[int]) -> list[dict[str, Any] | None]:
+    """The images of ids with what people think of them, null where one is gone."""
+    history = call.context.controller.history
+    opinions: dict[str, Opinions] = {}
+    return [_with_opinions(call, image, opinions) for image in (_first(history.image_rows([id_])) for id_ in ids)]
+
+
+def _first(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return rows[0] if rows else None
+
+
+def _with_opinions(call: Call, row: dict[str, Any] | None, cached: dict[str, Opinions]) -> dict[str, Any] | None:
+    """A row with the opinions as the feedback files have them: the index may be a moment behind."""
+    if row is None:
+        return None
+    feedback = call.context.controller.feedback
+    folded: dict[str, Mapping[str, Any]] = {}
+    for run_id in dict.fromkeys(place["run_id"] for place in reversed(row["places"])):
+        if run_id not in cached:
+            cached[run_id] = feedback.opinions(run_id)
+        for (image, rater), opinion in cached[run_id].items():
+            if image == row["digest"]:
+                folded[rater] = merge_opinions(folded.get(rater, {}), opinion)
+    return row | {"mine": folded.pop(feedback.rater, {}), "others": folded}
+
+
+def merge_opinions(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What one rater thinks of an image that is in two runs: the later rating counts, tags and notes add up."""
+    later, earlier = (other, one) if other.get("rated_at", "") >= one.get("rated_at", "") else (one, other)
+    added = {name: [*one[name], *other[name]] for name in ("tags", "notes") if name in one and name in other}
+    return {**earlier, **later, **added}
+
+
+def _details(call: Call) -> dict[str, Any]:
+    """An image with its record, its file, and everything that was said of it."""
+    (row,) = rows_of(call, [call.get("id")])
+    if row is None:
+        raise OutputNotFound("this image is gone")
+    controller = call.context.controller
+    run = controller.run_store.open(row["run_id"])
+    variant = int(row["name"].partition("/")[0])
+    records = [record.to_dict() for record in run.read_records()[0] if record.variant.index == variant]
+    metadata = run.metadata.to_dict()
+    return {
+        "image": row,
+        "record": _first(records),
+        "source": metadata.get("source"),
+        "correlation": metadata.get("correlation"),
+        "events": _events(call, row),
+    }
+
+
+def _events(call: Call, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    feedback = call.context.controller.feedback
+    run_ids = dict.fromkeys(place["run_id"] for place in row["places"])
+    events = [event for run_id in run_ids for event in feedback.read(run_id).build_document().to_dict()["events"]]
+    return sorted(
+        (event for event in events if event.get("image_id") == row["digest"]), key=lambda event: event["clock"]
+    )
+
+
+def _facets(call: Call) -> dict[str, Any]:
+    history = call.context.controller.history
+    query = history.parse(call.get("query"))
+    facets = history.image_facets(query, limit=call.get("limit"))
+    found = {
+        name: [{"value": item.value, "count": item.job_count} for item in values] for name, values in facets.items()
+    }
+    flagless, starless = query.without("flag"), query.without("unrated").without("rating")
+    found["flag"] = [{"value": flag, "count": _count_both(call, flagless, f"flag:{flag}")} for flag in _FLAGS]
+    found["unrated"] = [{"value": "yes", "count": _count_both(call, starless, "unrated:yes")}]
+    return found
+
+
+def _count_both(call: Call, query: "Query", condition: str) -> int:
+    """How many images fit a query and one condition more."""
+    history = call.context.controller.history
+    conditions = (*query.conditions, *history.parse(condition).conditions)
+    return history.count_images(replace(query, conditions=conditions))
+
+
+def _count(call: Call) -> dict[str, int]:
+    return {"count": call.context.controller.history.count_images(call.get("query"))}
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "GET",
+        "/api/images/snapshot",
+        "All images that fit, in order. Four numbers of 32 bits, little endian: how many fit, how many follow, "
+        "how many groups follow, 0; then their ids and the groups' starts (32 bits each), width / height times "
+        "4096 (16 bits), and whether they are rated (8 bits).",
+        _snapshot,
+        (QUERY, SORT, _GROUP, Parameter("limit", "At most the first N images.", "integer", _LIMITLESS)),
+        media_type="application/octet-stream",
+    ),
+    Endpoint(
+        "GET",
+        "/api/images/rows",
+        "The images of some ids, in their order, with what people think of them; null where one is gone.",
+        _rows,
+        (Parameter("ids", "Ids of images, with commas between them.", "numbers"),),
+    ),
+    Endpoint(
+        "GET",
+        "/api/images/details",
+        "One image with its record, and everything that was said of it.",
+        _details,
+        (Parameter("id", "The id of an image.", "integer", 0),),
+    ),
+    Endpoint(
+        "GET",
+        "/api/images/facets",
+        "For each facet its values, and how many of the images that fit have them.",
+        _facets,
+        (QUERY, Parameter("limit", "At most N values of each.", "integer", 20)),
+    ),
+    Endpoint("GET", "/api/images/count", "How many images fit.", _count, (QUERY,)),
+)
