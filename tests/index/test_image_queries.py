@@ -210,13 +210,66 @@ def test_images_cannot_be_sorted_by_what_no_order_is(store, history):
             found(history, "", sort=sort)
 
 
-def test_a_snapshot_of_images_has_their_shapes_and_finds_them_again(store, history):
+def test_a_snapshot_of_images_has_their_shapes_and_stars_and_finds_them_again(store, history):
     portrait, wide = add_run(store, "sizes", {"image_width": 6, "image_height": 8}, {"image_width": 9})
+    rate(store, "sizes", wide, 4)
     history.refresh(is_patient=True)
     snapshot = history.image_snapshot(sort="oldest")
     assert snapshot.aspect_ratios.tolist() == [0.75, 1.5]
+    assert snapshot.is_rated.tolist() == [False, True]
     assert [row["digest"] for row in history.image_rows(snapshot.images)] == [portrait, wide]
+    assert [row["id"] for row in history.image_rows(snapshot.images)] == snapshot.images.tolist()
     assert history.image_rows([10_000]) == []
+
+
+def test_images_of_a_group_stand_together_where_the_first_of_them_is(store, history):
+    prompts = [{"prompt": "boat", "seed": 1}, {"prompt": "hill", "seed": str(2**63 + 1)}]
+    prompts.append({"prompt": "boat", "seed": str(2**63)})
+    first, hill, boat = add_run(store, "early", *prompts)
+    (late,) = add_run(store, "late", {"prompt": "boat", "seed": 1}, created_at="2026-11-23T08:00:00.000Z")
+    history.refresh(is_patient=True)
+
+    def grouped(group):
+        snapshot = history.image_snapshot(sort="oldest", group=group)
+        return [row["digest"] for row in history.image_rows(snapshot.images)], snapshot.group_starts.tolist()
+
+    assert grouped("prompt") == ([first, boat, late, hill], [0, 3])
+    assert grouped("seed") == ([first, late, hill, boat], [0, 2, 3])
+    assert grouped("job") == grouped("day") == ([first, hill, boat, late], [0, 3])
+    with pytest.raises(ConfigError, match="job, prompt, seed, day"):
+        history.image_snapshot(group="size")
+
+
+def test_images_are_sorted_by_any_number_and_the_unrated_first(store, history):
+    first, second, third = add_run(
+        store, "any", {"steps": 30, "churn": 0.5}, {"steps": 20, "churn": "auto"}, {"steps": 25, "churn": 2}
+    )
+    rate(store, "any", first, 1)
+    assert found(history, "", sort="steps") == found(history, "", sort="num_inference_steps") == [first, third, second]
+    assert found(history, "", sort="-steps") == [second, third, first]
+    assert found(history, "", sort="settings.churn") == found(history, "", sort="churn") == [third, first, second]
+    assert found(history, "", sort="unrated") == [third, second, first]
+
+
+def test_facets_of_images_count_any_setting_and_what_people_say(store, history):
+    first, second, _ = add_run(store, "any", {"churn": 0.5}, {"churn": "auto"}, {"churn": 0.5, "image_height": 8})
+    rate(store, "any", first, 4, flag="pick", tags=["label:red", "keeper"])
+    rate(store, "any", second, 4, flag="pick")
+    history.refresh(is_patient=True)
+    facets = history.image_facets(names=["settings.churn", "flag", "label", "orientation", "rater", "tag"])
+    counts = {name: dict(values) for name, values in facets.items()}
+    assert counts["settings.churn"] == {0.5: 2, "auto": 1}
+    assert counts["flag"] == {"pick": 2}
+    assert counts["label"] == {"red": 1}
+    assert counts["tag"] == {"keeper": 1, "label:red": 1}
+    assert counts["orientation"] == {"landscape": 2, "square": 1}
+    assert counts["rater"] == {"me": 2}
+    assert dict(history.image_facets("churn:auto", names=["flag", "settings.churn"])["settings.churn"]) == {
+        0.5: 2,
+        "auto": 1,
+    }
+    with pytest.raises(ConfigError, match=r"settings\.churn"):
+        history.image_facets(names=["settings.eta"])
 
 
 def test_a_rating_changes_no_row_but_those_of_opinions(store, history):

@@ -11,11 +11,11 @@ from stablenew.errors import CacheFailed, ConfigError, InvalidQuery, RunNotFound
 from stablenew.formats.clock import Clock
 from stablenew.formats.query_language import FIELDS, NUMBERS, SWITCHES, parse_query
 from stablenew.index import index_schema
-from stablenew.index.asking.column_cache import IMAGE_FACETS
+from stablenew.index.asking.facets import IMAGE_FACETS
 from stablenew.index.job_history import ALL_SORTS
 from tests import samples
 from tests.index import stores
-from tests.index.plain_scan import find, find_images, matching_rows, scan, texts
+from tests.index.plain_scan import find, find_images, matching_rows, orientation, scan, texts
 
 NOW = datetime(2026, 11, 13, 12, 0, tzinfo=UTC)
 CLOCK = Clock(now=lambda: NOW)
@@ -206,6 +206,8 @@ def facet_values(scanned, run, row, name):
         return set(run.summary["packs"])
     if name == "type":
         return {"png"} if "image" in row else set()
+    if name == "orientation":
+        return {orientation(row)} - {None}
     return set(texts(scanned, run, row, name))
 
 

@@ -57,7 +57,6 @@ def images(
     return 0
 
 
-_NOT_SHOWN: Final = ("seed", "width", "height")
 _DEFAULT_LIMIT: Final = 20
 _PAGE: Final = 500
 DEFAULT_NAME: Final = "{date}-{time}-{seed}-{prompt:40}"
@@ -86,7 +85,9 @@ def find_images(history: "JobHistory", query: str, sort: str, limit: int) -> lis
 
 
 def _cells(found: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    varying = _varying_settings(found)
+    from stablenew.index.asking.image_rows import varying_settings
+
+    varying = varying_settings(found)
     runs = dict(zip(run_ids := list({image["run_id"]: None for image in found}), shown_ids(run_ids), strict=True))
     return [
         (
@@ -98,19 +99,6 @@ def _cells(found: list[dict[str, Any]]) -> list[tuple[str, ...]]:
             image["name"],
         )
         for image in found
-    ]
-
-
-def _varying_settings(found: list[dict[str, Any]]) -> list[str]:
-    """The settings that differ between these images, without seed and size."""
-    values: dict[str, set[Any]] = {}
-    for image in found:
-        for name in image["settings"]:
-            values.setdefault(name, set())
-    for name, different in values.items():
-        different.update(image["settings"].get(name) for image in found)
-    return [
-        name for name, different in values.items() if len(different) > 1 and name not in ("seed", "width", "height")
     ]
 
 

@@ -38,6 +38,8 @@ NO_POSITION: Final = -1
 """The position of what is said of a whole run."""
 NO_IMAGE: Final = 0
 """The image id of the whole run."""
+LABEL_PREFIX: Final = "label:"
+"""A colour label is a tag that begins with this."""
 
 Row: TypeAlias = tuple[Any, ...]
 TextKind: TypeAlias = Literal["word", "prompt", "negative", "note", "image"]

@@ -3,7 +3,7 @@
 import re
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stablenew.errors import ConfigError, RunNotFound
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
+from stablenew.formats.settings import INDEXED, find_setting
 from stablenew.index.asking.image_rows import read_images
 from stablenew.index.asking.index_reader import (
     BEST,
@@ -21,6 +22,7 @@ from stablenew.index.asking.index_reader import (
     OLDEST,
     RANDOM,
     TIME,
+    UNRATED,
     WORST,
     Cursor,
     IndexReader,
@@ -35,12 +37,17 @@ if TYPE_CHECKING:
 
     from stablenew.formats.documents.job_summary import JobSummary
     from stablenew.formats.query_language import Query
-    from stablenew.index.asking.column_cache import ColumnCache, FacetValue
+    from stablenew.index.asking.column_cache import ColumnCache
+    from stablenew.index.asking.facets import FacetValue
     from stablenew.index.asking.similar_variants import SimilarVariant
     from stablenew.index.reconciler import Progress
 
 ALL_SORTS: Final = (TIME, OLDEST, "rating", "duration", "outputs", "variants")
 """Orders of jobs: but for `oldest`, the newest or largest come first."""
+_SORTED_SETTINGS: Final = tuple(
+    setting.query for setting in INDEXED if setting.query and setting.type in ("integer", "number")
+)
+"""Settings that images can be sorted by, beside those that have no column."""
 _MAX_FITTING: Final = 8
 """How many of the images that fit a job shows."""
 _NUMBER = re.compile(r"-?(?:inf|[0-9]{1,19}(?:\.[0-9]{1,19})?(?:e[+-]?[0-9]{1,3})?)")
@@ -212,8 +219,9 @@ class JobHistory:
     ) -> ImagePage:
         """Images that fit `query`, each once, `limit` at a time.
 
-        `sort` is newest, oldest, best, worst, random, or `metric.NAME` (the greatest first; `-metric.NAME` the least).
-        `random` gives another order each time; its pages continue the order of the first.
+        `sort` is newest, oldest, best, worst, unrated (these first), random, or the name of a number, such as
+        `metric.NAME`, `steps` or `settings.NAME`: the greatest first, with `-` before it the least. `random` gives
+        another order each time; its pages continue the order of the first.
 
         Raises:
             InvalidQuery: the query cannot be parsed.
@@ -228,12 +236,19 @@ class JobHistory:
 
     def _checked_image_sort(self, sort: str, after: str | None = None) -> str:
         sort = _seeded(sort, after)
+        if sort in (NEWEST, OLDEST, BEST, WORST, UNRATED) or sort.startswith(f"{RANDOM}."):
+            return sort
         name = sort.removeprefix("-").lower()
-        is_known = sort in (NEWEST, OLDEST, BEST, WORST) or sort.startswith(f"{RANDOM}.")
-        if is_known or (name.startswith(("metric.", "aspect.")) and name in map(str.lower, self.field_names())):
-            return sort.lower()
-        scores = (field for field in self.field_names() if not field.startswith("settings."))
-        known = ", ".join([NEWEST, OLDEST, BEST, WORST, RANDOM, *scores])
+        setting = find_setting(name.removeprefix("settings."))
+        field = setting.query if setting and setting.query else name
+        sign = "-" if sort.startswith("-") else ""
+        names = self.field_names()
+        if field in _SORTED_SETTINGS or field in map(str.lower, names):
+            return sign + field
+        meant = {known.lower() for known in names if known.lower().partition(".")[2] == name}
+        if len(meant) == 1:
+            return sign + meant.pop()
+        known = ", ".join([NEWEST, OLDEST, BEST, WORST, UNRATED, RANDOM, *_SORTED_SETTINGS, *names])
         raise ConfigError(f"cannot sort images by {sort!r}; there are {known}")
 
     def image_snapshot(
@@ -279,9 +294,24 @@ class JobHistory:
         """How many images fit."""
         return self.columns.count(IMAGES, self.parse(query))
 
-    def image_facets(self, query: "str | Query" = "", *, limit: int = 20) -> "Mapping[str, list[FacetValue]]":
-        """As `facets`, but counting images."""
-        return {name: values[:limit] for name, values in self.columns.facets(IMAGES, self.parse(query)).items()}
+    def image_facets(
+        self, query: "str | Query" = "", *, names: Sequence[str] = (), limit: int = 20
+    ) -> "Mapping[str, list[FacetValue]]":
+        """As `facets`, but counting images; `names` may also be `settings.NAME`, `rater`, `width` and others.
+
+        Raises:
+            InvalidQuery: the query cannot be parsed.
+            ConfigError: there is no such facet.
+        """
+        from stablenew.index.asking.facets import IMAGE_FACETS, OTHER_FACETS  # noqa: PLC0415
+
+        own = (field.lower() for field in self.field_names() if field.startswith("settings."))
+        known = {*IMAGE_FACETS, *OTHER_FACETS, *own}
+        wanted = [name.lower() for name in names]
+        if unknown := [name for name in wanted if name not in known]:
+            raise ConfigError(f"no facet {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        found = self.columns.facets(IMAGES, self.parse(query), wanted)
+        return {name: values[:limit] for name, values in found.items()}
 
     def field_names(self) -> list[str]:
         """The fields of families that this store has, such as `settings.s_churn` and `metric.aesthetic`."""

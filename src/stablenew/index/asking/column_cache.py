@@ -12,11 +12,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from stablenew.formats.query_language import Condition, Query
-from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.arrays import Column, Mask
 from stablenew.index.asking.column_table import ColumnTable
-from stablenew.index.asking.conditions import RUN_WORD_COLUMNS, SETTING_COLUMNS, Conditions
-from stablenew.index.asking.facet_codes import FacetCodes, code_variants
+from stablenew.index.asking.conditions import SETTING_COLUMNS, Conditions
+from stablenew.index.asking.facets import FACETS, IMAGE_FACETS, FacetCounter, FacetValue, Units
 from stablenew.index.asking.image_groups import gather_groups, group_keys
 from stablenew.index.asking.index_reader import (
     BEST,
@@ -26,19 +25,13 @@ from stablenew.index.asking.index_reader import (
     OLDEST,
     RANDOM,
     TIME,
+    UNRATED,
     WORST,
     IndexReader,
 )
-from stablenew.index.index_schema import FIELD_PACK, FIELD_TAG, NO_IMAGE
+from stablenew.index.index_schema import NO_IMAGE
 
-FACETS: Final = (
-    "status",
-    "pack",
-    *(setting.query for setting in INDEXED if setting.query and setting.has_facet),
-    *("rating", "tag", "engine"),
-)
-"""The facets of jobs."""
-IMAGE_FACETS: Final = (*FACETS, "type", "stage", "source")
+_DEFAULT_FACETS: Final = {JOBS: FACETS, IMAGES: IMAGE_FACETS}
 JOB_SORTS: Final = {"duration": "duration", "outputs": "output_count", "variants": "record_count"}
 """The columns by which jobs can be sorted: the largest first."""
 _RATING: Final = "rating"
@@ -46,13 +39,6 @@ _MAX_CACHED: Final = 32
 
 Key = tuple[Any, ...]
 """Where something stands in a list: what it is sorted by, first."""
-
-
-class FacetValue(NamedTuple):
-    """A value of a facet and how many jobs, or images, have it."""
-
-    value: str | float
-    job_count: int
 
 
 class _List(NamedTuple):
@@ -74,6 +60,7 @@ class ColumnCache:
         self._reader = reader
         self.table = ColumnTable(reader)
         self._conditions = Conditions(self.table, reader, rater)
+        self._facets = FacetCounter(self.table, reader, self._conditions.numbers)
         self._forget()
 
     def refresh(self, rater: str) -> None:
@@ -87,8 +74,8 @@ class ColumnCache:
     def _forget(self) -> None:
         self._rows: dict[tuple[Condition, ...], Mask] = {}
         self._lists: dict[tuple[str, Query, str], _List] = {}
-        self._codes: dict[tuple[str, str], FacetCodes] = {}
-        self._counted: dict[tuple[str, Query], dict[str, list[FacetValue]]] = {}
+        self._counted: dict[tuple[str, Query, tuple[str, ...]], dict[str, list[FacetValue]]] = {}
+        self._facets.forget()
 
     def job_ids(self, query: Query, sort: str) -> Column:
         """The ids of all runs that fit, in order."""
@@ -226,13 +213,22 @@ class ColumnCache:
         """What images are sorted by, ascending; unknown ones come last."""
         if sort.startswith(f"{RANDOM}."):
             return self._random_values(order, sort)
-        name = sort.removeprefix("-")
-        values = self._by_row(
-            self.table.image_ratings if name in (BEST, WORST) else self._conditions.numbers.score(name)
-        )
-        values = values[order].astype(np.float64)
+        values = self._numbers_of_rows(sort.removeprefix("-"))[order].astype(np.float64)
+        if sort == UNRATED:
+            return (~np.isnan(values)).astype(np.float64)
         is_ascending = sort == WORST or sort.startswith("-")
         return np.nan_to_num(values if is_ascending else -values, nan=np.inf)
+
+    def _numbers_of_rows(self, name: str) -> Column:
+        """The number of each row that an order names: a rating, score, aspect or setting."""
+        if name in (BEST, WORST, UNRATED):
+            return self._by_row(self.table.image_ratings)
+        if name in SETTING_COLUMNS:
+            column: Column = self.table.rows[SETTING_COLUMNS[name]]
+            return column
+        if name.startswith("settings."):
+            return self._conditions.numbers.setting_numbers(name)
+        return self._by_row(self._conditions.numbers.score(name))
 
     def _random_values(self, order: Column, sort: str) -> Column:
         """Numbers that only depend on the image and the seed, so that pages fit together."""
@@ -272,125 +268,29 @@ class ColumnCache:
         units[-1:] = False
         return units
 
-    def facets(self, kind: str, query: Query) -> dict[str, list[FacetValue]]:
+    def facets(self, kind: str, query: Query, names: Sequence[str] = ()) -> dict[str, list[FacetValue]]:
         """For each facet its values and how many jobs or images have them, most frequent first.
 
-        The conditions on a facet do not apply to its own counts.
+        The conditions on a facet do not apply to its own counts. Without `names` these are the usual facets.
         """
         with self._guard:
-            if (kind, query) not in self._counted:
+            key = (kind, query, tuple(names))
+            if key not in self._counted:
                 if len(self._counted) >= _MAX_CACHED:
                     self._counted.clear()
-                self._counted[kind, query] = self.count_facets(kind, query)
-            return self._counted[kind, query]
+                self._counted[key] = self.count_facets(kind, query, names)
+            return self._counted[key]
 
-    def count_facets(self, kind: str, query: Query) -> dict[str, list[FacetValue]]:
+    def count_facets(self, kind: str, query: Query, names: Sequence[str] = ()) -> dict[str, list[FacetValue]]:
         """As `facets`, without the cache."""
-        names = FACETS if kind == JOBS else IMAGE_FACETS
-        own = {name: query.without(name).conditions for name in names}
-        rows = {conditions: self._matching(conditions) for conditions in set(own.values())}
-        units = {conditions: self._units(kind, mask) for conditions, mask in rows.items()}
-        places = {conditions: np.flatnonzero(mask) for conditions, mask in units.items()}
-        found = {}
-        for name, conditions in own.items():
-            if name in ("pack", "tag"):
-                found[name] = self._count_labels(kind, name, units[conditions], rows[conditions])
-            else:
-                codes = self._coded(kind, name)
-                counts = codes.count(places[conditions], rows[conditions])
-                found[name] = self._describe(name, codes.values, counts)
-        return found
+        own = {name: query.without(name).conditions for name in names or _DEFAULT_FACETS[kind]}
+        units = {conditions: self._fitting_units(kind, conditions) for conditions in set(own.values())}
+        return {name: self._facets.count(name, units[conditions]) for name, conditions in own.items()}
 
-    def _coded(self, kind: str, name: str) -> FacetCodes:
-        if (kind, name) not in self._codes:
-            column = self._facet_column(name)
-            alive = self.table.rows["is_alive"]
-            if kind == JOBS:
-                units, count = self.table.rows["run"], self.table.runs.count
-            else:
-                units, count = self.table.rows["image"], self.table.image_count
-                alive = alive & (units >= 0)
-            self._codes[kind, name] = code_variants(column, np.where(alive, units, count), count)
-        return self._codes[kind, name]
-
-    def _facet_column(self, name: str) -> Column:
-        """A value of each row as a number; NaN where there is none."""
-        rows = self.table.rows
-        column: Column
-        if name == _RATING:
-            column = np.floor(self._by_row(self.table.image_ratings) + 0.5)
-            return column
-        if name in RUN_WORD_COLUMNS:
-            column = self.table.runs[name][rows["run"]]
-        else:
-            column = rows[SETTING_COLUMNS.get(name, name)]
-        if np.issubdtype(column.dtype, np.floating):
-            return column
-        return np.where(column < 0, np.nan, column)
-
-    def _count_labels(self, kind: str, name: str, units: Mask, rows: Mask) -> list[FacetValue]:
-        """Packs and tags: a job or image may have several."""
-        field = FIELD_PACK if name == "pack" else FIELD_TAG
-        labels, table = self.table.labels, self.table
-        chosen = labels["field"] == field
-        slots, is_known = table.known_slots_of(labels["run"][chosen])
-        names = labels["name"][chosen][is_known]
-        pairs = [self._pairs_of_runs(kind, slots, names, units, rows)]
-        if name == "tag":
-            tags = table.tags
-            of_run = tags["image"] == NO_IMAGE
-            slots, is_known = table.known_slots_of(tags["run"][of_run])
-            pairs.append(self._pairs_of_runs(kind, slots, tags["name"][of_run][is_known], units, rows))
-            pairs.append(self._pairs_of_images(kind, tags["image"][~of_run], tags["name"][~of_run], units, rows))
-        merged = np.unique(np.concatenate(pairs))
-        values, counts = np.unique(merged & 0xFFFF_FFFF, return_counts=True)
-        return self._describe(name, values, counts)
-
-    def _pairs_of_runs(self, kind: str, slots: Column, names: Column, units: Mask, rows: Mask) -> Column:
-        """Pairs of unit and name, for labels of whole runs."""
-        if kind == JOBS:
-            chosen = units[slots]
-            return _pair(slots[chosen], names[chosen])
-        firsts, counts = self.table.runs["first_row"][slots], self.table.runs["row_count"][slots]
-        places = np.repeat(firsts - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()))
-        repeated = np.repeat(names, counts)
-        images = self.table.rows["image"][places]
-        chosen = rows[places] & (images >= 0)
-        return _pair(images[chosen], repeated[chosen])
-
-    def _pairs_of_images(self, kind: str, images: Column, names: Column, units: Mask, rows: Mask) -> Column:
-        """Pairs of unit and name, for tags of images."""
-        if kind == IMAGES:
-            is_there = images < len(units)
-            chosen = np.flatnonzero(is_there)[units[images[is_there]]]
-            return _pair(images[chosen], names[chosen])
-        tagged = np.zeros(self.table.image_count + 1, np.bool_)
-        tagged[images[images < self.table.image_count]] = True
-        found = np.flatnonzero(rows & tagged[self.table.rows["image"]])
-        order = np.argsort(images, kind="stable")
-        starts = np.searchsorted(images[order], self.table.rows["image"][found], "left")
-        ends = np.searchsorted(images[order], self.table.rows["image"][found], "right")
-        counts = ends - starts
-        places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()))
-        slots = np.repeat(self.table.rows["run"][found], counts)
-        return _pair(slots, names[order][places])
-
-    def _describe(self, name: str, values: Column, counts: Column) -> list[FacetValue]:
-        found: dict[str | float, int] = {}
-        is_number = name == _RATING or np.issubdtype(self._facet_type(name), np.floating)
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            shown = round(value, 5) if is_number else self._reader.name(int(value)).split("\0")[0]
-            found[shown] = found.get(shown, 0) + count
-        ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-        return [FacetValue(value, count) for value, count in ordered if count]
-
-    def _facet_type(self, name: str) -> Any:
-        return self.table.rows.types.get(SETTING_COLUMNS.get(name, name), np.int32)
-
-
-def _pair(units: Column, names: Column) -> Column:
-    pairs: Column = units.astype(np.int64) << 32 | names
-    return pairs
+    def _fitting_units(self, kind: str, conditions: tuple[Condition, ...]) -> Units:
+        rows = self._matching(conditions)
+        mask = self._units(kind, rows)
+        return Units(kind, rows, mask, np.flatnonzero(mask))
 
 
 def _by_value(order: Column, values: Column) -> _List:

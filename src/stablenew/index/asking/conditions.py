@@ -27,6 +27,7 @@ from stablenew.index.index_schema import (
     FIELD_PACK,
     FIELD_TAG,
     FULL_TEXT_TABLES,
+    LABEL_PREFIX,
     NO_IMAGE,
     TextKind,
     first_id,
@@ -42,14 +43,13 @@ RUN_NUMBER_COLUMNS: Final = {
     "outputs": "output_count",
     "duration": "duration",
 }
+ORIENTATIONS: Final = ("portrait", "landscape", "square")
 _LABELS: Final = {
     "pack": (FIELD_PACK, FIELD_OTHER_PACK),
     "lora": (FIELD_LORA,),
     "embedding": (FIELD_EMBEDDING,),
     "tag": (FIELD_TAG,),
 }
-LABEL_PREFIX: Final = "label:"
-"""A colour label is a tag that begins with this."""
 
 
 class Conditions:
@@ -96,7 +96,8 @@ class Conditions:
         if name in _LABELS:
             return self._labelled(condition)
         if name == "orientation":
-            return _has_orientation(rows["width"], rows["height"], condition.patterns())
+            masks = (has_orientation(rows["width"], rows["height"], pattern.text) for pattern in condition.patterns())
+            return np.logical_or.reduce(list(masks))  # type: ignore[no-any-return]
         return self._of_runs_or_images(condition)
 
     def _of_runs_or_images(self, condition: Condition) -> Mask:
@@ -266,7 +267,8 @@ def _in_time(ids: Column, ranges: list[Range]) -> Mask:
     return mask
 
 
-def _has_orientation(widths: Column, heights: Column, patterns: list[Pattern]) -> Mask:
-    tests = {"portrait": widths < heights, "landscape": widths > heights, "square": widths == heights}
-    mask: Mask = np.logical_or.reduce([tests[pattern.text] for pattern in patterns])
+def has_orientation(widths: Column, heights: Column, orientation: str) -> Mask:
+    """Where a size is `portrait`, `landscape` or `square`."""
+    compare: np.ufunc = {"portrait": np.less, "landscape": np.greater, "square": np.equal}[orientation]
+    mask: Mask = compare(widths, heights)
     return mask

@@ -1,15 +1,17 @@
 """Images as rows: what is shown of each, with all the places where it is."""
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.index_reader import IndexReader, Row, timestamp_of
-from stablenew.index.index_schema import VARIANT
+from stablenew.index.index_schema import LABEL_PREFIX, VARIANT
 from stablenew.index.stored_values import read_seed, split_names, unpack_digest, write_seed
 
 MAX_PLACES: Final = 20
 """How many of the places of an image are shown: an all black image may have thousands."""
+_NOT_COMPARED: Final = ("seed", "width", "height")
 _TEXTS: Final = {column.name: column.text for column in VARIANT.columns}
 _SETTINGS: Final = ", ".join(f"v.{setting.name}" for setting in INDEXED)
 _SELECT: Final = (
@@ -25,31 +27,86 @@ _SELECT_PLACES: Final = (
     f"ORDER BY p.run, p.position, p.number LIMIT {MAX_PLACES}"
 )
 _SETTINGS_AT: Final = 16
+_MAX_PARAMETERS: Final = 500
+
+Key: TypeAlias = tuple[int, int, int]
+"""A place of an image: run, position and number."""
+_ByImage: TypeAlias = Mapping[int, list[tuple[Any, ...]]]
 
 
-def read_images(reader: IndexReader, keys: Iterable[tuple[int, int, int]], rater: str) -> list[Row]:
-    """The images at these places (run, position, number), in order; deleted ones are left out."""
+def read_images(reader: IndexReader, keys: Iterable[Key], rater: str) -> list[Row]:
+    """The images at these places, in order; deleted ones are left out."""
     with reader.snapshot():
-        rows = ((key, reader.fetch(_SELECT, key)) for key in keys)
-        return [_build(reader, key, found[0], rater) for key, found in rows if found]
+        found = [(key, row) for key in keys for row in reader.fetch(_SELECT, key)]
+        images = list({row[9]: None for _, row in found})
+        said = _Said(reader, images, rater)
+        settings = _read_settings(reader, found)
+        return [_build(reader, row, settings[key], said) for key, row in found]
 
 
-def _build(reader: IndexReader, key: tuple[int, int, int], row: tuple[Any, ...], rater: str) -> Row:
+def varying_settings(images: Sequence[Row]) -> list[str]:
+    """The settings in which these images differ, without seed and size."""
+    values: dict[str, set[Any]] = {name: set() for image in images for name in image["settings"]}
+    for name, different in values.items():
+        different.update(image["settings"].get(name) for image in images)
+    return [name for name, different in values.items() if len(different) > 1 and name not in _NOT_COMPARED]
+
+
+class _Said:
+    """What people and programs say of some images."""
+
+    def __init__(self, reader: IndexReader, images: list[int], rater: str) -> None:
+        self.rater = rater
+        self.opinions = _by_image(
+            reader,
+            images,
+            "SELECT image, who.text, rating, flags.text, note_count, is_latest FROM opinion "
+            "JOIN name AS who ON who.id = rater LEFT JOIN name AS flags ON flags.id = flag",
+        )
+        self.tags = _by_image(reader, images, "SELECT DISTINCT image, text FROM tag JOIN name ON name.id = tag.name")
+        self.scores = _by_image(
+            reader, images, "SELECT image, text, value FROM score JOIN name ON name.id = score.name", "scored_at, value"
+        )
+
+    def of(self, image: int) -> Row:
+        """The opinions of one image, folded."""
+        opinions, tags = self.opinions[image], sorted(tag for _, tag in self.tags[image])
+        ratings = {who: rating for _, who, rating, _, _, is_latest in opinions if is_latest and rating is not None}
+        flags = {who: flag for _, who, _, flag, _, _ in opinions if flag is not None}
+        metrics = [(name, value) for _, name, value in self.scores[image]]
+        labels = [tag.removeprefix(LABEL_PREFIX) for tag in tags if tag.startswith(LABEL_PREFIX)]
+        return {
+            "mine": ratings.get(self.rater),
+            "ratings": dict(sorted(ratings.items())),
+            "flag": flags.get(self.rater),
+            "flags": sorted(set(flags.values())),
+            "labels": labels,
+            "tags": tags,
+            "note_count": sum(opinion[4] for opinion in opinions),
+            "metrics": {name.removeprefix("metric."): value for name, value in metrics if name.startswith("metric.")},
+        }
+
+
+def _by_image(reader: IndexReader, images: list[int], select: str, order: str = "") -> _ByImage:
+    """The rows of a query about some images, by image."""
+    found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for start in range(0, len(images), _MAX_PARAMETERS):
+        some = ",".join(map(str, images[start : start + _MAX_PARAMETERS]))
+        suffix = f" ORDER BY {order}" if order else ""
+        for row in reader.fetch(f"{select} WHERE image IN ({some}){suffix}"):
+            found[row[0]].append(row)
+    return found
+
+
+def _build(reader: IndexReader, row: tuple[Any, ...], settings: dict[str, Any], said: _Said) -> Row:
     image = row[9]
-    mine = reader.fetch(
-        "SELECT rating FROM opinion WHERE image = ? AND is_latest AND rater = (SELECT id FROM name WHERE text = ?)",
-        (image, rater),
-    )
-    tags = reader.fetch("SELECT DISTINCT text FROM tag JOIN name ON name.id = tag.name WHERE image = ?", (image,))
-    flags = reader.fetch("SELECT DISTINCT text FROM opinion JOIN name ON name.id = flag WHERE image = ?", (image,))
-    metrics = reader.fetch(
-        "SELECT text, value FROM score JOIN name ON name.id = score.name WHERE image = ? ORDER BY scored_at, value",
-        (image,),
-    )
     return {
+        "id": image,
         "digest": unpack_digest(row[10]),
         "run_id": row[0],
         "name": f"{row[2]}/{row[3]}",
+        "variant": row[2],
+        "output": row[3],
         "path": row[4],
         "created_at": None if row[1] is None else timestamp_of(row[1]),
         "width": row[5],
@@ -58,13 +115,10 @@ def _build(reader: IndexReader, key: tuple[int, int, int], row: tuple[Any, ...],
         "stage": reader.name(row[8]),
         "prompt": row[13],
         "negative": row[14],
-        "settings": _settings(reader, key, row),
+        "settings": settings,
         "rating": row[11],
         "rater_count": row[12] or 0,
-        "mine": mine[0][0] if mine else None,
-        "flags": sorted(text for (text,) in flags),
-        "tags": sorted(text for (text,) in tags),
-        "metrics": {text.removeprefix("metric."): value for text, value in metrics if text.startswith("metric.")},
+        **said.of(image),
         "places": [
             {"run_id": run_id, "name": f"{variant}/{number}", "path": path}
             for run_id, variant, number, path in reader.fetch(_SELECT_PLACES, (image,))
@@ -72,18 +126,29 @@ def _build(reader: IndexReader, key: tuple[int, int, int], row: tuple[Any, ...],
     }
 
 
-def _settings(reader: IndexReader, key: tuple[int, int, int], row: tuple[Any, ...]) -> dict[str, Any]:
-    """The settings of the image's variant as they ran, by name."""
+def _read_settings(reader: IndexReader, found: Sequence[tuple[Key, tuple[Any, ...]]]) -> dict[Key, dict[str, Any]]:
+    """The settings of the variants as they ran, by name."""
+    shapes = {key[:2]: row[15] for key, row in found if row[15] is not None}
+    others = {place: _other_settings(reader, place, shape) for place, shape in shapes.items()}
+    return {key: _settings_of_columns(reader, row) | others.get(key[:2], {}) for key, row in found}
+
+
+def _settings_of_columns(reader: IndexReader, row: tuple[Any, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for setting, value in zip(INDEXED, row[_SETTINGS_AT:], strict=True):
         if value is not None:
             shown = reader.name(value) if _TEXTS[setting.name] else value
             found[setting.name] = write_seed(read_seed(value)) if setting.name == "seed" else shown
-    if row[15] is not None:
-        query = (
-            "SELECT value FROM setting WHERE name = (SELECT id FROM name WHERE text = ?) AND run = ? AND position = ?"
-        )
-        for name in split_names(reader.name(row[15])):
-            for (value,) in reader.fetch(query, (name, *key[:2])):
-                found[name] = value
     return found
+
+
+def _other_settings(reader: IndexReader, place: tuple[int, int], shape: int) -> dict[str, int | float | str]:
+    """The settings of a variant that have no column; `shape` is the id of their joined names."""
+    names = split_names(reader.name(shape))
+    chosen = f"(SELECT id FROM name WHERE text IN ({','.join('?' * len(names))}))"
+    query = (
+        "SELECT text, value FROM setting JOIN name ON name.id = setting.name "
+        f"WHERE setting.name IN {chosen} AND run = ? AND position = ?"
+    )
+    values = dict(reader.fetch(query, (*names, *place)))
+    return {name: values[name] for name in names if name in values}

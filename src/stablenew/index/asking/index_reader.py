@@ -26,6 +26,7 @@ NEWEST: Final = "newest"
 BEST: Final = "best"
 WORST: Final = "worst"
 RANDOM: Final = "random"
+UNRATED: Final = "unrated"
 JOBS: Final = "jobs"
 IMAGES: Final = "images"
 

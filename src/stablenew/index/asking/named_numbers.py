@@ -82,6 +82,24 @@ class NamedNumbers:
         positions = np.fromiter((row[1] for row in rows), np.int64, len(rows))
         values.append(*self._table.variant_rows(runs, positions), [row[2] for row in rows])
 
+    def setting_numbers(self, field: str) -> Column:
+        """The values of a setting by row; NaN where there is none, or a text."""
+        distinct = self.setting(field).distinct
+        numbers = [np.nan if isinstance(value, str) else float(value) for value in distinct]
+        codes = np.nan_to_num(self.setting_codes(field), nan=len(numbers)).astype(np.int64)
+        found: Column = np.array([*numbers, np.nan])[codes]
+        return found
+
+    def setting_codes(self, field: str) -> Column:
+        """The place of each row's value among the `distinct` ones of a setting; NaN where it has none."""
+        found = self.setting(field)
+        codes = np.full(self._table.rows.count, np.nan)
+        for offset in range(int((found.ends - found.firsts).max(initial=0))):  # most variants have one row
+            rows = found.firsts + offset
+            is_there = rows < found.ends
+            codes[rows[is_there]] = found.codes[is_there]
+        return codes
+
     def setting_mask(self, condition: Condition) -> Mask:
         """The rows whose setting fits."""
         found = self.setting(condition.field)
