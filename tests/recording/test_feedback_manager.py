@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stablenew import FeedbackManager, RatingsStore, RunStore, RunVerifier
 from stablenew.errors import ConfigError, InvalidDocument, OutputNotFound, RunNotFound, WriteFailed
 from stablenew.formats.clock import Clock
-from stablenew.formats.documents.feedback_input import FeedbackInput
+from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
 from stablenew.recording.feedback_manager import KEEP, parse_stars
 from tests.samples import sealed_run
 
@@ -319,3 +319,50 @@ def test_a_rating_after_the_run_came_replaces_the_one_that_waited(store):
     sealed_run(store, "later-run")
     ratings.set_rating("later-run", 5)
     assert ratings.get_ratings_dict() == {"later-run": 5}
+
+
+def compared(store, winner, loser, **fields):
+    runs = {"winner_run_id": winner[0], "winner": winner[1], "loser_run_id": loser[0], "loser": loser[1]}
+    return ComparisonInput.build(**runs, **fields)
+
+
+def test_images_of_two_runs_are_compared_in_the_log_of_one_of_them(store, manager):
+    other = sealed_run(store, "other-run", variants=3)
+    pair = (("sample-run", "0/0"), ("other-run", "1/0"))
+    digests = {run_id: store.open(run_id).find_output(name).digest for run_id, name in pair}
+    home, away = sorted(digests, key=lambda run_id: digests[run_id])
+    for winner, loser in (pair, pair[::-1]):
+        (document,) = manager.record_comparisons([compared(store, winner, loser, outcome="tie", act=winner[0])])
+        assert document.run_id == home
+    events = manager.read(home).events
+    assert [event.other_run_id for event in events] == [away, away]
+    assert {event.winner for event in events} == set(digests.values())
+    assert not manager.read(away).events
+    assert RunVerifier(other, deep=True).verify().findings == ()
+
+
+def test_a_vote_that_arrives_twice_counts_once_and_is_undone_by_its_act(store, manager):
+    vote = compared(
+        store, ("sample-run", "0/0"), ("sample-run", "1/0"), shown="right", asked="duel: model", repeat=1, act="v1"
+    )
+    manager.record_comparisons([vote])
+    manager.record_comparisons([vote, vote])
+    (event,) = manager.read("sample-run").events
+    assert (event.outcome, event.shown, event.asked, event.repeat) == ("win", "right", "duel: model", 1)
+    assert len(manager.undo("sample-run", act="v1")) == 1
+    manager.record_comparisons([vote])
+    assert manager.state("sample-run").preferences == ()
+    assert len(manager.redo("sample-run", act="v1", as_act="v2")) == 1
+    assert len(manager.state("sample-run").preferences) == 1
+
+
+def test_a_comparison_with_itself_or_with_nothing_leaves_everything_as_it_was(store, manager):
+    good = compared(store, ("sample-run", "0/0"), ("sample-run", "1/0"))
+    for bad, error in (
+        (compared(store, ("sample-run", "0/0"), ("sample-run", "0/0")), InvalidDocument),
+        (compared(store, ("sample-run", "0/0"), ("no-such-run", "0/0")), RunNotFound),
+        (compared(store, ("sample-run", "0/0"), ("sample-run", "9/9")), OutputNotFound),
+    ):
+        with pytest.raises(error):
+            manager.record_comparisons([good, bad])
+    assert manager.read("sample-run").events == ()

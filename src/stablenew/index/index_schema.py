@@ -21,7 +21,7 @@ from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
 
-VERSION: Final = 4
+VERSION: Final = 5
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
@@ -65,6 +65,7 @@ class Table:
         self.texts: Final[Mapping[int, TextKind]] = {
             place: column.text for place, column in enumerate(self.columns) if column.text
         }
+        self.image_columns = tuple(column.name for column in self.columns if column.text == "image")
         self._pick = itemgetter(*self.positions)
         declared = [f"{column.name} {column.sql}".strip() for column in self.columns]
         suffix = " WITHOUT ROWID" if constraint else ""
@@ -210,9 +211,26 @@ SCORE: Final = Table(
     "PRIMARY KEY(run, name, image, source)",
 )
 """Numbers of images: `metric.NAME` by a scorer, `aspect.NAME` by a rater."""
+COMPARISON: Final = Table(
+    "comparison",
+    (
+        Column("run", "INTEGER NOT NULL"),
+        Column("event", "BLOB NOT NULL"),
+        Column("winner", "INTEGER NOT NULL", "image"),
+        Column("loser", "INTEGER NOT NULL", "image"),
+        Column("rater", "INTEGER NOT NULL", "word"),
+        Column("outcome", "INTEGER NOT NULL", "word"),
+        Column("shown", text="word"),
+        Column("asked", text="word"),
+        Column("repeat", "INTEGER NOT NULL"),
+        Column("clock", "TEXT NOT NULL"),
+    ),
+    "PRIMARY KEY(run, event)",
+)
+"""Which of two images somebody preferred; the images may be those of other runs."""
 CONTENT_TABLES: Final = (VARIANT, PLACE, SETTING, LABEL)
 """What a run says of itself."""
-OPINION_TABLES: Final = (OPINION, TAG, NOTE, SCORE)
+OPINION_TABLES: Final = (OPINION, TAG, NOTE, SCORE, COMPARISON)
 """What is said about it later; it changes without the rest."""
 
 FULL_TEXT_TABLES: Final[Mapping[TextKind, str]] = {
@@ -241,6 +259,8 @@ CREATE INDEX note_image ON note(image);
 CREATE INDEX note_body ON note(body);
 CREATE INDEX score_image ON score(image);
 CREATE INDEX score_name ON score(name);
+CREATE INDEX comparison_winner ON comparison(winner);
+CREATE INDEX comparison_loser ON comparison(loser);
 {_CREATE_FULL_TEXT}
 CREATE TABLE change(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, kind TEXT NOT NULL, old_id INTEGER, new_id INTEGER,

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from stablenew.formats.query_language import Query
     from stablenew.index.asking.column_cache import ColumnCache
     from stablenew.index.asking.facets import FacetValue
+    from stablenew.index.asking.image_values import ImageValues
+    from stablenew.index.asking.index_reader import ComparisonRow
     from stablenew.index.asking.similar_variants import SimilarVariant
     from stablenew.index.reconciler import Progress
 
@@ -279,6 +281,24 @@ class JobHistory:
         """The images of these ids, in the same order, each at its newest place; deleted ones are left out."""
         keys = (self._reader.newest_place(int(image)) for image in images)
         return read_images(self._reader, (key for key in keys if key is not None), self.rater)
+
+    def image_values(self, query: "str | Query" = "") -> "ImageValues":
+        """All images that fit, with the values of their settings as arrays.
+
+        Raises:
+            InvalidQuery: the query cannot be parsed.
+        """
+        from stablenew.index.asking.image_values import ImageValues  # noqa: PLC0415
+
+        return ImageValues(self.columns, self._reader, self.parse(query))
+
+    def image_ids(self, digests: Iterable[str]) -> dict[str, int]:
+        """The index's ids of images; those that it does not have are left out."""
+        return self._reader.image_ids(digests)
+
+    def comparisons(self, asked: str | None = None) -> "list[ComparisonRow]":
+        """Every comparison of two images that stands, the oldest first; with `asked` the answers to this question."""
+        return self._reader.comparisons(asked)
 
     def search_images(self, query: "str | Query" = "", *, sort: str = NEWEST) -> Iterator[Row]:
         """Iterate over every image that fits."""

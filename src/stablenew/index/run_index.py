@@ -18,6 +18,7 @@ from stablenew.index.index_schema import (
     HASH_BITS,
     NO_IMAGE,
     OPINION_TABLES,
+    PLACE,
     RUN,
     SETTING,
     Row,
@@ -191,7 +192,7 @@ class RunIndex:
         names = {name for (text,) in self._connection.execute(query, (identifier,)) for name in split_names(text)}
         query = "DELETE FROM setting WHERE name = (SELECT id FROM name WHERE text = ?) AND run = ?"
         self._connection.executemany(query, ((name, identifier) for name in names))
-        self._touch("place", identifier)
+        self._touch(PLACE, identifier)
         self._delete_opinions(identifier)
         for table in CONTENT_TABLES:
             if table is not SETTING:
@@ -200,13 +201,14 @@ class RunIndex:
 
     def _delete_opinions(self, identifier: int) -> None:
         for table in OPINION_TABLES:
-            self._touch(table.name, identifier)
+            self._touch(table, identifier)
             self._connection.execute(f"DELETE FROM {table.name} WHERE run = ?", (identifier,))
 
-    def _touch(self, table: str, identifier: int) -> None:
+    def _touch(self, table: Table, identifier: int) -> None:
         """Remember the images of a run in a table: their ratings may change, or nothing may be left of them."""
-        query = f"INSERT OR IGNORE INTO touched SELECT image FROM {table} WHERE run = ?"
-        self._connection.execute(query, (identifier,))
+        for column in table.image_columns:
+            query = f"INSERT OR IGNORE INTO touched SELECT {column} FROM {table.name} WHERE run = ?"
+            self._connection.execute(query, (identifier,))
 
     def _replace_opinions(self, runs: Sequence[RunRows]) -> None:
         """Update runs of which only opinions and scores changed."""
@@ -310,6 +312,7 @@ _FOLD_RATINGS: Final = (
     """,
 )
 _DELETE_UNUSED_IMAGES: Final = "DELETE FROM image WHERE id IN (SELECT id FROM touched) " + " ".join(
-    f"AND NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.image = image.id)"
-    for table in ("place", "opinion", "tag", "note", "score")
+    f"AND NOT EXISTS (SELECT 1 FROM {table.name} WHERE {table.name}.{column} = image.id)"
+    for table in (PLACE, *OPINION_TABLES)
+    for column in table.image_columns
 )

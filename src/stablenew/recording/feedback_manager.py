@@ -21,7 +21,7 @@ from stablenew.formats.documents.feedback import (
     draft_event,
 )
 from stablenew.formats.documents.feedback_fold import fold_opinions
-from stablenew.formats.documents.feedback_input import FeedbackInput
+from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
 from stablenew.formats.strict_json import JsonValue
 from stablenew.store.feedback.feedback_files import FeedbackReading
 from stablenew.store.feedback.feedback_log import FeedbackLog, writing_all
@@ -118,14 +118,35 @@ class FeedbackManager:
         """
         if outcome not in OUTCOMES:
             raise InvalidDocument(f"expected an outcome of {', '.join(OUTCOMES)}, found {outcome!r}")
-        run = self._store.open(run_id)
-        finder = self._finder(run)
-        first, second = finder.find(winner).digest, finder.find(loser).digest
-        if first == second:
-            raise InvalidDocument(f"expected two images to compare, found {first} twice")
-        body: dict[str, JsonValue] = {"op": "prefer", "winner": first, "loser": second, "outcome": outcome}
-        drafts = self._draft([body | ({} if shown is None else {"shown": shown})], rater)
-        return self._append([(run, drafts)])[0]
+        given = ComparisonInput.build(
+            winner_run_id=run_id, winner=winner, loser_run_id=run_id, loser=loser, outcome=outcome, shown=shown
+        )
+        return self.record_comparisons([given], rater=rater)[0]
+
+    def record_comparisons(self, batch: Iterable[ComparisonInput], *, rater: str | None = None) -> list[Feedback]:
+        """Record comparisons of images of any runs: one durable write a run, in the order in which they first appear.
+
+        Everything is checked before anything is written. Each stands in the log of the run of the image with the lower
+        digest.
+
+        Raises:
+            RunNotFound, OutputNotFound: no such run or image; nothing is written.
+            InvalidDocument: two images are one; nothing is written.
+            WriteFailed: the disk would not take it.
+        """
+        by_run: dict[str, list[dict[str, JsonValue]]] = {}
+        for item in batch:
+            winner = self._find_image(item.winner_run_id, item.winner)
+            loser = self._find_image(item.loser_run_id, item.loser)
+            if winner == loser:
+                raise InvalidDocument(f"expected two images to compare, found {winner} twice")
+            home, body = item.to_event(winner, loser)
+            by_run.setdefault(home, []).append(body)
+        plans = [(self._store.open(run_id), self._draft(bodies, rater)) for run_id, bodies in by_run.items()]
+        return self._append(plans)
+
+    def _find_image(self, run_id: str, name: str) -> str:
+        return self._finder(self._store.open(run_id)).find(name).digest
 
     def record_many(self, batch: Iterable[FeedbackInput], *, rater: str | None = None) -> list[Feedback]:
         """Record feedback on many images: one durable write a run, in the order in which the runs first appear.
@@ -278,7 +299,8 @@ def _register_of(event: FeedbackEvent) -> tuple[str | None, ...]:
 
 
 def _idempotency_key(event: FeedbackEvent) -> tuple[str | None, ...]:
-    return (event.rater, event.act, event.op, event.image_id, event.aspect, event.tag, event.note_id)
+    compared = sorted(filter(None, (event.winner, event.loser)))
+    return (event.rater, event.act, event.op, event.image_id, event.aspect, event.tag, event.note_id, *compared)
 
 
 def _forget_oldest(cache: dict[Path, Any]) -> None:

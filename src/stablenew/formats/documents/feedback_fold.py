@@ -26,8 +26,12 @@ def fold_opinions(ordered: Sequence[EventFields]) -> dict[tuple[str, str], dict[
 
 def fold_preferences(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
     """Every comparison that stands, in the form of `Preference`; for `ordered` see `fold_opinions`."""
-    events = [event for event in ordered if event.op in ("prefer", "retract")]
-    return [_preference(event) for event in _without_retracted(events)]
+    return [_preference(event) for event in standing_comparisons(ordered)]
+
+
+def standing_comparisons(ordered: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
+    """The events of all comparisons that were not taken back; for `ordered` see `fold_opinions`."""
+    return _without_retracted([event for event in ordered if event.op in ("prefer", "retract")])
 
 
 def fold_removals(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:

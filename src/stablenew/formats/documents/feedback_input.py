@@ -1,12 +1,12 @@
-"""FeedbackInput: one thing that somebody says about an image or a run, as the page posts it and commands build it."""
+"""FeedbackInput and ComparisonInput: what somebody says about images, as the page posts it and commands build it."""
 
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from stablenew.errors import InvalidDocument
 from stablenew.formats.described_model import DescribedModel
-from stablenew.formats.model_base import Array, Name, Rating, Slug, explain
+from stablenew.formats.model_base import Array, Count, Name, Rating, Slug, explain
 from stablenew.formats.strict_json import JsonValue
 
 MAIN_NOTE: Final = "main"
@@ -14,10 +14,26 @@ MAIN_NOTE: Final = "main"
 _LONGEST_NOTE: Final = 20_000
 
 
-class FeedbackInput(DescribedModel):
-    """Feedback on one image or run. A field that is not given leaves what it is about as it is."""
+class _Input(DescribedModel):
+    """Something that somebody says."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @classmethod
+    def build(cls, **fields: Any) -> Self:
+        """The input with these fields.
+
+        Raises:
+            InvalidDocument: one is out of range, or of another type.
+        """
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            raise InvalidDocument(f"not valid feedback: {explain(error)}") from None
+
+
+class FeedbackInput(_Input):
+    """Feedback on one image or run. A field that is not given leaves what it is about as it is."""
 
     run_id: str
     image_id: Annotated[str, Field(max_length=256)] | None = None
@@ -35,18 +51,6 @@ class FeedbackInput(DescribedModel):
     act: Name | None = None
     """An idempotency key: input that arrives again under the same key counts once. Without one it is a new act."""
 
-    @classmethod
-    def build(cls, **fields: Any) -> Self:
-        """The input with these fields.
-
-        Raises:
-            InvalidDocument: one is out of range, or of another type.
-        """
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            raise InvalidDocument(f"not valid feedback: {explain(error)}") from None
-
     def to_events(self, digest: str | None) -> list[dict[str, JsonValue]]:
         """The events it makes, without clock and rater; `digest` is the image's, None for the whole run."""
         bodies: list[dict[str, JsonValue]] = []
@@ -62,3 +66,40 @@ class FeedbackInput(DescribedModel):
             bodies.append({"op": "flag", "flag": self.flag})
         common: dict[str, JsonValue] = {"image_id": digest} | ({"act": self.act} if self.act else {})
         return [{**body, **common} for body in bodies]
+
+
+class ComparisonInput(_Input):
+    """Which of two images is better. They may be outputs of two runs."""
+
+    winner_run_id: str
+    winner: Annotated[str, Field(max_length=256)]
+    """The better image, named as in `FeedbackInput`; for any other outcome than `win`, either of the two."""
+    loser_run_id: str
+    loser: Annotated[str, Field(max_length=256)]
+    outcome: Literal["win", "tie", "both_bad"] = "win"
+    shown: Literal["left", "right"] | None = None
+    """The side on which the winner was shown."""
+    asked: Annotated[str, Field(max_length=256)] | None = None
+    """The question, where it was not simply which image is better."""
+    repeat: Count | None = None
+    """How often the rater had compared these two images before."""
+    act: Name | None = None
+    """An idempotency key, as in `FeedbackInput`."""
+
+    def to_event(self, winner: str, loser: str) -> tuple[str, dict[str, JsonValue]]:
+        """The run whose log it belongs to, and the event it makes, without clock and rater.
+
+        `winner` and `loser` are the digests of the images. The lower one's run is the home, so that both orders of a
+        tie have the same one.
+        """
+        runs = {winner: self.winner_run_id, loser: self.loser_run_id}
+        home, other = runs[min(winner, loser)], runs[max(winner, loser)]
+        body: dict[str, JsonValue] = {"op": "prefer", "winner": winner, "loser": loser, "outcome": self.outcome}
+        optional: dict[str, JsonValue] = {
+            "shown": self.shown,
+            "other_run_id": other if other != home else None,
+            "asked": self.asked,
+            "repeat": self.repeat,
+            "act": self.act,
+        }
+        return home, body | {name: value for name, value in optional.items() if value is not None}

@@ -29,6 +29,7 @@ from stablenew.index.asking.index_reader import (
     WORST,
     IndexReader,
 )
+from stablenew.index.asking.named_numbers import SettingValues
 from stablenew.index.index_schema import NO_IMAGE
 
 _DEFAULT_FACETS: Final = {JOBS: FACETS, IMAGES: IMAGE_FACETS}
@@ -109,6 +110,11 @@ class ColumnCache:
         with self._guard:
             order, starts = gather_groups(group_keys(self.table, places, by, utc_offset_milliseconds))
             return places[order], starts
+
+    def setting_values(self, field: str) -> SettingValues:
+        """The values of a setting without a column, such as `settings.s_churn`."""
+        with self._guard:
+            return self._conditions.numbers.setting(field)
 
     def page(self, kind: str, query: Query, sort: str, after: Key | None, limit: int) -> list[Key]:
         """The keys of a part of the list of jobs or images: (value, run, position, number) or without the value.

@@ -5,8 +5,9 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from stablenew.formats.digest import is_digest
 from stablenew.index.index_schema import (
     FIELD_PACK,
     FIELD_TAG,
@@ -15,7 +16,7 @@ from stablenew.index.index_schema import (
     open_for_reading,
     sqlite_errors,
 )
-from stablenew.index.stored_values import MAX_SHOWN_OUTPUTS, unpack_digest, write_seed
+from stablenew.index.stored_values import MAX_SHOWN_OUTPUTS, pack_digest, unpack_digest, write_seed
 
 if TYPE_CHECKING:
     from stablenew.formats.query_language import Pattern
@@ -36,6 +37,22 @@ _MAX_PARAMETERS: Final = 500
 Cursor = tuple[Any, ...]
 """Where a page ended: what the next one starts after."""
 _DIGEST_BYTES: Final = 16
+
+
+class ComparisonRow(NamedTuple):
+    """Which of two images somebody preferred."""
+
+    run_id: str
+    """The run in whose log it stands."""
+    winner: int
+    """The index's id of the image."""
+    loser: int
+    rater: str
+    outcome: str
+    shown: str | None
+    asked: str | None
+    repeat: int
+    clock: str
 
 
 class IndexReader:
@@ -185,6 +202,37 @@ class IndexReader:
     def _name_or_none(self, number: int | None) -> str | None:
         return None if number is None else self.name(number)
 
+    def bodies(self, numbers: Sequence[int]) -> dict[int, str]:
+        """The prompts and other long texts of ids."""
+        found: dict[int, str] = {}
+        for start in range(0, len(numbers), _MAX_PARAMETERS):
+            some = numbers[start : start + _MAX_PARAMETERS]
+            found.update(self.fetch(f"SELECT id, body FROM text WHERE id IN ({','.join(map(str, some))})"))
+        return found
+
+    def image_ids(self, digests: Iterable[str]) -> dict[str, int]:
+        """The ids of images by digest; those that the index does not have, and what is no digest, are left out."""
+        found = {}
+        for digest in digests:
+            if is_digest(digest):
+                for (number,) in self.fetch("SELECT id FROM image WHERE digest = ?", (pack_digest(digest),)):
+                    found[digest] = int(number)
+        return found
+
+    def comparisons(self, asked: str | None = None) -> list[ComparisonRow]:
+        """Every comparison that stands, the oldest first; with `asked` those that answered this question."""
+        chosen = "" if asked is None else "WHERE c.asked = (SELECT id FROM name WHERE text = ?)"
+        rows = self.fetch(
+            f"{_SELECT_COMPARISONS} {chosen} ORDER BY c.clock, c.event", () if asked is None else (asked,)
+        )
+        return [
+            ComparisonRow(
+                run_id, winner, loser, self.name(rater), self.name(outcome), self._name_or_none(shown),
+                self._name_or_none(question), repeat, clock,
+            )
+            for run_id, winner, loser, rater, outcome, shown, question, repeat, clock in rows
+        ]  # fmt: skip
+
     def all_ids(self, *, limit: int, after: Cursor | None = None, is_ascending: bool = False) -> list[Cursor]:
         """The ids of all runs by time, as cursors. `after` is where to go on."""
         test, order = (">", "ASC") if is_ascending else ("<", "DESC")
@@ -293,6 +341,10 @@ _SELECT_RUN: Final = (
 )
 _SELECT_FIRST_VARIANT: Final = (
     "SELECT model, body FROM variant LEFT JOIN text ON text.id = prompt WHERE run = ? AND position = 0"
+)
+_SELECT_COMPARISONS: Final = (
+    "SELECT r.run_id, c.winner, c.loser, c.rater, c.outcome, c.shown, c.asked, c.repeat, c.clock "
+    "FROM comparison c JOIN run r ON r.id = c.run"
 )
 _SELECT_OUTPUTS: Final = "SELECT path, digest FROM place JOIN image ON image.id = place.image WHERE run = ?"
 

@@ -12,6 +12,7 @@ import xxhash
 
 from stablenew.formats.settings import INDEXED
 from stablenew.index.index_schema import (
+    COMPARISON,
     CONTENT_TABLES,
     FIELD_EMBEDDING,
     FIELD_LORA,
@@ -34,7 +35,15 @@ from stablenew.index.index_schema import (
     Table,
     first_id,
 )
-from stablenew.index.reading.run_entry import NO_VARIANT, ImageOpinion, RunEntry, RunReading, ScoreEntry, VariantEntry
+from stablenew.index.reading.run_entry import (
+    NO_VARIANT,
+    ComparisonEntry,
+    ImageOpinion,
+    RunEntry,
+    RunReading,
+    ScoreEntry,
+    VariantEntry,
+)
 from stablenew.index.stored_values import join_names, pack_digest, store_seed, type_label
 
 _SETTING_NAMES = tuple(setting.name for setting in INDEXED)
@@ -159,12 +168,20 @@ def _opinion_rows(run: int, entry: RunEntry) -> tuple[tuple[Row, ...], ...]:
     opinions = [_opinion_row(run, opinion) for opinion in entry.opinions.opinions]
     tags = [TAG.row({"run": run, "image": pack_digest(image), "name": tag}) for image, tag in entry.opinions.image_tags]
     notes = [NOTE.row({"run": run, "image": pack_digest(image), "body": body}) for image, body in entry.opinions.notes]
-    return tuple(opinions), tuple(tags), tuple(notes), tuple(_score_rows(run, entry))
+    comparisons = [_comparison_row(run, comparison) for comparison in entry.opinions.comparisons]
+    return tuple(opinions), tuple(tags), tuple(notes), tuple(_score_rows(run, entry)), tuple(comparisons)
 
 
 def _opinion_row(run: int, opinion: ImageOpinion) -> Row:
     own = {"run": run, "image": pack_digest(opinion.image), "is_latest": opinion.rating is not None}
     return OPINION.row(opinion._asdict() | own)
+
+
+def _comparison_row(run: int, comparison: ComparisonEntry) -> Row:
+    digests = ("event", "winner", "loser")
+    return COMPARISON.row(
+        comparison._asdict() | {"run": run} | {name: pack_digest(getattr(comparison, name)) for name in digests}
+    )
 
 
 def _score_rows(run: int, entry: RunEntry) -> list[Row]:

@@ -2,11 +2,13 @@
 
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
 
 from stablenew.formats.digest import DIGEST_PATTERN
+from stablenew.formats.documents.event_fields import EventFields
+from stablenew.formats.documents.feedback_fold import standing_comparisons
 from stablenew.formats.run_id import stamp_of
 from stablenew.formats.settings import BY_NAME, INDEXED, Setting, standard_names
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
@@ -107,6 +109,21 @@ class ImageOpinion(NamedTuple):
     note_count: int
 
 
+class ComparisonEntry(NamedTuple):
+    """Which of two images somebody preferred."""
+
+    event: str
+    winner: str
+    loser: str
+    rater: str
+    outcome: str
+    shown: str | None
+    asked: str | None
+    repeat: int
+    """How often the rater had compared them before."""
+    clock: str
+
+
 class OpinionEntry(NamedTuple):
     """The opinions about a run and its images."""
 
@@ -123,6 +140,7 @@ class OpinionEntry(NamedTuple):
     notes: tuple[tuple[str, str], ...] = ()
     """Image and text of notes."""
     scores: tuple[ScoreEntry, ...] = ()
+    comparisons: tuple[ComparisonEntry, ...] = ()
 
 
 class RunEntry(NamedTuple):
@@ -372,6 +390,18 @@ def build_opinion_entry(opinions: dict[tuple[str, str], dict[str, Any]], only_im
         notes=tuple(sorted(notes)),
         scores=tuple(scores),
     )
+
+
+def build_comparison_entries(ordered: Sequence[EventFields]) -> tuple[ComparisonEntry, ...]:
+    """The comparisons that stand; for `ordered` see `fold_opinions`."""
+    return tuple(
+        ComparisonEntry(
+            event.id, event.winner, event.loser, event.rater, event.outcome, event.shown, event.asked,
+            event.repeat or 0, event.clock,
+        )
+        for event in standing_comparisons(ordered)
+        if event.winner and event.loser and event.outcome
+    )  # fmt: skip
 
 
 def _with_one_rating(

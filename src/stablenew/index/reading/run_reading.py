@@ -31,6 +31,7 @@ from stablenew.index.reading.run_entry import (
     RunReading,
     ScoreEntry,
     VariantEntry,
+    build_comparison_entries,
     build_metadata_entry,
     build_opinion_entry,
     build_variant_entry,
@@ -258,17 +259,21 @@ def read_opinions(
     if len(files) < len(contents):
         return _read_strictly(run_path, only_image)
     try:
-        return build_opinion_entry(fold_opinions(read_events(run_path.name, files)), only_image)
+        events = read_events(run_path.name, files)
+        return build_opinion_entry(fold_opinions(events), only_image)._replace(
+            comparisons=build_comparison_entries(events)
+        )
     except ValueError:
         return _read_strictly(run_path, only_image)
 
 
 def _read_strictly(run_path: Path, only_image: str | None) -> OpinionEntry:
     try:
-        state = FeedbackLog(run_path).read().build_document().state
+        document = FeedbackLog(run_path).read().build_document()
     except OSError:
         return OpinionEntry()
-    opinions = {("", rater): opinion.to_dict() for rater, opinion in state.run.items()}
-    for image, by_rater in state.images.items():
+    opinions = {("", rater): opinion.to_dict() for rater, opinion in document.state.run.items()}
+    for image, by_rater in document.state.images.items():
         opinions |= {(image, rater): opinion.to_dict() for rater, opinion in by_rater.items()}
-    return build_opinion_entry(opinions, only_image)
+    comparisons = build_comparison_entries(document.events)
+    return build_opinion_entry(opinions, only_image)._replace(comparisons=comparisons)
