@@ -86,6 +86,7 @@ def _register() -> None:
         config_command,
         dataset_command,
         demo_command,
+        duel_command,
         engines_command,
         feedback_command,
         history_command,
@@ -113,6 +114,7 @@ def _register() -> None:
         history_command.history
     )
     app.command("images", help=images_command.HELP, context_settings=history_command.SETTINGS)(images_command.images)
+    app.command("duel", help=duel_command.HELP, context_settings=history_command.SETTINGS)(duel_command.duel)
     app.command("path")(history_command.path)
     app.command("open")(history_command.open_run)
     app.command("serve")(serve_command.serve)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stablenew.engines.engine import Engine
     from stablenew.formats.documents.dataset_ledger import DatasetLedger
     from stablenew.formats.documents.feedback import Feedback, FeedbackEvent
-    from stablenew.formats.documents.feedback_input import FeedbackInput
+    from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
     from stablenew.formats.documents.pipeline_result import PipelineRunResult
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.index.job_history import JobHistory
@@ -253,6 +253,12 @@ class AppController:
         """Record feedback on many images at once; see `FeedbackManager.record_many`. Listeners are told."""
         documents = self.feedback.record_many(batch)
         self._announcer.announce(RATING_CHANGED, dict.fromkeys(item.run_id for item in batch))
+        return documents
+
+    def record_comparisons(self, batch: "Sequence[ComparisonInput]") -> "list[Feedback]":
+        """Record comparisons of images of any runs; see `FeedbackManager.record_comparisons`. Listeners are told."""
+        documents = self.feedback.record_comparisons(batch)
+        self._announcer.announce(RATING_CHANGED, dict.fromkeys(document.run_id for document in documents))
         return documents
 
     def undo_feedback(

@@ -7,6 +7,7 @@ command line prints with `--json`.
 import asyncio
 import json
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -37,7 +38,7 @@ class Parameter:
     name: str
     description: str
     kind: str = "string"
-    """`string`, `integer` or `numbers`: numbers of jobs with commas between them."""
+    """`string`, `integer`, `number`, or `numbers`: numbers of jobs with commas between them."""
     default: Any = None
 
 
@@ -99,9 +100,17 @@ def _read_integer(text: str) -> int:
     return value
 
 
+def _read_number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("not a number")
+    return value
+
+
 _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "string": _read_text,
     "integer": _read_integer,
+    "number": _read_number,
     "numbers": lambda text: [_read_integer(part) for part in text.split(",") if part],
 }
 

@@ -10,6 +10,7 @@ from stablenew.web.api import Endpoint, Parameter
 _KINDS = {
     "string": {"type": "string"},
     "integer": {"type": "integer"},
+    "number": {"type": "number"},
     "numbers": {"type": "string", "pattern": "^[0-9]+(,[0-9]+)*$"},
 }
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from stablenew.formats.described_model import DescribedModel
-from stablenew.formats.documents.feedback_input import FeedbackInput
+from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
 from stablenew.formats.model_base import Name, RunId
 
 _ACT_PATTERN = "^[A-Za-z0-9_-]{8,64}$"
@@ -28,6 +28,20 @@ class FeedbackBody(_Body):
     """Feedback, in order."""
 
     says: Annotated[list[PostedFeedback], Field(min_length=1, max_length=2000)]
+
+
+class PostedVote(ComparisonInput):
+    """A comparison as the page posts it: always under an idempotency key."""
+
+    winner_run_id: RunId
+    loser_run_id: RunId
+    act: Act
+
+
+class VotesBody(_Body):
+    """Comparisons, in order."""
+
+    votes: Annotated[list[PostedVote], Field(min_length=1, max_length=200)]
 
 
 class StepBody(_Body):
