@@ -24,6 +24,8 @@ class Setting:
     """What people call it: `CFG scale`."""
     aliases: tuple[str, ...] = ()
     """Names that other programs use for exactly the same thing, with the same meaning of the value."""
+    written_as: tuple[str, ...] = ()
+    """Further names that only images have it under: too vague, or too rare, to be taken for it anywhere else."""
     stages: tuple[str, ...] = ("txt2img", "img2img")
     """The stages that have it."""
     unit: str = ""
@@ -45,7 +47,10 @@ SETTINGS: Final = (
     Setting("model_hash", "text", "Model hash", ("sd_model_hash",), is_indexed=False),
     Setting("vae", "text", "VAE", ("sd_vae", "sd_vae_name", "vae_name"), query="vae", is_inherited=True),
     Setting("sampler", "text", "Sampler", ("sampler_name",), query="sampler", has_facet=True, is_inherited=True),
-    Setting("scheduler", "text", "Scheduler", ("schedule_type",), query="scheduler", has_facet=True, is_inherited=True),
+    Setting(
+        "scheduler", "text", "Scheduler", ("schedule_type",), ("scheduler_name", "noise_schedule", "sampler_sigma"),
+        query="scheduler", has_facet=True, is_inherited=True,
+    ),
     Setting("steps", "integer", "Steps", ("num_inference_steps", "sampling_steps"), query="steps", has_facet=True),
     Setting(
         "cfg_scale", "number", "CFG scale", ("cfg", "guidance_scale"), query="cfg", has_facet=True, is_inherited=True,
@@ -55,9 +60,12 @@ SETTINGS: Final = (
     Setting("height", "integer", "Height", unit="px", query="height"),
     Setting(
         "denoising_strength", "number", "Denoising strength", ("denoise", "strength"),
-        ("img2img", "upscale"), query="denoise",
+        stages=("img2img", "upscale"), query="denoise",
     ),
-    Setting("clip_skip", "integer", "Clip skip", ("clip_stop_at_last_layers",), query="clip_skip", is_inherited=True),
+    Setting(
+        "clip_skip", "integer", "Clip skip", ("clip_stop_at_last_layers",), ("clip_stop_at_layer",),
+        query="clip_skip", is_inherited=True,
+    ),
     Setting("eta", "number", "Eta", ("ddim_eta",), query="eta", is_inherited=True),
 )  # fmt: skip
 """The order is that of columns in the dataset."""

@@ -18,6 +18,16 @@ _REAL: Final = {setting.name for setting in SETTINGS if setting.type == "number"
     "distilled_cfg_scale",
     "subseed_strength",
 }
+_BESIDE: Final = {
+    "size": "size",
+    "resolution": "size",
+    "distilled_cfg_scale": "distilled_cfg_scale",
+    "variation_seed": "subseed",
+    "variation_seed_strength": "subseed_strength",
+    "batch_size": "batch_size",
+}
+"""What several tools write that is no setting of the table."""
+_NOT_A_LETTER: Final = re.compile(r"[\W_]+")
 _SIZE: Final = re.compile(r"\(?\s{0,4}(\d{1,6})\s{0,4}[x\u00d7,]\s{0,4}(\d{1,6})")
 _NUMBER: Final = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
 _SCHEDULES: Final = (
@@ -28,21 +38,41 @@ _LONGEST_NAME: Final = 200
 _LONGEST_WORD: Final = 100
 
 
-def build_settings(pairs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Scalar]:
-    """`pairs` with what `names` maps under its standard name, the rest under its own; what is no scalar is left out.
+def _spell(name: str) -> str:
+    """`CLIP Skip`, `clipSkip` and `clip_skip` are one name."""
+    return _NOT_A_LETTER.sub("", name.casefold())
 
-    A name that maps to nothing is left out. The size may stand as one text under a name that maps to `size`.
+
+_BY_SPELLING: Final = {_spell(name): standard for name, standard in _BESIDE.items()} | {
+    _spell(name): setting.name
+    for setting in SETTINGS
+    for name in (setting.name, setting.title, *setting.aliases, *setting.written_as)
+}
+
+
+@lru_cache(maxsize=1024)
+def find_standard_name(name: str) -> str | None:
+    """The standard name of what most tools mean by `name`, however they spell it; None where it is none."""
+    return _BY_SPELLING.get(_spell(name[:_LONGEST_NAME]))
+
+
+def build_settings(pairs: Mapping[str, Any], names: Mapping[str, str] | None = None) -> dict[str, Scalar]:
+    """`pairs` under standard names where they have one, the rest under its own; what is no scalar is left out.
+
+    `names` says what a tool calls otherwise than most, or means otherwise by a name; a name that maps to nothing is
+    left out. The size may stand as one text. A second value for a setting stays under its own name.
     """
+    own_names = names or {}
     standard: dict[str, Scalar] = {}
     own: dict[str, Scalar] = {}
     for name, value in list(pairs.items())[:_MAX_SETTINGS]:
-        ours = names.get(name)
+        ours = own_names[name] if name in own_names else find_standard_name(name)
         if ours == "":
             continue
         if ours == "size":
             standard |= read_size(value)
-        elif ours and (converted := convert(ours, value)) is not None:
-            standard.setdefault(ours, converted)
+        elif ours and ours not in standard and (converted := convert(ours, value)) is not None:
+            standard[ours] = converted
         elif (scalar := as_scalar(value)) is not None:
             own[str(name)[:_LONGEST_NAME]] = scalar
     return sort_settings(

@@ -17,24 +17,12 @@ _LOG_ROW: Final = re.compile(
 _LOG_COPY: Final = re.compile(r"to_clipboard\(.([^'\")]{2,100000}).\)")
 _TAG: Final = re.compile(r"<[^<>]{0,1000}>")
 _LORA_ROWS: Final = ("LoRA ", "lora_combined_")
-_LOG_NAMES: Final = {
-    "Prompt": "prompt",
-    "Negative Prompt": "negative_prompt",
-    "Resolution": "resolution",
-    "Guidance Scale": "guidance_scale",
-    "Base Model": "base_model",
-    "Refiner Model": "refiner_model",
-    "Sampler": "sampler",
-    "Scheduler": "scheduler",
-    "Seed": "seed",
-    "Steps": "steps",
-    "CLIP Skip": "clip_skip",
-    "VAE": "vae",
-    "Performance": "performance",
-    "Styles": "styles",
-    "Version": "version",
-    "Metadata Scheme": "metadata_scheme",
-}
+_LOG_LABELS: Final = (
+    "Prompt", "Negative Prompt", "Resolution", "Guidance Scale", "Base Model", "Refiner Model", "Sampler", "Scheduler",
+    "Seed", "Steps", "CLIP Skip", "VAE", "Performance", "Styles", "Version", "Metadata Scheme",
+)  # fmt: skip
+_LOG_NAMES: Final = {label: label.casefold().replace(" ", "_") for label in _LOG_LABELS}
+"""The names of its JSON."""
 
 
 def sidecar_names(image_name: str) -> tuple[str, ...]:

@@ -5,40 +5,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from stablenew.formats.settings import BY_NAME
 from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.evidence import Evidence
 from stablenew.image_metadata.grids import find_tiling
 from stablenew.image_metadata.infotext import Infotext, parse_infotext, parse_parameters
 from stablenew.image_metadata.metadata import Generation, Kind, Lora, Scalar, Tool
 from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, merge_loras
-from stablenew.image_metadata.settings import as_number, build_settings, read_size
+from stablenew.image_metadata.settings import as_number, build_settings, find_standard_name, read_size
 from stablenew.image_metadata.text_decoding import parse_json
 
-NAMES: Final = {
-    "Steps": "steps",
-    "Sampler": "sampler",
-    "Schedule type": "scheduler",
-    "Sampler sigma": "scheduler",
-    "Scheduler": "scheduler",
-    "CFG scale": "cfg_scale",
-    "CFG Scale": "cfg_scale",
-    "Guidance Scale": "cfg_scale",
-    "Distilled CFG Scale": "distilled_cfg_scale",
-    "Seed": "seed",
-    "Size": "size",
-    "Model": "model",
-    "Model hash": "model_hash",
-    "VAE": "vae",
-    "Denoising strength": "denoising_strength",
-    "Clip skip": "clip_skip",
-    "CLiP-skip": "clip_skip",
-    "Clip Skip": "clip_skip",
-    "Batch size": "batch_size",
-    "Variation seed": "subseed",
-    "Variation seed strength": "subseed_strength",
-}
-"""The names of the parameters that have a standard name."""
-_RECORDED: Final = ({*NAMES.values()} - {"size", "batch_size"}) | {"width", "height"}
+_RECORDED: Final = frozenset({*BY_NAME, "distilled_cfg_scale", "subseed", "subseed_strength"})
 _BY_VERSION: Final = (
     (re.compile(r"neo\b"), Tool.FORGE_NEO),
     (re.compile(r"classic\b"), Tool.FORGE_CLASSIC),
@@ -88,14 +65,14 @@ def build_generation(found: Infotext) -> Generation:
 def read_settings(parameters: Mapping[str, str]) -> dict[str, Scalar]:
     """Parameters as settings: numbers where they are numbers; hashes and versions stay texts."""
     typed = {
-        name: value if "hash" in name.casefold() or name in _TEXT_ONLY or name in NAMES else as_number(value)
+        name: value if "hash" in name.casefold() or name in _TEXT_ONLY or find_standard_name(name) else as_number(value)
         for name, value in parameters.items()
     }
     kind = parameters.get("Scheduler", "")
     if kind.endswith("Scheduler"):  # SD.Next gives the class of diffusers, which is what others call the sampler
         typed = {name: value for name, value in typed.items() if name != "Scheduler"} | {"Scheduler class": kind}
         typed.setdefault("Sampler", kind)
-    return build_settings(typed, NAMES)
+    return build_settings(typed)
 
 
 def read_standard_settings(found: Infotext) -> dict[str, JsonValue]:

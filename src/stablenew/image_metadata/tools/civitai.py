@@ -10,19 +10,7 @@ from stablenew.image_metadata.settings import build_settings, sort_settings
 from stablenew.image_metadata.text_decoding import parse_json
 from stablenew.image_metadata.tools.comfyui import build_generation
 
-_NAMES: Final = {
-    "steps": "steps",
-    "cfgScale": "cfg_scale",
-    "seed": "seed",
-    "sampler": "sampler",
-    "clipSkip": "clip_skip",
-    "width": "width",
-    "height": "height",
-    "denoise": "denoising_strength",
-    "baseModel": "base_model",
-    "prompt": "",
-    "negativePrompt": "",
-}
+_NAMES: Final = {"baseModel": "base_model", "prompt": "", "negativePrompt": ""}
 
 
 def read_civitai(evidence: Evidence) -> Generation | None:

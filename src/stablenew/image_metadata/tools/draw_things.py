@@ -9,15 +9,7 @@ from stablenew.image_metadata.metadata import Generation, Lora, Tool
 from stablenew.image_metadata.settings import build_settings, first_text
 from stablenew.image_metadata.tools.a1111 import read_settings
 
-_NAMES: Final = {
-    "model": "model",
-    "sampler": "sampler",
-    "scale": "cfg_scale",
-    "seed": "seed",
-    "size": "size",
-    "steps": "steps",
-    "strength": "denoising_strength",
-}
+_NAMES: Final = {"scale": "cfg_scale"}
 _NOT_SETTINGS: Final = {"c", "uc"}
 
 

@@ -30,14 +30,7 @@ _READABLE: Final = {
 _NAMES: Final = {
     "use_stable_diffusion_model": "model",
     "use_vae_model": "vae",
-    "sampler_name": "sampler",
-    "scheduler_name": "scheduler",
-    "num_inference_steps": "steps",
-    "guidance_scale": "cfg_scale",
     "prompt_strength": "denoising_strength",
-    "seed": "seed",
-    "width": "width",
-    "height": "height",
 }
 _NOT_SETTINGS: Final = {"prompt", "negative_prompt", "use_lora_model", "lora_alpha", "original_prompt"}
 _MARK: Final = "use_stable_diffusion_model"
@@ -76,7 +69,7 @@ def _read(said: Mapping[str, Any]) -> Generation:
         tool=Tool.EASY_DIFFUSION,
         prompt=prompt if isinstance(prompt, str) else None,
         negative_prompt=negative if isinstance(negative, str) else None,
-        settings=build_settings(pairs, _NAMES | {"clip_skip": "clip_skip"}),
+        settings=build_settings(pairs, _NAMES),
         loras=tuple(_iter_loras(said)),
         embeddings=find_embeddings(texts),
     )

@@ -13,31 +13,8 @@ from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, me
 from stablenew.image_metadata.settings import build_settings, first_text
 from stablenew.image_metadata.tools.a1111 import build_generation
 
-_NAMES: Final = {
-    "base_model": "model",
-    "base_model_hash": "model_hash",
-    "clip_skip": "clip_skip",
-    "guidance_scale": "cfg_scale",
-    "resolution": "size",
-    "sampler": "sampler",
-    "scheduler": "scheduler",
-    "seed": "seed",
-    "steps": "steps",
-    "vae": "vae",
-}
-_RUINED_NAMES: Final = {
-    "steps": "steps",
-    "cfg": "cfg_scale",
-    "width": "width",
-    "height": "height",
-    "seed": "seed",
-    "sampler_name": "sampler",
-    "scheduler": "scheduler",
-    "base_model_name": "model",
-    "base_model_hash": "model_hash",
-    "denoise": "denoising_strength",
-    "clip_skip": "clip_skip",
-}
+_NAMES: Final = {"base_model": "model", "base_model_hash": "model_hash"}
+_RUINED_NAMES: Final = {"base_model_name": "model", "base_model_hash": "model_hash"}
 _PROMPTS: Final = {
     "prompt",
     "negative_prompt",

@@ -7,21 +7,8 @@ from stablenew.image_metadata.metadata import Generation, Tool
 from stablenew.image_metadata.prompt_tags import find_loras
 from stablenew.image_metadata.settings import build_settings, first_text
 
-_NAMES: Final = {
-    "Model": "model",
-    "model": "model",
-    "Model hash": "model_hash",
-    "model_hash": "model_hash",
-    "resolution": "size",
-    "width": "width",
-    "height": "height",
-    "guidance_scale": "cfg_scale",
-    "num_inference_steps": "steps",
-    "seed": "seed",
-    "sampler": "sampler",
-    "scheduler": "sampler",
-    "strength": "denoising_strength",
-}
+_NAMES: Final = {"scheduler": "sampler"}
+"""As diffusers calls it."""
 _PROMPTS: Final = {"prompt", "negative_prompt"}
 
 

@@ -12,16 +12,7 @@ from stablenew.image_metadata.prompt_tags import find_embeddings
 from stablenew.image_metadata.settings import build_settings, first_text, sort_settings
 
 _NAMES: Final = {
-    "cfg_scale": "cfg_scale",
-    "steps": "steps",
-    "seed": "seed",
-    "width": "width",
-    "height": "height",
     "scheduler": "sampler",
-    "sampler": "sampler",
-    "sampler_name": "sampler",
-    "clip_skip": "clip_skip",
-    "strength": "denoising_strength",
     "positive_prompt": "",
     "negative_prompt": "",
     "prompt": "",
@@ -73,8 +64,7 @@ def _read_new(data: Mapping[str, Any]) -> Generation:
 
 
 def _settings(data: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Scalar]:
-    names = _NAMES | {name: name for name in model}
-    settings = build_settings({**data, **model}, names)
+    settings = build_settings({**data, **model}, _NAMES)
     sampler = settings.get("sampler")
     if isinstance(sampler, str):
         bare = sampler.removesuffix("_k")

@@ -7,19 +7,7 @@ from stablenew.image_metadata.evidence import Evidence
 from stablenew.image_metadata.metadata import Generation, Tool
 from stablenew.image_metadata.settings import build_settings, first_text
 
-_NAMES: Final = {
-    "steps": "steps",
-    "scale": "cfg_scale",
-    "seed": "seed",
-    "sampler": "sampler",
-    "noise_schedule": "scheduler",
-    "width": "width",
-    "height": "height",
-    "strength": "denoising_strength",
-    "model": "model",
-    "model_hash": "model_hash",
-    "n_samples": "batch_size",
-}
+_NAMES: Final = {"scale": "cfg_scale", "n_samples": "batch_size"}
 _NOT_SETTINGS: Final = {"prompt", "uc", "signed_hash"}
 _SAMPLERS: Final = {
     "k_euler": "Euler",

@@ -6,19 +6,10 @@ from typing import Final
 from stablenew.image_metadata.evidence import Evidence
 from stablenew.image_metadata.graphs.graph import find_nodes
 from stablenew.image_metadata.metadata import Generation, Tool
-from stablenew.image_metadata.settings import build_settings, first_text, sort_settings
+from stablenew.image_metadata.settings import build_settings, find_standard_name, first_text, sort_settings
 from stablenew.image_metadata.tools.comfyui import build_generation
 
-_NAMES: Final = {
-    "Steps": "steps",
-    "Sampler": "sampler",
-    "CfgScale": "cfg_scale",
-    "Seed": "seed",
-    "Width": "width",
-    "Height": "height",
-    "ModelHash": "model_hash",
-    "ModelName": "model",
-}
+_NAMES: Final = {"ModelName": "model"}
 _PROMPTS: Final = {"PositivePrompt", "NegativePrompt"}
 
 
@@ -29,7 +20,7 @@ def read_stability_matrix(evidence: Evidence) -> Generation | None:
         return None
     nodes = find_nodes(evidence.json("prompt"))
     graph = build_generation(nodes, evidence) if nodes else Generation()
-    pairs = {name: value for name, value in said.items() if name not in _PROMPTS and (name in _NAMES or value)}
+    pairs = {name: value for name, value in said.items() if name not in _PROMPTS and (find_standard_name(name) or value)}
     # its own JSON calls samplers as nobody else does; the graph has the usual names
     named = {name: graph.settings[name] for name in ("sampler", "scheduler") if name in graph.settings}
     prompt = first_text([said.get("PositivePrompt")])

@@ -10,23 +10,7 @@ from stablenew.image_metadata.metadata import Generation, Lora, Tool
 from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, merge_loras
 from stablenew.image_metadata.settings import build_settings, first_text
 
-_NAMES: Final = {
-    "model": "model",
-    "model_hash": "model_hash",
-    "vae": "vae",
-    "seed": "seed",
-    "steps": "steps",
-    "cfgscale": "cfg_scale",
-    "fluxguidancescale": "distilled_cfg_scale",
-    "width": "width",
-    "height": "height",
-    "sampler": "sampler",
-    "scheduler": "scheduler",
-    "clipstopatlayer": "clip_skip",
-    "initimagecreativity": "denoising_strength",
-    "variationseed": "subseed",
-    "variationseedstrength": "subseed_strength",
-}
+_NAMES: Final = {"fluxguidancescale": "distilled_cfg_scale", "initimagecreativity": "denoising_strength"}
 _NOT_SETTINGS: Final = {"prompt", "negativeprompt", "swarm_version", "loras", "loraweights"}
 
 

@@ -10,21 +10,7 @@ from stablenew.image_metadata.metadata import Generation, Lora, Tool
 from stablenew.image_metadata.settings import build_settings, first_text, sort_settings
 from stablenew.image_metadata.tools.comfyui import build_generation
 
-_NAMES: Final = {
-    "steps": "steps",
-    "cfgScale": "cfg_scale",
-    "seed": "seed",
-    "width": "width",
-    "height": "height",
-    "clipSkip": "clip_skip",
-    "ksamplerName": "sampler",
-    "samplerName": "sampler",
-    "schedule": "scheduler",
-    "sdVae": "vae",
-    "model": "model",
-    "model_hash": "model_hash",
-    "denoisingStrength": "denoising_strength",
-}
+_NAMES: Final = {"ksamplerName": "sampler", "schedule": "scheduler"}
 _PROMPTS: Final = {"prompt", "negativePrompt"}
 
 
