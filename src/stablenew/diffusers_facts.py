@@ -9,9 +9,33 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.formats.common_names import DIFFUSERS_SIGMAS, checkpoint_stem, common_sampler, find_sampler
+from stablenew.formats.settings import SETTINGS
 from stablenew.formats.strict_json import JsonValue, json_safe
 
 _LIBRARIES: Final = ("diffusers", "torch", "transformers", "accelerate", "peft")
+
+
+_ARGUMENTS: Final = {setting.name: setting.diffusers for setting in SETTINGS if setting.diffusers}
+_SKIPPED: Final = "clip_skip"
+
+
+def to_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as arguments of a pipeline, None where one is not set."""
+    skipped = int(settings.get(_SKIPPED) or 1) - 1  # the argument counts the layers that are left out
+    return {
+        **{argument: settings.get(name) for name, argument in _ARGUMENTS.items()},
+        _SKIPPED: skipped if skipped > 0 else None,
+    }
+
+
+def from_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a pipeline's arguments mean; no layer is left out where that argument is None."""
+    settings = {
+        name: arguments[argument] for name, argument in _ARGUMENTS.items() if arguments.get(argument) is not None
+    }
+    if _SKIPPED in arguments:
+        settings[_SKIPPED] = (arguments[_SKIPPED] or 0) + 1
+    return settings
 
 
 def describe_pipeline(pipe: Any) -> dict[str, JsonValue]:

@@ -24,7 +24,7 @@ def test_any_program_s_name_of_a_setting_gives_the_standard_one(name, standard):
 
 
 def test_no_name_means_two_settings():
-    names = [name.casefold() for setting in SETTINGS for name in {setting.name, *setting.aliases}]
+    names = [name.casefold() for setting in SETTINGS for name in {setting.name, *setting.aliases, *setting.written_as}]
     assert len(names) == len(set(names))
 
 

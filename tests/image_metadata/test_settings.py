@@ -14,6 +14,23 @@ def test_known_names_are_converted_and_the_rest_keeps_its_own():
     assert found == {"model": "k", "steps": 20, "cfg_scale": 7.5, "O": 1.5}
 
 
+def test_what_most_tools_call_a_setting_need_not_be_named_again():
+    spelled = {"clipSkip": 2, "CFG scale": 7, "Sampler sigma": "Karras", "resolution": "512x768", "Eta": "0.5"}
+    assert build_settings(spelled) == {
+        "clip_skip": 2, "cfg_scale": 7.0, "scheduler": "Karras", "width": 512, "height": 768, "eta": 0.5,
+    }  # fmt: skip
+
+
+def test_what_a_tool_means_otherwise_goes_before():
+    assert build_settings({"scheduler": "euler", "steps": 5}, {"scheduler": "sampler", "steps": ""}) == {
+        "sampler": "Euler"
+    }
+
+
+def test_a_second_value_for_a_setting_is_kept_under_its_own_name():
+    assert build_settings({"steps": 20, "Steps": 30}) == {"steps": 20, "Steps": 30}
+
+
 def test_a_value_that_does_not_fit_stays_under_its_own_name():
     assert build_settings({"Steps": "many"}, {"Steps": "steps"}) == {"Steps": "many"}
 

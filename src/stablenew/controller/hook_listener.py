@@ -17,6 +17,7 @@ from stablenew.controller.comfyui_prompts import PromptReport, record_prompt
 from stablenew.controller.hook_messages import HookMessages, SavedFile
 from stablenew.engines.comfyui.dependencies import dependencies_inside
 from stablenew.formats.documents.run_metadata import Closure
+from stablenew.formats.settings import standard_names
 from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.infotext import parse_infotext
 from stablenew.image_metadata.tools.a1111 import read_standard_settings
@@ -29,6 +30,8 @@ from stablenew.store.run_store import RunStore
 _log = logging.getLogger("stablenew")
 _REMEMBERED: Final = 100_000
 _MOST_WORKING: Final = 16
+_OWN_NAMES: Final = {"hr_second_pass_steps": "hr_steps"}
+"""What a WebUI calls otherwise than records do, and what is not in the table of settings."""
 
 
 class HookListener:
@@ -71,14 +74,14 @@ class HookListener:
                 _log.error("not recorded: %s", describe(error))
 
     def _start(self, message: Mapping[str, Any]) -> None:
-        run = self._new_run(message, message.get("config") or {}, total=message.get("total"))
+        run = self._new_run(message, _standard(message.get("config")), total=message.get("total"))
         self._open[str(message["run"])] = run  # its folder is made with its first image: some save none
 
     def _image(self, message: Mapping[str, Any]) -> None:
         """One image of a WebUI, with the text it carries: a record of its own, as each may have another prompt."""
         run = self._open.get(str(message.get("run")))
         if run is None:
-            with self._new_run(message, message.get("settings") or {}) as alone:
+            with self._new_run(message, _standard(message.get("settings"))) as alone:
                 self._record_image(alone, message)
             return
         if run.run is None:
@@ -153,11 +156,17 @@ def _record_webui_image(run: RunRecorder, message: Mapping[str, Any], image: Ima
         prompt=infotext.prompt or str(message.get("prompt") or ""),
         negative_prompt=infotext.negative_prompt or str(message.get("negative_prompt") or ""),
         images=[image],  # type: ignore[list-item]  # it is read already
-        settings=message.get("settings") or {},
+        settings=_standard(message.get("settings")),
         actual=actual,
         seeds=[seed] if isinstance(seed, int) else None,
         stage=str(message.get("stage") or "txt2img"),
     )
+
+
+def _standard(settings: Any) -> dict[str, Any]:
+    """A WebUI's own settings under the names that records have."""
+    own = {_OWN_NAMES.get(name, name): value for name, value in (settings or {}).items()}
+    return standard_names(own)
 
 
 def main(arguments: list[str] | None = None) -> int:

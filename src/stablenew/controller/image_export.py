@@ -12,6 +12,7 @@ from typing import Any, Final
 from stablenew.disk.regular_file import read_regular
 from stablenew.errors import ConfigError, StableNewError
 from stablenew.formats.digest import digest_bytes
+from stablenew.formats.settings import SETTINGS
 from stablenew.store.run_store import RunStore
 
 Image = Mapping[str, Any]
@@ -99,7 +100,7 @@ def _values(image: Image) -> dict[str, Any]:
     }
 
 
-_ALWAYS: Final = frozenset({"seed", "model", "sampler", "scheduler", "steps", "cfg_scale"})
+_ALWAYS: Final = frozenset({"seed", *(setting.name for setting in SETTINGS if setting.has_facet)})
 """Settings that a template may name even where no image has them."""
 
 

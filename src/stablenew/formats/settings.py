@@ -37,34 +37,52 @@ class Setting:
     """Whether lists count its values, so that one can be chosen."""
     is_inherited: bool = False
     """Whether a later stage takes it from txt2img where it has none of its own."""
+    is_chosen: bool = False
+    """Whether programs have a list of what it can be."""
+    webui: str = ""
+    """The field of the WebUIs' API that it is sent in."""
+    webui_option: str = ""
+    """The option of the WebUIs that it is sent as, where they have no field for it."""
+    diffusers: str = ""
+    """The argument of diffusers' pipelines that means the same."""
 
 
 SETTINGS: Final = (
     Setting(
         "model", "text", "Model", ("checkpoint", "sd_model_checkpoint", "sd_model_name", "ckpt_name", "unet_name"),
-        query="model", has_facet=True, is_inherited=True,
+        query="model", has_facet=True, is_inherited=True, is_chosen=True, webui_option="sd_model_checkpoint",
     ),
     Setting("model_hash", "text", "Model hash", ("sd_model_hash",), is_indexed=False),
-    Setting("vae", "text", "VAE", ("sd_vae", "sd_vae_name", "vae_name"), query="vae", is_inherited=True),
-    Setting("sampler", "text", "Sampler", ("sampler_name",), query="sampler", has_facet=True, is_inherited=True),
+    Setting(
+        "vae", "text", "VAE", ("sd_vae", "sd_vae_name", "vae_name"),
+        query="vae", is_inherited=True, is_chosen=True, webui_option="sd_vae",
+    ),
+    Setting(
+        "sampler", "text", "Sampler", ("sampler_name",),
+        query="sampler", has_facet=True, is_inherited=True, is_chosen=True, webui="sampler_name",
+    ),
     Setting(
         "scheduler", "text", "Scheduler", ("schedule_type",), ("scheduler_name", "noise_schedule", "sampler_sigma"),
-        query="scheduler", has_facet=True, is_inherited=True,
+        query="scheduler", has_facet=True, is_inherited=True, is_chosen=True, webui="scheduler",
     ),
-    Setting("steps", "integer", "Steps", ("num_inference_steps", "sampling_steps"), query="steps", has_facet=True),
     Setting(
-        "cfg_scale", "number", "CFG scale", ("cfg", "guidance_scale"), query="cfg", has_facet=True, is_inherited=True,
+        "steps", "integer", "Steps", ("num_inference_steps", "sampling_steps"),
+        query="steps", has_facet=True, webui="steps", diffusers="num_inference_steps",
     ),
-    Setting("seed", "seed", "Seed", ("noise_seed",), query="seed"),
-    Setting("width", "integer", "Width", unit="px", query="width"),
-    Setting("height", "integer", "Height", unit="px", query="height"),
+    Setting(
+        "cfg_scale", "number", "CFG scale", ("cfg", "guidance_scale"),
+        query="cfg", has_facet=True, is_inherited=True, webui="cfg_scale", diffusers="guidance_scale",
+    ),
+    Setting("seed", "seed", "Seed", ("noise_seed",), query="seed", webui="seed"),
+    Setting("width", "integer", "Width", unit="px", query="width", webui="width"),
+    Setting("height", "integer", "Height", unit="px", query="height", webui="height"),
     Setting(
         "denoising_strength", "number", "Denoising strength", ("denoise", "strength"),
-        stages=("img2img", "upscale"), query="denoise",
+        stages=("img2img", "upscale"), query="denoise", webui="denoising_strength",
     ),
     Setting(
         "clip_skip", "integer", "Clip skip", ("clip_stop_at_last_layers",), ("clip_stop_at_layer",),
-        query="clip_skip", is_inherited=True,
+        query="clip_skip", is_inherited=True, webui_option="CLIP_stop_at_last_layers",
     ),
     Setting("eta", "number", "Eta", ("ddim_eta",), query="eta", is_inherited=True),
 )  # fmt: skip
@@ -73,6 +91,8 @@ SETTINGS: Final = (
 BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SETTINGS}
 INDEXED: Final = tuple(setting for setting in SETTINGS if setting.is_indexed)
 """Settings that have a column in the index, in the order of the columns."""
+CHOSEN: Final = tuple(setting.name for setting in SETTINGS if setting.is_chosen)
+"""Settings whose values are names that programs have lists of."""
 INHERITED: Final = tuple(setting.name for setting in SETTINGS if setting.is_inherited)
 """Settings that a later stage takes from txt2img where it has none of its own."""
 

@@ -67,8 +67,7 @@ class Generation:
     """None where nothing is said, empty where it is said to be empty."""
     negative_prompt: str | None = None
     settings: Mapping[str, Scalar] = field(default_factory=dict)
-    """Standard names first (`sampler`, `scheduler`, `steps`, `cfg_scale`, `seed`, `width`, `height`, `model`,
-    `model_hash`, `vae`, `denoising_strength`, `clip_skip`), then every other scalar under the tool's own name."""
+    """The settings of `formats.settings` first, then every other scalar under the tool's own name."""
     loras: tuple[Lora, ...] = ()
     embeddings: tuple[str, ...] = ()
     input_images: tuple[InputImage, ...] = ()

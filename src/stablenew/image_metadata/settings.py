@@ -39,7 +39,7 @@ _LONGEST_WORD: Final = 100
 
 
 def _spell(name: str) -> str:
-    """`CLIP Skip`, `clipSkip` and `clip_skip` are one name."""
+    """`CFG Scale`, `cfgScale` and `cfg_scale` are one name."""
     return _NOT_A_LETTER.sub("", name.casefold())
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from stablenew.diffusers_facts import describe_pipeline, library_versions, seeds_of
+from stablenew.diffusers_facts import describe_pipeline, from_arguments, library_versions, seeds_of
 from stablenew.errors import ConfigError
 from stablenew.formats.clock import SYSTEM_CLOCK
 from stablenew.formats.settings import find_setting, standard_names
@@ -222,10 +222,9 @@ def _settings_of(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     """
     known = {name: value for name, value in arguments.items() if find_setting(name) and value is not None}
     others = {name: value for name, value in given.items() if name not in _NOT_SETTINGS and _is_plain(value)}
-    settings: dict[str, JsonValue] = known | others
+    counted_otherwise = {name: value for name, value in from_arguments(known).items() if name in known}
+    settings: dict[str, JsonValue] = known | others | counted_otherwise
     settings["batch_size"] = arguments.get("num_images_per_prompt") or 1
-    if arguments.get("clip_skip") is not None:
-        settings["clip_skip"] = arguments["clip_skip"] + 1  # diffusers counts the layers that are left out
     return settings
 
 

@@ -38,24 +38,12 @@ _BESIDE = {
 """Endings of what the WebUI and ADetailer save beside an image, each with the option that makes them do so."""
 _NOT_A_LETTER = re.compile(r"[^a-z0-9]+")
 _COMPARED = 40
-_SETTINGS = {
-    "steps": "steps",
-    "cfg_scale": "cfg_scale",
-    "sampler_name": "sampler",
-    "scheduler": "scheduler",
-    "width": "width",
-    "height": "height",
-    "seed": "seed",
-    "subseed": "subseed",
-    "subseed_strength": "subseed_strength",
-    "denoising_strength": "denoising_strength",
-    "batch_size": "batch_size",
-    "n_iter": "n_iter",
-    "enable_hr": "enable_hr",
-    "hr_scale": "hr_scale",
-    "hr_upscaler": "hr_upscaler",
-    "hr_second_pass_steps": "hr_steps",
-}
+_SETTINGS = (
+    "steps", "cfg_scale", "sampler_name", "scheduler", "width", "height", "seed", "subseed", "subseed_strength",
+    "denoising_strength", "batch_size", "n_iter", "enable_hr", "hr_scale", "hr_upscaler", "hr_second_pass_steps",
+)  # fmt: skip
+_OPTIONS = ("sd_model_checkpoint", "CLIP_stop_at_last_layers")
+"""Settings that the WebUI keeps among its options."""
 
 
 class StableNewRecorder(scripts.Script):
@@ -170,13 +158,10 @@ def plain_text(text: str) -> str:
 
 
 def settings_of(p: Any) -> dict[str, Any]:
-    """What the user asked for, under the standard names."""
-    found = {name: getattr(p, field, None) for field, name in _SETTINGS.items()}
+    """What the user asked for, under the WebUI's own names."""
+    found = {name: getattr(p, name, None) for name in _SETTINGS}
     overrides = getattr(p, "override_settings", None) or {}
-    found["model"] = overrides.get("sd_model_checkpoint") or getattr(shared.opts, "sd_model_checkpoint", None)
-    found["clip_skip"] = overrides.get("CLIP_stop_at_last_layers") or getattr(
-        shared.opts, "CLIP_stop_at_last_layers", None
-    )
+    found |= {name: overrides.get(name) or getattr(shared.opts, name, None) for name in _OPTIONS}
     return {key: value for key, value in found.items() if isinstance(value, (bool, int, float, str))}
 
 

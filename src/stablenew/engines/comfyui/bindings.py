@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from stablenew.engines.comfyui.graph import Bindings, Graph, is_link, read_value
+from stablenew.formats.settings import INHERITED
 from stablenew.image_metadata.graphs.graph import Graph as GraphReader
 from stablenew.image_metadata.graphs.graph import Place, find_nodes
+from stablenew.image_metadata.graphs.node_inputs import SAMPLER_INPUTS, TEXT_ENCODER_INPUTS
 from stablenew.image_metadata.graphs.outputs import GraphOutput, SamplingPass, read_outputs
 from stablenew.image_metadata.graphs.values import Values
 
@@ -22,12 +24,12 @@ _ENCODER_TEXTS: Final = {
     "wildcard_text",
 }  # fmt: skip
 """Inputs of one node that are meant to have the same text."""
-_OF_SAMPLER: Final = ("steps", "cfg_scale", "sampler", "scheduler", "denoising_strength", "model")
-_OF_OUTPUT: Final = ("width", "height", "batch_size", "vae", "clip_skip")
-_ALONG: Final = ("cfg_scale", "sampler", "scheduler")
+_OF_SAMPLER: Final = (*(name for name in SAMPLER_INPUTS if name != "seed"), "model")
+_OF_OUTPUT: Final = ("width", "height", "batch_size", "vae", *TEXT_ENCODER_INPUTS)
+_ALONG: Final = tuple(name for name in SAMPLER_INPUTS if name in INHERITED)
 """Settings that later passes share with the first one, as long as they have the same value."""
 _ANYWHERE: Final = {
-    "clip_skip": ("stop_at_clip_layer",),
+    **TEXT_ENCODER_INPUTS,
     "factor": ("scale_by", "upscale_by"),
     "confidence": ("bbox_threshold",),
     "mask_feather": ("feather",),

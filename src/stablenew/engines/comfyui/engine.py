@@ -19,7 +19,7 @@ from stablenew.engines.comfyui.dependencies import ComfyUIDependencies
 from stablenew.engines.comfyui.graph import describe_node
 from stablenew.engines.comfyui.progress import PromptProgress
 from stablenew.engines.comfyui.prompt import ComfyUIPrompt, PromptBuilder
-from stablenew.engines.comfyui.workflows import needs_nodes
+from stablenew.engines.comfyui.workflows import LISTS, needs_nodes
 from stablenew.engines.dependencies import Dependencies
 from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
 from stablenew.engines.engine_http import is_out_of_memory, read_image
@@ -101,15 +101,7 @@ class ComfyUIEngine:
         system = stats.get("system") if isinstance(stats, dict) else None
         if not isinstance(system, dict):
             raise EngineError(f"{self._client.url} answers, and not as ComfyUI does; is this the right address?")
-        lists = {
-            "models": ("CheckpointLoaderSimple", "ckpt_name"),
-            "samplers": ("KSampler", "sampler_name"),
-            "schedulers": ("KSampler", "scheduler"),
-            "upscalers": ("UpscaleModelLoader", "model_name"),
-            "loras": ("LoraLoader", "lora_name"),
-            "vaes": ("VAELoader", "vae_name"),
-        }
-        names = {what: self._client.choices(*where) for what, where in lists.items()}
+        names = {what: self._client.choices(*where) for what, where in LISTS.items()}
         problems = [] if names["models"] else ["it has no checkpoint: put one into models/checkpoints"]
         for stage in STAGES:
             missing = [kind for kind in sorted(needs_nodes(stage)) if not self._client.has_node(kind)]

@@ -23,16 +23,13 @@ from stablenew.engines.comfyui.workflows import PIXEL_METHODS, build_workflow, w
 from stablenew.engines.engine import EngineImage, StageRequest
 from stablenew.engines.engine_http import whole_text
 from stablenew.errors import EngineError
-from stablenew.formats.common_names import (
-    UPSCALER_FILES,
-    checkpoint_stem,
-    comfyui_sampler,
-    comfyui_scheduler,
-)
+from stablenew.formats.common_names import UPSCALER_FILES, checkpoint_stem
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.prompt_text import EMBEDDING_TAG, split_loras
+from stablenew.formats.settings import CHOSEN
 from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.graphs.graph import Place
+from stablenew.image_metadata.graphs.node_inputs import TEXT_ENCODER_INPUTS, to_node_value
 from stablenew.image_metadata.graphs.outputs import read_output, read_outputs
 
 Choices = Callable[[str, str], list[str]]
@@ -45,14 +42,9 @@ _OF_STAGE: Final = {
     "adetailer": ("denoising_strength", "confidence", "mask_feather"),
     "upscale": ("denoising_strength", "factor"),
 }
-_FROM_LIST: Final = {
-    "model": "checkpoint",
-    "vae": "VAE",
-    "sampler": "sampler",
-    "scheduler": "scheduler",
-    "upscaler": "upscaler",
-    "detector": "detector",
-}
+_FROM_LIST: Final = (*CHOSEN, "upscaler", "detector")
+"""What the server has lists of."""
+_CALLED: Final = {"model": "checkpoint", "vae": "VAE"}
 _BIND: Final = "bind."
 _NO_IMAGES: Final = {
     "SaveImageWebsocket", "SaveAudio", "SaveAudioMP3", "SaveAudioOpus", "PreviewAudio", "SaveGLB", "Preview3D",
@@ -218,13 +210,8 @@ class PromptBuilder:
         return [(parse_place(graph, key), value) for key, value in own.items()]
 
     def _translated(self) -> dict[str, Any]:
-        """The settings under ComfyUI's names of samplers and schedules."""
-        settings = dict(self._settings)
-        if settings.get("sampler"):
-            settings["sampler"] = comfyui_sampler(str(settings["sampler"]))
-        if settings.get("scheduler"):
-            settings["scheduler"] = comfyui_scheduler(str(settings["scheduler"]))
-        return settings
+        """The settings with values as ComfyUI's nodes take them."""
+        return {name: to_node_value(name, value) for name, value in self._settings.items()}
 
     def _values(self, graph: Graph, bindings: Mapping[str, list[Place]], prompt: str, seed: int) -> dict[str, Any]:
         settings = self._translated()
@@ -234,16 +221,15 @@ class PromptBuilder:
         if self._own is None or self._request.negative_prompt:  # a workflow of one's own keeps its negative prompt
             values["negative_prompt"] = _own_words(self._request.negative_prompt)
         values["seed"] = seed
-        if settings.get("clip_skip"):
-            values["clip_skip"] = -abs(int(settings["clip_skip"]))
+        values |= {name: settings[name] for name in TEXT_ENCODER_INPUTS if settings.get(name)}
         upscaler = str(settings.pop("upscaler", None) or "lanczos")
         if upscaler.casefold() not in PIXEL_METHODS:
             settings["upscaler"] = UPSCALER_FILES.get(upscaler, upscaler)
         left = {name for name in bindings if self._extra.get(_BIND + name, "") is None}
-        for name, what in _FROM_LIST.items():
+        for name in _FROM_LIST:
             if name in bindings.keys() - left:
                 node, place = bindings[name][0]
-                picked = self._pick(what, graph[node]["class_type"], place, settings.get(name))
+                picked = self._pick(_CALLED.get(name, name), graph[node]["class_type"], place, settings.get(name))
                 if picked:
                     values[name] = picked
         return {name: value for name, value in values.items() if name not in left}

@@ -21,6 +21,15 @@ PIXEL_METHODS: Final = {
     "lanczos": "lanczos",
 }
 """Upscalers that only resample."""
+LISTS: Final = {
+    "models": ("CheckpointLoaderSimple", "ckpt_name"),
+    "samplers": ("KSampler", "sampler_name"),
+    "schedulers": ("KSampler", "scheduler"),
+    "upscalers": ("UpscaleModelLoader", "model_name"),
+    "loras": ("LoraLoader", "lora_name"),
+    "vaes": ("VAELoader", "vae_name"),
+}
+"""Which input of which node lists what a server has."""
 _LATENT_METHODS: Final = {"latent", "latent (nearest-exact)"}
 
 

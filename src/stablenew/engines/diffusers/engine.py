@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from stablenew.diffusers_facts import describe_pipeline, library_versions
+from stablenew.diffusers_facts import describe_pipeline, from_arguments, library_versions, to_arguments
 from stablenew.engines.dependencies import Dependencies
 from stablenew.engines.diffusers.dependencies import find_dependencies
 from stablenew.engines.diffusers.models import (
@@ -193,26 +193,23 @@ class DiffusersEngine:
         parent = options.pop("parent", None)
         settings = {**self._main, **{key: value for key, value in request.settings.items() if value is not None}}
         pipe, model = self._prepare(settings, request, takes_image="image" in options)
-        clip_skip = int(settings.get("clip_skip") or 1)
         prompt, _ = split_loras(request.prompt)
         wanted = {
             "prompt": whole_text(prompt),
             "negative_prompt": whole_text(request.negative_prompt),
-            "num_inference_steps": settings.get("steps"),
-            "guidance_scale": settings.get("cfg_scale"),
-            "clip_skip": clip_skip - 1 if clip_skip > 1 else None,  # theirs counts the layers that are left out
+            **to_arguments(settings),
             "generator": [torch.Generator("cpu").manual_seed(_signed(seed)) for seed in seeds],
             **options,
         }
         known = inspect.signature(pipe.__call__).parameters
-        arguments = {key: value for key, value in wanted.items() if key in known and value is not None}
+        taken = {key: value for key, value in wanted.items() if key in known}
+        arguments = {key: value for key, value in taken.items() if value is not None}
         if "callback_on_step_end" in known:
             arguments["callback_on_step_end"] = _step_callback(monitor, int(arguments.get("num_inference_steps", 20)))
         with _explaining_failures(pipe):
             made = pipe(**arguments)
         images = tuple(_encode(image, seed, parent) for image, seed in zip(made.images, seeds, strict=True))
-        skipped = clip_skip if "clip_skip" in known else None
-        return StageResult(images, _actual(pipe, model, made, arguments, images, skipped))
+        return StageResult(images, _actual(pipe, model, made, from_arguments(taken), images))
 
     def _prepare(self, settings: Mapping[str, Any], request: StageRequest, *, takes_image: bool) -> tuple[Any, str]:
         """The pipeline of the wanted kind, with sampler and LoRAs as asked, and its model."""
@@ -294,17 +291,13 @@ def _explaining_failures(pipe: Any) -> Iterator[None]:
 
 
 def _actual(
-    pipe: Any, model: str, made: Any, arguments: Mapping[str, Any], images: Sequence[EngineImage], clip_skip: int | None
+    pipe: Any, model: str, made: Any, settings: Mapping[str, Any], images: Sequence[EngineImage]
 ) -> dict[str, JsonValue]:
-    """What ran, as pipeline and arguments say."""
+    """What ran, as the pipeline says, and the `settings` it was called with."""
     actual = describe_pipeline(pipe)
     actual |= {"model": checkpoint_stem(Path(model).name), "model_path": model}  # a single file does not say its name
-    for name, argument in (("steps", "num_inference_steps"), ("cfg_scale", "guidance_scale")):
-        if argument in arguments:
-            actual[name] = arguments[argument]
+    actual |= settings
     actual |= {"seed": images[0].seed, "width": images[0].width, "height": images[0].height, "generator_device": "cpu"}
-    if clip_skip is not None:
-        actual["clip_skip"] = clip_skip
     flags = getattr(made, "nsfw_content_detected", None)
     if flags and any(flags):
         actual["nsfw_content_detected"] = [bool(flag) for flag in flags]

@@ -15,7 +15,8 @@ from stablenew.formats.common_names import checkpoint_stem
 AUTOMATIC1111: Final = "AUTOMATIC1111"
 FORGE: Final = "Forge"
 SD_NEXT: Final = "SD.Next"
-_CLIP_SKIP: Final = "CLIP_stop_at_last_layers"
+_SD_NEXT_FIELDS: Final = {"CLIP_stop_at_last_layers": "clip_skip"}
+"""Options of the others for which SD.Next has a field."""
 _MODULES: Final = "/sdapi/v1/sd-modules"
 
 
@@ -65,12 +66,13 @@ class Kin:
 
 
 def _for_sd_next(body: Mapping[str, Any]) -> dict[str, Any]:
-    """It has a field for clip skip, no field for the schedule, and skips hires fix without a way to resize."""
+    """It has fields for some options, no field for the schedule, and skips hires fix without a way to resize."""
     adapted = dict(body)
     overrides = dict(body.get("override_settings") or {})
-    clip_skip = overrides.pop(_CLIP_SKIP, None)
-    if clip_skip is not None:
-        adapted.setdefault("clip_skip", clip_skip)
+    for option, name in _SD_NEXT_FIELDS.items():
+        value = overrides.pop(option, None)
+        if value is not None:
+            adapted.setdefault(name, value)
     if overrides:
         adapted["override_settings"] = overrides
     else:

@@ -94,6 +94,8 @@ def _read_info(text: Any) -> dict[str, Any]:
 
 _BESIDE: Final = ("subseed_strength",)
 """What is recorded of `info` beside the settings of the table."""
+_IN_PARAMS: Final = ("Schedule type",)
+"""Settings that stand in `extra_generation_params` only."""
 
 
 def _actual(info: Mapping[str, Any], text: Infotext) -> dict[str, JsonValue]:
@@ -109,8 +111,7 @@ def _actual(info: Mapping[str, Any], text: Infotext) -> dict[str, JsonValue]:
         found["vae"] = "None"  # its own word for the one in the checkpoint
     params = info.get("extra_generation_params")
     params = {key: str(value) for key, value in params.items() if value is not None} if isinstance(params, dict) else {}
-    if params.get("Schedule type"):
-        found["scheduler"] = params["Schedule type"]
+    found |= {standard_name(name): params[name] for name in _IN_PARAMS if params.get(name)}
     seeds = info.get("all_seeds") or [info.get("seed")]
     if isinstance(seeds[0], int):
         found["seed"] = seeds[0]

@@ -10,25 +10,15 @@ from typing import Any, Final
 
 from stablenew.engines.engine import EngineImage, StageRequest
 from stablenew.engines.engine_http import whole_text
+from stablenew.formats.settings import SETTINGS
 
 TXT2IMG: Final = "/sdapi/v1/txt2img"
 IMG2IMG: Final = "/sdapi/v1/img2img"
 UPSCALE: Final = "/sdapi/v1/extra-single-image"
 SINGLE: Final = "single"
 
-_PLAIN: Final = {
-    "steps": "steps",
-    "cfg_scale": "cfg_scale",
-    "width": "width",
-    "height": "height",
-    "seed": "seed",
-    "subseed": "subseed",
-    "subseed_strength": "subseed_strength",
-    "sampler": "sampler_name",
-    "scheduler": "scheduler",
-    "denoising_strength": "denoising_strength",
-    "batch_size": "batch_size",
-    "n_iter": "n_iter",
+_PLAIN: Final = {setting.name: setting.webui for setting in SETTINGS if setting.webui} | {
+    name: name for name in ("subseed", "subseed_strength", "batch_size", "n_iter")
 }
 _HIRES: Final = {
     "hr_scale": "hr_scale",
@@ -36,7 +26,7 @@ _HIRES: Final = {
     "hr_steps": "hr_second_pass_steps",
     "hr_denoising_strength": "denoising_strength",
 }
-_OVERRIDES: Final = {"model": "sd_model_checkpoint", "vae": "sd_vae", "clip_skip": "CLIP_stop_at_last_layers"}
+_OVERRIDES: Final = {setting.name: setting.webui_option for setting in SETTINGS if setting.webui_option}
 _ADETAILER: Final = {
     "model": "ad_model",
     "confidence": "ad_confidence",

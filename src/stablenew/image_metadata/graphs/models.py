@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from stablenew.image_metadata.graphs.graph import Graph, Link
+from stablenew.image_metadata.graphs.node_inputs import TEXT_ENCODER_INPUTS
 from stablenew.image_metadata.graphs.values import Found, Values
 from stablenew.image_metadata.metadata import Lora
 from stablenew.image_metadata.prompt_tags import find_loras, merge_loras
@@ -40,14 +41,18 @@ class Models:
             model = model or self._values.scalar(key, *_CHECKPOINTS) or self._named_model(key)
         return ModelChain(model, merge_loras(*reversed(loras)))
 
-    def clip_skip_behind(self, encoder: str) -> Found | None:
-        """How many layers of the text encoder are left out, as the WebUIs count: 2 for -2."""
+    def text_encoder_settings(self, encoder: str) -> dict[str, Found]:
+        """How the text encoder in front of a prompt's node is used, as the WebUIs count: 2 for -2."""
         starts = [link.node for link in self._graph.links(encoder) if "clip" in link.name]
+        settings: dict[str, Found] = {}
         for key in self._graph.walk(starts, lambda link: "clip" in link.name or "lora" in link.name):
-            found = self._values.scalar(key, "stop_at_clip_layer", "clip_skip")
-            if found and isinstance(found.value, int) and found.value:
-                return Found(abs(found.value), found.place)
-        return None
+            for name in TEXT_ENCODER_INPUTS.keys() - settings.keys():
+                found = self._values.scalar(key, *TEXT_ENCODER_INPUTS[name])
+                if found and isinstance(found.value, int) and found.value:
+                    settings[name] = Found(abs(found.value), found.place)
+            if len(settings) == len(TEXT_ENCODER_INPUTS):
+                break
+        return settings
 
     def vae_of(self, path: list[str]) -> Found | None:
         """The VAE of its own that decodes an image on its way, if there is one."""

@@ -169,7 +169,8 @@ class _OutputReader:
         self._read_size(samplers[0], facts)
         facts.add("vae", self._models.vae_of(path))
         for encoder in self._conditionings.encoders_of(samplers[0])[:1]:
-            facts.add("clip_skip", self._models.clip_skip_behind(encoder))
+            for name, found in self._models.text_encoder_settings(encoder).items():
+                facts.add(name, found)
         return facts, (base.prompt, base.negative_prompt)
 
     def _read_pass(self, sampler: str) -> SamplingPass:

@@ -4,6 +4,7 @@ import itertools
 from typing import Final
 
 from stablenew.image_metadata.graphs.graph import Graph, Link
+from stablenew.image_metadata.graphs.node_inputs import SAMPLER_INPUTS, setting_of_class
 from stablenew.image_metadata.graphs.values import Found, Values
 
 _TEXTS: Final = {"positive", "guider", "conditioning", "pipe", "basic_pipe", "detailer_pipe", "context"}
@@ -16,16 +17,7 @@ _ASIDE: Final = {
 """Links that carry something else than the image itself."""
 _PIPES: Final = {"pipe", "basic_pipe", "detailer_pipe", "context"}
 _CARRIERS: Final = {"noise", "guider", "sigmas", "sampler", *_PIPES}
-_FIELDS: Final = {
-    "seed": ("seed", "noise_seed"),
-    "steps": ("steps",),
-    "cfg_scale": ("cfg", "cfg_scale", "cfg_conds"),
-    "sampler": ("sampler_name",),
-    "scheduler": ("scheduler", "scheduler_name"),
-    "denoising_strength": ("denoise", "denoising_strength"),
-}
 _MOST_PASSES: Final = 8
-_OWN_SCHEDULES: Final = {"alignyoursteps": "Align Your Steps", "sdturbo": "SD Turbo", "gits": "GITS", "ltxv": "LTXV"}
 
 
 class Samplers:
@@ -58,7 +50,7 @@ class Samplers:
         """The settings of one sampler, at itself or at the nodes that carry them."""
         holders = [sampler, *self._carriers_of(sampler)]
         found = {}
-        for name, fields in _FIELDS.items():
+        for name, fields in SAMPLER_INPUTS.items():
             value = next((value for key in holders if (value := self._values.scalar(key, *fields))), None)
             if value:
                 found[name] = value
@@ -67,13 +59,10 @@ class Samplers:
         return found
 
     def _read_class(self, key: str, found: dict[str, Found]) -> None:
-        """What only the class of a carrier says: `KarrasScheduler`, `SamplerEulerAncestral`."""
-        kind = self._graph.class_type(key)
-        if "scheduler" not in found and kind.endswith("Scheduler") and kind != "BasicScheduler":
-            bare = kind.removesuffix("Scheduler")
-            found["scheduler"] = Found(_OWN_SCHEDULES.get(bare.casefold(), bare), None)
-        elif "sampler" not in found and kind.startswith("Sampler") and "custom" not in kind.casefold():
-            found["sampler"] = Found(kind.removeprefix("Sampler").strip("_").lower() or kind, None)
+        """What only the class of a carrier says."""
+        setting = setting_of_class(self._graph.class_type(key))
+        if setting and setting[0] not in found:
+            found[setting[0]] = Found(setting[1], None)
 
     def _carriers_of(self, sampler: str) -> list[str]:
         starts = [link.node for link in self._graph.links(sampler) if link.name in _CARRIERS]

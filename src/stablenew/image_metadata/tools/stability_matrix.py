@@ -20,7 +20,9 @@ def read_stability_matrix(evidence: Evidence) -> Generation | None:
         return None
     nodes = find_nodes(evidence.json("prompt"))
     graph = build_generation(nodes, evidence) if nodes else Generation()
-    pairs = {name: value for name, value in said.items() if name not in _PROMPTS and (find_standard_name(name) or value)}
+    pairs = {
+        name: value for name, value in said.items() if name not in _PROMPTS and (find_standard_name(name) or value)
+    }
     # its own JSON calls samplers as nobody else does; the graph has the usual names
     named = {name: graph.settings[name] for name in ("sampler", "scheduler") if name in graph.settings}
     prompt = first_text([said.get("PositivePrompt")])

@@ -1,0 +1,39 @@
+"""Which inputs of ComfyUI's nodes hold which setting, and how its values are written there. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from stablenew.formats.common_names import comfyui_sampler, comfyui_scheduler
+
+SAMPLER_INPUTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "seed": ("seed", "noise_seed"),
+    "steps": ("steps",),
+    "cfg_scale": ("cfg", "cfg_scale", "cfg_conds"),
+    "sampler": ("sampler_name",),
+    "scheduler": ("scheduler", "scheduler_name"),
+    "denoising_strength": ("denoise", "denoising_strength"),
+}
+"""At samplers, and at the nodes that carry settings to them."""
+TEXT_ENCODER_INPUTS: Final[Mapping[str, tuple[str, ...]]] = {"clip_skip": ("stop_at_clip_layer", "clip_skip")}
+"""Between a checkpoint and the nodes that encode its prompts. Layers are counted from the end there: -2 is 2."""
+_WRITTEN: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "sampler": lambda value: comfyui_sampler(str(value)),
+    "scheduler": lambda value: comfyui_scheduler(str(value)),
+    **dict.fromkeys(TEXT_ENCODER_INPUTS, lambda value: -abs(int(value))),
+}
+_OWN_SCHEDULES: Final = {"alignyoursteps": "Align Your Steps", "sdturbo": "SD Turbo", "gits": "GITS", "ltxv": "LTXV"}
+
+
+def to_node_value(name: str, value: Any) -> Any:
+    """The value of a setting as nodes take it; what is not set stays as it is."""
+    return _WRITTEN[name](value) if value and name in _WRITTEN else value
+
+
+def setting_of_class(kind: str) -> tuple[str, str] | None:
+    """The setting that the class of a node is, and its value: `KarrasScheduler`, `SamplerEulerAncestral`."""
+    if kind.endswith("Scheduler") and kind != "BasicScheduler":
+        bare = kind.removesuffix("Scheduler")
+        return "scheduler", _OWN_SCHEDULES.get(bare.casefold(), bare)
+    if kind.startswith("Sampler") and "custom" not in kind.casefold():
+        return "sampler", kind.removeprefix("Sampler").strip("_").lower() or kind
+    return None
