@@ -12,7 +12,6 @@ from stablenew.errors import FAILURE, ConfigError
 if TYPE_CHECKING:
     from stablenew.image_metadata.metadata import Generation, ImageMetadata
 
-_STANDARD = ("model", "model_hash", "vae", "sampler", "scheduler", "steps", "cfg_scale", "seed", "denoising_strength")
 _BESIDE = {".txt", ".json"}
 _LONGEST_SIDECAR = 16 * 1024 * 1024
 
@@ -138,8 +137,10 @@ def _problem_rows(said: "ImageMetadata") -> list[tuple[str, str]]:
 
 
 def _setting_rows(generation: "Generation") -> list[tuple[str, str]]:
+    from stablenew.formats.settings import BY_NAME
+
     settings = generation.settings
     size = f"{settings['width']} x {settings['height']}" if {"width", "height"} <= settings.keys() else ""
-    shown = [(name, str(settings[name])) for name in _STANDARD if name in settings]
-    others = [f"{name}: {value}" for name, value in settings.items() if name not in {*_STANDARD, "width", "height"}]
+    shown = [(name, str(settings[name])) for name in BY_NAME if name in settings and name not in ("width", "height")]
+    others = [f"{name}: {value}" for name, value in settings.items() if name not in BY_NAME]
     return [*shown, ("size", size), ("other", ", ".join(others))]

@@ -18,7 +18,7 @@ class Sampler:
     name: str
     comfyui: str | None = None
     diffusers: str | None = None
-    """The class of the scheduler."""
+    """The class."""
     options: dict[str, JsonValue] = field(default_factory=dict)
     """What the class is configured with."""
 
@@ -62,7 +62,7 @@ DIFFUSERS_SIGMAS: Final[dict[str, dict[str, JsonValue]]] = {
     "Beta": {"use_beta_sigmas": True},
     "SGM Uniform": {"timestep_spacing": "trailing"},
 }
-"""What a scheduler of diffusers is configured with for a noise schedule."""
+"""What the classes of diffusers are configured with for a noise schedule."""
 
 UPSCALER_FILES: Final = {
     "R-ESRGAN 4x+": "RealESRGAN_x4plus",

@@ -62,7 +62,8 @@ SETTINGS: Final = (
         query="sampler", has_facet=True, is_inherited=True, is_chosen=True, webui="sampler_name",
     ),
     Setting(
-        "scheduler", "text", "Scheduler", ("schedule_type",), ("scheduler_name", "noise_schedule", "sampler_sigma"),
+        "scheduler", "text", "Scheduler", ("schedule_type",),
+        ("schedule", "scheduler_name", "noise_schedule", "sampler_sigma"),
         query="scheduler", has_facet=True, is_inherited=True, is_chosen=True, webui="scheduler",
     ),
     Setting(

@@ -14,7 +14,6 @@ from stablenew.engines.dependencies import Dependencies
 from stablenew.engines.diffusers.dependencies import find_dependencies
 from stablenew.engines.diffusers.models import (
     LoadedModel,
-    build_scheduler,
     choose_device,
     import_libraries,
     use_loras,
@@ -94,7 +93,7 @@ class DiffusersEngine:
             EngineError: the libraries are not installed.
         """
         key, model = self._loaded or (None, None)
-        pipe = model.pipeline(takes_image=False) if model else None
+        pipe = model.from_text if model else None
         return find_dependencies(tuple(self._used), tuple(self._used_loras), pipe, key[1] if key else None)
 
     def run_stage(self, request: StageRequest, monitor: StageMonitor) -> StageResult:
@@ -224,8 +223,7 @@ class DiffusersEngine:
             self._loaded = key, LoadedModel(model, extra, device)
         self._used[model] = None
         loaded = self._loaded[1]
-        pipe = loaded.pipeline(takes_image=takes_image)
-        pipe.scheduler = build_scheduler(loaded.own_scheduler, settings.get("sampler"), settings.get("scheduler"))
+        pipe = loaded.pipeline(settings, takes_image=takes_image)
         used = use_loras(pipe, split_loras(request.prompt)[1], extra.get("lora_dir"))
         self._used_loras |= dict.fromkeys(used)
         return pipe, model

@@ -27,24 +27,27 @@ class LoadedModel:
 
     def __init__(self, model: str, extra: Mapping[str, Any], device: str) -> None:
         self._model = model
-        self._from_text = load_pipeline(model, extra, device)
+        self.from_text = load_pipeline(model, extra, device)
         self._from_image: Any = None
-        _bridge_text_encoder(self._from_text)
-        self.own_scheduler = self._from_text.scheduler
+        _bridge_text_encoder(self.from_text)
+        self._own_scheduler = self.from_text.scheduler
         """The one that came with the model: others are made from its configuration."""
 
-    def pipeline(self, *, takes_image: bool) -> Any:
-        """The pipeline of either kind; both share their weights.
+    def pipeline(self, settings: Mapping[str, Any], *, takes_image: bool) -> Any:
+        """The pipeline of either kind, with the sampler and noise schedule of `settings`; both share their weights.
 
         Raises:
-            EngineError: the model has none that takes images.
+            EngineError: the model has none that takes images, or diffusers has no such sampler.
         """
-        if not takes_image:
-            return self._from_text
+        pipe = self._pipeline_from_image() if takes_image else self.from_text
+        pipe.scheduler = build_scheduler(self._own_scheduler, settings.get("sampler"), settings.get("scheduler"))
+        return pipe
+
+    def _pipeline_from_image(self) -> Any:
         if self._from_image is None:
             _, diffusers = import_libraries()
             try:
-                self._from_image = diffusers.AutoPipelineForImage2Image.from_pipe(self._from_text)
+                self._from_image = diffusers.AutoPipelineForImage2Image.from_pipe(self.from_text)
             except ValueError as error:
                 raise EngineError(f"{self._model} has no pipeline from image to image: {error}") from None
             self._from_image.set_progress_bar_config(disable=True)

@@ -19,10 +19,10 @@ from stablenew.engines.invokeai.graph import (
     Graph,
     build_graph,
     find_places,
-    from_scheduler,
     read_graph,
+    read_sampling,
     read_value,
-    to_scheduler,
+    sampling_values,
     with_values,
 )
 from stablenew.errors import Cancelled, ConfigError, EngineError
@@ -159,8 +159,7 @@ class InvokeAIEngine:
         images = self._fetch_images(item, own_seed if "seed" in places else None)
         actual: dict[str, JsonValue] = {name: read_value(filled, places, name) for name in _PLAIN}
         actual |= {"seed": images[0].seed, "width": images[0].width, "height": images[0].height}
-        scheduler = read_value(filled, places, "scheduler")
-        actual |= from_scheduler(str(scheduler)) if scheduler else {}
+        actual |= read_sampling(filled, places)
         if model is not None:
             actual |= {"model": str(model.get("name")), "model_hash": str(model.get("hash") or "")}
         return StageResult(images, {name: value for name, value in actual.items() if value not in (None, "")})
@@ -201,8 +200,7 @@ def _values(request: StageRequest) -> dict[str, Any]:
     """What was asked, under the names of places."""
     settings = request.settings
     values: dict[str, Any] = {name: settings[name] for name in _PLAIN if settings.get(name) is not None}
-    if settings.get("sampler"):
-        values["scheduler"] = to_scheduler(str(settings["sampler"]), settings.get("scheduler"))
+    values |= sampling_values(settings)
     values["prompt"] = whole_text(request.prompt)
     if request.negative_prompt:
         values["negative_prompt"] = whole_text(request.negative_prompt)

@@ -22,7 +22,6 @@ _SCHEDULERS: Final = {
     "DPM++ 2M": "dpmpp_2m", "DPM++ SDE": "dpmpp_sde", "DPM++ 2M SDE": "dpmpp_2m_sde", "DPM++ 3M SDE": "dpmpp_3m",
     "DDIM": "ddim", "DDPM": "ddpm", "UniPC": "unipc", "LCM": "lcm", "PLMS": "pndm", "DEIS": "deis",
 }  # fmt: skip
-"""InvokeAI's `scheduler` is a sampler; with Karras's noise schedule it ends in `_k`."""
 _KARRAS: Final = "_k"
 _WITHOUT_KARRAS: Final = {"euler_a", "ddim", "ddpm", "lcm", "pndm", "tcd"}
 _LOADERS: Final = {
@@ -32,7 +31,9 @@ _LOADERS: Final = {
 }
 """Loader and text node, by the base of a model."""
 _TEXT_FIELDS: Final = ("prompt", "style")
-_DENOISE: Final = {"steps": "steps", "cfg_scale": "cfg_scale", "scheduler": "scheduler"}
+_SAMPLER: Final = "scheduler"
+"""InvokeAI's word for a sampler; with Karras's noise schedule it ends in `_k`."""
+_DENOISE: Final = {name: name for name in ("steps", "cfg_scale", _SAMPLER)}
 
 
 def build_graph(model: Mapping[str, Any]) -> Graph:
@@ -142,7 +143,7 @@ def read_value(graph: Graph, places: Places, name: str) -> JsonValue:
     return next((graph["nodes"][node_id].get(field) for node_id, field in places.get(name, ())), None)
 
 
-def to_scheduler(sampler: str, schedule: str | None) -> str:
+def _own_name(sampler: str, schedule: str | None) -> str:
     """InvokeAI's word for a sampler and a noise schedule.
 
     Raises:
@@ -156,8 +157,23 @@ def to_scheduler(sampler: str, schedule: str | None) -> str:
     return f"{name}{_KARRAS}" if is_karras else name
 
 
-def from_scheduler(name: str) -> dict[str, JsonValue]:
-    """Sampler and noise schedule by their common names."""
+def read_sampling(graph: Graph, places: Places) -> dict[str, JsonValue]:
+    """Sampler and noise schedule of a graph by their common names."""
+    name = read_value(graph, places, _SAMPLER)
+    return _common_names(str(name)) if name else {}
+
+
+def sampling_values(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The value for the place of the sampler, where one is asked for.
+
+    Raises:
+        EngineError: InvokeAI has no such sampler.
+    """
+    sampler = settings.get("sampler")
+    return {_SAMPLER: _own_name(str(sampler), settings.get("scheduler"))} if sampler else {}
+
+
+def _common_names(name: str) -> dict[str, JsonValue]:
     is_karras = name.endswith(_KARRAS)
     plain = name.removesuffix(_KARRAS)
     sampler = next((common for common, theirs in _SCHEDULERS.items() if theirs == plain), plain)

@@ -10,7 +10,7 @@ from stablenew.image_metadata.metadata import Generation, Lora, Tool
 from stablenew.image_metadata.settings import build_settings, first_text, sort_settings
 from stablenew.image_metadata.tools.comfyui import build_generation
 
-_NAMES: Final = {"ksamplerName": "sampler", "schedule": "scheduler"}
+_NAMES: Final = {"ksamplerName": "sampler"}
 _PROMPTS: Final = {"prompt", "negativePrompt"}
 
 

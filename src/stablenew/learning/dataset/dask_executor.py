@@ -19,19 +19,19 @@ _AHEAD: Final = 4
 
 
 class DaskExecutor:
-    """Makes parts on the cluster at a scheduler's address, or on a new local cluster when none is given.
+    """Makes parts on the cluster at an address, or on a new local cluster when none is given.
 
     Raises:
         ConfigError: dask is not installed.
     """
 
-    def __init__(self, scheduler: str | None = None, *, workers: int | None = None) -> None:
+    def __init__(self, address: str | None = None, *, workers: int | None = None) -> None:
         try:
             import distributed  # noqa: PLC0415
         except ImportError:
             raise ConfigError("the dask executor needs `pip install 'stablenew[distributed]'`") from None
         self._distributed: Any = distributed
-        self._scheduler = scheduler
+        self._address = address
         self._workers = workers or worker_pool.processor_count()
 
     def iter_parts(self, source: RunSource, tasks: Sequence[PartTask], plan: SplitPlan) -> Iterator[MadePart]:
@@ -49,7 +49,7 @@ class DaskExecutor:
                 yield part
 
     def _connect(self, stack: ExitStack) -> Any:
-        if self._scheduler:
-            return stack.enter_context(self._distributed.Client(self._scheduler))
+        if self._address:
+            return stack.enter_context(self._distributed.Client(self._address))
         cluster = self._distributed.LocalCluster(n_workers=self._workers, threads_per_worker=1, dashboard_address=":0")
         return stack.enter_context(self._distributed.Client(stack.enter_context(cluster)))

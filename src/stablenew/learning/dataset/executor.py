@@ -72,8 +72,8 @@ def _make_here(source: RunSource, task: "PartTask", plan: SplitPlan) -> "MadePar
         return make_part(source, task, plan)
 
 
-def open_executor(name: str, scheduler: str | None = None) -> PartExecutor:
-    """The executor of this name: `local`, or `dask` with the address of its scheduler.
+def open_executor(name: str, address: str | None = None) -> PartExecutor:
+    """The executor of this name: `local`, or `dask` with the address of its cluster.
 
     Raises:
         ConfigError: there is no such executor, or it needs the extra `stablenew[distributed]`.
@@ -83,7 +83,7 @@ def open_executor(name: str, scheduler: str | None = None) -> PartExecutor:
     if name == DASK:
         from stablenew.learning.dataset.dask_executor import DaskExecutor  # noqa: PLC0415
 
-        return DaskExecutor(scheduler)
+        return DaskExecutor(address)
     raise ConfigError(f"no executor {name!r} for datasets; there are {LOCAL} and {DASK}")
 
 
