@@ -22,18 +22,18 @@ _second_tries = []
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    """Share folders of tests out to one worker a core. A file, a test, or one that is looked at, runs right here."""
+    """Run folders of tests on one worker per core; a named file, and a test that is watched, in this process."""
     options = config.option
     is_watched = options.usepdb or options.trace or options.capture == "no"
     is_decided = getattr(options, "numprocesses", 0) is not None  # by -n, or xdist is not there, or this is a worker
     if is_watched or is_decided or "PYTEST_XDIST_WORKER" in os.environ:
         return
     if all(Path(argument).is_dir() for argument in config.args) and (workers := count_workers()) > 1:
-        options.numprocesses, options.dist = workers, "loadscope"  # what a module has made is made once
+        options.numprocesses, options.dist = workers, "loadscope"  # so that the fixtures of a module are made once
 
 
 def count_workers():
-    """As many as there are cores for us."""
+    """One for each core that this process may use."""
     if told := os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
         return int(told)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,6 +13,7 @@ import pytest
 from stablenew.cli.console import format_bytes, format_duration
 from stablenew.cli.main import hoist_global_options
 from stablenew.pipeline.run_request import parse_sweeps, parse_value
+from tests import forked_commands
 
 PACK = "a quiet lake at [[time]]\nneg: blurry\n\na hill, __mood__\n"
 FAST = ["--set", "txt2img.width=32", "--set", "txt2img.height=32"]
@@ -22,13 +23,7 @@ FAST = ["--set", "txt2img.width=32", "--set", "txt2img.height=32"]
 def cli(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pack.txt").write_text(PACK)
-
-    def call(*arguments, code=0):
-        done = subprocess.run([sys.executable, "-m", "stablenew", *arguments], capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return call
+    return forked_commands.call
 
 
 def test_demo_records_a_job_shows_it_and_says_what_next(cli, tmp_path):

@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from stablenew import RunStore
+from tests import forked_commands
 from tests.samples import metadata, sealed_run, write_variant
 
 
@@ -15,13 +14,7 @@ from tests.samples import metadata, sealed_run, write_variant
 def cli(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sealed_run(RunStore(tmp_path / "runs"))
-
-    def call(*arguments, code=0):
-        done = subprocess.run([sys.executable, "-m", "stablenew", *arguments], capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return call
+    return forked_commands.call
 
 
 def state(cli, runs="runs"):

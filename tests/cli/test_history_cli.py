@@ -12,7 +12,7 @@ import pytest
 from stablenew import FeedbackManager, JobSummary, RunStore
 from stablenew.cli.history_command import format_stars, join_query
 from stablenew.index.index_keeper import IndexKeeper, try_index_lock
-from tests import samples
+from tests import forked_commands, samples
 
 
 @pytest.fixture
@@ -31,12 +31,7 @@ def store(tmp_path, monkeypatch):
 
 @pytest.fixture
 def cli():
-    def call(*arguments, code=0):
-        done = subprocess.run([sys.executable, "-m", "stablenew", *arguments], capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return call
+    return forked_commands.call
 
 
 def start_with_interrupts_ignored(*arguments):

@@ -1,13 +1,12 @@
 """`stablenew images` as a person or a script meets it."""
 
 import json
-import subprocess
-import sys
 import zipfile
 
 import pytest
 
 from stablenew import FeedbackManager, RunStore
+from tests import forked_commands
 from tests.index.test_image_queries import add_run
 
 
@@ -24,12 +23,7 @@ def store(tmp_path, monkeypatch):
 
 @pytest.fixture
 def cli():
-    def call(*arguments, code=0):
-        done = subprocess.run([sys.executable, "-m", "stablenew", *arguments], capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return call
+    return forked_commands.call
 
 
 def test_images_are_a_table_with_the_names_that_rate_takes(store, cli):

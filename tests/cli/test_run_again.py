@@ -1,13 +1,12 @@
 """A run run again from the command line: with its own engine, at its own address, or not at all."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
 
 from stablenew import RunRecorder, RunStore
+from tests import forked_commands
 from tests.engines.webui_server import FakeWebUI, serving
 
 SMALL = ["--set", "txt2img.width=64", "--set", "txt2img.height=64", "--seed", "7"]
@@ -17,13 +16,7 @@ SMALL = ["--set", "txt2img.width=64", "--set", "txt2img.height=64", "--seed", "7
 def cli(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pack.txt").write_text("a quiet harbour at dawn\nneg: blurry\n")
-
-    def call(*arguments, code=0):
-        done = subprocess.run([sys.executable, "-m", "stablenew", *arguments], capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return call
+    return forked_commands.call
 
 
 @pytest.fixture

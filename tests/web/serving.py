@@ -6,12 +6,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from stablenew import FeedbackManager, PipelineConfig, PipelineRunner, Prompt, RunStore, SketchEngine, VariantPlan
 from stablenew.pipeline.randomizer import SWEEP, Axis
+from tests import forked_commands
 
 READ_SECONDS = 30
 
@@ -37,13 +37,7 @@ class Server:
 
     def launch(self, *options):
         command = ["--runs-dir", str(self.root), "serve", "--no-browser", *(self.options or ("--port", "0")), *options]
-        return subprocess.Popen(
-            [sys.executable, "-m", "stablenew", *command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=self.environment,
-        )
+        return forked_commands.start(*command, env=self.environment, stderr=subprocess.STDOUT)
 
     @property
     def environment(self):
@@ -58,13 +52,8 @@ class Server:
 
     def run(self, *arguments):
         """A command of the same machine."""
-        done = subprocess.run(
-            [sys.executable, "-m", "stablenew", "--runs-dir", str(self.root), *arguments],
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            check=True,
-        )
+        done = forked_commands.run("--runs-dir", str(self.root), *arguments, env=self.environment)
+        done.check_returncode()
         return done.stdout
 
     def kill(self):

@@ -200,8 +200,9 @@ def test_ctrl_c_while_it_starts_ends_it_too(root, tmp_path, seconds):
 def test_a_port_that_is_taken_is_said(server, root, tmp_path):
     other = Server(tmp_path / "other", tmp_path / "machine", "--port", str(server.port))
     process = other.launch()
-    said, _ = process.communicate(timeout=30)
-    assert process.returncode == 2
+    with process.stdout:
+        said = process.stdout.read()
+    assert process.wait(30) == 2
     assert f"port {server.port} is taken" in said
 
 
