@@ -53,6 +53,7 @@ def pytest_in(tmp_path):
     return run
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("arguments", "expected"), [((".",), "gw"), ((".", "-p", "no:xdist"), "none")])
 def test_a_browser_test_that_fails_has_a_second_try_that_is_named_on_workers_too(pytest_in, arguments, expected):
     said, (worker,) = pytest_in(*arguments, "-m", "not heavy")

@@ -402,6 +402,7 @@ class IndexMachine(RuleBasedStateMachine):
                 writer.abandon()
 
 
+@pytest.mark.heavy
 def test_any_history_gives_the_index_that_a_rebuild_gives(tmp_path, monkeypatch):
     from hypothesis.stateful import run_state_machine_as_test
 

@@ -428,6 +428,7 @@ EXAMPLES = {"quick": 100, "ci": 200, "nightly": 5000}
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick")
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(1800)
 def test_anything_for_any_argument_is_recorded(tmp_path):
     fuzz(tmp_path / "runs", EXAMPLES[PROFILE])

@@ -87,6 +87,7 @@ def test_records_beyond_what_readers_take_are_refused(store, monkeypatch):
     assert len(list(run.iter_records())) == count >= 1
 
 
+@pytest.mark.heavy
 def test_feedback_longer_than_other_documents_is_read_and_not_set_aside(store):
     run = sealed_run(store)
     manager = FeedbackManager(store)

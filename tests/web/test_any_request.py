@@ -34,6 +34,7 @@ def fill(path, run_id, digest, text):
     return path.replace(f"{{{names[-1]}}}", text) if names else path
 
 
+@pytest.mark.heavy
 def test_any_value_of_any_parameter_is_an_answer_or_the_callers_error(client, run_ids):
     digest = client.get(f"/api/runs/{run_ids[0]}")["records"][0]["outputs"][0]["digest"][7:]
     for endpoint in ENDPOINTS:
@@ -66,6 +67,7 @@ def test_any_body_is_taken_or_the_callers_error(server, client, run_ids, body):
             assert status < 500, (path, answer[:300])
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(900)
 def test_two_thousand_generated_requests_and_no_server_error(server, client, tmp_path):
     pytest.importorskip("schemathesis")

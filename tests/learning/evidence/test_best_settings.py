@@ -13,6 +13,7 @@ def table_of(count, *, spread=0.8, seed=1):
     return user, build_evidence_table(build_images(user.work(count)))
 
 
+@pytest.mark.heavy
 def test_settings_of_a_known_taste_are_found_with_what_matters():
     user, table = table_of(200)
     current = {name: min(effects, key=effects.get) for name, effects in user.effects.items()}

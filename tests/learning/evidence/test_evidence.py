@@ -255,6 +255,7 @@ def test_the_code_of_a_context_is_that_of_all_settings_but_one(seed):
         assert len(set(zip(codes.tolist(), keys, strict=True))) == len(set(codes.tolist())) == len(set(keys))
 
 
+@pytest.mark.heavy
 def test_simulated_users_get_true_advice_and_intervals_that_hold():
     """A small one of `tools/bench/dataset/simulate.py`: margins are those of chance at its size."""
     better, held, refused, asked = [], [], 0, 0

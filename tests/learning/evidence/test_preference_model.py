@@ -46,6 +46,7 @@ def test_good_settings_are_found_and_what_does_nothing_matters_least(seed):
     assert surface.parts.support > 3
 
 
+@pytest.mark.heavy
 def test_intervals_hold_the_truth_as_often_as_they_say():
     held = []
     for seed in range(12):
@@ -97,6 +98,7 @@ def test_comparisons_alone_teach_too():
     assert Surface(swapped).compare(np.array([1, 0.5, 0]), np.array([0, 0.0, 0])).probability == pytest.approx(0.5)
 
 
+@pytest.mark.heavy
 def test_stars_that_nothing_explains_support_no_effect():
     supports = [Surface(observe(48, seed, lambda points: 0 * points[:, 0])).parts.support for seed in range(20)]
     assert sum(support > 3 for support in supports) <= 1

@@ -23,6 +23,7 @@ from tests.engines.tiny_diffusion import make_pipeline, save_lora
 from tests.pipeline.reproduction.reruns import run_again, run_once
 
 pytestmark = [
+    pytest.mark.heavy,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the libraries, among themselves
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
