@@ -366,3 +366,16 @@ def test_a_comparison_with_itself_or_with_nothing_leaves_everything_as_it_was(st
         with pytest.raises(error):
             manager.record_comparisons([good, bad])
     assert manager.read("sample-run").events == ()
+
+
+def test_an_image_goes_into_the_trash_and_out_and_undo_takes_that_back(manager):
+    def say(trashed, act):
+        manager.record_many([FeedbackInput.build(run_id="sample-run", image_id="1/0", trashed=trashed, act=act)])
+        return opinion(manager, "1/0")
+
+    assert say(True, "one").trashed
+    assert say(False, "two") is None
+    assert len(manager.undo("sample-run", act="two")) == 1
+    assert opinion(manager, "1/0").trashed
+    with pytest.raises(InvalidDocument, match="only images"):
+        FeedbackInput.build(run_id="sample-run", image_id=None, trashed=True)

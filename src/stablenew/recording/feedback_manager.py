@@ -36,7 +36,7 @@ OUTCOMES: Final = ("win", "tie", "both_bad")
 _CACHED_RUNS: Final = 256
 _AT_ONCE: Final = 100
 """Runs written in step; each has a file open."""
-_REPLACING: Final = frozenset({"rate", "tag", "note", "flag"})
+_REPLACING: Final = frozenset({"rate", "tag", "note", "flag", "trash"})
 """Ops of which the latest event of a rater counts, and no other."""
 _Plan: TypeAlias = tuple[Run, list[FeedbackEvent]]
 

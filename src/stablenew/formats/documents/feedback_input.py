@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from stablenew.errors import InvalidDocument
 from stablenew.formats.described_model import DescribedModel
@@ -46,10 +46,18 @@ class FeedbackInput(_Input):
     remove_tags: Array[Name] = ()
     notes: Annotated[str, Field(max_length=_LONGEST_NOTE)] | None = None
     """An empty text removes the note."""
+    trashed: bool | None = None
+    """Whether it goes into the trash, or out of it; null leaves it where it is. Only images go there."""
     aspects: dict[Slug, Rating | None] = Field(default_factory=dict)
     """Ratings of `composition`, `anatomy` and the like; null takes one away."""
     act: Name | None = None
     """An idempotency key: input that arrives again under the same key counts once. Without one it is a new act."""
+
+    @model_validator(mode="after")
+    def _trashes_images_only(self) -> Self:
+        if self.trashed is not None and self.image_id is None:
+            raise ValueError("only images go into the trash, not a whole run")
+        return self
 
     def to_events(self, digest: str | None) -> list[dict[str, JsonValue]]:
         """The events it makes, without clock and rater; `digest` is the image's, None for the whole run."""
@@ -64,6 +72,8 @@ class FeedbackInput(_Input):
             bodies.append({"op": "note", "note_id": MAIN_NOTE, "text": self.notes or None})
         if "flag" in self.model_fields_set:
             bodies.append({"op": "flag", "flag": self.flag})
+        if self.trashed is not None:
+            bodies.append({"op": "trash", "present": self.trashed})
         common: dict[str, JsonValue] = {"image_id": digest} | ({"act": self.act} if self.act else {})
         return [{**body, **common} for body in bodies]
 
