@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from stablenew.pipeline.variant_plan import Variant, VariantPlan
     from stablenew.recording.diffusers_recorder import record_pipeline
     from stablenew.recording.feedback_manager import FeedbackManager
+    from stablenew.recording.function_recorder import record
     from stablenew.recording.learning_record_builder import LearningContext, build_learning_record
     from stablenew.recording.learning_record_writer import InMemoryLearningRecordWriter, LearningRecordWriter
     from stablenew.recording.ratings_store import RatingsStore
@@ -114,6 +115,7 @@ _HOMES = {
     "package_for_llm": "learning.evidence.learning_package",
     "parse_randomization": "pipeline.randomizer",
     "read_prompt_pack": "pipeline.prompt_pack",
+    "record": "recording.function_recorder",
     "record_pipeline": "recording.diffusers_recorder",
 }
 """Module of each public name."""
@@ -181,6 +183,7 @@ __all__ = [
     "package_for_llm",
     "parse_randomization",
     "read_prompt_pack",
+    "record",
     "record_pipeline",
 ]
 

@@ -150,3 +150,32 @@ atexit.register(end)
     (run,) = RunStore(tmp_path / "runs").iter_runs()
     assert (run.status, run.metadata.record_count) == ("completed", 2)
     assert RunVerifier(run).verify().findings == ()
+
+
+def test_one_line_logs_an_image_with_any_settings_and_scores(tmp_path):
+    with RunRecorder(tmp_path / "runs", strict=True) as run:
+        record = run.log(png(), prompt="a lake", metrics={"aesthetic": 6.1}, guidance_scale=7.5, s_churn=0.5, seed=3)
+    assert record.requested.to_dict() == {"cfg_scale": 7.5, "s_churn": 0.5, "seed": 3}
+    assert [score.to_dict() for score in record.metrics] == [{"metric": "aesthetic", "value": 6.1}]
+    assert run.run.status == "completed"
+
+
+def test_scores_belong_to_the_variant_or_to_each_image(tmp_path):
+    with RunRecorder(tmp_path / "runs", strict=True) as run:
+        images = [png(b"a"), png(b"b")]
+        by_name = run.record_variant(prompt="x", images=images, metrics={"aesthetic": [6.1, 5.4], "seconds": 2})
+        by_image = run.record_variant(prompt="x", images=images, metrics=[{"aesthetic": 6.1}, {"aesthetic": 5.4}])
+    first, second = (output.digest for output in by_name.outputs)
+    of_images = [(first, "aesthetic", 6.1), (second, "aesthetic", 5.4)]
+    scores = [(score.image_id, score.metric, score.value) for score in by_name.metrics]
+    assert scores == [*of_images, (None, "seconds", 2)]
+    assert [(score.image_id, score.metric, score.value) for score in by_image.metrics] == of_images
+
+
+def test_scores_that_fit_no_image_are_kept_as_text_and_unreadable_images_shift_nothing(tmp_path):
+    with RunRecorder(tmp_path / "runs") as run:
+        wrong = run.record_variant(prompt="x", images=[png()], metrics=[{"aesthetic": 1}, {"aesthetic": 2}])
+        partly = run.record_variant(prompt="x", images=[object(), png(b"b")], metrics={"aesthetic": [1, 2]})
+    assert wrong.metrics is None
+    assert "aesthetic" in wrong.odd["metrics"]
+    assert [(score.image_id, score.value) for score in partly.metrics] == [(partly.outputs[0].digest, 2)]

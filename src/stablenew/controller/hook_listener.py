@@ -137,7 +137,9 @@ class HookListener:
     def _new_run(self, message: Mapping[str, Any], config: Mapping[str, JsonValue], **options: Any) -> RunRecorder:
         tool = str(message.get("tool") or "unknown")
         version = str(message.get("version") or "") or None
-        return RunRecorder(self._store, config=config, name=tool, engine=tool, engine_version=version, **options)
+        return RunRecorder(
+            self._store, config=config, name=tool, engine=tool, engine_version=version, quiet=True, **options
+        )
 
 
 def _find_closure(run_id: str, report: PromptReport, message: Mapping[str, Any]) -> Closure | None:

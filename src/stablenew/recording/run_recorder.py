@@ -4,7 +4,7 @@
 
     with RunRecorder("runs", config={"steps": 30}) as run:
         for prompt in prompts:
-            run.record_variant(prompt=prompt, images=[make_image(prompt)], settings={"steps": 30})
+            run.log(make_image(prompt), prompt=prompt, steps=30)
 """
 
 import atexit
@@ -24,7 +24,14 @@ from stablenew.formats.strict_json import JsonValue
 from stablenew.recording.image_input import ImageLike
 from stablenew.recording.odd_values import as_text
 from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
-from stablenew.recording.side_channel import SideChannel, attempt, describe, log_error, log_warning
+from stablenew.recording.side_channel import (
+    SideChannel,
+    attempt,
+    describe,
+    log_error,
+    log_warning,
+    print_place_once,
+)
 from stablenew.recording.variant_record import DEFAULT_STAGE, BuiltVariant, VariantInput, build_variant
 from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
@@ -57,8 +64,10 @@ class RunRecorder:
         run_id: str | None = None,
         total: int | None = None,
         strict: bool = False,
+        quiet: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        """With `quiet` nothing is printed of where the run can be looked at; only a terminal gets it in any case."""
         self._store = runs if isinstance(runs, RunStore) else RunStore(runs)
         self._options: dict[str, Any] = {
             "config": {} if config is None else config,
@@ -70,6 +79,7 @@ class RunRecorder:
         self._program = {"name": name, "engine": engine, "engine_version": engine_version}
         self._total = total
         self._strict = strict
+        self._is_quiet = quiet
         self._clock = clock
         self._channel = SideChannel("recording")
         self._guard = threading.RLock()
@@ -98,6 +108,18 @@ class RunRecorder:
         else:
             self.finish("failed", ErrorInfo(message=as_text(describe(error)), type=type(error).__name__))
 
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if type(error).__name__ == "CancelledError":  # of asyncio or of any other event loop
+            self.finish("cancelled")
+        else:
+            self.__exit__(kind, error, traceback)
+
     @property
     def failure(self) -> str | None:
         """Why recording broke off, if it did."""
@@ -118,6 +140,8 @@ class RunRecorder:
             self._was_started = True
             self._session = self._call(self._open_session)
             self.run = self._session.run if self._session else None
+        if self.run is not None and not self._is_quiet:
+            print_place_once(self._store.root)
 
     def _begin_another(self, why: str) -> None:
         old, self.run_id = self.run_id, new_run_id(self._clock.now())
@@ -159,7 +183,7 @@ class RunRecorder:
         duration_seconds: float | None = None,
         status: str | None = None,
         error: str | None = None,
-        metrics: Mapping[str, float] | None = None,
+        metrics: Mapping[str, float | Sequence[float]] | Sequence[Mapping[str, float]] | None = None,
         **others: Any,
     ) -> LearningRecord | None:
         """Record one executed variant with its images; when this returns, both survive a power cut.
@@ -167,7 +191,8 @@ class RunRecorder:
         `images` are bytes, paths, open files, Pillow images, arrays or tensors, one or many. `settings` are those you
         asked for, `actual` those that ran, under the standard names (`steps`, `sampler`, `cfg_scale`, `seed`, `model`,
         …) or those of other programs (`guidance_scale`); `seeds` has one for each image, and so has `parents`: the
-        digest of the output that it was made from. `metrics` are scores of the variant. `error` says why it failed.
+        digest of the output that it was made from. `metrics` are scores such as `{"aesthetic": 6.1}`: of the whole
+        variant, or of each image, as `{"aesthetic": [6.1, 5.4]}` or a dict for each. `error` says why it failed.
 
         Returns the record, or None when it could not be written. What does not fit is in its `odd`.
 
@@ -197,6 +222,23 @@ class RunRecorder:
             self._start_late()
             record: LearningRecord | None = self._call(self._record, given)
         return record
+
+    def log(
+        self,
+        images: ImageLike | Iterable[ImageLike] | None = (),
+        *,
+        prompt: str = "",
+        negative_prompt: str = "",
+        metrics: Mapping[str, float | Sequence[float]] | Sequence[Mapping[str, float]] | None = None,
+        **settings: Any,
+    ) -> LearningRecord | None:
+        """Record an image, or several that were made together: `run.log(image, prompt="a lake", steps=30, seed=5)`.
+
+        Every other argument is a setting, under any name; for all else see `record_variant`.
+        """
+        return self.record_variant(
+            prompt=prompt, negative_prompt=negative_prompt, images=images, metrics=metrics, settings=settings
+        )
 
     def _start_late(self) -> None:
         """Start a recorder that is used without `with`, so that nothing is lost, and say how it is meant to be used."""

@@ -3,15 +3,22 @@
 This is the one place that catches every exception.
 """
 
+import os
+import shlex
+import sys
 import threading
 from collections.abc import Callable
-from typing import Generic, ParamSpec, TypeVar
+from pathlib import Path
+from typing import Final, Generic, ParamSpec, TypeVar
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 Payload = TypeVar("Payload")
 
 _LOGGER_NAME = "stablenew.recording"
+_shown: Final[set[Path]] = set()
+"""The stores whose place was printed."""
+_guard: Final = threading.Lock()
 
 
 def attempt(
@@ -83,6 +90,28 @@ def log_error(text: str) -> None:
     import logging  # noqa: PLC0415  # see above
 
     logging.getLogger(_LOGGER_NAME).error(text)
+
+
+def print_place_once(root: Path) -> None:
+    """Print the command that shows the runs under `root`: once a store and process, and only on a terminal.
+
+    It goes to standard error, so that the output of a program stays what it is.
+    """
+    place = root.absolute()
+    with _guard:
+        is_new = place not in _shown
+        _shown.add(place)
+    if is_new and _is_terminal():
+        option = "" if place == Path("runs").absolute() else f"--runs-dir {shlex.quote(os.fspath(root))} "
+        sys.stderr.write(f"stablenew: recording; look at it with `stablenew {option}serve`\n")
+
+
+def _is_terminal() -> bool:
+    """Whether there is somebody to read it; a program may have replaced or closed its standard error."""
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False
 
 
 class Hook(Generic[Payload]):

@@ -1,6 +1,6 @@
 """From what a program says about a variant to its record: whatever it says, prompt and images are in it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -96,7 +96,8 @@ def _build(given: VariantInput, run: Mapping[str, JsonValue], index: int, total:
     images, unreadable = _build_images(odd, given, read, stage, index)
     finished_at = odd.fit("finished_at", given.finished_at, read_timestamp) or clock.timestamp()
     times = {"started_at": started_at, "finished_at": finished_at}
-    record_fields = _record_fields(odd, given, stage, times, len(images))
+    digests = _digests_by_place(images, unreadable)
+    record_fields = _record_fields(odd, given, stage, times, digests)
     head: dict[str, JsonValue] = {
         "kind": LearningRecord.KIND,
         "schema_version": SCHEMA_VERSION,
@@ -160,6 +161,13 @@ def _build_images(
     return images, unreadable
 
 
+def _digests_by_place(images: Sequence[GeneratedImage], unreadable: Mapping[int, str]) -> list[str | None]:
+    """The digest of each image that was given; None for those that could not be read."""
+    read = iter(images)
+    count = len(images) + len(unreadable)
+    return [None if number in unreadable else next(read).reference.digest for number in range(count)]
+
+
 def _for_each_image(odd: OddValues, name: str, given: Any, read: Any, count: int) -> list[Any]:
     """A value for each image; none where there is not one for each."""
     if given is None:
@@ -174,7 +182,7 @@ def _for_each_image(odd: OddValues, name: str, given: Any, read: Any, count: int
 
 
 def _record_fields(
-    odd: OddValues, given: VariantInput, stage: str, times: dict[str, JsonValue], output_count: int
+    odd: OddValues, given: VariantInput, stage: str, times: dict[str, JsonValue], digests: Sequence[str | None]
 ) -> dict[str, JsonValue]:
     seconds = odd.fit("duration_seconds", given.duration_seconds, read_seconds)
     requested = odd.settings("requested", given.settings)
@@ -187,7 +195,7 @@ def _record_fields(
         "status": status,
         **times,
         "duration_seconds": seconds or 0.0,
-        "output_count": output_count,
+        "output_count": len(digests) - digests.count(None),
         "requested": requested,
     }
     return {
@@ -202,7 +210,7 @@ def _record_fields(
         "requested": requested,
         "actual": odd.settings("actual", given.actual) or None,
         "stages": [event],
-        "metrics": _metrics(odd, given.metrics) or None,
+        "metrics": _metrics(odd, given.metrics, digests) or None,
     }
 
 
@@ -221,10 +229,43 @@ def _variant_fields(odd: OddValues, given: VariantInput) -> dict[str, JsonValue]
     return _without_none({"label": odd.fit("label", given.label, read_text), "overrides": overrides or None})
 
 
-def _metrics(odd: OddValues, given: Any) -> list[JsonValue]:
-    pairs, _ = attempt(lambda: list(given.items())) if given is not None else ([], None)
+def _metrics(odd: OddValues, given: Any, digests: Sequence[str | None]) -> list[JsonValue]:
+    """Scores of the variant, or of its images. `digests` are those of the images as given, None for unreadable ones."""
+    if given is None:
+        return []
+    if isinstance(given, (list, tuple)):
+        return _scores_of_images(odd, given, digests)
+    pairs, _ = attempt(lambda: list(given.items()))
     if pairs is None:
         odd.note("metrics", given)
         return []
-    values = [(as_text(name), odd.fit(f"metrics.{as_text(name)}", value, read_number)) for name, value in pairs]
-    return [{"metric": nearest_slug(name, "score"), "value": value} for name, value in values if value is not None]
+    found: list[JsonValue] = []
+    for name, value in pairs:
+        if isinstance(value, (list, tuple)) and len(value) == len(digests):
+            rows = [{name: of_image} for of_image in value]
+            found += _scores_of_images(odd, rows, digests)
+        else:
+            found += _scores(odd, {name: value}, "metrics", None)
+    return found
+
+
+def _scores_of_images(odd: OddValues, given: Sequence[Any], digests: Sequence[str | None]) -> list[JsonValue]:
+    if len(given) != len(digests) or not all(isinstance(scores, Mapping) for scores in given):
+        odd.note("metrics", given)
+        return []
+    found: list[JsonValue] = []
+    for number, (scores, digest) in enumerate(zip(given, digests, strict=True)):
+        if digest is not None:
+            found += _scores(odd, scores, f"metrics[{number}]", digest)
+    return found
+
+
+def _scores(odd: OddValues, given: Mapping[Any, Any], group: str, digest: str | None) -> list[JsonValue]:
+    names = [(as_text(name), value) for name, value in given.items()]
+    values = [(name, odd.fit(f"{group}.{name}", value, read_number)) for name, value in names]
+    of_image: dict[str, JsonValue] = {} if digest is None else {"image_id": digest}
+    return [
+        {**of_image, "metric": nearest_slug(name, "score"), "value": value}
+        for name, value in values
+        if value is not None
+    ]
