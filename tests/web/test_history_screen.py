@@ -288,6 +288,8 @@ def test_an_empty_store_says_how_to_begin(new_context, tmp_path, keep_screen):
     page = new_context().new_page()
     bad = watch(page)
     page.goto(server.link)
+    expect(page.get_by_role("heading", name="Where are your images?")).to_be_visible()
+    page.get_by_role("link", name="History").click()
     expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
     expect(page.get_by_text("stablenew demo")).to_be_visible()
     keep_screen(page, "history-empty")

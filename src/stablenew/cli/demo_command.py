@@ -66,7 +66,7 @@ def _show_next_steps(out: Output, run: "Run") -> None:
     out.table(
         ["", Column(is_wrapped=True)],
         [
-            (f"  stablenew serve{where}", "look at them and rate them in the browser"),
+            (f"  stablenew serve{where}", "look at them, rate them, and bring in the images you have (Import)"),
             (f"  stablenew show {run.run_id[:19]}{where}", "what was asked, what ran, what came out"),
             (f"  stablenew verify latest{where}", "is every byte still what was recorded?"),
             ("  stablenew config set learning_enabled true", "record your own runs from now on"),

@@ -57,8 +57,7 @@ def _import(out: Output, importer: "Importer", folder: Path) -> "ImportReport":
         task = bar.add_task(f"importing {folder}", total=None)
 
         def follow(report: "ImportReport") -> None:
-            total = report.found - sum(report.left_out.values()) + (report.read - report.imported)
-            bar.update(task, completed=report.read, total=max(total, report.read) or None)
+            bar.update(task, completed=report.read, total=report.to_read or None)
 
         return importer.run(folder, follow)
 

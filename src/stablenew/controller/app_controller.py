@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
     from stablenew.formats.documents.pipeline_result import PipelineRunResult
     from stablenew.formats.pipeline_config import PipelineConfig
+    from stablenew.importing.folder_imports import FolderImports
     from stablenew.index.job_history import JobHistory
     from stablenew.index.run_watcher import RunWatcher
     from stablenew.learning.dataset.executor import PartExecutor, Progress
@@ -97,6 +98,13 @@ class AppController:
         return SavedViews(self.app_config.path.with_name(FILE_NAME))
 
     @LazyPart
+    def imports(self) -> "FolderImports":
+        """Folders of images to take in, and those that are watched."""
+        from stablenew.importing.folder_imports import FolderImports
+
+        return FolderImports(self.run_store)
+
+    @LazyPart
     def learning_log(self) -> "LearningLog":
         """Every record of every run."""
         from stablenew.learning.learning_log import LearningLog
@@ -109,6 +117,11 @@ class AppController:
         from stablenew.controller.job_runner import JobRunner
 
         return JobRunner(self.run_pipeline, on_change=self._progress_hook.emit, on_end=self._on_job_ended)
+
+    def stop_imports(self) -> None:
+        """End the watches of folders, if any was ever started."""
+        if "imports" in vars(self):
+            self.imports.stop()
 
     def build_watcher(self) -> "RunWatcher":
         """A watcher that keeps the index in step while it runs."""

@@ -56,8 +56,25 @@ def read_files(root: Path, files: Iterable[FoundFile]) -> list[ReadFile]:
     return [_read(root, file) for file in files]
 
 
+def read_metadata(root: Path, file: FoundFile) -> ReadFile:
+    """What `file` says, without its digests: only the parts of it that hold metadata are read."""
+    path = _path_of(root, file)
+    try:
+        with open_regular(path) as opened:
+            metadata = read_image_metadata(opened)
+    except OSError as error:
+        return ReadFile(file, problem=error.strerror or str(error))
+    if not metadata.has_generation_data:
+        metadata = _read_beside(path) or metadata
+    return ReadFile(file, metadata=metadata)
+
+
+def _path_of(root: Path, file: FoundFile) -> str:
+    return os.path.join(root, *file.path.split("/"))
+
+
 def _read(root: Path, file: FoundFile) -> ReadFile:
-    path = os.path.join(root, *file.path.split("/"))
+    path = _path_of(root, file)
     try:
         with open_regular(path) as opened:
             before = os.fstat(opened.fileno())

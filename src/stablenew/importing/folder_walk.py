@@ -17,7 +17,7 @@ IMAGE_ENDINGS: Final = frozenset(
     }
 )
 _UNFINISHED: Final = (".tmp", ".part", ".partial", ".crdownload", ".filepart", ".download")
-_CACHES: Final = frozenset(
+CACHES: Final = frozenset(
     {"thumbnails", "thumbs", "thumbnail", "cache", "caches", "__pycache__", "@eadir", "node_modules"}
 )
 _STORE_MARKER: Final = ".stablenew"
@@ -91,7 +91,7 @@ class FolderWalk:
                 elif entry.name.startswith("."):
                     self.left_out[HIDDEN] += 1
                 elif entry.is_dir(follow_symlinks=False):
-                    if entry.name.casefold() in _CACHES:
+                    if entry.name.casefold() in CACHES:
                         self.left_out[CACHE] += 1
                     else:
                         folders.append((entry.path, f"{prefix}{entry.name}/"))
@@ -114,7 +114,7 @@ def find_file(root: Path, path: Path) -> FoundFile | None:
     except ValueError:
         return None
     for folder in folders:
-        is_left_out = folder.name.startswith(".") or folder.name.casefold() in _CACHES
+        is_left_out = folder.name.startswith(".") or folder.name.casefold() in CACHES
         if is_left_out or folder.is_symlink() or (folder / _STORE_MARKER).exists():
             return None
     if not parts or parts[-1].startswith(".") or path.is_symlink() or not path.is_file():

@@ -34,6 +34,8 @@ class ImportReport:
     import_id: str
     found: int = 0
     """Files that may be images."""
+    to_read: int = 0
+    """Files that are new or changed, and must be read."""
     read: int = 0
     """Files that were read so far."""
     imported: int = 0
@@ -81,7 +83,7 @@ class Importer:
             ConfigError: `folder` is not a folder that can be a source.
             WriteFailed: the store would not take a run; those before it are sealed.
         """
-        self._check_folder(folder)
+        self.check_folder(folder)
         root = self.find_root(folder)
         report = ImportReport(new_run_id(self.clock.now()))
         walk = FolderWalk(root.path, folder.resolve())
@@ -89,11 +91,17 @@ class Importer:
             known.refresh()
             files = self._new_files(root, walk, known, report)
             report.left_out += walk.left_out
+            report.to_read = len(files)
             on_progress(report)
             self._read_all(root, files, known, report, on_progress)
         return report
 
-    def _check_folder(self, folder: Path) -> None:
+    def check_folder(self, folder: Path) -> None:
+        """See that `folder` can be taken in.
+
+        Raises:
+            ConfigError: it is no folder, or lies in the store.
+        """
         if not folder.is_dir():
             raise ConfigError(f"expected a folder of images, found none at {folder}")
         wanted, store = folder.resolve(), self.store.root.resolve()
@@ -104,14 +112,14 @@ class Importer:
         """A run for images beneath `root`."""
         return ImportedRun(self.store, root, import_id, is_copied=self.is_copied, clock=self.clock)
 
-    def find_root(self, folder: Path) -> SourceRoot:
-        """The source that `folder` is or lies in, added where it is new.
+    def find_root(self, folder: Path, *, is_added: bool = True) -> SourceRoot:
+        """The source that `folder` is or lies in, added where it is new, unless not `is_added` or in a dry run.
 
         Raises:
             ConfigError: it cannot be one.
         """
         roots = SourceRoots(self.store.root, self.clock)
-        if self.is_dry_run:
+        if self.is_dry_run or not is_added:
             return roots.root_of(folder) or SourceRoot("dry-run", folder.resolve(), self.clock.timestamp())
         return roots.add(folder)
 
@@ -176,11 +184,7 @@ class Importer:
             return UNREADABLE
         if read.digest in seen or known.has(read.digest):
             return KNOWN
-        if self.takes_all:
-            return None
-        if (beside := _beside(read)) is not None:
-            return beside
-        return None if read.metadata.has_generation_data else NO_DATA
+        return reason_to_leave(read, takes_all=self.takes_all)
 
     def _write(self, root: SourceRoot, batch: Sequence[ReadFile], known: KnownImages, report: ImportReport) -> None:
         ordered = sorted(batch, key=made_at)
@@ -192,6 +196,15 @@ class Importer:
         report.imported += len(ordered)
         report.size_bytes += sum(read.file.size_bytes for read in ordered)
         report.tools.update(map(tool_of, ordered))
+
+
+def reason_to_leave(read: ReadFile, *, takes_all: bool = False) -> str | None:
+    """Why a file is not taken in, by what it says of itself; None where it is."""
+    if read.metadata is None:
+        return UNREADABLE
+    if takes_all:
+        return None
+    return _beside(read) or (None if read.metadata.has_generation_data else NO_DATA)
 
 
 def _beside(read: ReadFile) -> str | None:

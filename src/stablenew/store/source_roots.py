@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from stablenew.disk.atomic_file import replace_file
 from stablenew.errors import ConfigError
@@ -19,6 +19,7 @@ from stablenew.store.local_state import state_folder, store_key
 from stablenew.store.run_lock import file_guard
 
 _ID_BYTES: Final = 5
+_Entry: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class SourceRoot:
     path: Path
     """Absolute; where the folder is on this machine now."""
     added_at: str
+    is_watched: bool = False
+    """Whether the page takes in what is saved there while it runs."""
 
 
 class SourceRoots:
@@ -45,7 +48,10 @@ class SourceRoots:
             ConfigError: the file that lists them is damaged.
         """
         entries = self._read().items()
-        return [SourceRoot(name, Path(entry["path"]), str(entry.get("added_at", ""))) for name, entry in entries]
+        return [
+            SourceRoot(name, Path(entry["path"]), str(entry.get("added_at", "")), bool(entry.get("is_watched")))
+            for name, entry in entries
+        ]
 
     def find(self, root_id: str) -> SourceRoot | None:
         """The root with this id, if this machine knows it."""
@@ -89,10 +95,23 @@ class SourceRoots:
             raise ConfigError(f"expected a folder of images, found none at {folder}")
         with file_guard(self._file):
             entries = self._read()
-            added_at = entries.get(root_id, {}).get("added_at") or self._clock.timestamp()
-            root = SourceRoot(root_id, resolved, added_at)
+            known = entries.get(root_id, {})
+            added_at = known.get("added_at") or self._clock.timestamp()
+            root = SourceRoot(root_id, resolved, added_at, bool(known.get("is_watched")))
             self._write({**entries, root_id: _to_dict(root)})
         return root
+
+    def set_watched(self, root_id: str, *, is_watched: bool) -> SourceRoot:
+        """Say whether the page takes in what is saved beneath a root from now on.
+
+        Raises:
+            ConfigError: there is no such root.
+        """
+        with file_guard(self._file):
+            entries = self._read()
+            entry = _entry_of(entries, root_id)
+            self._write({**entries, root_id: {**entry, "is_watched": is_watched}})
+        return SourceRoot(root_id, Path(entry["path"]), str(entry.get("added_at", "")), is_watched)
 
     def remove(self, root_id: str) -> None:
         """Forget a root on this machine. Nothing of the store or of the folder changes.
@@ -102,11 +121,10 @@ class SourceRoots:
         """
         with file_guard(self._file):
             entries = self._read()
-            if root_id not in entries:
-                raise ConfigError(f"no source {root_id!r}; there are {', '.join(entries) or 'none'}")
+            _entry_of(entries, root_id)
             self._write({name: entry for name, entry in entries.items() if name != root_id})
 
-    def _read(self) -> dict[str, dict[str, str]]:
+    def _read(self) -> dict[str, _Entry]:
         try:
             value = json.loads(self._file.read_bytes())
             return {str(name): dict(entry) for name, entry in value["roots"].items() if entry["path"]}
@@ -115,10 +133,16 @@ class SourceRoots:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"{self._file} cannot be read: {error}; mend or remove it") from None
 
-    def _write(self, entries: Mapping[str, Mapping[str, str]]) -> None:
+    def _write(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(self._file, encode_pretty_json({"roots": {name: dict(entry) for name, entry in entries.items()}}))
 
 
-def _to_dict(root: SourceRoot) -> dict[str, str]:
-    return {"path": str(root.path), "added_at": root.added_at}
+def _entry_of(entries: Mapping[str, _Entry], root_id: str) -> _Entry:
+    if root_id not in entries:
+        raise ConfigError(f"no source {root_id!r}; there are {', '.join(entries) or 'none'}")
+    return entries[root_id]
+
+
+def _to_dict(root: SourceRoot) -> _Entry:
+    return {"path": str(root.path), "added_at": root.added_at, "is_watched": root.is_watched}

@@ -41,6 +41,8 @@ class WebContext:
         self._subscription = self.watcher.subscribe()
         self.watcher.start()
         threading.Thread(target=self._follow, args=(self._subscription,), name="stablenew-live", daemon=True).start()
+        if not self.is_read_only:
+            attempt(self.controller.imports.resume)  # a damaged list of sources must not keep the page from coming
 
     def warm_up(self) -> None:
         """Load what the first screen will request, while the browser is still parsing the page."""
@@ -56,6 +58,7 @@ class WebContext:
         self._stopped.set()
         self.live.close()
         self.controller.stop_jobs()
+        self.controller.stop_imports()
         self.tasks.stop()
         if self.watcher is not None:
             self.watcher.stop()

@@ -111,5 +111,29 @@ class TaskBody(_Body):
     stop: bool = False
 
 
+_FolderPath = Annotated[str, Field(min_length=1, max_length=4096, pattern="^[^\\x00]+$")]
+
+
+class FolderBody(_Body):
+    """A folder of this machine."""
+
+    path: _FolderPath
+
+
+class ImportBody(_Body):
+    """Folders to take in."""
+
+    paths: Annotated[list[_FolderPath], Field(min_length=1, max_length=100)]
+    watch: bool = False
+    """Go on with what is saved there from now on."""
+
+
+class WatchBody(_Body):
+    """Whether a source is watched."""
+
+    source: Annotated[str, Field(max_length=64)]
+    watch: bool
+
+
 class NothingBody(_Body):
     """Nothing."""

@@ -15,7 +15,7 @@ from stablenew.formats.digest import digest_bytes
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-SCREENS: Final = ("/", "/review", "/runs/{run_id}", "/new", "/insights", "/health")
+SCREENS: Final = ("/", "/review", "/runs/{run_id}", "/new", "/insights", "/health", "/import")
 _MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",

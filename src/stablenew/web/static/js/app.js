@@ -13,6 +13,7 @@ const SCREENS = [
   { path: /^\/runs\/([^/]+)$/, name: "history", title: "Run", load: () => import("./screens/run_screen.js") },
   { path: /^\/new$/, name: "new", title: "New run", load: () => import("./screens/new_screen.js") },
   { path: /^\/insights$/, name: "insights", title: "Insights", load: () => import("./screens/insights_screen.js") },
+  { path: /^\/import$/, name: "import", title: "Import", load: () => import("./screens/import_screen.js") },
   { path: /^\/health$/, name: "health", title: "Health", load: () => import("./screens/health_screen.js") },
 ];
 
@@ -170,6 +171,9 @@ async function start() {
   app.status = await getJson("/api/status");
   document.getElementById("readonly").hidden = !app.status.is_read_only;
   outbox.start(app.status.store);
+  import("./screens/import_progress.js").then(({ startImportProgress }) => startImportProgress(app));
+  const isEmpty = app.status.is_indexed && app.status.run_count === 0 && !app.status.is_read_only;
+  if (isEmpty && location.pathname === "/") app.remember("/import");
   await app.show();
   await watchIndexing();
 }

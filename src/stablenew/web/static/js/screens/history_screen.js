@@ -207,7 +207,8 @@ class HistoryScreen {
         this.empty,
         "No runs yet",
         h("p", {}, "Make one here, or let your own pipeline record into ", h("code", {}, this.app.status.store), "."),
-        h("p", {}, h("a", { class: "button primary", "data-link": true, href: "/new" }, "Make a run")),
+        h("p", {}, h("a", { class: "button primary", "data-link": true, href: "/import" }, "Where are your images?")),
+        h("p", {}, h("a", { class: "button", "data-link": true, href: "/new" }, "Make a run")),
         h("p", { class: "hint" }, "or in a terminal: ", h("code", {}, "stablenew demo")),
       );
     }

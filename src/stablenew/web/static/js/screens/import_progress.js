@@ -1,0 +1,70 @@
+// How far an import is, on every screen: a line below the top, and a word at the end.
+
+import { postJson } from "../data/api.js";
+import { toast } from "../parts/dialogs.js";
+import { h } from "../parts/dom.js";
+import { formatCount, formatDuration, plural } from "../data/format.js";
+import { live } from "../data/live.js";
+
+/** When an import was first seen, and how far it was then: its rate follows. @type {{number: number, time: number, done: number} | null} */
+let first = null;
+let newest = 0;
+let wasSeenRunning = false;
+
+/** A task of importing in words, with its rate and the time that is left. */
+export function describeProgress(task, now = Date.now()) {
+  if (task.is_over) return describeEnd(task);
+  if (!task.total) return "Looking for images…";
+  if (!first || task.done < first.done) first = { number: task.number, time: now, done: task.done };
+  const seconds = (now - first.time) / 1000;
+  const rate = seconds > 1 ? (task.done - first.done) / seconds : 0;
+  const left = rate
+    ? `, ${formatCount(Math.round(rate))} a second, ${formatDuration((task.total - task.done) / rate)} left`
+    : "";
+  return `Taking in images: ${formatCount(task.done)} of ${formatCount(task.total)} read${left}`;
+}
+
+function describeEnd(task) {
+  first = null;
+  if (task.is_cancelled) return "Stopped; what was taken in stays, and the next import goes on there.";
+  if (task.error) return `The import ended: ${task.error}`;
+  const total = (name) => task.result.imports.reduce((sum, report) => sum + report[name], 0);
+  const leftOut = task.result.imports
+    .flatMap((report) => Object.values(report.left_out))
+    .reduce((sum, n) => sum + n, 0);
+  return `${plural(total("imported"), "image")} taken in${leftOut ? `, ${plural(leftOut, "file")} left out` : ""}`;
+}
+
+/** Show imports from now on; `app` is what screens get. */
+export function startImportProgress(app) {
+  const words = h("span", {});
+  const bar = h("progress", { "aria-label": "Taking in images" });
+  const stop = h(
+    "button",
+    { type: "button", class: "quiet", on: { click: () => postJson("/api/import/stop") } },
+    "Stop",
+  );
+  const line = h("div", { class: "banner import-line", role: "status", hidden: true }, words, bar, stop);
+  document.getElementById("banner").after(line);
+  live.on("task", (task) => {
+    if (task.kind !== "import" || task.number < newest) return;
+    newest = task.number;
+    const isHere = location.pathname === "/import"; // which shows it itself
+    line.hidden = task.is_over || isHere;
+    if (task.total) {
+      bar.max = task.total;
+      bar.value = task.done;
+    }
+    words.textContent = line.hidden ? "" : describeProgress(task);
+    if (task.is_over && wasSeenRunning)
+      toast(describeEnd(task), { isError: Boolean(task.error) && !task.is_cancelled });
+    else if (!task.is_over && isHere && task.done && app.status.run_count === 0) leave(app);
+    wasSeenRunning = !task.is_over;
+  });
+}
+
+/** The first images are there: the wall fills while the rest comes. */
+function leave(app) {
+  app.status.run_count = 1;
+  app.go("/");
+}
