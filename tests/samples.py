@@ -1,13 +1,18 @@
 """Small valid things that tests build on."""
 
+import os
 import struct
 import zlib
 from datetime import UTC, datetime
 
 from stablenew import LearningRecord, RunMetadata
+from stablenew.disk.line_log import append_line
 from stablenew.formats.clock import Clock
 from stablenew.formats.digest import digest_bytes, digest_json
+from stablenew.formats.documents.feedback import build_event
+from stablenew.formats.strict_json import encode_json
 from stablenew.recording.image_content import build_image
+from stablenew.store.feedback.feedback_log import FeedbackLog
 
 STARTED = "2026-11-21T07:10:09.123Z"
 
@@ -88,6 +93,23 @@ def sealed_run(store, run_id="sample-run", variants=2, **fields):
     for index in range(variants):
         write_variant(writer, index)
     return writer.seal(metadata(run_id, **fields, status="completed", record_count=variants, output_count=variants))
+
+
+def add_event(run, op, *, at="2026-11-22T08:00:00.000Z-0000", replica="other", rater="alice", **fields):
+    """An event in the log that `replica` has of a run, as another program would leave it; returns the event."""
+    event = build_event(clock=at, replica=replica, rater=rater, op=op, **fields)
+    log = FeedbackLog(run.path, replica=replica)
+    with log.writing() as reading:
+        log.append(reading, [event])
+    return event
+
+
+def add_scores(run, *scores, at="2026-11-22T00:00:00.000Z", replica="other"):
+    """A line in the scores that `replica` has of a run; each of `scores` is (image id, metric, value)."""
+    found = [{"image_id": image, "metric": metric, "value": value} for image, metric, value in scores]
+    batch = {"kind": "stablenew.metric_batch", "schema_version": "1.0", "run_id": run.run_id, "replica": replica}
+    append_line(run.path / f"metrics.{replica}.jsonl", encode_json(batch | {"scored_at": at, "scores": found}))
+    os.utime(run.path)
 
 
 def fake_clock():

@@ -52,7 +52,20 @@ _flag = st.fixed_dictionaries(
     {"op": st.just("flag"), "image_id": subjects, "flag": st.sampled_from([None, "pick", "reject"])}
 )
 _prefer = st.fixed_dictionaries(
-    {"op": st.just("prefer"), "winner": digests, "loser": digests, "outcome": st.sampled_from(["win", "tie"])}
+    {"op": st.just("prefer"), "winner": digests, "loser": digests, "outcome": st.sampled_from(["win", "tie"])},
+    optional={"other_run_id": st.just("other-run"), "asked": json_text, "repeat": st.integers(0, 3)},
+)
+_trash = st.fixed_dictionaries(
+    {"op": st.just("trash"), "image_id": digests, "present": st.booleans()}, optional={"via": st.just("lightroom")}
+)
+_remove = st.fixed_dictionaries(
+    {
+        "op": st.just("remove"),
+        "digest": digests,
+        "sha256": st.just("0" * 64),
+        "size_bytes": st.integers(0, 9),
+        "reason": json_text,
+    }
 )
 _future = st.fixed_dictionaries({"op": st.just("sparkle"), "amount": st.integers(0, 9)})
 
@@ -62,7 +75,11 @@ def _build(fields, clock, replica, rater):
 
 
 plain_events = st.builds(
-    _build, st.one_of(_rate, _tag, _note, _flag, _prefer, _future), clocks, st.sampled_from(["r1", "r2"]), raters
+    _build,
+    st.one_of(_rate, _tag, _note, _flag, _prefer, _trash, _remove, _future),
+    clocks,
+    st.sampled_from(["r1", "r2"]),
+    raters,
 )
 
 

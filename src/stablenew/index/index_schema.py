@@ -1,7 +1,8 @@
 """The tables of the index, and opening it. One SQLite file per store, in the user's cache folder.
 
 A row of `place` is an output of a run: an image in one of its places. A row of `image` is an image, which is a digest,
-wherever it lies; opinions and scores refer to it. `image.rating` folds the opinions of all runs that hold the digest.
+wherever it lies; opinions and scores refer to it. `image.rating` and `image.is_trashed` fold what all runs that hold
+the digest say.
 
 Run ids (the integers of this index) sort by time: milliseconds since 1970, then 20 bits of the run id's hash. Words
 that repeat (models, samplers, tags) are stored once, in the table `name`, and rows refer to them by id; so are prompts,
@@ -21,7 +22,7 @@ from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
 
-VERSION: Final = 5
+VERSION: Final = 6
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
@@ -198,6 +199,17 @@ NOTE: Final = Table(
     ),
     "PRIMARY KEY(run, image, body)",
 )
+TRASH: Final = Table(
+    "trash",
+    (
+        Column("run", "INTEGER NOT NULL"),
+        Column("image", "INTEGER NOT NULL", "image"),
+        Column("clock", "TEXT NOT NULL"),
+        Column("is_in", "INTEGER NOT NULL"),
+    ),
+    "PRIMARY KEY(run, image)",
+)
+"""The latest word on whether an image is in the trash, as one run says; `image.is_trashed` folds those of all runs."""
 SCORE: Final = Table(
     "score",
     (
@@ -230,7 +242,7 @@ COMPARISON: Final = Table(
 """Which of two images somebody preferred; the images may be those of other runs."""
 CONTENT_TABLES: Final = (VARIANT, PLACE, SETTING, LABEL)
 """What a run says of itself."""
-OPINION_TABLES: Final = (OPINION, TAG, NOTE, SCORE, COMPARISON)
+OPINION_TABLES: Final = (OPINION, TAG, NOTE, TRASH, SCORE, COMPARISON)
 """What is said about it later; it changes without the rest."""
 
 FULL_TEXT_TABLES: Final[Mapping[TextKind, str]] = {
@@ -249,13 +261,16 @@ CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE name(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 INSERT INTO name(id, text) VALUES (1, 'completed');
 CREATE TABLE text(id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body TEXT NOT NULL);
-CREATE TABLE image(id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, rating REAL, rater_count INTEGER);
+CREATE TABLE image(
+  id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, rating REAL, rater_count INTEGER, is_trashed INTEGER
+);
 INSERT INTO image(id, digest) VALUES ({NO_IMAGE}, x'');
 {" ".join(table.create_sql for table in (RUN, *CONTENT_TABLES, *OPINION_TABLES))}
 CREATE INDEX place_image ON place(image);
 CREATE INDEX opinion_image ON opinion(image);
 CREATE INDEX tag_image ON tag(image);
 CREATE INDEX note_image ON note(image);
+CREATE INDEX trash_image ON trash(image);
 CREATE INDEX note_body ON note(body);
 CREATE INDEX score_image ON score(image);
 CREATE INDEX score_name ON score(name);

@@ -17,10 +17,12 @@ from stablenew.index.index_schema import (
     FULL_TEXT_TABLES,
     HASH_BITS,
     NO_IMAGE,
+    OPINION,
     OPINION_TABLES,
     PLACE,
     RUN,
     SETTING,
+    TRASH,
     Row,
     Table,
     TextKind,
@@ -221,9 +223,9 @@ class RunIndex:
     def _insert_opinions(self, runs: Sequence[RunRows]) -> None:
         for place, table in enumerate(OPINION_TABLES):
             self._insert_rows(table, [row for rows in runs for row in rows.opinions[place]])
-            if table.name == "opinion":
+            if table in (OPINION, TRASH):
                 ids = [(rows.identifier,) for rows in runs if rows.opinions[place]]
-                query = "INSERT OR IGNORE INTO touched SELECT image FROM opinion WHERE run = ?"
+                query = f"INSERT OR IGNORE INTO touched SELECT image FROM {table.name} WHERE run = ?"
                 self._connection.executemany(query, ids)
 
     def _fold_ratings(self, *, are_new: bool) -> None:
@@ -308,6 +310,11 @@ _FOLD_RATINGS: Final = (
     """
     UPDATE image SET (rating, rater_count) = (
       SELECT avg(rating), nullif(count(*), 0) FROM opinion WHERE opinion.image = image.id AND is_latest)
+    WHERE id IN (SELECT id FROM touched)
+    """,
+    """
+    UPDATE image SET is_trashed = (
+      SELECT is_in FROM trash WHERE trash.image = image.id ORDER BY clock DESC, is_in DESC LIMIT 1)
     WHERE id IN (SELECT id FROM touched)
     """,
 )

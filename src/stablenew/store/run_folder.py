@@ -37,6 +37,7 @@ MAX_RECORDS_BYTES: Final = 1 << 32
 MAX_FEEDBACK_BYTES: Final = 256 << 20
 
 _FEEDBACK = re.compile(r"\Afeedback.*\.json", re.DOTALL)
+_METRICS = re.compile(r"\Ametrics\..+\.jsonl", re.DOTALL)
 _FEEDBACK_LOG = re.compile(r"\Afeedback\.[a-z0-9]+(?:-[a-z0-9]+)*\.jsonl\Z")
 _ON_ITS_WAY = re.compile(
     r".*\.(?:!sync|!ut|part|filepart|partial|crdownload|download|tmp|temp|swp|aria2)\Z|.*\.sb-[0-9a-f]+-[A-Za-z0-9]+\Z",
@@ -65,6 +66,21 @@ def feedback_log_name(replica: str) -> str:
 def damaged_feedback_name(token: str) -> str:
     """A name for a `feedback.json` that cannot be read: kept, and read no more."""
     return f"damaged-feedback.{token}.json"
+
+
+def metrics_name(replica: str) -> str:
+    """The name of a machine's own file of scores."""
+    return f"metrics.{replica}.jsonl"
+
+
+def is_metrics(name: str) -> bool:
+    """Whether a file at the top of a run may hold scores: by its name, its content decides."""
+    return bool(_METRICS.match(name)) and not _ON_ITS_WAY.match(name)
+
+
+def is_unsealed(name: str) -> bool:
+    """Whether a file at the top of a run is one that may change after the seal: feedback or scores."""
+    return is_feedback(name) or is_metrics(name)
 
 
 def is_feedback_log(name: str) -> bool:

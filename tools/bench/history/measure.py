@@ -185,12 +185,7 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
     for number in range(first, last):
         run = build_run(options, number, random.Random(f"1/{number}"))
         metadata = entries.build_metadata_entry(read_metadata_fast(run.metadata))
-        opinions: dict[tuple[str, str], Any] = {}
-        if run.feedback:
-            state = Feedback.from_json(run.feedback["feedback.json"]).state
-            opinions = {("", rater): opinion.to_dict() for rater, opinion in state.run.items()}
-            for image, by_rater in state.images.items():
-                opinions |= {(image, rater): opinion.to_dict() for rater, opinion in by_rater.items()}
+        events = Feedback.from_json(run.feedback["feedback.json"]).events if run.feedback else ()
         variants = tuple(entries.build_variant_entry(read_record_fast(line)) for line in run.records.splitlines())
         entry = entries.RunEntry(
             run_id=run.run_id,
@@ -199,7 +194,7 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
             created_ms=metadata.created_ms,
             metadata=metadata,
             variants=variants,
-            opinions=entries.build_opinion_entry(opinions),
+            opinions=entries.build_opinion_entry(events),
             scores=(),
             problem=None,
         )

@@ -45,11 +45,14 @@ def fold_removals(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
 
 def fold_trash(ordered: Sequence[EventFields]) -> frozenset[str]:
     """Digests of the images that are in the trash: for each image the latest word counts, whoever's it is."""
-    latest: dict[str, bool] = {}
-    for event in _without_retracted(ordered):
-        if event.op == "trash" and event.image_id is not None:
-            latest[event.image_id] = bool(event.present)
-    return frozenset(image for image, is_trashed in latest.items() if is_trashed)
+    return frozenset(image for image, (_, is_trashed) in latest_trash(ordered).items() if is_trashed)
+
+
+def latest_trash(ordered: Sequence[EventFields]) -> dict[str, tuple[str, bool]]:
+    """For each image that anybody put into the trash or took out of it: when last, as a clock, and whether in."""
+    events = [event for event in ordered if event.op in ("trash", "retract")]
+    said = (event for event in _without_retracted(events) if event.image_id is not None)
+    return {event.image_id or "": (event.clock, bool(event.present)) for event in said}
 
 
 def _without_retracted(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:

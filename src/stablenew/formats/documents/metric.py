@@ -6,7 +6,8 @@ feedback: nobody undoes them, and there may be millions.
 """
 
 from collections.abc import Iterable
-from typing import ClassVar, Literal, TypeAlias
+from operator import itemgetter
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from stablenew.formats.model_base import (
     SCHEMA_VERSION,
@@ -22,6 +23,8 @@ from stablenew.formats.model_base import (
     Timestamp,
     WireModel,
 )
+
+_AGE: Final = itemgetter(0, 1)
 
 MetricKey: TypeAlias = tuple[str | None, str, str | None]
 """Image, metric and scorer."""
@@ -55,8 +58,6 @@ class MetricBatch(Document):
 
 
 def fold_metrics(batches: Iterable[MetricBatch]) -> dict[MetricKey, Metric]:
-    """The scores that count: of each image, metric and scorer the newest, whatever the order of `batches`."""
-    newest: dict[MetricKey, Metric] = {}
-    for batch in sorted(batches, key=lambda batch: (batch.scored_at, batch.replica)):
-        newest.update({(score.image_id, score.metric, score.scorer): score for score in batch.scores})
-    return newest
+    """The scores that count: of each image, metric and scorer the newest, and of two at one time the greater one."""
+    scores = [(batch.scored_at, score.value, score) for batch in batches for score in batch.scores]
+    return {(score.image_id, score.metric, score.scorer): score for *_, score in sorted(scores, key=_AGE)}

@@ -6,6 +6,7 @@ millions of them and they are sent between processes.
 
 import marshal
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import NamedTuple, Self
 
 import xxhash
@@ -30,6 +31,7 @@ from stablenew.index.index_schema import (
     SCORE,
     SETTING,
     TAG,
+    TRASH,
     VARIANT,
     Row,
     Table,
@@ -41,13 +43,13 @@ from stablenew.index.reading.run_entry import (
     ImageOpinion,
     RunEntry,
     RunReading,
-    ScoreEntry,
     VariantEntry,
 )
 from stablenew.index.stored_values import join_names, pack_digest, store_seed, type_label
 
 _SETTING_NAMES = tuple(setting.name for setting in INDEXED)
 _POSITIVE = (1 << 63) - 1
+_AGE = attrgetter("scored_at", "value")
 
 
 class RunRows(NamedTuple):
@@ -168,8 +170,13 @@ def _opinion_rows(run: int, entry: RunEntry) -> tuple[tuple[Row, ...], ...]:
     opinions = [_opinion_row(run, opinion) for opinion in entry.opinions.opinions]
     tags = [TAG.row({"run": run, "image": pack_digest(image), "name": tag}) for image, tag in entry.opinions.image_tags]
     notes = [NOTE.row({"run": run, "image": pack_digest(image), "body": body}) for image, body in entry.opinions.notes]
+    trash = [
+        TRASH.row({"run": run, "image": pack_digest(image), "clock": clock, "is_in": is_in})
+        for image, clock, is_in in entry.opinions.trash
+    ]
+    scores = _score_rows(run, entry)
     comparisons = [_comparison_row(run, comparison) for comparison in entry.opinions.comparisons]
-    return tuple(opinions), tuple(tags), tuple(notes), tuple(_score_rows(run, entry)), tuple(comparisons)
+    return tuple(opinions), tuple(tags), tuple(notes), tuple(trash), tuple(scores), tuple(comparisons)
 
 
 def _opinion_row(run: int, opinion: ImageOpinion) -> Row:
@@ -185,13 +192,9 @@ def _comparison_row(run: int, comparison: ComparisonEntry) -> Row:
 
 
 def _score_rows(run: int, entry: RunEntry) -> list[Row]:
-    """The newest score of each image, name and source."""
-    newest: dict[tuple[str, str, str], ScoreEntry] = {}
-    recorded = [score for variant in entry.variants for score in variant.scores]
-    for score in (*recorded, *entry.scores, *entry.opinions.scores):
-        known = newest.setdefault(score[:3], score)
-        if (known.scored_at, known.value) < (score.scored_at, score.value):
-            newest[score[:3]] = score
+    """The newest score of each image, name and source: those that were added after the recording count first."""
+    recorded = sorted((score for variant in entry.variants for score in variant.scores), key=_AGE)
+    newest = {score[:3]: score for score in (*recorded, *entry.scores, *entry.opinions.scores)}
     return [SCORE.row(score._asdict() | {"run": run, "image": pack_digest(score.image)}) for score in newest.values()]
 
 

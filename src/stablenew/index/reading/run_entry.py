@@ -2,18 +2,18 @@
 
 import math
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
 
-from stablenew.formats.digest import DIGEST_PATTERN
 from stablenew.formats.documents.event_fields import EventFields
-from stablenew.formats.documents.feedback_fold import standing_comparisons
+from stablenew.formats.documents.feedback_fold import fold_opinions, latest_trash, standing_comparisons
 from stablenew.formats.run_id import stamp_of
 from stablenew.formats.settings import BY_NAME, INDEXED, Setting, standard_names
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
 from stablenew.index.reading.fast_document_reader import FastMetadata, FastOutput, FastRecord
 from stablenew.store.feedback.fast_feedback_reader import NeedsStrictReader
+from stablenew.store.metric_files import Score, iter_scores
 
 NO_RECORD: Final = -1
 """The variant number in the row of a run without readable records: every run has at least one row in `variant`."""
@@ -141,6 +141,8 @@ class OpinionEntry(NamedTuple):
     """Image and text of notes."""
     scores: tuple[ScoreEntry, ...] = ()
     comparisons: tuple[ComparisonEntry, ...] = ()
+    trash: tuple[tuple[str, str, bool], ...] = ()
+    """Image, the clock of the latest word about it and the trash, and whether it is in."""
 
 
 class RunEntry(NamedTuple):
@@ -324,34 +326,22 @@ def _known_seed(seed: int | str | None) -> int | None:
 def _recorded_scores(document: FastRecord, finals: list[FastOutput]) -> tuple[ScoreEntry, ...]:
     """The scores in a record; those of the whole variant are those of each of its images."""
     at = document.get("finished_at") or document["started_at"]
-    return tuple(iter_scores(document["metrics"], at, [output["digest"] for output in finals]))
+    return tuple(build_scores(iter_scores(document["metrics"], at), [output["digest"] for output in finals]))
 
 
-def iter_scores(metrics: Any, scored_at: str, all_images: Collection[str]) -> Iterator[ScoreEntry]:
-    """The valid ones of some scores as documents write them; one without an image is that of `all_images`."""
-    for metric in metrics if isinstance(metrics, list) else ():
-        if not isinstance(metric, dict):
-            continue
-        name, scorer = metric.get("metric"), metric.get("scorer") or ""
-        value: Any = metric.get("value")
-        is_valid = isinstance(name, str) and SLUG.fullmatch(name) and isinstance(scorer, str)
-        if not is_valid or type(value) not in (int, float) or not abs(value) < _LARGEST_NUMBER:
-            continue
-        image = metric.get("image_id")
-        for digest in all_images if image is None else [image]:
-            if isinstance(digest, str) and DIGEST.fullmatch(digest):
-                yield ScoreEntry(digest, f"metric.{name}", scorer, float(value), scored_at)
+def build_scores(scores: Iterable[Score], all_images: Collection[str]) -> Iterator[ScoreEntry]:
+    """Scores as the index keeps them; one without an image is that of each of `all_images`."""
+    for score in scores:
+        for image in all_images if score.image_id is None else [score.image_id]:
+            yield ScoreEntry(image, f"metric.{score.metric}", score.scorer, score.value, score.scored_at)
 
 
-DIGEST: Final = re.compile(DIGEST_PATTERN)
-SLUG: Final = re.compile("[a-z][a-z0-9_]{0,63}")
-
-
-def build_opinion_entry(opinions: dict[tuple[str, str], dict[str, Any]], only_image: str | None = None) -> OpinionEntry:
-    """What the index keeps of folded opinions, by (image id, rater); the image id of the whole run is empty.
+def build_opinion_entry(events: Sequence[EventFields], only_image: str | None = None) -> OpinionEntry:
+    """What the index keeps of a run's feedback, whose `events` are in the order of `merge_events`.
 
     `only_image` is the image of a run with exactly one: a rating of either is a rating of both, the later one counts.
     """
+    opinions = fold_opinions(events)
     if only_image is not None:
         opinions = _with_one_rating(opinions, only_image)
     own: list[tuple[str, int]] = []
@@ -389,6 +379,8 @@ def build_opinion_entry(opinions: dict[tuple[str, str], dict[str, Any]], only_im
         image_tags=tuple(sorted(image_tags)),
         notes=tuple(sorted(notes)),
         scores=tuple(scores),
+        trash=tuple((image, *latest) for image, latest in latest_trash(events).items()),
+        comparisons=build_comparison_entries(events),
     )
 
 

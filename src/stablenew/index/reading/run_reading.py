@@ -1,10 +1,9 @@
 """Reading a run folder for the index."""
 
 import os
-import re
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
@@ -13,7 +12,6 @@ from stablenew.disk.folder_signature import YOUNG_NS, folder_signature
 from stablenew.disk.line_log import split_lines
 from stablenew.disk.regular_file import read_regular
 from stablenew.errors import FormatError
-from stablenew.formats.documents.feedback_fold import fold_opinions
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.run_id import is_generated_run_id
 from stablenew.formats.strict_json import parse_json
@@ -31,16 +29,16 @@ from stablenew.index.reading.run_entry import (
     RunReading,
     ScoreEntry,
     VariantEntry,
-    build_comparison_entries,
     build_metadata_entry,
     build_opinion_entry,
+    build_scores,
     build_variant_entry,
-    iter_scores,
     milliseconds_of_id,
 )
 from stablenew.store.feedback.fast_feedback_reader import read_events
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.local_state import journal_path, known_replica_id
+from stablenew.store.metric_files import read_scores
 from stablenew.store.run import INCOMPLETE, SEALED, Run
 from stablenew.store.run_folder import (
     DOCUMENTS,
@@ -51,10 +49,10 @@ from stablenew.store.run_folder import (
     RECORDS,
     SEAL,
     is_feedback,
+    is_metrics,
 )
 from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
 
-_METRICS: Final = re.compile(r"metrics\..+\.jsonl")
 _MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, RECORDS: MAX_RECORDS_BYTES, SEAL: MAX_SEAL_BYTES}
 """Size limits of the documents of a run; every other file that is read is feedback."""
 
@@ -98,7 +96,7 @@ class RunReader:
             metadata=metadata,
             variants=tuple(records.variants),
             opinions=opinions,
-            scores=read_scores(run_id, snapshot.contents, images),
+            scores=_read_scores(run_id, snapshot.contents, images),
             problem=problem or records.problem,
         )
 
@@ -117,7 +115,7 @@ class RunReader:
 
 def _max_bytes_of(name: str) -> int:
     """The size up to which a file of a run folder is read; 0 for files that are not read."""
-    return _MAX_BYTES.get(name) or (MAX_FEEDBACK_BYTES if is_feedback(name) or _METRICS.fullmatch(name) else 0)
+    return _MAX_BYTES.get(name) or (MAX_FEEDBACK_BYTES if is_feedback(name) or is_metrics(name) else 0)
 
 
 def _nothing(run_id: str) -> RunReading:
@@ -227,25 +225,10 @@ def _size_of(path: str) -> int:
     return status.st_size
 
 
-def read_scores(run_id: str, contents: Mapping[str, bytes | OSError], images: Sequence[str]) -> tuple[ScoreEntry, ...]:
-    """The scores in the `metrics.<replica>.jsonl` of a run; what is not a valid line or score is left out."""
-    scores: list[ScoreEntry] = []
-    for name, data in contents.items():
-        if _METRICS.fullmatch(name) and isinstance(data, bytes):
-            for _, line, is_whole in split_lines(data):
-                scores += _read_batch(run_id, line, images) if is_whole else ()
-    return tuple(scores)
-
-
-def _read_batch(run_id: str, line: bytes, images: Sequence[str]) -> Iterator[ScoreEntry]:
-    try:
-        batch = parse_json(line)
-    except ValueError:
-        return
-    if isinstance(batch, dict) and batch.get("kind") == "stablenew.metric_batch" and batch.get("run_id") == run_id:
-        version, at = batch.get("schema_version"), batch.get("scored_at")
-        if isinstance(version, str) and version.startswith("1.") and isinstance(at, str):
-            yield from iter_scores(batch.get("scores"), at, images)
+def _read_scores(run_id: str, contents: Mapping[str, bytes | OSError], images: Sequence[str]) -> tuple[ScoreEntry, ...]:
+    """The scores in the `metrics.<replica>.jsonl` of a run, oldest first; what is not valid is left out."""
+    files = [(name, data) for name, data in contents.items() if is_metrics(name) and isinstance(data, bytes)]
+    return tuple(build_scores(read_scores(run_id, files), images)) if files else ()
 
 
 def read_opinions(
@@ -259,21 +242,13 @@ def read_opinions(
     if len(files) < len(contents):
         return _read_strictly(run_path, only_image)
     try:
-        events = read_events(run_path.name, files)
-        return build_opinion_entry(fold_opinions(events), only_image)._replace(
-            comparisons=build_comparison_entries(events)
-        )
+        return build_opinion_entry(read_events(run_path.name, files), only_image)
     except ValueError:
         return _read_strictly(run_path, only_image)
 
 
 def _read_strictly(run_path: Path, only_image: str | None) -> OpinionEntry:
     try:
-        document = FeedbackLog(run_path).read().build_document()
+        return build_opinion_entry(FeedbackLog(run_path).read().events, only_image)
     except OSError:
         return OpinionEntry()
-    opinions = {("", rater): opinion.to_dict() for rater, opinion in document.state.run.items()}
-    for image, by_rater in document.state.images.items():
-        opinions |= {(image, rater): opinion.to_dict() for rater, opinion in by_rater.items()}
-    comparisons = build_comparison_entries(document.events)
-    return build_opinion_entry(opinions, only_image)._replace(comparisons=comparisons)

@@ -152,7 +152,8 @@ class Assembly:
     def _find_known(self, runs: pa.Table, run_ids: Iterable[str], kept: Iterable[str]) -> dict[str, tuple[str, int]]:
         """Digest and number of records of the runs that changed, if the last build read all of their records."""
         changed = pa.array(set(run_ids).difference(kept, self._runs_with_unread_records), pa.string())
-        joined = runs.filter(pc.and_(pc.is_in(runs["run_id"], changed), pc.is_null(runs["left_out"])))
+        is_known = pc.and_(pc.is_null(runs["left_out"]), pc.is_null(runs["metrics_digest"]))
+        joined = runs.filter(pc.and_(pc.is_in(runs["run_id"], changed), is_known))
         names, digests, counts = (joined[name].to_pylist() for name in ("run_id", "digest", "record_count"))
         return dict(zip(names, zip(digests, counts, strict=True), strict=True))
 

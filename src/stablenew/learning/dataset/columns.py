@@ -170,7 +170,7 @@ def _image_columns() -> Iterator[Column]:
     yield Column("image_seed", SEED, "the seed of this image of a batch")
     yield Column("pixel_digest", text, "digest of its decoded RGB pixels")
     yield Column("parents", _TEXTS, "image ids of what it was made from")
-    yield Column("metrics", OWN_METRICS, "numbers measured while recording, by name; of the image, else of its variant")
+    yield Column("metrics", OWN_METRICS, "newest scores by programs, by name: the image's, else its variant's")
 
 
 def _feedback_columns() -> Iterator[Column]:
@@ -186,9 +186,11 @@ def _feedback_columns() -> Iterator[Column]:
     yield Column("job_rating", pa.float64(), "mean of the raters' stars for the whole run")
     yield Column("job_rating_count", count, "raters of the whole run")
     yield Column("job_tags", _TEXTS, "tags that people gave the whole run")
-    yield Column("win_count", count, "comparisons it won")
-    yield Column("loss_count", count, "comparisons it lost")
-    yield Column("tie_count", count, "comparisons without a winner")
+    yield Column("win_count", count, "comparisons it won, of those that stand in its run")
+    yield Column("loss_count", count, "comparisons it lost, of those that stand in its run")
+    yield Column("tie_count", count, "comparisons without a winner, of those that stand in its run")
+    yield Column("trashed", pa.bool_(), "whether it is in the trash")
+    yield Column("removed", pa.bool_(), "whether its bytes were removed on purpose, on some machine")
 
 
 RATINGS: Final = pa.list_(pa.struct([("rater", pa.string()), ("rating", pa.int32()), ("rated_at", MOMENT)]))
@@ -234,7 +236,8 @@ OWN_TYPES: Final[dict[str, pa.DataType]] = {
 _FIXED: Final = frozenset(column.name for column in COLUMNS)
 
 PREFERENCE_COLUMNS: Final = (
-    Column("run_id", pa.string(), "the run of both images"),
+    Column("run_id", pa.string(), "the run of both images, or of the one with the lower image id"),
+    Column("other_run_id", pa.string(), "the run of the other image, where it is another"),
     Column("event_id", pa.string(), "the feedback event"),
     Column("rater", pa.string(), "who compared them"),
     Column("winner", pa.string(), "image id of the winner; of a tie, of the one named first"),
@@ -243,7 +246,7 @@ PREFERENCE_COLUMNS: Final = (
     Column("shown", pa.string(), "the side on which the winner was shown"),
 )
 
-COLUMNS_VERSION: Final = 2
+COLUMNS_VERSION: Final = 3
 """Increases when a column is added, removed or changes its meaning; parts of another version are made again."""
 
 
@@ -260,12 +263,14 @@ RUNS_SCHEMA: Final = pa.schema(
         ("detail", pa.string()),
         ("digest", pa.string()),
         ("feedback_digest", pa.string()),
+        ("metrics_digest", pa.string()),
         *((name, pa.int64()) for name in ("record_count", "image_count", "rated_image_count", "event_count")),
         *((name, pa.int64()) for name in ("lost_opinion_count", "preference_count")),
     ]
 )
 """Every run that was seen: why it was left out (one of `run_source.REASONS`, with details), or the counts of its rows.
 
-`digest` is that of the sealed run, `feedback_digest` that of its set of feedback events. A lost opinion is about an
+`digest` is that of the sealed run, `feedback_digest` that of its set of feedback events,
+`metrics_digest` that of its scores that were added later, null where it has none. A lost opinion is about an
 image that no record of the run names.
 """

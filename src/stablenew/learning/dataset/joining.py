@@ -23,6 +23,7 @@ from stablenew.learning.dataset.columns import (
     whole,
 )
 from stablenew.learning.dataset.source.json_tables import READ_SEED, read_type
+from stablenew.learning.dataset.source.metric_table import add_later_metrics, digest_metrics
 from stablenew.learning.dataset.source.opinion_table import (
     RunOpinions,
     build_image_columns,
@@ -74,7 +75,8 @@ def build_part(runs: Iterable[RunFiles | LeftOut]) -> DatasetPart:
     tables = read_run_tables([run for run in found if isinstance(run, RunFiles)])
     records, rows = _flatten_outputs(tables)
     columns = _image_columns(rows) | _record_columns(tables, records) | _run_columns(tables, records.runs)
-    columns["metrics"] = _metrics(tables.records, records.records)
+    recorded = _metrics(tables.records, records.records)
+    columns["metrics"] = add_later_metrics(recorded, columns["image_id"], records.runs, tables.runs)
     record_counts = np.bincount(tables.record_runs, minlength=len(tables.runs))
     feedback = join_feedback(columns["image_id"], records.runs, tables.runs, record_counts)
     return DatasetPart(
@@ -273,6 +275,8 @@ def _opinion_columns(
     columns |= {name: column.take(take) for name, column in described.items()}
     for name in _COUNTS:
         columns[name] = pc.fill_null(columns[name], 0)
+    for name in ("trashed", "removed"):
+        columns[name] = pc.fill_null(columns[name], False)
     return columns
 
 
@@ -299,6 +303,7 @@ def _joined_runs(
         "run_id": [run.run_id for run in runs],
         "digest": [run.digest for run in runs],
         "feedback_digest": [opinion.digest for opinion in opinions],
+        "metrics_digest": [digest_metrics(run) for run in runs],
         "record_count": record_counts,
         "image_count": np.bincount(origins, minlength=count),
         "rated_image_count": np.bincount(origins[is_rated], minlength=count),

@@ -84,10 +84,11 @@ def digest_dataset(texts: Iterable[bytes], plan: SplitPlan) -> str:
 
 
 def text_of_joined(runs: pa.Table) -> bytes:
-    """For each joined run, after a newline, a line that changes when its records or its feedback do."""
+    """For each joined run, after a newline, a line that changes when its records, its feedback or its scores do."""
     joined = _joined(runs)
     starts = pc.binary_join_element_wise("", joined["run_id"], "\n")
-    lines = pc.binary_join_element_wise(starts, joined["digest"], joined["feedback_digest"], " ")
+    metrics = pc.fill_null(joined["metrics_digest"], "")
+    lines = pc.binary_join_element_wise(starts, joined["digest"], joined["feedback_digest"], metrics, " ")
     return b"".join(text_of(chunk) for chunk in lines.chunks)
 
 

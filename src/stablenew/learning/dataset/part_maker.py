@@ -62,7 +62,9 @@ class PartTask:
 
     def knows(self, run: RunFiles | LeftOut) -> bool:
         """Whether the old part has the rows of exactly this sealed run, so that only its feedback must be joined."""
-        return isinstance(run, RunFiles) and run.run_id in self.known and self.known[run.run_id][0] == run.digest
+        if not isinstance(run, RunFiles) or run.metrics:
+            return False
+        return run.run_id in self.known and self.known[run.run_id][0] == run.digest
 
     def to_dict(self) -> dict[str, Any]:
         """The task as JSON, for another process."""

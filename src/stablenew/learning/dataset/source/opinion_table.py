@@ -10,7 +10,12 @@ from pyarrow import compute as pc
 
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.event_fields import EventFields
-from stablenew.formats.documents.feedback_fold import fold_opinions, fold_preferences
+from stablenew.formats.documents.feedback_fold import (
+    fold_opinions,
+    fold_preferences,
+    fold_removals,
+    fold_trash,
+)
 from stablenew.learning.dataset.columns import ASPECTS, FEEDBACK_COLUMNS, MOMENT, RATINGS
 from stablenew.learning.dataset.source.run_source import RunFiles
 from stablenew.learning.dataset.source.run_tables import Problem
@@ -30,12 +35,17 @@ class RunOpinions:
     by_image: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """Opinions by image id and rater; the image id of the whole run is empty."""
     preferences: list[dict[str, Any]] = field(default_factory=list)
+    trashed: frozenset[str] = frozenset()
+    """Images that are in the trash."""
+    removed: frozenset[str] = frozenset()
+    """Images whose bytes were removed on purpose, on some machine."""
     problems: list[Problem] = field(default_factory=list)
 
     @cached_property
     def subjects(self) -> set[str]:
         """Every image that anybody spoke of."""
-        return {*self.by_image, *(one[side] for one in self.preferences for side in ("winner", "loser"))}
+        compared = (preference[side] for preference in self.preferences for side in ("winner", "loser"))
+        return {*self.by_image, *compared, *self.trashed, *self.removed}
 
     @property
     def digest(self) -> str:
@@ -57,7 +67,8 @@ def read_run_opinions(run: RunFiles) -> RunOpinions:
     for (image, rater), opinion in fold_opinions(events).items():
         if opinion:
             by_image.setdefault(image, {})[rater] = opinion
-    return RunOpinions(events, by_image, fold_preferences(events), problems)
+    removed = frozenset(removal["digest"] for removal in fold_removals(events))
+    return RunOpinions(events, by_image, fold_preferences(events), fold_trash(events), removed, problems)
 
 
 def build_image_columns(images: Iterable[tuple[RunOpinions, str]]) -> dict[str, pa.Array]:
@@ -71,7 +82,8 @@ def build_image_columns(images: Iterable[tuple[RunOpinions, str]]) -> dict[str, 
         aspects.append(
             [(rater, *pair) for rater, one in said if "aspects" in one for pair in sorted(one["aspects"].items())]
         )
-        rows.append(_describe_image([one for _, one in said], [stars for _, stars, _ in rated], run.preferences, image))
+        row = _describe_image([one for _, one in said], [stars for _, stars, _ in rated], run.preferences, image)
+        rows.append(row._replace(trashed=image in run.trashed, removed=image in run.removed))
     columns = zip(*rows, strict=True) if rows else ([] for _ in _ImageRow._fields)
     arrays = {name: pa.array(column, _TYPES[name]) for name, column in zip(_ImageRow._fields, columns, strict=True)}
     return arrays | {"ratings": ratings.build(), "aspects": aspects.build()}
@@ -89,6 +101,8 @@ class _ImageRow(NamedTuple):
     win_count: int = 0
     loss_count: int = 0
     tie_count: int = 0
+    trashed: bool = False
+    removed: bool = False
 
 
 def _describe_image(

@@ -18,6 +18,7 @@ from stablenew.formats.settings import BY_NAME, find_setting
 from stablenew.formats.strict_json import JsonValue
 from stablenew.learning.dataset.columns import OWN_METRICS, OWN_SETTINGS, STAGE_SETTINGS, whole
 from stablenew.learning.dataset.source.json_tables import SETTINGS_STRUCT, fit
+from stablenew.store.metric_files import Score, iter_scores
 
 OWN_SCHEMA: Final = pa.schema(
     [
@@ -152,13 +153,14 @@ def _scalars(settings: JsonValue) -> list[tuple[str, Any]]:
 def _read_metrics(metrics: JsonValue) -> dict[str | None, dict[str, float]]:
     """Scores by name, for each image id; None is the whole variant. A scorer's name is part of the name."""
     found: dict[str | None, dict[str, float]] = {}
-    scores = [score for score in metrics if isinstance(score, dict)] if isinstance(metrics, list) else []
-    for score in scores:
-        name, value, scorer = (score.get(key) for key in ("metric", "value", "scorer"))
-        if isinstance(name, str) and isinstance(value, (int, float)) and not isinstance(value, bool):
-            full_name = f"{name} ({scorer})" if scorer else name
-            found.setdefault(score.get("image_id"), {})[full_name] = float(value)
+    for score in iter_scores(metrics, ""):
+        found.setdefault(score.image_id, {})[name_score(score)] = score.value
     return found
+
+
+def name_score(score: Score) -> str:
+    """The name of a score in the column of metrics; that of its scorer is a part of it."""
+    return f"{score.metric} ({score.scorer})" if score.scorer else score.metric
 
 
 def _encode(settings: dict[str, Any]) -> dict[str, str]:

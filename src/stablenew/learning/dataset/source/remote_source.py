@@ -18,7 +18,7 @@ from stablenew.learning.dataset.source.run_source import (
     RunSource,
     read_documents,
 )
-from stablenew.store.run_folder import DOCUMENTS, METADATA, RECORDS, SEAL, is_feedback
+from stablenew.store.run_folder import DOCUMENTS, METADATA, RECORDS, SEAL, is_unsealed
 
 _CHANGES: Final = ("ETag", "etag", "LastModified", "mtime", "created")
 _DEPTH: Final = 2
@@ -117,4 +117,4 @@ def _as_os_error() -> Iterator[None]:
 
 
 def _is_document(name: str) -> bool:
-    return name in {METADATA, RECORDS, SEAL} or is_feedback(name)
+    return name in {METADATA, RECORDS, SEAL} or is_unsealed(name)

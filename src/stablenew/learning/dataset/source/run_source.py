@@ -24,6 +24,7 @@ from stablenew.store.run_folder import (
     SEAL,
     feedback_log_name,
     is_feedback,
+    is_metrics,
 )
 from stablenew.store.seal import MAX_SEAL_BYTES, digest_seal, parse_seal
 
@@ -62,6 +63,8 @@ class RunFiles(NamedTuple):
     """The bytes of its records."""
     feedback: tuple[tuple[str, bytes], ...]
     """Name and bytes of each feedback file, sorted."""
+    metrics: tuple[tuple[str, bytes], ...] = ()
+    """Name and bytes of each file of scores, sorted."""
 
 
 class LeftOut(NamedTuple):
@@ -168,10 +171,10 @@ def read_documents(run_id: str, names: Iterable[str], read: Callable[[str, int],
         seal = read(SEAL, MAX_SEAL_BYTES)
         metadata = _read_sealed(seal, METADATA, here, read, MAX_METADATA_BYTES)
         records = _read_sealed(seal, RECORDS, here, read, MAX_RECORDS_BYTES)
-        feedback = tuple(
-            (name, read(name, MAX_FEEDBACK_BYTES))
-            for name in sorted(here)
-            if name.startswith("feedback") and is_feedback(name)
+        unsealed = sorted(here - _SEALED)
+        feedback, metrics = (
+            tuple((name, read(name, MAX_FEEDBACK_BYTES)) for name in unsealed if is_wanted(name))
+            for is_wanted in (is_feedback, is_metrics)
         )
     except _Missing as error:
         return LeftOut(run_id, INCOMPLETE, str(error))
@@ -181,7 +184,10 @@ def read_documents(run_id: str, names: Iterable[str], read: Callable[[str, int],
         return LeftOut(run_id, UNREADABLE, str(error))
     if metadata is None:
         return LeftOut(run_id, DAMAGED, f"its seal does not name {METADATA}")
-    return RunFiles(run_id, digest_seal(seal), metadata, records or b"", feedback)
+    return RunFiles(run_id, digest_seal(seal), metadata, records or b"", feedback, metrics)
+
+
+_SEALED: Final = {METADATA, RECORDS, SEAL}
 
 
 class _Missing(Exception):
