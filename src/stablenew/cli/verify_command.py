@@ -21,6 +21,9 @@ def verify(
     deep: Annotated[
         bool, typer.Option("--deep", help="Also decode every image and check every document against its JSON Schema.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 also when outputs are missing that were removed on purpose.")
+    ] = False,
 ) -> int:
     """Check runs against their seals; exit 1 when something is wrong."""
     out: Output = ctx.obj
@@ -41,7 +44,8 @@ def verify(
     for report in reports:
         _show_report(out, report)
     _show_total(out, reports, counts)
-    return 0 if is_ok else FAILURE
+    is_whole = not strict or all(report.is_whole for report in reports)
+    return 0 if is_ok and is_whole else FAILURE
 
 
 def _verify_all(out: Output, store: "RunStore", names: list[str], *, deep: bool) -> "list[VerifyReport]":

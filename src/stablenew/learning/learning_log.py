@@ -8,7 +8,7 @@ from stablenew.errors import FormatError, RunNotFound
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.strict_json import JsonValue
-from stablenew.store.run import ReadProblem
+from stablenew.store.read_problem import ReadProblem
 from stablenew.store.run_store import RunStore
 
 

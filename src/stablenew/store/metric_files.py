@@ -10,10 +10,16 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from stablenew.disk.line_log import split_lines
+from stablenew.errors import FormatError, NewerFormat
 from stablenew.formats.digest import DIGEST_PATTERN
 from stablenew.formats.documents.metric import MetricBatch
 from stablenew.formats.model_base import SLUG_PATTERN, TIMESTAMP_PATTERN
 from stablenew.formats.strict_json import parse_json
+from stablenew.store.read_problem import ReadProblem
+
+UNREADABLE: Final = "metrics-unreadable"
+MISMATCH: Final = "metrics-mismatch"
+NEWER: Final = "newer-format"
 
 _DIGEST: Final = re.compile(DIGEST_PATTERN)
 _SLUG: Final = re.compile(SLUG_PATTERN)
@@ -57,6 +63,18 @@ def _read_batch(run_id: str, line: bytes) -> Iterator[Score]:
     is_known = isinstance(version, str) and version.startswith("1.")
     if is_known and isinstance(at, str) and _TIMESTAMP.fullmatch(at):
         yield from iter_scores(batch.get("scores"), at)
+
+
+def find_batch_problem(run_id: str, line: bytes) -> ReadProblem | None:
+    """Why a whole line is no valid batch of scores of this run; None if it is one."""
+    try:
+        batch = MetricBatch.from_dict(parse_json(line))
+    except FormatError as error:
+        code = NEWER if isinstance(error, NewerFormat) else UNREADABLE
+        return ReadProblem("", str(error), code=code)
+    if batch.run_id != run_id:
+        return ReadProblem("", f"it holds scores of run {batch.run_id}", code=MISMATCH)
+    return None
 
 
 def iter_scores(metrics: Any, scored_at: str) -> Iterator[Score]:

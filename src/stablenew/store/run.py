@@ -16,7 +16,9 @@ from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.output_path import is_output_path
 from stablenew.formats.strict_json import is_too_deep, parse_json
+from stablenew.store.feedback.removals import are_removed
 from stablenew.store.local_state import has_lasting_fingerprint, is_this_machine
+from stablenew.store.read_problem import ReadProblem
 from stablenew.store.run_folder import MAX_METADATA_BYTES, MAX_RECORD_BYTES, METADATA, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import read_seal, run_digest
@@ -27,26 +29,6 @@ SEALED: Final = "sealed"
 RUNNING: Final = "running"
 INTERRUPTED: Final = "interrupted"
 INCOMPLETE: Final = "incomplete"
-
-
-@dataclass(frozen=True, slots=True)
-class ReadProblem:
-    """Something a reader could not read, and why."""
-
-    path: str
-    """In the run."""
-    reason: str
-    line: int | None = None
-    is_torn: bool = False
-    """The last line of a file, cut off before its newline: what a crash leaves."""
-    is_unreadable: bool = False
-    """The bytes could not be read now: nothing is known about what they hold."""
-    code: str = ""
-    """The code of the finding that `verify` makes of it."""
-
-    def __str__(self) -> str:
-        place = f"{self.path}, line {self.line}" if self.line else self.path
-        return f"{place}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +87,25 @@ class Run:
         return self.metadata.status if state == SEALED else state
 
     def _is_complete(self) -> bool:
-        """Whether every sealed file is there with its size: some tools write one piece by piece in place."""
+        """Whether every sealed file is there with its size: some tools write one piece by piece in place.
+
+        Outputs that were removed on purpose need not be there.
+        """
         try:
-            if not all(is_regular(self.path / name) for name in read_seal(self.path)):
+            sums = read_seal(self.path)
+            missing = {name for name in sums if not is_regular(self.path / name)}
+            if missing and not are_removed(self.path, missing, sums):
                 return False
             records, problems = self.read_records()
             said = self.metadata.record_count
-            outputs = (output for record in records for output in record.outputs)
+            held = (output for record in records for output in record.outputs if output.is_held)
             return (
                 not any(problem.is_torn or problem.is_unreadable for problem in problems)
                 and (said is None or said <= len(records) + len(problems))
                 and all(
-                    os.lstat(self.path / output.path).st_size == output.size_bytes for output in outputs if output.path
+                    os.lstat(self.path / output.path_in_run).st_size == output.size_bytes
+                    for output in held
+                    if output.path not in missing
                 )
             )
         except (OSError, FormatError):

@@ -37,6 +37,7 @@ from stablenew.index.reading.run_entry import (
 )
 from stablenew.store.feedback.fast_feedback_reader import read_events
 from stablenew.store.feedback.feedback_log import FeedbackLog
+from stablenew.store.feedback.removals import are_removed
 from stablenew.store.local_state import journal_path, known_replica_id
 from stablenew.store.metric_files import read_scores
 from stablenew.store.run import INCOMPLETE, SEALED, Run
@@ -215,14 +216,24 @@ def _is_complete(path: str, snapshot: FolderSnapshot, metadata: MetadataEntry | 
         sizes = {name: _size_of(f"{path}{os.sep}{name}") for name in sealed if name not in snapshot.names}
     except (OSError, FormatError):
         return False
-    return all(sizes.get(name) == size for variant in records.variants for name, size in variant.output_sizes)
+    missing = {name for name, size in sizes.items() if size is None}
+    if missing and not are_removed(Path(path), missing, sealed):
+        return False
+    return all(
+        sizes.get(name) == size
+        for variant in records.variants
+        for name, size in variant.output_sizes
+        if name not in missing
+    )
 
 
-def _size_of(path: str) -> int:
-    status = os.lstat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise FileNotFoundError(path)
-    return status.st_size
+def _size_of(path: str) -> int | None:
+    """The size of a file; None where there is none."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _read_scores(run_id: str, contents: Mapping[str, bytes | OSError], images: Sequence[str]) -> tuple[ScoreEntry, ...]:

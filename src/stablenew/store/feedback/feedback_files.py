@@ -19,7 +19,7 @@ from stablenew.formats.documents.feedback import (
 )
 from stablenew.formats.model_base import explain
 from stablenew.formats.strict_json import JsonValue, parse_json
-from stablenew.store.run import ReadProblem
+from stablenew.store.read_problem import ReadProblem
 from stablenew.store.run_folder import FEEDBACK, MAX_FEEDBACK_BYTES, is_feedback_log
 
 UNREADABLE: Final = "feedback-unreadable"

@@ -20,7 +20,7 @@ from stablenew.store.run_folder import (
     METADATA,
     RECORDS,
     SEAL,
-    is_feedback,
+    is_unsealed,
 )
 from stablenew.store.run_store import RunStore
 from stablenew.store.seal import MAX_SEAL_BYTES
@@ -130,7 +130,7 @@ def _belonging(
 
 def _is_of_the_format(name: PurePosixPath) -> bool:
     if len(name.parts) == 1:
-        return name.name in _MAX_BYTES or (is_feedback(name.name) and ":" not in name.name)
+        return name.name in _MAX_BYTES or (is_unsealed(name.name) and ":" not in name.name)
     return is_output_path(name.as_posix())
 
 
@@ -165,7 +165,7 @@ def _unpack(
 
 def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    most = MAX_FEEDBACK_BYTES if is_feedback(target.name) else _MAX_BYTES.get(target.name, info.file_size)
+    most = MAX_FEEDBACK_BYTES if is_unsealed(target.name) else _MAX_BYTES.get(target.name, info.file_size)
     if info.file_size > most:
         raise ValueError(f"it is longer than {most:,} bytes")
     # `zipfile` never gives more bytes than the member announces, and those were counted before.

@@ -7,20 +7,24 @@ its format, every feedback event with its id. One flipped bit anywhere in a run 
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from stablenew.disk.folder_signature import folder_signature
+from stablenew.disk.line_log import iter_lines
 from stablenew.disk.regular_file import is_plain_folder, is_regular
 from stablenew.disk.temporary_name import is_temporary
 from stablenew.errors import FormatError, NewerFormat
 from stablenew.formats.clock import latest_sound_clock
 from stablenew.formats.digest import DoubleHash
-from stablenew.formats.documents.feedback import fold_events
+from stablenew.formats.documents.feedback import Removal, fold_events
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.output_path import is_output_path
 from stablenew.store.feedback.feedback_files import read_feedback_files
+from stablenew.store.feedback.removals import Removals, find_removals
+from stablenew.store.metric_files import find_batch_problem
 from stablenew.store.output_store import hash_file
 from stablenew.store.run import INCOMPLETE, INTERRUPTED, RUNNING, Run
 from stablenew.store.run_folder import (
@@ -29,7 +33,9 @@ from stablenew.store.run_folder import (
     RECORDS,
     SEAL,
     is_feedback,
+    is_metrics,
     is_sync_leftover,
+    is_unsealed,
 )
 from stablenew.store.seal import read_seal
 from stablenew.store.upkeep.verify_report import CODES, Finding, VerifyReport
@@ -70,6 +76,8 @@ class _Verification:
         self._unreadable: dict[str, str] = {}
         """Files that are there and cannot be read, and why."""
         self._recorded: dict[str, OutputReference] = {}
+        self._removed: set[str] = set()
+        """Paths of outputs that are not there because they were removed on purpose."""
         self._in_place: list[OutputReference] = []
         self._raw_paths: set[str] = set()
 
@@ -85,6 +93,7 @@ class _Verification:
     def _verify(self) -> VerifyReport:
         sums = self._read_seal()
         names = self._list_files()
+        self._reading = read_feedback_files(self._run.path, sorted(filter(is_feedback, names)))
         self._check_sealed_files(sums, names)
         metadata = self._check_metadata()
         records = self._check_records()
@@ -93,7 +102,8 @@ class _Verification:
         ):  # otherwise it is reported already
             self._check_counts(metadata, records)
         self._check_outputs(names)
-        self._check_feedback(names)
+        self._check_feedback()
+        self._check_metrics(names)
         if self._in_place:
             self._check_in_place()
         if self._deep:
@@ -148,13 +158,14 @@ class _Verification:
     def _check_sealed_files(self, sums: dict[str, str] | None, names: set[str]) -> None:
         for path in sorted(sums or ()):
             if (hashes := self._hash(path)) is None:
-                self._add_lost("file-missing", path, "listed in the seal, but not there")
+                if not self._add_removed(path, self._removals.by_sha256.get((sums or {})[path])):
+                    self._add_lost("file-missing", path, "listed in the seal, but not there")
             elif sums and hashes.sha256 != sums[path]:
                 self._add("file-changed", path, f"SHA-256 is {hashes.sha256[:12]}…, the seal says {sums[path][:12]}…")
         if sums is not None:
             originals = {sums[path]: path for path in sums if path.startswith(f"{OUTPUTS}/")}
             for path in sorted(names - sums.keys() - {SEAL}):
-                if not is_feedback(path):
+                if not is_unsealed(path):
                     self._add_unlisted(path, originals)
 
     def _add_unlisted(self, path: str, originals: dict[str, str]) -> None:
@@ -181,6 +192,19 @@ class _Verification:
                     self._unreadable[path] = str(error.strerror or error)
                 return None
         return self._hashes[path]
+
+    @cached_property
+    def _removals(self) -> Removals:
+        return find_removals(self._reading.events)
+
+    def _add_removed(self, path: str, removal: Removal | None) -> bool:
+        """Note an output that was removed on purpose, and is not there. Returns whether it was."""
+        if removal is None or not path.startswith(f"{OUTPUTS}/") or path in self._unreadable:
+            return False
+        if path not in self._removed:
+            self._removed.add(path)
+            self._add("output-removed", path, f"removed on purpose on {removal.replica}: {removal.reason}")
+        return True
 
     def _add_lost(self, code: str, path: str, message: str) -> None:
         """Note a file that gave no bytes: it is not there, or a permission or a bad disk keeps them."""
@@ -228,7 +252,8 @@ class _Verification:
             self._recorded[output.path] = output
             hashes = self._hash(output.path)
             if hashes is None:
-                self._add_lost("output-missing", output.path, f"named by line {number} of {RECORDS}, but not there")
+                if not self._add_removed(output.path, self._removals.find(output)):
+                    self._add_lost("output-missing", output.path, f"named by line {number} of {RECORDS}, but not there")
             elif (hashes.digest, hashes.size_bytes) != (output.digest, output.size_bytes):
                 found = f"{hashes.digest[:19]}…, {hashes.size_bytes:,} bytes"
                 self._add("output-changed", output.path, f"is {found}; its record says {output.digest[:19]}…", number)
@@ -245,10 +270,9 @@ class _Verification:
             if path not in self._recorded and path not in self._raw_paths:
                 self._add("output-unrecorded", path)
 
-    def _check_feedback(self, names: set[str]) -> None:
-        reading = read_feedback_files(self._run.path, sorted(filter(is_feedback, names)))
+    def _check_feedback(self) -> None:
         sound = latest_sound_clock(datetime.now(UTC))
-        for file in reading.files:
+        for file in self._reading.files:
             if ahead := [event for event in file.events if event.clock > sound]:
                 message = f"the clock of {len(ahead)} events is beyond tomorrow, {ahead[-1].clock} for one"
                 self._add("feedback-ahead", file.name, message)
@@ -258,6 +282,19 @@ class _Verification:
                 self._add("feedback-conflict-copy", file.name)
             if file.document is not None and file.document.state != fold_events(file.document.events):
                 self._add("feedback-stale", file.name)
+
+    def _check_metrics(self, names: set[str]) -> None:
+        for name in sorted(filter(is_metrics, names)):
+            try:
+                lines = list(iter_lines(self._run.path / name))
+            except OSError as error:
+                self._add("metrics-unreadable", name, f"cannot be read: {error.strerror or error}")
+                continue
+            for number, line, is_whole in lines:
+                if not is_whole:
+                    self._add("metrics-torn", name, None, number)
+                elif (problem := find_batch_problem(self._run.run_id, line)) is not None:
+                    self._add(problem.code, name, problem.reason, number)
 
     def _check_in_place(self) -> None:
         from stablenew.store.upkeep.origin_checks import iter_origin_findings  # noqa: PLC0415
@@ -300,8 +337,8 @@ def _kind_of(path: str) -> str:
     name = path.rpartition("/")[2]
     if path in {METADATA, RECORDS, SEAL, OUTPUTS}:
         return "format"
-    if "/" not in path and is_feedback(name):  # before leftovers: a conflict copy is both
-        return "feedback"
+    if "/" not in path and is_unsealed(name):  # before leftovers: a conflict copy is both
+        return "unsealed"
     if is_temporary(name) or is_sync_leftover(name):
         return "leftover"
     return "output" if is_output_path(path) else "foreign"

@@ -17,11 +17,13 @@ from stablenew.disk.regular_file import is_regular, is_surely_regular, read_regu
 from stablenew.errors import FormatError, NewerFormat, NotAsSealed, NotAStore, Unreadable, WriteFailed
 from stablenew.formats.documents.feedback import FeedbackEvent
 from stablenew.store.feedback.feedback_log import FeedbackLog
+from stablenew.store.feedback.removals import read_removals
 from stablenew.store.output_store import hash_file
 from stablenew.store.run import RUNNING, Run
 from stablenew.store.run_folder import MARKER_FOLDER, MAX_RECORDS_BYTES, OUTPUTS, RECORDS, SEAL, check_place
 from stablenew.store.run_store import RunStore
 from stablenew.store.seal import read_seal, run_digest
+from stablenew.store.upkeep.metrics_merge import merge_metrics
 from stablenew.store.upkeep.run_archive import UnpackedRuns
 from stablenew.store.upkeep.sealed_copy import check_files, copy_files, copy_run, copy_seal, reading_sealed
 
@@ -40,7 +42,8 @@ class MergeItem:
 
     run_id: str
     outcome: str
-    """`added`, `completed` (ours lacked files), `feedback` (opinions were new), `unchanged`, `divergent`, `skipped`."""
+    """`added`, `completed` (ours lacked files), `feedback` (opinions or scores were new), `unchanged`, `divergent`,
+    `skipped`."""
     message: str = ""
     new_events: int = 0
     problems: tuple[str, ...] = ()
@@ -112,6 +115,7 @@ def _merge_run(ours: RunStore, theirs: Run, *, dry_run: bool) -> MergeItem:
         if outcome == SKIPPED and not target.path.is_dir():
             return MergeItem(theirs.run_id, SKIPPED, message)
         new_events, problems = _merge_feedback(target, theirs, dry_run=dry_run)
+        new_scores = merge_metrics(target.path, theirs.path, dry_run=dry_run)
     except NewerFormat as error:
         return MergeItem(theirs.run_id, SKIPPED, str(error))
     except WriteFailed:
@@ -119,7 +123,7 @@ def _merge_run(ours: RunStore, theirs: Run, *, dry_run: bool) -> MergeItem:
     except OSError as error:
         is_gone = not theirs.path.is_dir()
         return MergeItem(theirs.run_id, SKIPPED, "it is not there any more" if is_gone else f"cannot be read: {error}")
-    if outcome == UNCHANGED and new_events:
+    if outcome == UNCHANGED and (new_events or new_scores):
         outcome = FEEDBACK
     return MergeItem(theirs.run_id, outcome, message, new_events, problems)
 
@@ -132,6 +136,8 @@ def _merge_facts(ours: RunStore, target: Run, theirs: Run, *, dry_run: bool) -> 
     except (OSError, FormatError) as error:
         return SKIPPED, f"its seal there cannot be read: {error}"
     try:
+        absent = _absent(target, theirs, sums)
+        sums = {name: sha256 for name, sha256 in sums.items() if name not in absent}
         if not target.path.is_dir():
             return _add(ours, target, theirs, sums, dry_run=dry_run)
         if is_surely_regular(target.path / SEAL):
@@ -139,6 +145,22 @@ def _merge_facts(ours: RunStore, target: Run, theirs: Run, *, dry_run: bool) -> 
         return _complete_unsealed(target, theirs, sums, dry_run=dry_run)
     except NotAsSealed as error:
         return SKIPPED, f"it is not what its seal says there: {error}"
+
+
+def _absent(target: Run, theirs: Run, sums: dict[str, str]) -> set[str]:
+    """Outputs that were removed on purpose and are missing on a side: a merge does not need them, nor bring them back.
+
+    Raises:
+        OSError: feedback cannot be read now.
+    """
+    missing_there = {name for name in sums if not is_regular(theirs.path / name)}
+    missing_here = {name for name in sums if not is_regular(target.path / name)} if target.path.is_dir() else set()
+    absent = set()
+    for run, missing in ((theirs, missing_there), (target, missing_here)):
+        if missing:
+            removed = read_removals(run.path).by_sha256
+            absent |= {name for name in missing if name.startswith(f"{OUTPUTS}/") and sums[name] in removed}
+    return absent
 
 
 def _add(ours: RunStore, target: Run, theirs: Run, sums: dict[str, str], *, dry_run: bool) -> tuple[str, str]:

@@ -30,6 +30,10 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "record-torn": (WARNING, "the last line of records.jsonl was cut off by a crash; it was never acknowledged"),
     "record-mismatch": (ERROR, "a record belongs to another run"),
     "output-missing": (ERROR, "a record names an output that is not there"),
+    "output-removed": (
+        INFO,
+        "the bytes of an output are not there, because they were removed on purpose",
+    ),
     "output-changed": (ERROR, "an output's bytes have another digest or size than its record says"),
     "output-unrecorded": (INFO, "an output that no record names: its variant was never finished"),
     "origin-missing": (WARNING, "an image that an import left in its place is not there any more"),
@@ -42,6 +46,9 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "feedback-ahead": (WARNING, "a feedback event has a clock beyond tomorrow; newer events are not put after it"),
     "feedback-stale": (WARNING, "feedback.json does not say what its events mean"),
     "feedback-conflict-copy": (INFO, "a sync tool's conflict copy of feedback; its events count"),
+    "metrics-unreadable": (ERROR, "a file or line of scores cannot be read"),
+    "metrics-torn": (WARNING, "the last line of a file of scores was cut off by a crash; it was never acknowledged"),
+    "metrics-mismatch": (ERROR, "scores belong to another run"),
     "store-changed": (ERROR, "a file of .stablenew is damaged or does not mean what it should; `repair` mends it"),
     "store-incomplete": (INFO, "a file of .stablenew that describes the format is not there; `repair` writes it"),
     "documents-disagree": (ERROR, "documents of the run contradict each other"),
@@ -98,6 +105,11 @@ class VerifyReport:
     def is_ok(self) -> bool:
         """Whether nothing worse than information was found."""
         return all(finding.severity == INFO for finding in self.findings)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every output is there, also those that may be missing because they were removed on purpose."""
+        return not any(finding.code == "output-removed" for finding in self.findings)
 
     def to_dict(self) -> dict[str, object]:
         """The JSON form."""

@@ -1,0 +1,23 @@
+"""ReadProblem: something in a run that a reader could not read."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ReadProblem:
+    """Something a reader could not read, and why."""
+
+    path: str
+    """In the run."""
+    reason: str
+    line: int | None = None
+    is_torn: bool = False
+    """The last line of a file, cut off before its newline: what a crash leaves."""
+    is_unreadable: bool = False
+    """The bytes could not be read now: nothing is known about what they hold."""
+    code: str = ""
+    """The code of the finding that `verify` makes of it."""
+
+    def __str__(self) -> str:
+        place = f"{self.path}, line {self.line}" if self.line else self.path
+        return f"{place}: {self.reason}"
