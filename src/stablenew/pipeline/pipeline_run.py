@@ -60,7 +60,7 @@ class PipelineRun:
         self._event_hook: Hook[RunEvent] = Hook("a run event listener")
         self._event_hook.subscribe(options.on_event)
         self._variants: list[VariantResult] = []
-        self._records: list[LearningRecord] = []
+        self._records: dict[int, LearningRecord] = {}
         self._has_own_defaults = False
         source = SideChannel("finding out about this machine").call(self._build_source) or {}
         parent = {"parent_run_id": plan.parent_run_id} if isinstance(plan, RecordedPlan) and plan.parent_run_id else {}
@@ -137,7 +137,7 @@ class PipelineRun:
 
     def _keep(self, result: VariantResult, record: LearningRecord | None) -> None:
         if record is not None:
-            self._records.append(record)
+            self._records[result.index] = record
             if self._recording is None:
                 self._record_hook.emit(record)
             else:
@@ -147,6 +147,7 @@ class PipelineRun:
     def _emit(self, event: RunEvent) -> None:
         """Report `event`, and before it the records that the disk has accepted or refused since the last one."""
         for record, is_recorded in self._recording.pop_settled() if self._recording is not None else ():
+            self._records[record.variant.index] = record
             self._record_hook.emit(record)
             if is_recorded:
                 index, total = record.variant.index, len(self._plan)
@@ -170,7 +171,7 @@ class PipelineRun:
             plan_size=len(self._plan),
             mode=self._plan.mode,
             variants=tuple(self._variants),
-            records=tuple(self._records),
+            records=tuple(self._records.values()),
             error=error,
             run_path=str(run.path) if run is not None else None,
             recording_error=self._channel.summary(),

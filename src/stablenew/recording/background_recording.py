@@ -12,7 +12,7 @@ from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.pipeline_result import GeneratedImage
 from stablenew.formats.documents.run_metadata import Closure
 from stablenew.formats.documents.stage_event import ErrorInfo
-from stablenew.recording.recording_session import FinishedVariant, RecordingSession
+from stablenew.recording.recording_session import FinishedVariant, RecordingSession, Written
 from stablenew.recording.side_channel import SideChannel
 from stablenew.store.run import Run
 
@@ -80,9 +80,12 @@ class BackgroundRecording:
     def _write(self) -> None:
         self._channel.call(self._recording.start)
         while variants := self._pop_waiting():
-            recorded = self._write_together(variants) if self.run is not None else set()
+            recorded = self._write_together(variants) if self.run is not None else {}
             with self._changed:
-                self._settled += [Settled(variant.record, variant.index in recorded) for variant in variants]
+                self._settled += [
+                    Settled(recorded.get(variant.index, variant.record), variant.index in recorded)
+                    for variant in variants
+                ]
                 self._waiting_bytes -= sum(map(_size_of, variants))
                 self._changed.notify_all()
 
@@ -93,14 +96,14 @@ class BackgroundRecording:
             variants, self._waiting = self._waiting, []
             return variants
 
-    def _write_together(self, variants: Sequence[FinishedVariant]) -> set[int]:
-        """Write variants; returns the indexes of those that are on the disk."""
-        failures = self._channel.call(self._recording.add_variants, variants)
-        if failures is None:  # an unexpected kind of failure, which was logged
-            return set()
-        for failure in failures.values():
+    def _write_together(self, variants: Sequence[FinishedVariant]) -> dict[int, LearningRecord]:
+        """Write variants; returns the records that are on the disk, by index."""
+        written: Written | None = self._channel.call(self._recording.add_variants, variants)
+        if written is None:  # an unexpected kind of failure, which was logged
+            return {}
+        for failure in written.failures.values():
             self._channel.note(failure)
-        return {variant.index for variant in variants} - failures.keys()
+        return written.records
 
 
 def _size_of(variant: FinishedVariant) -> int:

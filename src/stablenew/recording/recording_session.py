@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from stablenew.disk.group_sync import SyncWork, perform_together
 from stablenew.errors import StoreError, WriteFailed
@@ -80,6 +80,15 @@ class FinishedVariant:
         return self.record.variant.index
 
 
+class Written(NamedTuple):
+    """What became of variants, by index."""
+
+    records: dict[int, LearningRecord]
+    """The records as they stand in the run: with the SHA-256 of outputs, which is known when these are written."""
+    failures: dict[int, Exception]
+    """Why others could not be recorded."""
+
+
 class RecordingSession:
     """Writes one run. Methods raise what goes wrong; a caller that must not fail calls them through a SideChannel.
 
@@ -118,31 +127,38 @@ class RecordingSession:
         """The run as a reader sees it now; None as long as there is no folder."""
         return self._opened.run if self._opened is not None else None
 
-    def add_variant(self, record: LearningRecord, images: Iterable[GeneratedImage]) -> None:
+    def add_variant(self, record: LearningRecord, images: Iterable[GeneratedImage]) -> LearningRecord:
         """Store the images that `record` names, then the record. When this returns, both survive a power cut.
+
+        Returns the record as it was written, with the SHA-256 of its outputs.
 
         Raises:
             WriteFailed: the variant is not recorded; the run's metadata will say so at the end.
         """
-        for failure in self.add_variants([FinishedVariant(record, tuple(images))]).values():
+        written = self.add_variants([FinishedVariant(record, tuple(images))])
+        for failure in written.failures.values():
             raise failure
+        return written.records[record.variant.index]
 
-    def add_variants(self, variants: Sequence[FinishedVariant]) -> dict[int, Exception]:
+    def add_variants(self, variants: Sequence[FinishedVariant]) -> Written:
         """Store several variants, whose images wait for the disk together, and their records in one write.
 
-        When this returns, they survive a power cut, except those that could not be recorded: why not is returned by
-        the variant's index, and the run's metadata will say so at the end.
+        When this returns, they survive a power cut, except those that could not be recorded: the run's metadata will
+        say so at the end.
         """
         try:
             failures = self._store_images(variants)
-            failures |= self._append([variant.record for variant in variants if variant.index not in failures])
+            stored = [variant.record for variant in variants if variant.index not in failures]
+            records = [self._writer.with_sums(record) for record in stored]
+            failures |= self._append(records)
         except Exception as error:
             for variant in variants:
                 self.note_unrecorded(variant.index, str(error))
             raise
         for index, failure in failures.items():
             self.note_unrecorded(index, str(failure))
-        return failures
+        by_index = {record.variant.index: record for record in records if record.variant.index not in failures}
+        return Written(by_index, failures)
 
     def note_unrecorded(self, index: int, reason: str, *, image: int | None = None) -> None:
         """Name a variant, or one image of it, that could not be recorded in the metadata of the run."""

@@ -269,8 +269,7 @@ class RunRecorder:
     def _keep(self, session: RecordingSession, index: int, built: BuiltVariant) -> LearningRecord:
         for number, reason in built.unreadable.items():
             session.note_unrecorded(index, reason, image=number)
-        session.add_variant(built.record, built.images)
-        return built.record
+        return session.add_variant(built.record, built.images)
 
     def note_unrecorded(self, reason: str) -> None:
         """Count a variant that ran, but of which nothing can be recorded; the run is `partial` then."""

@@ -145,6 +145,15 @@ class RunWriter:
             self._unsynced[self._place(OUTPUTS)] = object()
         return stored
 
+    def with_sums(self, record: LearningRecord) -> LearningRecord:
+        """`record` with the SHA-256 of the outputs that were written here: it was computed while they were."""
+        stored = [self._outputs.get(output.path) if output.path is not None else None for output in record.outputs]
+        outputs = tuple(
+            output if known is None else output.model_copy(update={"sha256": known.sha256})
+            for output, known in zip(record.outputs, stored, strict=True)
+        )
+        return record.model_copy(update={"outputs": outputs})
+
     def append_record(self, record: LearningRecord) -> int:
         """Add `record` as the last line of this run, as `append_records` does. Returns its number, from 0."""
         return self.append_records([record]) - 1

@@ -257,6 +257,9 @@ class _Verification:
             elif (hashes.digest, hashes.size_bytes) != (output.digest, output.size_bytes):
                 found = f"{hashes.digest[:19]}…, {hashes.size_bytes:,} bytes"
                 self._add("output-changed", output.path, f"is {found}; its record says {output.digest[:19]}…", number)
+            elif output.sha256 not in (None, hashes.sha256):
+                said = f"SHA-256 is {hashes.sha256[:12]}…, its record says {output.sha256[:12]}…"
+                self._add("output-changed", output.path, said, number)
 
     def _check_counts(self, metadata: RunMetadata, records: list[LearningRecord]) -> None:
         outputs = sum(len(record.outputs) for record in records)
