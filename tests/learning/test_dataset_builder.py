@@ -187,7 +187,10 @@ def test_documents_are_not_parsed_again_where_only_feedback_came(tmp_path, monke
     whole = [
         run
         for run in store.iter_runs()
-        if run.is_sealed and list(run.iter_outputs()) and not run.read_records()[1] and not any(run.path.glob("metrics*"))
+        if run.is_sealed
+        and list(run.iter_outputs())
+        and not run.read_records()[1]
+        and not any(run.path.glob("metrics*"))
     ]
     manager = FeedbackManager(store, rater="carl")
     for run in whole:
