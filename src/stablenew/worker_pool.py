@@ -153,11 +153,13 @@ class _Worker:
 
 
 def serve(work: Callable[[Any], Any]) -> None:
-    """Answer tasks with the results of `work`, until the parent has no more."""
+    """Answer tasks with the results of `work`, until the parent has no more. What `work` prints goes to stderr."""
     import signal  # noqa: PLC0415
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    for task in sys.stdin.buffer:
-        data = pickle.dumps(work(json.loads(task)), protocol=5)
-        sys.stdout.buffer.write(len(data).to_bytes(_LENGTH) + data)
-        sys.stdout.buffer.flush()
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        for task in sys.stdin.buffer:
+            data = pickle.dumps(work(json.loads(task)), protocol=5)
+            answers.write(len(data).to_bytes(_LENGTH) + data)
+            answers.flush()

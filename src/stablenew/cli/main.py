@@ -100,6 +100,7 @@ def _register() -> None:
         repair_command,
         run_command,
         schemas_command,
+        score_command,
         serve_command,
         show_command,
         sources_command,
@@ -114,6 +115,7 @@ def _register() -> None:
         history_command.history
     )
     app.command("images", help=images_command.HELP, context_settings=history_command.SETTINGS)(images_command.images)
+    app.command("score", help=score_command.HELP, context_settings=history_command.SETTINGS)(score_command.score)
     app.command("duel", help=duel_command.HELP, context_settings=history_command.SETTINGS)(duel_command.duel)
     app.command("path")(history_command.path)
     app.command("open")(history_command.open_run)

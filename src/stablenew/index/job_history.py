@@ -314,6 +314,11 @@ class JobHistory:
         """How many images fit."""
         return self.columns.count(IMAGES, self.parse(query))
 
+    def scored_by(self, source: str) -> set[int]:
+        """The index's ids of the images that this scorer gave a score."""
+        query = "SELECT DISTINCT image FROM score WHERE source = (SELECT id FROM name WHERE text = ?)"
+        return {image for (image,) in self._reader.fetch(query, (source,))}
+
     def image_facets(
         self, query: "str | Query" = "", *, names: Sequence[str] = (), limit: int = 20
     ) -> "Mapping[str, list[FacetValue]]":

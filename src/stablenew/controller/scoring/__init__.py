@@ -1,0 +1,1 @@
+"""Scoring images: numbers that programs give them, searched, sorted and learned from like stars."""
