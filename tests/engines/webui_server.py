@@ -29,7 +29,10 @@ SCHEDULERS = ["Automatic", "Normal", "Karras"]
 MODELS = [("dreamshaper_8", "879db523c3"), ("sd_xl_base_1.0", "31e35c80fc")]
 UPSCALERS = ["None", "Lanczos", "R-ESRGAN 4x+"]
 MODULES = {"ae.safetensors": "/models/VAE/ae.safetensors"}
-OPTIONS = {"sd_vae": "Automatic", "CLIP_stop_at_last_layers": 1, "eta_noise_seed_delta": 0}
+OPTIONS = {
+    "sd_vae": "Automatic", "CLIP_stop_at_last_layers": 1, "eta_noise_seed_delta": 0,
+    "sd_checkpoint_hash": hashlib.sha256(MODELS[0][0].encode()).hexdigest(),
+}  # fmt: skip
 
 
 class FakeWebUI:
@@ -231,11 +234,13 @@ class FakeWebUI:
         return JSONResponse({"images": images, "parameters": body, "info": json.dumps(info)})
 
     def choose_model(self, overrides):
-        """An unknown checkpoint is dropped without a word."""
+        """An unknown checkpoint is dropped without a word. The hash of what is loaded is an option, never put back."""
         wanted = str(overrides.get("sd_model_checkpoint", ""))
         for name, short in MODELS:
             if name in wanted and "keeps_model" not in self.quirks:
                 self.model = (name, short)
+                if self.kin != "sdnext":
+                    self.options["sd_checkpoint_hash"] = hashlib.sha256(name.encode()).hexdigest()
 
     def wait(self, number, count):
         """Take the time of one image; whether somebody interrupted."""

@@ -18,6 +18,14 @@ def test_another_name_of_the_same_thing_is_none():
     assert names(requested, {"model": "dream", "sampler": "Euler a", "scheduler": "Karras"}) == []
 
 
+def test_a_name_that_holds_a_schedule_too_is_none_as_long_as_that_schedule_ran():
+    asked = {"sampler": "DPM++ 2M Karras"}
+    assert names(asked, {"sampler": "DPM++ 2M", "scheduler": "Karras"}) == []
+    assert names(asked, {"sampler": "DPM++ 2M", "scheduler": "Normal"}) == ["sampler"]
+    assert names(asked, {"sampler": "DPM++ SDE", "scheduler": "Karras"}) == ["sampler"]
+    assert names({"sampler": "Nosuch Karras"}, {"sampler": "DPM++ 2M", "scheduler": "Karras"}) == ["sampler"]
+
+
 def test_what_was_left_to_the_program_is_none():
     assert (
         names(

@@ -1,8 +1,11 @@
 """A program that calls a custom node as ComfyUI 0.3.64 does: python fake_comfyui.py NODE_FOLDER OUTPUT_FOLDER WHAT
 
-Built from `server.py` (trigger_on_prompt, post_prompt), `execution.py` (PromptQueue) and `folder_paths.py`.
+Built from `server.py` (trigger_on_prompt, post_prompt), `execution.py` (PromptQueue) and `folder_paths.py`; of aiohttp
+it has what a middleware needs.
 """
 
+import asyncio
+import functools
 import importlib.util
 import json
 import os
@@ -38,9 +41,30 @@ class PromptQueue:
         return {prompt_id: self.history[prompt_id]} if prompt_id in self.history else {}
 
 
+REFUSAL = {
+    "error": {
+        "type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation", "details": "",
+        "extra_info": {},
+    },
+    "node_errors": {
+        "4": {
+            "errors": [
+                {
+                    "type": "value_not_in_list", "message": "Value not in list",
+                    "details": "ckpt_name: 'gone' not in ['tiny.safetensors']", "extra_info": {},
+                }
+            ],
+            "dependent_outputs": ["9"],
+            "class_type": "CheckpointLoaderSimple",
+        }
+    },
+}  # fmt: skip
+
+
 class PromptServer:
     def __init__(self):
         self.prompt_queue, self.handlers = PromptQueue(), []
+        self.app = types.SimpleNamespace(middlewares=[])
 
     def add_on_prompt_handler(self, handler):
         self.handlers.append(handler)
@@ -54,6 +78,22 @@ class PromptServer:
         if all(isinstance(node, dict) for node in graph.values()):  # anything else is refused and never runs
             self.prompt_queue.running = {0: item}
         return key, item
+
+    def post(self, json_data):
+        """Answer POST /prompt as far as a prompt that is refused comes."""
+
+        async def refuse(_request):
+            for handler in self.handlers:
+                handler(json_data)
+            return types.SimpleNamespace(status=400, body=json.dumps(REFUSAL).encode())
+
+        async def answer():
+            call = refuse
+            for middleware in reversed(self.app.middlewares):
+                call = functools.partial(middleware, handler=call)
+            return await call(object())
+
+        return asyncio.run(answer())
 
     def finish(self, key, item, outputs, status="success", messages=()):
         state = {"status_str": status, "completed": status == "success", "messages": list(messages)}
@@ -81,6 +121,7 @@ def module(name, **fields):
 server = PromptServer()
 PromptServer.instance = server
 module("server", PromptServer=PromptServer)
+module("aiohttp", web=types.SimpleNamespace(middleware=lambda function: function))
 module("comfyui_version", __version__="0.3.64")
 module(
     "folder_paths",
@@ -141,6 +182,10 @@ elif WHAT == "failures":
     key, item = server.submit(graph_of(2))
     server.finish(key, item, {}, "error", [["execution_interrupted", {"node_id": "3"}]])
     server.submit({"not": "a graph"})
+elif WHAT == "refused":
+    answer = server.post({"prompt": graph_of(6)})
+    assert json.loads(answer.body) == REFUSAL, "the answer goes on as it is"
+    server.post({"prompt": graph_of(7), "extra_data": {"stablenew": {"is_recorded": True}}})
 elif WHAT == "ours":
     key, item = server.submit(graph_of(1), extra_data={"stablenew": {"is_recorded": True}})
     server.finish(key, item, {"9": {"images": [save("output", "ours.png", 1)]}})

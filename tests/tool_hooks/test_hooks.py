@@ -196,6 +196,18 @@ def test_comfyuis_failures_are_recorded_as_such(installed, tmp_path):
     assert record.error.message == "node 3 (KSampler) failed: ValueError: mat1"
 
 
+def test_a_prompt_that_comfyui_refuses_is_recorded_with_its_reason(installed, tmp_path):
+    folder, runs = installed("comfyui")
+    run_program("comfyui", folder, tmp_path, "refused")
+    (run,) = wait_for_runs(runs, 1)
+    (record,) = run.iter_records()
+    assert (run.metadata.status, record.actual.seed, record.prompt.positive) == ("failed", 6, "a quiet harbour")
+    assert record.error.message == (
+        "ComfyUI refused the prompt: node 4 (CheckpointLoaderSimple): Value not in list: "
+        "ckpt_name: 'gone' not in ['tiny.safetensors']"
+    )
+
+
 def test_the_node_records_what_nobody_saves_and_gives_tags(installed, tmp_path):
     folder, runs = installed("comfyui")
     run_program("comfyui", folder, tmp_path, "node")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.controller.hook_messages import SavedFile
+from stablenew.engines.comfyui.client import describe_refusal
 from stablenew.engines.comfyui.graph import Graph, check_graph
 from stablenew.engines.comfyui.output_facts import read_facts
 from stablenew.formats.clock import format_timestamp
@@ -26,7 +27,7 @@ from stablenew.recording.variant_record import DEFAULT_STAGE
 
 _log = logging.getLogger("stablenew")
 TAG_NODE: Final = "StableNewRecord"
-_STATUS: Final = {"success": "completed", "error": "failed"}
+_STATUS: Final = {"success": "completed", "error": "failed", "refused": "failed"}
 _STARTS: Final = "execution_start"
 _ENDS: Final = {"execution_success", "execution_error", "execution_interrupted"}
 
@@ -64,6 +65,8 @@ class PromptReport:
         """Why it ended before its time."""
         if self.status == "completed":
             return None
+        if self.message.get("refusal"):
+            return f"ComfyUI refused the prompt: {describe_refusal(self.message['refusal'])}"
         for kind, data in self._messages():
             if kind == "execution_interrupted":
                 return "somebody interrupted the prompt in ComfyUI"

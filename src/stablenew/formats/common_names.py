@@ -79,6 +79,15 @@ def find_sampler(name: str) -> Sampler | None:
     return next((one for one in SAMPLERS if wanted in _names_of(one)), None)
 
 
+def split_schedule(name: str) -> tuple[str, str | None]:
+    """Sampler and noise schedule of a name that holds both, as WebUIs gave them before 1.9: `DPM++ 2M Karras`."""
+    for schedule in _COMFYUI_SCHEDULERS:
+        sampler = name[: -len(schedule) - 1]
+        if name.casefold().endswith(f" {schedule.casefold()}") and find_sampler(sampler):
+            return sampler, schedule
+    return name, None
+
+
 def comfyui_sampler(name: str) -> str:
     """What ComfyUI calls a sampler; a name that is in no list goes as it is."""
     found = find_sampler(name)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from stablenew.formats.common_names import find_sampler, same_checkpoint
+from stablenew.formats.common_names import find_sampler, same_checkpoint, split_schedule
 from stablenew.formats.settings import SETTINGS, Setting
 from stablenew.formats.strict_json import JsonValue
 
@@ -27,7 +27,7 @@ def find_substitutions(requested: Mapping[str, JsonValue], actual: Mapping[str, 
         Substitution(setting, requested[setting.name], actual[setting.name])
         for setting in SETTINGS
         if setting.name in requested and setting.name in actual
-        if _differs(setting, requested[setting.name], actual[setting.name])
+        if _differs(setting, requested[setting.name], actual)
     ]
 
 
@@ -44,7 +44,8 @@ def describe_substitutions(variants: Iterable[tuple[Mapping[str, JsonValue], Map
     ]
 
 
-def _differs(setting: Setting, asked: JsonValue, ran: JsonValue) -> bool:
+def _differs(setting: Setting, asked: JsonValue, actual: Mapping[str, JsonValue]) -> bool:
+    ran = actual[setting.name]
     if asked is None or ran is None or asked == ran:
         return False
     if setting.type == "seed":
@@ -54,10 +55,17 @@ def _differs(setting: Setting, asked: JsonValue, ran: JsonValue) -> bool:
     if setting.name in ("model", "vae"):
         return not same_checkpoint(str(asked), str(ran))
     if setting.name == "sampler":
-        return _sampler_key(str(asked)) != _sampler_key(str(ran))
+        return _sampler_key(str(asked)) != _sampler_key(str(ran)) and not _is_old_name_of(str(asked), actual)
     if setting.type == "text":
         return str(asked).casefold() != str(ran).casefold()
     return True
+
+
+def _is_old_name_of(asked: str, actual: Mapping[str, JsonValue]) -> bool:
+    """Whether the sampler and the noise schedule that ran are those of one name, such as `DPM++ 2M Karras`."""
+    sampler, schedule = split_schedule(asked)
+    ran = (_sampler_key(str(actual.get("sampler"))), str(actual.get("scheduler") or schedule).casefold())
+    return schedule is not None and ran == (_sampler_key(sampler), schedule.casefold())
 
 
 def _sampler_key(name: str) -> str:

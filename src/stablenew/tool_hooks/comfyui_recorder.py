@@ -7,6 +7,7 @@ node `StableNewRecord` is for what no other node saves, and for tags.
 
 from __future__ import annotations
 
+import contextvars
 import json
 import sys
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import folder_paths
+from aiohttp import web
 from server import PromptServer
 
 FOLDER = Path(__file__).resolve().parent
@@ -28,6 +30,7 @@ bridge = stablenew_bridge.Bridge(FOLDER / "stablenew.json")
 _LOOK_SECONDS = 0.25
 _FORGET_SECONDS = 60.0
 _REMEMBERED = 100
+_REFUSED = 400
 _NO_MEDIA = (".latent", ".safetensors", ".json", ".txt")
 """Endings of files that no one looks at."""
 
@@ -96,6 +99,11 @@ class _Watcher:
                 self._thread = threading.Thread(target=self._work, name="stablenew-watch", daemon=True)
                 self._thread.start()
 
+    def forget(self, prompt_id: str) -> None:
+        """Do not wait for a prompt any longer."""
+        with self._guard:
+            self._pending.pop(prompt_id, None)
+
     def _work(self) -> None:
         while True:
             time.sleep(_LOOK_SECONDS)
@@ -113,8 +121,7 @@ class _Watcher:
                 continue
             is_done = self._look_for(prompt_id, graph)
             if is_done or time.monotonic() - since > _FORGET_SECONDS:
-                with self._guard:
-                    self._pending.pop(prompt_id, None)
+                self.forget(prompt_id)
 
     def _report_begin(self, prompt_id: str, graph: Any) -> None:
         """Report what ComfyUI works on, once: if it crashes, the recorder knows what was lost."""
@@ -231,6 +238,8 @@ def version() -> str:
 
 
 watcher = _Watcher()
+_submitted: contextvars.ContextVar[list[tuple[str, Any]] | None] = contextvars.ContextVar("submitted", default=None)
+"""The prompts that the request being answered submits: ComfyUI gives one it refuses no place in queue or history."""
 
 
 @harmless
@@ -238,7 +247,11 @@ def note_prompt(json_data: Any) -> None:
     """Remember a prompt that was submitted, under an id that we know; not one that StableNew records itself."""
     mark = (json_data.get("extra_data") or {}).get("stablenew") or {}
     if "prompt" in json_data and not mark.get("is_recorded"):
-        watcher.watch(str(json_data.setdefault("prompt_id", str(uuid.uuid4()))), json_data["prompt"])
+        prompt_id = str(json_data.setdefault("prompt_id", str(uuid.uuid4())))
+        watcher.watch(prompt_id, json_data["prompt"])
+        submitted = _submitted.get()
+        if submitted is not None:
+            submitted.append((prompt_id, json_data["prompt"]))
 
 
 def on_prompt(json_data: Any) -> Any:
@@ -247,7 +260,42 @@ def on_prompt(json_data: Any) -> Any:
     return json_data
 
 
-PromptServer.instance.add_on_prompt_handler(on_prompt)
+@web.middleware
+async def see_refusals(request: Any, handler: Any) -> Any:
+    """Let a request be answered, and report the prompts in it that the answer refuses."""
+    submitted: list[tuple[str, Any]] = []
+    _submitted.set(submitted)
+    response = await handler(request)
+    if submitted and response.status == _REFUSED:
+        report_refusal(submitted, response)
+    return response
+
+
+@harmless
+def report_refusal(submitted: list[tuple[str, Any]], response: Any) -> None:
+    """Report prompts that ComfyUI refused, with its reason."""
+    for prompt_id, graph in submitted:
+        watcher.forget(prompt_id)
+        reason = json.loads(response.body)
+        bridge.send(
+            do="prompt",
+            tool="comfyui",
+            version=version(),
+            prompt_id=prompt_id,
+            graph=graph,
+            status="refused",
+            refusal=reason,
+        )
+
+
+@harmless
+def listen() -> None:
+    """Be told of prompts, and of the answers to them."""
+    PromptServer.instance.add_on_prompt_handler(on_prompt)
+    PromptServer.instance.app.middlewares.append(see_refusals)
+
+
+listen()
 
 NODE_CLASS_MAPPINGS = {"StableNewRecord": StableNewRecord}
 NODE_DISPLAY_NAME_MAPPINGS = {"StableNewRecord": "Record (StableNew)"}

@@ -109,6 +109,15 @@ def test_every_image_is_a_prompt_of_its_own_and_one_waits_ahead(comfyui):
     assert fake.finished_at_submit[2] >= 1, "and no more than one waits"
 
 
+def test_a_sampler_named_with_its_schedule_is_sent_as_both(comfyui):
+    fake, engine = comfyui()
+    ask(engine, sampler="DPM++ 2M Karras", scheduler=None)
+    ran = sampler_of(fake.requests[0])
+    assert (ran["sampler_name"], ran["scheduler"]) == ("dpmpp_2m", "karras")
+    ask(engine, sampler="DPM++ 2M Karras", scheduler="Simple")
+    assert sampler_of(fake.requests[1])["scheduler"] == "simple", "what is asked for by itself counts"
+
+
 def test_seeds_have_64_bits(comfyui, tmp_path):
     fake, engine = comfyui()
     _, _, record = record_run(engine, tmp_path, txt2img={**SETTINGS, "seed": 2**64 - 1, "batch_size": 2})
@@ -167,6 +176,13 @@ def test_what_is_left_to_the_workflow_need_not_be_known(comfyui):
     fake, engine = comfyui()
     ask(engine, sampler="Restart", extra={"workflow": OWN, "bind.sampler": None})
     assert fake.requests[0]["prompt"]["3"]["inputs"]["sampler_name"] == "ddim"
+
+
+def test_a_prompt_that_is_left_to_the_workflow_is_recorded_as_the_one_that_ran(comfyui):
+    _, engine = comfyui()
+    result = ask(engine, extra={"workflow": OWN, "bind.prompt": None})
+    assert result.actual["prompt"] == "a bottle"
+    assert "prompt" not in ask(engine, extra={"workflow": OWN}).actual, "it is the one that was asked for"
 
 
 def test_places_can_be_given(comfyui):
@@ -491,6 +507,9 @@ def test_several_places_for_a_prompt_are_refused_with_the_way_to_choose(comfyui)
     with pytest.raises(EngineError, match=r"several places for prompt: 6.text \('a bottle'.*bind.prompt=NODE.INPUT"):
         ask(engine, extra={"workflow": joined})
     assert not fake.requests
+    with pytest.raises(EngineError, match="ConditioningCombine does not exist"):  # left as it is, and sent
+        ask(engine, extra={"workflow": joined, "bind.prompt": None})
+    assert fake.requests.pop()["prompt"]["6"]["inputs"]["text"] == "a bottle"
     with pytest.raises(EngineError, match="ConditioningCombine does not exist"):  # chosen, and sent
         ask(engine, extra={"workflow": joined, "bind.prompt": "61.text"})
 

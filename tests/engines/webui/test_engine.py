@@ -189,11 +189,11 @@ def test_a_server_that_says_nothing_of_its_model_says_it_in_the_infotext(webui):
 def test_a_call_leaves_the_servers_options_as_they_were(webui, saved, quirk):
     fake, engine = webui(*quirk)
     fake.config |= set(saved)
-    before = engine._client.ask("/sdapi/v1/options")
+    before = engine._client.fetch("/sdapi/v1/options")
     with contextlib.suppress(EngineError):
         ask(engine, clip_skip=2, vae="other.safetensors", model="sd_xl_base_1.0")
     assert fake.requests, "the call was made"
-    assert engine._client.ask("/sdapi/v1/options") == before
+    assert engine._client.fetch("/sdapi/v1/options") == before, "byte for byte"
 
 
 def test_hires_fix_works_on_every_kin(webui):

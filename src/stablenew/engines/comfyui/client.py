@@ -17,6 +17,7 @@ from stablenew.engines.comfyui.graph import Graph
 from stablenew.engines.engine_http import EngineHttpClient
 from stablenew.errors import EngineError
 
+_LONGEST_REASON: Final = 1000
 _UPLOAD_FOLDER: Final = "stablenew"
 OWN_MARK: Final = {"stablenew": {"is_recorded": True}}
 """Stands in `extra_data` of every prompt that is submitted here."""
@@ -146,11 +147,16 @@ class ComfyUIClient(EngineHttpClient):
             body = response.json()
         except ValueError:
             return super()._detail(response)
-        error = body.get("error") if isinstance(body, dict) else body
-        whole = error.get("message") if isinstance(error, dict) else str(error)
-        if isinstance(error, dict) and error.get("details"):
-            whole = f"{whole} {error['details']}"
-        return (_describe_node_errors(body) or str(whole))[:1000]
+        return describe_refusal(body)
+
+
+def describe_refusal(body: Any) -> str:
+    """Why a prompt was refused, in the answer's words: its nodes' errors, or else the one of the whole prompt."""
+    error = body.get("error") if isinstance(body, dict) else body
+    whole = error.get("message") if isinstance(error, dict) else str(error)
+    if isinstance(error, dict) and error.get("details"):
+        whole = f"{whole} {error['details']}"
+    return (_describe_node_errors(body) or str(whole))[:_LONGEST_REASON]
 
 
 def _describe_node_errors(body: Any) -> str:

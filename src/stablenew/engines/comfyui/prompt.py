@@ -23,7 +23,7 @@ from stablenew.engines.comfyui.workflows import PIXEL_METHODS, build_workflow, w
 from stablenew.engines.engine import EngineImage, StageRequest
 from stablenew.engines.engine_http import whole_text
 from stablenew.errors import EngineError
-from stablenew.formats.common_names import UPSCALER_FILES, checkpoint_stem
+from stablenew.formats.common_names import UPSCALER_FILES, checkpoint_stem, split_schedule
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.prompt_text import EMBEDDING_TAG, split_loras
 from stablenew.formats.settings import CHOSEN
@@ -66,11 +66,15 @@ class ComfyUIPrompt:
     """What to record of the workflow itself."""
     notices: tuple[str, ...] = ()
     """What a person should know of it."""
+    is_prompt_given: bool = True
+    """The workflow's prompt is the one that was asked for, and not its own."""
 
     def actual(self, node: str) -> dict[str, JsonValue]:
         """What ran for the images of an output node: the workflow says so itself."""
         output = read_output(self.graph, node)
         facts = read_facts(output) if output else {}
+        if output and not self.is_prompt_given and output.prompt is not None:
+            facts["prompt"] = output.prompt
         asked = self.about.get("loras")
         if isinstance(asked, list) and isinstance(facts.get("loras"), list):
             names = {lora["name"] for lora in asked if isinstance(lora, dict)}
@@ -137,6 +141,7 @@ class PromptBuilder:
             parent=number if image else None,
             about=self._about(loras, {} if "negative_prompt" in values else ran),
             notices=self._notices(bindings, values),
+            is_prompt_given="prompt" in values,
         )
 
     def _check_places(self, graph: Graph, bindings: WorkflowBindings, values: Mapping[str, Any]) -> None:
@@ -204,6 +209,10 @@ class PromptBuilder:
         undecided = {name: places for name, places in found.undecided.items() if name not in asked}
         return replace(found, places=found.places | given, undecided=undecided)
 
+    def _left_alone(self) -> set[str]:
+        """Settings that the user leaves to the workflow."""
+        return {key.removeprefix(_BIND) for key, value in self._extra.items() if key.startswith(_BIND) and value is None}
+
     def _raw_values(self, graph: Graph) -> list[tuple[Any, Any]]:
         """Inputs of nodes that the user sets by `extra.NODE.INPUT`."""
         own = {key: value for key, value in self._extra.items() if key != "workflow" and not key.startswith(_BIND)}
@@ -211,7 +220,9 @@ class PromptBuilder:
 
     def _translated(self) -> dict[str, Any]:
         """The settings with values as ComfyUI's nodes take them."""
-        return {name: to_node_value(name, value) for name, value in self._settings.items()}
+        sampler, schedule = split_schedule(str(self._settings.get("sampler") or ""))
+        both = {"sampler": sampler, "scheduler": self._settings.get("scheduler") or schedule} if schedule else {}
+        return {name: to_node_value(name, value) for name, value in (self._settings | both).items()}
 
     def _values(self, graph: Graph, bindings: Mapping[str, list[Place]], prompt: str, seed: int) -> dict[str, Any]:
         settings = self._translated()
@@ -225,7 +236,7 @@ class PromptBuilder:
         upscaler = str(settings.pop("upscaler", None) or "lanczos")
         if upscaler.casefold() not in PIXEL_METHODS:
             settings["upscaler"] = UPSCALER_FILES.get(upscaler, upscaler)
-        left = {name for name in bindings if self._extra.get(_BIND + name, "") is None}
+        left = self._left_alone()
         for name in _FROM_LIST:
             if name in bindings.keys() - left:
                 node, place = bindings[name][0]

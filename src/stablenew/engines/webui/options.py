@@ -12,17 +12,20 @@ from typing import Any, Final
 from stablenew.engines.webui.client import WebUIClient
 
 _OPTIONS: Final = "/sdapi/v1/options"
+_FOLLOWING: Final = {"sd_model_checkpoint": ("sd_checkpoint_hash",)}
+"""Options that the program changes with another one and never puts back (`modules/sd_models.py`)."""
 
 
 @contextlib.contextmanager
 def keeping_options(client: WebUIClient, overrides: Mapping[str, Any]) -> Iterator[None]:
     """After the block, also after a failure, the overridden options are what they were before it."""
+    touched = [name for option in overrides for name in (option, *_FOLLOWING.get(option, ()))]
     before = _read(client) if overrides else {}
     try:
         yield
     finally:
         if before:
-            _put_back(client, {name: before[name] for name in overrides if name in before})
+            _put_back(client, {name: before[name] for name in touched if name in before})
 
 
 def _put_back(client: WebUIClient, wanted: Mapping[str, Any]) -> None:
