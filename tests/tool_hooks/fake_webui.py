@@ -4,6 +4,7 @@ Built from `modules/processing.py` (process_images), `modules/images.py` (save_i
 what is called when, with which fields, and that an exception of an extension is printed and swallowed.
 """
 
+import contextlib
 import json
 import sys
 import time
@@ -30,7 +31,12 @@ def module(name, **fields):
 shared = module(
     "modules.shared",
     state=types.SimpleNamespace(interrupted=False, stopping_generation=False),
+    sd_model=types.SimpleNamespace(
+        sd_checkpoint_info=types.SimpleNamespace(filename=str(OUTPUT / "dreamshaper_8.safetensors"), sha256=None)
+    ),
     opts=types.SimpleNamespace(
+        data={"randn_source": "CPU", "outdir_samples": "/somewhere"},
+        data_labels={"eta_noise_seed_delta": types.SimpleNamespace(default=0)},
         sd_model_checkpoint="dreamshaper_8 [879db523c3]",
         CLIP_stop_at_last_layers=1,
         save_images_before_highres_fix=True,
@@ -53,6 +59,21 @@ class StableDiffusionProcessingTxt2Img:
         self.width, self.height, self.seed, self.batch_size, self.n_iter = 64, 48, -1, 2, 2
         self.override_settings, self.denoising_strength = {}, None
         vars(self).update(fields)
+
+    def close(self):
+        self.is_closed = True
+
+
+def generate(p, first_seed, *, fails_after=None):
+    """As txt2img.py does: `p` is closed whether it raises or not."""
+    with contextlib.closing(p):
+        script.before_process(p)
+        script.process(p)
+        for number in range(p.batch_size * p.n_iter):
+            if number == fails_after:
+                raise RuntimeError("could not find upscaler named Nosuch")
+            save_image(p, f"{first_seed:05}-{number}", first_seed + number, first_seed + number)
+        script.postprocess(p, types.SimpleNamespace())
 
 
 def save_image(p, name, seed, colour):
@@ -89,6 +110,7 @@ sys.path.insert(0, str(EXTENSION))
 exec(compile(source.read_text(), str(source), "exec"), namespace)
 script = namespace["StableNewRecorder"]()
 OUTPUT.mkdir(parents=True, exist_ok=True)
+(OUTPUT / "dreamshaper_8.safetensors").write_bytes(b"weights")
 if WHAT == "two runs":
     process_images(StableDiffusionProcessingTxt2Img(), 11, script)
     process_images(StableDiffusionProcessingTxt2Img(batch_size=1, n_iter=1), 77, script)
@@ -96,6 +118,20 @@ elif WHAT == "api":
     p = StableDiffusionProcessingTxt2Img()
     script.before_process(p)
     script.postprocess(p, None)
+elif WHAT == "raises":
+    for fails_after in (0, 2, None):
+        p = StableDiffusionProcessingTxt2Img()
+        with contextlib.suppress(RuntimeError):
+            generate(p, 11 + (fails_after or 0), fails_after=fails_after)
+        assert p.is_closed
+    time.sleep(2.0)
+elif WHAT == "interrupted":
+    p = StableDiffusionProcessingTxt2Img(batch_size=1)
+    script.before_process(p)
+    save_image(p, "00001-0", 11, 11)
+    shared.state.interrupted = True
+    save_image(p, "00001-1", 12, 12)
+    script.postprocess(p, types.SimpleNamespace())
 elif WHAT == "extras":
     save_image(None, "00001", 5, 9)
 elif WHAT == "crash":

@@ -76,6 +76,40 @@ def test_a_webui_records_what_it_saves(installed, tmp_path):
     assert all(RunVerifier(run, deep=True).verify().is_ok for run in (first, second))
 
 
+def test_a_generation_that_raises_is_a_failed_run_at_once(installed, tmp_path):
+    folder, runs = installed("webui")
+    program = [sys.executable, str(HERE / "fake_webui.py"), str(folder), str(tmp_path / "made"), "raises"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as process:
+        nothing, some, whole = wait_for_runs(runs, 3)
+        assert process.poll() is None, "the program still runs"
+    assert [run.metadata.status for run in (nothing, some, whole)] == ["failed", "failed", "completed"]
+    (record,) = nothing.iter_records()
+    assert (record.status, record.prompt.positive, record.requested.steps) == ("failed", "a quiet harbour", 20)
+    assert record.error.message == "RuntimeError: could not find upscaler named Nosuch"
+    assert [record.status for record in some.iter_records()] == ["completed"] * 2
+    assert some.metadata.error.message == "RuntimeError: could not find upscaler named Nosuch"
+
+
+def test_an_image_that_was_stopped_is_not_recorded_as_finished(installed, tmp_path):
+    folder, runs = installed("webui")
+    run_program("webui", folder, tmp_path, "interrupted")
+    (run,) = wait_for_runs(runs, 1)
+    assert run.metadata.status == "cancelled"
+    assert [record.status for record in run.iter_records()] == ["completed", "cancelled"]
+
+
+def test_what_a_webuis_images_depend_on_is_recorded(installed, tmp_path):
+    folder, runs = installed("webui")
+    run_program("webui", folder, tmp_path, "two runs")
+    for run in wait_for_runs(runs, 2):
+        closure = run.metadata.closure
+        (model,) = closure.models
+        assert (model.name, model.sha256) == ("dreamshaper_8.safetensors", hashlib.sha256(b"weights").hexdigest())
+        assert (closure.versions["AUTOMATIC1111"], closure.device) == ("v1.10.1", "cpu")
+        assert [node.name for node in closure.custom_nodes] == ["stablenew-recorder"]
+        assert set(closure.flags) == {"eta_noise_seed_delta=0", "randn_source=CPU"}, "no folder of the user's"
+
+
 def test_what_saves_nothing_leaves_no_run(installed, tmp_path):
     folder, runs = installed("webui")
     run_program("webui", folder, tmp_path, "api")
@@ -201,7 +235,8 @@ def test_a_prompt_that_comfyui_refuses_is_recorded_with_its_reason(installed, tm
     run_program("comfyui", folder, tmp_path, "refused")
     (run,) = wait_for_runs(runs, 1)
     (record,) = run.iter_records()
-    assert (run.metadata.status, record.actual.seed, record.prompt.positive) == ("failed", 6, "a quiet harbour")
+    assert (run.metadata.status, record.requested.seed, record.prompt.positive) == ("failed", 6, "a quiet harbour")
+    assert record.actual is None or not record.actual.to_dict(), "nothing ran"
     assert record.error.message == (
         "ComfyUI refused the prompt: node 4 (CheckpointLoaderSimple): Value not in list: "
         "ckpt_name: 'gone' not in ['tiny.safetensors']"

@@ -61,11 +61,16 @@ class PromptReport:
         return said if said == "interrupted" else _STATUS.get(said, "completed")
 
     @property
+    def was_refused(self) -> bool:
+        """Whether ComfyUI did not take the prompt, so that nothing of it ran."""
+        return bool(self.message.get("refusal"))
+
+    @property
     def failure(self) -> str | None:
         """Why it ended before its time."""
         if self.status == "completed":
             return None
-        if self.message.get("refusal"):
+        if self.was_refused:
             return f"ComfyUI refused the prompt: {describe_refusal(self.message['refusal'])}"
         for kind, data in self._messages():
             if kind == "execution_interrupted":
@@ -141,7 +146,7 @@ def _record_group(
         negative_prompt=(output.negative_prompt if output else None) or "",
         images=[image for _, image in files],  # type: ignore[misc]  # they are read already
         settings=facts,
-        actual=facts | _origins(output, [file for file, _ in files]),
+        actual={} if report.was_refused else facts | _origins(output, [file for file, _ in files]),
         # the noise of a batch comes from one seed: alone it gives only a batch of one again
         seeds=[seed] * len(files) if isinstance(seed, int) and len(set(nodes)) == len(nodes) else None,
         parents=[_parent_of(output, report.input_digests())] * len(files),

@@ -15,8 +15,10 @@ from typing import Any, Final
 
 from stablenew.controller.comfyui_prompts import PromptReport, record_prompt
 from stablenew.controller.hook_messages import HookMessages, SavedFile
-from stablenew.engines.comfyui.dependencies import dependencies_inside
+from stablenew.engines.comfyui import dependencies as comfyui_dependencies
+from stablenew.engines.webui import dependencies as webui_dependencies
 from stablenew.formats.documents.run_metadata import Closure
+from stablenew.formats.documents.stage_event import ErrorInfo
 from stablenew.formats.settings import standard_names
 from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.infotext import parse_infotext
@@ -32,6 +34,7 @@ _REMEMBERED: Final = 100_000
 _MOST_WORKING: Final = 16
 _OWN_NAMES: Final = {"hr_second_pass_steps": "hr_steps"}
 """What a WebUI calls otherwise than records do, and what is not in the table of settings."""
+_UNFINISHED: Final = "somebody stopped the generation: the image may be unfinished"
 
 
 class HookListener:
@@ -55,6 +58,7 @@ class HookListener:
         handlers = {
             "start": self._start,
             "image": self._image,
+            "surroundings": self._surroundings,
             "finish": self._finish,
             "begin": self._begin,
             "prompt": self._prompt,
@@ -97,8 +101,19 @@ class HookListener:
 
     def _finish(self, message: Mapping[str, Any]) -> None:
         run = self._open.pop(str(message["run"]), None)
+        if run is None:
+            return
+        error = str(message["error"]) if message.get("error") else None
+        if error and run.run is None:
+            run.start()
+            _record_webui_failure(run, message, error)
+        run.finish(str(message.get("status") or "completed"), ErrorInfo(message=error) if error else None)
+
+    def _surroundings(self, message: Mapping[str, Any]) -> None:
+        """What the images of a run of a WebUI depend on."""
+        run = self._open.get(str(message["run"]))
         if run is not None:
-            run.finish(str(message.get("status") or "completed"))
+            run.closure = build_closure(webui_dependencies.dependencies_inside(message), run.run_id)
 
     def _begin(self, message: Mapping[str, Any]) -> None:
         """ComfyUI works on a prompt: what there is to record if it ends before the prompt does."""
@@ -147,7 +162,9 @@ def _find_closure(run_id: str, report: PromptReport, message: Mapping[str, Any])
     said = message.get("surroundings")
     if not isinstance(said, dict) or not report.graph:
         return None
-    return build_closure(dependencies_inside(report.graph, str(message.get("version") or ""), said), run_id)
+    return build_closure(
+        comfyui_dependencies.dependencies_inside(report.graph, str(message.get("version") or ""), said), run_id
+    )
 
 
 def _record_webui_image(run: RunRecorder, message: Mapping[str, Any], image: ImageInput) -> None:
@@ -162,6 +179,20 @@ def _record_webui_image(run: RunRecorder, message: Mapping[str, Any], image: Ima
         actual=actual,
         seeds=[seed] if isinstance(seed, int) else None,
         stage=str(message.get("stage") or "txt2img"),
+        status="cancelled" if message.get("unfinished") else None,
+        error=_UNFINISHED if message.get("unfinished") else None,
+    )
+
+
+def _record_webui_failure(run: RunRecorder, message: Mapping[str, Any], error: str) -> None:
+    """A generation that raised before it saved anything: what was asked for, and why it failed."""
+    run.record_variant(
+        prompt=str(message.get("prompt") or ""),
+        negative_prompt=str(message.get("negative_prompt") or ""),
+        settings=_standard(message.get("settings")),
+        stage=str(message.get("stage") or "txt2img"),
+        status="failed",
+        error=error,
     )
 
 

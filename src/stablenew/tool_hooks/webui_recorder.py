@@ -23,6 +23,9 @@ harmless = stablenew_bridge.harmless
 bridge = stablenew_bridge.Bridge(FOLDER / "stablenew.json")
 
 _RUN = "_stablenew_run"
+_IS_WATCHED = "_stablenew_is_watched"
+_IS_DESCRIBED = "_stablenew_is_described"
+_LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "safetensors", "xformers", "numpy")
 _REQUESTED = "_stablenew_requested"
 _GRID_NAME = re.compile(r"(?:[a-z]+_)?grid-[0-9]{4}(?:-|$)")
 """How names of grids begin (`modules/processing.py`, `scripts/xyz_grid.py`): no image is saved under a base name."""
@@ -67,7 +70,8 @@ class StableNewRecorder(scripts.Script):
 
     def postprocess(self, p: Any, processed: Any, *_args: Any) -> None:
         """A generation ends."""
-        finish(p, processed)
+        del processed
+        finish(p)
 
 
 @harmless
@@ -79,18 +83,51 @@ def begin(p: Any) -> None:
     setattr(p, _RUN, run)
     requested = settings_of(p)
     setattr(p, _REQUESTED, requested)
+    setattr(p, _IS_DESCRIBED, False)
+    watch_close(p)
     total = int(requested.get("batch_size", 1)) * int(requested.get("n_iter", 1))
     bridge.send(do="start", run=run, tool="webui", version=version(), config=requested, total=total)
 
 
+def watch_close(p: Any) -> None:
+    """Have the run end with a generation that raises: nothing else tells of it, but the WebUI closes `p` then, too."""
+    close = getattr(p, "close", None)
+    if close is None or hasattr(p, _IS_WATCHED):
+        return
+
+    def close_and_finish(*args: Any, **kwargs: Any) -> Any:
+        finish(p, error=sys.exc_info()[1])
+        return close(*args, **kwargs)
+
+    setattr(p, _IS_WATCHED, True)
+    p.close = close_and_finish
+
+
 @harmless
-def finish(p: Any, _processed: Any) -> None:
-    """Tell that a run is over."""
+def finish(p: Any, error: BaseException | None = None) -> None:
+    """Tell that a run is over, once."""
     run = getattr(p, _RUN, None)
-    if run:
-        is_stopped = getattr(shared.state, "interrupted", False) or getattr(shared.state, "stopping_generation", False)
+    if not run:
+        return
+    setattr(p, _RUN, None)
+    if error is None:
+        is_stopped = is_interrupted() or getattr(shared.state, "stopping_generation", False)
         bridge.send(do="finish", run=run, status="cancelled" if is_stopped else "completed")
-        setattr(p, _RUN, None)
+        return
+    bridge.send(
+        do="finish",
+        run=run,
+        status="failed",
+        error=f"{type(error).__name__}: {error}",
+        settings=getattr(p, _REQUESTED, None) or settings_of(p),
+        **texts_of(p),
+        stage=stage_of(p),
+    )
+
+
+def is_interrupted() -> bool:
+    """Whether somebody stopped what runs now, in the middle of an image."""
+    return bool(getattr(shared.state, "interrupted", False) or getattr(shared.state, "skipped", False))
 
 
 @harmless
@@ -109,10 +146,65 @@ def on_image_saved(params: Any) -> None:
         **stablenew_bridge.identify(path),
         infotext=str((params.pnginfo or {}).get("parameters") or ""),
         settings=getattr(p, _REQUESTED, None) or settings_of(p),
-        prompt=str(getattr(p, "prompt", "") or ""),
-        negative_prompt=str(getattr(p, "negative_prompt", "") or ""),
+        **texts_of(p),
         stage=stage_of(p),
+        unfinished=p is not None and is_interrupted(),
     )
+    describe_once(p)
+
+
+@harmless
+def describe_once(p: Any) -> None:
+    """Report what the images of a run depend on, when its first image is there: the model is loaded then."""
+    run = getattr(p, _RUN, None)
+    if not run or getattr(p, _IS_DESCRIBED, True):
+        return
+    setattr(p, _IS_DESCRIBED, True)
+    torch = sys.modules.get("torch")
+    modules = ((name, sys.modules.get(name)) for name in _LIBRARIES)
+    bridge.send(
+        do="surroundings",
+        run=run,
+        program=program(),
+        version=version(),
+        files=find_files(),
+        libraries={name: str(getattr(found, "__version__", "")) for name, found in modules if found is not None},
+        python=sys.version.split()[0],
+        device=torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else "cpu",
+        extensions=str(FOLDER.parent),
+        options={name: value for name, value in options().items() if isinstance(value, (bool, int, float, str))},
+        arguments=sys.argv,
+    )
+
+
+def find_files() -> list[dict[str, Any]]:
+    """The checkpoint, VAE and LoRAs that are loaded, with their hashes where the WebUI has worked them out."""
+    info = getattr(getattr(shared, "sd_model", None), "sd_checkpoint_info", None)
+    found = [("checkpoint", getattr(info, "filename", None), getattr(info, "sha256", None))]
+    found.append(("vae", getattr(sys.modules.get("modules.sd_vae"), "loaded_vae_file", None), None))
+    networks = getattr(sys.modules.get("networks"), "loaded_networks", None) or ()
+    on_disk = (getattr(network, "network_on_disk", None) for network in networks)
+    found += [("lora", getattr(file, "filename", None), None) for file in on_disk]
+    return [{"kind": kind, "path": str(Path(path).resolve()), "sha256": sha256} for kind, path, sha256 in found if path]
+
+
+def options() -> dict[str, Any]:
+    """The WebUI's options, those that nobody changed included."""
+    labels = getattr(shared.opts, "data_labels", None) or {}
+    defaults = {name: getattr(label, "default", None) for name, label in labels.items()}
+    return {**defaults, **(getattr(shared.opts, "data", None) or {})}
+
+
+def program() -> str:
+    """Which of the WebUIs this is."""
+    if "modules_forge" in sys.modules:
+        return "Forge"
+    return "SD.Next" if "installer" in sys.modules else "AUTOMATIC1111"
+
+
+def texts_of(p: Any) -> dict[str, str]:
+    """Prompt and negative prompt that were asked for."""
+    return {name: str(getattr(p, name, "") or "") for name in ("prompt", "negative_prompt")}
 
 
 def is_grid(path: Path, p: Any) -> bool:

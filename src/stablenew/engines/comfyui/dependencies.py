@@ -4,8 +4,6 @@ ComfyUI knows no hashes. Where it runs on this machine, it names its folders (`/
 commits are read there; elsewhere only names are known.
 """
 
-import contextlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -13,8 +11,7 @@ from typing import Any, Final
 from stablenew.engines.comfyui.client import ComfyUIClient
 from stablenew.engines.comfyui.graph import Graph
 from stablenew.engines.dependencies import Dependencies, UsedFile, choose_flags, installed_versions, is_local
-from stablenew.formats.documents.run_metadata import CustomNode
-from stablenew.formats.strict_json import json_safe
+from stablenew.engines.extension_folders import read_extensions
 
 _FOLDERS: Final = {
     "ckpt_name": ("checkpoint", ("checkpoints",)),
@@ -31,8 +28,6 @@ _FOLDERS: Final = {
     "model_name": ("model", ("upscale_models", "ultralytics", "ultralytics_bbox", "ultralytics_segm")),
 }
 """Inputs of loaders that name a file: its kind, and the folders it may be in."""
-_COMMIT: Final = re.compile(r"^[0-9a-f]{40,64}$")
-_VERSION: Final = re.compile(r'^version\s*=\s*["\']([^"\']+)["\']', re.MULTILINE)
 
 
 class ComfyUIDependencies:
@@ -69,7 +64,7 @@ class ComfyUIDependencies:
         return Dependencies(
             files=tuple(find_files(self._used, self._folders)),
             versions={name: str(version) for name, version in versions.items() if version},
-            custom_nodes=tuple(read_custom_nodes(self._folders.get("custom_nodes") or ())),
+            custom_nodes=tuple(read_extensions(self._folders.get("custom_nodes") or ())),
             device=", ".join(devices) or None,
             flags=choose_flags(system.get("argv") or ()),
         )
@@ -82,7 +77,7 @@ def dependencies_inside(graph: Graph, version: str, said: Mapping[str, Any]) -> 
     return Dependencies(
         files=tuple(find_files(dict.fromkeys(find_file_inputs(graph)), folders)),
         versions={name: text for name, text in versions.items() if text},
-        custom_nodes=tuple(read_custom_nodes(folders.get("custom_nodes") or ())),
+        custom_nodes=tuple(read_extensions(folders.get("custom_nodes") or ())),
         device=str(said.get("device") or "") or None,
         flags=choose_flags(said.get("arguments") or ()),
     )
@@ -101,47 +96,3 @@ def find_files(used: Iterable[tuple[str, str]], folders: Mapping[str, list[str]]
         relative = PurePosixPath(value.replace("\\", "/"))
         known = (Path(folder) / relative for place in places for folder in folders.get(place) or ())
         yield UsedFile(value, kind, next((path for path in known if path.is_file()), None))
-
-
-def read_custom_nodes(folders: Iterable[str]) -> list[CustomNode]:
-    """Each custom node in these folders, with its commit or, where it was not cloned, the version it gives itself."""
-    found = {}
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            for path in sorted(Path(folder).iterdir()):
-                if path.is_dir() and not path.name.startswith(("__", ".")) and path.suffix != ".disabled":
-                    found[path.name] = _read_custom_node(path)
-    return list(found.values())
-
-
-def _read_custom_node(folder: Path) -> CustomNode:
-    fields: dict[str, Any] = {"name": folder.name, "commit": read_commit(folder)}
-    if fields["commit"] is None:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            match = _VERSION.search((folder / "pyproject.toml").read_text(encoding="utf-8"))
-            fields["version"] = match[1] if match else None
-    return CustomNode.model_validate(json_safe({key: value for key, value in fields.items() if value}))
-
-
-def read_commit(folder: Path) -> str | None:
-    """The commit that a git work tree stands at, as its files say; None where it is none."""
-    git = folder / ".git"
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        head = (git / "HEAD").read_text(encoding="ascii").strip()
-        if not head.startswith("ref: "):
-            return head if _COMMIT.match(head) else None
-        name = head.removeprefix("ref: ")
-        return _read_reference(git, name)
-    return None
-
-
-def _read_reference(git: Path, name: str) -> str | None:
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        commit = (git / name).read_text(encoding="ascii").strip()
-        return commit if _COMMIT.match(commit) else None
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        for line in (git / "packed-refs").read_text(encoding="ascii").splitlines():
-            commit, _, packed = line.partition(" ")
-            if packed == name and _COMMIT.match(commit):
-                return commit
-    return None

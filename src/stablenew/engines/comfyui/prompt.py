@@ -211,7 +211,9 @@ class PromptBuilder:
 
     def _left_alone(self) -> set[str]:
         """Settings that the user leaves to the workflow."""
-        return {key.removeprefix(_BIND) for key, value in self._extra.items() if key.startswith(_BIND) and value is None}
+        return {
+            key.removeprefix(_BIND) for key, value in self._extra.items() if key.startswith(_BIND) and value is None
+        }
 
     def _raw_values(self, graph: Graph) -> list[tuple[Any, Any]]:
         """Inputs of nodes that the user sets by `extra.NODE.INPUT`."""

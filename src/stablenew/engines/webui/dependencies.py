@@ -16,6 +16,7 @@ from stablenew.engines.dependencies import (
     installed_versions,
     is_local,
 )
+from stablenew.engines.extension_folders import read_extensions
 from stablenew.engines.webui.client import WebUIClient
 from stablenew.formats.common_names import checkpoint_stem
 from stablenew.formats.documents.run_metadata import CustomNode
@@ -34,6 +35,7 @@ _OPTIONS: Final = (
 )  # fmt: skip
 """Options of the server that no call names and that change images."""
 _SHORT_COMMIT: Final = 8
+_SHA256_DIGITS: Final = 64
 
 
 class WebUIDependencies:
@@ -98,21 +100,48 @@ class WebUIDependencies:
 
     def _find_options(self) -> list[str]:
         options = self._client.find("/sdapi/v1/options")
-        options = options if isinstance(options, dict) else {}
-        return [f"{name}={options[name]}" for name in _OPTIONS if isinstance(options.get(name), (str, int, float))]
+        return choose_options(options if isinstance(options, dict) else {})
 
     def _find_files(self) -> Iterable[UsedFile]:
         lists = {kind: self._client.find(_LISTS[kind][0]) for kind, _ in self._used}
         for kind, name in self._used:
             entry = _find_entry(lists[kind], kind, name)
             path = Path(str(entry.get(_LISTS[kind][2]) or ""))
-            sha256 = entry.get("sha256")
             yield UsedFile(
                 name=path.name or name,
                 kind=kind,
                 path=path if is_local(self._client.url) and path.is_file() else None,
-                sha256=sha256.lower() if isinstance(sha256, str) and len(sha256) == 64 else None,
+                sha256=_read_sha256(entry),
             )
+
+
+def dependencies_inside(said: Mapping[str, Any]) -> Dependencies:
+    """The dependencies of images, as a recorder inside a WebUI has reported them: its files lie on this machine."""
+    versions = {str(said.get("program") or "webui"): said.get("version"), "python": said.get("python")}
+    versions |= said.get("libraries") or {}
+    return Dependencies(
+        files=tuple(_used_inside(said.get("files") or ())),
+        versions={name: str(version) for name, version in versions.items() if version},
+        custom_nodes=tuple(read_extensions([said["extensions"]] if said.get("extensions") else [])),
+        device=str(said.get("device") or "") or None,
+        flags=(*choose_flags(said.get("arguments") or ()), *choose_options(said.get("options") or {})),
+    )
+
+
+def choose_options(options: Mapping[str, Any]) -> list[str]:
+    """Of a WebUI's options those that change images, each with its value."""
+    return [f"{name}={options[name]}" for name in _OPTIONS if isinstance(options.get(name), (str, int, float))]
+
+
+def _used_inside(files: Iterable[Mapping[str, Any]]) -> Iterable[UsedFile]:
+    for file in files:
+        path = Path(str(file["path"]))
+        yield UsedFile(path.name, str(file["kind"]), path if path.is_file() else None, _read_sha256(file))
+
+
+def _read_sha256(entry: Mapping[str, Any]) -> str | None:
+    sha256 = entry.get("sha256")
+    return sha256.lower() if isinstance(sha256, str) and len(sha256) == _SHA256_DIGITS else None
 
 
 def _find_entry(entries: Any, kind: str, name: str) -> Mapping[str, Any]:
