@@ -92,6 +92,7 @@ def _register() -> None:
         history_command,
         images_command,
         import_command,
+        import_stars_command,
         index_command,
         inspect_command,
         learn_command,
@@ -121,6 +122,7 @@ def _register() -> None:
     app.command("open")(history_command.open_run)
     app.command("serve")(serve_command.serve)
     app.command("import")(import_command.import_images)
+    app.command("import-stars", help=import_stars_command.HELP)(import_stars_command.import_stars)
     app.command("inspect")(inspect_command.inspect)
     app.command("verify")(verify_command.verify)
     app.command("repair")(repair_command.repair)

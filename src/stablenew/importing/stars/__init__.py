@@ -1,0 +1,1 @@
+"""Taking over what people said about their images in other programs."""
