@@ -271,6 +271,7 @@ def one_holds(scanned, run, row, field, value):
         "note": lambda: any(has_words(note, value) for note in image.notes + run.facts["notes"]),
         "unrated": lambda: "image" in row and is_unrated(scanned, row, value) == value.is_on,
         "noted": lambda: bool(image.notes or run.facts["notes"]) == value.is_on,
+        "is": lambda: is_trashed(scanned, row),
         "orientation": lambda: orientation(row) == value.text,
         "digest": lambda: row.get("image", "")[7:].startswith(value.text.removeprefix("xxh128:")) and "image" in row,
         "run": lambda: re.match(glob(value.text), run.summary["run_id"]) is not None,
@@ -310,6 +311,12 @@ def fits_setting(found, value):
         return not isinstance(found, str) and value.matches(found)
     text = found if isinstance(found, str) else str(int(found) if found == int(found) else found)
     return re.fullmatch(glob(value.text), text.casefold(), re.DOTALL) is not None
+
+
+def is_trashed(scanned, row):
+    """Nobody takes anything out of the trash again in these stores."""
+    opinions = (item for run in scanned.values() for item in run.facts["opinions"].items())
+    return "image" in row and any(said.get("trashed") for (image, _), said in opinions if image == row["image"])
 
 
 def orientation(row):

@@ -4,6 +4,7 @@ import json
 import random
 
 from stablenew import FeedbackManager, RunStore
+from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.recording.image_content import build_image
 from stablenew.store.run_folder import METADATA, RECORDS
 from tests import samples
@@ -122,6 +123,9 @@ def rate(store, run_id, chance):
                 flag=chance.choice([None, "pick", "reject"]),
             ),
         )
+    if outputs and chance.random() < 0.2:
+        thrown = FeedbackInput.build(run_id=run_id, image_id=chance.choice(outputs), trashed=True)
+        FeedbackManager(store, rater=chance.choice(RATERS)).record_many([thrown])
     if outputs and chance.random() < 0.3:
         score(store.root / run_id, run_id, outputs, chance)
 

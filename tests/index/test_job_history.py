@@ -81,6 +81,7 @@ def values_of(field):
         "negative": phrases,
         "note": st.sampled_from(["hands", '"hands wrong"', "nothing"]),
         "flag": st.sampled_from(["pick", "reject"]),
+        "is": st.just("trashed"),
         "orientation": st.sampled_from(["portrait", "landscape", "square"]),
         "digest": st.sampled_from(["a", "xxh128:3", "0"]),
         "settings.s_churn": ranges | names,

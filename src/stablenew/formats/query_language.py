@@ -33,7 +33,7 @@ _INDEXED: Final = tuple(setting for setting in SETTINGS if setting.query)
 VARIANT_WORDS: Final = tuple(setting.query for setting in _INDEXED if setting.query and setting.type == "text")
 USE_WORDS: Final = ("lora", "embedding")
 RUN_WORDS: Final = ("pack", "status", "engine", "source", "action", "run")
-IMAGE_WORDS: Final = ("tag", "label", "flag", "rater", "type", "stage", "orientation", "digest")
+IMAGE_WORDS: Final = ("tag", "label", "flag", "rater", "type", "stage", "orientation", "digest", "is")
 VARIANT_NUMBERS: Final = tuple(setting.query for setting in _INDEXED if setting.query and setting.type != "text")
 IMAGE_NUMBERS: Final = ("rating", "mine")
 RUN_NUMBERS: Final = ("jobrating", "variants", "outputs", "duration")
@@ -53,7 +53,7 @@ _OTHER_NAMES: Final = {
 }
 _ROUNDED: Final = ("rating", "aspect")
 """Means: a single whole number stands for all that round to it."""
-_CHOICES: Final = {"flag": ("pick", "reject"), "orientation": ("portrait", "landscape", "square")}
+_CHOICES: Final = {"flag": ("pick", "reject"), "orientation": ("portrait", "landscape", "square"), "is": ("trashed",)}
 FLAGS: Final = ("pick", "reject")
 
 MAX_LENGTH: Final = 4_000

@@ -270,6 +270,7 @@ CREATE INDEX place_image ON place(image);
 CREATE INDEX opinion_image ON opinion(image);
 CREATE INDEX tag_image ON tag(image);
 CREATE INDEX note_image ON note(image);
+CREATE INDEX image_trashed ON image(id) WHERE is_trashed;
 CREATE INDEX trash_image ON trash(image);
 CREATE INDEX note_body ON note(body);
 CREATE INDEX score_image ON score(image);

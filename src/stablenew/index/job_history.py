@@ -296,6 +296,10 @@ class JobHistory:
         """The index's ids of images; those that it does not have are left out."""
         return self._reader.image_ids(digests)
 
+    def runs_holding(self, digest: str) -> list[str]:
+        """The runs that have an image among their final outputs, the oldest first."""
+        return self._reader.runs_holding(digest)
+
     def comparisons(self, asked: str | None = None) -> "list[ComparisonRow]":
         """Every comparison of two images that stands, the oldest first; with `asked` the answers to this question."""
         return self._reader.comparisons(asked)

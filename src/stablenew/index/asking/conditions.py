@@ -110,6 +110,7 @@ class Conditions:
             "flag": self._flagged,
             "label": self._coloured,
             "rater": self._rated_by,
+            "is": self._trashed,
         }
         if name in tests:
             return tests[name](condition)
@@ -190,6 +191,15 @@ class Conditions:
         tags = self._table.tags
         chosen = is_in(tags["name"], names)
         return self._of_opinions(tags["image"][chosen], tags["run"][chosen])
+
+    def _trashed(self, condition: Condition) -> Mask:
+        """The rows of images in the trash; the only thing that `is` knows."""
+        if not any(pattern.matcher()("trashed") for pattern in condition.patterns()):
+            return np.zeros(self._table.rows.count, np.bool_)
+        found = [number for (number,) in self._reader.fetch("SELECT id FROM image WHERE is_trashed")]
+        flags = np.zeros(max(found, default=0) + 1, np.bool_)
+        flags[found] = True
+        return self._of_images(flags)
 
     def _coloured(self, condition: Condition) -> Mask:
         return self._tagged(

@@ -219,6 +219,14 @@ class IndexReader:
                     found[digest] = int(number)
         return found
 
+    def runs_holding(self, digest: str) -> list[str]:
+        """The runs that have an image among their final outputs, the oldest first."""
+        query = (
+            "SELECT DISTINCT r.run_id, r.id FROM place p JOIN run r ON r.id = p.run "
+            "JOIN image i ON i.id = p.image WHERE i.digest = ? ORDER BY r.id"
+        )
+        return [run_id for run_id, _ in self.fetch(query, (pack_digest(digest),))]
+
     def comparisons(self, asked: str | None = None) -> list[ComparisonRow]:
         """Every comparison that stands, the oldest first; with `asked` those that answered this question."""
         chosen = "" if asked is None else "WHERE c.asked = (SELECT id FROM name WHERE text = ?)"
