@@ -105,6 +105,7 @@ def _register() -> None:
         serve_command,
         show_command,
         sources_command,
+        trash_command,
         verify_command,
     )
 
@@ -133,6 +134,7 @@ def _register() -> None:
     app.command("redo")(feedback_command.redo)
     app.command("feedback")(feedback_command.feedback)
     app.add_typer(sources_command.app, name="sources")
+    app.add_typer(trash_command.app, name="trash")
     app.add_typer(engines_command.app, name="engines")
     app.add_typer(dataset_command.app, name="dataset")
     app.add_typer(learn_command.app, name="learn")

@@ -20,7 +20,7 @@ from stablenew.formats.documents.feedback import (
     at_clock,
     draft_event,
 )
-from stablenew.formats.documents.feedback_fold import fold_opinions
+from stablenew.formats.documents.feedback_fold import fold_opinions, standing_removals
 from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
 from stablenew.formats.strict_json import JsonValue
 from stablenew.store.feedback.feedback_files import FeedbackReading
@@ -144,6 +144,42 @@ class FeedbackManager:
             by_run.setdefault(home, []).append(body)
         plans = [(self._store.open(run_id), self._draft(bodies, rater)) for run_id, bodies in by_run.items()]
         return self._append(plans)
+
+    def record_removal(self, run_id: str, output: Mapping[str, JsonValue], *, rater: str | None = None) -> str:
+        """Record that the bytes of an output are removed on purpose, before they are. Returns the event's id.
+
+        `output` has `digest`, `sha256`, `size_bytes` and `reason`. Undo does not take it back; `restore_removed` does.
+        A removal that stands already is not recorded again.
+
+        Raises:
+            RunNotFound: there is no such run.
+            WriteFailed: the disk would not take it.
+        """
+        run = self._store.open(run_id)
+        known = standing_removals(self._log(run).read().events)
+        if standing := [event.id for event in known if event.digest == output["digest"]]:
+            return standing[0]
+        drafts = self._draft([{"op": "remove", **output}], rater)
+        (document,) = self._append([(run, drafts)])
+        return next(event.id for event in document.events if event.act == drafts[0].act)
+
+    def restore_removed(self, run_id: str, digest: str, *, event_id: str | None = None) -> int:
+        """Take back what was recorded of the removal of an output, so that its bytes may come back by a merge.
+
+        With `event_id` only that removal. Returns how many were taken back, whoever recorded them.
+        """
+        log = self._log(self._store.open(run_id))
+        with log.writing() as reading:
+            standing = [event for event in standing_removals(reading.events) if event.digest == digest]
+            chosen = [event for event in standing if event_id in (None, event.id)]
+            drafts = [
+                draft
+                for event in chosen
+                for draft in self._draft([{"op": "retract", "event_ids": [event.id]}], event.rater)
+            ]
+            if drafts:
+                log.append(reading, self._at_now(drafts, reading))
+            return len(chosen)
 
     def _find_image(self, run_id: str, name: str) -> str:
         return self._finder(self._store.open(run_id)).find(name).digest
@@ -319,6 +355,8 @@ def replay_acts(
     undone: list[tuple[FeedbackEvent, list[FeedbackEvent]]] = []
     retracted: set[str] = set()
     for event in events:
+        if event.op == "remove":  # undoing that would not bring the bytes back
+            continue
         if event.rater != rater or event.id in retracted:  # a clock that was wrong puts an event after its retraction
             continue
         if event.op == "retract":

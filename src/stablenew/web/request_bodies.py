@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from stablenew.formats.described_model import DescribedModel
 from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
-from stablenew.formats.model_base import Name, RunId
+from stablenew.formats.model_base import Digest, Name, RunId
 
 _ACT_PATTERN = "^[A-Za-z0-9_-]{8,64}$"
 Act = Annotated[str, Field(pattern=_ACT_PATTERN)]
@@ -42,6 +42,23 @@ class VotesBody(_Body):
     """Comparisons, in order."""
 
     votes: Annotated[list[PostedVote], Field(min_length=1, max_length=200)]
+
+
+class RestoreBody(_Body):
+    """Images to take out of the trash; without `digests` all."""
+
+    digests: Annotated[list[Digest], Field(min_length=1, max_length=2000)] | None = None
+
+
+class EmptyBody(_Body):
+    """Emptying the trash, as `stablenew trash empty` does."""
+
+    older: str | None = None
+    """Only what was trashed longer ago: `30d`."""
+    all_raters: bool = False
+    """Also what others picked or gave 4 stars or more."""
+    expected_count: Annotated[int, Field(ge=1)]
+    """How many images the page has shown to go."""
 
 
 class StepBody(_Body):

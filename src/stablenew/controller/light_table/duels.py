@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from stablenew.controller.light_table.trash import without_trash
 from stablenew.errors import ConfigError
 from stablenew.formats.settings import INDEXED, find_setting
 from stablenew.learning.duels.duel_verdict import DuelRule, DuelVerdict, PairResult, Vote, judge_duel
@@ -58,7 +59,7 @@ class Duel:
         """
         self.question = question
         self._history = history
-        self._found = history.image_values(question.query)
+        self._found = history.image_values(without_trash(question.query))
         codes = self._found.codes(question.by)
         self.sides = codes.titles()
         if not 2 <= len(self.sides) <= MOST_SIDES:

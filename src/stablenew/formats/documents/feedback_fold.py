@@ -39,8 +39,12 @@ def fold_removals(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
 
     A removal that was retracted is one whose bytes were brought back.
     """
-    events = [event for event in ordered if event.op in ("remove", "retract")]
-    return [_removal(event) for event in _without_retracted(events)]
+    return [_removal(event) for event in standing_removals(ordered)]
+
+
+def standing_removals(ordered: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
+    """The events of all removals that were not taken back; for `ordered` see `fold_opinions`."""
+    return _without_retracted([event for event in ordered if event.op in ("remove", "retract")])
 
 
 def fold_trash(ordered: Sequence[EventFields]) -> frozenset[str]:
