@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from typing import Final
 
 from stablenew.engines.dependencies import Dependencies, Traceable, UsedFile
@@ -15,11 +16,14 @@ from stablenew.store.file_hashes import (
     find_pending,
     find_sha256,
     identify_file,
+    is_coming,
     note_pending,
 )
 
 _GRACE_SECONDS: Final = 0.25
 """How long the end of a run waits for a look that is on its way."""
+_HASH_SECONDS: Final = 120.0
+_LOOK_SECONDS: Final = 0.2
 
 
 class ClosureWatch:
@@ -119,6 +123,19 @@ def read_closure(metadata: RunMetadata) -> Closure | None:
         return closure
     models = [_with_late_hash(metadata.run_id, model) for model in closure.models or ()]
     return closure.model_copy(update={"models": tuple(models)})
+
+
+def await_hashes(closure: Closure | None, run_id: str, seconds: float = _HASH_SECONDS) -> Closure | None:
+    """The closure of a run with the hashes that are being worked out beside, for which it waits so long."""
+    end = time.monotonic() + seconds
+    while closure is not None and (pending := [model for model in closure.models or () if model.sha256 == PENDING]):
+        closure = closure.model_copy(
+            update={"models": tuple(_with_late_hash(run_id, model) for model in closure.models or ())}
+        )
+        if time.monotonic() > end or not any(is_coming(run_id, model.name) for model in pending):
+            break
+        time.sleep(_LOOK_SECONDS)
+    return closure
 
 
 def _with_late_hash(run_id: str, model: ModelFile) -> ModelFile:

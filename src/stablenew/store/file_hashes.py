@@ -130,6 +130,14 @@ def find_pending(run_id: str, name: str) -> str | None:
     return None
 
 
+def is_coming(run_id: str, name: str) -> bool:
+    """Whether a hash that was pending when the run was sealed may still be worked out: the file is the same yet."""
+    with contextlib.suppress(OSError, ValueError, AttributeError, KeyError, TypeError):
+        file = FileIdentity(**json.loads(_pending_place(run_id).read_bytes())[name])
+        return identify_file(file.path) == file
+    return False
+
+
 def _pending_place(run_id: str) -> Path:
     return state_folder() / "pending_hashes" / f"{run_id}.json"
 

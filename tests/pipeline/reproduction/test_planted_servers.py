@@ -107,6 +107,15 @@ def swap_model(fake, tmp_path):
     (tmp_path / "checkpoints" / "dreamshaper_8.safetensors").write_bytes(b"other weights")
 
 
+def test_images_that_comfyui_had_kept_prove_nothing_and_that_is_said(comfyui, tmp_path):
+    first = run_once(ComfyUIEngine(comfyui.url, poll_seconds=0.05), tmp_path / "runs", model="dreamshaper_8", steps=2)
+    kept = run_again(first, ComfyUIEngine(comfyui.url, poll_seconds=0.05))
+    assert kept.count_verdicts() == {"identical": 1}
+    assert kept.unknown == ("whether the server draws the same again: it gave what it had kept (variants: 1)",)
+    comfyui.cache.clear()
+    assert not run_again(first, ComfyUIEngine(comfyui.url, poll_seconds=0.05)).unknown
+
+
 @pytest.mark.parametrize(
     ("plant", "words"),
     [
@@ -126,6 +135,7 @@ def test_what_changed_at_a_comfyui_is_named(comfyui, tmp_path, plant, words):
     settings = {"model": "dreamshaper_8", "steps": 2}
     first = run_once(ComfyUIEngine(comfyui.url, poll_seconds=0.05), tmp_path / "runs", **settings)
     plant(comfyui, tmp_path)
+    comfyui.cache.clear()  # it was started again
     found = run_again(first, ComfyUIEngine(comfyui.url, poll_seconds=0.05))
     (change,) = found.changes
     assert change.describe().startswith(words)

@@ -227,16 +227,17 @@ class ComfyUIEngine:
         Of the same image in two places one is enough; and where some are new, those that were given before are what a
         cached node reports again.
         """
-        addresses = [address for _, address in _find_files(history)]
-        if not addresses:
+        files = _find_files(history)
+        if not files:
             raise EngineError("the workflow made no image; it needs a node such as SaveImage or PreviewImage")
         found: dict[str, EngineImage] = {}
-        for address in addresses:
+        for _, address in files:
             data = self._client.download(address)
             found.setdefault(digest_bytes(data), _read_media(data, prompt))
         fresh = {digest: image for digest, image in found.items() if digest not in self._seen}
         self._seen.update(found)
-        return tuple((fresh or found).values()), not fresh
+        was_kept = {node for node, _ in files} <= _cached_nodes(history)
+        return tuple((fresh or found).values()), was_kept or not fresh
 
 
 class _PromptQueue:
@@ -327,6 +328,12 @@ def _find_files(history: Mapping[str, Any]) -> list[tuple[str, ImageAddress]]:
         if isinstance(image, dict) and str(image.get("filename", "")).lower().endswith(_ENDINGS)
     ]
     return [(node, address) for node, address in found if address.type == "output"] or found
+
+
+def _cached_nodes(history: Mapping[str, Any]) -> set[str]:
+    """The nodes that the server did not run again, because it had kept what they gave."""
+    messages = (history.get("status") or {}).get("messages") or ()
+    return {str(node) for kind, data in messages if kind == "execution_cached" for node in data.get("nodes") or ()}
 
 
 def _node_of_images(history: Mapping[str, Any]) -> str:

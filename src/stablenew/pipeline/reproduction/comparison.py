@@ -123,7 +123,15 @@ def compare_runs(before: RunFacts, after: RunFacts, choices: int = 1) -> Reprodu
     pairs = list(_pair_records(before.records, after.records, choices))
     changes = find_changes((before.closure, after.closure), pairs)
     images = [image for old, new in pairs for image in _compare_outputs(before, after, old, new)]
-    return Reproduction(after.run_id, before.run_id, tuple(images), changes.found, changes.unknown)
+    unknown = (*changes.unknown, *_kept_images(after.records))
+    return Reproduction(after.run_id, before.run_id, tuple(images), changes.found, unknown)
+
+
+def _kept_images(records: Sequence[LearningRecord]) -> Iterator[str]:
+    """What nobody computed again: a server may give the images that it has kept of the same workflow."""
+    kept = [record for record in records if record.actual is not None and record.actual.to_dict().get("cached")]
+    if kept:
+        yield f"whether the server draws the same again: it gave what it had kept (variants: {len(kept)})"
 
 
 def count_choices(plan: PlanSummary | None) -> int:

@@ -7,7 +7,7 @@ from stablenew.errors import FormatError, RunNotFound
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.pipeline_result import PipelineRunResult
 from stablenew.pipeline.reproduction.comparison import Reproduction, RunFacts, compare_runs, count_choices
-from stablenew.pipeline.run_closure import read_closure
+from stablenew.pipeline.run_closure import await_hashes, read_closure
 from stablenew.store.run import Run
 from stablenew.store.run_folder import OUTPUTS
 from stablenew.store.run_store import RunStore
@@ -35,7 +35,8 @@ def reproduction_of(store: RunStore, run: Run) -> Reproduction | None:
 def compare_result(earlier: Run, result: PipelineRunResult, choices: int) -> Reproduction:
     """The same for a result whose images are still in memory; `choices` variants repeat each of the earlier ones."""
     images = {image.reference.digest: image.data for variant in result.variants for image in variant.images}
-    facts = RunFacts(result.run_id, result.closure, result.records, lambda output: images.get(output.digest))
+    closure = await_hashes(result.closure, result.run_id)
+    facts = RunFacts(result.run_id, closure, result.records, lambda output: images.get(output.digest))
     return compare_runs(read_facts(earlier), facts, choices)
 
 
