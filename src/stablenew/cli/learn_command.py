@@ -21,12 +21,12 @@ DatasetOption = Annotated[
     Path | None,
     typer.Option("--dataset", metavar="DIR", help="Use this dataset instead of one that is kept up to date."),
 ]
-_Query = Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; by default all.")]
+QueryArgument = Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; by default all.")]
 _BAR = 24
 _REASON = Column(is_wrapped=True)
 
 
-def _open(out: Output, folder: Path | None, query: list[str] | None = None) -> "Dataset":
+def open_dataset(out: Output, folder: Path | None, query: list[str] | None = None) -> "Dataset":
     """The dataset that was named, or one of the store, brought up to date."""
     if folder is not None:
         from stablenew.learning.dataset.reader import Dataset
@@ -39,7 +39,7 @@ def _open(out: Output, folder: Path | None, query: list[str] | None = None) -> "
 @app.command(context_settings=SETTINGS)
 def evidence(
     ctx: typer.Context,
-    query: _Query = None,
+    query: QueryArgument = None,
     by: Annotated[
         list[str] | None, typer.Option(metavar="SETTING", help="A setting, such as txt2img.cfg_scale; may be repeated.")
     ] = None,
@@ -57,7 +57,7 @@ def evidence(
     from stablenew.learning.evidence.evidence_table import read_evidence_table
     from stablenew.learning.learning_contract import EvidenceContract
 
-    table = read_evidence_table(_open(out, dataset, query))
+    table = read_evidence_table(open_dataset(out, dataset, query))
     for name in [*(by or ()), *([against] if against else ())]:
         table.find_setting(name)
     names = by or EvidenceContract(table).varied_settings
@@ -171,7 +171,7 @@ def _sparkline(stars: list[int]) -> str:
 def _contract(out: Output, dataset: Path | None, query: list[str] | None, proposer: str) -> "LearningContract":
     from stablenew.learning.learning_contract import open_contract
 
-    return open_contract(_open(out, dataset, query), proposer)
+    return open_contract(open_dataset(out, dataset, query), proposer)
 
 
 _Proposer = Annotated[str, typer.Option(metavar="NAME", help="The proposer to use; packages can add some.")]
@@ -180,7 +180,7 @@ _Proposer = Annotated[str, typer.Option(metavar="NAME", help="The proposer to us
 @app.command(context_settings=SETTINGS)
 def defaults(
     ctx: typer.Context,
-    query: _Query = None,
+    query: QueryArgument = None,
     dataset: DatasetOption = None,
     proposer: _Proposer = "evidence",
     together: Annotated[
@@ -192,7 +192,7 @@ def defaults(
     from stablenew.learning.evidence.evidence import to_json
 
     if together:
-        return _show_together(out, _open(out, dataset, query))
+        return _show_together(out, open_dataset(out, dataset, query))
     found = _contract(out, dataset, query, proposer).get_current_best_defaults()
     out.json([to_json(default) for default in found.values()])
     out.table(
@@ -245,7 +245,7 @@ def _show_together(out: Output, dataset: "Dataset") -> int:
 @app.command(context_settings=SETTINGS)
 def propose(
     ctx: typer.Context,
-    query: _Query = None,
+    query: QueryArgument = None,
     current: Annotated[
         list[str] | None, typer.Option(metavar="SETTING=VALUE", help="What you use now; by default what you used most.")
     ] = None,
@@ -287,7 +287,7 @@ def propose(
 def package(
     ctx: typer.Context,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
-    query: _Query = None,
+    query: QueryArgument = None,
     dataset: DatasetOption = None,
     examples: Annotated[int, typer.Option(min=0, help="Include the prompts of the N best and N worst images.")] = 10,
 ) -> int:
@@ -296,7 +296,7 @@ def package(
     from stablenew.disk.atomic_file import replace_file
     from stablenew.learning.evidence.learning_package import package_for_llm
 
-    found = package_for_llm(_open(out, dataset, query), examples=examples)
+    found = package_for_llm(open_dataset(out, dataset, query), examples=examples)
     data = found.encode_document()
     replace_file(output, data)
     out.json(found.to_dict())

@@ -97,6 +97,7 @@ def _register() -> None:
         inspect_command,
         learn_command,
         merge_command,
+        next_command,
         plan_command,
         repair_command,
         run_command,
@@ -137,6 +138,9 @@ def _register() -> None:
     app.add_typer(trash_command.app, name="trash")
     app.add_typer(engines_command.app, name="engines")
     app.add_typer(dataset_command.app, name="dataset")
+    learn_command.app.command("next", help=next_command.HELP, context_settings=history_command.SETTINGS)(
+        next_command.next_batch
+    )
     app.add_typer(learn_command.app, name="learn")
     app.add_typer(plan_command.app, name="plan")
     app.add_typer(index_command.app, name="index")
@@ -149,6 +153,7 @@ _register()
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0 fine, 1 findings or failure of the work, 2 usage, 130 stopped by Ctrl-C."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small here; waiting threads only take time
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or pydantic looks for some in every package there is
     prepare_streams()
     sys.exit(_run(sys.argv[1:] if args is None else args))

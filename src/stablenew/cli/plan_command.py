@@ -100,7 +100,11 @@ def run(
     url: Annotated[str | None, typer.Option(help="The address of the engine's server.")] = None,
 ) -> int:
     """Run the rest of a plan. After a stop or a crash, `run` continues."""
-    out: Output = ctx.obj
+    return run_file(ctx.obj, file, engine=engine, url=url)
+
+
+def run_file(out: Output, file: Path, *, engine: str | None, url: str | None) -> int:
+    """Run what is left of the plan in a file, and show how far it is. Gives the exit code."""
     from stablenew.cli.run_command import run_plan
 
     plans = _open(out, file)

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from stablenew.learning.evidence.evidence_table import EvidenceTable, Factor, most_used
+from stablenew.learning.evidence.evidence_table import EvidenceTable, Factor, most_used, sort_key
 from stablenew.learning.evidence.preference_model import Floats, Gain, Observations, Surface
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE
-from stablenew.learning.evidence.setting_kernel import Dimension, SettingSpace
+from stablenew.learning.evidence.setting_kernel import UNKNOWN, Dimension, SettingSpace
 
 NOT_ENOUGH: Final = "not enough evidence"
 FEWEST_IMAGES: Final = 20
@@ -101,12 +101,16 @@ def _explain(gain: Gain, support: float, *, is_supported: bool) -> str:
     return f"{NOT_ENOUGH} that other settings are better than those in use: {gain.probability:.0%}, {expected}"
 
 
-def build_observations(table: EvidenceTable) -> Observations:
-    """The ratings and comparisons of a table, over the settings that were varied."""
-    factors = {name: Factor(name, table.factors[name].values, codes) for name, codes in table.compared_codes.items()}
-    varied = [factor for factor in factors.values() if len(_known(factor)) > 1]
-    chosen = sorted(varied, key=lambda factor: -_count_known(factor))[:MOST_DIMENSIONS]
-    dimensions = tuple(_build_dimension(factor) for factor in chosen)
+def build_observations(table: EvidenceTable, ranges: Mapping[str, tuple[Any, ...]] | None = None) -> Observations:
+    """The ratings and comparisons of a table, over the settings that were varied.
+
+    `ranges` names settings to look at in any case, with values that shall lie within the space.
+    """
+    wider = ranges or {}
+    factors = _compared_factors(table)
+    varied = [factor for factor in factors.values() if len(_known(factor)) > 1 or factor.name in wider]
+    chosen = sorted(varied, key=lambda factor: (factor.name not in wider, -_count_known(factor)))[:MOST_DIMENSIONS]
+    dimensions = tuple(_build_dimension(factor, wider.get(factor.name, ())) for factor in chosen)
     columns = [_encode(dimension, factor) for dimension, factor in zip(dimensions, chosen, strict=True)]
     pairs = [
         (winner, loser, 1.0 if comparison["outcome"] == "win" else 0.5)
@@ -131,6 +135,21 @@ def build_observations(table: EvidenceTable) -> Observations:
     )
 
 
+def encode_images(space: SettingSpace, table: EvidenceTable) -> Floats:
+    """The settings of all images of a table as points of a space, one row each."""
+    factors = _compared_factors(table)
+    unknown = np.full(len(table.compared_prompts), UNKNOWN)
+    columns = [
+        _encode(dimension, factors[dimension.name]) if dimension.name in factors else unknown
+        for dimension in space.dimensions
+    ]
+    return np.column_stack(columns) if columns else np.empty((len(table.compared_prompts), 0))
+
+
+def _compared_factors(table: EvidenceTable) -> dict[str, Factor]:
+    return {name: Factor(name, table.factors[name].values, codes) for name, codes in table.compared_codes.items()}
+
+
 def _known(factor: Factor) -> list[Any]:
     """The values that some image had, in order, without what is not known."""
     return [factor.values[code] for code in factor.used[0] if factor.values[code] is not None]
@@ -141,10 +160,10 @@ def _count_known(factor: Factor) -> int:
     return int(np.count_nonzero(~np.isin(factor.codes, unknown)))
 
 
-def _build_dimension(factor: Factor) -> Dimension:
-    values = _known(factor)
+def _build_dimension(factor: Factor, more: tuple[Any, ...] = ()) -> Dimension:
+    values = {*_known(factor), *more}
     is_number = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
-    return Dimension(factor.name, tuple(values), is_number)
+    return Dimension(factor.name, tuple(sorted(values, key=None if is_number else sort_key)), is_number)
 
 
 def _encode(dimension: Dimension, factor: Factor) -> Floats:

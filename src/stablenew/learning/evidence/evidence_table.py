@@ -189,7 +189,7 @@ def read_evidence_table(dataset: Dataset) -> EvidenceTable:
     """The rated and the compared final images of a dataset."""
     preferences = dataset.read_preferences().to_pylist()
     wanted = _compared_ids(preferences)
-    columns = [*_OTHER, *_CONTEXT, *dict.fromkeys(SETTINGS.values())]
+    columns = image_columns()
     tables = []
     for table in dataset.iter_tables(columns):
         is_final = pc.fill_null(pc.equal(table["role"], "final"), True)
@@ -198,6 +198,11 @@ def read_evidence_table(dataset: Dataset) -> EvidenceTable:
         pa.default_memory_pool().release_unused()
     images = pa.concat_tables(tables) if tables else dataset.read_images(columns)
     return build_evidence_table(images, preferences)
+
+
+def image_columns() -> list[str]:
+    """The columns of a dataset that `build_evidence_table` needs."""
+    return [*_OTHER, *_CONTEXT, *dict.fromkeys(SETTINGS.values())]
 
 
 def _with_codes(images: pa.Table) -> pa.Table:

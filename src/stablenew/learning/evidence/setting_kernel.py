@@ -17,7 +17,8 @@ from scipy.optimize import minimize
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
-_UNKNOWN: Final = -1.0
+UNKNOWN: Final = -1.0
+"""The code of a value that is not known."""
 _GRID: Final = 17
 """Values of a number that are tried in the search for the best."""
 _ROOT_5: Final = 5**0.5
@@ -36,7 +37,7 @@ class Dimension(NamedTuple):
     def encode(self, value: Any) -> float:
         """A number between 0 and 1 for a number, the index of a word, -1 for what is not known."""
         if value is None or (not self.is_number and value not in self.values):
-            return _UNKNOWN
+            return UNKNOWN
         if not self.is_number:
             return float(self.values.index(value))
         low, high = self._ends
@@ -44,7 +45,7 @@ class Dimension(NamedTuple):
 
     def decode(self, code: float) -> Any:
         """The value that `encode` gave the code for; a whole number where all that were tried are."""
-        if code == _UNKNOWN:
+        if code == UNKNOWN:
             return None
         if not self.is_number:
             return self.values[int(code)]
@@ -91,14 +92,14 @@ def _candidates(tried: Floats, *, is_number: bool) -> Floats:
     if not is_number:
         return tried
     grid = np.linspace(0, 1, _GRID)
-    return np.union1d(grid, tried if len(tried) <= _GRID else tried[tried == _UNKNOWN])
+    return np.union1d(grid, tried if len(tried) <= _GRID else tried[tried == UNKNOWN])
 
 
 def _distance(dimension: Dimension, codes: Floats, others: Floats) -> Floats:
     """Between 0 and 1; what is not known is as far as can be from what is."""
     if not dimension.is_number:
         return np.asarray(codes[:, None] != others, np.float64)
-    is_unknown = (codes == _UNKNOWN)[:, None] != (others == _UNKNOWN)
+    is_unknown = (codes == UNKNOWN)[:, None] != (others == UNKNOWN)
     return np.where(is_unknown, 1.0, np.abs(codes[:, None] - others))
 
 

@@ -1,0 +1,98 @@
+"""`stablenew learn next`: the batch of images that teaches most about which settings are best, as a learning plan."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stablenew.cli.console import Output, plural
+from stablenew.cli.learn_command import DatasetOption, QueryArgument, open_dataset, show_value
+from stablenew.cli.table import Column
+
+if TYPE_CHECKING:
+    from stablenew.formats.documents.learning_plan import LearningPlan
+    from stablenew.learning.next_experiment import NextExperiment
+
+HELP = """Propose the images that teach most about the best settings, as a learning plan.
+
+Run the plan, rate its images, and ask again. It stops by itself when there is little left to gain."""
+
+
+def next_batch(
+    ctx: typer.Context,
+    query: QueryArgument = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SETTING=LOW..HIGH,...", help="What to tune: cfg=3..12,sampler=Euler|DPM++ 2M."),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=2, max=64, help="So many images.")] = 4,
+    prompt: Annotated[list[str] | None, typer.Option(help="A prompt; by default those of the rated images.")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE")] = None,
+    engine: Annotated[str | None, typer.Option(help="The engine to use.")] = None,
+    url: Annotated[str | None, typer.Option(help="The address of the engine's server, with --run.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The plan to write.")] = None,
+    is_run: Annotated[bool, typer.Option("--run", help="Run the plan at once.")] = False,
+    dataset: DatasetOption = None,
+) -> int:
+    """Propose a batch, write its plan, and run it with --run."""
+    out: Output = ctx.obj
+    from stablenew.controller.next_round import build_round
+    from stablenew.controller.plan_controller import save_plan
+    from stablenew.learning.next_experiment import find_next
+    from stablenew.pipeline.prompt_pack import Prompt
+    from stablenew.pipeline.run_request import parse_assignments
+
+    found = find_next(open_dataset(out, dataset, query), over or [], size=batch)
+    prompts = [Prompt(text) for text in prompt or ()]
+    plan = build_round(found, prompts, parse_assignments(setting or [], is_dotted=False), engine)
+    path = output or Path(f"next-{plan.plan_id}.plan.json")
+    save_plan(plan, path)
+    out.json(_describe(found, plan, path))
+    _show(out, found, plan, path)
+    if not is_run:
+        return 0
+    from stablenew.cli.plan_command import run_file
+
+    return run_file(out, path, engine=engine, url=url)
+
+
+def _describe(found: "NextExperiment", plan: "LearningPlan", path: Path) -> dict[str, Any]:
+    return {
+        "plan_id": plan.plan_id,
+        "path": str(path),
+        "tuned": [{"name": name, "values": list(values)} for name, values, _ in found.tuned],
+        "settings": [dict(settings) for settings in found.settings],
+        "is_random": list(found.is_random),
+        "rate_first": [image._asdict() for image in found.rate_first],
+        "best": None if found.best is None else dict(found.best),
+        "left": None if found.left is None else found.left._asdict(),
+        "is_done": found.is_done,
+        "rating_count": found.rating_count,
+    }
+
+
+def _show(out: Output, found: "NextExperiment", plan: "LearningPlan", path: Path) -> None:
+    rows = zip(found.settings, found.is_random, strict=True)
+    out.table(
+        ["#", *[Column(range_.name.partition(".")[2], is_right=range_.is_interval) for range_ in found.tuned], "why"],
+        [
+            (
+                str(number),
+                *[show_value(settings[range_.name]) for range_ in found.tuned],
+                "random" if is_random else "may be the best",
+            )
+            for number, (settings, is_random) in enumerate(rows)
+        ],
+    )
+    for image in found.rate_first:
+        out.print(f"not rated yet, and as good as a new image: {image.run_id} {image.image_id}")
+    if found.left is None or found.best is None:
+        out.print(f"{plural(found.rating_count, 'rating')} so far: these are spread over everything that may be tried")
+    else:
+        best = ", ".join(f"{name.partition('.')[2]} {show_value(value)}" for name, value in found.best.items())
+        out.print(f"best known after {plural(found.rating_count, 'rating')}: {best}")
+        out.print(f"still to gain: {found.left.stars:.2f} stars, {found.left.share:.0%} of what settings can bring")
+    if found.is_done:
+        out.print("that is little: you may stop here")
+    out.print(f"{path}: prompt {plan.prompts[0].positive!r}, seed {plan.seeds[0]}")
+    out.print(f"next: stablenew plan run {path}, rate its images, and ask again")

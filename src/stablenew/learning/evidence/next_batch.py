@@ -1,0 +1,192 @@
+"""Which settings to try next, and whether there is much left to learn about the best ones.
+
+Thompson sampling: for each image of the batch one surface is drawn from all those that agree with the ratings so far,
+and the settings that are best on it are tried. So a choice is tried as often as it may be the best. Part of each batch
+is random, which guards against a surface that is wrong.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from scipy.stats import qmc
+
+from stablenew.learning.evidence.preference_model import Floats, Surface
+from stablenew.learning.evidence.setting_kernel import SettingSpace
+
+RANDOM_SHARE: Final = 0.25
+"""The part of all proposals that is random."""
+FEWEST_RATINGS: Final = 8
+"""With fewer ratings, everything is random."""
+_SPREAD: Final = 384
+"""Candidates that are spread over the whole space."""
+_NEAR: Final = 32
+"""Candidates around each of the best."""
+_BEST: Final = 8
+_STEP: Final = 0.12
+"""How far around the best, as a standard deviation; the range of a number is 1."""
+_SURFACES: Final = 200
+"""Surfaces that are drawn to say what is left to gain."""
+_JITTER: Final = 1e-6
+_AS_GOOD: Final = 0.05
+"""An image that is there may be worse by this many stars: rating it costs nothing."""
+FEWEST_NEW: Final = 2
+"""New images of a batch, so that there is something to compare."""
+ENOUGH: Final = 0.10
+"""Stop when less than this part of the way from average to best settings is expected to be left."""
+
+
+class Bounds(NamedTuple):
+    """What one setting may be, as codes of `Dimension.encode`: an interval of a number, or the words."""
+
+    codes: tuple[float, ...]
+    """The lowest and the highest, or each word."""
+    is_number: bool
+
+    def place(self, shares: Floats) -> Floats:
+        """Codes for numbers from 0 to 1."""
+        if self.is_number:
+            low, high = self.codes[0], self.codes[-1]
+            return low + shares * (high - low)
+        words = np.array(self.codes)
+        return np.asarray(words[np.minimum((shares * len(words)).astype(int), len(words) - 1)])
+
+
+class Left(NamedTuple):
+    """What better settings than the best known may still bring."""
+
+    stars: float
+    """Expected stars between the best there is and the best known."""
+    share: float
+    """The same as a part of the way from average settings to the best."""
+
+    @property
+    def is_little(self) -> bool:
+        """Whether one may stop."""
+        return self.share < ENOUGH
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What to try next."""
+
+    points: Floats
+    """Settings to make images of, as `SettingSpace.encode` has them; one row an image."""
+    is_random: tuple[bool, ...]
+    """For each row whether it was drawn at random."""
+    existing: tuple[int, ...]
+    """Indices of images that are there already and teach as much; rate these first."""
+    best: Floats | None
+    """The settings with the highest expected stars; None before there are enough ratings."""
+    left: Left | None
+    """What is left to gain; None before there are enough ratings."""
+
+
+def propose_batch(
+    space: SettingSpace,
+    bounds: Mapping[str, Bounds],
+    fixed: Floats,
+    surface: Surface | None,
+    *,
+    size: int = 4,
+    made: Floats | None = None,
+) -> Batch:
+    """The next `size` settings to try.
+
+    `bounds` are those of the settings that are tuned; the others are as in the point `fixed`. `surface` is what is
+    known, None where that is nothing. `made` are the settings of images that nobody has rated, one row each. The same
+    input gives the same batch.
+    """
+    search = _Search(space, bounds, fixed)
+    count = 0 if surface is None else len(surface.observed.stars) + len(surface.observed.winners)
+    chance = np.random.default_rng([count, size, len(bounds)])
+    if surface is None or count < FEWEST_RATINGS:
+        return Batch(search.spread(size, count), (True,) * size, (), None, None)
+    best, candidates = search.gather(surface, chance)
+    rows = [] if made is None else list(made)
+    everything = np.concatenate([candidates, *([np.stack(rows)] if rows else [])])
+    drawn = _draw(surface, everything, chance, _SURFACES)
+    left = _measure_left(drawn[:, : len(candidates)], int(surface.expect(candidates).argmax()))
+    random = _count_random(size, count)
+    picks = _pick(drawn[: size - random], len(candidates), most_existing=size - FEWEST_NEW)
+    points = np.concatenate([everything[[pick for pick in picks if pick < len(candidates)]],
+                             search.spread(random, count)])  # fmt: skip
+    is_random = (False,) * (len(points) - random) + (True,) * random
+    existing = tuple(pick - len(candidates) for pick in picks if pick >= len(candidates))
+    return Batch(points, is_random, existing, best, left)
+
+
+def _count_random(size: int, count: int) -> int:
+    """So many of a batch are random that over all batches it is the share."""
+    return int((count + size) * RANDOM_SHARE) - int(count * RANDOM_SHARE)
+
+
+def _pick(drawn: Floats, candidates: int, *, most_existing: int) -> list[int]:
+    """For each surface its best point that no other has; one that exists, after `candidates`, where it is as good."""
+    picks: list[int] = []
+    for values in drawn:
+        free = values.copy()
+        free[picks] = -np.inf
+        if sum(pick >= candidates for pick in picks) >= most_existing:
+            free[candidates:] = -np.inf
+        existing, new = free[candidates:], int(free[:candidates].argmax())
+        is_there = existing.size and existing.max() >= free[new] - _AS_GOOD
+        picks.append(candidates + int(existing.argmax()) if is_there else new)
+    return picks
+
+
+def _draw(surface: Surface, points: Floats, chance: np.random.Generator, count: int) -> Floats:
+    """Surfaces out of all that agree with what was observed; one row each, with the worth of each point."""
+    mean, covariance = surface.predict(points)
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, _JITTER * max(float(values[-1]), _JITTER)))
+    drawn: Floats = mean + chance.standard_normal((count, len(points))) @ root.T
+    return drawn
+
+
+def _measure_left(drawn: Floats, best: int) -> Left:
+    """What is between the best candidate of each surface and the one that is best by expectation."""
+    highest = drawn.max(axis=1)
+    stars = float((highest - drawn[:, best]).mean())
+    way = float((highest - drawn[:, :_SPREAD].mean(axis=1)).mean())
+    return Left(stars, stars / max(way, _JITTER))
+
+
+class _Search:
+    """The space of what may be proposed."""
+
+    def __init__(self, space: SettingSpace, bounds: Mapping[str, Bounds], fixed: Floats) -> None:
+        self._fixed = fixed
+        self._names = [dimension.name for dimension in space.dimensions]
+        self._bounds = {self._names.index(name): found for name, found in bounds.items()}
+
+    def spread(self, count: int, skipped: int) -> Floats:
+        """`count` points spread evenly, after `skipped` others."""
+        points = np.tile(self._fixed, (count, 1))
+        sequence = qmc.Halton(max(1, len(self._bounds)), seed=7)
+        sequence.fast_forward(skipped)
+        shares = sequence.random(count) if count else np.empty((0, max(1, len(self._bounds))))
+        for column, (index, bounds) in enumerate(self._bounds.items()):
+            points[:, index] = bounds.place(shares[:, column])
+        return points
+
+    def gather(self, surface: Surface, chance: np.random.Generator) -> tuple[Floats, Floats]:
+        """The best point by expectation, and candidates: spread over all, and around the best of these."""
+        spread = self.spread(_SPREAD, 0)
+        candidates = spread
+        for step in (_STEP, _STEP / 3):
+            best = candidates[np.argsort(-surface.expect(candidates), kind="stable")[:_BEST]]
+            candidates = np.concatenate([candidates, self._around(best, step, chance)])
+        return np.asarray(candidates[int(surface.expect(candidates).argmax())]), candidates
+
+    def _around(self, best: Floats, step: float, chance: np.random.Generator) -> Floats:
+        points = np.repeat(best, _NEAR, axis=0)
+        for index, bounds in self._bounds.items():
+            if bounds.is_number:
+                moved = points[:, index] + chance.normal(0, step, len(points)) * (bounds.codes[-1] - bounds.codes[0])
+                points[:, index] = np.clip(moved, bounds.codes[0], bounds.codes[-1])
+            else:
+                is_other = chance.random(len(points)) < step
+                points[is_other, index] = chance.choice(bounds.codes, int(is_other.sum()))
+        return points

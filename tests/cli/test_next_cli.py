@@ -1,0 +1,78 @@
+"""`stablenew learn next`: propose, run, rate, and again, as typed."""
+
+import json
+
+import pytest
+
+from stablenew import FeedbackManager, RunStore
+from tests import forked_commands
+
+SMALL = ("--set", "txt2img.width=32", "--set", "txt2img.height=32")
+OVER = ("--over", "cfg=3..12,steps=10..40,sampler=Euler|DDIM|UniPC")
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return forked_commands.call
+
+
+def rate_everything(taste):
+    store = RunStore("runs")
+    manager = FeedbackManager(store, rater="anna")
+    for run in store.iter_runs():
+        for record, output in run.iter_outputs():
+            manager.record_feedback(run.run_id, output.digest, round(taste(record.requested)))
+
+
+def closeness(settings):
+    """Somebody who likes a CFG scale of 6 and DDIM."""
+    return max(0, 4 - abs(settings.cfg_scale - 6)) + (settings.sampler == "DDIM")
+
+
+def test_rounds_of_proposals_and_ratings_come_close_to_what_somebody_likes(cli):
+    for number in range(6):
+        said = cli(
+            "learn", "next", *OVER, "--batch", "6", "--prompt", "a hill", *SMALL, "--run", "-o", f"{number}.json"
+        )
+        assert "1 of 1 run done" in said.stdout
+        rate_everything(closeness)
+    found = json.loads(cli("learn", "next", *OVER, "--json", "-o", "last.json").stdout)
+    assert found["rating_count"] == 36
+    assert abs(found["best"]["txt2img.cfg_scale"] - 6) < 1.5
+    assert found["best"]["txt2img.sampler"] == "DDIM"
+    assert len(found["settings"]) + len(found["rate_first"]) == 4
+    assert 0 < found["left"]["stars"] < 3
+    for settings in found["settings"]:
+        assert 3 <= settings["txt2img.cfg_scale"] <= 12
+        assert isinstance(settings["txt2img.steps"], int)
+
+
+def test_images_that_nobody_rated_are_asked_about_before_new_ones_are_made(cli):
+    cli("learn", "next", *OVER, "--batch", "12", "--prompt", "a hill", *SMALL, "--run", "-o", "first.json")
+    rate_everything(closeness)
+    cli("run", "--again", "latest", "--record")
+    found = json.loads(cli("learn", "next", *OVER, "--batch", "8", "--json", "-o", "second.json").stdout)
+    newest = RunStore("runs").resolve("latest").run_id
+    assert {image["run_id"] for image in found["rate_first"]} <= {newest}
+    assert len(found["settings"]) >= 2
+
+
+@pytest.mark.parametrize(
+    ("over", "words"),
+    [
+        ("cfg=3", "expected SETTING=LOW..HIGH"),
+        ("cfg=12..3", "the lower number first"),
+        ("sampler=a..b", "is a word"),
+        ("samplr=a|b", "did you mean"),
+        ("steps=ten..40", "a whole number"),
+        ("steps=0..40", "is between 1 and"),
+    ],
+)
+def test_a_range_that_makes_no_sense_is_named(cli, over, words):
+    assert words in cli("learn", "next", "--over", over, "--prompt", "a hill", code=2).stderr
+
+
+def test_nothing_to_tune_and_no_prompt_are_said(cli):
+    assert "nothing to tune" in cli("learn", "next", "--prompt", "a hill", code=2).stderr
+    assert "name a prompt" in cli("learn", "next", *OVER, code=2).stderr

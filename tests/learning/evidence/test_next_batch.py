@@ -1,0 +1,71 @@
+"""The next batch over a small space, where everything can be counted."""
+
+import numpy as np
+import pytest
+
+from stablenew.learning.evidence.next_batch import FEWEST_NEW, Bounds, propose_batch
+from stablenew.learning.evidence.preference_model import Observations, Surface
+from stablenew.learning.evidence.setting_kernel import Dimension, SettingSpace
+
+SPACE = SettingSpace(
+    (
+        Dimension("txt2img.cfg_scale", (0.0, 1.0), is_number=True),
+        Dimension("txt2img.sampler", ("Euler", "DDIM", "UniPC"), is_number=False),
+        Dimension("txt2img.model", ("alpha", "beta"), is_number=False),
+    )
+)
+BOUNDS = {"txt2img.cfg_scale": Bounds((0.2, 0.8), is_number=True), "txt2img.sampler": Bounds((0.0, 1.0), False)}
+FIXED = np.array([0.5, 0.0, 1.0])
+CODES = np.empty(0, np.int64)
+
+
+def taste(points):
+    return 4 - 8 * np.abs(points[:, 0] - 0.7) + (points[:, 1] == 1)
+
+
+def observe(count):
+    chance = np.random.default_rng(3)
+    points = np.column_stack([chance.random(count), chance.integers(0, 3, count), np.ones(count)])
+    stars = np.clip(np.round(taste(points) + chance.normal(0, 0.3, count)), 0, 5)
+    images = np.arange(count)
+    nobody = np.zeros(count, np.int64)
+    return Surface(Observations(SPACE, points, nobody, images, images, nobody, stars, CODES, CODES, np.empty(0)))
+
+
+@pytest.mark.parametrize("surface", [None, observe(40)], ids=["nothing known", "40 ratings"])
+def test_proposals_stay_within_the_bounds_and_vary_nothing_else(surface):
+    batch = propose_batch(SPACE, BOUNDS, FIXED, surface, size=16)
+    assert len(batch.points) + len(batch.existing) == 16
+    assert batch.points[:, 0].min() >= 0.2
+    assert batch.points[:, 0].max() <= 0.8
+    assert set(batch.points[:, 1]) <= {0.0, 1.0}
+    assert set(batch.points[:, 2]) == {1.0}
+    assert len(np.unique(batch.points, axis=0)) == len(batch.points)
+
+
+def test_most_proposals_are_near_the_best_and_a_quarter_is_random():
+    batch = propose_batch(SPACE, BOUNDS, FIXED, observe(40), size=16)
+    assert sum(batch.is_random) == 4
+    chosen, random = (taste(batch.points[np.array(batch.is_random) == is_random]) for is_random in (False, True))
+    assert chosen.mean() > random.mean() + 0.5
+    assert taste(batch.best[None])[0] > 4.3
+
+
+def test_the_same_ratings_give_the_same_batch():
+    first, second = (propose_batch(SPACE, BOUNDS, FIXED, observe(40)) for _ in range(2))
+    assert (first.points == second.points).all()
+    assert first.left == second.left
+
+
+def test_what_is_left_to_gain_gets_less_with_more_ratings():
+    few, many = (propose_batch(SPACE, BOUNDS, FIXED, observe(count)).left for count in (12, 200))
+    assert many.stars < few.stars
+    assert many.is_little
+
+
+def test_an_image_that_is_there_is_taken_where_it_is_as_good():
+    good, bad = np.array([0.7, 1.0, 1.0]), np.array([0.2, 0.0, 1.0])
+    batch = propose_batch(SPACE, BOUNDS, FIXED, observe(40), size=8, made=np.stack([bad, good, good]))
+    assert set(batch.existing) & {1, 2}
+    assert 0 not in batch.existing
+    assert len(batch.points) >= FEWEST_NEW
