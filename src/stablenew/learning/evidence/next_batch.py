@@ -1,8 +1,8 @@
 """Which settings to try next, and whether there is much left to learn about the best ones.
 
 Thompson sampling: for each image of the batch one surface is drawn from all those that agree with the ratings so far,
-and the settings that are best on it are tried. So a choice is tried as often as it may be the best. Part of each batch
-is random, which guards against a surface that is wrong.
+and the settings that are best on it are tried. So a choice is tried as often as it may be the best. The first image has
+the settings that are best by expectation, and part of each batch is random, which guards against a wrong surface.
 """
 
 from collections.abc import Mapping
@@ -109,7 +109,8 @@ def propose_batch(
     drawn = _draw(surface, everything, chance, _SURFACES)
     left = _measure_left(drawn[:, : len(candidates)], int(surface.expect(candidates).argmax()))
     random = _count_random(size, count)
-    picks = _pick(drawn[: size - random], len(candidates), most_existing=size - FEWEST_NEW)
+    wanted = np.concatenate([surface.expect(everything)[None], drawn])[: size - random]
+    picks = _pick(wanted, len(candidates), most_existing=size - FEWEST_NEW)
     points = np.concatenate([everything[[pick for pick in picks if pick < len(candidates)]],
                              search.spread(random, count)])  # fmt: skip
     is_random = (False,) * (len(points) - random) + (True,) * random
