@@ -23,6 +23,7 @@ LAYERS = {
     "learning": 4,
     "pipeline": 5,
     "importing": 4,
+    "exporting": 4,
     "controller": 6,
     "tool_hooks": 0,
     "web": 7,

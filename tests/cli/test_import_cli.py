@@ -34,3 +34,26 @@ def test_stars_are_taken_over_by_a_command_that_says_what_it_did(cli, tmp_path):
 def test_what_is_not_there_is_a_usage_error(cli, tmp_path):
     assert "there is nothing at" in cli("import-stars", tmp_path / "none.db", code=2).stderr
     assert "OLD=NEW" in cli("import-stars", tmp_path, "--map", "here", code=2).stderr
+
+
+def test_images_in_their_place_are_exported_as_sidecars_captions_and_copies(cli, tmp_path):
+    paths = fill(tmp_path / "outputs", 3)
+    cli("import", tmp_path / "outputs")
+    cli("rate", "latest", "0/0", "4")
+    assert "3 sidecars written beside the images, 0 said it already" in cli("export", "xmp", "--beside").stdout
+    assert paths[0].with_name(f"{paths[0].name}.xmp").exists()
+    assert "1 sidecar written beneath out" in cli("export", "xmp", "rating:4", "-o", "out").stdout
+    assert "either -o DIR or --beside" in cli("export", "xmp", code=2).stderr
+    told = cli("export", "captions", "rating:4", "-o", "train", "--concept", "harbour", "--repeats", "10").stdout
+    assert "train/10_harbour" in told
+    cli("images", "rating:4", "--export", "keepers", "--name", "{stars}")
+    assert (tmp_path / "keepers" / "4.png").read_bytes() in {path.read_bytes() for path in paths}
+
+
+def test_all_feedback_is_backed_up_and_taken_back(cli, tmp_path):
+    fill(tmp_path / "outputs", 2)
+    cli("import", tmp_path / "outputs")
+    cli("rate", "latest", "0/0", "4", "--tag", "quay")
+    assert "2 events of 1 run written to said.jsonl" in cli("feedback", "export", "said.jsonl").stdout
+    assert "0 events taken back, 2 were here" in cli("feedback", "restore", "said.jsonl").stdout
+    assert "is no backup" in cli("feedback", "restore", next((tmp_path / "outputs").iterdir()), code=2).stderr

@@ -1,11 +1,13 @@
 """`stablenew rate`, `undo`, `redo` and `feedback`: what people think of runs and images."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stablenew.cli.console import Output
+from stablenew.cli.console import Output, plural
 from stablenew.cli.table import Column
+from stablenew.errors import ConfigError
 
 if TYPE_CHECKING:
     from stablenew.formats.documents.feedback import Feedback, FeedbackState, Opinion
@@ -76,8 +78,6 @@ def parse_flag(text: str) -> str | None:
     Raises:
         ConfigError: something else.
     """
-    from stablenew.errors import ConfigError
-
     if text not in {"pick", "reject", "clear"}:
         raise ConfigError(f"expected a flag of pick, reject or clear, found {text!r}")
     return None if text == "clear" else text
@@ -108,9 +108,17 @@ def _step(out: Output, run: str, rater: str | None, step: str) -> None:
         out.print(f"{step}: {describe_event(event)}")
 
 
-def feedback(ctx: typer.Context, run: RunArgument) -> int:
-    """Show the feedback on a run, and its history."""
+def feedback(
+    ctx: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="RUN|export|restore", help="A run; or what to do with all feedback.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="With export and restore: the backup, a .jsonl file.")
+    ] = None,
+) -> int:
+    """Show the feedback on a run, and its history; or back up all that was ever said, and take a backup back."""
     out: Output = ctx.obj
+    if file is not None:
+        return _back_up(out, run, file)
     from stablenew.store.feedback.feedback_log import FeedbackLog
 
     found = out.controller.run_store.resolve(run)
@@ -127,6 +135,25 @@ def feedback(ctx: typer.Context, run: RunArgument) -> int:
     for problem in problems:
         out.warn(problem)
     return 1 if any(not problem.is_torn for problem in reading.problems) else 0
+
+
+def _back_up(out: Output, act: str, file: Path) -> int:
+    from stablenew.exporting.feedback_backup import restore_backup, write_backup
+
+    if act not in {"export", "restore"}:
+        raise ConfigError(f"expected `feedback export FILE` or `feedback restore FILE`, found {act!r}")
+    work, store = write_backup if act == "export" else restore_backup, out.controller.run_store
+    report = out.with_bar("Reading feedback", lambda progress: work(store, file, progress=progress))
+    out.json(report.to_dict())
+    if act == "export":
+        out.print(f"{plural(report.events, 'event')} of {plural(report.runs, 'run')} written to {file}")
+    else:
+        out.print(f"{plural(report.events, 'event')} taken back, {report.known:,} were here")
+    for run_id in report.missing:
+        out.warn(f"run {run_id} is not here; what was said about it stays in {file}")
+    for problem in report.problems:
+        out.warn(problem)
+    return 1 if report.missing or report.problems else 0
 
 
 def describe_event(event: Any) -> str:

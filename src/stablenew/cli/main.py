@@ -88,6 +88,7 @@ def _register() -> None:
         demo_command,
         duel_command,
         engines_command,
+        export_command,
         feedback_command,
         history_command,
         images_command,
@@ -136,6 +137,7 @@ def _register() -> None:
     app.command("feedback")(feedback_command.feedback)
     app.add_typer(sources_command.app, name="sources")
     app.add_typer(trash_command.app, name="trash")
+    app.add_typer(export_command.app, name="export")
     app.add_typer(engines_command.app, name="engines")
     app.add_typer(dataset_command.app, name="dataset")
     learn_command.app.command("next", help=next_command.HELP, context_settings=history_command.SETTINGS)(

@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from stablenew.disk.regular_file import read_regular
 from stablenew.errors import ConfigError, StableNewError
-from stablenew.formats.digest import digest_bytes
+from stablenew.exporting.image_places import ImagePlaces
+from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.settings import SETTINGS
 from stablenew.store.run_store import RunStore
 
 Image = Mapping[str, Any]
 """An image as `JobHistory.find_images` returns it."""
 Progress = Callable[[int, int], None]
-MAX_IMAGE_BYTES: Final = 1 << 30
 MAX_NAME: Final = 120
 """Characters of a file name, without its ending."""
 _FIELD: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)(?::([0-9]{1,3}))?\}")
@@ -55,15 +54,16 @@ def export_images(
         ConfigError: the template has a field that no image has, or `target` is a file that is there already.
     """
     _check_template(template, images)
-    report = ExportReport()
+    report, places = ExportReport(), ImagePlaces(store)
     used: set[str] = set()
     with _open_target(target) as write:
         for done, image in enumerate(images, start=1):
             try:
-                data, ending = _read_image(store, image)
+                data, output = places.read(image)
             except (StableNewError, OSError) as error:
                 report.problems.append(f"{image['run_id']} {image['name']}: {error}")
                 continue
+            ending = _ending_of(output)
             name = _free_name(build_name(template, image), ending, used)
             write(f"{name}{ending}", data)
             if sidecar:
@@ -114,21 +114,8 @@ def _check_template(template: str, images: Iterable[Image]) -> None:
         raise ConfigError(f"no image has a {unknown[0]!r}; there are {', '.join(sorted(known))}")
 
 
-def _read_image(store: RunStore, image: Image) -> tuple[bytes, str]:
-    """The bytes of an image from the first of its places that has them, and the ending of its file name."""
-    missing: Exception | None = None
-    for place in image["places"]:
-        if not place["path"]:
-            continue
-        try:
-            data = read_regular(store.open(place["run_id"]).path / place["path"], MAX_IMAGE_BYTES)
-        except (StableNewError, OSError) as error:
-            missing = error
-            continue
-        if digest_bytes(data) == image["digest"]:
-            return data, Path(place["path"]).suffix
-        missing = ConfigError("its bytes are not those that were recorded")
-    raise missing or ConfigError("the run does not hold its image")
+def _ending_of(output: OutputReference) -> str:
+    return Path(output.origin.name if output.origin else output.path_in_run).suffix
 
 
 def _free_name(name: str, ending: str, used: set[str]) -> str:

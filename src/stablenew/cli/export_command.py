@@ -1,0 +1,88 @@
+"""`stablenew export`: what was recorded and said, in the files that other programs read."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stablenew.cli.console import Output, plural
+from stablenew.cli.history_command import SETTINGS, open_history, read_query
+from stablenew.cli.images_command import find_images
+from stablenew.errors import FAILURE
+
+app = typer.Typer(no_args_is_help=True, help="Write what is known of images in the files of other programs.")
+_QueryArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="QUERY", help="Which images; all when it is empty.")
+]
+_SHOWN_PROBLEMS = 20
+
+
+@app.command("xmp", context_settings=SETTINGS)
+def export_xmp(
+    ctx: typer.Context,
+    query: _QueryArgument = None,
+    folder: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write the sidecars beneath this folder.")
+    ] = None,
+    beside: Annotated[
+        bool, typer.Option("--beside", help="Write them beside the images; what others wrote there is kept.")
+    ] = False,
+) -> int:
+    """Write XMP sidecars: stars, reject, colour, tags, and the prompt."""
+    out: Output = ctx.obj
+    if (folder is None) != beside:
+        raise typer.BadParameter("give either -o DIR or --beside")
+    from stablenew.exporting.image_places import ImagePlaces
+    from stablenew.exporting.xmp_export import export_sidecars
+
+    images, places = _find(out, query), ImagePlaces(out.controller.run_store)
+    report = out.with_bar(
+        "Writing sidecars", lambda progress: export_sidecars(places, images, folder, progress=progress)
+    )
+    out.json(report.to_dict())
+    where = "beside the images" if folder is None else f"beneath {folder}"
+    out.print(f"{plural(len(report.written), 'sidecar')} written {where}, {report.unchanged:,} said it already")
+    if report.backups:
+        out.print(f"  copies of {plural(len(report.backups), 'sidecar')} of other programs are kept as *.xmp.backup")
+    return _end(out, [f"{image}: {reason}" for image, reason in report.problems])
+
+
+@app.command("captions", context_settings=SETTINGS)
+def export_captions(
+    ctx: typer.Context,
+    query: _QueryArgument = None,
+    folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new folder for a trainer.")] = Path(
+        "captions"
+    ),
+    concept: Annotated[str, typer.Option(metavar="NAME", help="What the images show; it names the folder.")] = "images",
+    repeats: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How often an epoch takes each.")] = 1,
+    by_stars: Annotated[bool, typer.Option("--by-stars", help="As often as it has stars, times --repeats.")] = False,
+    trigger: Annotated[str, typer.Option(metavar="WORDS", help="Words before every caption.")] = "",
+) -> int:
+    """Copy images with captions into folders as kohya's scripts read them: 10_harbour/00000-….png and .txt."""
+    out: Output = ctx.obj
+    from stablenew.exporting.caption_export import CaptionOptions
+    from stablenew.exporting.caption_export import export_captions as export
+    from stablenew.exporting.image_places import ImagePlaces
+
+    options = CaptionOptions(concept=concept, repeats=repeats, by_stars=by_stars, trigger=trigger)
+    images, places = _find(out, query), ImagePlaces(out.controller.run_store)
+    report = out.with_bar("Copying images", lambda progress: export(places, images, folder, options, progress=progress))
+    out.json(report.to_dict())
+    out.table(
+        ["folder", "images"], [(str(folder / name), f"{count:,}") for name, count in sorted(report.folders.items())]
+    )
+    return _end(out, report.problems)
+
+
+def _find(out: Output, query: list[str] | None) -> list[dict[str, Any]]:
+    text = read_query(query)
+    return find_images(open_history(out, text), text, "newest", 0)
+
+
+def _end(out: Output, problems: list[str]) -> int:
+    for problem in problems[:_SHOWN_PROBLEMS]:
+        out.warn(problem)
+    if len(problems) > _SHOWN_PROBLEMS:
+        out.warn(f"and {len(problems) - _SHOWN_PROBLEMS:,} more (--json lists them all)")
+    return FAILURE if problems else 0

@@ -1,0 +1,1 @@
+"""What was recorded and said, in the files that other programs read."""

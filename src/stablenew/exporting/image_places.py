@@ -1,0 +1,82 @@
+"""ImagePlaces: from an image as a query finds it to its bytes, wherever they are."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from stablenew.errors import OutputNotFound, StableNewError
+from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.store.output_access import locate_origin, open_output
+from stablenew.store.run import Run
+from stablenew.store.run_store import RunStore
+
+Image: TypeAlias = Mapping[str, Any]
+"""An image as `JobHistory.find_images` returns it."""
+_MOST_KEPT: Final = 64
+_LARGEST: Final = 1 << 30
+
+
+class ImagePlaces:
+    """The places of images in one store. The records of a run are read once for many images."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._outputs: dict[str, dict[str, OutputReference]] = {}
+
+    def read(self, image: Image) -> tuple[bytes, OutputReference]:
+        """The bytes of an image, checked against its record, from the first place that has them.
+
+        Raises:
+            OutputNotFound: none has; the message says why the last one has not.
+        """
+        missing: Exception = OutputNotFound(f"no run here holds {image['digest']}")
+        for run, output in self._iter_places(image):
+            try:
+                with open_output(run, output) as file:
+                    return file.read(_LARGEST), output
+            except (StableNewError, OSError) as error:
+                missing = error
+        raise OutputNotFound(str(missing))
+
+    def path_in_place(self, image: Image) -> Path:
+        """Where an image lies that no run holds; its bytes are the recorded ones.
+
+        Raises:
+            OutputNotFound: it is held in a run, whose folder is closed, or it is not there any more.
+        """
+        missing: Exception = OutputNotFound(f"{image['run_id']} {image['name']} is held in its run, not in a folder")
+        for run, output in self._iter_places(image):
+            if output.origin is None:
+                continue
+            try:
+                open_output(run, output).close()
+                return locate_origin(run, output.origin)
+            except (StableNewError, OSError) as error:
+                missing = error
+        raise OutputNotFound(str(missing))
+
+    def name_of(self, image: Image) -> str:
+        """The path of an image beneath its source, or its name in its run: with `/`, never leading out of a folder."""
+        for _, output in self._iter_places(image):
+            path = output.origin.path if output.origin else output.path_in_run.rpartition("/")[2]
+            parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+            if parts:
+                return "/".join(part.replace(":", "_") for part in parts)
+        return f"{image['digest'][7:19]}.png"
+
+    def _iter_places(self, image: Image) -> Iterator[tuple[Run, OutputReference]]:
+        for place in image["places"]:
+            try:
+                run = self._store.open(place["run_id"])
+            except StableNewError:
+                continue
+            output = self._outputs_of(run).get(image["digest"])
+            if output is not None:
+                yield run, output
+
+    def _outputs_of(self, run: Run) -> dict[str, OutputReference]:
+        if run.run_id not in self._outputs:
+            while len(self._outputs) >= _MOST_KEPT:
+                self._outputs.pop(next(iter(self._outputs)))
+            self._outputs[run.run_id] = {output.digest: output for _, output in run.iter_outputs()}
+        return self._outputs[run.run_id]
