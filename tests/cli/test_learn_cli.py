@@ -68,7 +68,8 @@ def test_from_a_plan_to_advice(stablenew, tmp_path):
     assert "txt2img.cfg_scale=7" in stablenew("learn", "propose", "--current", "txt2img.cfg_scale=5")
     defaults = {one["name"]: one for one in json.loads(stablenew("--json", "learn", "defaults"))}
     best = defaults["txt2img.cfg_scale"]
-    assert (best["value"], best["is_supported"]) == (7.0, True)
+    assert (best["value"], best["is_supported"], best["difference"]) == (7.0, True, None)
+    assert "all settings together: better with a probability of" in stablenew("learn", "defaults")
     together = json.loads(stablenew("--json", "learn", "defaults", "--together"))
     assert abs(together["settings"]["txt2img.cfg_scale"] - 7) < 1
     assert together["influences"][0]["setting"] == "txt2img.cfg_scale"

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from stablenew.learning.dataset.reader import Dataset
     from stablenew.learning.evidence.evidence import Evidence
     from stablenew.learning.evidence.rating_statistics import Interval
-    from stablenew.learning.learning_contract import LearningContract
 
 app = typer.Typer(help="What the ratings say about settings.", no_args_is_help=True)
 
@@ -23,7 +22,7 @@ DatasetOption = Annotated[
 ]
 QueryArgument = Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; by default all.")]
 _BAR = 24
-_REASON = Column(is_wrapped=True)
+REASON = Column(is_wrapped=True)
 
 
 def open_dataset(out: Output, folder: Path | None, query: list[str] | None = None) -> "Dataset":
@@ -168,78 +167,7 @@ def _sparkline(stars: list[int]) -> str:
     return " ".join("▁▂▃▄▅▆▇█"[round(count / most * 7)] if count else "·" for count in stars)
 
 
-def _contract(out: Output, dataset: Path | None, query: list[str] | None, proposer: str) -> "LearningContract":
-    from stablenew.learning.learning_contract import open_contract
-
-    return open_contract(open_dataset(out, dataset, query), proposer)
-
-
-_Proposer = Annotated[str, typer.Option(metavar="NAME", help="The proposer to use; packages can add some.")]
-
-
-@app.command(context_settings=SETTINGS)
-def defaults(
-    ctx: typer.Context,
-    query: QueryArgument = None,
-    dataset: DatasetOption = None,
-    proposer: _Proposer = "evidence",
-    together: Annotated[
-        bool, typer.Option("--together", help="The best settings as a whole, from one model over all of them.")
-    ] = False,
-) -> int:
-    """Show for each setting the value that the evidence supports."""
-    out: Output = ctx.obj
-    from stablenew.learning.evidence.evidence import to_json
-
-    if together:
-        return _show_together(out, open_dataset(out, dataset, query))
-    found = _contract(out, dataset, query, proposer).get_current_best_defaults()
-    out.json([to_json(default) for default in found.values()])
-    out.table(
-        [
-            "setting",
-            Column("value", least=8),
-            Column("mean stars", rank=2),
-            Column("images", rank=1, is_right=True),
-            _REASON,
-        ],
-        [
-            (
-                default.name,
-                show_value(default.value),
-                "" if default.mean is None else show_interval(default.mean),
-                f"{default.image_count:,}",
-                default.reason,
-            )
-            for default in found.values()
-        ],
-    )
-    if not found:
-        out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
-    return 0
-
-
-def _show_together(out: Output, dataset: "Dataset") -> int:
-    """Show the settings that one model over all of them expects to be rated best."""
-    from dataclasses import replace
-
-    from stablenew.learning.evidence.best_settings import find_best_settings
-    from stablenew.learning.evidence.evidence import to_json
-    from stablenew.learning.evidence.evidence_table import read_evidence_table
-
-    found = find_best_settings(read_evidence_table(dataset))
-    plain = {"settings": dict(found.settings), "current": dict(found.current)}
-    out.json(to_json(replace(found, settings={}, current={})) | plain)
-    effects = {influence.setting: f"{influence.effect:.2f}" for influence in found.influences}
-    out.table(
-        ["setting", Column("best", least=8), Column("in use", rank=1), Column("matters by stars", is_right=True)],
-        [
-            (name, show_value(found.settings.get(name)), show_value(found.current[name]), effect)
-            for name, effect in effects.items()
-        ],
-    )
-    out.print(f"{found.reason}; {plural(found.image_count, 'image')}")
-    return 0
+ProposerOption = Annotated[str, typer.Option(metavar="NAME", help="The proposer to use; packages can add some.")]
 
 
 @app.command(context_settings=SETTINGS)
@@ -250,18 +178,19 @@ def propose(
         list[str] | None, typer.Option(metavar="SETTING=VALUE", help="What you use now; by default what you used most.")
     ] = None,
     dataset: DatasetOption = None,
-    proposer: _Proposer = "evidence",
+    proposer: ProposerOption = "evidence",
 ) -> int:
     """Propose settings to change, or say why the evidence is too thin. Nothing is changed."""
     out: Output = ctx.obj
     from stablenew.learning.evidence.evidence import to_json
+    from stablenew.learning.learning_contract import open_contract
     from stablenew.pipeline.run_request import parse_assignments
 
     used = parse_assignments(current or [], is_dotted=False)
-    found = _contract(out, dataset, query, proposer).propose_new_defaults(current=used)
+    found = open_contract(open_dataset(out, dataset, query), proposer).propose_new_defaults(current=used)
     out.json([to_json(proposal) for proposal in found])
     out.table(
-        ["setting", Column("now", rank=1), "proposed", Column("stars", rank=2), _right("sure"), _REASON],
+        ["setting", Column("now", rank=1), "proposed", Column("stars", rank=2), _right("sure"), REASON],
         [
             (
                 proposal.name,

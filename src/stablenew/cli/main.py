@@ -85,6 +85,7 @@ def _register() -> None:
     from stablenew.cli import (
         config_command,
         dataset_command,
+        defaults_command,
         demo_command,
         duel_command,
         engines_command,
@@ -140,6 +141,7 @@ def _register() -> None:
     app.add_typer(export_command.app, name="export")
     app.add_typer(engines_command.app, name="engines")
     app.add_typer(dataset_command.app, name="dataset")
+    learn_command.app.command("defaults", context_settings=history_command.SETTINGS)(defaults_command.defaults)
     learn_command.app.command("next", help=next_command.HELP, context_settings=history_command.SETTINGS)(
         next_command.next_batch
     )

@@ -1,0 +1,119 @@
+"""`stablenew learn defaults`: the settings that the ratings favour, looked at in two ways."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stablenew.cli.console import Output, plural
+from stablenew.cli.learn_command import (
+    REASON,
+    DatasetOption,
+    ProposerOption,
+    QueryArgument,
+    open_dataset,
+    show_interval,
+    show_value,
+)
+from stablenew.cli.table import Column
+
+if TYPE_CHECKING:
+    from stablenew.learning.dataset.reader import Dataset
+    from stablenew.learning.evidence.best_settings import BestSettings
+    from stablenew.learning.two_answers import TwoAnswers
+
+
+def defaults(
+    ctx: typer.Context,
+    query: QueryArgument = None,
+    dataset: DatasetOption = None,
+    proposer: ProposerOption = "evidence",
+    together: Annotated[
+        bool, typer.Option("--together", help="Only the best settings as a whole, with what matters how much.")
+    ] = False,
+) -> int:
+    """Show the settings that the ratings favour: one by one, and all together."""
+    out: Output = ctx.obj
+    from stablenew.learning.evidence.best_settings import find_best_settings
+    from stablenew.learning.evidence.evidence import to_json
+    from stablenew.learning.evidence.evidence_table import read_evidence_table
+    from stablenew.learning.learning_contract import BUILT_IN, EvidenceContract
+    from stablenew.learning.two_answers import compare_answers
+
+    if proposer != BUILT_IN:
+        return _show_proposer(out, open_dataset(out, dataset, query), proposer)
+    table = read_evidence_table(open_dataset(out, dataset, query))
+    found = find_best_settings(table)
+    if together:
+        return _show_together(out, found)
+    answers = compare_answers(EvidenceContract(table).get_current_best_defaults(), found)
+    out.json(
+        [
+            to_json(answer.default) | {"together": answer.together, "difference": answer.difference}
+            for answer in answers.values()
+        ]
+    )
+    _show_answers(out, list(answers.values()))
+    if not answers:
+        out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
+        return 0
+    for answer in answers.values():
+        if answer.difference is not None:
+            out.print(f"! {answer.default.name}: {answer.difference}")
+    out.print(f"all settings together: {found.reason}; {plural(found.image_count, 'image')}")
+    return 0
+
+
+def _show_proposer(out: Output, dataset: "Dataset", proposer: str) -> int:
+    """Show what another package's proposer says."""
+    from stablenew.learning.evidence.evidence import to_json
+    from stablenew.learning.learning_contract import open_contract
+    from stablenew.learning.two_answers import TwoAnswers
+
+    found = open_contract(dataset, proposer).get_current_best_defaults()
+    out.json([to_json(default) for default in found.values()])
+    _show_answers(out, [TwoAnswers(default, None, None) for default in found.values()])
+    return 0
+
+
+def _show_answers(out: Output, answers: "list[TwoAnswers]") -> None:
+    out.table(
+        [
+            "setting",
+            Column("value", least=8),
+            Column("together", rank=3),
+            Column("mean stars", rank=2),
+            Column("images", rank=1, is_right=True),
+            REASON,
+        ],
+        [
+            (
+                answer.default.name,
+                show_value(answer.default.value),
+                "" if answer.together is None else show_value(answer.together),
+                "" if answer.default.mean is None else show_interval(answer.default.mean),
+                f"{answer.default.image_count:,}",
+                answer.default.reason,
+            )
+            for answer in answers
+        ],
+    )
+
+
+def _show_together(out: Output, found: "BestSettings") -> int:
+    """Show the settings that one model over all of them expects to be rated best."""
+    from dataclasses import replace
+
+    from stablenew.learning.evidence.evidence import to_json
+
+    plain = {"settings": dict(found.settings), "current": dict(found.current)}
+    out.json(to_json(replace(found, settings={}, current={})) | plain)
+    effects = {influence.setting: f"{influence.effect:.2f}" for influence in found.influences}
+    out.table(
+        ["setting", Column("best", least=8), Column("in use", rank=1), Column("matters by stars", is_right=True)],
+        [
+            (name, show_value(found.settings.get(name)), show_value(found.current[name]), effect)
+            for name, effect in effects.items()
+        ],
+    )
+    out.print(f"{found.reason}; {plural(found.image_count, 'image')}")
+    return 0
