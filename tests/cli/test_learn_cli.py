@@ -12,8 +12,9 @@ import xml.etree.ElementTree as ET
 import pytest
 from PIL import Image
 
-from stablenew import FeedbackManager, RunStore
+from stablenew import FeedbackManager, RunRecorder, RunStore
 from stablenew.cli.main import _run
+from stablenew.controller.insights import find_query
 
 SMALL = ("--set", "txt2img.width=64", "--set", "txt2img.height=64")
 TASTE = {5: 1.6, 7: 4.2, 9: 2.8}
@@ -146,3 +147,34 @@ def test_ratings_of_images_that_are_all_alike_are_no_evidence_and_it_says_so(sta
     stablenew("run", tmp_path / "lake.txt", *SMALL, "--record")
     stablenew("rate", "latest", "0/0", "4")
     assert "all rated images have the same settings" in stablenew("learn", "evidence")
+
+
+def test_evidence_finds_a_planted_effect_in_settings_of_ones_own_by_stars_and_by_a_metric(stablenew):
+    chance = random.Random(3)
+    with RunRecorder("runs") as run:
+        for prompt in ("a lake", "a pier", "a mill", "a barn", "a tower", "a boat"):
+            for seed in (1, 2):
+                for churn in (0.0, 0.5, 1.0):
+                    picture = Image.effect_noise((8, 8), chance.randrange(20, 90))
+                    score = {0.0: 40.0, 0.5: 70.0, 1.0: 50.0}[churn] + chance.gauss(0, 3)
+                    settings = {"s_churn": churn, "guidance_scale": 7.5, "seed": seed}
+                    run.log(picture, prompt=prompt, metrics={"aesthetic": score}, **settings)
+    taste = {0.0: 1.5, 0.5: 4.2, 1.0: 2.5}
+    rate(lambda record: taste[record.requested.to_dict()["s_churn"]])
+    (by_stars,) = json.loads(stablenew("--json", "learn", "evidence"))["settings"]
+    assert (by_stars["setting"], by_stars["values"][0]["value"]) == ("settings.s_churn", 0.5)
+    found = json.loads(stablenew("--json", "learn", "evidence", "--by", "metric.aesthetic"))
+    (by_metric,) = found["settings"]
+    assert (found["metric"], by_metric["setting"]) == ("aesthetic", "settings.s_churn")
+    means = {value["value"]: value["mean"] for value in by_metric["values"]}
+    assert means[0.5]["low"] < 70 < means[0.5]["high"]
+    assert means[0.0]["low"] < 40 < means[0.0]["high"]
+    best = max(by_metric["comparisons"], key=lambda one: one["difference"]["interval"]["estimate"])
+    assert (best["value"], best["other"]) == (0.5, 0.0)
+    interval = best["difference"]["interval"]
+    assert interval["low"] < 30 < interval["high"]
+    assert "mean metric.aesthetic" in stablenew("learn", "evidence", "--by", "metric.aesthetic")
+    assert "there are metric.aesthetic" in stablenew("learn", "evidence", "--by", "metric.beauty", code=2)
+    assert find_query("settings.s_churn", 0.5) == "settings.s_churn:0.5"
+    assert find_query("settings.mode", "fast one") == 'settings.mode:"fast one"'
+    assert find_query("settings.karras", True) == 'settings.karras:"true"'

@@ -12,6 +12,8 @@ from stablenew.cli.table import Column
 if TYPE_CHECKING:
     from stablenew.learning.dataset.reader import Dataset
     from stablenew.learning.evidence.evidence import Evidence
+    from stablenew.learning.evidence.evidence_table import EvidenceTable
+    from stablenew.learning.evidence.metric_evidence import MetricScale
     from stablenew.learning.evidence.rating_statistics import Interval
 
 app = typer.Typer(help="What the ratings say about settings.", no_args_is_help=True)
@@ -40,7 +42,11 @@ def evidence(
     ctx: typer.Context,
     query: QueryArgument = None,
     by: Annotated[
-        list[str] | None, typer.Option(metavar="SETTING", help="A setting, such as txt2img.cfg_scale; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="SETTING",
+            help="A setting, such as txt2img.cfg_scale, or metric.NAME to judge by instead of stars; may be repeated.",
+        ),
     ] = None,
     against: Annotated[
         str | None, typer.Option(metavar="SETTING", help="Show pairs of values of this setting and the first.")
@@ -50,29 +56,57 @@ def evidence(
     exact: Annotated[bool, typer.Option("--exact", help="Do not group numeric values into ranges.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw it, as .png or .svg.")] = None,
 ) -> int:
-    """Show how images with each value of a setting were rated, and what matched pairs say."""
+    """Show how images with each value of a setting were rated or scored, and what matched pairs say."""
     out: Output = ctx.obj
     from stablenew.learning.evidence.evidence import build_evidence, to_json
-    from stablenew.learning.evidence.evidence_table import read_evidence_table
     from stablenew.learning.learning_contract import EvidenceContract
 
-    table = read_evidence_table(open_dataset(out, dataset, query))
-    for name in [*(by or ()), *([against] if against else ())]:
+    metric, by = _split_metric(by or [])
+    if metric is not None and plot is not None:
+        raise typer.BadParameter("--plot draws stars, not metrics")
+    table, scale = _read_table(open_dataset(out, dataset, query), metric)
+    for name in [*by, *([against] if against else ())]:
         table.find_setting(name)
     names = by or EvidenceContract(table).varied_settings
     found = [build_evidence(table, name, against, is_exact=exact) for name in names]
+    if scale is not None:
+        from stablenew.learning.evidence.metric_evidence import in_units
+
+        found = [in_units(item, scale) for item in found]
     if out.is_json:  # with the runs behind everything it is long to make
-        out.json({"rated_image_count": len(table.stars), "settings": [to_json(item) for item in found]})
+        judged = {"metric": metric} if metric else {}
+        out.json({**judged, "rated_image_count": len(table.stars), "settings": [to_json(item) for item in found]})
     if not len(table.stars):
         out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
     elif not found:
         out.print("all rated images have the same settings; `stablenew plan new` varies one on purpose")
     for item in found:
-        _show_evidence(out, item, limit)
+        _show_evidence(out, item, limit, scale)
     if plot is not None and found:
         _draw(plot, found[0])
         out.print(f"drawn: {plot}")
     return 0
+
+
+def _split_metric(by: list[str]) -> tuple[str | None, list[str]]:
+    """The metric among some names, and the settings."""
+    from stablenew.learning.evidence.metric_evidence import PREFIX
+
+    metrics = [name.removeprefix(PREFIX) for name in by if name.startswith(PREFIX)]
+    if len(metrics) > 1:
+        raise typer.BadParameter("one metric at a time")
+    return (metrics[0] if metrics else None), [name for name in by if not name.startswith(PREFIX)]
+
+
+def _read_table(dataset: "Dataset", metric: str | None) -> "tuple[EvidenceTable, MetricScale | None]":
+    """What evidence is computed from; of a metric also how to put results into its units."""
+    if metric is None:
+        from stablenew.learning.evidence.evidence_table import read_evidence_table
+
+        return read_evidence_table(dataset), None
+    from stablenew.learning.evidence.metric_evidence import read_metric_table
+
+    return read_metric_table(dataset, metric)
 
 
 def _draw(path: Path, evidence: "Evidence") -> None:
@@ -83,19 +117,26 @@ def _draw(path: Path, evidence: "Evidence") -> None:
     replace_file(path, data)
 
 
-def _show_evidence(out: Output, evidence: "Evidence", limit: int) -> None:
+def _show_evidence(out: Output, evidence: "Evidence", limit: int, scale: "MetricScale | None" = None) -> None:
+    unit = f"metric.{scale.metric}" if scale else "stars"
     title = evidence.setting + (f" and {evidence.against}" if evidence.against else "")
     agreement = "" if evidence.agreement is None else f"; raters agree {evidence.agreement:.2f}"
     out.print(f"\n{title}{agreement}")
     shown = evidence.values[: limit or None]
     out.table(
-        [Column("value", least=12), _right("images"), "mean stars", Column(rank=2), Column("0 1 2 3 4 5", rank=1)],
+        [
+            Column("value", least=12),
+            _right("images"),
+            f"mean {unit}",
+            Column(rank=2),
+            Column("" if scale else "0 1 2 3 4 5", rank=1),
+        ],
         [
             (
                 show_value(item.value),
                 f"{item.image_count:,}",
                 show_interval(item.mean),
-                bar(item.mean.estimate / 5, _BAR),
+                bar((scale.to_stars(item.mean.estimate) if scale else item.mean.estimate) / 5, _BAR),
                 _sparkline(item.stars),
             )
             for item in shown
@@ -103,19 +144,19 @@ def _show_evidence(out: Output, evidence: "Evidence", limit: int) -> None:
     )
     if len(shown) < len(evidence.values):
         out.print(f"and {len(evidence.values) - len(shown)} more values; --limit 0 shows all")
-    _show_comparisons(out, evidence, limit)
+    _show_comparisons(out, evidence, limit, unit)
     for warning in evidence.warnings:
         out.print(f"! {warning}")
 
 
-def _show_comparisons(out: Output, evidence: "Evidence", limit: int) -> None:
+def _show_comparisons(out: Output, evidence: "Evidence", limit: int, unit: str) -> None:
     gains = evidence.gains
     shown = gains[: limit or None]
     out.table(
         [
             Column("where all else was alike", is_wrapped=True),
             Column(rank=1),
-            "stars",
+            unit,
             _right("pairs"),
             _right("sure"),
         ],

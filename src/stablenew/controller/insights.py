@@ -1,6 +1,7 @@
 """Insights: what the ratings say about settings, as much of it as people look at."""
 
 import itertools
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.formats.query_language import field_of_setting
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from stablenew.learning.dataset.reader import Dataset
     from stablenew.learning.evidence.evidence_table import EvidenceTable
 
+_UNUSABLE: Final = re.compile(r"[^A-Za-z0-9_.-]")
+"""Characters that the name of a field cannot have in a query."""
 MOST_VALUES: Final = 24
 MOST_COMPARISONS: Final = 12
 MOST_PAIRED: Final = 6
@@ -102,8 +105,10 @@ def _without_runs(one: Any) -> dict[str, Any]:
 def find_query(setting: str, value: Any) -> str | None:
     """The query for images whose setting ran with this value; None where there is none."""
     stage, _, name = setting.partition(".")
-    field = field_of_setting(name) if stage == "txt2img" else None
-    if field is None or not isinstance(value, (str, int, float)) or '"' in str(value):
+    field = field_of_setting(name) if stage == "txt2img" else setting if stage == "settings" else None
+    if isinstance(value, bool):
+        value = str(value).lower()
+    if field is None or _UNUSABLE.search(field) or not isinstance(value, (str, int, float)) or '"' in str(value):
         return None
     if isinstance(value, ValueRange):
         return f"{field}:{value}"
