@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 
 from stablenew.formats.clock import parse_timestamp
+from stablenew.formats.documents.feedback_fold import latest_trash
 from stablenew.formats.query_language import NUMBERS, RUN_NUMBERS, TIMES, Condition, Range
 from stablenew.formats.settings import SETTINGS, standard_name
 from stablenew.store.feedback.feedback_log import FeedbackLog
@@ -36,18 +37,18 @@ class Scan(dict):
             for (image, who), opinion in run.facts["opinions"].items():
                 if image:
                     self.add(self.images.setdefault(image, Opinions()), who, opinion)
+            for (image, who, op), (clock, value) in run.facts["words"].items():
+                if image:
+                    words = self.images.setdefault(image, Opinions()).words
+                    words[who, op] = max(words.get((who, op), (clock, value)), (clock, value), key=lambda word: word[0])
             for image, name, at, value in run.facts["metrics"]:
                 known = self.last_scored.get((image, name))
                 self.last_scored[image, name] = max(known, (at, value)) if known else (at, value)
 
     def add(self, image, rater, opinion):
         image.raters.add(rater)
-        image.flags.add(opinion.get("flag"))
         image.tags |= set(opinion.get("tags") or ())
         image.notes += [note["text"] for note in opinion.get("notes") or ()]
-        if opinion.get("rating") is not None:
-            word = (opinion["rated_at"], opinion["rating"])
-            image.ratings[rater] = max(image.ratings.get(rater, word), word)
         for name, value in (opinion.get("aspects") or {}).items():
             image.aspects.setdefault(name, []).append(value)
 
@@ -55,7 +56,7 @@ class Scan(dict):
         return self.images.get(row.get("image")) or Opinions()
 
     def rating(self, row):
-        given = [rating for _, rating in self.opinions_of(row).ratings.values()]
+        given = list(self.opinions_of(row).ratings.values())
         return sum(given) / len(given) if given else None
 
 
@@ -63,12 +64,19 @@ class Scan(dict):
 class Opinions:
     """What is said of an image."""
 
-    ratings: dict = field(default_factory=dict)
+    words: dict = field(default_factory=dict)
     raters: set = field(default_factory=set)
-    flags: set = field(default_factory=set)
     tags: set = field(default_factory=set)
     notes: list = field(default_factory=list)
     aspects: dict = field(default_factory=dict)
+
+    @property
+    def ratings(self):
+        return {who: word for (who, op), (_, word) in self.words.items() if op == "rate" and word is not None}
+
+    @property
+    def flags(self):
+        return {word for (_, op), (_, word) in self.words.items() if op == "flag"}
 
 
 def scan(store, rater="me"):
@@ -144,15 +152,32 @@ def scan_run(run):
         "source": metadata and metadata.source.name,
         "has_problem": bool(problems),
         "opinions": opinions,
+        "words": last_words(run, opinions),
         "raters": {rater for (image, rater) in opinions if not image},
         "flags": {one.get("flag") for one in job},
         "tags": own_tags | set((metadata and metadata.learning_tags) or ()),
         "own_tags": own_tags,
         "notes": [note["text"] for one in job for note in one.get("notes") or ()],
         "metrics": list(iter_metrics(run, records)),
+        "trash": latest_trash(FeedbackLog(run.path).read().events),
     }
     rows = [row for one, record in zip(settings, records, strict=True) for row in rows_of(one, record)]
     return Scanned(summary, rows or [{}], created_ms, facts, state)
+
+
+def last_words(run, opinions):
+    """The last rating and flag of each image and rater, None where it was taken back, with its clock."""
+    reading = FeedbackLog(run.path).read()
+    retracted = {(event.rater, id_) for event in reading.events if event.op == "retract" for id_ in event.event_ids}
+    words = {}
+    for event in reading.events:
+        if event.op in ("rate", "flag") and event.aspect is None and (event.rater, event.id) not in retracted:
+            value = event.rating if event.op == "rate" else event.flag
+            words[event.image_id or "", event.rater, event.op] = (event.clock, value)
+    for (image, rater), opinion in opinions.items():
+        if is_rated(opinion):
+            words[image, rater, "rate"] = (opinion["rated_at"], opinion["rating"])
+    return words
 
 
 def is_rated(opinion):
@@ -187,6 +212,8 @@ def rows_of(settings, record):
     """A row for each final image of a variant."""
     prompt = record.prompt
     variant = settings | {"prompt": prompt.positive, "negative": prompt.negative}
+    if record.reconstructed and record.finished_at:
+        variant["made"] = milliseconds(record.finished_at)
     variant |= {"lora": {lora.name for lora in prompt.loras or ()}, "embedding": set(prompt.embeddings or ())}
     images = final_outputs(record)
     for image in images:
@@ -271,17 +298,23 @@ def one_holds(scanned, run, row, field, value):
         "note": lambda: any(has_words(note, value) for note in image.notes + run.facts["notes"]),
         "unrated": lambda: "image" in row and is_unrated(scanned, row, value) == value.is_on,
         "noted": lambda: bool(image.notes or run.facts["notes"]) == value.is_on,
-        "is": lambda: is_trashed(scanned, row),
         "orientation": lambda: orientation(row) == value.text,
         "digest": lambda: row.get("image", "")[7:].startswith(value.text.removeprefix("xxh128:")) and "image" in row,
+        "is": lambda: "image" in row and image_is_trashed(scanned, row),
         "run": lambda: re.match(glob(value.text), run.summary["run_id"]) is not None,
         "settings.s_churn": lambda: fits_setting(row.get(field), value),
-    } | dict.fromkeys(TIMES, lambda: value.matches(run.created_ms))
+    } | dict.fromkeys(TIMES, lambda: value.matches(row.get("made", run.created_ms)))
     if field in tests:
         return tests[field]()
     if field in NUMBERS or "." in field:
         return in_range(number_of(scanned, run, row, field), value)
     return any(re.fullmatch(glob(value.text), text.casefold(), re.DOTALL) for text in texts(scanned, run, row, field))
+
+
+def image_is_trashed(scanned, row):
+    """Whether the last word on the image, of anybody in any run, put it into the trash."""
+    words = [run.facts["trash"][row["image"]] for run in scanned.values() if row["image"] in run.facts["trash"]]
+    return bool(words) and max(words)[1]
 
 
 def is_unrated(scanned, row, value):
@@ -293,7 +326,7 @@ def number_of(scanned, run, row, field):
     if field == "rating":
         return scanned.rating(row)
     if field == "mine":
-        return scanned.opinions_of(row).ratings.get(scanned.rater, (None, None))[1]
+        return scanned.opinions_of(row).ratings.get(scanned.rater)
     if field == "metric.aesthetic":
         return scanned.last_scored.get((row.get("image"), "aesthetic"), (None, None))[1]
     if field in RUN_NUMBERS:
@@ -311,12 +344,6 @@ def fits_setting(found, value):
         return not isinstance(found, str) and value.matches(found)
     text = found if isinstance(found, str) else str(int(found) if found == int(found) else found)
     return re.fullmatch(glob(value.text), text.casefold(), re.DOTALL) is not None
-
-
-def is_trashed(scanned, row):
-    """Nobody takes anything out of the trash again in these stores."""
-    opinions = (item for run in scanned.values() for item in run.facts["opinions"].items())
-    return "image" in row and any(said.get("trashed") for (image, _), said in opinions if image == row["image"])
 
 
 def orientation(row):

@@ -4,8 +4,10 @@ import json
 import random
 
 from stablenew import FeedbackManager, RunStore
+from stablenew.formats.documents.feedback import build_event
 from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.recording.image_content import build_image
+from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.run_folder import METADATA, RECORDS
 from tests import samples
 
@@ -101,6 +103,9 @@ def add_variant(writer, index, chance):
     actual = chance.choice([None, {}, {"steps": 25}, {"seed": 77, "sampler": None}])
     status = chance.choice(["completed", "failed"])
     fields = {"status": status, "prompt": prompt, "requested": settings} | present(actual=actual)
+    if chance.random() < 0.2:
+        fields["reconstructed"] = {"tool": "a1111", "reader": "stablenew", "reader_version": "1"}
+        fields["finished_at"] = f"2026-11-0{chance.randint(1, 9)}T00:00:00.000Z"
     one = samples.record(writer.run_id, index, outputs, **fields)
     if actual is None:
         one = type(one).from_dict({key: value for key, value in one.to_dict().items() if key != "actual"})
@@ -127,7 +132,23 @@ def rate(store, run_id, chance):
         thrown = FeedbackInput.build(run_id=run_id, image_id=chance.choice(outputs), trashed=True)
         FeedbackManager(store, rater=chance.choice(RATERS)).record_many([thrown])
     if outputs and chance.random() < 0.3:
+        say(store.root / run_id, chance, [chance.choice(outputs) for _ in range(2)])
+    if outputs and chance.random() < 0.3:
         score(store.root / run_id, run_id, outputs, chance)
+
+
+def say(path, chance, images):
+    """Words that only other programs say so far: into the trash, out of it, and what was said taken back."""
+    log = FeedbackLog(path)
+    with log.writing() as reading:
+        events = []
+        for image in images:
+            op = chance.choice(["trash", "trash", "rate", "flag"])
+            value = {"trash": {"present": chance.random() < 0.7}, "rate": {"rating": None}, "flag": {"flag": None}}[op]
+            clock = f"2027-01-0{chance.randint(1, 9)}T00:00:00.000Z-0000"
+            rater = chance.choice(RATERS)
+            events.append(build_event(clock=clock, replica="there", rater=rater, op=op, image_id=image, **value))
+        log.append(reading, events)
 
 
 def score(path, run_id, outputs, chance):

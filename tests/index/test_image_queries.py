@@ -6,7 +6,9 @@ import pytest
 
 from stablenew import FeedbackManager, JobHistory, RunStore
 from stablenew.errors import ConfigError, InvalidQuery
+from stablenew.formats.documents.feedback import build_event
 from stablenew.recording.image_content import build_image
+from stablenew.store.feedback.feedback_log import FeedbackLog
 from tests import samples
 
 
@@ -33,7 +35,11 @@ def add_run(store, run_id, *variants, contents=None, **fields):
         image = build_image(samples.png(content.encode(), **size), variant=index, stage="txt2img", number=0)
         writer.write_output(image.data, variant=index, stage="txt2img", number=0, media_type="image/png")
         output = image.reference.model_copy(update={"role": "final"})
+        made = settings.pop("made", None)
         given = {"prompt": {"positive": prompt}, "requested": settings, "actual": {}}
+        if made is not None:
+            given["reconstructed"] = {"tool": "a1111", "reader": "stablenew", "reader_version": "1"}
+            given["finished_at"] = made
         writer.append_record(samples.record(run_id, index, [output], **given))
         digests.append(image.reference.digest)
     count = len(variants)
@@ -270,6 +276,64 @@ def test_facets_of_images_count_any_setting_and_what_people_say(store, history):
     }
     with pytest.raises(ConfigError, match=r"settings\.churn"):
         history.image_facets(names=["settings.eta"])
+
+
+def test_the_last_word_of_a_rater_counts_in_whichever_run_it_was_said(store, history):
+    (first, _) = add_run(store, "first", {}, {}, contents=["same", "a"])
+    add_run(store, "second", {}, {}, contents=["same", "b"])
+    rate(store, "first", first, 4, flag="pick")
+    rate(store, "second", first, 2, flag="reject")
+    assert found(history, "flag:reject") == found(history, "mine:2") == [first]
+    assert found(history, "flag:pick") == found(history, "mine:4") == []
+    assert dict(history.image_facets(names=["flag"])["flag"]) == {"reject": 1}
+    (row,) = history.find_images("rater:me").rows
+    assert (row["flag"], row["flags"], row["mine"]) == ("reject", ["reject"], 2)
+
+
+def test_a_rating_that_is_taken_back_in_another_run_is_gone(store, history):
+    (first, _) = add_run(store, "first", {}, {}, contents=["same", "a"])
+    add_run(store, "second", {}, {}, contents=["same", "b"])
+    rate(store, "first", first, 4, flag="pick")
+    history.refresh(is_patient=True)
+    assert found(history, "mine:4 flag:pick") == [first]
+    events = [{"op": "rate", "image_id": first, "rating": None}, {"op": "flag", "image_id": first, "flag": None}]
+    say(store, "second", *events)
+    assert found(history, "mine:4") == found(history, "flag:pick") == []
+    assert set(found(history, "unrated:yes")) >= {first}
+
+
+def say(store, run_id, *events):
+    """Append events of feedback as any program may."""
+    log = FeedbackLog(store.root / run_id)
+    clock = "2026-12-2{}T00:00:00.000Z-0000"
+    built = [build_event(clock=clock.format(n), replica="here", rater="me", **one) for n, one in enumerate(events)]
+    with log.writing() as reading:
+        log.append(reading, built)
+
+
+def test_an_image_in_the_trash_is_found_as_such(store, history):
+    first, second = add_run(store, "any", {}, {})
+    say(store, "any", {"op": "trash", "image_id": first, "present": True})
+    assert found(history, "is:trashed") == [first]
+    assert found(history, "-is:trashed") == [second]
+    (row,) = history.find_images("is:trashed").rows
+    assert row["is_trashed"]
+
+
+def test_images_that_were_made_before_their_run_are_listed_by_their_own_time(store, history):
+    old = {"made": "2025-05-05T10:00:00.000Z"}
+    (made, _) = add_run(store, "imported", old, {"made": "2027-01-01T00:00:00.000Z"})
+    (recorded,) = add_run(store, "recorded", {}, created_at="2026-11-20T08:00:00.000Z")
+    assert found(history, "", sort="oldest")[:2] == [made, recorded]
+    assert found(history, "")[1:] == [recorded, made]
+    assert found(history, "before:2026-01-01") == [made]
+    assert recorded not in found(history, "since:2026-12-31")
+    history.refresh(is_patient=True)
+    first = history.find_images(limit=1)
+    assert [row["created_at"] for row in history.find_images(after=first.next_cursor).rows] == [
+        "2026-11-20T08:00:00.000Z",
+        "2025-05-05T10:00:00.000Z",
+    ]
 
 
 def test_a_rating_changes_no_row_but_those_of_opinions(store, history):

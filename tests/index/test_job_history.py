@@ -81,8 +81,8 @@ def values_of(field):
         "negative": phrases,
         "note": st.sampled_from(["hands", '"hands wrong"', "nothing"]),
         "flag": st.sampled_from(["pick", "reject"]),
-        "is": st.just("trashed"),
         "orientation": st.sampled_from(["portrait", "landscape", "square"]),
+        "is": st.just("trashed"),
         "digest": st.sampled_from(["a", "xxh128:3", "0"]),
         "settings.s_churn": ranges | names,
         "unrated": st.sampled_from(["yes", "no", "mine"]),
@@ -194,6 +194,23 @@ def test_facets_count_what_a_plain_scan_counts(world, query):
             for value in facet_values(scanned, run, row, name)
         }
         assert {one.value: one.job_count for one in image_facets[name]} == Counter(value for _, value in images)
+
+
+SORTS = ["newest", "oldest", "best", "worst", "unrated", "metric.aesthetic", "-metric.aesthetic", "steps", "-cfg"]
+
+
+@given(query=queries, sort=st.sampled_from([*SORTS, "settings.s_churn", "random.7"]), limit=st.integers(1, 9))
+@settings(deadline=None)
+def test_a_first_page_of_images_is_the_beginning_of_the_whole_list(world, query, sort, limit):
+    _, history, _ = world
+    history.columns.forget_queries()
+    first = history.find_images(query, sort=sort, limit=limit)
+    whole = history.image_snapshot(query, sort=sort).images.tolist()
+    assert [row["id"] for row in first.rows] == whole[:limit]
+    if first.next_cursor is not None:
+        second = history.find_images(query, sort=sort, limit=limit, after=first.next_cursor)
+        assert [row["id"] for row in second.rows] == whole[limit : 2 * limit]
+    assert history.count_images(query) == len(whole)
 
 
 def facet_values(scanned, run, row, name):

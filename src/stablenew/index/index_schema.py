@@ -22,7 +22,7 @@ from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
 
-VERSION: Final = 6
+VERSION: Final = 7
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
@@ -127,11 +127,13 @@ VARIANT: Final = Table(
         Column("negative", text="negative"),
         *map(setting_column, INDEXED),
         Column("duration", "REAL"),
+        Column("made"),
         Column("other_settings", text="word"),
     ),
     "PRIMARY KEY(run, position)",
 )
-"""`other_settings` holds the names of the settings that have no column, joined; their values are in `setting`."""
+"""`made` is when its images were made, in milliseconds, where the run itself does not say so. `other_settings` holds
+the names of the settings that have no column, joined; their values are in `setting`."""
 PLACE: Final = Table(
     "place",
     (
@@ -173,13 +175,16 @@ OPINION: Final = Table(
         Column("rating"),
         Column("rated_at", "TEXT"),
         Column("flag", text="word"),
+        Column("flagged_at", "TEXT"),
         Column("note_count", "INTEGER NOT NULL"),
+        Column("is_empty", "INTEGER NOT NULL"),
         Column("is_latest", "INTEGER NOT NULL"),
+        Column("is_flag_latest", "INTEGER NOT NULL"),
     ),
     "PRIMARY KEY(run, image, rater)",
 )
 """What a rater thinks of an image, or of the whole run (image 0), as one run says. `is_latest` marks the rating that
-counts: of the ratings that a rater gave an image in several runs the last."""
+counts: of what a rater said of an image in several runs the last; `is_flag_latest` does so for flags."""
 TAG: Final = Table(
     "tag",
     (

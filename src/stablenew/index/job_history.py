@@ -439,19 +439,19 @@ def _write_cursor(cursor: Cursor, sort: str) -> str:
 def _read_cursor(text: str | None, sort: str) -> Cursor | None:
     if text is None:
         return None
-    return _parse_cursor(text, sort, 1 if sort in (TIME, OLDEST) else 2, "jobs")
+    return _parse_cursor(text, sort, sort not in (TIME, OLDEST), 1, "jobs")
 
 
 def _read_image_cursor(text: str | None, sort: str) -> Cursor | None:
     if text is None:
         return None
-    return _parse_cursor(text, sort, 3 if sort in (NEWEST, OLDEST) else 4, "images")
+    return _parse_cursor(text, sort, sort not in (NEWEST, OLDEST), 4, "images")
 
 
-def _parse_cursor(text: str, sort: str, expected: int, what: str) -> Cursor:
+def _parse_cursor(text: str, sort: str, has_value: bool, length: int, what: str) -> Cursor:
     name, *parts = text.split(":")
-    if name == sort and len(parts) == expected and all(_NUMBER.fullmatch(part) for part in parts):
-        value = (float(parts[0]),) if expected in (2, 4) else ()
+    if name == sort and len(parts) == length + has_value and all(_NUMBER.fullmatch(part) for part in parts):
+        value = (float(parts[0]),) if has_value else ()
         return (*value, *map(int, parts[len(value) :]))
     raise ConfigError(f"{text!r} is not a cursor of {what} sorted by {sort}")
 

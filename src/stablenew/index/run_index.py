@@ -297,19 +297,27 @@ def _iter_changes(
             yield _Change(run_id, RUN_REMOVED, old, None)
 
 
+def _mark_latest(mark: str, at: str, value: str) -> tuple[str, str]:
+    """The statements that mark what each rater said last of each touched image, in whichever run."""
+    return (
+        f"UPDATE opinion SET {mark} = 0 WHERE {mark} AND image IN (SELECT id FROM touched)",
+        f"""
+        UPDATE opinion SET {mark} = 1 WHERE (run, image, rater) IN (
+          SELECT run, image, rater FROM (
+            SELECT run, image, rater, row_number() OVER (
+              PARTITION BY image, rater ORDER BY {at} DESC, {value} DESC, run DESC) AS place
+            FROM opinion WHERE {at} IS NOT NULL AND image IN (SELECT id FROM touched))
+          WHERE place = 1)
+        """,
+    )
+
+
 _FOLD_RATINGS: Final = (
-    "UPDATE opinion SET is_latest = 0 WHERE is_latest AND image IN (SELECT id FROM touched)",
-    """
-    UPDATE opinion SET is_latest = 1 WHERE (run, image, rater) IN (
-      SELECT run, image, rater FROM (
-        SELECT run, image, rater, row_number() OVER (
-          PARTITION BY image, rater ORDER BY rated_at DESC, rating DESC, run DESC) AS place
-        FROM opinion WHERE rating IS NOT NULL AND image IN (SELECT id FROM touched))
-      WHERE place = 1)
-    """,
+    *_mark_latest("is_latest", "rated_at", "rating"),
+    *_mark_latest("is_flag_latest", "flagged_at", "flag"),
     """
     UPDATE image SET (rating, rater_count) = (
-      SELECT avg(rating), nullif(count(*), 0) FROM opinion WHERE opinion.image = image.id AND is_latest)
+      SELECT avg(rating), nullif(count(rating), 0) FROM opinion WHERE opinion.image = image.id AND is_latest)
     WHERE id IN (SELECT id FROM touched)
     """,
     """

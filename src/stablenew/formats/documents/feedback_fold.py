@@ -59,6 +59,13 @@ def latest_trash(ordered: Sequence[EventFields]) -> dict[str, tuple[str, bool]]:
     return {event.image_id or "": (event.clock, bool(event.present)) for event in said}
 
 
+def latest_words(ordered: Sequence[EventFields], op: str) -> dict[tuple[str, str], str]:
+    """When each rater last rated each image (op `rate`), flagged it, or took that back; by image and rater."""
+    events = [event for event in ordered if event.op in (op, "retract")]
+    said = (event for event in _without_retracted(events) if event.aspect is None)
+    return {(event.image_id or "", event.rater): event.clock for event in said}
+
+
 def _without_retracted(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
     """Retractions of one's own events count; a retraction itself cannot be retracted: redo is a new event."""
     retractions = [event for event in events if event.op == "retract"]

@@ -94,12 +94,22 @@ def spread(firsts: Column, ends: Column, count: int) -> Mask:
 
 def in_ranges(column: Column, ranges: list[Range]) -> Mask:
     """Where a column of numbers lies in one of `ranges`; NaN lies in none."""
-    mask = np.zeros(len(column), np.bool_)
-    for span in ranges:
-        test: Any = ~np.isnan(column)
-        if span.low is not None:
-            test &= column > float(span.low) if span.is_low_open else column >= float(span.low)
-        if span.high is not None:
-            test &= column < float(span.high) if span.is_high_open else column <= float(span.high)
-        mask |= test
-    return mask
+    masks = [_in_range(column, span) for span in ranges]
+    for other in masks[1:]:
+        masks[0] |= other
+    return masks[0] if masks else np.zeros(len(column), np.bool_)
+
+
+def _in_range(column: Column, span: Range) -> Mask:
+    tests: list[Mask] = []
+    if span.single is not None:
+        return column == float(span.single)  # type: ignore[no-any-return]
+    if span.low is not None:
+        tests.append(column > float(span.low) if span.is_low_open else column >= float(span.low))
+    if span.high is not None:
+        tests.append(column < float(span.high) if span.is_high_open else column <= float(span.high))
+    if not tests:
+        return ~np.isnan(column)
+    if len(tests) > 1:
+        tests[0] &= tests[1]
+    return tests[0]

@@ -16,6 +16,7 @@ from stablenew.index.asking.arrays import Column, Mask
 from stablenew.index.asking.column_table import ColumnTable
 from stablenew.index.asking.conditions import SETTING_COLUMNS, Conditions
 from stablenew.index.asking.facets import FACETS, IMAGE_FACETS, FacetCounter, FacetValue, Units
+from stablenew.index.asking.first_page import FirstPages
 from stablenew.index.asking.image_groups import gather_groups, group_keys
 from stablenew.index.asking.index_reader import (
     BEST,
@@ -37,6 +38,10 @@ JOB_SORTS: Final = {"duration": "duration", "outputs": "output_count", "variants
 """The columns by which jobs can be sorted: the largest first."""
 _RATING: Final = "rating"
 _MAX_CACHED: Final = 32
+_MOST_FIRST: Final = 1_000
+"""Images of a first page that are looked for without sorting the whole list."""
+_OF_IMAGES: Final = (NEWEST, OLDEST, BEST, WORST, UNRATED)
+"""Orders by what is the same in all places of an image."""
 
 Key = tuple[Any, ...]
 """Where something stands in a list: what it is sorted by, first."""
@@ -61,6 +66,7 @@ class ColumnCache:
         self._reader = reader
         self.table = ColumnTable(reader)
         self._conditions = Conditions(self.table, reader, rater)
+        self._firsts = FirstPages(self.table)
         self._facets = FacetCounter(self.table, reader, self._conditions.numbers)
         self._forget()
 
@@ -72,11 +78,20 @@ class ColumnCache:
                 self._conditions.forget()
                 self._forget()
 
+    def forget_queries(self) -> None:
+        """Drop the answers of queries, as if nobody had asked any; for measuring."""
+        with self._guard:
+            self._rows.clear()
+            self._lists.clear()
+            self._counted.clear()
+            self._conditions.forget_masks()
+
     def _forget(self) -> None:
         self._rows: dict[tuple[Condition, ...], Mask] = {}
         self._lists: dict[tuple[str, Query, str], _List] = {}
         self._counted: dict[tuple[str, Query, tuple[str, ...]], dict[str, list[FacetValue]]] = {}
         self._facets.forget()
+        self._firsts.forget()
 
     def job_ids(self, query: Query, sort: str) -> Column:
         """The ids of all runs that fit, in order."""
@@ -117,12 +132,13 @@ class ColumnCache:
             return self._conditions.numbers.setting(field)
 
     def page(self, kind: str, query: Query, sort: str, after: Key | None, limit: int) -> list[Key]:
-        """The keys of a part of the list of jobs or images: (value, run, position, number) or without the value.
+        """The keys of a part of the list of images, (value, time, run, position, number), or of jobs, (value, run).
 
-        For jobs they end with the run.
+        Where a list is sorted by time alone they have no value.
         """
         with self._guard:
-            found = self._list(kind, query, sort)
+            found = self._first_list(query, sort, limit) if kind == IMAGES and after is None else None
+            found = found or self._list(kind, query, sort)
             key_of = self._key_of(kind, sort, found)
             start = 0 if after is None else bisect_right(range(len(found.places)), _rank(after, sort), key=key_of)
             return [self._cursor(kind, found, place) for place in range(start, min(start + limit, len(found.places)))]
@@ -135,8 +151,9 @@ class ColumnCache:
         table = self.table
         if kind == JOBS:
             return (int(table.runs["id"][place]),)
-        run = table.runs["id"][table.rows["run"][place]]
-        return (int(run), int(table.rows["position"][place]), int(table.rows["number"][place]))
+        rows = table.rows
+        run = table.runs["id"][rows["run"][place]]
+        return (int(rows["time"][place]), int(run), int(rows["position"][place]), int(rows["number"][place]))
 
     def _key_of(self, kind: str, sort: str, found: _List) -> Callable[[int], Key]:
         return lambda place: _rank(self._cursor(kind, found, place), sort)
@@ -144,7 +161,10 @@ class ColumnCache:
     def count(self, kind: str, query: Query) -> int:
         """How many jobs or images fit."""
         with self._guard:
-            return int(np.count_nonzero(self._units(kind, self._matching(query.conditions))))
+            mask = self._matching(query.conditions)
+            if kind == IMAGES and not self.table.has_shared_images:
+                return int(np.count_nonzero(mask & self.table.has_image))
+            return int(np.count_nonzero(self._units(kind, mask)))
 
     def first_images(self, query: Query, run_ids: Sequence[int], limit: int) -> list[list[tuple[int, int]]]:
         """For each run the position and number of its first images that fit."""
@@ -161,6 +181,23 @@ class ColumnCache:
                     zip(rows["position"][fitting].tolist(), rows["number"][fitting].tolist(), strict=True)
                 )
             return found
+
+    def _first_list(self, query: Query, sort: str, limit: int) -> _List | None:
+        """The beginning of a list of images; None where the whole of it is quicker to have, or there already."""
+        if (IMAGES, query, sort) in self._lists or limit > _MOST_FIRST:
+            return None
+        fits = self._matching(query.conditions) & self.table.has_image
+        is_of_images = sort.removeprefix("-") in _OF_IMAGES or "metric." in sort or "aspect." in sort
+        places = self._firsts.find(fits, sort, limit, lambda: self._rank_values(sort), is_of_images=is_of_images)
+        if places is None:
+            return None
+        return _List(places, None if sort in (NEWEST, OLDEST) else self._sort_values(places, sort))
+
+    def _rank_values(self, sort: str) -> Column:
+        """What rows are sorted by, ascending; NaN where it is not known."""
+        values = self._numbers_of_rows(sort.removeprefix("-"))
+        is_ascending = sort in (WORST, UNRATED) or sort.startswith("-")
+        return values if is_ascending else -values
 
     def _list(self, kind: str, query: Query, sort: str) -> _List:
         key = (kind, query, sort)
@@ -193,7 +230,7 @@ class ColumnCache:
 
     def _sorted_images(self, query: Query, sort: str) -> _List:
         order = self.table.row_order
-        fits = self._matching(query.conditions) & (self.table.rows["image"] >= 0)
+        fits = self._matching(query.conditions) & self.table.has_image
         order = order[fits[order]]
         if sort != OLDEST:
             order = order[::-1]

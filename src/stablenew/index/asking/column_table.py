@@ -6,7 +6,7 @@ rows at the end, and its old ones are marked as dead.
 
 import contextlib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from stablenew.disk.atomic_file import replace_cached_by
 from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.arrays import Arrays, Column, Mask, is_in, read_columns
 from stablenew.index.asking.index_reader import IndexReader
+from stablenew.index.index_schema import HASH_BITS, NO_IMAGE
 from stablenew.index.run_index import RESET
 from stablenew.index.stored_values import read_seed
 
@@ -31,7 +32,13 @@ _ROW_TYPES: Final[dict[str, Any]] = {
     **dict.fromkeys(("position", "prompt", "negative", "number", "image", "type", "stage"), np.int32),
     **_SETTING_TYPES,
 }
-_EXTRA_TYPES: Final[dict[str, Any]] = {"run": np.int32, "is_alive": np.bool_, "seed": np.float64, "seed_low": np.uint32}
+_EXTRA_TYPES: Final[dict[str, Any]] = {
+    "run": np.int32,
+    "is_alive": np.bool_,
+    "time": np.int64,
+    "seed": np.float64,
+    "seed_low": np.uint32,
+}
 _SIZES: Final = ("width", "height")
 _ROW_SQL: Final = ", ".join(
     f"COALESCE(p.{name}, v.{name})"
@@ -49,11 +56,14 @@ _OPINION_TYPES: Final[dict[str, Any]] = {
     "rating": np.float32,
     "flag": np.int32,
     "note_count": np.int32,
+    "is_empty": np.bool_,
     "is_latest": np.bool_,
+    "is_flag_latest": np.bool_,
 }
 _TAG_TYPES: Final[dict[str, Any]] = {"run": np.int64, "image": np.int32, "name": np.int32}
-_LAYOUT: Final = " ".join([*_RUN_TYPES, *_ROW_TYPES, *_LABEL_TYPES, *_OPINION_TYPES, *_TAG_TYPES])
+_LAYOUT: Final = " ".join([*_RUN_TYPES, *_ROW_TYPES, *_EXTRA_TYPES, *_LABEL_TYPES, *_OPINION_TYPES, *_TAG_TYPES])
 """A saved table with other columns was written by another version of the program."""
+_SELECT_IMAGES: Final = "SELECT id, rating, is_trashed FROM image"
 _MAX_PATCHED: Final = 5_000
 _MAX_DEAD: Final = 0.25
 _CHUNK: Final = 100_000
@@ -77,6 +87,8 @@ class ColumnTable:
         self.tags = Arrays(_TAG_TYPES)
         self.image_ratings: Column = np.empty(0, np.float32)
         """The mean rating of each image, by its id."""
+        self.is_trashed: Mask = np.empty(0, np.bool_)
+        """Which images are in the trash, by their ids."""
         self.touched_runs: set[int] | None = set()
         """The ids of runs that the last refresh read again; None when it read everything."""
         self.changed_runs: set[int] = set()
@@ -108,7 +120,7 @@ class ColumnTable:
             for table in _SAVED_TABLES:
                 arrays: Arrays = getattr(self, table)
                 arrays.append({name: saved[f"{table}.{name}"] for name in arrays.types})
-            self.image_ratings = saved["image_ratings"]
+            self.image_ratings, self.is_trashed = saved["image_ratings"], saved["is_trashed"]
             self._order()
             self._version = (str(saved["token"]), int(saved["change"]))
         if self._version is None:
@@ -120,16 +132,18 @@ class ColumnTable:
             for table in _SAVED_TABLES
             for name, column in getattr(self, table).saved().items()
         }
-        saved |= {"token": np.array(version[0]), "change": np.array(version[1]), "image_ratings": self.image_ratings}
+        saved |= {"token": np.array(version[0]), "change": np.array(version[1])}
+        saved |= {"image_ratings": self.image_ratings, "is_trashed": self.is_trashed}
         with contextlib.suppress(OSError):
             replace_cached_by(self._path, lambda file: np.savez(file, allow_pickle=False, **saved))
 
     def _read_everything(self) -> None:
         self._clear()
         self._append_runs(None)
-        self._append_small(None)
-        rated = self._reader.fetch("SELECT id, rating FROM image WHERE rating IS NOT NULL")
-        self._set_ratings([row[0] for row in rated], dict(rated))
+        self._append_where(self.opinions, "opinion", "1")
+        self._append_where(self.tags, "tag", "1")
+        self._append_labels(None)
+        self._set_images(self._reader.fetch(f"{_SELECT_IMAGES} WHERE rating IS NOT NULL OR is_trashed"))
         self.touched_runs = None
         self._order()
 
@@ -151,14 +165,13 @@ class ColumnTable:
 
     def _patch_runs(self, touched: set[int], changed: set[int]) -> None:
         ids = np.fromiter(touched, np.int64, len(touched))
-        images = self.opinions["image"][np.isin(self.opinions["run"], ids)]
-        for arrays in (self.opinions, self.tags):
-            arrays.keep(~np.isin(arrays["run"], ids))
-        opined = self.opinions.count
-        self._append_small(sorted(touched), with_labels=False)
-        images = np.union1d(images, self.opinions["image"][opined:]).tolist()
-        query = f"SELECT id, rating FROM image WHERE id IN ({','.join(map(str, images))})"
-        self._set_ratings(images, dict(self._reader.fetch(query)))
+        runs = f"run IN ({','.join(map(str, sorted(touched)))})"
+        trashed = [image for (image,) in self._reader.fetch(f"SELECT DISTINCT image FROM trash WHERE {runs}")]
+        images = np.union1d(self.opinions["image"][np.isin(self.opinions["run"], ids)], trashed)
+        images = np.union1d(images, self.rows["image"][self._rows_of(ids)])
+        self.tags.keep(~np.isin(self.tags["run"], ids))
+        self._append_where(self.tags, "tag", runs)
+        self._patch_opinions(ids, runs, images)
         self._update_runs(sorted(touched - changed))
         if changed:
             content = np.fromiter(changed, np.int64, len(changed))
@@ -169,6 +182,24 @@ class ColumnTable:
             self._append_labels(sorted(changed))
             self._append_runs(sorted(changed))
             self._order()
+
+    def _patch_opinions(self, ids: Column, runs: str, images: Column) -> None:
+        """Read again what is said in these runs, and of these images in all: another word may be the last."""
+        found = [row for (row,) in self._reader.fetch(f"SELECT DISTINCT image FROM opinion WHERE {runs}")]
+        images = np.union1d(images, found)
+        images = images[images > NO_IMAGE].astype(np.int64)
+        self.opinions.keep(~np.isin(self.opinions["run"], ids) & ~np.isin(self.opinions["image"], images))
+        listed = ",".join(map(str, images.tolist()))
+        self._append_where(self.opinions, "opinion", f"image IN ({listed})")
+        self._append_where(self.opinions, "opinion", f"{runs} AND image = {NO_IMAGE}")
+        self._set_images([(image, None, None) for image in images.tolist()])
+        self._set_images(self._reader.fetch(f"{_SELECT_IMAGES} WHERE id IN ({listed})"))
+
+    def _rows_of(self, run_ids: Column) -> Column:
+        slots, _ = self.known_slots_of(run_ids)
+        firsts, counts = self.runs["first_row"][slots].tolist(), self.runs["row_count"][slots].tolist()
+        parts = [np.arange(first, first + count) for first, count in zip(firsts, counts, strict=True)]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
     def _append_runs(self, only: list[int] | None) -> None:
         first = self.runs.count
@@ -181,13 +212,15 @@ class ColumnTable:
         new_ids = self.runs["id"][first:]
         chosen = "" if only is None else f"WHERE v.run IN ({','.join(map(str, only))})"
         query = (
-            f"SELECT v.run, v.seed, {_ROW_SQL} FROM variant v "
+            f"SELECT v.run, v.seed, v.made, {_ROW_SQL} FROM variant v "
             f"LEFT JOIN place p ON p.run = v.run AND p.position = v.position "
             f"{chosen} ORDER BY v.run, v.position, p.number"
         )
         start = self.rows.count
         for rows in self._reader.iter_chunks(query, _CHUNK):
-            columns = read_columns({"run": np.int64, "seed": object, **_ROW_TYPES}, rows)
+            columns = read_columns({"run": np.int64, "seed": object, "made": np.int64, **_ROW_TYPES}, rows)
+            made = columns.pop("made")
+            columns["time"] = np.where(made >= 0, made, columns["run"] >> HASH_BITS)
             columns["run"] = (first + np.searchsorted(new_ids, columns["run"])).astype(np.int32)
             columns |= _seed_columns([row[1] for row in rows])
             columns["is_alive"] = np.ones(len(rows), np.bool_)
@@ -205,27 +238,25 @@ class ColumnTable:
         for name in _RUN_TYPES:
             self.runs[name][slots] = columns[name]
 
-    def _append_small(self, only: list[int] | None, *, with_labels: bool = True) -> None:
-        chosen = "" if only is None else f"WHERE run IN ({','.join(map(str, only))})"
-        for arrays, table in ((self.opinions, "opinion"), (self.tags, "tag")):
-            for rows in self._reader.iter_chunks(f"SELECT {', '.join(arrays.types)} FROM {table} {chosen}", _CHUNK):
-                arrays.append_rows(rows)
-        if with_labels:
-            self._append_labels(only)
+    def _append_where(self, arrays: Arrays, table: str, condition: str) -> None:
+        query = f"SELECT {', '.join(arrays.types)} FROM {table} WHERE {condition}"
+        for rows in self._reader.iter_chunks(query, _CHUNK):
+            arrays.append_rows(rows)
 
     def _append_labels(self, only: list[int] | None) -> None:
         chosen = "" if only is None else f"WHERE run IN ({','.join(map(str, only))})"
         for rows in self._reader.iter_chunks(f"SELECT run, position, field, name FROM label {chosen}", _CHUNK):
             self.labels.append_rows(rows)
 
-    def _set_ratings(self, images: Iterable[int], ratings: dict[int, float | None]) -> None:
-        ids = np.fromiter(images, np.int64)
-        size = int(ids.max(initial=-1)) + 1
-        if size > len(self.image_ratings):
-            missing = np.full(size - len(self.image_ratings), np.nan, np.float32)
-            self.image_ratings = np.concatenate([self.image_ratings, missing])
-        found = [ratings.get(image) for image in ids.tolist()]
-        self.image_ratings[ids] = np.array(found, np.float32)
+    def _set_images(self, rows: Sequence[tuple[int, float | None, int | None]]) -> None:
+        """Take in what is said of images: id, mean rating, whether it is in the trash."""
+        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        missing = int(ids.max(initial=-1)) + 1 - len(self.image_ratings)
+        if missing > 0:
+            self.image_ratings = np.concatenate([self.image_ratings, np.full(missing, np.nan, np.float32)])
+            self.is_trashed = np.concatenate([self.is_trashed, np.zeros(missing, np.bool_)])
+        self.image_ratings[ids] = np.array([row[1] for row in rows], np.float32)
+        self.is_trashed[ids] = np.array([bool(row[2]) for row in rows], np.bool_)
 
     def _order(self) -> None:
         """Work out what only depends on which runs and rows there are."""
@@ -236,9 +267,14 @@ class ColumnTable:
         counts = self.runs["row_count"][self.run_order]
         starts = self.runs["first_row"][self.run_order] - (np.cumsum(counts) - counts)
         self.row_order: Column = (np.repeat(starts, counts) + np.arange(int(counts.sum()))).astype(np.int32)
-        """The rows by time, and in a run by position."""
+        """The rows by the time when their images were made, those of one moment by run and position."""
+        times = self.rows["time"][self.row_order]
+        if (times[1:] < times[:-1]).any():  # imported images are older than their runs
+            self.row_order = self.row_order[np.argsort(times, kind="stable")]
         images = self.rows["image"]
-        held = images[self.rows["is_alive"] & (images >= 0)]
+        self.has_image: Mask = self.rows["is_alive"] & (images >= 0)
+        """The rows that are alive and hold an image."""
+        held = images[self.has_image]
         self.image_count = int(held.max(initial=-1)) + 1
         """One more than the greatest image id."""
         self.place_counts: Column = np.bincount(held, minlength=self.image_count)

@@ -8,7 +8,6 @@ import numpy as np
 from stablenew.formats.query_language import (
     IMAGE_NUMBERS,
     RUN_NUMBERS,
-    TIMES,
     VARIANT_NUMBERS,
     VARIANT_WORDS,
     Condition,
@@ -30,7 +29,6 @@ from stablenew.index.index_schema import (
     LABEL_PREFIX,
     NO_IMAGE,
     TextKind,
-    first_id,
 )
 from stablenew.index.stored_values import match_phrase
 
@@ -43,6 +41,8 @@ RUN_NUMBER_COLUMNS: Final = {
     "outputs": "output_count",
     "duration": "duration",
 }
+_MAX_KEPT: Final = 32
+"""Masks of conditions that are kept; each takes a byte a row."""
 ORIENTATIONS: Final = ("portrait", "landscape", "square")
 _LABELS: Final = {
     "pack": (FIELD_PACK, FIELD_OTHER_PACK),
@@ -65,14 +65,20 @@ class Conditions:
 
     def forget(self) -> None:
         """Drop what no longer holds after a refresh of the table."""
+        self.forget_masks()
+        self.numbers.refresh()
+
+    def forget_masks(self) -> None:
+        """Drop the answers to conditions."""
         self._masks.clear()
         self._texts.clear()
-        self.numbers.refresh()
 
     def mask(self, condition: Condition) -> Mask:
         """The rows for which `condition` holds; dead rows may be among them."""
         mask = self._masks.get(condition)
         if mask is None:
+            if len(self._masks) >= _MAX_KEPT:
+                self._masks.clear()
             holds = self._holds(condition)
             mask = self._masks[condition] = ~holds if condition.is_negated else holds
         return mask
@@ -110,7 +116,9 @@ class Conditions:
             "flag": self._flagged,
             "label": self._coloured,
             "rater": self._rated_by,
-            "is": self._trashed,
+            "is": self._in_state,
+            "since": self._in_time,
+            "before": self._in_time,
         }
         if name in tests:
             return tests[name](condition)
@@ -126,8 +134,6 @@ class Conditions:
             return in_ranges(runs[RUN_NUMBER_COLUMNS[name]], condition.ranges())
         if name in RUN_WORD_COLUMNS:
             return is_in(runs[name], self._reader.find_names(condition.patterns()))
-        if name in TIMES:
-            return _in_time(runs["id"], condition.ranges())
         return np.isin(runs["id"], self._reader.find_runs(condition.patterns()))
 
     def _of_images(self, images: Mask) -> Mask:
@@ -192,15 +198,6 @@ class Conditions:
         chosen = is_in(tags["name"], names)
         return self._of_opinions(tags["image"][chosen], tags["run"][chosen])
 
-    def _trashed(self, condition: Condition) -> Mask:
-        """The rows of images in the trash; the only thing that `is` knows."""
-        if not any(pattern.matcher()("trashed") for pattern in condition.patterns()):
-            return np.zeros(self._table.rows.count, np.bool_)
-        found = [number for (number,) in self._reader.fetch("SELECT id FROM image WHERE is_trashed")]
-        flags = np.zeros(max(found, default=0) + 1, np.bool_)
-        flags[found] = True
-        return self._of_images(flags)
-
     def _coloured(self, condition: Condition) -> Mask:
         return self._tagged(
             self._reader.find_names([Pattern(f"{LABEL_PREFIX}{pattern.text}") for pattern in condition.patterns()])
@@ -208,12 +205,12 @@ class Conditions:
 
     def _flagged(self, condition: Condition) -> Mask:
         opinions = self._table.opinions
-        chosen = is_in(opinions["flag"], self._reader.find_names(condition.patterns()))
+        chosen = is_in(opinions["flag"], self._reader.find_names(condition.patterns())) & opinions["is_flag_latest"]
         return self._of_opinions(opinions["image"][chosen], opinions["run"][chosen])
 
     def _rated_by(self, condition: Condition) -> Mask:
         opinions = self._table.opinions
-        chosen = is_in(opinions["rater"], self._reader.find_names(condition.patterns()))
+        chosen = is_in(opinions["rater"], self._reader.find_names(condition.patterns())) & ~opinions["is_empty"]
         return self._of_opinions(opinions["image"][chosen], opinions["run"][chosen])
 
     def _noted(self, condition: Condition) -> Mask:
@@ -237,6 +234,17 @@ class Conditions:
         is_rated = self._of_images(~np.isnan(ratings))
         mask: Mask = (self._table.rows["image"] >= 0) & (is_rated != condition.switch)
         return mask
+
+    def _in_time(self, condition: Condition) -> Mask:
+        times = self._table.rows["time"]
+        mask = np.zeros(len(times), np.bool_)
+        for span in condition.ranges():
+            mask |= times >= int(span.low) if span.low is not None else times < int(span.high or 0)
+        return mask
+
+    def _in_state(self, _condition: Condition) -> Mask:
+        """The rows of images in the trash, the only state there is."""
+        return self._of_images(self._table.is_trashed)
 
     def _with_digest(self, condition: Condition) -> Mask:
         images: list[int] = []
@@ -267,14 +275,6 @@ def _compare_seeds(seeds: Column, low_bits: Column, bound: float) -> Column:
         difference = (low_bits[ties].astype(np.int64) - (bound & 0xFFFF_FFFF)).astype(np.int32)
         order[ties] = np.sign(difference)
     return order
-
-
-def _in_time(ids: Column, ranges: list[Range]) -> Mask:
-    """Ids sort by time, so a time is a range of ids."""
-    mask = np.zeros(len(ids), np.bool_)
-    for span in ranges:
-        mask |= ids >= first_id(int(span.low)) if span.low is not None else ids < first_id(int(span.high or 0))
-    return mask
 
 
 def has_orientation(widths: Column, heights: Column, orientation: str) -> Mask:

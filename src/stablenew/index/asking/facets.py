@@ -143,6 +143,10 @@ class FacetCounter:
         table = self._table.opinions if name in _OPINION_COLUMNS else self._table.tags
         names = table[_OPINION_COLUMNS.get(name, "name")]
         chosen = names >= 0
+        if name == "flag":
+            chosen &= table["is_flag_latest"]
+        if name == "rater":
+            chosen &= ~table["is_empty"]
         if name == "label":
             colours = [number for number, text in self._reader.names() if text.startswith(LABEL_PREFIX)]
             chosen = np.isin(names, colours)

@@ -6,7 +6,6 @@ import numpy as np
 
 from stablenew.index.asking.arrays import Column
 from stablenew.index.asking.column_table import ColumnTable
-from stablenew.index.index_schema import HASH_BITS
 
 JOB: Final = "job"
 PROMPT: Final = "prompt"
@@ -26,7 +25,7 @@ def group_keys(table: ColumnTable, places: Column, by: str, utc_offset_milliseco
         return _compact(_compact(seeds) << 32 | _compact(rows["prompt"][places]))
     if by == JOB:
         return _compact(rows["run"][places])
-    milliseconds = table.runs["id"][rows["run"][places]] >> HASH_BITS
+    milliseconds = rows["time"][places]
     return _compact((milliseconds + utc_offset_milliseconds) // _MILLISECONDS_A_DAY)
 
 

@@ -15,8 +15,8 @@ _NOT_COMPARED: Final = ("seed", "width", "height")
 _TEXTS: Final = {column.name: column.text for column in VARIANT.columns}
 _SETTINGS: Final = ", ".join(f"v.{setting.name}" for setting in INDEXED)
 _SELECT: Final = (
-    "SELECT r.run_id, r.created, v.number, p.number, p.path, p.width, p.height, p.type, p.stage, p.image, i.digest, "
-    "i.rating, i.rater_count, (SELECT body FROM text WHERE id = v.prompt), "
+    "SELECT r.run_id, coalesce(v.made, r.created), v.number, p.number, p.path, p.width, p.height, p.type, p.stage, "
+    "p.image, i.digest, i.rating, i.rater_count, i.is_trashed, (SELECT body FROM text WHERE id = v.prompt), "
     f"(SELECT body FROM text WHERE id = v.negative), v.other_settings, {_SETTINGS} "
     "FROM place p JOIN run r ON r.id = p.run JOIN variant v ON v.run = p.run AND v.position = p.position "
     "JOIN image i ON i.id = p.image WHERE p.run = ? AND p.position = ? AND p.number = ?"
@@ -26,7 +26,7 @@ _SELECT_PLACES: Final = (
     "JOIN variant v ON v.run = p.run AND v.position = p.position WHERE p.image = ? "
     f"ORDER BY p.run, p.position, p.number LIMIT {MAX_PLACES}"
 )
-_SETTINGS_AT: Final = 16
+_SETTINGS_AT: Final = 17
 _MAX_PARAMETERS: Final = 500
 
 Key: TypeAlias = tuple[int, int, int]
@@ -60,7 +60,8 @@ class _Said:
         self.opinions = _by_image(
             reader,
             images,
-            "SELECT image, who.text, rating, flags.text, note_count, is_latest FROM opinion "
+            "SELECT image, who.text, rating, CASE WHEN is_flag_latest THEN flags.text END, note_count, is_latest "
+            "FROM opinion "
             "JOIN name AS who ON who.id = rater LEFT JOIN name AS flags ON flags.id = flag",
         )
         self.tags = _by_image(reader, images, "SELECT DISTINCT image, text FROM tag JOIN name ON name.id = tag.name")
@@ -113,11 +114,12 @@ def _build(reader: IndexReader, row: tuple[Any, ...], settings: dict[str, Any], 
         "height": row[6],
         "media_type": reader.name(row[7]).rpartition("\0")[2],
         "stage": reader.name(row[8]),
-        "prompt": row[13],
-        "negative": row[14],
+        "prompt": row[14],
+        "negative": row[15],
         "settings": settings,
         "rating": row[11],
         "rater_count": row[12] or 0,
+        "is_trashed": bool(row[13]),
         **said.of(image),
         "places": [
             {"run_id": run_id, "name": f"{variant}/{number}", "path": path}
@@ -128,7 +130,7 @@ def _build(reader: IndexReader, row: tuple[Any, ...], settings: dict[str, Any], 
 
 def _read_settings(reader: IndexReader, found: Sequence[tuple[Key, tuple[Any, ...]]]) -> dict[Key, dict[str, Any]]:
     """The settings of the variants as they ran, by name."""
-    shapes = {key[:2]: row[15] for key, row in found if row[15] is not None}
+    shapes = {key[:2]: row[16] for key, row in found if row[16] is not None}
     others = {place: _other_settings(reader, place, shape) for place, shape in shapes.items()}
     return {key: _settings_of_columns(reader, row) | others.get(key[:2], {}) for key, row in found}
 

@@ -124,6 +124,7 @@ class FastRecord(TypedDict):
     requested: FastSettings
     actual: NotRequired[FastSettings | None]
     outputs: list[FastOutput]
+    reconstructed: NotRequired[dict[str, Any] | None]
     metrics: NotRequired[Any]
     """Checked one by one: a score that is not valid hides no record."""
 

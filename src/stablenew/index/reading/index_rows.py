@@ -120,6 +120,7 @@ def _variant_row(run: int, position: int, variant: VariantEntry) -> Row:
             "prompt": variant.prompt,
             "negative": variant.negative,
             "duration": variant.duration_seconds,
+            "made": variant.made_ms,
             "other_settings": join_names([name for name, _ in variant.other_settings]),
             **settings,
         }
@@ -180,7 +181,8 @@ def _opinion_rows(run: int, entry: RunEntry) -> tuple[tuple[Row, ...], ...]:
 
 
 def _opinion_row(run: int, opinion: ImageOpinion) -> Row:
-    own = {"run": run, "image": pack_digest(opinion.image), "is_latest": opinion.rating is not None}
+    latest = {"is_latest": opinion.rated_at is not None, "is_flag_latest": opinion.flagged_at is not None}
+    own = {"run": run, "image": pack_digest(opinion.image), **latest}
     return OPINION.row(opinion._asdict() | own)
 
 

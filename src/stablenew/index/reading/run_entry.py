@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
 
 from stablenew.formats.documents.event_fields import EventFields
-from stablenew.formats.documents.feedback_fold import fold_opinions, latest_trash, standing_comparisons
+from stablenew.formats.documents.feedback_fold import fold_opinions, latest_trash, latest_words, standing_comparisons
 from stablenew.formats.run_id import stamp_of
 from stablenew.formats.settings import BY_NAME, INDEXED, Setting, standard_names
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
@@ -76,6 +76,8 @@ class VariantEntry(NamedTuple):
     output_sizes: tuple[tuple[str, int], ...]
     """Path and size of all outputs that the run holds."""
     scores: tuple[ScoreEntry, ...] = ()
+    made_ms: int | None = None
+    """When the images were made, where the run does not say so: those of an imported run are older than it."""
 
     @property
     def seed(self) -> int | None:
@@ -105,8 +107,13 @@ class ImageOpinion(NamedTuple):
     rater: str
     rating: int | None
     rated_at: str | None
+    """When the rating was given, or taken back."""
     flag: str | None
+    flagged_at: str | None
+    """The same of the flag."""
     note_count: int
+    is_empty: bool
+    """Whether all that was said was taken back."""
 
 
 class ComparisonEntry(NamedTuple):
@@ -236,7 +243,14 @@ def build_variant_entry(document: FastRecord) -> VariantEntry:
         outputs=tuple(map(_output_entry, finals)),
         output_sizes=tuple([(output["path"], output["size_bytes"]) for output in outputs if output.get("path")]),  # type: ignore[misc]
         scores=_recorded_scores(document, finals) if document.get("metrics") else (),
+        made_ms=_made_ms(document),
     )
+
+
+def _made_ms(document: FastRecord) -> int | None:
+    """When an image was made that was recorded later."""
+    made = document.get("finished_at") if document.get("reconstructed") else None
+    return milliseconds_of(made) if made else None
 
 
 def _output_entry(output: FastOutput) -> OutputEntry:
@@ -342,6 +356,7 @@ def build_opinion_entry(events: Sequence[EventFields], only_image: str | None = 
     `only_image` is the image of a run with exactly one: a rating of either is a rating of both, the later one counts.
     """
     opinions = fold_opinions(events)
+    ratings, flagged = latest_words(events, "rate"), latest_words(events, "flag")
     if only_image is not None:
         opinions = _with_one_rating(opinions, only_image)
     own: list[tuple[str, int]] = []
@@ -363,9 +378,11 @@ def build_opinion_entry(events: Sequence[EventFields], only_image: str | None = 
         notes.update([(image, note["text"]) for note in own_notes])
         if opinion.get("flag") in flags:
             flags[opinion["flag"]] += 1
-        if opinion:
-            rated_at, flag = opinion.get("rated_at"), opinion.get("flag")
-            found.append(ImageOpinion(image, rater, rating, rated_at, flag, len(own_notes)))
+        rated_at = opinion.get("rated_at") or ratings.get((image, rater))
+        if opinion or rated_at or (image, rater) in flagged:
+            flag, flagged_at = opinion.get("flag"), flagged.get((image, rater))
+            count = len(own_notes)
+            found.append(ImageOpinion(image, rater, rating, rated_at, flag, flagged_at, count, is_empty=not opinion))
         for aspect, value in opinion.get("aspects", {}).items():
             scores.append(ScoreEntry(image, f"aspect.{aspect}", rater, value, ""))
     return OpinionEntry(
