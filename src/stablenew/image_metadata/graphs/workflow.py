@@ -85,6 +85,7 @@ _WIDGETS: Final[dict[str, tuple[str, ...]]] = {
     "UNETLoader": ("unet_name", "weight_dtype"),
     "UpscaleModelLoader": ("model_name",),
     "VAELoader": ("vae_name",),
+    "WanCameraEmbedding": ("camera_pose", "width", "height", "length", "speed", "fx", "fy", "cx", "cy"),
     **dict.fromkeys(
         (
             "Wan22FunControlToVideo", "Wan22ImageToVideoLatent", "WanAnimateToVideo", "WanCameraImageToVideo",
