@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from stablenew.learning.learning_contract import EvidenceContract, LearningContract, open_contract
     from stablenew.learning.learning_log import LearningLog
     from stablenew.learning.learning_runner import LearningRunner
+    from stablenew.pipeline.diffusers_recorder import record_pipeline
     from stablenew.pipeline.pipeline_runner import PipelineRunner
     from stablenew.pipeline.prompt_pack import Prompt, PromptPack, read_prompt_pack
     from stablenew.pipeline.randomizer import Axis, parse_randomization
     from stablenew.pipeline.run_options import RunOptions
     from stablenew.pipeline.variant_plan import Variant, VariantPlan
-    from stablenew.recording.diffusers_recorder import record_pipeline
     from stablenew.recording.feedback_manager import FeedbackManager
     from stablenew.recording.function_recorder import record
     from stablenew.recording.learning_record_builder import LearningContext, build_learning_record
@@ -116,7 +116,7 @@ _HOMES = {
     "parse_randomization": "pipeline.randomizer",
     "read_prompt_pack": "pipeline.prompt_pack",
     "record": "recording.function_recorder",
-    "record_pipeline": "recording.diffusers_recorder",
+    "record_pipeline": "pipeline.diffusers_recorder",
 }
 """Module of each public name."""
 

@@ -103,19 +103,25 @@ class ComfyUIEngine:
             raise EngineError(f"{self._client.url} answers, and not as ComfyUI does; is this the right address?")
         names = {what: self._client.choices(*where) for what, where in LISTS.items()}
         problems = [] if names["models"] else ["it has no checkpoint: put one into models/checkpoints"]
-        for stage in STAGES:
-            missing = [kind for kind in sorted(needs_nodes(stage)) if not self._client.has_node(kind)]
-            if missing:
-                hint = "install the ComfyUI Impact Pack and its Subpack, or give" if stage == "adetailer" else "give"
-                problems.append(
-                    f"the stage {stage} will not work: no node {', '.join(missing)}; {hint} a workflow of your own: "
-                    f"{stage}.extra.workflow=FILE"
-                )
         if not self._socket.connect():
             problems.append("its websocket does not answer: progress will be coarse, and there are no previews")
         devices = ", ".join(str(device.get("name")) for device in stats.get("devices") or ())
         facts = {"python": str(system.get("python_version")), "torch": str(system.get("pytorch_version"))}
-        return EngineCheck("comfyui", self.info.version, {**facts, "devices": devices or "none"}, names, problems)
+        facts |= {"devices": devices or "none"} | self._missing_stages()
+        return EngineCheck("comfyui", self.info.version, facts, names, problems)
+
+    def _missing_stages(self) -> dict[str, str]:
+        """What the built-in workflows of a stage lack. Nobody need use the stage: that is a fact and no problem."""
+        found = {}
+        for stage in STAGES:
+            missing = [kind for kind in sorted(needs_nodes(stage)) if not self._client.has_node(kind)]
+            if missing:
+                hint = "install the ComfyUI Impact Pack and its Subpack, or give" if stage == "adetailer" else "give"
+                found[stage] = (
+                    f"will not work: no node {', '.join(missing)}; {hint} a workflow of your own: "
+                    f"{stage}.extra.workflow=FILE"
+                )
+        return found
 
     def find_dependencies(self) -> Dependencies:
         """The files that workflows named, versions, custom nodes, device and the server's options.

@@ -1,6 +1,8 @@
 """record_pipeline: somebody's own pipeline, with every call recorded and nothing else changed."""
 
+import hashlib
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,6 +182,16 @@ class TestReal:
         assert actual["versions"]["torch"] == torch.__version__
         pipe("again", generator=generators[:1], **SETTINGS)
         assert records_of(runs)[1].outputs[0].seed is None, "a generator that was drawn from has moved on"
+
+    def test_what_the_images_depend_on_is_recorded(self, pipe, runs):
+        record_pipeline(pipe, runs)("a quiet harbour", **SETTINGS)
+        (run,) = RunStore(runs).iter_runs()
+        closure = run.metadata.closure
+        (weights,) = (file for file in closure.models if file.name.startswith("tiny-diffusion/unet/diffusion"))
+        path = Path(pipe.name_or_path) / weights.name.partition("/")[2]
+        assert weights.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert {"torch", "diffusers", "python"} <= closure.versions.keys()
+        assert (closure.device, closure.dtype) == ("cpu", "float32")
 
     def test_it_is_still_the_pipeline_that_it_was(self, pipe, runs, tmp_path):
         import torch

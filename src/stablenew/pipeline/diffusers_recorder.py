@@ -9,6 +9,7 @@
 import contextlib
 import functools
 import inspect
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from stablenew.errors import ConfigError
 from stablenew.formats.clock import SYSTEM_CLOCK
 from stablenew.formats.settings import find_setting, standard_names
 from stablenew.formats.strict_json import JsonValue
+from stablenew.pipeline.run_closure import build_closure
 from stablenew.recording.image_content import read_size
 from stablenew.recording.image_input import ImageInput, is_one_image, pixel_digest_of, read_images
 from stablenew.recording.run_recorder import RunRecorder
@@ -104,6 +106,7 @@ class _PipelineRecorder:
                 self._channel.call(_record_failure, run, request, error, started_at, started)
                 raise
             self._channel.call(_record_result, run, request, made, started_at, started)
+            self._channel.call(_record_closure, run, pipe)
         return made
 
     def _new_run(self, request: "_Request | None") -> RunRecorder:
@@ -187,6 +190,17 @@ def _record_result(
                 _made[output.pixel_digest] = output.digest
     while len(_made) > _REMEMBERED:
         _made.popitem(last=False)
+
+
+def _record_closure(run: RunRecorder | None, pipe: Any) -> None:
+    """What a rerun depends on, for the run; calls that share a run share what the first of them found."""
+    if run is None or run.closure is not None or not {"torch", "diffusers"} <= sys.modules.keys():
+        return
+    from stablenew.engines.diffusers.dependencies import find_dependencies  # noqa: PLC0415  # it loads torch
+
+    name = str(getattr(pipe, "name_or_path", "") or getattr(pipe, "_name_or_path", "") or "")
+    device = str(getattr(pipe, "device", "") or "") or None
+    run.closure = build_closure(find_dependencies([name] if name else [], [], pipe, device), run.run_id)
 
 
 def _share(images: list[ImageInput], count: int) -> list[list[ImageInput]]:
