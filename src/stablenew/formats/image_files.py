@@ -10,7 +10,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import xxhash
 
@@ -136,20 +136,37 @@ def _check_expansion(data: bytes) -> None:
         raise UndecodableImage(f"{len(data):,} bytes cannot hold {width}x{height} pixels")
 
 
-def decode_image(data: bytes) -> tuple[int, int, str]:
-    """Width, height and pixel digest of an image.
+class DecodedImage(NamedTuple):
+    """What the pixels of an image are."""
+
+    width: int
+    height: int
+    pixel_digests: tuple[str, ...]
+    """The pixel digest; then, where programs before version 1.0 was frozen computed another one, that one."""
+
+
+def decode_image(data: bytes) -> DecodedImage:
+    """Size and pixel digests of an image.
 
     Raises:
         UndecodableImage, ImageTooLarge: see `open_image`; also when it is cut off.
     """
     with open_image(data) as image:
         image.load()
-        return image.width, image.height, digest_pixels(image)
+        modes = dict.fromkeys((_digested_mode(image), "RGB"))
+        return DecodedImage(image.width, image.height, tuple(_digest_as(image, mode) for mode in modes))
 
 
 def digest_pixels(image: "Image") -> str:
     """The pixel digest: over the 8-bit RGB rows, or for one channel of more than 8 bits over its 32-bit samples."""
-    mode = "F" if image.mode == "F" else "I" if image.mode.startswith("I") else "RGB"
+    return _digest_as(image, _digested_mode(image))
+
+
+def _digested_mode(image: "Image") -> str:
+    return "F" if image.mode == "F" else "I" if image.mode.startswith("I") else "RGB"
+
+
+def _digest_as(image: "Image", mode: str) -> str:
     hashes = xxhash.xxh3_128()
     for top in range(0, image.height, _BAND_ROWS):  # by bands: RGB of a large image is more than half a gigabyte
         band = image.crop((0, top, image.width, min(top + _BAND_ROWS, image.height)))

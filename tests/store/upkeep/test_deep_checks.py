@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from stablenew import RunVerifier
+from stablenew.formats.digest import digest_bytes
+from stablenew.formats.image_files import digest_pixels
 from stablenew.recording.image_content import build_image
 from stablenew.store.upkeep.verifier_pool import iter_reports
 from tests.samples import chunk, metadata, png, record
@@ -90,3 +92,14 @@ def test_an_image_too_large_to_decode_is_told_and_no_fault(store):
 )
 def test_the_media_type_of_a_record_is_that_of_the_bytes(store, data, media_type, expected):
     assert codes(run_of(store, data, media_type=media_type)) == expected
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F", "L", "RGB"])
+def test_the_pixel_digest_that_early_programs_wrote_holds_too(store, mode):
+    image = Image.linear_gradient("L").convert("I").point(lambda value: value * 257).convert(mode)
+    data = encode(image, "TIFF")
+    with Image.open(io.BytesIO(data)) as opened:
+        early = digest_bytes(opened.convert("RGB").tobytes())
+    assert codes(run_of(store, data, "early", pixel_digest=early)) == []
+    assert codes(run_of(store, data, "now", pixel_digest=digest_pixels(image))) == []
+    assert codes(run_of(store, data, "wrong", pixel_digest=digest_bytes(b"other"))) == ["image-mismatch"]

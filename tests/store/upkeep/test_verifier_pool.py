@@ -8,7 +8,7 @@ import pytest
 from stablenew import RunVerifier
 from stablenew.store.upkeep import verifier_pool
 from stablenew.store.upkeep.verifier_pool import iter_reports
-from tests.samples import metadata, sealed_run, write_variant
+from tests.samples import metadata, png, sealed_run, write_variant
 
 
 @pytest.fixture
@@ -32,7 +32,6 @@ def test_processes_say_what_one_would_say(runs, monkeypatch, deep):
     assert {report.subject for report in expected if not report.is_ok} == {"run-2", "run-5", "unfinished"}
     assert list(iter_reports(runs, deep=deep)) == expected
     monkeypatch.setattr(verifier_pool, "WORTH_PROCESSES", 1)
-    monkeypatch.setattr(verifier_pool, "WORTH_PROCESSES_DEEP", 1)
     monkeypatch.setattr(verifier_pool, "CHUNK", 3)
     assert list(iter_reports(runs, deep=deep)) == expected
 
@@ -44,6 +43,41 @@ def test_a_run_that_this_program_writes_is_running_for_the_processes_too(store, 
     states = {report.subject: report.state for report in iter_reports(list(store.iter_runs()))}
     writer.abandon()
     assert states == {"done": "sealed", "live": "running"}
+
+
+CRASHING_DECODER = """
+import os, signal
+from PIL import Image
+
+def open_or_die(file, *args, _open=Image.open, **options):
+    if b"kills its decoder" in file.getvalue():
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return _open(file, *args, **options)
+
+Image.open = open_or_die
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGSEGV")
+@pytest.mark.parametrize("count", [1, 20])
+def test_an_image_that_crashes_its_decoder_is_a_finding_and_ends_no_check(store, tmp_path, monkeypatch, count):
+    (tmp_path / "decoder").mkdir()
+    (tmp_path / "decoder" / "sitecustomize.py").write_text(CRASHING_DECODER)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "decoder"), os.environ.get("PYTHONPATH", "")]))
+    for number in range(count):
+        if number == count // 2:
+            writer = store.create(metadata("crash"))
+            write_variant(writer, 0)
+            write_variant(writer, 1, png() + b"kills its decoder")
+            writer.seal(metadata("crash", status="completed", record_count=2, output_count=2))
+        else:
+            sealed_run(store, f"run-{number}", variants=1)
+    reports = {report.subject: report for report in iter_reports(list(store.iter_runs()), deep=True)}
+    assert len(reports) == count
+    (finding,) = reports.pop("crash").findings
+    assert (finding.code, finding.path[:18]) == ("image-undecodable", "outputs/0001-txt2i")
+    assert "crashed" in finding.message
+    assert all(report.findings == () for report in reports.values())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")

@@ -6,6 +6,7 @@
     python tools/bench/history/measure.py sweep FOLDER        beside os.scandir and stat of the run folders
     python tools/bench/history/measure.py queries FOLDER      pages, facets, bytes a run, the whole command's CPU
     python tools/bench/history/measure.py queries FOLDER --fill 1000000     the same for runs that have no folders
+    python tools/bench/history/measure.py hostile FOLDER --fill 100000      the slowest of queries made to be slow
     python tools/bench/history/measure.py watch               a burst of new folders, and how soon one is heard of
 
 The index is made in a state folder of its own, `FOLDER.state`, and kept there.
@@ -42,7 +43,7 @@ QUERIES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["rebuild", "sweep", "queries", "watch"])
+    parser.add_argument("what", choices=["rebuild", "sweep", "queries", "hostile", "watch"])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cold", action="store_true", help="let the system forget all files before each measurement")
@@ -58,6 +59,7 @@ def main() -> None:
         "rebuild": measure_cold_rebuild if arguments.cold else measure_rebuild,
         "sweep": measure_sweep,
         "queries": measure_queries,
+        "hostile": measure_hostile,
         "watch": measure_watch,
     }
     print(json.dumps(measures[arguments.what](folder, arguments.rounds), indent=2))
@@ -256,6 +258,96 @@ def measure_queries(folder: Path, rounds: int) -> dict[str, Any]:
         **measure_size(history.keeper.path, history.count()),
         **measure_command(folder),
     }
+
+
+def hostile_queries() -> dict[str, str]:
+    """Queries of up to 4,000 characters that ask for as much work as they can."""
+    from stablenew.formats.query_language import FIELDS, MAX_CONDITIONS, MAX_LENGTH, MAX_VALUES
+
+    texts = (
+        "model",
+        "sampler",
+        "scheduler",
+        "vae",
+        "lora",
+        "embedding",
+        "tag",
+        "pack",
+        "id",
+        "rater",
+        "status",
+        "engine",
+    )
+    known = [field for field in texts if field in FIELDS]
+    stars = "*a*e*i*o*u" * 30
+    questions = "*" + "?a" * 100 + "*"
+    queries = {
+        **{f"stars in {field}": f"{field}:{stars}*" for field in known},
+        **{f"not stars in {field}": f"-{field}:{stars}*" for field in known},
+        **{f"questions in {field}": f"{field}:{questions}" for field in known},
+        **{
+            f"many patterns in {field}": f"{field}:" + ",".join(f"*{number}*a*" for number in range(250))
+            for field in known
+        },
+        "every field with stars": " ".join(f"{field}:*a*,*e*,*i*,*o*" for field in known),
+        "many words": " ".join(f"word{number}" for number in range(MAX_CONDITIONS)),
+        "many common words": " ".join(["harbour", "oil", "painting", "dawn"] * (MAX_CONDITIONS // 4)),
+        "many negated words": " ".join(f"-word{number}" for number in range(MAX_CONDITIONS)),
+        "many negated common words": " ".join(["-harbour", "-oil", "-painting", "-dawn"] * (MAX_CONDITIONS // 4)),
+        "words with alternatives": "prompt:" + ",".join(f"word{number}" for number in range(MAX_VALUES)),
+        "prefixes": " ".join(f"{a}{b}r*" for a in "abcdefgh" for b in "aeioulrn"),
+        "prefixes as alternatives": "prompt:"
+        + ",".join(f"{a}{b}r*" for a in "abcdefghijklmnop" for b in "aeioulrnstchmpgd"),
+        "negated prefixes": " ".join(f"-{a}{b}r*" for a in "abcdefgh" for b in "aeioulrn"),
+        "a phrase": '"' + "harbour " * 480 + '"',
+        "a phrase of prefixes": '"' + "har " * 900 + 'har*"',
+        "notes": "note:" + ",".join(f"{a}{b}r*" for a in "abcdefghijklmnop" for b in "aeioulrnstchmpgd"),
+        "negative words": "negative:" + ",".join(f"{a}{b}r*" for a in "abcdefghijklmnop" for b in "aeioulrnstchmpgd"),
+        "ranges": "steps:" + ",".join(f"{number}..{number + 1}" for number in range(250)),
+        "many ranges": " ".join(f"-cfg:{number}.5..{number}.6" for number in range(MAX_CONDITIONS)),
+        "seeds": "seed:" + ",".join(str(2**63 + number) for number in range(180)),
+        "scores": " ".join(f"-metric.m{number}:>1" for number in range(MAX_CONDITIONS)),
+        "settings": " ".join(f"-settings.s{number}:*a*b*c*" for number in range(MAX_CONDITIONS)),
+        "one setting": "settings.s_churn:" + ",".join(f"*{number}*a*" for number in range(250)),
+        "raters and flags": " ".join(
+            ["-rater:*a*", "-tag:*a*b*", "unrated:mine", "-flag:pick"] * (MAX_CONDITIONS // 4)
+        ),
+        "brackets": "(" * MAX_LENGTH,
+        "quotes": '"' * MAX_LENGTH,
+        "a regex": "model:" + "(a+)+" * 700,
+        "colons": "a:" * (MAX_LENGTH // 2),
+        "one word": "x" * MAX_LENGTH,
+        "spaces": " " * MAX_LENGTH,
+        "unicode": "model:" + "*\u0130\u1e9e" * 1000,
+    }
+    return {name: query[:MAX_LENGTH] for name, query in queries.items()}
+
+
+def measure_hostile(folder: Path, rounds: int) -> dict[str, Any]:
+    """The slowest answers to hostile queries, in milliseconds: pages of jobs and images, counts and facets."""
+    from stablenew.errors import InvalidQuery
+    from stablenew.index.job_history import JobHistory
+
+    history = JobHistory(folder)
+    history.refresh()
+    history.columns.facets("jobs", history.parse(""))
+    answers: dict[str, Callable[[str], object]] = {
+        "jobs": history.page,
+        "images": history.find_images,
+        "count": history.count,
+        "facets": lambda query: history.columns.count_facets("jobs", history.parse(query)),
+        "image facets": lambda query: history.columns.count_facets("images", history.parse(query)),
+    }
+    times, refused = {}, []
+    for name, query in hostile_queries().items():
+        try:
+            for kind, answer in answers.items():
+                took = [timed(lambda a=answer, q=query: a(q)) for _ in range(rounds)]  # type: ignore[misc]
+                times[f"{name}: {kind}"] = round(max(took) * 1000, 1)
+        except InvalidQuery as error:
+            refused.append(f"{name}: {str(error).splitlines()[0][:100]}")
+    slowest = dict(sorted(times.items(), key=lambda item: -item[1])[:25])
+    return {"runs": history.count(), "answers": len(times), "slowest_ms": slowest, "refused": refused}
 
 
 def median_ms(work: Callable[[], object], rounds: int) -> float:

@@ -5,7 +5,7 @@ its format, every feedback event with its id. One flipped bit anywhere in a run 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from stablenew.formats.documents.feedback import Removal, fold_events
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
+from stablenew.formats.image_files import DecodedImage, decode_image
 from stablenew.formats.output_path import is_output_path
 from stablenew.store.feedback.feedback_files import read_feedback_files
 from stablenew.store.feedback.removals import Removals, find_removals
@@ -47,9 +48,10 @@ _STATE_CODES = {RUNNING: "run-running", INTERRUPTED: "run-interrupted", INCOMPLE
 class RunVerifier:
     """Checks one run. `verify` reads every byte; with `deep` it also decodes the images and asks the JSON Schemas."""
 
-    def __init__(self, run: Run, *, deep: bool = False) -> None:
+    def __init__(self, run: Run, *, deep: bool = False, decode: Callable[[bytes], DecodedImage] = decode_image) -> None:
         self._path = run.path
         self._deep = deep
+        self._decode = decode
 
     def verify(self) -> VerifyReport:
         """Check everything and report what was found. Nothing is changed.
@@ -59,7 +61,7 @@ class RunVerifier:
         """
         for _ in range(_MOST_ATTEMPTS):
             before = _signature_of(self._path)
-            report = _Verification(Run(self._path), deep=self._deep).report()
+            report = _Verification(Run(self._path), self._decode, deep=self._deep).report()
             if not report.findings or _signature_of(self._path) == before:
                 break
         return report
@@ -68,8 +70,9 @@ class RunVerifier:
 class _Verification:
     """One pass through a run."""
 
-    def __init__(self, run: Run, *, deep: bool) -> None:
+    def __init__(self, run: Run, decode: Callable[[bytes], DecodedImage], *, deep: bool) -> None:
         self._run = run
+        self._decode = decode
         self._deep = deep
         self._findings: list[Finding] = []
         self._hashes: dict[str, DoubleHash] = {}
@@ -314,7 +317,7 @@ class _Verification:
         self._findings.extend(iter_schema_findings(self._run.path))
         self._findings.extend(iter_contradictions(self._run))
         present = {path: output for path, output in self._recorded.items() if path in self._hashes}
-        self._findings.extend(iter_image_findings(self._run.path, present))
+        self._findings.extend(iter_image_findings(self._run.path, present, self._decode))
 
 
 def _signature_of(run_path: Path) -> int | None:

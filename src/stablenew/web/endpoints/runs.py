@@ -45,10 +45,10 @@ def _reproduction(call: Call) -> dict[str, Any]:
 
 def _verify(call: Call) -> dict[str, Any]:
     from stablenew.formats.clock import SYSTEM_CLOCK  # noqa: PLC0415
-    from stablenew.store.upkeep.run_verifier import RunVerifier  # noqa: PLC0415
+    from stablenew.store.upkeep.verifier_pool import iter_reports  # noqa: PLC0415
     from stablenew.web.request_bodies import VerifyBody  # noqa: PLC0415
 
-    report = RunVerifier(_run(call), deep=call.body(VerifyBody).deep).verify()
+    (report,) = iter_reports([_run(call)], deep=call.body(VerifyBody).deep)
     return report.to_dict() | {"verified_at": SYSTEM_CLOCK.timestamp()}
 
 
