@@ -91,3 +91,13 @@ def test_two_images_are_compared(stablenew, tmp_path):
     assert found[0]["loser"] == second
     assert stablenew("prefer", "compared", "0/0", "0/0")[0] == 1
     assert stablenew("prefer", "compared", "0/0", "9/0")[0] == 2
+
+
+def test_a_word_turned_around_is_no_short_option_with_a_value(stablenew, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--split", "60,20,20", "-oil", "-olive", "harbour")
+    assert stablenew("dataset", "build", "-o", "ds", *arguments)[0] == 0
+    assert json.loads((tmp_path / "ds" / "dataset.json").read_text())["source"]["query"] == "harbour -oil -olive"
+    code, _, errors = stablenew("dataset", "build", "-ods")
+    assert (code, "Missing option '--output'" in errors) == (2, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ds", "runs"]

@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablenew.errors import InvalidQuery
-from stablenew.formats.query_language import FIELDS, Condition, Pattern, Query, Range, Switch, Words, parse_query
+from stablenew.formats.query_language import (
+    FIELDS,
+    MAX_PATTERNS,
+    Condition,
+    Pattern,
+    Query,
+    Range,
+    Switch,
+    Words,
+    match_any,
+    parse_query,
+)
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 DAY_MS = 86_400_000
@@ -131,7 +142,7 @@ def test_any_text_is_a_query_or_an_error_with_a_place(text):
 
 @given(st.text(max_size=8), st.text(max_size=8))
 def test_a_pattern_without_wildcards_is_equality_but_for_capitals(text, other):
-    matches = Pattern(text.replace("*", "").replace("?", "")).matcher()
+    matches = match_any([Pattern(text.replace("*", "").replace("?", ""))])
     assert matches(other) == (text.replace("*", "").replace("?", "").casefold() == other.casefold())
 
 
@@ -159,9 +170,18 @@ glob_letters = st.text("ab*?", max_size=12)
 
 @given(glob_letters, st.text("ab", max_size=12))
 def test_patterns_match_what_the_shell_s_patterns_match(pattern, text):
-    assert Pattern(pattern).matcher()(text) == fnmatch.fnmatchcase(text, pattern)
+    assert match_any([Pattern(pattern)])(text) == fnmatch.fnmatchcase(text, pattern)
 
 
 @pytest.mark.parametrize("pattern", ["*a" * 1000 + "b", "*?a" * 600 + "b", "a*" * 1500 + "c"])
 def test_many_stars_do_not_multiply_the_work(pattern):
-    assert not Pattern(pattern).matcher()("a" * 100_000)
+    assert not match_any([Pattern(pattern)])("a" * 100_000)
+
+
+def test_as_many_patterns_as_can_be_looked_for_at_once_and_any_number_of_plain_values():
+    patterns = ",".join(f"*{number}*a" for number in range(MAX_PATTERNS))
+    assert len(one(f"model:{patterns}").values) == MAX_PATTERNS
+    for query in (f"model:{patterns},b*", f"model:{patterns} -run:a?b", f"settings.x:{patterns} tag:*"):
+        with pytest.raises(InvalidQuery, match=f"at most {MAX_PATTERNS} values with"):
+            parse(query)
+    assert len(one("run:" + ",".join(str(number) for number in range(200))).values) == 200

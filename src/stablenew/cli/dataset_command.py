@@ -7,6 +7,7 @@ import typer
 
 from stablenew.cli.console import Output, bar, format_bytes, format_local_time, plural
 from stablenew.cli.history_command import SETTINGS, read_query
+from stablenew.cli.query_words import QueryCommand
 from stablenew.cli.table import Column
 from stablenew.errors import FAILURE, ConfigError
 
@@ -26,7 +27,7 @@ Building again into the same folder reads only what changed. QUERY is that of `s
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a dataset.")]
 
 
-@app.command(help=_BUILD_HELP, context_settings=SETTINGS)
+@app.command(cls=QueryCommand, help=_BUILD_HELP, context_settings=SETTINGS)
 def build(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to build into.")],

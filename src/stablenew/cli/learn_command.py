@@ -7,6 +7,7 @@ import typer
 
 from stablenew.cli.console import Output, bar, plural
 from stablenew.cli.history_command import SETTINGS, read_query
+from stablenew.cli.query_words import QueryCommand
 from stablenew.cli.table import Column
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ def propose(
     return 0
 
 
-@app.command(context_settings=SETTINGS)
+@app.command(cls=QueryCommand, context_settings=SETTINGS)
 def package(
     ctx: typer.Context,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],

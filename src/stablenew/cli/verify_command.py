@@ -36,7 +36,7 @@ def verify(
     out.json(
         {
             "ok": is_ok,
-            "runs": len(reports) - sum(report.subject == ".stablenew" for report in reports),
+            "runs": len(_of_runs(reports)),
             "counts": counts,
             "reports": [report.to_dict() for report in reports],
         }
@@ -49,7 +49,7 @@ def verify(
 
 
 def _verify_all(out: Output, store: "RunStore", names: list[str], *, deep: bool) -> "list[VerifyReport]":
-    from stablenew.store.upkeep.store_files import verify_store_files
+    from stablenew.store.upkeep.store_files import verify_store_entries, verify_store_files
 
     if not names:
         store.check_exists()
@@ -61,7 +61,13 @@ def _verify_all(out: Output, store: "RunStore", names: list[str], *, deep: bool)
             progress.update(task, completed=done, total=total)
     if not names and (store.root / ".stablenew").exists():
         reports.append(verify_store_files(store.root))
+    if not names and (entries := verify_store_entries(store.root)).findings:
+        reports.append(entries)
     return reports
+
+
+def _of_runs(reports: "list[VerifyReport]") -> "list[VerifyReport]":
+    return [report for report in reports if not report.subject.startswith(".")]
 
 
 def _show_report(out: Output, report: "VerifyReport") -> None:
@@ -76,7 +82,7 @@ def _show_report(out: Output, report: "VerifyReport") -> None:
 
 
 def _show_total(out: Output, reports: "list[VerifyReport]", counts: dict[str, int]) -> None:
-    runs = [report for report in reports if report.subject != ".stablenew"]
+    runs = _of_runs(reports)
     size = sum(report.size_bytes for report in runs)
     files = sum(report.files for report in runs)
     if not runs:

@@ -22,7 +22,7 @@ A condition on a value that is not known (the rating of an unrated image, say) d
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -62,6 +62,8 @@ MAX_LENGTH: Final = 4_000
 MAX_CONDITIONS: Final = 64
 MAX_VALUES: Final = 256
 """Values of all conditions together."""
+MAX_PATTERNS: Final = 16
+"""Values with `*` or `?` in them: each is compared with every name or run id that the store has."""
 MAX_DIGITS: Final = 30
 """Digits of a number, which seeds of 64 bits stay well below."""
 MIN_PREFIX: Final = 3
@@ -98,9 +100,18 @@ class Pattern:
 
     text: str
 
-    def matcher(self) -> Callable[[str], bool]:
-        """A function that returns whether a text matches."""
-        return Glob(self.text).matches
+    @property
+    def has_wildcard(self) -> bool:
+        """Whether it matches more than one text."""
+        return "*" in self.text or "?" in self.text
+
+
+def match_any(patterns: Iterable[Pattern]) -> Callable[[str], bool]:
+    """A function that returns whether a text matches one of the patterns; those without wildcards cost nothing each."""
+    patterns = list(patterns)
+    plain = {pattern.text.casefold() for pattern in patterns if not pattern.has_wildcard}
+    globs = [Glob(pattern.text) for pattern in patterns if pattern.has_wildcard]
+    return lambda text: text.casefold() in plain or any(glob.matches(text) for glob in globs)
 
 
 class Glob:
@@ -252,6 +263,7 @@ class _Reader:
         self._names = names
         self._at = 0
         self._value_count = 0
+        self._pattern_count = 0
 
     def conditions(self) -> list[Condition]:
         self._check_text()
@@ -342,7 +354,7 @@ class _Reader:
         if not word:
             raise self._fail("expected a value here", start)
         if field.startswith("settings."):
-            return Pattern(word) if is_quoted or not _is_range(word) else self._range(field, word, start)
+            return self._pattern(word, start) if is_quoted or not _is_range(word) else self._range(field, word, start)
         if field in NUMBERS or "." in field:
             return self._rounded(field, word, self._range(field, word, start))
         if field in TIMES:
@@ -352,7 +364,14 @@ class _Reader:
             return self._switch(field, word, start)
         if word.lower() not in _CHOICES.get(field, (word.lower(),)):
             raise self._fail(f"expected {' or '.join(_CHOICES[field])}, found {word!r}", start)
-        return Pattern(word.lower() if field in _CHOICES else word)
+        return self._pattern(word.lower() if field in _CHOICES else word, start)
+
+    def _pattern(self, word: str, start: int) -> Pattern:
+        pattern = Pattern(word)
+        self._pattern_count += pattern.has_wildcard
+        if self._pattern_count > MAX_PATTERNS:
+            raise self._fail(f"expected at most {MAX_PATTERNS} values with * or ?", start)
+        return pattern
 
     def _rounded(self, field: str, word: str, found: Range) -> Range:
         """For a mean, all that rounds to the number that was asked for."""

@@ -21,6 +21,7 @@ from stablenew.errors import WriteFailed
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.strict_json import encode_pretty_json
 from stablenew.store.local_state import state_folder
+from stablenew.worker_pool import module_command
 
 PENDING: Final = "pending"
 _SMALL_BYTES: Final = 4 << 20
@@ -83,7 +84,7 @@ def _hash(file: FileIdentity) -> str | None:
 
 
 def _hash_beside(files: Sequence[FileIdentity]) -> None:
-    command = [sys.executable, "-m", "stablenew.store.file_hashes", *(file.path for file in files)]
+    command = module_command("stablenew.store.file_hashes", *(file.path for file in files))
     quiet = subprocess.DEVNULL
     with contextlib.suppress(OSError):
         _processes.append(

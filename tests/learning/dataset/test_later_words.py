@@ -1,11 +1,13 @@
 """What is said of images after their runs were sealed: trash, removals, scores, comparisons across runs."""
 
+import hashlib
 import json
 
 import pytest
 
-from stablenew import DatasetBuilder, RunStore
+from stablenew import DatasetBuilder, RunStore, RunVerifier
 from stablenew.learning.dataset.reader import Dataset
+from stablenew.store.seal import encode_seal
 from tests import samples
 
 
@@ -124,3 +126,35 @@ def test_opinions_that_were_taken_over_count_as_others(store, tmp_path):
     )
     (row,) = rows_of(build(store, tmp_path / "dataset"))
     assert (row["rating"], row["rating_count"]) == (4.0, 1)
+
+
+@pytest.mark.parametrize("document", ["run_metadata.json", "records.jsonl"])
+def test_a_document_nested_too_deep_gets_one_verdict_from_all(store, tmp_path, document):
+    deep = {}
+    for _ in range(70):
+        deep = {"a": deep}
+    fields = {"ext": {"org.example": deep}}
+    run = samples.sealed_run(store, "sound", variants=1)
+    path = samples.sealed_run(store, "deep", variants=1).path / document
+    path.chmod(0o644)
+    path.write_bytes(json.dumps(json.loads(path.read_bytes()) | fields).encode() + b"\n")
+    sums = {
+        name: hashlib.sha256((path.parent / name).read_bytes()).hexdigest()
+        for name in [
+            "run_metadata.json",
+            "records.jsonl",
+            *(f"outputs/{x.name}" for x in (path.parent / "outputs").iterdir()),
+        ]
+    }
+    (path.parent / "SHA256SUMS").chmod(0o644)
+    (path.parent / "SHA256SUMS").write_bytes(encode_seal(sums))
+    dataset = build(store, tmp_path / "dataset")
+    assert {row["run_id"] for row in rows_of(dataset)} == {run.run_id}
+    named = [*(left.run_id for left in dataset.ledger.left_out), *(one.run_id for one in dataset.ledger.problems)]
+    assert named == ["deep"]
+    codes = {finding.code for finding in RunVerifier(store.open("deep")).verify().findings}
+    assert codes == (
+        {"metadata-unreadable"}
+        if document == "run_metadata.json"
+        else {"record-unreadable", "output-unrecorded", "metadata-mismatch"}
+    )

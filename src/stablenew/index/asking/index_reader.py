@@ -64,7 +64,7 @@ class IndexReader:
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._names: list[tuple[int, str]] = []
-        self._patterns: dict[tuple[Pattern, int], list[int]] = {}
+        self._patterns: dict[tuple[tuple[Pattern, ...], int], list[int]] = {}
 
     def __del__(self) -> None:
         """Closes the file when garbage collected."""
@@ -144,22 +144,24 @@ class IndexReader:
         """The ids of the words that match one of the patterns. A pack matches by its name or its id."""
         with self._guard:
             names = self.names()
-            found: set[int] = set()
-            for pattern in patterns:
-                key = (pattern, len(names))
-                if key not in self._patterns:
-                    if len(self._patterns) >= _MAX_PARAMETERS:
-                        self._patterns.clear()
-                    matches = pattern.matcher()
-                    self._patterns[key] = [number for number, text in names if any(map(matches, text.split("\0")))]
-                found.update(self._patterns[key])
-            return sorted(found)
+            key = (tuple(patterns), len(names))
+            if key not in self._patterns:
+                if len(self._patterns) >= _MAX_PARAMETERS:
+                    self._patterns.clear()
+                from stablenew.formats.query_language import match_any  # noqa: PLC0415
+
+                matches = match_any(patterns)
+                self._patterns[key] = [number for number, text in names if any(map(matches, text.split("\0")))]
+            return self._patterns[key]
 
     def find_runs(self, patterns: "Sequence[Pattern]") -> list[int]:
         """The ids of the runs whose run id matches one of the patterns, or begins with it."""
-        matchers = [_as_prefix(pattern).matcher() for pattern in patterns]
+        from stablenew.formats.query_language import Pattern, match_any  # noqa: PLC0415
+
+        prefixes = tuple(pattern.text.casefold() for pattern in patterns if not pattern.has_wildcard)
+        matches = match_any(Pattern(f"{pattern.text}*") for pattern in patterns if pattern.has_wildcard)
         runs = self.fetch("SELECT id, run_id FROM run")
-        return [number for number, run_id in runs if any(matches(run_id) for matches in matchers)]
+        return [number for number, run_id in runs if run_id.startswith(prefixes) or matches(run_id)]
 
     def find_images(self, pattern: "Pattern") -> list[int]:
         """The ids of the images whose digest begins with the hex digits of a pattern."""
@@ -359,12 +361,6 @@ _SELECT_OUTPUTS: Final = "SELECT path, digest FROM place JOIN image ON image.id 
 
 def _output(path: str | None, digest: bytes) -> dict[str, Any]:
     return {"path": path, "digest": unpack_digest(digest)}
-
-
-def _as_prefix(pattern: "Pattern") -> "Pattern":
-    from stablenew.formats.query_language import Pattern  # noqa: PLC0415
-
-    return pattern if pattern.text.endswith("*") else Pattern(f"{pattern.text}*")
 
 
 def timestamp_of(milliseconds: int) -> str:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablenew.formats.query_language import Condition, Range
+from stablenew.formats.query_language import Condition, Range, match_any
 from stablenew.index.asking.arrays import Column, Mask, in_ranges, spread
 from stablenew.index.asking.column_table import ColumnTable
 from stablenew.index.asking.index_reader import IndexReader
@@ -104,8 +104,8 @@ class NamedNumbers:
         """The rows whose setting fits."""
         found = self.setting(condition.field)
         ranges, patterns = condition.ranges(), condition.patterns()
-        matchers = [pattern.matcher() for pattern in patterns]
-        fits = np.fromiter((_fits(value, ranges, matchers) for value in found.distinct), np.bool_, len(found.distinct))
+        matches = match_any(patterns)
+        fits = np.fromiter((_fits(value, ranges, matches) for value in found.distinct), np.bool_, len(found.distinct))
         chosen = fits[found.codes] if len(fits) else np.empty(0, np.bool_)
         return spread(found.firsts[chosen], found.ends[chosen], self._table.rows.count)
 
@@ -140,12 +140,12 @@ class NamedNumbers:
         return [number for number, text in self._reader.names() if text.lower() == name]
 
 
-def _fits(value: Any, ranges: Sequence[Range], matchers: Sequence[Callable[[str], bool]]) -> bool:
+def _fits(value: Any, ranges: Sequence[Range], matches: Callable[[str], bool]) -> bool:
     if not isinstance(value, str):
         if any(span.matches(value) for span in ranges):
             return True
         value = format_value(value)
-    return any(matches(value) for matches in matchers)
+    return matches(value)
 
 
 def format_value(value: float | str) -> str:

@@ -5,18 +5,31 @@ older or newer minor version, may have others or none.
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from stablenew.disk.atomic_file import replace_file
-from stablenew.disk.regular_file import read_regular
+from stablenew.disk.regular_file import is_regular, read_regular
 from stablenew.errors import FormatError, NewerFormat
-from stablenew.formats.documents.run_metadata import StoreMarker
+from stablenew.formats.documents.run_metadata import RunMetadata, StoreMarker
 from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.strict_json import parse_json
-from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, MAX_MARKER_BYTES
+from stablenew.store.run_folder import (
+    DOCUMENTS,
+    MARKER_FILE,
+    MARKER_FOLDER,
+    MAX_MARKER_BYTES,
+    MAX_METADATA_BYTES,
+    METADATA,
+    is_run_entry,
+)
 from stablenew.store.run_store import iter_marker_files
 from stablenew.store.upkeep.verify_report import Finding, VerifyReport
+
+STORE: Final = "."
+"""The subject of what is found beside the runs of a store."""
 
 
 def verify_store_files(root: Path) -> VerifyReport:
@@ -35,6 +48,31 @@ def verify_store_files(root: Path) -> VerifyReport:
         if name != MARKER_FILE and (finding := _check(root, name, expected)) is not None:
             findings.append(finding)
     return VerifyReport(MARKER_FOLDER, tuple(findings), len(files) or 1, sum(len(data) for _, data in files))
+
+
+def verify_store_entries(root: Path) -> VerifyReport:
+    """Name the folders of the store that hold a run and are not read as one: copies, and links to other places.
+
+    Raises:
+        OSError: the store cannot be listed.
+    """
+    with os.scandir(root) as entries:
+        odd = [entry for entry in entries if not entry.name.startswith(".") and not is_run_entry(entry)]
+    holding = [entry for entry in odd if any(is_regular(f"{entry.path}{os.sep}{name}") for name in DOCUMENTS)]
+    findings = [_describe_entry(root, entry) for entry in sorted(holding, key=lambda entry: entry.name)]
+    return VerifyReport(STORE, tuple(findings))
+
+
+def _describe_entry(root: Path, entry: "os.DirEntry[str]") -> Finding:
+    if entry.is_symlink():
+        return Finding("run-link", entry.name, "a link to a folder with a run; move the folder itself here to see it")
+    try:
+        run_id = RunMetadata.from_json(read_regular(Path(entry.path) / METADATA, MAX_METADATA_BYTES)).run_id
+    except (OSError, FormatError):
+        return Finding("run-copy", entry.name, "holds a run, but has no name of one; it is ignored")
+    if not (root / run_id).is_dir():
+        return Finding("run-copy", entry.name, f"holds run {run_id}; it is ignored until it has that name")
+    return Finding("run-copy", entry.name, f"a copy of run {run_id}, which is here too; it is ignored")
 
 
 def _read_version(root: Path) -> str:

@@ -18,6 +18,11 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "run-incomplete": (WARNING, "the run has no seal here; another machine or a sync may still have the rest"),
     "run-vanished": (WARNING, "the run was there at first and then no more"),
     "run-unreadable": (ERROR, "the folder of the run cannot be read"),
+    "run-copy": (
+        INFO,
+        "a folder holds a run and has another name, such as a desktop gives a copy; it is ignored",
+    ),
+    "run-link": (INFO, "a link to a folder with a run; links are not followed"),
     "seal-unreadable": (ERROR, "SHA256SUMS cannot be read"),
     "file-missing": (ERROR, "a sealed file is not there"),
     "file-unreadable": (ERROR, "a file is there and cannot be read: a permission, or a bad disk"),

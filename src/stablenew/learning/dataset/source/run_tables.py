@@ -20,7 +20,7 @@ from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.model_base import MEDIA_TYPE_PATTERN, SLUG_PATTERN, TIMESTAMP_PATTERN, VERSION_PATTERN
 from stablenew.formats.output_path import PATTERN as PATH_PATTERN
-from stablenew.formats.strict_json import MAX_BYTES, JsonValue, parse_json
+from stablenew.formats.strict_json import MAX_BYTES, MAX_DEPTH, JsonValue, is_too_deep, parse_json
 from stablenew.learning.dataset.columns import whole
 from stablenew.learning.dataset.source.json_tables import (
     METADATA_SCHEMA,
@@ -141,8 +141,11 @@ def _read_together(runs: list[RunFiles]) -> RunTables:
     """
     if not all(run.records.endswith(b"\n") or not run.records for run in runs):
         raise _NeedsStrictReader("the last line is cut off")
+    if any(is_too_deep(run.metadata) for run in runs):
+        raise _NeedsStrictReader("nested deeper than a document may be")
     metadata = parse_table([run.metadata for run in runs], METADATA_SCHEMA)
     data = b"\n".join([run.records for run in runs])
+    _check_depth(data)
     records = parse_records(data)
     counts = [_count_lines(run.records) for run in runs]
     if len(metadata) != len(runs) or len(records) != sum(counts):
@@ -153,6 +156,17 @@ def _read_together(runs: list[RunFiles]) -> RunTables:
     _check_records(records, run_ids.take(pa.array(record_runs)))
     own = parse_own_settings(data) if has_own_names(data, records) else []
     return RunTables(runs, metadata, add_own_settings(records, own), record_runs)
+
+
+def _check_depth(data: bytes) -> None:
+    """Raise if a line is nested deeper than a document may be. Lines with few brackets need no closer look."""
+    codes = np.frombuffer(data, np.uint8)
+    brackets = np.flatnonzero((codes == ord("{")) | (codes == ord("[")))
+    ends = np.append(np.flatnonzero(codes == ord("\n")), len(codes))
+    counts = np.diff(np.searchsorted(brackets, ends), prepend=0)
+    for line in np.flatnonzero(counts > MAX_DEPTH).tolist():
+        if is_too_deep(data[ends[line - 1] if line else 0 : ends[line]]):
+            raise _NeedsStrictReader("nested deeper than a document may be")
 
 
 def _count_lines(data: bytes) -> int:
