@@ -89,3 +89,11 @@ def test_on_a_terminal_of_80_columns_no_line_is_longer(cli, tmp_path):
     lines = done.stdout.replace("\r", "").splitlines()
     assert len(lines) > 20
     assert max(map(len, lines)) <= 80
+
+
+def test_a_tool_whose_version_begins_with_its_name_is_named_once(cli, tmp_path):
+    said = {"Title": "NovelAI generated image", "Software": "NovelAI", "Source": "NovelAI Diffusion V4.5 4BDE2A90"}
+    comment = json.dumps({"prompt": "a quiet harbour", "steps": 28})
+    (tmp_path / "nai.png").write_bytes(make_png({**said, "Comment": comment}))
+    (line,) = [line for line in cli("nai.png").stdout.splitlines() if line.strip().startswith("tool")]
+    assert line.split() == ["tool", "NovelAI", "Diffusion", "V4.5"]

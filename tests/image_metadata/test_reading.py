@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew.image_metadata.metadata import ImageMetadata
+from stablenew.image_metadata.metadata import READER_VERSION, ImageMetadata
 from stablenew.image_metadata.reading import read_image_metadata
 from stablenew.image_metadata.registry import READERS
 from tests.image_metadata.files import (
@@ -49,7 +49,7 @@ def test_a_file_and_its_bytes_and_a_view_of_them_say_the_same(tmp_path):
 def test_every_text_is_kept_whole_and_what_was_derived_names_its_reader():
     said = read_image_metadata(make_png({"parameters": INFOTEXT, "Note": "kept too"}))
     assert [(text.key, text.text) for text in said.raw] == [("parameters", INFOTEXT), ("Note", "kept too")]
-    assert (said.reader, said.reader_version) == ("a1111", 1)
+    assert (said.reader, said.reader_version) == ("a1111", READER_VERSION)
     assert {reader.name for reader in READERS} >= {"a1111", "comfyui"}
 
 

@@ -26,6 +26,10 @@ def import_images(
         bool, typer.Option("--all", help="Also grids, previews, and images that do not say how they were made.")
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on: take in what is saved there, until Ctrl-C.")] = False,
+    install: Annotated[
+        bool, typer.Option("--install", help="With --watch: start watching now and at every login.")
+    ] = False,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="No more watching at login.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be taken in, and write nothing.")] = False,
     undo: Annotated[
         str | None, typer.Option("--undo", metavar="ID", help="Take an import out again; rated runs are kept.")
@@ -38,11 +42,15 @@ def import_images(
     out: Output = ctx.obj
     if undo is not None:
         return _undo(out, undo, with_feedback=with_feedback)
+    if uninstall:
+        return _uninstall(out)
     if not folders:
         raise ConfigError("expected a folder of images: stablenew import DIR...")
     from stablenew.importing.importer import Importer
 
     importer = Importer(out.controller.run_store, takes_all=takes_all, is_copied=copy, is_dry_run=dry_run)
+    if install:
+        return _install(out, importer, folders, watch=watch, is_special=copy or takes_all)
     if watch:
         return _watch(out, importer, folders)
     reports = [_import(out, importer, folder) for folder in folders]
@@ -97,6 +105,36 @@ def _watch(out: Output, importer: "Importer", folders: list[Path]) -> int:
         watch_together(watches, stop, lambda report: _show(out, report, dry_run=False))
     except KeyboardInterrupt:
         stop.set()
+    return 0
+
+
+def _install(out: Output, importer: "Importer", folders: list[Path], *, watch: bool, is_special: bool) -> int:
+    from stablenew.importing.autostart import build_autostart, install
+
+    if not watch or is_special:
+        raise ConfigError("expected `stablenew import --watch --install DIR...`, without --copy and --all")
+    for folder in folders:
+        importer.check_folder(folder)
+    autostart = build_autostart(folders, out.root)
+    missing = install(autostart)
+    out.json({"kind": autostart.kind, "path": str(autostart.path), "still_to_run": missing})
+    out.print(f"written: {autostart.path}")
+    if not missing:
+        out.print("it watches from now on, and from every login; to end it: stablenew import --uninstall")
+        return 0
+    out.warn("it could not be started here; run these commands yourself:")
+    for command in missing:
+        out.print(f"  {command}")
+    return FAILURE
+
+
+def _uninstall(out: Output) -> int:
+    from stablenew.importing.autostart import build_autostart, uninstall
+
+    autostart = build_autostart([], out.root)
+    was_there = uninstall(autostart)
+    out.json({"path": str(autostart.path), "removed": was_there})
+    out.print(f"{'removed' if was_there else 'there was no'} {autostart.path}")
     return 0
 
 

@@ -104,9 +104,8 @@ def _rows(said: "ImageMetadata", sidecar: str | None) -> list[tuple[str, str]]:
     if not said.has_generation_data:
         nothing = "nothing about how it was made" if not said.has_c2pa else ""
         return [("says", nothing), ("c2pa", _describe_c2pa(said)), *_problem_rows(said)]
-    version = generation.tool_version if generation.tool_version != generation.tool else None
     return [
-        ("tool", " ".join(part for part in (generation.tool or "unknown", version) if part)),
+        ("tool", _describe_tool(generation)),
         ("beside", sidecar or ""),
         ("kind", generation.kind if generation.kind != "image" else ""),
         ("prompt", generation.prompt or ""),
@@ -123,6 +122,12 @@ def _rows(said: "ImageMetadata", sidecar: str | None) -> list[tuple[str, str]]:
         *(("note", note) for note in generation.notes),
         *_problem_rows(said),
     ]
+
+
+def _describe_tool(generation: "Generation") -> str:
+    """The tool with its version, which many write with their name before it."""
+    tool, version = generation.tool or "unknown", generation.tool_version or ""
+    return version if version.casefold().startswith(tool.casefold()) else f"{tool} {version}".rstrip()
 
 
 def _describe_c2pa(said: "ImageMetadata") -> str:

@@ -159,3 +159,16 @@ def test_any_json_gives_an_answer(nodes, links, widgets):
     workflow["nodes"][1]["widgets_values"] = widgets
     workflow["definitions"] = {"subgraphs": nodes}
     read_outputs(convert_workflow(workflow))
+
+
+def test_a_seed_that_a_node_read_from_another_image_is_the_one_that_it_shows():
+    workflow = simple()
+    sampler = next(node for node in workflow["nodes"] if node["type"] == "KSampler")
+    sampler["inputs"].append({"name": "seed", "link": 20, "type": "INT", "widget": {"name": "seed"}})
+    shown = "Steps: 35, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Seed: 2302238556, Size: 64x48"
+    widgets = ["other.png", "image", 0, "a prompt", "fog", shown]
+    workflow["nodes"].append(
+        {"id": 30, "type": "SDPromptReader", "widgets_values": widgets, "inputs": [], "outputs": [{"name": "SEED"}]}
+    )
+    workflow["links"].append([20, 30, 4, 3, 0, "INT"])
+    assert only(workflow).settings["seed"] == 2302238556

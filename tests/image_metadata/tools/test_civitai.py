@@ -19,3 +19,13 @@ def test_the_generator_of_civitai():
     found = read_comment(json.dumps(graph | {"extra": {}, "extraMetadata": json.dumps(asked)}))
     assert (found.tool, found.prompt, found.negative_prompt) == ("Civitai", "a harbour", "fog")
     assert found.settings["model"] == "urn:air:sdxl:checkpoint:civitai:1@2"
+
+
+def test_the_seed_that_was_asked_for_counts_where_the_text_has_none():
+    asked = json.dumps({"seed": 77, "quantity": 4})
+    text = (
+        "a harbour\nSteps: 0, Sampler: GPT-Image-2, CFG scale: 0, Seed: {seed}, Size: 64x48, Civitai metadata: {asked}"
+    )
+    assert read_comment(text.format(seed=-1, asked=asked)).settings["seed"] == 77
+    assert read_comment(text.format(seed=5, asked=asked)).settings["seed"] == 5
+    assert "seed" not in read_comment(text.format(seed=-1, asked='{"seed":-1}')).settings

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from stablenew.image_metadata.graphs.graph import GUESSED_TEXT, Graph, Place
+from stablenew.image_metadata.infotext import parse_parameters
 from stablenew.image_metadata.metadata import Scalar
 
 _TEXTS: Final = (
@@ -26,6 +27,8 @@ _MAKERS: Final = re.compile(
 _JOINERS: Final = re.compile(r"concat|join|append|combine|merge")
 _DELIMITERS: Final = ("delimiter", "separator", "deliminator", "delim")
 _FLAGS: Final = {*_DELIMITERS, "clean_whitespace", "linebreak_addition", "mode", "trim", "font", "operation"}
+_PROMPT_READER: Final = "sdpromptreader"
+_READ_NAMES: Final = {"seed": "Seed", "noise_seed": "Seed", "steps": "Steps", "cfg": "CFG scale"}
 _DEEPEST: Final = 24
 _LONGEST_TEXT: Final = 1024 * 1024
 """Nodes that join their own output would double it again and again."""
@@ -68,10 +71,21 @@ class Values:
         if link is None or depth > _DEEPEST or not self._graph.spend():
             return None
         inputs = self._graph.inputs(link.node)
+        if self._graph.kind(link.node) == _PROMPT_READER:
+            return self._from_image(link.node, name)
         for wanted in (*_ALIASES.get(name, (name,)), *_NUMBERS, *_WORDS):
             if wanted in inputs and (found := self._scalar(link.node, wanted, depth + 1)):
                 return found
         return None
+
+    def _from_image(self, key: str, name: str) -> Found | None:
+        """What a node that reads the parameters of an image gives on: it keeps them as the text that it shows."""
+        shown = self._graph.inputs(key).get("setting")
+        value = parse_parameters(shown).get(_READ_NAMES.get(name, "")) if isinstance(shown, str) else None
+        try:
+            return Found(float(value) if "." in value else int(value), None) if value else None
+        except ValueError:
+            return None
 
     def text(self, key: str, *names: str) -> Found | None:
         """The first of some inputs of a node that comes to a text."""

@@ -55,7 +55,7 @@ def build_generation(found: Infotext) -> Generation:
         tool_version=parameters.get("Version"),
         prompt=found.prompt,
         negative_prompt=found.negative_prompt if found.has_negative else None,
-        settings=read_settings(parameters | _civitai_model(parameters)),
+        settings=read_settings(parameters | _civitai_model(parameters) | _civitai_seed(parameters)),
         loras=merge_loras(find_loras([found.prompt, found.negative_prompt], hashes), _civitai_loras(parameters)),
         embeddings=tuple(dict.fromkeys((*find_embeddings([found.prompt, found.negative_prompt]), *_ti(parameters)))),
         made_at=parameters.get("Created Date"),
@@ -121,6 +121,15 @@ def _civitai_model(parameters: Mapping[str, str]) -> dict[str, str]:
             name = resource.get("modelName") or f"urn:air:civitai:{resource.get('modelVersionId')}"
             return {"Model": str(name)}
     return {}
+
+
+def _civitai_seed(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The seed that Civitai was asked for, where the text has none: of other programs' images it writes -1."""
+    if parameters.get("Seed", "-1") != "-1":
+        return {}
+    asked = parse_json(parameters.get("Civitai metadata", ""))
+    seed = asked.get("seed") if isinstance(asked, dict) else None
+    return {"Seed": str(seed)} if isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 else {}
 
 
 def _resources(parameters: Mapping[str, str]) -> list[dict[str, Any]]:
