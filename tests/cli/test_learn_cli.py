@@ -175,6 +175,8 @@ def test_evidence_finds_a_planted_effect_in_settings_of_ones_own_by_stars_and_by
     assert interval["low"] < 30 < interval["high"]
     assert "mean metric.aesthetic" in stablenew("learn", "evidence", "--by", "metric.aesthetic")
     assert "there are metric.aesthetic" in stablenew("learn", "evidence", "--by", "metric.beauty", code=2)
+    few = json.loads(stablenew("--json", "learn", "evidence", "--by", "metric.aesthetic", "settings.s_churn:0..0.5"))
+    assert [value["value"] for value in few["settings"][0]["values"]] == [0.5, 0.0], "images that fit, not their runs"
     assert find_query("settings.s_churn", 0.5) == "settings.s_churn:0.5"
     assert find_query("settings.mode", "fast one") == 'settings.mode:"fast one"'
     assert find_query("settings.karras", True) == 'settings.karras:"true"'

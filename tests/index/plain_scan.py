@@ -361,6 +361,8 @@ def texts(scanned, run, row, field):
             found = {
                 tag.removeprefix("label:") for tag in image.tags | run.facts["own_tags"] if tag.startswith("label:")
             }
+    elif field == "source":
+        found = {run.facts["source"], run.summary["engine"]}
     elif field == "flag":
         found = image.flags | run.facts["flags"]
     elif field == "rater":

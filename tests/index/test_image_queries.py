@@ -152,10 +152,15 @@ def test_flags_labels_tags_and_notes_are_those_of_images(store, history):
 
 def test_size_orientation_type_stage_and_source_are_found(store, history):
     portrait, wide = add_run(
-        store, "sizes", {"image_width": 6, "image_height": 8}, {"image_width": 9}, source={"name": "my-pipeline"}
+        store,
+        "sizes",
+        {"image_width": 6, "image_height": 8},
+        {"image_width": 9},
+        source={"name": "my-pipeline", "engine": "fooocus"},
     )
     assert found(history, "orientation:portrait") == found(history, "width:6") == [portrait]
     assert found(history, "orientation:landscape type:png stage:txt2img source:my-*") == [wide]
+    assert len(found(history, "source:fooocus")) == 2
 
 
 def test_settings_under_other_programs_names_are_found_under_any(store, history):

@@ -224,6 +224,8 @@ def facet_values(scanned, run, row, name):
         return set(run.summary["packs"])
     if name == "type":
         return {"png"} if "image" in row else set()
+    if name == "source":
+        return {run.facts["source"]} - {None}
     if name == "orientation":
         return {orientation(row)} - {None}
     return set(texts(scanned, run, row, name))

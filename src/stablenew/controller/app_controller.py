@@ -335,13 +335,16 @@ class AppController:
         )
 
     def open_dataset(self, query: str = "", *, progress: "Progress" = lambda _done, _total: None) -> "Dataset":
-        """A dataset of this store that is kept in the cache folder and brought up to date each time."""
+        """A dataset of this store that is kept in the cache folder and brought up to date each time.
+
+        With a query it has the images that fit and no others of their runs.
+        """
         from stablenew.controller.dataset_cache import cached_dataset_folder
         from stablenew.learning.dataset.reader import Dataset
 
         folder = cached_dataset_folder(self.root, query)
         self.build_dataset(folder, query=query, progress=progress)
-        return Dataset(folder)
+        return Dataset(folder, images=self.history.digests(query) if query else None)
 
     def look_at_insights(self, query: str = "", *, progress: "Progress" = lambda _done, _total: None) -> dict[str, Any]:
         """What the ratings of the runs that `query` finds say about settings; see `describe_insights`.

@@ -33,7 +33,7 @@ class RememberedInsights:
 
     def describe(self, dataset: "Dataset") -> dict[str, Any]:
         """As `describe_insights`."""
-        last, digest = self._last, dataset.ledger.digest
+        last, digest = self._last, dataset.digest
         if last is None or last[0] != digest:
             last = self._last = digest, describe_insights(dataset)
         return last[1]

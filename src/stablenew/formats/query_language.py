@@ -13,6 +13,7 @@ images is. `-` before a condition negates it.
     mine:4         one's own rating; jobrating: is that of the job itself
     unrated:yes    yes, no, or mine: not rated by oneself
     since:7d       from then on; also h, w, m (months), y, a date, a date with time; before: up to then
+    source:webui   the program that recorded it, or the tool that made it
     is:trashed     in the trash
     label:red      a colour, which is the tag `label:red`
     settings.NAME:value, metric.NAME:>6, aspect.NAME:>=4

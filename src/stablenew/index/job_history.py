@@ -296,6 +296,10 @@ class JobHistory:
         """The index's ids of images; those that it does not have are left out."""
         return self._reader.image_ids(digests)
 
+    def digests(self, query: "str | Query" = "") -> list[str]:
+        """The digests of all images that fit, in any order."""
+        return self._reader.digests(self.image_snapshot(query).images.tolist())
+
     def runs_holding(self, digest: str) -> list[str]:
         """The runs that have an image among their final outputs, the oldest first."""
         return self._reader.runs_holding(digest)

@@ -133,7 +133,9 @@ class Conditions:
         if name in RUN_NUMBERS:
             return in_ranges(runs[RUN_NUMBER_COLUMNS[name]], condition.ranges())
         if name in RUN_WORD_COLUMNS:
-            return is_in(runs[name], self._reader.find_names(condition.patterns()))
+            names = self._reader.find_names(condition.patterns())
+            found = is_in(runs[name], names)
+            return found | is_in(runs["engine"], names) if name == "source" else found
         return np.isin(runs["id"], self._reader.find_runs(condition.patterns()))
 
     def _of_images(self, images: Mask) -> Mask:

@@ -221,6 +221,16 @@ class IndexReader:
                     found[digest] = int(number)
         return found
 
+    def digests(self, images: Sequence[int]) -> list[str]:
+        """The digests of images by their ids, in any order."""
+        found: list[str] = []
+        for start in range(0, len(images), _MAX_PARAMETERS):
+            some = ",".join(map(str, images[start : start + _MAX_PARAMETERS]))
+            found += [
+                unpack_digest(digest) for (digest,) in self.fetch(f"SELECT digest FROM image WHERE id IN ({some})")
+            ]
+        return found
+
     def runs_holding(self, digest: str) -> list[str]:
         """The runs that have an image among their final outputs, the oldest first."""
         query = (

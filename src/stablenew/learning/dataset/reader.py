@@ -1,9 +1,11 @@
 """Reading a dataset that was built, and checking it against its ledger."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
+from pyarrow import compute as pc
 from pyarrow import parquet as pq
 
 from stablenew.errors import FormatError, NotADataset
@@ -14,17 +16,20 @@ from stablenew.learning.dataset.ledger_builder import digest_dataset, text_of_jo
 from stablenew.learning.dataset.split_plan import SplitPlan
 from stablenew.learning.dataset.state import IMAGES, LEDGER, PREFERENCES, RUNS, read_parquet
 
+_IMAGE: Final = "image_id"
+
 
 class Dataset:
     """A dataset in a folder."""
 
-    def __init__(self, folder: Path | str) -> None:
-        """Open the dataset in `folder`.
+    def __init__(self, folder: Path | str, *, images: Collection[str] | None = None) -> None:
+        """Open the dataset in `folder`; with `images` only the rows of these (digests) are read.
 
         Raises:
             NotADataset: there is none, or its ledger cannot be read.
         """
         self.folder = Path(folder)
+        self._images = None if images is None else pa.array(sorted(images), pa.string())
         try:
             self.ledger = DatasetLedger.from_json((self.folder / LEDGER).read_bytes())
         except OSError as error:
@@ -51,7 +56,21 @@ class Dataset:
     def iter_tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The images, a part at a time."""
         for part in self.parts:
-            yield read_parquet(self.folder / part.path, columns)
+            yield self._read_part(self.folder / part.path, columns)
+
+    def _read_part(self, path: Path, columns: Sequence[str] | None) -> pa.Table:
+        if self._images is None:
+            return read_parquet(path, columns)
+        added = [] if columns is None or _IMAGE in columns else [_IMAGE]
+        table = read_parquet(path, None if columns is None else [*columns, *added])
+        return table.filter(pc.is_in(table[_IMAGE], self._images)).drop_columns(added)
+
+    @property
+    def digest(self) -> str:
+        """Changes with what is read of it."""
+        if self._images is None:
+            return self.ledger.digest
+        return digest_bytes("\n".join([self.ledger.digest, *self._images.to_pylist()]).encode())
 
     def read_images(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All images as one table."""
