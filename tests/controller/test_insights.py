@@ -2,31 +2,15 @@
 
 import pytest
 
-from stablenew import FeedbackManager, PipelineConfig, PipelineRunner, Prompt, RunStore, SketchEngine, VariantPlan
+from stablenew import PipelineConfig, PipelineRunner, Prompt, SketchEngine, VariantPlan
 from stablenew.controller import insights
-from stablenew.controller.app_controller import AppController
 from stablenew.errors import InvalidQuery
 from stablenew.learning.evidence.value_ranges import ValueRange
 from stablenew.pipeline.randomizer import SWEEP, Axis
 
 
-@pytest.fixture
-def controller(tmp_path):
-    store = RunStore(tmp_path / "runs")
-    runner = PipelineRunner(SketchEngine(), run_store=store)
-    config = PipelineConfig(txt2img={"width": 64, "height": 64, "steps": 2, "seed": 1}, one_click_action="test")
-    axes = (Axis(SWEEP, "txt2img.cfg_scale", (4.0, 7.0)), Axis(SWEEP, "txt2img.sampler", ("Euler a", "Heun")))
-    for number in range(6):
-        runner.run(config, plan=VariantPlan((Prompt(f"a pond, the {number}th"),), sweeps=axes))
-    manager = FeedbackManager(store, rater="anna")
-    for run in store.iter_runs():
-        for record, output in run.iter_outputs():
-            manager.record_feedback(run.run_id, output.digest, 4 if record.actual.cfg_scale == 7.0 else 2)
-    return AppController(runs_dir=store.root)
-
-
-def test_every_varied_setting_is_described_with_the_queries_for_its_values(controller):
-    found = controller.look_at_insights()
+def test_every_varied_setting_is_described_with_the_queries_for_its_values(rated_controller):
+    found = rated_controller.look_at_insights()
     assert found["rated_image_count"] == 24
     settings = {one["setting"]: one for one in found["settings"]}
     assert settings.keys() == {"txt2img.cfg_scale", "txt2img.sampler"}
@@ -36,28 +20,28 @@ def test_every_varied_setting_is_described_with_the_queries_for_its_values(contr
         (7.0, [0, 0, 0, 0, 12, 0]),
     ]
     assert [(one["value"], one["other"]) for one in scale["comparisons"]] == [(7.0, 4.0)]
-    controller.history.refresh(is_patient=True)
+    rated_controller.history.refresh(is_patient=True)
     for setting in settings.values():
         for one in setting["values"]:
             assert "run_ids" not in one
-            assert len(controller.history.run_ids(one["query"])) == 6
+            assert len(rated_controller.history.run_ids(one["query"])) == 6
 
 
-def test_numbers_are_in_their_order_and_what_is_not_known_comes_last(controller):
+def test_numbers_are_in_their_order_and_what_is_not_known_comes_last(rated_controller):
     config = PipelineConfig(
         txt2img={"width": 64, "height": 64, "steps": 2, "seed": 1}, upscale={"factor": 2}, one_click_action="test"
     )
-    runner = PipelineRunner(SketchEngine(), run_store=controller.run_store)
+    runner = PipelineRunner(SketchEngine(), run_store=rated_controller.run_store)
     plan = VariantPlan((Prompt("a pond"),), sweeps=(Axis(SWEEP, "upscale.factor", (4.0, 1.5, 2.0)),))
-    run = controller.run_store.open(runner.run(config, plan=plan).run_id)
+    run = rated_controller.run_store.open(runner.run(config, plan=plan).run_id)
     for _, output in run.iter_outputs():
-        controller.feedback.record_feedback(run.run_id, output.digest, 3)
-    (factor,) = (one for one in controller.look_at_insights()["settings"] if one["setting"] == "upscale.factor")
+        rated_controller.feedback.record_feedback(run.run_id, output.digest, 3)
+    (factor,) = (one for one in rated_controller.look_at_insights()["settings"] if one["setting"] == "upscale.factor")
     assert [one["value"] for one in factor["values"]] == [1.5, 2.0, 4.0, None]
 
 
-def test_each_two_settings_are_crossed(controller):
-    (pair,) = controller.look_at_insights()["pairs"]
+def test_each_two_settings_are_crossed(rated_controller):
+    (pair,) = rated_controller.look_at_insights()["pairs"]
     assert (pair["setting"], pair["against"]) == ("txt2img.sampler", "txt2img.cfg_scale")
     assert [one["value"] for one in pair["values"]] == ["Euler a", "Heun"]
     assert [one["value"] for one in pair["others"]] == [4.0, 7.0]
@@ -69,36 +53,36 @@ def test_each_two_settings_are_crossed(controller):
     ]
     means = {(one["value"], one["other"]): one["mean"]["estimate"] for one in pair["cells"]}
     assert means[0, 0] < 3 < means[0, 1]
-    controller.history.refresh(is_patient=True)
+    rated_controller.history.refresh(is_patient=True)
     query = f"{pair['values'][0]['query']} {pair['others'][1]['query']}"
-    assert len(controller.history.run_ids(query)) == 6
+    assert len(rated_controller.history.run_ids(query)) == 6
 
 
-def test_of_very_many_values_those_of_most_images_are_crossed(controller, monkeypatch):
+def test_of_very_many_values_those_of_most_images_are_crossed(rated_controller, monkeypatch):
     monkeypatch.setattr(insights, "MOST_CROSSED", 1)
-    (pair,) = controller.look_at_insights()["pairs"]
+    (pair,) = rated_controller.look_at_insights()["pairs"]
     assert [len(pair[name]) for name in ("values", "others", "cells")] == [1, 1, 1]
 
 
-def test_only_the_runs_that_a_query_finds_count(controller):
-    assert controller.look_at_insights("0th")["rated_image_count"] == 4
-    assert controller.look_at_insights("nowhere") == {"rated_image_count": 0, "settings": [], "pairs": []}
+def test_only_the_runs_that_a_query_finds_count(rated_controller):
+    assert rated_controller.look_at_insights("0th")["rated_image_count"] == 4
+    assert rated_controller.look_at_insights("nowhere") == {"rated_image_count": 0, "settings": [], "pairs": []}
     with pytest.raises(InvalidQuery):
-        controller.look_at_insights("colour:red")
+        rated_controller.look_at_insights("colour:red")
 
 
-def test_they_are_worked_out_again_only_when_something_is_new(controller):
-    first = controller.look_at_insights()
-    assert controller.look_at_insights() is first
-    run = next(controller.run_store.iter_runs())
+def test_they_are_worked_out_again_only_when_something_is_new(rated_controller):
+    first = rated_controller.look_at_insights()
+    assert rated_controller.look_at_insights() is first
+    run = next(rated_controller.run_store.iter_runs())
     (_, output), *_ = run.iter_outputs()
-    controller.feedback.record_feedback(run.run_id, output.digest, 5)
-    assert controller.look_at_insights() != first
+    rated_controller.feedback.record_feedback(run.run_id, output.digest, 5)
+    assert rated_controller.look_at_insights() != first
 
 
-def test_of_very_many_values_those_of_most_images_are_described(controller, monkeypatch):
+def test_of_very_many_values_those_of_most_images_are_described(rated_controller, monkeypatch):
     monkeypatch.setattr(insights, "MOST_VALUES", 1)
-    for one in controller.look_at_insights()["settings"]:
+    for one in rated_controller.look_at_insights()["settings"]:
         assert len(one["values"]) == 1
         assert one["value_count"] == 2
 

@@ -1,7 +1,7 @@
 """`stablenew learn next`: the batch of images that teaches most about which settings are best, as a learning plan."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -36,8 +36,8 @@ def next_batch(
 ) -> int:
     """Propose a batch, write its plan, and run it with --run."""
     out: Output = ctx.obj
-    from stablenew.controller.next_round import build_round
-    from stablenew.controller.plan_controller import save_plan
+    from stablenew.controller.experiments.next_round import build_round
+    from stablenew.controller.experiments.plan_controller import save_plan
     from stablenew.learning.next_experiment import find_next
     from stablenew.pipeline.prompt_pack import Prompt
     from stablenew.pipeline.run_request import parse_assignments
@@ -47,28 +47,13 @@ def next_batch(
     plan = build_round(found, prompts, parse_assignments(setting or [], is_dotted=False), engine)
     path = output or Path(f"next-{plan.plan_id}.plan.json")
     save_plan(plan, path)
-    out.json(_describe(found, plan, path))
+    out.json({"plan_id": plan.plan_id, "path": str(path)} | found.to_dict())
     _show(out, found, plan, path)
     if not is_run:
         return 0
     from stablenew.cli.plan_command import run_file
 
     return run_file(out, path, engine=engine, url=url)
-
-
-def _describe(found: "NextExperiment", plan: "LearningPlan", path: Path) -> dict[str, Any]:
-    return {
-        "plan_id": plan.plan_id,
-        "path": str(path),
-        "tuned": [{"name": name, "values": list(values)} for name, values, _ in found.tuned],
-        "settings": [dict(settings) for settings in found.settings],
-        "is_random": list(found.is_random),
-        "rate_first": [image._asdict() for image in found.rate_first],
-        "best": None if found.best is None else dict(found.best),
-        "left": None if found.left is None else found.left._asdict(),
-        "is_done": found.is_done,
-        "rating_count": found.rating_count,
-    }
 
 
 def _show(out: Output, found: "NextExperiment", plan: "LearningPlan", path: Path) -> None:

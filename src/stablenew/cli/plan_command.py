@@ -9,7 +9,7 @@ from stablenew.cli.console import INTERRUPTED, Output, bar, plural
 from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
-    from stablenew.controller.plan_controller import PlanController
+    from stablenew.controller.experiments.plan_controller import PlanController
     from stablenew.formats.strict_json import JsonValue
     from stablenew.learning.learning_runner import PlanStatus
 
@@ -38,7 +38,7 @@ def new(
 ) -> int:
     """Create a plan. Nothing runs yet."""
     out: Output = ctx.obj
-    from stablenew.controller.plan_controller import build_plan, prompts_of, save_plan
+    from stablenew.controller.experiments.plan_controller import build_plan, prompts_of, save_plan
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.pipeline.prompt_pack import Prompt, read_prompt_pack
     from stablenew.pipeline.run_request import parse_assignments, parse_sweeps
@@ -87,7 +87,7 @@ def _read_seeds(text: str) -> list[int]:
 
 
 def _open(out: Output, file: Path) -> "PlanController":
-    from stablenew.controller.plan_controller import PlanController, load_plan
+    from stablenew.controller.experiments.plan_controller import PlanController, load_plan
 
     return PlanController(out.controller, load_plan(file))
 

@@ -354,6 +354,24 @@ class AppController:
         """
         return self._insights.describe(self.open_dataset(query, progress=progress))
 
+    def look_at_tuning(
+        self,
+        query: str = "",
+        *,
+        over: Sequence[str] = (),
+        size: int = 4,
+        progress: "Progress" = lambda _done, _total: None,
+    ) -> dict[str, Any]:
+        """What to try next to learn the best settings, and what is known of them; see `describe_tuning`.
+
+        Raises:
+            InvalidQuery: `query` is not valid.
+            ConfigError: `over` is not, or there is nothing to tune.
+        """
+        from stablenew.controller.experiments.tuning import describe_tuning
+
+        return describe_tuning(self.open_dataset(query, progress=progress), over, size=size)
+
     @LazyPart
     def _insights(self) -> "RememberedInsights":
         from stablenew.controller.insights import RememberedInsights

@@ -69,11 +69,28 @@ class NextExperiment:
     """Ratings and comparisons that this rests on."""
     prompts: tuple[tuple[str, str], ...]
     """Prompts and negative prompts of the images that were rated, the most frequent first."""
+    surface: Surface | None
+    """What is known; None where nothing is."""
+    bounds: Mapping[str, Bounds]
+    """The ranges of the tuned settings, as the surface has them."""
 
     @property
     def is_done(self) -> bool:
         """Whether there is little left to gain, as far as enough ratings can tell."""
         return self.left is not None and self.left.is_little and self.rating_count >= FEWEST_IMAGES
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, without the surface."""
+        return {
+            "tuned": [{"name": name, "values": list(values)} for name, values, _ in self.tuned],
+            "settings": [dict(settings) for settings in self.settings],
+            "is_random": list(self.is_random),
+            "rate_first": [image._asdict() for image in self.rate_first],
+            "best": None if self.best is None else dict(self.best),
+            "left": None if self.left is None else self.left._asdict(),
+            "is_done": self.is_done,
+            "rating_count": self.rating_count,
+        }
 
 
 def parse_ranges(texts: Sequence[str]) -> list[tuple[str, tuple[str, ...], bool]]:
@@ -130,6 +147,8 @@ def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4) -> N
         left=batch.left,
         rating_count=count,
         prompts=_frequent_prompts(dataset),
+        surface=surface,
+        bounds=bounds,
     )
 
 

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from stablenew.web.api import Endpoint, json_response
 from stablenew.web.context import WebContext
-from stablenew.web.endpoints import duels, feedback, history, images, importing, running, runs, trash, upkeep
+from stablenew.web.endpoints import duels, feedback, history, images, importing, learning, running, runs, trash, upkeep
 from stablenew.web.guard import App, Guard, Keys
 from stablenew.web.open_api import describe_api
 from stablenew.web.static_files import SCREENS, page_response, read_page_files
@@ -26,6 +26,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *trash.ENDPOINTS,
     *running.ENDPOINTS,
     *importing.ENDPOINTS,
+    *learning.ENDPOINTS,
     *upkeep.ENDPOINTS,
 )
 

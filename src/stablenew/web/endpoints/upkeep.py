@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from stablenew import __version__
 from stablenew.store.run import INCOMPLETE, INTERRUPTED
-from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter
+from stablenew.web.api import NO_STORE, Call, Endpoint
 
 if TYPE_CHECKING:
     from stablenew.controller.app_controller import AppController
@@ -58,14 +58,6 @@ def _task(call: Call) -> dict[str, Any]:
     if body.kind == "survey":
         return tasks.start(body.kind, lambda report: survey_store(controller, report)).to_dict()
     return tasks.start(body.kind, lambda report: verify_store(controller, report, deep=body.deep)).to_dict()
-
-
-def _insights(call: Call) -> dict[str, Any]:
-    """It changes nothing but caches, so that those who may only look on have it too."""
-    query, controller = call.get("query"), call.context.controller
-    controller.history.parse(query)
-    kind = f"insights {query}".strip()  # those into other runs are another task
-    return call.context.tasks.start(kind, lambda report: controller.look_at_insights(query, progress=report)).to_dict()
 
 
 def verify_store(controller: "AppController", report: Callable[[int, int], None], *, deep: bool) -> dict[str, Any]:
@@ -162,13 +154,6 @@ ENDPOINTS: Final = (
         media_type="text/event-stream",
     ),
     Endpoint("GET", "/api/health", "Index, watcher, runs that need attention, tasks.", _health),
-    Endpoint(
-        "GET",
-        "/api/insights",
-        "What the ratings say about settings: the task that works it out, started unless it is running.",
-        _insights,
-        (Parameter("query", "Which runs; all when it is empty.", default=""),),
-    ),
     Endpoint("POST", "/api/tasks", "Start, or stop, a scan of the whole store.", _task, (), "TaskBody"),
     Endpoint("POST", "/api/repair", "Repair runs, as `repair --json`.", _repair, (), "RepairBody"),
     Endpoint("POST", "/api/settings", "Change settings; they are kept.", _settings, (), "SettingsBody"),

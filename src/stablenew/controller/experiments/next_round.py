@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from stablenew.controller.plan_controller import build_plan
+from stablenew.controller.experiments.plan_controller import build_plan
 from stablenew.errors import ConfigError
 from stablenew.formats.documents.learning_plan import LearningPlan
 from stablenew.formats.pipeline_config import PipelineConfig

@@ -1,0 +1,43 @@
+"""Tuning, as a page shows it: the next experiment with the surface behind it, as JSON."""
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from stablenew.learning.evidence.surface_curves import draw_curve, draw_map
+from stablenew.learning.next_experiment import find_next
+
+if TYPE_CHECKING:
+    from stablenew.learning.dataset.reader import Dataset
+
+MOST_MAPPED: Final = 4
+"""Settings that are looked at two at a time: those whose curves vary most."""
+
+
+def describe_tuning(dataset: "Dataset", over: Sequence[str] = (), *, size: int = 4) -> dict[str, Any]:
+    """The next experiment, a curve for each tuned setting, and a map for each two of the most important.
+
+    Curves and maps are empty before anything is rated.
+
+    Raises:
+        ConfigError: see `find_next`.
+    """
+    found = find_next(dataset, over, size=size)
+    curves: list[dict[str, Any]] = []
+    maps: list[dict[str, Any]] = []
+    if found.surface is not None:
+        drawn = {name: draw_curve(found.surface, name, bounds) for name, bounds in found.bounds.items()}
+        effects = {name: _effect([point.estimate for point in points]) for name, points in drawn.items()}
+        names = sorted(drawn, key=lambda name: -effects[name])
+        curves = [
+            {"setting": name, "effect": effects[name], "points": [point._asdict() for point in drawn[name]]}
+            for name in names
+        ]
+        pairs = itertools.combinations(names[:MOST_MAPPED], 2)
+        maps = [draw_map(found.surface, found.bounds, *pair)._asdict() for pair in pairs]
+    return found.to_dict() | {"curves": curves, "maps": maps}
+
+
+def _effect(stars: Sequence[float]) -> float:
+    """Stars between the best and the worst value."""
+    return max(stars) - min(stars)
