@@ -7,11 +7,13 @@ from tests.web.serving import make_runs, rate_all
 from tests.web.test_run_screen import STAGES
 
 SCREENS = {
-    "history": ("/", ".row .star"),
-    "history-search": ("/?q=harbour", ".chip"),
-    "history-none": ("/?q=nowhere", ".empty h2"),
-    "review": ("/review", ".cell img[src]"),
-    "review-large": ("/review?view=large", ".loupe img.current[data-index]"),
+    "wall": ("/", ".cell img.there"),
+    "wall-grouped": ("/?group=prompt", ".wall-heading strong"),
+    "wall-none": ("/?q=nowhere", ".empty h2"),
+    "loupe": ("/?view=loupe", ".loupe img.current[data-index]"),
+    "jobs": ("/jobs", ".row .star"),
+    "jobs-search": ("/jobs?q=harbour", ".row .star"),
+    "jobs-none": ("/jobs?q=nowhere", ".empty h2"),
     "new": ("/new", "ol li"),
     "insights": ("/insights", ".heat"),
     "health": ("/health", ".pairs"),
@@ -48,22 +50,29 @@ def test_axe_finds_nothing_on_any_screen(open_page, axe, root, scheme, keep_scre
     make_runs(root, ["a quay"], sampler="Heun")
     (run_id,) = make_runs(root, ["a greenhouse"], stages=STAGES)
     rate_all(root)
-    page = open_page("/", color_scheme=scheme)
+    page = open_page("/")
+    page.evaluate("(theme) => localStorage.setItem('stablenew:theme', theme)", scheme)
     found = {}
     for name, (address, there) in {**SCREENS, "run": (f"/runs/{run_id}", ".timing")}.items():
         page.goto(address)
         expect(page.locator(there).first).to_be_visible()
-        if name == "history":
+        if name in {"wall", "jobs"}:
             expect(page.locator(".facet")).not_to_have_count(0)
             page.keyboard.press("3")
+        if name == "loupe":
+            page.keyboard.press("i")
+            expect(page.locator(".info-actions")).to_be_visible()
         page.wait_for_timeout(150)
         for violation in axe.run(page).response["violations"]:
             found.setdefault(name, []).append(
                 (violation["id"], [node["html"][:200] for node in violation["nodes"][:3]])
             )
         keep_screen(page, f"{scheme}-{name}")
-    page.goto("/review")
-    expect(page.locator(".cell img[src]").first).to_be_visible()
+    page.goto("/")
+    expect(page.locator(".cell img.there").first).to_be_visible()
+    page.locator(".cell").first.hover()
+    for violation in axe.run(page, context=".wall-body").response["violations"]:
+        found.setdefault("hover", []).append((violation["id"], [node["html"] for node in violation["nodes"]]))
     for key in ("?", "t", "n"):
         page.keyboard.press(key)
         expect(page.get_by_role("dialog")).to_be_visible()
@@ -83,13 +92,16 @@ def test_a_phone_shows_everything_without_scrolling_sideways(open_page, root, ru
         page.goto(address)
         expect(page.locator(there).first).to_be_visible()
         assert page.evaluate(WIDEST) <= 390, name
+        if name in {"wall", "loupe"}:
+            shown = page.locator(".wall .viewport" if name == "wall" else ".stage").bounding_box()
+            assert shown["height"] > 0.8 * 800, name
         keep_screen(page, f"phone-{name}")
 
 
 @pytest.mark.only_reads
 def test_images_are_never_stretched(open_page, run_ids):
     page = open_page("/")
-    for address in ("/", f"/runs/{run_ids[0]}", "/review", "/review?view=large"):
+    for address in ("/jobs", f"/runs/{run_ids[0]}", "/"):
         page.goto(address)
         page.wait_for_function(f"() => ({SHOWN})().length > 0")
         for fit, natural, shown in page.evaluate(SHOWN):
@@ -104,7 +116,10 @@ def test_focus_can_be_seen_wherever_tab_leads(open_page):
     for _ in range(30):
         page.keyboard.press("Tab")
         outline, name = page.evaluate(FOCUSED)
-        if name != "BODY":
+        if name == "cells":  # the image under the cursor shows it
+            frame = page.locator(".cell.cursor").evaluate("(one) => getComputedStyle(one, '::after').boxShadow")
+            assert frame != "none"
+        elif name != "BODY":
             assert outline != "none", name
             reached.add(name)
     assert {"skip", "brand", "query-input", "SELECT"} <= reached
@@ -113,13 +128,14 @@ def test_focus_can_be_seen_wherever_tab_leads(open_page):
 @pytest.mark.only_reads
 def test_the_skip_link_leads_to_the_content(open_page):
     page = open_page("/")
-    expect(page.locator(".row:not([hidden])")).to_have_count(4)
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    expect(page.locator(".cell:not([hidden])")).to_have_count(12)
+    page.locator("body").press("Shift+Tab")
+    page.evaluate("() => document.activeElement.blur()")
+    page.get_by_role("link", name="Skip to content").focus()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("combobox", name="Search jobs")).to_be_focused()
+    expect(page.get_by_label("Sort")).to_be_focused()
 
 
 def test_read_only_shows_everything_and_offers_nothing(browser, browser_context_args, root, tmp_path):
@@ -132,12 +148,16 @@ def test_read_only_shows_everything_and_offers_nothing(browser, browser_context_
     bad = watch(page)
     page.goto(server.link)
     expect(page.get_by_text("read only")).to_be_visible()
+    expect(page.locator(".cell img.there").first).to_be_visible()
+    page.locator(".cell").first.hover()
+    expect(page.locator(".hover-bar")).to_be_hidden()
+    for key in ("5", "p", "t", "n", "z", "Backspace"):
+        page.keyboard.press(key)
+    page.keyboard.press("Space")
+    expect(page.locator(".hud .star").first).to_be_disabled()
+    page.goto("/jobs")
     expect(page.locator(".row .star").first).to_be_disabled()
     page.keyboard.press("5")
-    page.goto("/review")
-    expect(page.locator(".cell img[src]").first).to_be_visible()
-    for key in ("5", "p", "t", "n", "z"):
-        page.keyboard.press(key)
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.goto("/new")
     expect(page.get_by_role("button", name="Start")).to_be_disabled()

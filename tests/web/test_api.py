@@ -7,7 +7,7 @@ import pytest
 
 from stablenew.web.open_api import describe_api
 from stablenew.web.web_app import ENDPOINTS
-from tests.web.serving import events_of, wait_for
+from tests.web.serving import events_of
 
 ACT = "abcdef012345"
 
@@ -74,20 +74,6 @@ def test_lists_of_numbers_are_in_the_order_of_pages(server, client, run_ids):
         assert listed == [job["number"] for job in client.get(f"/api/jobs?sort={sort}")["jobs"]], sort
         orders.add(tuple(listed))
     assert len(orders) > 2
-
-
-def test_a_snapshot_says_how_many_images_there_are_and_are_rated(client, run_ids):
-    image = client.get(f"/api/jobs/images?numbers={numbers(client)[1]}")["runs"][0]["images"][0]
-    say(client, run_ids[1], image_id=image["digest"], rating=3)
-
-    def counts():
-        _, _, body = client.ask("GET", "/api/jobs/snapshot")
-        return struct.unpack("<4q4I4I", body)[4:]
-
-    wait_for(lambda: counts()[5])  # the index follows a moment later
-    assert counts() == (3, 3, 3, 3, 0, 1, 0, 0)
-    (run,) = client.get(f"/api/jobs/images?numbers={numbers(client)[1]}")["runs"]
-    assert [one["mine"].get("rating") for one in run["images"]] == [3, None, None]
 
 
 def test_what_is_said_twice_under_one_name_counts_once(client, root, run_ids):

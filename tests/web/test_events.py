@@ -10,14 +10,14 @@ def rows(page):
 
 
 def test_eight_tabs_share_one_stream_and_hand_it_over(open_page, root):
-    first = open_page("/")
+    first = open_page("/jobs")
     context = first.context
     streams = []
     expect(rows(first)).to_have_count(4)
     others = [context.new_page() for _ in range(7)]
     for page in others:
         page.on("request", lambda request: streams.append(request.url) if "/api/live" in request.url else None)
-        page.goto("/")
+        page.goto("/jobs")
         expect(rows(page)).to_have_count(4)
     assert not streams
     make_runs(root, ["a desert road"])
@@ -32,7 +32,7 @@ def test_eight_tabs_share_one_stream_and_hand_it_over(open_page, root):
 
 
 def test_a_server_that_comes_back_is_caught_up_with(open_page, server, root):
-    page = open_page("/")
+    page = open_page("/jobs")
     open_page.tolerated = GONE
     expect(rows(page)).to_have_count(4)
     server.kill()

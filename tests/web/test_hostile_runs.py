@@ -87,9 +87,9 @@ def test_a_thumbnail_is_never_of_another_image(hostile, client, root, run_ids):
 
 
 def test_every_screen_shows_it_harmlessly(open_page, hostile, keep_screen):
-    page = open_page("/")
+    page = open_page("/jobs")
     expect(page.locator(".row", has_text="<script>")).to_have_count(1)
-    page.goto(f"/review?view=large&q=run:{RUN}")
+    page.goto(f"/?view=loupe&q=run:{RUN}")
     expect(page.locator(".loupe img.current")).to_have_attribute("data-index", "0")
     for key in "12345":
         page.keyboard.press(key)
@@ -109,7 +109,7 @@ def test_ten_megabytes_of_json_hide_nothing_else(open_page, root, run_ids):
     records.chmod(0o644)
     with records.open("ab") as file:
         file.write(b'{"kind": "' + b"x" * 10_000_000 + b'"}\n')
-    page = open_page("/")
+    page = open_page("/jobs")
     expect(page.locator(".row:not([hidden])")).to_have_count(4)
     page.goto(f"/runs/{run_ids[0]}")
     expect(page.locator(".bad").first).to_be_visible()

@@ -55,9 +55,9 @@ def test_a_pack_is_chosen_planned_and_run(page, server, root, keep_screen):
     assert [event["rating"] for event in events_of(root, run.run_id)] == [4]
     assert (record.prompt.positive, record.prompt.negative) == ("a blue boat", "blurry")
     assert (record.requested.width, record.requested.height) == (96, 64)
-    page.get_by_role("link", name="Review its images").click()
+    page.get_by_role("link", name="Show its images").click()
     expect(page.locator(".cell:not([hidden])")).to_have_count(4)
-    page.goto("/")
+    page.goto("/jobs")
     expect(page.locator('.row[aria-posinset="1"]')).to_contain_text("a blue boat")
 
 
@@ -88,7 +88,7 @@ def test_a_run_shows_its_id_at_once_and_can_be_stopped(page, root, keep_screen):
     expect(job).to_contain_text("left")
     expect(job.locator(".previews img").first).to_be_visible()
     keep_screen(page, "new-running")
-    page.get_by_role("link", name="History").click()
+    page.get_by_role("link", name="Jobs").click()
     first = page.locator('.row[aria-posinset="1"]')
     expect(first).to_contain_text("Running")
     page.get_by_role("link", name="New run").click()
@@ -97,7 +97,7 @@ def test_a_run_shows_its_id_at_once_and_can_be_stopped(page, root, keep_screen):
     run = RunStore(root).open(run_id)
     assert run.status == "cancelled"
     assert 1 <= len(list(run.iter_records())) < 178
-    page.get_by_role("link", name="History").click()
+    page.get_by_role("link", name="Jobs").click()
     expect(first).to_contain_text("Cancelled")
 
 

@@ -134,10 +134,11 @@ def test_a_run_that_is_not_there_says_so(open_page):
 
 @pytest.mark.only_reads
 def test_leaving_before_it_is_loaded_leaves_no_trace(open_page, run_ids):
-    page = open_page("/review")
-    expect(page.locator(".cell img[src]")).to_have_count(12)
+    page = open_page("/")
+    expect(page.locator(".cell img.there")).to_have_count(12)
     for _ in range(3):
-        page.keyboard.press("Enter")
-        page.wait_for_url("**/runs/*")
+        page.keyboard.press("g")
+        page.keyboard.press("j")
+        page.wait_for_url("**/jobs")
         page.go_back()
         expect(page.locator(".cell:not([hidden])")).to_have_count(12)

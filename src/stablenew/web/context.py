@@ -30,7 +30,9 @@ class WebContext:
         self.watcher: RunWatcher | None = None
         self._subscription: Subscription | None = None
         self._stopped = threading.Event()
-        self._is_warm = False
+        self._is_warming = False
+        self.is_warm = False
+        """Whether the columns are in memory: what they answer takes milliseconds then."""
         self._publishing = SideChannel("publishing changes to pages")
         controller.subscribe(self._publish_news)
         controller.subscribe_progress(lambda job: self.live.publish("job", job.to_dict(), key=f"job {job.run_id}"))
@@ -46,12 +48,13 @@ class WebContext:
 
     def warm_up(self) -> None:
         """Load what the first screen will request, while the browser is still parsing the page."""
-        if not self._is_warm:
-            self._is_warm = True
+        if not self._is_warming:
+            self._is_warming = True
             threading.Thread(target=self._load_columns, name="stablenew-warm", daemon=True).start()
 
     def _load_columns(self) -> None:
         attempt(lambda: self.controller.history.columns)  # a request that needs them reports what is wrong
+        self.is_warm = True
 
     def stop(self) -> None:
         """Stop everything that was started; runs in progress are sealed as cancelled."""

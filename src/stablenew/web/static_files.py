@@ -3,6 +3,9 @@
 One HTML file is the page of every screen; which screen it shows is the address's business, and so the browser's.
 """
 
+import posixpath
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final
@@ -15,7 +18,12 @@ from stablenew.formats.digest import digest_bytes
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-SCREENS: Final = ("/", "/review", "/runs/{run_id}", "/new", "/insights", "/health", "/import")
+SCREENS: Final = ("/", "/review", "/jobs", "/runs/{run_id}", "/new", "/insights", "/health", "/import")
+_FIRST_MODULES: Final = ("js/app.js", "js/screens/wall_screen.js")
+_COMMENT: Final = re.compile(rb"^[ ]*(?://[^\n]*|/\*\*?(?:[^*]|\*(?!/))*\*/)[ ]*\n", re.MULTILINE)
+_INDENTATION: Final = re.compile(rb"^[ ]+|\n(?=\n)", re.MULTILINE)
+_MODULES_SLOT: Final = b"<!-- modules -->"
+_IMPORT: Final = re.compile(rb'^(?:import|export)[^"]*?"(\.[^"]+)"', re.MULTILINE)
 _MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -34,8 +42,41 @@ class PageFile:
 
 
 def read_page_files() -> dict[str, PageFile]:
-    """Every file of the page by its path."""
-    return dict(_walk(resources.files("stablenew.web") / "static", ""))
+    """Every file of the page by its path. The page itself names all modules of its first screen.
+
+    Without that a browser would find them one import after the other.
+    """
+    files = dict(_walk(resources.files("stablenew.web") / "static", ""))
+    modules = _modules_of(files, _FIRST_MODULES)
+    links = "\n    ".join(f'<link rel="modulepreload" href="/static/{path}" />' for path in modules)
+    page = files["index.html"]
+    files["index.html"] = _page_file(page.data.replace(_MODULES_SLOT, links.encode()), "html")
+    return files
+
+
+def _modules_of(files: dict[str, PageFile], paths: Iterable[str]) -> list[str]:
+    """These modules and all that they import, directly or not."""
+    found: dict[str, None] = {}
+    waiting = list(paths)
+    while waiting:
+        path = waiting.pop()
+        if path not in found and path in files:
+            found[path] = None
+            imported = (match[1].decode() for match in _IMPORT.finditer(files[path].data))
+            waiting += [posixpath.normpath(posixpath.join(posixpath.dirname(path), name)) for name in imported]
+    return list(found)
+
+
+def compact_script(data: bytes) -> bytes:
+    """A script without comments on lines of their own and without indentation: what people need and browsers do not.
+
+    The scripts have no text that spans several lines.
+    """
+    return _INDENTATION.sub(b"", _COMMENT.sub(b"", data))
+
+
+def _page_file(data: bytes, suffix: str) -> PageFile:
+    return PageFile(data, _MEDIA_TYPES[suffix], f'"{digest_bytes(data)[7:]}"')
 
 
 def _walk(folder: "Traversable", prefix: str) -> "list[tuple[str, PageFile]]":
@@ -46,7 +87,7 @@ def _walk(folder: "Traversable", prefix: str) -> "list[tuple[str, PageFile]]":
             found += _walk(item, f"{prefix}{item.name}/")
         elif suffix in _MEDIA_TYPES:
             data = item.read_bytes()
-            found.append((f"{prefix}{item.name}", PageFile(data, _MEDIA_TYPES[suffix], f'"{digest_bytes(data)[7:]}"')))
+            found.append((f"{prefix}{item.name}", _page_file(compact_script(data) if suffix == "js" else data, suffix)))
     return found
 
 

@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stablenew.web.api import Endpoint, json_response
+from stablenew.web.api import NO_STORE, Endpoint, json_response
 from stablenew.web.context import WebContext
 from stablenew.web.endpoints import duels, feedback, history, images, importing, learning, running, runs, trash, upkeep
+from stablenew.web.first_screen import with_first_screen
 from stablenew.web.guard import App, Guard, Keys
 from stablenew.web.open_api import describe_api
 from stablenew.web.static_files import SCREENS, page_response, read_page_files
@@ -37,7 +39,11 @@ def build_web_app(context: WebContext, *, port: int, keys: Keys) -> App:
 
     async def screen(request: Request) -> Response:
         context.warm_up()
-        return page_response(files["index.html"], request)
+        page = files["index.html"]
+        if request.url.path != "/":
+            return page_response(page, request)
+        data = await run_in_threadpool(with_first_screen, page.data, context, request.query_params)
+        return Response(data, media_type=page.media_type, headers=NO_STORE)
 
     async def static(request: Request) -> Response:
         return page_response(files.get(request.path_params["path"]), request)

@@ -69,3 +69,30 @@ test("all means all where there are fewer", () => {
   assert.equal(selection.size, 12);
   assert.equal(selection.cursor, 11);
 });
+
+test("exactly these are selected, with the cursor on the last", () => {
+  selection.replace([4, 9, 6]);
+  assert.deepEqual(selection.indexes, [4, 6, 9]);
+  assert.equal(selection.cursor, 6);
+});
+
+test("images that arrive leave the same images selected", () => {
+  selection.replace([4, 10]);
+  selection.shift(0, 3);
+  assert.deepEqual(selection.indexes, [7, 13]);
+  assert.equal(selection.cursor, 13);
+});
+
+test("an image that goes is selected no more, and the others stay", () => {
+  selection.replace([4, 6, 10]);
+  selection.drop(6);
+  assert.deepEqual(selection.indexes, [4, 9]);
+});
+
+test("the corner of an image selects it alone, Ctrl adds it to the one under the cursor", () => {
+  selection.toggle(3, { keepsCursor: false });
+  assert.equal(selection.size, 1);
+  selection.moveTo(10);
+  selection.toggle(3);
+  assert.deepEqual(selection.indexes, [3, 10]);
+});

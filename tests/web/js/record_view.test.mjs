@@ -54,15 +54,16 @@ test("every kind of feedback has words, unknown ones their name", () => {
   const words = [
     [{ op: "rate", rating: 4 }, "★★★★☆"],
     [{ op: "rate", rating: 0, aspect: "hands" }, "☆☆☆☆☆ for hands"],
-    [{ op: "rate", rating: null }, "rating taken away"],
+    [{ op: "rate", rating: null }, "rating removed"],
     [{ op: "tag", tag: "sea", present: true }, "tag sea"],
-    [{ op: "tag", tag: "sea", present: false }, "tag sea taken away"],
+    [{ op: "tag", tag: "sea", present: false }, "tag sea removed"],
     [{ op: "note", text: "too dark" }, "“too dark”"],
-    [{ op: "note", text: "" }, "note taken away"],
-    [{ op: "flag", flag: "pick" }, "pick"],
-    [{ op: "flag", flag: null }, "flag taken away"],
-    [{ op: "retract" }, "took something back"],
-    [{ op: "prefer" }, "preferred one image"],
+    [{ op: "note", text: "" }, "note removed"],
+    [{ op: "flag", flag: "pick" }, "picked"],
+    [{ op: "flag", flag: null }, "flag removed"],
+    [{ op: "retract" }, "undone"],
+    [{ op: "prefer" }, "compared two images"],
+    [{ op: "trash", present: true }, "moved to the trash"],
     [{ op: "newer" }, "newer"],
   ];
   for (const [event, expected] of words) assert.equal(describeEvent(event), expected);

@@ -1,6 +1,6 @@
 """Jobs: found, counted, listed."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -8,14 +8,9 @@ from stablenew.errors import ConfigError, InvalidQuery
 from stablenew.formats.query_language import FIELDS, FLAGS, SWITCHES
 from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter, describe_error
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
 _QUERY: Final = Parameter("query", "A search, in the query language of history.", default="")
 _SORT: Final = Parameter("sort", "time, oldest, rating, duration, outputs or variants.", default="time")
 _MOST_JOBS: Final = 500
-_COUNT_TYPE: Final = "<u4"
 _NUMBER_TYPE: Final = "<i8"
 
 
@@ -45,20 +40,9 @@ def _some(numbers: list[int] | None) -> list[int]:
 
 def _numbers(call: Call) -> Response:
     numbers = call.context.controller.history.numbers(call.get("query"), sort=call.get("sort"))
-    return _binary(numbers.astype(_NUMBER_TYPE, copy=False))
-
-
-def _snapshot(call: Call) -> Response:
-    snapshot = call.context.controller.history.snapshot(call.get("query"), sort=call.get("sort"))
-    counts = (snapshot.output_counts, snapshot.rated_counts)
-    return _binary(
-        snapshot.numbers.astype(_NUMBER_TYPE, copy=False), *(column.astype(_COUNT_TYPE) for column in counts)
+    return Response(
+        numbers.astype(_NUMBER_TYPE, copy=False).tobytes(), media_type="application/octet-stream", headers=NO_STORE
     )
-
-
-def _binary(*columns: "npt.NDArray[np.generic]") -> Response:
-    data = b"".join(column.tobytes() for column in columns)
-    return Response(data, media_type="application/octet-stream", headers=NO_STORE)
 
 
 def _count(call: Call) -> dict[str, int]:
@@ -83,34 +67,6 @@ def _check(call: Call) -> dict[str, Any]:
 
 def _fields(_call: Call) -> dict[str, Any]:
     return {"fields": list(FIELDS), "switches": list(SWITCHES), "flags": list(FLAGS)}
-
-
-def _images(call: Call) -> dict[str, Any]:
-    return {"runs": [_images_of(call, number) for number in _some(call.get("numbers"))]}
-
-
-def _images_of(call: Call, number: int) -> dict[str, Any] | None:
-    """The images of one run with what people think of them; of the rater of this page, `mine`."""
-    found = call.context.controller.history.images(number)
-    if found is None:
-        return None
-    run_id, outputs = found
-    opinions = call.context.controller.feedback.opinions(run_id)
-    rater = call.context.controller.feedback.rater
-    return {
-        "number": str(number),
-        "run_id": run_id,
-        "images": [
-            {
-                "variant": variant,
-                "path": path,
-                "digest": digest,
-                "mine": opinions.get((digest, rater), {}),
-                "others": {who: said for (image, who), said in opinions.items() if image == digest and who != rater},
-            }
-            for variant, path, digest in outputs
-        ],
-    }
 
 
 ENDPOINTS: Final = (
@@ -142,21 +98,6 @@ ENDPOINTS: Final = (
         media_type="application/octet-stream",
     ),
     Endpoint("GET", "/api/jobs/count", "How many jobs fit.", _count, (_QUERY,)),
-    Endpoint(
-        "GET",
-        "/api/jobs/snapshot",
-        "As `/api/jobs/numbers`; then 4 bytes a job with how many images it has, and as many with how many are rated.",
-        _snapshot,
-        (_QUERY, _SORT),
-        media_type="application/octet-stream",
-    ),
-    Endpoint(
-        "GET",
-        "/api/jobs/images",
-        "The images of the jobs of some numbers, with what people think of them.",
-        _images,
-        (Parameter("numbers", "Numbers of jobs, with commas between them.", "numbers"),),
-    ),
     Endpoint(
         "GET",
         "/api/facets",

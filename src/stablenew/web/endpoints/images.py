@@ -13,6 +13,7 @@ from stablenew.web.api import Call, Endpoint, Parameter
 if TYPE_CHECKING:
     from stablenew.formats.query_language import Query
     from stablenew.index.job_history import ImageSnapshot
+    from stablenew.web.context import WebContext
 
 QUERY: Final = Parameter("query", "A search, in the query language of history.", default="")
 SORT: Final = Parameter("sort", "newest, oldest, best, worst, random, or metric.NAME.", default="newest")
@@ -64,25 +65,24 @@ def _rows(call: Call) -> dict[str, Any]:
     ids = call.get("ids")
     if not ids or len(ids) > _MAX_ROWS:
         raise ConfigError(f"expected 1 to {_MAX_ROWS} ids")
-    return {"images": rows_of(call, ids)}
+    return {"images": rows_of(call.context, ids)}
 
 
-def rows_of(call: Call, ids: Iterable[int]) -> list[dict[str, Any] | None]:
+def rows_of(context: "WebContext", ids: Iterable[int]) -> list[dict[str, Any] | None]:
     """The images of ids with what people think of them, null where one is gone."""
-    history = call.context.controller.history
+    history = context.controller.history
     opinions: dict[str, Opinions] = {}
-    return [_with_opinions(call, image, opinions) for image in (_first(history.image_rows([id_])) for id_ in ids)]
+    found = ((id_, _first(history.image_rows([id_]))) for id_ in ids)
+    return [row and _with_opinions(context, row | {"id": id_}, opinions) for id_, row in found]
 
 
 def _first(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-def _with_opinions(call: Call, row: dict[str, Any] | None, cached: dict[str, Opinions]) -> dict[str, Any] | None:
+def _with_opinions(context: "WebContext", row: dict[str, Any], cached: dict[str, Opinions]) -> dict[str, Any]:
     """A row with the opinions as the feedback files have them: the index may be a moment behind."""
-    if row is None:
-        return None
-    feedback = call.context.controller.feedback
+    feedback = context.controller.feedback
     folded: dict[str, Mapping[str, Any]] = {}
     for run_id in dict.fromkeys(place["run_id"] for place in reversed(row["places"])):
         if run_id not in cached:
@@ -102,7 +102,7 @@ def merge_opinions(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[
 
 def _details(call: Call) -> dict[str, Any]:
     """An image with its record, its file, and everything that was said of it."""
-    (row,) = rows_of(call, [call.get("id")])
+    (row,) = rows_of(call.context, [call.get("id")])
     if row is None:
         raise OutputNotFound("this image is gone")
     controller = call.context.controller

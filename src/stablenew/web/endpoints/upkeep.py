@@ -12,12 +12,21 @@ from stablenew.web.api import NO_STORE, Call, Endpoint
 
 if TYPE_CHECKING:
     from stablenew.controller.app_controller import AppController
+    from stablenew.web.context import WebContext
 
 _SHOWN: Final = 200
 
 
+WALL_QUERY: Final = "-flag:reject -is:trashed"
+"""What the wall shows until somebody searches for something else."""
+
+
 def _status(call: Call) -> dict[str, Any]:
-    context = call.context
+    return status_of_store(call.context)
+
+
+def status_of_store(context: "WebContext") -> dict[str, Any]:
+    """What every screen needs to know of the store and the server."""
     return {
         "version": __version__,
         "instance": context.instance,
@@ -27,6 +36,7 @@ def _status(call: Call) -> dict[str, Any]:
         "learning_enabled": context.controller.app_config.learning_enabled,
         "is_indexed": context.controller.history.is_complete,
         "run_count": context.controller.history.count(),
+        "wall_query": WALL_QUERY,
     }
 
 

@@ -1,23 +1,36 @@
 // The page: which screen is shown, what all screens share.
 
 import { getJson, Refused } from "./data/api.js";
-import { h, isTyping } from "./parts/dom.js";
-import { showKeys, toast } from "./parts/dialogs.js";
-import { live } from "./data/live.js";
 import { outbox } from "./data/feedback_outbox.js";
 import { plural } from "./data/format.js";
+import { live } from "./data/live.js";
+import { getItem, setItem } from "./data/local_storage.js";
+import { showKeys, toast } from "./parts/dialogs.js";
+import { fill, h, isTyping } from "./parts/dom.js";
+import { icon } from "./parts/images/icons.js";
+import { QueryBox } from "./parts/query_box.js";
 
 const SCREENS = [
-  { path: /^\/$/, name: "history", title: "History", load: () => import("./screens/history_screen.js") },
-  { path: /^\/review$/, name: "review", title: "Review", load: () => import("./screens/review_screen.js") },
-  { path: /^\/runs\/([^/]+)$/, name: "history", title: "Run", load: () => import("./screens/run_screen.js") },
+  { path: /^\/(?:review)?$/, name: "wall", title: "Wall", load: () => import("./screens/wall_screen.js") },
+  { path: /^\/jobs$/, name: "jobs", title: "Jobs", load: () => import("./screens/jobs_screen.js") },
+  { path: /^\/runs\/([^/]+)$/, name: "jobs", title: "Run", load: () => import("./screens/run_screen.js") },
   { path: /^\/new$/, name: "new", title: "New run", load: () => import("./screens/new_screen.js") },
   { path: /^\/insights$/, name: "insights", title: "Insights", load: () => import("./screens/insights_screen.js") },
   { path: /^\/import$/, name: "import", title: "Import", load: () => import("./screens/import_screen.js") },
   { path: /^\/health$/, name: "health", title: "Health", load: () => import("./screens/health_screen.js") },
 ];
+/** Screens that show what the search finds; the others go to the wall with it. */
+const SEARCHED = ["wall", "jobs"];
+const THEMES = ["dark", "light", "system"];
+const THEME_KEY = "stablenew:theme";
+const KNOWN_MILLISECONDS = 400;
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+
+const withQuery = (path, query) => (query === null ? path : `${path}?q=${encodeURIComponent(query)}`);
+
+/** The bytes that a text in base64 stands for. */
+const decode = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 
 /** What screens are given: the state of the server, and the way to other screens. */
 const app = {
@@ -26,6 +39,28 @@ const app = {
   /** @type {any} */
   screen: null,
   generation: 0,
+  /** The search, on all screens the same; null where nobody searched yet. @type {string | null} */
+  query: null,
+  /** What the wall shows until somebody searches. */
+  defaultQuery: "",
+  /** What the server put into the page for the first screen. @type {any} */
+  first: null,
+
+  /** Its images, once, if they are what `search` finds. */
+  takeFirst({ query, sort, group }) {
+    const { first } = this;
+    this.first = null;
+    const isIt = first && first.query === query && first.sort === sort && first.group === group;
+    return isIt ? { rows: first.rows, snapshot: decode(first.snapshot) } : null;
+  },
+
+  /** Search for something else, on this screen or on the wall. */
+  search(query) {
+    this.query = query;
+    if (this.screen?.onQuery) this.screen.onQuery(query);
+    else this.go(withQuery("/", query));
+    showLinks();
+  },
 
   /** Go to another address of this page. */
   go(url, { replace = false } = {}) {
@@ -41,12 +76,18 @@ const app = {
 
   async show() {
     const screen = SCREENS.find(({ path }) => path.test(location.pathname));
+    const search = new URLSearchParams(location.search);
+    if (SEARCHED.includes(screen?.name ?? "") && !location.pathname.startsWith("/runs/")) this.query = search.get("q");
+    this.box.show(this.query ?? (screen?.name === "wall" ? this.defaultQuery : ""));
+    showLinks();
     const generation = (this.generation += 1);
     this.screen?.close?.();
     this.screen = null;
     main.replaceChildren();
+    document.body.classList.remove("menu");
     if (!screen) return;
     document.title = `${screen.title} · StableNew`;
+    document.body.dataset.screen = screen.name;
     for (const link of document.querySelectorAll("[data-screen]")) {
       if (link.getAttribute("data-screen") === screen.name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
@@ -58,7 +99,7 @@ const app = {
     try {
       this.screen = module.open(root, {
         match: screen.path.exec(location.pathname),
-        search: new URLSearchParams(location.search),
+        search,
         app: this,
       });
       await this.screen.load();
@@ -70,12 +111,20 @@ const app = {
   },
 };
 
+app.box = new QueryBox({ query: "", onChange: (query) => app.search(query) });
+
+/** Links to screens that search take the search along. */
+function showLinks() {
+  for (const link of document.querySelectorAll("[data-searched]"))
+    link.setAttribute("href", withQuery(/** @type {string} */ (link.getAttribute("data-searched")), app.query));
+}
+
 const GENERAL_KEYS = [
   "Everywhere",
   [
     ["?", "these keys"],
-    ["g h", "history"],
-    ["g r", "review"],
+    ["g w", "wall"],
+    ["g j", "jobs"],
     ["g n", "new run"],
     ["g i", "insights"],
     ["g e", "health"],
@@ -97,7 +146,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
-  const target = { h: "/", r: "/review", n: "/new", i: "/insights", e: "/health" }[event.key];
+  const target = { w: "/", j: "/jobs", n: "/new", i: "/insights", e: "/health" }[event.key];
   if (target && Date.now() - lastG < 1000 && !event.ctrlKey && !event.metaKey) {
     lastG = 0;
     event.preventDefault();
@@ -156,7 +205,7 @@ async function watchIndexing() {
   const banner = document.getElementById("banner");
   while (!app.status.is_indexed) {
     banner.hidden = false;
-    banner.textContent = `Looking through the run folders: ${plural(app.status.run_count, "run")} so far. What is shown is not all yet.`;
+    banner.textContent = `Reading the run folders: ${plural(app.status.run_count, "run")} so far. Not everything is shown yet.`;
     await new Promise((resolve) => {
       setTimeout(resolve, 700);
     });
@@ -166,15 +215,42 @@ async function watchIndexing() {
   banner.hidden = true;
 }
 
+function showTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  const button = document.getElementById("theme");
+  button?.setAttribute("aria-label", `Theme: ${theme}`);
+  button?.setAttribute("title", `Theme: ${theme}`);
+}
+
+function buildFrame() {
+  document.getElementById("search")?.append(app.box.element);
+  const theme = document.getElementById("theme");
+  fill(theme, icon("theme"));
+  theme?.addEventListener("click", () => {
+    const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "dark") + 1) % THEMES.length];
+    setItem(THEME_KEY, next);
+    showTheme(next);
+  });
+  for (const slot of document.querySelectorAll("[data-icon]")) slot.prepend(icon(slot.getAttribute("data-icon")));
+  document.getElementById("filter")?.addEventListener("click", () => app.screen?.toggleFacets?.());
+  document.getElementById("more")?.addEventListener("click", () => document.body.classList.toggle("menu"));
+}
+
 async function start() {
-  live.start();
-  app.status = await getJson("/api/status");
+  showTheme(getItem(THEME_KEY) ?? "dark");
+  buildFrame();
+  app.first = JSON.parse(main.dataset.first ?? "null");
+  delete main.dataset.first;
+  app.status = app.first?.status ?? (await getJson("/api/status"));
+  app.defaultQuery = app.status.wall_query;
   document.getElementById("readonly").hidden = !app.status.is_read_only;
   outbox.start(app.status.store);
   import("./screens/import_progress.js").then(({ startImportProgress }) => startImportProgress(app));
   const isEmpty = app.status.is_indexed && app.status.run_count === 0 && !app.status.is_read_only;
   if (isEmpty && location.pathname === "/") app.remember("/import");
   await app.show();
+  live.start();
+  setTimeout(() => app.box.loadKnown(), KNOWN_MILLISECONDS);
   await watchIndexing();
 }
 

@@ -11,7 +11,7 @@ export class ImageSelection {
     this.selected = new Set();
   }
 
-  /** How many images are selected together; 0 when a key is about the cursor's alone. */
+  /** How many images are selected; 0 when a key is about the cursor's alone. */
   get size() {
     return this.selected.size;
   }
@@ -46,16 +46,37 @@ export class ImageSelection {
   }
 
   /** Add an image to the selection, or take it out, and move the cursor there. */
-  toggle(index) {
-    if (!this.selected.size) this.selected.add(this.cursor);
+  toggle(index, { keepsCursor = true } = {}) {
+    if (!this.selected.size && keepsCursor) this.selected.add(this.cursor);
     if (!this.selected.delete(index)) this.selected.add(index);
     this.cursor = index;
+    this.anchor = index;
+  }
+
+  /** Select exactly these images, with the cursor on the last. */
+  replace(/** @type {number[]} */ indexes) {
+    this.selected = new Set(indexes.slice(0, MAX_SELECTED));
+    if (indexes.length) this.cursor = indexes[indexes.length - 1];
   }
 
   /** Select the first `count` images, or as many of them as may be selected at once. */
   selectAll(count) {
     this.anchor = 0;
     this.extendTo(Math.min(count, MAX_SELECTED) - 1);
+  }
+
+  /** Images came (`by` > 0) or went before `from`: what is selected stays the same images. */
+  shift(from, by) {
+    const move = (index) => (index >= from ? Math.max(0, index + by) : index);
+    this.cursor = move(this.cursor);
+    this.anchor = move(this.anchor);
+    this.selected = new Set([...this.selected].map(move));
+  }
+
+  /** An image went out of the list. */
+  drop(index) {
+    this.selected.delete(index);
+    this.shift(index + 1, -1);
   }
 
   clear() {

@@ -1,7 +1,7 @@
 // What one rater thinks of an image or a run, and what feedback makes of it.
 
-/** @typedef {{rating?: number | null, flag?: string | null, tags?: string[], notes?: {note_id: string, text: string}[]}} Opinion */
-/** @typedef {{run_id: string, image_id: string | null, rating?: number | null, flag?: string | null, tags?: string[], remove_tags?: string[], notes?: string}} FeedbackInput */
+/** @typedef {{rating?: number | null, flag?: string | null, tags?: string[], notes?: {note_id: string, text: string}[], trashed?: boolean}} Opinion */
+/** @typedef {{run_id: string, image_id: string | null, rating?: number | null, flag?: string | null, tags?: string[], remove_tags?: string[], notes?: string, trashed?: boolean}} FeedbackInput */
 /**
  * One act of a person as it is stored until the server confirms it. Pages of other versions read it, so its names stay.
  * @typedef {{kind: "say" | "undo" | "redo", act: string, as_act?: string, says?: FeedbackInput[], run_ids?: string[]}} Act
@@ -22,6 +22,10 @@ export function applyFeedback(opinion, input) {
     const removed = new Set(input.remove_tags ?? []);
     const remaining = (after.tags ?? []).filter((tag) => !removed.has(tag));
     after.tags = [...new Set([...remaining, ...(input.tags ?? [])])].sort();
+  }
+  if (input.trashed !== undefined) {
+    if (input.trashed) after.trashed = true;
+    else delete after.trashed;
   }
   if (input.notes !== undefined) after.notes = input.notes ? [{ note_id: "main", text: input.notes }] : [];
   return after;

@@ -9,10 +9,12 @@ export function splitQuery(text) {
   return [...text.matchAll(pattern)].map((match) => ({ text: match[0], at: match.index }));
 }
 
-/** `text` with the condition on `field` for one `value` added, or removed where it was. */
+/** `text` with the condition on `field` for one `value` added, which takes its negation away; or removed where it was. */
 export function toggleCondition(text, field, value) {
   const condition = `${field}:${quoteValue(String(value))}`;
-  const parts = splitQuery(text).map((part) => part.text);
+  const parts = splitQuery(text)
+    .map((part) => part.text)
+    .filter((part) => part !== `-${condition}`);
   const without = parts.filter((part) => part !== condition);
   return (without.length < parts.length ? without : [...parts, condition]).join(" ");
 }
@@ -34,7 +36,7 @@ export function conditionAt(text, cursor) {
 /**
  * What `condition` may become: a field, one of the values there are, or yes and no.
  * @param {string} condition
- * @param {{fields: string[], switches?: string[], values: Record<string, {value: any, job_count: number}[]>}} known
+ * @param {{fields: string[], switches?: string[], values: Record<string, {value: any, count?: number, job_count?: number}[]>}} known
  * @returns {{text: string, note: string}[]}
  */
 export function completeCondition(condition, { fields, switches = [], values }) {
@@ -53,9 +55,9 @@ export function completeCondition(condition, { fields, switches = [], values }) 
     .toLowerCase();
   return (values[field] ?? [])
     .filter(({ value }) => String(value).toLowerCase().includes(typed))
-    .map(({ value, job_count: count }) => ({
-      text: `${sign}${field}:${quoteValue(String(value))}`,
-      note: String(count),
+    .map((item) => ({
+      text: `${sign}${field}:${quoteValue(String(item.value))}`,
+      note: String(item.count ?? item.job_count),
     }));
 }
 

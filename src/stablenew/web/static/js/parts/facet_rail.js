@@ -1,70 +1,91 @@
-// The values there are, how many jobs have them, and a button for each that narrows the search down.
+// The values there are, how many images or jobs have them, and a button for each that narrows the search down.
 
-import { h } from "./dom.js";
 import { formatCount } from "../data/format.js";
 import { quoteValue } from "../data/query_text.js";
+import { h } from "./dom.js";
 import { STATUS_WORDS } from "./job_row.js";
 
 const FACET_TITLES = {
-  status: "Status",
-  rating: "Stars",
-  pack: "Pack",
-  model: "Model",
+  rating: "Rating",
+  flag: "Flag",
+  model: "Checkpoint",
   sampler: "Sampler",
   scheduler: "Scheduler",
   cfg: "CFG scale",
   steps: "Steps",
   tag: "Tag",
+  pack: "Prompt pack",
+  stage: "Stage",
   engine: "Engine",
+  source: "Source",
+  status: "Status",
+  type: "File type",
 };
+const FLAG_WORDS = { pick: "Picked", reject: "Rejected" };
+/** Facets that say nothing when everything has the same value. */
+const ONLY_WITH_CHOICE = ["status", "stage", "engine", "source", "type"];
+
+/** @typedef {{value: any, count?: number, job_count?: number}} FacetValue */
 
 /**
  * A section for each facet that has values. `chosen` holds the conditions that are in force.
- * @param {Record<string, {value: any, job_count: number}[]>} facets
+ * @param {Record<string, FacetValue[]>} facets
  * @param {Set<string>} chosen
  * @param {(field: string, value: any) => void} onToggle
  */
 export function buildFacets(facets, chosen, onToggle) {
-  return Object.entries(FACET_TITLES).map(([field, title]) =>
-    buildFacet(field, title, [...(facets[field] ?? [])], chosen, onToggle),
-  );
+  return Object.keys(FACET_TITLES).map((field) => buildFacet(field, valuesOf(facets, field), chosen, onToggle));
 }
 
-function buildFacet(field, title, values, chosen, onToggle) {
+/** The values of a facet as [field, value, count], in the order they are shown. */
+function valuesOf(facets, field) {
+  const values = [...(facets[field] ?? [])];
   if (field === "rating") values.sort((a, b) => b.value - a.value);
-  if (!values.length) return null;
+  if (field === "cfg" || field === "steps") values.sort((a, b) => a.value - b.value);
+  const lines = values.map((item) => [field, item.value, item.count ?? item.job_count]);
+  if (field === "flag") return lines.filter(([, , count]) => count);
+  if (field === "rating")
+    return [...lines, ...(facets.unrated ?? []).map((item) => ["unrated", item.value, item.count])];
+  return lines;
+}
+
+function buildFacet(field, lines, chosen, onToggle) {
+  const isChosen = lines.some(([name, value]) => chosen.has(conditionOf(name, value)));
+  if (!lines.length || (ONLY_WITH_CHOICE.includes(field) && lines.length < 2 && !isChosen)) return null;
   return h(
     "section",
     { class: "facet" },
-    h("h2", {}, title),
+    h("h2", {}, FACET_TITLES[field]),
     h(
       "ul",
       {},
-      values.map(({ value, job_count: count }) => {
-        const isOn = chosen.has(`${field}:${quoteValue(String(value))}`);
-        return h(
-          "li",
-          {},
-          h(
-            "button",
-            {
-              type: "button",
-              "aria-pressed": String(isOn),
-              on: { click: () => onToggle(field, value) },
-            },
-            h(
-              "span",
-              { class: "value" },
-              field === "rating"
-                ? "★".repeat(value) || "0 stars"
-                : STATUS_WORDS[value] && field === "status"
-                  ? STATUS_WORDS[value]
-                  : String(value),
-            ),
-            h("span", { class: "count" }, formatCount(count)),
-          ),
-        );
-      }),
+      lines.map(([name, value, count]) => h("li", {}, buildValue(name, value, count, chosen, onToggle))),
     ),
   );
+}
+
+const conditionOf = (field, value) => `${field}:${quoteValue(String(value))}`;
+
+function buildValue(field, value, count, chosen, onToggle) {
+  return h(
+    "button",
+    {
+      type: "button",
+      "aria-pressed": String(chosen.has(conditionOf(field, value))),
+      on: { click: () => onToggle(field, value) },
+    },
+    h(
+      "span",
+      { class: field === "rating" ? "value stars-value" : "value", title: String(value) },
+      describe(field, value),
+    ),
+    h("span", { class: "count" }, formatCount(count)),
+  );
+}
+
+function describe(field, value) {
+  if (field === "rating") return "★".repeat(value) || "0 stars";
+  if (field === "unrated") return "Unrated";
+  if (field === "flag") return FLAG_WORDS[value] ?? value;
+  return (field === "status" && STATUS_WORDS[value]) || String(value);
 }

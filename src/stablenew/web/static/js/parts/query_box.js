@@ -8,12 +8,15 @@ import { completeCondition, conditionAt, insertCompletion, removeCondition, spli
 const CHECK_MILLISECONDS = 120;
 const MAX_CHOICES = 12;
 const MAX_VALUES = 200;
+const PLACEHOLDER = "Search prompts, sampler:, cfg:>5, rating:>=4";
+/** What the conditions are called that hide images from the wall unless they are removed. */
+const HIDING = { "-flag:reject": "− rejected", "-is:trashed": "− trash" };
 
 export class QueryBox {
   /** @param {{query: string, onChange: (query: string) => void}} options */
   constructor({ query, onChange }) {
     this.onChange = onChange;
-    /** @type {Record<string, {value: any, job_count: number}[]>} */
+    /** @type {Record<string, {value: any, count?: number}[]>} */
     this.values = {};
     this.query = query;
     /** @type {string[]} */
@@ -30,11 +33,11 @@ export class QueryBox {
       autocomplete: "off",
       spellcheck: "false",
       role: "combobox",
-      "aria-label": "Search jobs",
+      "aria-label": "Search",
       "aria-expanded": "false",
       "aria-controls": "query-choices",
       "aria-autocomplete": "list",
-      placeholder: 'model:dream* cfg:5..8 rating:>=4 since:7d "oil painting" -blurry',
+      placeholder: PLACEHOLDER,
       value: query,
       on: {
         input: () => this.typed(),
@@ -52,22 +55,27 @@ export class QueryBox {
       "aria-label": "Completions",
       hidden: true,
     });
-    this.views = h("select", { "aria-label": "Saved views", on: { change: () => this.openView() } });
+    this.views = h("select", { "aria-label": "Saved searches", on: { change: () => this.openView() } });
+    /** What screens put among their filters. */
+    this.viewsElement = h(
+      "div",
+      { class: "views" },
+      this.views,
+      h("button", { type: "button", class: "quiet", on: { click: () => this.saveView() } }, "Save search"),
+    );
     this.element = h(
       "div",
-      { class: "query" },
-      h(
-        "div",
-        { class: "query-line" },
-        h("div", { class: "query-field" }, this.input, this.choices),
-        this.views,
-        h("button", { type: "button", class: "quiet", on: { click: () => this.saveView() } }, "Save view"),
-      ),
+      { class: "query", role: "search" },
+      h("div", { class: "query-field" }, this.input, this.chips, this.choices),
       this.problem,
-      this.chips,
     );
     this.check = debounce(() => this.apply(), CHECK_MILLISECONDS);
     this.showChips();
+    this.showViews([]);
+  }
+
+  /** Learn what can be completed and what was saved; nothing that the first look at a screen waits for. */
+  loadKnown() {
     getJson("/api/query/fields").then(
       (answer) => {
         this.fields = answer.fields;
@@ -81,6 +89,14 @@ export class QueryBox {
   focus() {
     this.input.focus();
     this.input.select();
+  }
+
+  /** Show another search; nobody asked for it here. */
+  show(query) {
+    this.query = query;
+    this.input.value = query;
+    this.showProblem(null, query);
+    this.showChips();
   }
 
   /** Search for something else. */
@@ -123,7 +139,9 @@ export class QueryBox {
     fill(
       this.chips,
       splitQuery(this.query).map(({ text }, index) => this.buildChip(text, index)),
+      this.query ? h("span", { class: "chips-hint", "aria-hidden": "true" }, PLACEHOLDER) : null,
     );
+    this.element?.classList.toggle("has-chips", Boolean(this.query));
   }
 
   buildChip(text, index) {
@@ -133,9 +151,10 @@ export class QueryBox {
         type: "button",
         class: text.startsWith("-") ? "chip not" : "chip",
         "aria-label": `Remove ${text}`,
+        title: `Remove ${text}`,
         on: { click: () => this.set(removeCondition(this.query, index)) },
       },
-      text,
+      HIDING[text] ?? text,
       h("span", { "aria-hidden": "true" }, " ×"),
     );
   }
@@ -181,7 +200,7 @@ export class QueryBox {
 
   /** Ask for the values there are, to complete with. */
   async loadValues() {
-    this.values = await getJson("/api/facets", { limit: MAX_VALUES }).catch(() => this.values);
+    this.values = await getJson("/api/images/facets", { limit: MAX_VALUES }).catch(() => this.values);
     this.showChoices();
   }
 
@@ -220,15 +239,16 @@ export class QueryBox {
   }
 
   async loadViews() {
-    const { views } = await getJson("/api/views");
-    this.showViews(views);
+    const found = await getJson("/api/views").catch(() => null);
+    if (found) this.showViews(found.views);
   }
 
   showViews(views) {
     this.saved = views;
+    this.views.hidden = !views.length;
     fill(
       this.views,
-      h("option", { value: "" }, views.length ? "Saved views…" : "No saved views"),
+      h("option", { value: "" }, "Saved searches…"),
       views.map((view) => h("option", { value: `+${view.name}` }, view.name)),
       views.length
         ? h(
@@ -249,7 +269,7 @@ export class QueryBox {
   }
 
   async saveView() {
-    const name = await askText({ title: "Save this search", label: "Name", hint: this.query || "(all jobs)" });
+    const name = await askText({ title: "Save this search", label: "Name", hint: this.query || "(everything)" });
     if (!name?.trim()) return;
     try {
       this.showViews((await postJson("/api/views", { name, query: this.query })).views);

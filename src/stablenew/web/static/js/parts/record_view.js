@@ -15,7 +15,7 @@ const sized = ({ width, height }) => (width && height ? { width, height } : {});
 
 /** The outputs by stage; of two stages, one over the other with a slider between them. */
 export function buildImages(runId, record) {
-  if (!record.outputs.length) return h("p", { class: "hint" }, "No image came out.");
+  if (!record.outputs.length) return h("p", { class: "hint" }, "This variant made no image.");
   const finals = finalOutputs(record);
   const build = (output, alt, extra = {}) =>
     h("img", { ...sized(output), ...extra, alt, src: thumbnailUrl(runId, output.digest, 1024) });
@@ -62,7 +62,7 @@ function buildSlider(runId, earlier, last, build) {
 /** The button of a record in the strip of all records. */
 export function buildStripItem(runId, { variant, status, ...record }, onChoose) {
   const output = finalOutputs(record)[0];
-  const name = `Variant ${variant.index + 1}${variant.label ? `, ${variant.label}` : ""}, ${status}`;
+  const name = `Variant ${variant.index}${variant.label ? `, ${variant.label}` : ""}, ${status}`;
   return h(
     "button",
     { type: "button", "aria-label": name, title: name, "aria-pressed": "false", on: { click: onChoose } },
@@ -76,15 +76,10 @@ export function buildWords(record) {
   return h(
     "div",
     {},
-    h(
-      "p",
-      {},
-      h("strong", {}, `Variant ${variant.index + 1} of ${variant.total}`),
-      variant.label ? `: ${variant.label}` : "",
-    ),
+    h("p", {}, h("strong", {}, `Variant ${variant.index}`), variant.label ? `: ${variant.label}` : ""),
     error ? h("p", { class: "bad" }, error.message) : null,
     h("p", {}, prompt.positive),
-    prompt.negative ? h("p", { class: "soft" }, `not: ${prompt.negative}`) : null,
+    prompt.negative ? h("p", { class: "soft" }, `Negative: ${prompt.negative}`) : null,
     buildSettings(record),
     buildTiming(record),
   );
@@ -137,7 +132,7 @@ function buildSettings(record) {
       h(
         "tr",
         {},
-        ["setting", "asked", "ran"].map((name) => h("th", { scope: "col" }, name)),
+        ["Setting", "Requested", "Used"].map((name) => h("th", { scope: "col" }, name)),
       ),
     ),
     h("tbody", {}, rows),

@@ -62,7 +62,7 @@ const buildConfig = (config) =>
 export function buildFeedback({ events, problems }, nameImage) {
   const rows = [...events].reverse().slice(0, MAX_EVENTS);
   return [
-    rows.length ? buildEventTable(rows, nameImage) : h("p", { class: "hint" }, "Nothing said yet."),
+    rows.length ? buildEventTable(rows, nameImage) : h("p", { class: "hint" }, "No opinions yet."),
     problems.map((problem) => h("p", { class: "bad" }, problem)),
   ];
 }
@@ -71,8 +71,8 @@ const buildEventTable = (events, nameImage) =>
   h(
     "table",
     {},
-    h("caption", { class: "sr-only" }, "Everything said, the latest first"),
-    buildHead(["When", "Who", "Of", "What"]),
+    h("caption", { class: "sr-only" }, "Opinions, the latest first"),
+    buildHead(["When", "Who", "About", "What"]),
     h(
       "tbody",
       {},
@@ -108,18 +108,20 @@ export function describeEvent(event) {
   switch (event.op) {
     case "rate":
       return event.rating === null
-        ? "rating taken away"
+        ? "rating removed"
         : `${starText(event.rating)}${event.aspect ? ` for ${event.aspect}` : ""}`;
     case "tag":
-      return event.present ? `tag ${event.tag}` : `tag ${event.tag} taken away`;
+      return event.present ? `tag ${event.tag}` : `tag ${event.tag} removed`;
     case "note":
-      return event.text ? `“${event.text}”` : "note taken away";
+      return event.text ? `“${event.text}”` : "note removed";
     case "flag":
-      return event.flag ?? "flag taken away";
+      return { pick: "picked", reject: "rejected" }[event.flag] ?? "flag removed";
+    case "trash":
+      return event.present ? "moved to the trash" : "taken out of the trash";
     case "retract":
-      return "took something back";
+      return "undone";
     case "prefer":
-      return "preferred one image";
+      return "compared two images";
     default:
       return event.op;
   }
@@ -174,7 +176,7 @@ export function describeComparison({ variant, stage, number, verdict, difference
   const figures = difference
     ? `, ${difference.mean.toFixed(2)} of 255 apart in the mean, ${difference.largest} at most`
     : "";
-  return `Variant ${variant + 1}, ${stage} ${number + 1}: ${verdict}${figures}`;
+  return `Variant ${variant}, ${stage} ${number}: ${verdict}${figures}`;
 }
 
 /** What verifying a run found. */

@@ -79,7 +79,7 @@ export class RunningJobs {
         },
         "Cancel",
       ),
-      review: h("a", { class: "button", "data-link": true, href: `/review?q=run:${job.run_id}` }, "Review its images"),
+      review: h("a", { class: "button", "data-link": true, href: `/?q=run:${job.run_id}` }, "Show its images"),
       figures: new Map(),
       revision: -1,
     };

@@ -110,7 +110,13 @@ class InsightsScreen {
 
 function buildInsights({ rated_image_count: count, settings, pairs }) {
   if (!count) {
-    return h("p", {}, "No image of these runs is rated yet. ", link("/review", "Review them"), " to learn from them.");
+    return h(
+      "p",
+      {},
+      "No image of these runs is rated yet. ",
+      link("/", "Rate them on the wall"),
+      " to learn from them.",
+    );
   }
   if (!settings.length) {
     return h("p", {}, "All rated images have the same settings. Sweep one on purpose: ", link("/new", "New run"), ".");

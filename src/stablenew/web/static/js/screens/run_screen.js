@@ -21,14 +21,14 @@ const KEYS = [
   [
     "Run",
     [
-      ["← →", "the variant before, the next (also h l)"],
+      ["← →", "previous, next variant (also h l)"],
       ["0 5", "rate the image"],
-      ["Delete", "take its rating away"],
+      ["Delete", "remove its rating"],
       ["z", "undo"],
       ["Z", "redo"],
       ["v", "verify now"],
       ["r", "run it again"],
-      ["Esc", "back to history"],
+      ["Esc", "back to the jobs"],
     ],
   ],
 ];
@@ -85,7 +85,7 @@ class RunScreen {
         { class: "page" },
         h("h1", {}, "Run"),
         h("p", { class: "bad" }, message),
-        h("a", { "data-link": true, href: "/" }, "Back to history"),
+        h("a", { "data-link": true, href: "/jobs" }, "Back to the jobs"),
       ),
     );
   }
@@ -263,7 +263,7 @@ class RunScreen {
 
   nameImage(digest) {
     const record = this.run.records.find(({ outputs }) => outputs.some((output) => output.digest === digest));
-    return record ? `variant ${record.variant.index + 1}` : digest.slice(7, 19);
+    return record ? `variant ${record.variant.index}` : digest.slice(7, 19);
   }
 
   /** Submit feedback on an image; on the run where `imageId` is null. */
@@ -342,7 +342,7 @@ class RunScreen {
     else if (event.key === "Z") this.redo();
     else if (event.key === "v" && !this.app.status.is_read_only) this.verify();
     else if (event.key === "r") this.app.go(`/new?again=${this.runId}`);
-    else if (event.key === "Escape") this.app.go("/");
+    else if (event.key === "Escape") this.app.go("/jobs");
     else return;
     event.preventDefault();
   }

@@ -1,4 +1,4 @@
-// The rows of the history: the jobs in view, the one that keys are about, and their ratings.
+// The rows of the jobs: the jobs in view, the one that keys are about, and their ratings.
 
 import { getJson, runUrl } from "../data/api.js";
 import { outbox } from "../data/feedback_outbox.js";
@@ -11,7 +11,7 @@ const RETRY_MILLISECONDS = 1000;
 const ROW_HEIGHT = 84;
 const NARROW_ROW_HEIGHT = 132;
 
-export class HistoryRows {
+export class JobRows {
   /** @param {{isReadOnly: boolean, onOpen: (url: string) => void}} options */
   constructor({ isReadOnly, onOpen }) {
     this.isReadOnly = isReadOnly;

@@ -3,50 +3,72 @@ import { test } from "node:test";
 
 import { load } from "./browser.mjs";
 
-const { ActionQueue, REVIEW_KEYS, reviewAction } = await load("screens/review_keys.js");
+const { ActionQueue, WALL_KEYS, wallAction } = await load("screens/wall_keys.js");
 
 const aborted = () => Promise.reject(new DOMException("left", "AbortError"));
 
-function pressed(key, { shiftKey = false, ...screen } = {}) {
+function pressed(key, { shiftKey = false, code = "", target = {}, ...screen } = {}) {
   const calls = [];
-  const note = (name) => (value, options) => calls.push([name, value, options]);
+  const note = (name) => (value) => calls.push([name, value]);
   const all = {
     rate: note("rate"),
-    moveBy: note("moveBy"),
-    isLarge: false,
-    list: { columns: 4, pageSize: 12 },
+    moveTo: note("moveTo"),
+    trash: note("trash"),
+    feedback: { toggleColour: note("colour") },
+    isLoupeOpen: false,
+    cursor: 10,
+    list: { length: 100 },
+    view: { rowsInView: 3, stepRows: (index, rows) => index + 4 * rows },
     ...screen,
   };
-  reviewAction(all, { key, shiftKey, target: {} })?.();
-  return calls[0]?.slice(0, 2);
+  wallAction(all, { key, code, shiftKey, target })?.();
+  return calls[0];
 }
 
-test("digits rate, and Delete takes the rating away", () => {
+test("digits rate, and a dash removes the rating", () => {
   assert.deepEqual(pressed("0"), ["rate", 0]);
   assert.deepEqual(pressed("5"), ["rate", 5]);
-  assert.deepEqual(pressed("Delete"), ["rate", null]);
+  assert.deepEqual(pressed("-"), ["rate", null]);
 });
 
-test("arrows move by an image or a row, in the large view always by an image", () => {
-  assert.deepEqual(pressed("ArrowDown"), ["moveBy", 4]);
-  assert.deepEqual(pressed("k"), ["moveBy", -4]);
-  assert.deepEqual(pressed("ArrowDown", { isLarge: true }), ["moveBy", 1]);
-  assert.deepEqual(pressed("PageUp"), ["moveBy", -12]);
-  assert.deepEqual(pressed("End"), ["moveBy", Infinity]);
+test("digits go by their place on the keyboard", () => {
+  assert.deepEqual(pressed("é", { code: "Digit2" }), ["rate", 2]);
+  assert.deepEqual(pressed("4", { code: "Numpad4" }), ["rate", 4]);
+  assert.deepEqual(pressed("-", { code: "Digit6" }), ["colour", "red"]);
+});
+
+test("arrows move by an image or a row, in the loupe always by an image", () => {
+  assert.deepEqual(pressed("ArrowDown"), ["moveTo", 14]);
+  assert.deepEqual(pressed("k"), ["moveTo", 6]);
+  assert.deepEqual(pressed("ArrowDown", { isLoupeOpen: true }), ["moveTo", 11]);
+  assert.deepEqual(pressed("PageUp"), ["moveTo", -2]);
+  assert.deepEqual(pressed("Home"), ["moveTo", 0]);
+  assert.deepEqual(pressed("End"), ["moveTo", 99]);
 });
 
 test("letters mean the same with Caps Lock on", () => {
-  assert.deepEqual(pressed("H"), ["moveBy", -1]);
+  assert.deepEqual(pressed("H"), ["moveTo", 9]);
+  assert.equal(pressed("CapsLock"), undefined);
+});
+
+test("Backspace and Delete are the trash", () => {
+  assert.equal(pressed("Backspace")[0], "trash");
+  assert.equal(pressed("Delete")[0], "trash");
 });
 
 test("keys without a meaning do nothing", () => {
   for (const key of ["q", "F5", "Shift", "Tab"]) assert.equal(pressed(key), undefined, key);
 });
 
+test("Space and Enter on a button are the button's", () => {
+  const target = { closest: () => ({}) };
+  for (const key of [" ", "Enter"]) assert.equal(pressed(key, { target }), undefined);
+});
+
 test("the help lists the keys", () => {
-  const told = REVIEW_KEYS.flatMap(([, keys]) => keys.flatMap(([names]) => names.split(" ")));
-  for (const key of ["Delete", "p", "x", "u", "t", "n", "z", "c", "f", "]", "[", "Enter", "Esc"])
-    assert.ok(told.includes(key), key);
+  const listed = WALL_KEYS.flatMap(([, keys]) => keys.flatMap(([names]) => names.split(" ")));
+  for (const key of ["Backspace", "p", "x", "u", "t", "n", "z", "i", "f", "s", ".", "\\", "]", "[", "Space", "Esc"])
+    assert.ok(listed.includes(key), key);
 });
 
 test("with nothing to wait for an action runs at once", () => {

@@ -1,4 +1,4 @@
-// Job history: every job that fits a search, newest first, as it comes.
+// Jobs: every job that fits a search, newest first, as it comes.
 
 import { getBytes, getJson } from "../data/api.js";
 import { outbox } from "../data/feedback_outbox.js";
@@ -9,8 +9,7 @@ import { splitQuery, toggleCondition } from "../data/query_text.js";
 import { showEmpty } from "../parts/dialogs.js";
 import { debounce, fill, h, setText } from "../parts/dom.js";
 import { buildFacets } from "../parts/facet_rail.js";
-import { QueryBox } from "../parts/query_box.js";
-import { HistoryRows } from "./history_rows.js";
+import { JobRows } from "./job_rows.js";
 
 const FIRST_PAGE = 50;
 const MAX_FACET_VALUES = 12;
@@ -26,34 +25,33 @@ const ORDERS = [
 ];
 const KEYS = [
   [
-    "History",
+    "Jobs",
     [
       ["↑ ↓", "one job up or down (also k j)"],
       ["PgUp PgDn", "a page"],
       ["Home End", "newest, oldest"],
-      ["Enter", "show the run"],
+      ["Enter", "open the job"],
       ["0 5", "rate the job 0 to 5"],
-      ["Delete", "take its rating away"],
+      ["Delete", "remove its rating"],
       ["z", "undo"],
       ["Z", "redo"],
       ["/", "search"],
-      ["v", "review the images of this search"],
+      ["v", "show the images of this search"],
       ["n", "show new jobs"],
     ],
   ],
 ];
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
-export const open = (root, { search, app }) =>
-  new HistoryScreen(root, app, search.get("q") ?? "", search.get("sort") ?? "time");
+export const open = (root, { search, app }) => new JobsScreen(root, app, app.query ?? "", search.get("sort") ?? "time");
 
-class HistoryScreen {
+class JobsScreen {
   constructor(root, app, query, sort) {
     this.app = app;
     this.query = query;
     this.sort = sort;
     this.keys = KEYS;
-    this.rows = new HistoryRows({
+    this.rows = new JobRows({
       isReadOnly: app.status.is_read_only,
       onOpen: (url) => app.go(url),
     });
@@ -71,26 +69,40 @@ class HistoryScreen {
   }
 
   build(root) {
-    root.className = "screen history";
+    root.className = "screen jobs";
     this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.showNew() } });
     this.empty = h("div", { class: "empty", hidden: true });
-    this.rail = h("aside", { class: "facets", "aria-label": "Narrow down" });
-    const narrow = h(
-      "details",
-      { class: "facet-box", open: window.matchMedia("(min-width: 900px)").matches },
-      h("summary", {}, "Narrow down"),
-      this.rail,
+    this.facetList = h("div", { class: "facet-list" });
+    this.rail = h(
+      "aside",
+      { class: "rail", "aria-label": "Filters" },
+      h("div", { class: "rail-head" }, this.app.box.viewsElement),
+      this.facetList,
     );
+    this.rail.hidden = window.innerWidth <= 700;
+    this.box = this.app.box;
     fill(
       root,
-      h("h1", { class: "sr-only" }, "Job history"),
-      this.buildToolbar(),
-      h("div", { class: "columns" }, narrow, h("div", { class: "list-box" }, this.pill, this.rows.element, this.empty)),
+      h("h1", { class: "sr-only" }, "Jobs"),
+      h(
+        "div",
+        { class: "wall-columns" },
+        this.rail,
+        h("div", { class: "list-box" }, this.buildToolbar(), this.pill, this.rows.element, this.empty),
+      ),
     );
   }
 
+  toggleFacets() {
+    this.rail.hidden = !this.rail.hidden;
+  }
+
+  /** The app's search changed. */
+  onQuery(query) {
+    this.search(query ?? "");
+  }
+
   buildToolbar() {
-    this.box = new QueryBox({ query: this.query, onChange: (query) => this.search(query) });
     this.total = h("span", { class: "total", role: "status" });
     this.order = h(
       "select",
@@ -98,13 +110,8 @@ class HistoryScreen {
       ORDERS.map(([value, text]) => h("option", { value }, text)),
     );
     this.order.value = this.sort;
-    this.review = h("a", { class: "button primary", "data-link": true, href: "/review" }, "Review images");
-    return h(
-      "div",
-      { class: "toolbar" },
-      this.box.element,
-      h("div", { class: "toolbar-end" }, this.total, this.order, this.review),
-    );
+    this.images = h("a", { class: "button", "data-link": true, href: "/" }, "Show images");
+    return h("div", { class: "toolbar" }, this.total, h("div", { class: "toolbar-end" }, this.order, this.images));
   }
 
   /** Listen to the server and the outbox. Gives the functions that end it. */
@@ -135,8 +142,8 @@ class HistoryScreen {
     if (this.query) parameters.set("q", this.query);
     if (this.sort !== "time") parameters.set("sort", this.sort);
     const text = parameters.toString();
-    this.app.remember(text ? `/?${text}` : "/");
-    this.review.setAttribute("href", this.query ? `/review?q=${encodeURIComponent(this.query)}` : "/review");
+    this.app.remember(text ? `/jobs?${text}` : "/jobs");
+    this.images.setAttribute("href", this.query ? `/?q=${encodeURIComponent(this.query)}` : "/");
   }
 
   search(query) {
@@ -196,20 +203,19 @@ class HistoryScreen {
     if (this.query && this.app.status.is_indexed) {
       showEmpty(
         this.empty,
-        "No job fits this search",
-        h("p", {}, "Take a condition away, or begin anew."),
+        "No job matches this search",
         h("button", { type: "button", on: { click: () => this.box.set("") } }, "Show all jobs"),
       );
     } else if (!this.app.status.is_indexed) {
-      showEmpty(this.empty, "Looking through the run folders…", h("p", {}, "Jobs show up here as they are found."));
+      showEmpty(this.empty, "Reading the run folders…", h("p", {}, "Jobs appear here as they are found."));
     } else {
       showEmpty(
         this.empty,
         "No runs yet",
-        h("p", {}, "Make one here, or let your own pipeline record into ", h("code", {}, this.app.status.store), "."),
+        h("p", {}, "Start a run here, or record your own pipeline into ", h("code", {}, this.app.status.store), "."),
         h("p", {}, h("a", { class: "button primary", "data-link": true, href: "/import" }, "Where are your images?")),
-        h("p", {}, h("a", { class: "button", "data-link": true, href: "/new" }, "Make a run")),
-        h("p", { class: "hint" }, "or in a terminal: ", h("code", {}, "stablenew demo")),
+        h("p", {}, h("a", { class: "button", "data-link": true, href: "/new" }, "New run")),
+        h("p", { class: "hint" }, "In a terminal: ", h("code", {}, "stablenew demo")),
       );
     }
   }
@@ -218,7 +224,7 @@ class HistoryScreen {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (!this.rows.onKey(event)) {
       if (event.key === "/") this.box.focus();
-      else if (event.key === "v") this.app.go(this.review.getAttribute("href"));
+      else if (event.key === "v") this.app.go(this.images.getAttribute("href"));
       else if (event.key === "n" && !this.pill.hidden) this.showNew();
       else return;
     }
@@ -308,6 +314,6 @@ class HistoryScreen {
     this.facets = await getJson("/api/facets", request, this.abort?.signal).catch(() => this.facets);
     const chosen = new Set(splitQuery(this.query).map((part) => part.text));
     const toggle = (field, value) => this.box.set(toggleCondition(this.query, field, value));
-    fill(this.rail, buildFacets(this.facets, chosen, toggle));
+    fill(this.facetList, buildFacets(this.facets, chosen, toggle));
   }
 }

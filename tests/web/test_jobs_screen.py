@@ -1,4 +1,4 @@
-"""Job history, as people use it."""
+"""Jobs, as people use them."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ def rating(page, number):
 
 @pytest.mark.only_reads
 def test_a_row_says_what_a_person_wants_to_know(open_page, keep_screen):
-    page = open_page()
+    page = open_page("/jobs")
     expect(rows(page)).to_have_count(4)
     first = row(page, 1)
     expect(first).to_contain_text("a tea garden at dusk")
@@ -37,11 +37,11 @@ def test_a_row_says_what_a_person_wants_to_know(open_page, keep_screen):
     expect(rating(page, 1)).to_have_attribute("aria-label", re.compile("not rated"))
     all_there = "() => [...document.querySelectorAll('.row img:not([hidden])')].every((one) => one.naturalWidth)"
     page.wait_for_function(all_there)
-    keep_screen(page, "history")
+    keep_screen(page, "jobs")
 
 
 def test_stars_are_clicked_and_still_there_after_a_restart(open_page, server, root, run_ids):
-    page = open_page()
+    page = open_page("/jobs")
     open_page.tolerated = GONE
     row(page, 2).get_by_role("button", name="4 stars").click()
     expect(rating(page, 2)).to_have_attribute("aria-label", re.compile("4 of 5"))
@@ -49,14 +49,14 @@ def test_stars_are_clicked_and_still_there_after_a_restart(open_page, server, ro
     assert [event["rating"] for event in events_of(root, run_ids[1])] == [4]
     server.stop()
     server.restart()
-    page.goto("/")
+    page.goto("/jobs")
     expect(rating(page, 2)).to_have_attribute("aria-label", re.compile("4 of 5"))
     row(page, 2).get_by_role("button", name="4 stars").click()
     expect(rating(page, 2)).to_have_attribute("aria-label", re.compile("not rated"))
 
 
 def test_everything_works_by_keyboard(open_page, root, run_ids):
-    page = open_page()
+    page = open_page("/jobs")
     expect(rows(page)).to_have_count(4)
     for key in ("ArrowDown", "j", "k", "5"):
         page.keyboard.press(key)
@@ -83,20 +83,20 @@ def test_everything_works_by_keyboard(open_page, root, run_ids):
     page.go_back()
     expect(rows(page)).to_have_count(4)
     page.keyboard.press("v")
-    expect(page).to_have_url(re.compile("/review"))
+    expect(page.locator(".cell:not([hidden])")).to_have_count(12)
     page.keyboard.press("g")
-    page.keyboard.press("h")
+    page.keyboard.press("j")
     expect(rows(page)).to_have_count(4)
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog")).to_contain_text("take its rating away")
+    expect(page.get_by_role("dialog")).to_contain_text("remove its rating")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 @pytest.mark.only_reads
 def test_a_search_shows_chips_keeps_its_address_and_points_at_mistakes(open_page, keep_screen):
-    page = open_page()
-    box = page.get_by_role("combobox", name="Search jobs")
+    page = open_page("/jobs")
+    box = page.get_by_role("combobox", name="Search", exact=True)
     expect(box).to_be_visible()
     page.keyboard.press("/")
     expect(box).to_be_focused()
@@ -111,18 +111,18 @@ def test_a_search_shows_chips_keeps_its_address_and_points_at_mistakes(open_page
     expect(rows(page)).to_have_count(4)
     box.fill("cfg:much")
     expect(page.get_by_role("alert")).to_contain_text("expected a number")
-    keep_screen(page, "history-mistake")
+    keep_screen(page, "jobs-mistake")
     expect(rows(page)).to_have_count(4)
     box.fill("nowhere")
-    expect(page.get_by_text("No job fits this search")).to_be_visible()
+    expect(page.get_by_text("No job matches this search")).to_be_visible()
     page.get_by_role("button", name="Show all jobs").click()
     expect(rows(page)).to_have_count(4)
 
 
 @pytest.mark.only_reads
 def test_fields_and_values_are_completed(open_page):
-    page = open_page()
-    box = page.get_by_role("combobox", name="Search jobs")
+    page = open_page("/jobs")
+    box = page.get_by_role("combobox", name="Search", exact=True)
     expect(page.locator(".facet")).not_to_have_count(0)
     box.click()
     page.keyboard.type("samp")
@@ -139,7 +139,7 @@ def test_fields_and_values_are_completed(open_page):
 
 
 def test_facets_count_and_narrow_down(open_page, server, run_ids):
-    page = open_page()
+    page = open_page("/jobs")
     seven = page.locator(".facet", has_text="CFG scale").get_by_role("button").nth(1)
     expect(seven).to_have_text(re.compile(r"7\s*4"))
     seven.click()
@@ -148,18 +148,18 @@ def test_facets_count_and_narrow_down(open_page, server, run_ids):
     seven.click()
     expect(page).not_to_have_url(re.compile("q="))
     server.run("rate", run_ids[0], "0/0", "5")
-    expect(page.locator(".facet", has_text="Stars").get_by_role("button")).to_have_text([re.compile(r"★★★★★\s*1")])
+    expect(page.locator(".facet", has_text="Rating").get_by_role("button")).to_have_text([re.compile(r"★★★★★\s*1")])
 
 
 def test_a_search_can_be_kept_under_a_name(open_page, server):
-    page = open_page("/?q=harbour")
+    page = open_page("/jobs?q=harbour")
     expect(rows(page)).to_have_count(1)
-    page.get_by_role("button", name="Save view").click()
+    page.get_by_role("button", name="Save search").click()
     page.get_by_label("Name").fill("Harbours")
     page.keyboard.press("Enter")
-    views = page.get_by_label("Saved views")
+    views = page.get_by_label("Saved searches")
     expect(views.locator("option", has_text=re.compile("^Harbours$"))).to_have_count(1)
-    page.goto("/")
+    page.goto("/jobs")
     expect(rows(page)).to_have_count(4)
     views.select_option("+Harbours")
     expect(rows(page)).to_have_count(1)
@@ -168,7 +168,7 @@ def test_a_search_can_be_kept_under_a_name(open_page, server):
 
 
 def test_jobs_can_be_ordered(open_page):
-    page = open_page()
+    page = open_page("/jobs")
     page.get_by_label("Order").select_option("oldest")
     expect(row(page, 1)).to_contain_text("a quiet harbour")
     expect(page).to_have_url(re.compile("sort=oldest"))
@@ -179,7 +179,7 @@ def test_jobs_can_be_ordered(open_page):
 
 
 def test_a_new_job_arrives_by_itself(open_page, root):
-    page = open_page()
+    page = open_page("/jobs")
     expect(rows(page)).to_have_count(4)
     page.keyboard.press("ArrowDown")
     make_runs(root, ["a desert road at night"])
@@ -191,7 +191,7 @@ def test_a_new_job_arrives_by_itself(open_page, root):
 
 
 def test_a_new_job_moves_nothing_under_the_eyes_of_who_has_scrolled(open_page, root, keep_screen):
-    page = open_page(viewport={"width": 1280, "height": 300})
+    page = open_page("/jobs", viewport={"width": 1280, "height": 300})
     expect(rows(page)).not_to_have_count(0)
     page.locator(".viewport").hover()
     page.mouse.wheel(0, 100)
@@ -200,7 +200,7 @@ def test_a_new_job_moves_nothing_under_the_eyes_of_who_has_scrolled(open_page, r
     make_runs(root, ["a desert road at night", "a copper kettle"])
     pill = page.get_by_role("button", name="2 new")
     expect(pill).to_be_visible()
-    keep_screen(page, "history-pill")
+    keep_screen(page, "jobs-pill")
     assert row(page, 3).bounding_box() == before
     page.keyboard.press("n")
     expect(row(page, 1)).to_contain_text("a copper kettle")
@@ -208,7 +208,7 @@ def test_a_new_job_moves_nothing_under_the_eyes_of_who_has_scrolled(open_page, r
 
 
 def test_a_job_that_fits_a_search_arrives_too(open_page, root):
-    page = open_page("/?q=harbour")
+    page = open_page("/jobs?q=harbour")
     expect(rows(page)).to_have_count(1)
     make_runs(root, ["a desert road", "a harbour at night"])
     expect(rows(page)).to_have_count(2)
@@ -216,7 +216,7 @@ def test_a_job_that_fits_a_search_arrives_too(open_page, root):
 
 
 def test_a_rating_from_elsewhere_shows(open_page, server, run_ids):
-    page = open_page()
+    page = open_page("/jobs")
     expect(rows(page)).to_have_count(4)
     server.run("rate", run_ids[2], "3")
     expect(rating(page, 3)).to_have_attribute("aria-label", re.compile("3 of 5"))
@@ -224,7 +224,7 @@ def test_a_rating_from_elsewhere_shows(open_page, server, run_ids):
 
 def test_a_click_on_a_star_that_somebody_else_gave_is_agreement(open_page, server, root, run_ids):
     server.run("rate", run_ids[0], "4", "--rater", "bob")
-    page = open_page()
+    page = open_page("/jobs")
     expect(rating(page, 1)).to_have_attribute("aria-label", re.compile("4 of 5"))
     row(page, 1).get_by_role("button", name="4 stars").click()
     said = [("bob", 4), ("me", 4)]
@@ -237,7 +237,7 @@ def test_a_click_on_a_star_that_somebody_else_gave_is_agreement(open_page, serve
 
 
 def test_a_removed_run_goes(open_page, root, run_ids):
-    page = open_page()
+    page = open_page("/jobs")
     expect(rows(page)).to_have_count(4)
     shutil.rmtree(root / run_ids[1])
     expect(rows(page)).to_have_count(3)
@@ -245,7 +245,7 @@ def test_a_removed_run_goes(open_page, root, run_ids):
 
 @pytest.mark.only_reads
 def test_a_million_rows_scroll_as_one_list(open_page):
-    page = open_page()
+    page = open_page("/jobs")
     page.evaluate(
         """async () => {
           const { VirtualList } = await import("/static/js/parts/virtual_list.js");
@@ -289,14 +289,14 @@ def test_an_empty_store_says_how_to_begin(new_context, tmp_path, keep_screen):
     bad = watch(page)
     page.goto(server.link)
     expect(page.get_by_role("heading", name="Where are your images?")).to_be_visible()
-    page.get_by_role("link", name="History").click()
-    expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
-    expect(page.get_by_text("stablenew demo")).to_be_visible()
-    keep_screen(page, "history-empty")
-    page.get_by_role("link", name="Make a run").click()
-    expect(page.get_by_role("heading", name="New run")).to_be_visible()
-    page.goto(f"{server.origin}/review")
+    page.get_by_role("link", name="Wall").first.click()
     expect(page.get_by_role("heading", name="No images yet")).to_be_visible()
+    expect(page.get_by_text("stablenew demo")).to_be_visible()
+    keep_screen(page, "wall-empty")
+    page.get_by_role("main").get_by_role("link", name="New run").click()
+    expect(page.get_by_role("heading", name="New run")).to_be_visible()
+    page.goto(f"{server.origin}/jobs")
+    expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
     server.stop()
     assert not bad
 
@@ -309,10 +309,10 @@ def test_an_index_that_is_still_filled_says_so_and_the_page_follows(new_context,
     page = new_context().new_page()
     bad = watch(page)
     page.goto(server.link)
-    expect(page.locator("#banner")).to_contain_text("Looking through the run folders: 0 runs so far")
-    expect(page.get_by_text("Jobs show up here as they are found")).to_be_visible()
+    expect(page.locator("#banner")).to_contain_text("Reading the run folders: 0 runs so far")
+    expect(page.get_by_text("Images appear here as they are found")).to_be_visible()
     lock.release()
-    expect(rows(page)).to_have_count(4)
+    expect(page.locator(".cell:not([hidden])")).to_have_count(12)
     expect(page.locator("#banner")).to_be_hidden()
     server.stop()
     assert not bad

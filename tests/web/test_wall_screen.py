@@ -1,4 +1,4 @@
-"""Review: every key, on images of a real store."""
+"""The wall: every key, on images of a real store."""
 
 import json
 import re
@@ -6,8 +6,8 @@ import re
 import pytest
 
 from tests.web.browser import expect
-from tests.web.conftest import GONE
-from tests.web.serving import events_of
+from tests.web.conftest import GONE, PROMPTS
+from tests.web.serving import events_of, make_runs
 
 
 def cells(page):
@@ -42,9 +42,9 @@ def opinions(root, run_id):
 
 @pytest.fixture
 def page(open_page):
-    opened = open_page("/review")
+    opened = open_page("/")
     expect(cells(opened)).to_have_count(12)
-    expect(opened.locator(".cell img[src]")).to_have_count(12)
+    expect(opened.locator(".cell img.there")).to_have_count(12)
     return opened
 
 
@@ -54,7 +54,8 @@ def test_digits_rate_and_go_on(page, root, run_ids):
         at(page, number + 1)
     expect(marks(page, 1)).to_have_text("0")
     expect(marks(page, 6)).to_have_text("★★★★★")
-    expect(page.locator(".pace")).to_have_text(re.compile(r"^6 of 12 rated, \d+ a minute$"))
+    expect(page.locator(".counts")).to_have_text("12 images · 6 unrated")
+    expect(page.locator(".pace")).to_have_text(re.compile(r"^\d+ a minute$"))
     saved(page)
     ratings = [event["rating"] for run_id in run_ids[:2] for event in events_of(root, run_id)]
     assert ratings == [0, 1, 2, 3, 4, 5]
@@ -84,16 +85,18 @@ def test_moving_by_arrows_and_letters(page):
 
 def test_flags_and_colours(page, root, run_ids):
     page.keyboard.press("p")
-    expect(marks(page, 1)).to_contain_text("pick")
+    expect(cell(page, 1).locator(".flag.pick")).to_be_visible()
+    page.keyboard.press("P")
+    expect(cell(page, 1).locator(".flag")).to_have_count(0)
     page.keyboard.press("x")
     expect(cell(page, 1)).to_have_class(re.compile("rejected"))
     page.keyboard.press("u")
-    expect(marks(page, 1)).to_have_text("")
+    expect(cell(page, 1).locator(".flag")).to_have_count(0)
     for key, colour in [("6", "red"), ("7", "yellow"), ("8", "green"), ("9", "blue")]:
         page.keyboard.press(key)
         expect(marks(page, 1).locator(".dot")).to_have_attribute("data-colour", colour)
     saved(page)
-    assert opinions(root, run_ids[0]) == [{"tags": ["colour:blue"]}]
+    assert opinions(root, run_ids[0]) == [{"tags": ["label:blue"]}]
     page.keyboard.press("9")
     expect(marks(page, 1).locator(".dot")).to_have_count(0)
     at(page, 1)
@@ -105,11 +108,11 @@ def test_tags_and_notes(page, root, run_ids):
     page.keyboard.press("Enter")
     expect(marks(page, 1)).to_have_text("#2")
     page.keyboard.press("t")
-    page.get_by_label("With commas between them").fill("soft light")
+    page.get_by_label("Tags, separated by commas").fill("soft light")
     page.keyboard.press("Enter")
     expect(marks(page, 1)).to_have_text("#1")
     page.keyboard.press("n")
-    page.get_by_label("What is there to say?").fill("good sky\nbad pier")
+    page.get_by_label("Note about this image").fill("good sky\nbad pier")
     page.keyboard.press("Control+Enter")
     expect(marks(page, 1)).to_have_text("#1✎")
     page.keyboard.press("n")
@@ -129,10 +132,10 @@ def test_undo_and_redo_survive_a_reload(page, root, run_ids):
     expect(marks(page, 2)).to_have_text("")
     page.keyboard.press("z")
     expect(marks(page, 1)).to_have_text("")
-    expect(page.locator(".pace")).to_have_text(re.compile("^0 of 12"))
+    expect(page.locator(".counts")).to_have_text("12 images · 12 unrated")
     page.reload()
     expect(cells(page)).to_have_count(12)
-    expect(page.locator(".cell img[src]")).to_have_count(12)
+    expect(page.locator(".cell img.there")).to_have_count(12)
     page.keyboard.press("Shift+Z")
     expect(marks(page, 1)).to_have_text("★★★★")
     page.keyboard.press("Shift+Z")
@@ -148,7 +151,7 @@ def test_several_images_are_rated_at_once(page, root, run_ids, keep_screen):
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Shift+ArrowRight")
     expect(page.locator('.cell[aria-selected="true"]')).to_have_count(4)
-    keep_screen(page, "review-selected")
+    keep_screen(page, "wall-selected")
     page.keyboard.press("3")
     for number in (1, 2, 3, 4):
         expect(marks(page, number)).to_have_text("★★★")
@@ -172,66 +175,34 @@ def test_several_images_are_rated_at_once(page, root, run_ids, keep_screen):
     expect(page.locator('.cell[aria-selected="true"]')).to_have_count(12)
 
 
-def test_the_large_view_shows_the_next_image_after_each_rating(page, keep_screen):
-    page.keyboard.press("Space")
-    image = page.locator(".loupe img.current")
-    expect(image).to_have_attribute("data-index", "0")
-    page.keyboard.press("5")
-    expect(image).to_have_attribute("data-index", "1")
-    assert image.evaluate("(one) => one.complete && one.naturalWidth > 0")
-    expect(page.locator(".loupe-info")).to_contain_text("a tea garden at dusk")
-    keep_screen(page, "review-large")
-    page.keyboard.press("ArrowDown")
-    expect(image).to_have_attribute("data-index", "2")
-    page.locator(".loupe").get_by_role("button", name="2 stars").click()
-    expect(image).to_have_attribute("data-index", "2")
-    page.keyboard.press("f")
-    expect(image).to_have_attribute("src", re.compile("^/outputs/"))
-    page.keyboard.press("Escape")
-    expect(image).to_have_attribute("src", re.compile("^/thumbnails/"))
-    page.reload()
-    expect(image).to_have_attribute("data-index", "2")
-    page.keyboard.press("Escape")
-    expect(page.locator(".loupe")).to_be_hidden()
-    expect(marks(page, 3)).to_have_text("★★")
-
-
 def test_what_others_gave_an_image_is_shown(open_page, server, run_ids):
     server.run("rate", run_ids[0], "0/0", "3", "--rater", "bob")
-    page = open_page("/review?view=large")
-    expect(page.locator(".loupe-info")).to_contain_text("bob ★★★☆☆")
-    expect(page.locator(".pace")).to_contain_text("1 of 12 rated")
-    page.keyboard.press("Escape")
-    page.keyboard.press("]")
-    at(page, 2)
-
-
-@pytest.mark.only_reads
-def test_two_images_are_compared_side_by_side(page, keep_screen):
-    page.keyboard.press("c")
-    expect(page.locator(".loupe figure:visible")).to_have_count(2)
-    expect(page.locator(".loupe img.current")).to_have_attribute("data-index", "1")
-    page.keyboard.press("ArrowRight")
-    expect(page.locator(".loupe img.current")).to_have_attribute("data-index", "2")
-    held = page.locator("figure.pinned img").get_attribute("src")
-    assert held != page.locator(".loupe img.current").get_attribute("src")
-    keep_screen(page, "review-compare")
-    page.keyboard.press("c")
-    expect(page.locator(".loupe figure:visible")).to_have_count(1)
+    page = open_page("/")
+    shown = page.locator(".cell", has=page.locator(".rating.others"))
+    expect(shown).to_have_count(1)
+    expect(shown).to_have_attribute("aria-label", re.compile("others: 3 stars"))
+    expect(page.locator(".counts")).to_contain_text("11 unrated")
+    place = int(shown.get_attribute("aria-posinset"))
+    page.keyboard.press("Home")
+    for _ in range(place - 1):
+        page.keyboard.press("]")
+    at(page, place if place == 1 else place + 1)
 
 
 def test_going_on_can_be_turned_off(page):
-    for key in ("CapsLock", "a"):
-        page.keyboard.press(key)
-    expect(page.get_by_label("go on after rating")).to_be_checked()
-    page.keyboard.press("CapsLock")
+    page.keyboard.press("a")
+    expect(page.get_by_label("Go on after rating")).not_to_be_checked()
     page.keyboard.press("3")
     at(page, 1)
     expect(marks(page, 1)).to_have_text("★★★")
-    page.keyboard.press("Delete")
+    page.keyboard.press("-")
     expect(marks(page, 1)).to_have_text("")
     page.reload()
-    expect(page.get_by_label("go on after rating")).not_to_be_checked()
+    expect(page.get_by_label("Go on after rating")).not_to_be_checked()
+    page.get_by_label("Go on after rating").check()
+    page.keyboard.press("CapsLock")
+    page.keyboard.press("2")
+    at(page, 2)
 
 
 def test_the_next_unrated_image_is_found(page):
@@ -241,47 +212,132 @@ def test_the_next_unrated_image_is_found(page):
     page.keyboard.press("]")
     at(page, 3)
     page.keyboard.press("End")
-    page.keyboard.press("1")
-    page.keyboard.press("[")
-    at(page, 11)
-    page.keyboard.press("End")
     page.keyboard.press("]")
     expect(page.get_by_text("No unrated image after this one")).to_be_visible()
 
 
-def test_what_arrives_meanwhile_moves_nothing(page, root):
-    from tests.web.serving import make_runs
-
-    page.keyboard.press("ArrowRight")
-    label = cell(page, 2).locator("img").get_attribute("src")
+def test_images_that_arrive_are_shown_at_the_top_and_keys_stay_with_their_image(page, root):
     make_runs(root, ["a desert road"])
-    page.wait_for_timeout(500)
-    assert cell(page, 2).locator("img").get_attribute("src") == label
-    expect(cells(page)).to_have_count(12)
+    expect(cells(page)).to_have_count(13)
+    expect(page.locator(".counts")).to_have_text("13 images · 13 unrated")
+    expect(cell(page, 1)).to_have_attribute("aria-label", re.compile("a desert road"))
+    at(page, 2)
+
+
+def test_what_arrives_moves_nothing_under_the_eyes_of_who_is_at_work(page, root, keep_screen):
+    page.keyboard.press("ArrowRight")
+    source = cell(page, 2).locator("img").get_attribute("src")
+    make_runs(root, ["a desert road", "a copper kettle"])
+    pill = page.get_by_role("button", name="2 new")
+    expect(pill).to_be_visible()
+    keep_screen(page, "wall-pill")
+    assert cell(page, 2).locator("img").get_attribute("src") == source
+    pill.click()
+    expect(cell(page, 1)).to_have_attribute("aria-label", re.compile("a copper kettle"))
+    expect(pill).to_be_hidden()
+
+
+def test_a_rating_from_elsewhere_shows(page, server, run_ids):
+    server.run("rate", run_ids[0], "2/0", "4", "--rater", "bob")
+    expect(page.locator(".rating.others")).to_have_text("★★★★")
 
 
 @pytest.mark.only_reads
-def test_a_search_narrows_what_is_reviewed_and_enter_shows_the_run(open_page, run_ids):
-    page = open_page("/review?q=lighthouse")
-    expect(cells(page)).to_have_count(3)
-    page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(f"/runs/{run_ids[2]}"))
-    page.go_back()
+def test_a_search_narrows_the_wall_and_follows_to_the_jobs(open_page):
+    page = open_page("/?q=lighthouse")
     expect(cells(page)).to_have_count(3)
     page.keyboard.press("/")
     page.keyboard.press("Control+a")
     page.keyboard.type("harbour")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("q=harbour"))
-    expect(page.locator(".pace")).to_contain_text("of 3 rated")
+    expect(page.locator(".counts")).to_contain_text("3 images")
     page.keyboard.press("Escape")
-    page.locator("body").press("Escape")
-    expect(page).to_have_url(re.compile(r"/\?q=harbour"))
+    page.get_by_role("link", name="Jobs").first.click()
+    expect(page).to_have_url(re.compile(r"/jobs\?q=harbour"))
+    expect(page.locator(".row:not([hidden])")).to_have_count(1)
+    page.get_by_role("link", name="Wall").first.click()
+    expect(cells(page)).to_have_count(3)
+
+
+@pytest.mark.only_reads
+def test_escape_never_leaves_the_wall(page):
+    page.keyboard.press("ArrowRight")
+    for _ in range(3):
+        page.keyboard.press("Escape")
+    assert page.url.partition("?")[0].endswith("/")
+    expect(cells(page)).to_have_count(12)
+
+
+def test_rejected_images_are_hidden_by_a_chip_that_one_click_removes(page):
+    page.keyboard.press("x")
+    expect(page.locator("#saving")).to_be_hidden()
+    expect(page.get_by_role("button", name=re.compile(r"Rejected\s*1"))).to_be_visible()
+    page.reload()
+    expect(cells(page)).to_have_count(11)
+    page.get_by_role("button", name="Remove -flag:reject").click()
+    expect(cells(page)).to_have_count(12)
+    expect(page.locator(".cell.rejected")).to_have_count(1)
+    page.get_by_role("button", name=re.compile(r"Rejected\s*1")).click()
+    expect(cells(page)).to_have_count(1)
+
+
+def test_an_image_goes_to_the_trash_and_comes_back(page, root, run_ids):
+    page.keyboard.press("Backspace")
+    expect(page.locator(".cell.trashed")).to_have_count(1)
+    saved(page)
+    assert [event["op"] for event in events_of(root, run_ids[0])] == ["trash"]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".cell.trashed")).to_have_count(0)
+    page.keyboard.press("Shift+Z")
+    expect(page.locator(".cell.trashed")).to_have_count(1)
+    page.keyboard.press("Backspace")
+    expect(page.locator(".cell.trashed")).to_have_count(0)
+    saved(page)
+    assert opinions(root, run_ids[0]) in ([], [{}])
+
+
+@pytest.mark.only_reads
+def test_the_wall_is_sorted_and_grouped(open_page, keep_screen):
+    page = open_page("/")
+    page.get_by_label("Sort").select_option("oldest")
+    expect(cell(page, 1)).to_have_attribute("aria-label", re.compile("a quiet harbour"))
+    expect(page).to_have_url(re.compile("sort=oldest"))
+    page.get_by_label("Group").select_option("prompt")
+    expect(page.locator(".wall-heading:not([hidden]) strong")).to_have_text(PROMPTS)
+    expect(page.locator(".wall-heading:not([hidden])").first).to_contain_text("3 images · 3 unrated")
+    keep_screen(page, "wall-grouped")
+    page.reload()
+    expect(page.locator(".wall-heading:not([hidden])")).to_have_count(4)
+    page.get_by_label("Group").select_option("day")
+    expect(page.locator(".wall-heading:not([hidden]) strong")).to_have_text(["Today"])
+
+
+@pytest.mark.only_reads
+def test_rows_fill_the_width_at_any_size_and_nothing_is_cropped(page):
+    boxes = """() => [...document.querySelectorAll(".cell:not([hidden])")].map((one) => {
+      const box = one.getBoundingClientRect(), picture = one.querySelector("img");
+      const natural = picture.naturalWidth / picture.naturalHeight;
+      return [Math.round(box.top), box.left, box.right, box.width / box.height, natural];
+    })"""
+    right = page.locator(".viewport").bounding_box()
+    edge = right["x"] + page.locator(".viewport").evaluate("(one) => one.clientWidth")
+    for height in (120, 260, 420):
+        page.locator("#size").fill(str(height))
+        page.wait_for_timeout(400)
+        found = page.evaluate(boxes)
+        rows = {top: [box for box in found if box[0] == top] for top, *_ in found}
+        for row in list(rows.values())[:-1]:
+            assert abs(max(box[2] for box in row) - edge) <= 5
+        for _, _, _, shown, natural in found:
+            assert abs(shown - natural) < 0.02
+    page.reload()
+    expect(page.locator("#size")).to_have_value("420")
 
 
 def test_a_server_killed_in_the_middle_loses_no_rating_and_doubles_none(open_page, server, root, run_ids):
     """300 ratings as fast as keys can be pressed; the server dies twice, without warning."""
-    page = open_page("/review?view=large")
+    page = open_page("/?view=loupe")
     open_page.tolerated = GONE
     expect(page.locator(".loupe img.current")).to_have_attribute("data-index", "0")
     for number in range(300):
@@ -305,9 +361,9 @@ def test_a_server_killed_in_the_middle_loses_no_rating_and_doubles_none(open_pag
 
 
 def test_what_was_not_saved_is_saved_by_the_next_page(open_page, server, root, run_ids):
-    page = open_page("/review")
+    page = open_page("/")
     open_page.tolerated = GONE
-    expect(page.locator(".cell img[src]")).to_have_count(12)
+    expect(page.locator(".cell img.there")).to_have_count(12)
     server.kill()
     page.keyboard.press("5")
     page.keyboard.press("4")
@@ -316,16 +372,16 @@ def test_what_was_not_saved_is_saved_by_the_next_page(open_page, server, root, r
     page.close()
     server.restart()
     other = context.new_page()
-    other.goto("/review")
+    other.goto("/")
     expect(marks(other, 1)).to_have_text("★★★★★")
     saved(other)
     assert [event["rating"] for event in events_of(root, run_ids[0])] == [5, 4]
 
 
 def test_a_browser_without_room_loses_nothing_either(open_page, server, root, run_ids):
-    page = open_page("/review")
+    page = open_page("/")
     open_page.tolerated = GONE
-    expect(page.locator(".cell img[src]")).to_have_count(12)
+    expect(page.locator(".cell img.there")).to_have_count(12)
     page.keyboard.press("4")
     saved(page)
     page.evaluate(
@@ -350,8 +406,8 @@ def test_a_browser_without_room_loses_nothing_either(open_page, server, root, ru
 def test_what_the_server_refuses_is_said(open_page, root, run_ids):
     import shutil
 
-    page = open_page("/review")
-    expect(page.locator(".cell img[src]")).to_have_count(12)
+    page = open_page("/")
+    expect(page.locator(".cell img.there")).to_have_count(12)
     shutil.rmtree(root / run_ids[0])
     page.keyboard.press("5")
     expect(page.locator("#saving")).to_contain_text("1 rating refused: no run")

@@ -1,67 +1,65 @@
-// Feedback on the images of Review: submitted for those a key is about, shown at once, delivered by the outbox.
+// Feedback on the images of the wall: submitted for those it is about, shown at once, delivered by the outbox.
 
 import { getJson } from "../data/api.js";
 import { outbox } from "../data/feedback_outbox.js";
 import { applyFeedback } from "../data/opinions.js";
 import { askText, toast } from "../parts/dialogs.js";
-import { shownTags } from "../parts/image_words.js";
+import { COLOUR_PREFIXES, colourTags, shownTags } from "../parts/image_words.js";
 import { plural } from "../data/format.js";
 
 const MAX_TAG_CHOICES = 50;
 
 /** @typedef {import("../data/opinions.js").FeedbackInput} FeedbackInput */
 
-export class ReviewFeedback {
+export class WallFeedback {
   /**
-   * @param {import("../data/snapshot.js").Snapshot} snapshot
    * @param {import("../data/image_selection.js").ImageSelection} selection
    * @param {{isReadOnly: boolean, onChange: (index: number) => void}} options
    */
-  constructor(snapshot, selection, { isReadOnly, onChange }) {
-    this.snapshot = snapshot;
+  constructor(selection, { isReadOnly, onChange }) {
+    /** @type {import("../data/images/image_list.js").ImageList} */
+    this.list = /** @type {any} */ (null);
     this.selection = selection;
     this.isReadOnly = isReadOnly;
     this.onChange = onChange;
-    /** How many more images are rated now than when the page was opened. */
-    this.ratedChange = 0;
   }
 
   /** The images that a key is about, each with its index; without those that are not loaded, or gone. */
   get targets() {
-    const images = this.selection.indexes.map((index) => ({ index, image: this.snapshot.image(index) }));
+    const images = this.selection.indexes.map((index) => ({ index, image: this.list.row(index) }));
     return images.filter(({ image }) => image && !image.isGone);
   }
 
   /**
-   * Submit feedback on the images a key is about; `build` gives it for one image. Gives whether there was anything to
-   * submit.
+   * Submit feedback on the images a key is about; `build` gives it for one image. Gives those images.
    * @param {(image: any) => Partial<FeedbackInput>} build
    */
   async submit(build) {
-    if (this.isReadOnly) return false;
+    if (this.isReadOnly) return [];
     const { indexes, isBatch } = this.selection;
-    if (isBatch) await this.snapshot.ensureLoaded(indexes[0], indexes[indexes.length - 1] + 1);
+    if (isBatch) await this.list.ensureLoaded(indexes[0], indexes[indexes.length - 1] + 1);
     const targets = this.targets.map((target) => ({ ...target, input: build(target.image) }));
-    if (!targets.length) return false;
+    if (!targets.length) return [];
     outbox.submit(
       targets.map(({ image, input }) => ({ run_id: image.run_id, image_id: image.digest, ...input })),
       targets.map(({ image }) => image.opinion),
     );
     for (const { index, image, input } of targets) this.setOpinion(index, applyFeedback(image.opinion, input));
-    return true;
+    return targets;
   }
 
   setOpinion(index, opinion) {
-    this.ratedChange += this.snapshot.setOpinion(index, opinion);
+    this.list.setOpinion(index, opinion);
     this.onChange(index);
   }
 
   /** Mark images with one colour in place of any other, or take the mark away. */
   toggleColour(colour) {
-    const tag = `colour:${colour}`;
+    const isIt = (tag) => tag.endsWith(`:${colour}`);
     return this.submit((image) => {
-      const before = (image.opinion.tags ?? []).filter((other) => other.startsWith("colour:"));
-      return before.includes(tag) ? { remove_tags: [tag] } : { tags: [tag], remove_tags: before };
+      const before = colourTags(image);
+      if (before.some(isIt)) return { remove_tags: before };
+      return { tags: [`${COLOUR_PREFIXES[0]}${colour}`], remove_tags: before };
     });
   }
 
@@ -69,10 +67,10 @@ export class ReviewFeedback {
     const images = this.targets.map(({ image }) => image);
     if (!images.length || this.isReadOnly) return;
     const before = images.length === 1 ? shownTags(images[0]) : [];
-    const facets = getJson("/api/facets", { limit: MAX_TAG_CHOICES });
+    const facets = getJson("/api/images/facets", { limit: MAX_TAG_CHOICES });
     const text = await askText({
       title: images.length === 1 ? "Tags" : `Tags for ${plural(images.length, "image")}`,
-      label: "With commas between them",
+      label: "Tags, separated by commas",
       value: before.join(", "),
       choices: facets.then(({ tag }) => tag.map(({ value }) => String(value))),
     });
@@ -88,7 +86,7 @@ export class ReviewFeedback {
     if (!target || this.isReadOnly) return;
     const text = await askText({
       title: "Note",
-      label: "What is there to say?",
+      label: "Note about this image",
       isLong: true,
       value: target.image.opinion.notes?.[0]?.text ?? "",
       hint: "Ctrl+Enter saves",
@@ -101,7 +99,7 @@ export class ReviewFeedback {
     const entry = this.isReadOnly ? null : outbox.undo();
     if (!entry) return this.reportNothing("Nothing to undo");
     const shown = this.show(entry, (_, place) => entry.before[place] ?? {});
-    if (shown < 0) toast("Undone; it was about something not shown here");
+    if (shown < 0) toast("Undone, for an image that is not shown here");
     return entry.says.length === 1 ? shown : -1;
   }
 
@@ -110,7 +108,7 @@ export class ReviewFeedback {
     const entry = this.isReadOnly ? null : outbox.redo();
     if (!entry) return this.reportNothing("Nothing to redo");
     const shown = this.show(entry, (image, place) => applyFeedback(image.opinion, entry.says[place]));
-    if (shown < 0) toast("Done again; it is about something not shown here");
+    if (shown < 0) toast("Redone, for an image that is not shown here");
     return entry.says.length === 1 ? shown : -1;
   }
 
@@ -123,9 +121,9 @@ export class ReviewFeedback {
   show({ says }, opinionOf) {
     let shown = -1;
     for (const [place, input] of says.entries()) {
-      const index = this.snapshot.find(input.run_id, input.image_id);
+      const index = this.list.find(input.run_id, input.image_id);
       if (index < 0) continue;
-      this.setOpinion(index, opinionOf(this.snapshot.image(index), place));
+      this.setOpinion(index, opinionOf(this.list.row(index), place));
       shown = index;
     }
     return shown;

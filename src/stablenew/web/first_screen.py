@@ -1,0 +1,49 @@
+"""What the wall shows first, put into the page itself: the first pictures are asked for as soon as the script runs."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from stablenew.errors import StableNewError
+from stablenew.recording.side_channel import attempt
+from stablenew.web.endpoints.images import pack_snapshot, rows_of
+from stablenew.web.endpoints.upkeep import WALL_QUERY, status_of_store
+
+if TYPE_CHECKING:
+    from stablenew.web.context import WebContext
+
+_BLOCK: Final = 1024
+"""The page lays images out in blocks of so many, counted from the end of the list."""
+_ROWS: Final = 36
+_SLOT: Final = b'<main id="main"'
+
+
+def with_first_screen(page: bytes, context: "WebContext", parameters: Mapping[str, str]) -> bytes:
+    """The page with the first images of its search; as it is where they cannot be had at once."""
+    if not context.is_warm:
+        return page
+    found, _ = attempt(_first_images, context, parameters)  # the screen asks for what is missing, and reports errors
+    if found is None:
+        return page
+    text = json.dumps(found, ensure_ascii=True, separators=(",", ":"))
+    escaped = text.replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;")
+    return page.replace(_SLOT, b"%s data-first='%s'" % (_SLOT, escaped.encode()), 1)
+
+
+def _first_images(context: "WebContext", parameters: Mapping[str, str]) -> dict[str, Any]:
+    query, sort = parameters.get("q", WALL_QUERY), parameters.get("sort", "newest")
+    group = parameters.get("group", "")
+    try:
+        snapshot = context.controller.history.image_snapshot(query, sort=sort, group=group or None)
+    except StableNewError:
+        return {"status": status_of_store(context), "query": None, "rows": []}
+    limit = len(snapshot.images) % _BLOCK + _BLOCK
+    return {
+        "status": status_of_store(context),
+        "query": query,
+        "sort": sort,
+        "group": group,
+        "snapshot": base64.b64encode(pack_snapshot(snapshot, limit)).decode(),
+        "rows": rows_of(context, snapshot.images[:_ROWS].tolist()),
+    }

@@ -1,0 +1,259 @@
+// What is known of the image in the loupe: prompt, settings, opinions, where it comes from; and texts to copy.
+
+import { getJson, outputUrl, runUrl } from "../../data/api.js";
+import { formatBytes, formatLongTime, formatTime } from "../../data/format.js";
+import {
+  buildInfotext,
+  differingSettings,
+  fileName,
+  formatSetting,
+  listSettings,
+  markDifferences,
+} from "../../data/images/image_facts.js";
+import { toast } from "../dialogs.js";
+import { fill, h } from "../dom.js";
+import { buildDots, shownTags } from "../image_words.js";
+import { buildAgainCommand, describeEvent, timeOf } from "../run_details.js";
+import { buildStars } from "../stars.js";
+import { icon } from "./icons.js";
+
+const DETAILS_MILLISECONDS = 150;
+const MAX_EVENTS = 30;
+
+export class InfoPanel {
+  /** @param {{isReadOnly: boolean, onRate: (rating: number | null) => void, onClose: () => void, rater: string}} options */
+  constructor({ isReadOnly, onRate, onClose, rater }) {
+    this.rater = rater;
+    this.row = null;
+    this.details = null;
+    this.timer = 0;
+    this.stars = buildStars("Your rating", onRate, { isReadOnly, inTabOrder: true });
+    this.body = h("div", { class: "info-body" });
+    const close = h(
+      "button",
+      { type: "button", class: "tool", "aria-label": "Hide (I)", title: "Hide (I)", on: { click: onClose } },
+      icon("close"),
+    );
+    this.element = h(
+      "aside",
+      { class: "info", "aria-label": "About this image", hidden: true },
+      h("div", { class: "info-head" }, this.stars, close),
+      this.body,
+    );
+  }
+
+  close() {
+    clearTimeout(this.timer);
+  }
+
+  /** Show an image; `neighbours` are those before and after it, the one before first. */
+  show(row, neighbours) {
+    if (this.row?.id !== row.id) this.details = null;
+    this.row = row;
+    this.neighbours = neighbours;
+    if (this.element.hidden) return;
+    this.stars.show(row.opinion.rating ?? null, "Your rating");
+    this.render();
+    clearTimeout(this.timer);
+    if (!row.isGone) this.timer = setTimeout(() => this.load(row), this.details ? 400 : DETAILS_MILLISECONDS);
+  }
+
+  /** The rest of what is known; not needed to look at an image, so it comes when one stays at it. */
+  async load(row) {
+    const details = await getJson("/api/images/details", { id: row.id }).catch(() => null);
+    if (!details || this.row?.id !== row.id) return;
+    this.details = details;
+    if (!this.element.hidden) this.render();
+  }
+
+  render() {
+    const { row } = this;
+    if (row.isGone) {
+      fill(this.body, h("p", { class: "soft" }, "This image was removed."));
+      return;
+    }
+    fill(
+      this.body,
+      this.buildPrompts(),
+      section("Settings", this.buildSettings()),
+      section("Metrics", buildMetrics(row)),
+      section("Tags and note", buildTags(row)),
+      section("Opinions", this.buildOpinions()),
+      section("Origin", this.buildOrigin()),
+      section("File", this.buildFile()),
+      this.buildActions(),
+    );
+  }
+
+  buildPrompts() {
+    const { row, neighbours } = this;
+    const before = neighbours[0] && !neighbours[0].isGone ? neighbours[0] : null;
+    const show = (name) =>
+      row[name]
+        ? h(
+            "p",
+            { class: "prompt-text" },
+            markDifferences(row[name], before ? (before[name] ?? "") : null).map(({ text, isNew }) =>
+              isNew ? h("mark", { title: "differs from the image before" }, text) : text,
+            ),
+          )
+        : null;
+    return [section("Prompt", show("prompt")), section("Negative prompt", show("negative"))];
+  }
+
+  buildSettings() {
+    const differing = differingSettings(this.row, this.neighbours);
+    const { requested = {}, actual } = this.details?.record ?? {};
+    const lines = listSettings(this.row, actual ?? requested).map(([name, title, value]) => {
+      const wish = name in requested && name !== "seed" ? formatSetting(requested[name]) : value;
+      const isOther = Boolean(wish) && wish !== value && this.row.settings[name] !== undefined;
+      return [
+        title,
+        [
+          differing.has(name) ? h("strong", { title: "differs from the images beside it" }, value) : value,
+          isOther ? h("span", { class: "soft" }, ` (${wish} was asked for)`) : null,
+        ],
+      ];
+    });
+    return pairs(lines);
+  }
+
+  buildOpinions() {
+    const events = this.details?.events;
+    if (!events) return this.buildKnownOpinions();
+    const retracted = new Set(events.flatMap((event) => event.event_ids ?? []));
+    const shown = events.filter((event) => event.op !== "retract" && !retracted.has(event.id)).reverse();
+    return pairs(
+      shown
+        .slice(0, MAX_EVENTS)
+        .map((event) => [
+          formatTime(timeOf(event)),
+          `${describeEvent(event)} · ${event.rater === this.rater ? "you" : event.rater}`,
+        ]),
+    );
+  }
+
+  buildKnownOpinions() {
+    const others = Object.entries(this.row.others ?? {});
+    return pairs(
+      others
+        .filter(([, opinion]) => typeof opinion.rating === "number")
+        .map(([who, opinion]) => [who, "★".repeat(opinion.rating) || "0"]),
+    );
+  }
+
+  buildOrigin() {
+    const { row, details } = this;
+    const stages = [...new Set((details?.record?.outputs ?? []).map((output) => output.stage))];
+    const parent = details?.correlation?.parent_run_id;
+    return pairs([
+      ["Made", formatLongTime(row.created_at)],
+      ["Job", h("a", { href: runUrl(row.run_id), "data-link": true }, row.run_id)],
+      ["Name", `${row.name} of this job`],
+      ["Stages", stages.length > 1 ? stages.join(" → ") : (row.stage ?? "")],
+      ["Repeats", parent ? h("a", { href: runUrl(parent), "data-link": true }, parent) : null],
+      ["Engine", [details?.source?.engine, details?.source?.engine_version].filter(Boolean).join(" ")],
+      ["Also in", row.places.length > 1 ? `${row.places.length - 1} more places` : null],
+    ]);
+  }
+
+  buildFile() {
+    const { row, details } = this;
+    const output = details?.record?.outputs?.find(({ digest }) => digest === row.digest);
+    const original = h(
+      "a",
+      { href: outputUrl(row.run_id, row.digest), target: "_blank", rel: "noreferrer" },
+      "Original",
+    );
+    return pairs([
+      [
+        "Type",
+        [row.media_type?.replace("image/", "").toUpperCase(), output && formatBytes(output.size_bytes)]
+          .filter(Boolean)
+          .join(", "),
+      ],
+      ["Path", row.path],
+      ["Digest", h("code", {}, row.digest.slice(0, 19))],
+      ["SHA-256", output?.sha256 ? h("code", {}, output.sha256.slice(0, 16)) : null],
+      ["Open", original],
+    ]);
+  }
+
+  buildActions() {
+    const { row } = this;
+    const more = this.details?.record?.actual ?? {};
+    const command = buildAgainCommand({ run_id: row.run_id, metadata: { source: this.details?.source } });
+    return h(
+      "div",
+      { class: "info-actions" },
+      button("Copy prompt", () => copyText(row.prompt ?? "", "Prompt")),
+      button("Infotext", () => copyText(buildInfotext(row, more), "Infotext")),
+      button("Command", () => copyText(command, "Command")),
+      button("Image", () => copyImage(row)),
+      h("a", { class: "button", href: outputUrl(row.run_id, row.digest), download: fileName(row) }, "Save as…"),
+    );
+  }
+}
+
+const section = (title, content) => (content ? h("section", {}, h("h2", {}, title), content) : null);
+
+function pairs(lines) {
+  const known = lines.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  if (!known.length) return null;
+  return h(
+    "dl",
+    { class: "facts-list" },
+    known.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+  );
+}
+
+function buildMetrics(row) {
+  return pairs(
+    Object.entries(row.metrics ?? {}).map(([name, value]) => [name.replaceAll("_", " "), formatSetting(value)]),
+  );
+}
+
+function buildTags(row) {
+  const note = row.opinion.notes?.[0]?.text;
+  const tags = shownTags(row);
+  if (!tags.length && !note && !buildDots(row)) return null;
+  return [
+    h(
+      "p",
+      { class: "tags" },
+      buildDots(row),
+      tags.map((tag) => h("span", { class: "tag" }, tag)),
+    ),
+    note ? h("p", {}, note) : null,
+  ];
+}
+
+const button = (name, onClick) => h("button", { type: "button", on: { click: onClick } }, name);
+
+async function copyText(text, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(`${what} copied`);
+  } catch {
+    toast("The browser does not allow copying here", { isError: true });
+  }
+}
+
+/** The image itself to the clipboard, as PNG: the one type that every program takes. */
+async function copyImage(row) {
+  try {
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": asPng(outputUrl(row.run_id, row.digest)) })]);
+    toast("Image copied");
+  } catch {
+    toast("The browser does not allow copying images here", { isError: true });
+  }
+}
+
+async function asPng(address) {
+  const blob = await (await fetch(address)).blob();
+  if (blob.type === "image/png") return blob;
+  const bitmap = await createImageBitmap(blob);
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+  return canvas.convertToBlob({ type: "image/png" });
+}

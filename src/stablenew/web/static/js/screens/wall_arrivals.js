@@ -1,0 +1,81 @@
+// Images that arrive while the wall is looked at: shown at once at its top, offered by a pill anywhere else.
+
+import { outbox } from "../data/feedback_outbox.js";
+import { formatCount } from "../data/format.js";
+import { live } from "../data/live.js";
+import { debounce, h, setText } from "../parts/dom.js";
+
+const RELOAD_MILLISECONDS = 250;
+const FACETS_MILLISECONDS = 600;
+
+export class WallArrivals {
+  /** @param {any} screen */
+  constructor(screen) {
+    this.screen = screen;
+    this.count = h("span", {});
+    this.pill = h(
+      "button",
+      { type: "button", class: "pill", hidden: true, on: { click: () => this.showNew() } },
+      h("span", { "aria-hidden": "true" }, "↑ "),
+      this.count,
+    );
+    this.waiting = 0;
+    this.isIndexBehind = false;
+    this.lookSoon = debounce(() => this.look(), RELOAD_MILLISECONDS);
+    this.facetsSoon = debounce(() => screen.loadFacets(), FACETS_MILLISECONDS);
+    const onSaved = () => {
+      if (this.isIndexBehind && !outbox.unsaved) this.facetsSoon();
+      this.isIndexBehind = outbox.unsaved > 0;
+    };
+    outbox.addEventListener("change", onSaved);
+    this.unsubscribe = [
+      () => outbox.removeEventListener("change", onSaved),
+      live.on("changes", (detail) => this.onChanges(detail)),
+      live.on("hello", () => this.lookSoon()),
+    ];
+  }
+
+  close() {
+    this.lookSoon.cancel();
+    this.facetsSoon.cancel();
+    this.unsubscribe.forEach((end) => end());
+  }
+
+  onChanges({ changes, is_reset: isReset }) {
+    const { list } = this.screen;
+    const runIds = new Set(changes.map((change) => change.run_id));
+    if (isReset) list.expireAll();
+    else list.expire(runIds);
+    this.screen.showAgain();
+    this.facetsSoon();
+    this.lookSoon();
+  }
+
+  /** Look what is new at the head of the list. */
+  async look() {
+    const { screen } = this;
+    const { list, abort } = screen;
+    try {
+      const head = await list.fetchHead(abort.signal);
+      if (screen.list !== list || abort.signal.aborted) return;
+      if (!list.length && head.total) return await screen.reload();
+      const added = list.search.group || list.search.sort !== "newest" ? -1 : list.countArrived(head);
+      if (added === 0) return;
+      if (added > 0 && screen.mayMove) screen.prepend(head, added);
+      else if (head.total > list.total) this.offer(head.total - list.total);
+    } catch (error) {
+      if (error.name !== "AbortError") this.lookSoon();
+    }
+  }
+
+  offer(count) {
+    this.waiting = count;
+    this.pill.hidden = count <= 0;
+    setText(this.count, `${formatCount(count)} new`);
+  }
+
+  async showNew() {
+    this.offer(0);
+    await this.screen.reload({ isFromTop: true });
+  }
+}

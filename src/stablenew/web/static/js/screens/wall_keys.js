@@ -1,0 +1,140 @@
+// The keys of the wall and its loupe: what each does, and that none is lost when they come faster than images.
+
+import { toast } from "../parts/dialogs.js";
+
+const COLOURS = { 6: "red", 7: "yellow", 8: "green", 9: "blue" };
+const DIGIT = /^(?:Digit|Numpad)([0-9])$/;
+
+export const WALL_KEYS = [
+  [
+    "Rate",
+    [
+      ["0 5", "rate 0 to 5 stars and go on"],
+      ["-", "remove the rating"],
+      ["p", "pick"],
+      ["x", "reject"],
+      ["u", "neither"],
+      ["6 9", "red, yellow, green, blue"],
+      ["Backspace", "move to the trash, or out of it"],
+      ["t", "tags"],
+      ["n", "note"],
+      ["z", "undo"],
+      ["Z", "redo"],
+      ["a", "go on after rating: on, off"],
+    ],
+  ],
+  [
+    "Move",
+    [
+      ["← ↑ ↓ →", "move (also h k j l)"],
+      ["Shift ←→", "select several"],
+      ["Ctrl a", "select all"],
+      ["Home End", "first, last"],
+      ["PgUp PgDn", "a page"],
+      ["]", "next unrated"],
+      ["Space", "loupe (also Enter)"],
+      ["Esc", "one step back"],
+      ["/", "search"],
+      ["[", "filters"],
+      ["+", "larger images"],
+      ["<", "smaller images"],
+    ],
+  ],
+  [
+    "Loupe",
+    [
+      ["i", "about this image"],
+      [".", "pixel for pixel, or fitted"],
+      ["f", "full screen"],
+      ["s", "slideshow"],
+      ["\\", "filmstrip"],
+    ],
+  ],
+];
+
+/** What a key does on the wall; null when it does nothing. Digits go by their place on the keyboard. */
+export function wallAction(screen, { key: pressed, code = "", shiftKey, target }) {
+  const key = pressed.length === 1 ? pressed.toLowerCase() : pressed;
+  const digit = DIGIT.exec(code)?.[1] ?? (/^[0-9]$/.test(key) ? key : undefined);
+  if (digit !== undefined && !/^[[\]\\]$/.test(key))
+    return digit in COLOURS ? () => screen.feedback.toggleColour(COLOURS[digit]) : () => screen.rate(Number(digit));
+  if (stepFor(screen, key, 0) !== undefined)
+    return () =>
+      screen.moveTo(stepFor(screen, key, screen.cursor), { isExtending: shiftKey && pressed.startsWith("Arrow") });
+  if ((key === "Enter" || key === " ") && target.closest?.("a, button, input, select")) return null;
+  const actions = {
+    "-": () => screen.rate(null),
+    p: () => screen.flag("pick"),
+    x: () => screen.flag("reject"),
+    u: () => screen.flag(null),
+    Backspace: () => screen.trash(),
+    Delete: () => screen.trash(),
+    " ": () => screen.toggleLoupe(),
+    Enter: () => screen.toggleLoupe(),
+    t: () => screen.feedback.editTags(),
+    n: () => screen.feedback.editNote(),
+    z: () => (shiftKey ? screen.redo() : screen.undo()),
+    a: () => screen.setAutoAdvance(!screen.autoAdvance),
+    "]": () => screen.goUnrated(1),
+    "[": () => screen.toggleFacets(),
+    i: () => screen.inLoupe((loupe) => loupe.setInfo(loupe.info.element.hidden)),
+    f: () => screen.inLoupe((loupe) => loupe.toggleFullscreen()),
+    s: () => screen.inLoupe((loupe) => loupe.setSlideshow(!loupe.slides)),
+    "\\": () => screen.inLoupe((loupe) => loupe.toggleFilm()),
+    ".": () => screen.inLoupe((loupe) => loupe.zoom.toggle()),
+    "+": () => screen.zoomBy(1),
+    "=": () => screen.zoomBy(1),
+    "<": () => screen.zoomBy(-1),
+    Escape: () => screen.back(),
+  };
+  return actions[key] ?? null;
+}
+
+/** Where a key moves the cursor to from `index`; undefined when it does not. */
+function stepFor({ isLoupeOpen, view, list }, key, index) {
+  const rows = (count) => (isLoupeOpen ? index + Math.sign(count) : view.stepRows(index, count));
+  const steps = {
+    ArrowLeft: () => index - 1,
+    h: () => index - 1,
+    ArrowRight: () => index + 1,
+    l: () => index + 1,
+    ArrowUp: () => rows(-1),
+    k: () => rows(-1),
+    ArrowDown: () => rows(1),
+    j: () => rows(1),
+    PageUp: () => rows(-view.rowsInView),
+    PageDown: () => rows(view.rowsInView),
+    Home: () => 0,
+    End: () => list.length - 1,
+  };
+  return steps[key]?.();
+}
+
+/** Actions one after the other, each when the image that it is about is loaded: none is lost or hits another image. */
+export class ActionQueue {
+  /** @param {{isReady: () => boolean, load: () => Promise<any>}} options */
+  constructor({ isReady, load }) {
+    this.isReady = isReady;
+    this.load = load;
+    this.last = Promise.resolve();
+    this.pending = 0;
+  }
+
+  /** @param {() => any} action */
+  add(action) {
+    const run = async () => {
+      if (!this.isReady()) await this.load();
+      await action();
+    };
+    // With nothing to wait for it runs now: what is typed next belongs into the field that it may open.
+    const done = this.pending || !this.isReady() ? this.last.then(run) : (async () => action())();
+    this.pending += 1;
+    this.last = done
+      .catch((error) => {
+        if (error.name !== "AbortError") toast(error.message, { isError: true });
+      })
+      .finally(() => {
+        this.pending -= 1;
+      });
+  }
+}
