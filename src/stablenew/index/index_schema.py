@@ -22,7 +22,7 @@ from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
 
-VERSION: Final = 7
+VERSION: Final = 8
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
@@ -129,11 +129,12 @@ VARIANT: Final = Table(
         Column("duration", "REAL"),
         Column("made"),
         Column("other_settings", text="word"),
+        Column("other_values", "TEXT"),
     ),
     "PRIMARY KEY(run, position)",
 )
-"""`made` is when its images were made, in milliseconds, where the run itself does not say so. `other_settings` holds
-the names of the settings that have no column, joined; their values are in `setting`."""
+"""`made` is when its images were made, in milliseconds, where the run itself does not say so. Settings without a column
+are names, joined (`other_settings`), and their values as a JSON array: most variants share their names."""
 PLACE: Final = Table(
     "place",
     (
@@ -150,11 +151,6 @@ PLACE: Final = Table(
     "PRIMARY KEY(run, position, number)",
 )
 """The final outputs of variants; `number` counts those of a variant from 0."""
-SETTING: Final = Table(
-    "setting",
-    (Column("name", "INTEGER NOT NULL", "word"), Column("run"), Column("position"), Column("value", "")),
-    "PRIMARY KEY(name, run, position)",
-)
 LABEL: Final = Table(
     "label",
     (
@@ -245,7 +241,7 @@ COMPARISON: Final = Table(
     "PRIMARY KEY(run, event)",
 )
 """Which of two images somebody preferred; the images may be those of other runs."""
-CONTENT_TABLES: Final = (VARIANT, PLACE, SETTING, LABEL)
+CONTENT_TABLES: Final = (VARIANT, PLACE, LABEL)
 """What a run says of itself."""
 OPINION_TABLES: Final = (OPINION, TAG, NOTE, TRASH, SCORE, COMPARISON)
 """What is said about it later; it changes without the rest."""

@@ -21,7 +21,6 @@ from stablenew.index.index_schema import (
     OPINION_TABLES,
     PLACE,
     RUN,
-    SETTING,
     TRASH,
     Row,
     Table,
@@ -29,7 +28,6 @@ from stablenew.index.index_schema import (
     open_for_writing,
 )
 from stablenew.index.reading.index_rows import RunRows
-from stablenew.index.stored_values import split_names
 from stablenew.index.text_ids import BodyIds, ImageIds, TextIds, WordIds, with_ids
 
 RUN_ADDED: Final = "run_added"
@@ -190,15 +188,10 @@ class RunIndex:
 
     def _delete(self, identifier: int) -> None:
         """Delete a run, and the images that no other run has or has an opinion about."""
-        query = "SELECT DISTINCT text FROM variant JOIN name ON name.id = other_settings WHERE run = ?"
-        names = {name for (text,) in self._connection.execute(query, (identifier,)) for name in split_names(text)}
-        query = "DELETE FROM setting WHERE name = (SELECT id FROM name WHERE text = ?) AND run = ?"
-        self._connection.executemany(query, ((name, identifier) for name in names))
         self._touch(PLACE, identifier)
         self._delete_opinions(identifier)
         for table in CONTENT_TABLES:
-            if table is not SETTING:
-                self._connection.execute(f"DELETE FROM {table.name} WHERE run = ?", (identifier,))
+            self._connection.execute(f"DELETE FROM {table.name} WHERE run = ?", (identifier,))
         self._connection.execute("DELETE FROM run WHERE id = ?", (identifier,))
 
     def _delete_opinions(self, identifier: int) -> None:

@@ -43,12 +43,17 @@ def unpack_digest(packed: bytes) -> str:
 
 def join_names(names: Sequence[str]) -> str | None:
     """Names of settings as one text, which the index stores once for all variants that have the same."""
-    return _NAME_SEPARATOR.join(names) or None
+    return "".join(f"{_NAME_SEPARATOR}{name}" for name in names) or None
 
 
-def split_names(text: str | None) -> list[str]:
+def is_joined(text: str) -> bool:
+    """Whether a word is one that `join_names` made: no other begins with the separator."""
+    return text.startswith(_NAME_SEPARATOR)
+
+
+def split_names(text: str) -> list[str]:
     """The names that `join_names` joined."""
-    return text.split(_NAME_SEPARATOR) if text else []
+    return text.split(_NAME_SEPARATOR)[1:]
 
 
 def type_label(media_type: str) -> str:

@@ -5,6 +5,7 @@ rows at the end, and its old ones are marked as dead.
 """
 
 import contextlib
+import json
 import zipfile
 from collections.abc import Sequence
 from typing import Any, Final
@@ -93,7 +94,14 @@ class ColumnTable:
         """The ids of runs that the last refresh read again; None when it read everything."""
         self.changed_runs: set[int] = set()
         """Those of them that changed in more than opinions and scores."""
+        self.touched_images: Column = np.empty(0, np.int64)
+        """The images of runs that the last refresh read again, before or after it."""
         self._order()
+
+    @property
+    def has_only_new_opinions(self) -> bool:
+        """Whether the last refresh changed no row, but only what is said of images and runs."""
+        return self.touched_runs is not None and not self.changed_runs
 
     def refresh(self) -> bool:
         """Take in what changed in the index; whether anything did."""
@@ -169,6 +177,7 @@ class ColumnTable:
         trashed = [image for (image,) in self._reader.fetch(f"SELECT DISTINCT image FROM trash WHERE {runs}")]
         images = np.union1d(self.opinions["image"][np.isin(self.opinions["run"], ids)], trashed)
         images = np.union1d(images, self.rows["image"][self._rows_of(ids)])
+        self.touched_images = images
         self.tags.keep(~np.isin(self.tags["run"], ids))
         self._append_where(self.tags, "tag", runs)
         self._patch_opinions(ids, runs, images)
@@ -182,6 +191,7 @@ class ColumnTable:
             self._append_labels(sorted(changed))
             self._append_runs(sorted(changed))
             self._order()
+            self.touched_images = np.union1d(self.touched_images, self.rows["image"][self._rows_of(ids)])
 
     def _patch_opinions(self, ids: Column, runs: str, images: Column) -> None:
         """Read again what is said in these runs, and of these images in all: another word may be the last."""
@@ -189,11 +199,11 @@ class ColumnTable:
         images = np.union1d(images, found)
         images = images[images > NO_IMAGE].astype(np.int64)
         self.opinions.keep(~np.isin(self.opinions["run"], ids) & ~np.isin(self.opinions["image"], images))
-        listed = ",".join(map(str, images.tolist()))
-        self._append_where(self.opinions, "opinion", f"image IN ({listed})")
+        listed = (json.dumps(images.tolist()),)
+        self._append_where(self.opinions, "opinion", "image IN (SELECT value FROM json_each(?))", listed)
         self._append_where(self.opinions, "opinion", f"{runs} AND image = {NO_IMAGE}")
         self._set_images([(image, None, None) for image in images.tolist()])
-        self._set_images(self._reader.fetch(f"{_SELECT_IMAGES} WHERE id IN ({listed})"))
+        self._set_images(self._reader.fetch(f"{_SELECT_IMAGES} WHERE id IN (SELECT value FROM json_each(?))", listed))
 
     def _rows_of(self, run_ids: Column) -> Column:
         slots, _ = self.known_slots_of(run_ids)
@@ -238,9 +248,9 @@ class ColumnTable:
         for name in _RUN_TYPES:
             self.runs[name][slots] = columns[name]
 
-    def _append_where(self, arrays: Arrays, table: str, condition: str) -> None:
+    def _append_where(self, arrays: Arrays, table: str, condition: str, parameters: Sequence[Any] = ()) -> None:
         query = f"SELECT {', '.join(arrays.types)} FROM {table} WHERE {condition}"
-        for rows in self._reader.iter_chunks(query, _CHUNK):
+        for rows in self._reader.iter_chunks(query, _CHUNK, parameters):
             arrays.append_rows(rows)
 
     def _append_labels(self, only: list[int] | None) -> None:

@@ -44,12 +44,20 @@ RUN_NUMBER_COLUMNS: Final = {
 _MAX_KEPT: Final = 32
 """Masks of conditions that are kept; each takes a byte a row."""
 ORIENTATIONS: Final = ("portrait", "landscape", "square")
+_OPINIONS: Final = frozenset(
+    {*IMAGE_NUMBERS, *RUN_NUMBERS, *RUN_WORD_COLUMNS, "unrated", "noted", "note", "flag", "label", "tag", "rater", "is"}
+)
 _LABELS: Final = {
     "pack": (FIELD_PACK, FIELD_OTHER_PACK),
     "lora": (FIELD_LORA,),
     "embedding": (FIELD_EMBEDDING,),
     "tag": (FIELD_TAG,),
 }
+
+
+def is_opinion(condition: Condition) -> bool:
+    """Whether what it finds changes with what is said later, or with the state of a run: no row of the table does."""
+    return condition.field in _OPINIONS or condition.family in ("metric", "aspect")
 
 
 class Conditions:
@@ -65,7 +73,12 @@ class Conditions:
 
     def forget(self) -> None:
         """Drop what no longer holds after a refresh of the table."""
-        self.forget_masks()
+        if self._table.has_only_new_opinions:
+            for condition in [condition for condition in self._masks if is_opinion(condition)]:
+                del self._masks[condition]
+            self._texts.clear()
+        else:
+            self.forget_masks()
         self.numbers.refresh()
 
     def forget_masks(self) -> None:

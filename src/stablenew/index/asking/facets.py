@@ -74,7 +74,11 @@ class FacetCounter:
 
     def forget(self) -> None:
         """Drop what no longer holds after a refresh of the table."""
-        self._codes.clear()
+        if self._table.has_only_new_opinions:
+            changing = (_RATING, *RUN_WORD_COLUMNS)
+            self._codes = {key: codes for key, codes in self._codes.items() if key[1] not in changing}
+        else:
+            self._codes.clear()
 
     def count(self, name: str, units: Units) -> list[FacetValue]:
         """The values of a facet and how many units have them, most frequent first."""

@@ -1,5 +1,6 @@
 """Images as rows: what is shown of each, with all the places where it is."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -17,7 +18,7 @@ _SETTINGS: Final = ", ".join(f"v.{setting.name}" for setting in INDEXED)
 _SELECT: Final = (
     "SELECT r.run_id, coalesce(v.made, r.created), v.number, p.number, p.path, p.width, p.height, p.type, p.stage, "
     "p.image, i.digest, i.rating, i.rater_count, i.is_trashed, (SELECT body FROM text WHERE id = v.prompt), "
-    f"(SELECT body FROM text WHERE id = v.negative), v.other_settings, {_SETTINGS} "
+    f"(SELECT body FROM text WHERE id = v.negative), v.other_settings, v.other_values, {_SETTINGS} "
     "FROM place p JOIN run r ON r.id = p.run JOIN variant v ON v.run = p.run AND v.position = p.position "
     "JOIN image i ON i.id = p.image WHERE p.run = ? AND p.position = ? AND p.number = ?"
 )
@@ -26,7 +27,7 @@ _SELECT_PLACES: Final = (
     "JOIN variant v ON v.run = p.run AND v.position = p.position WHERE p.image = ? "
     f"ORDER BY p.run, p.position, p.number LIMIT {MAX_PLACES}"
 )
-_SETTINGS_AT: Final = 17
+_SETTINGS_AT: Final = 18
 _MAX_PARAMETERS: Final = 500
 
 Key: TypeAlias = tuple[int, int, int]
@@ -37,11 +38,10 @@ _ByImage: TypeAlias = Mapping[int, list[tuple[Any, ...]]]
 def read_images(reader: IndexReader, keys: Iterable[Key], rater: str) -> list[Row]:
     """The images at these places, in order; deleted ones are left out."""
     with reader.snapshot():
-        found = [(key, row) for key in keys for row in reader.fetch(_SELECT, key)]
-        images = list({row[9]: None for _, row in found})
+        found = [row for key in keys for row in reader.fetch(_SELECT, key)]
+        images = list({row[9]: None for row in found})
         said = _Said(reader, images, rater)
-        settings = _read_settings(reader, found)
-        return [_build(reader, row, settings[key], said) for key, row in found]
+        return [_build(reader, row, said) for row in found]
 
 
 def varying_settings(images: Sequence[Row]) -> list[str]:
@@ -99,7 +99,7 @@ def _by_image(reader: IndexReader, images: list[int], select: str, order: str = 
     return found
 
 
-def _build(reader: IndexReader, row: tuple[Any, ...], settings: dict[str, Any], said: _Said) -> Row:
+def _build(reader: IndexReader, row: tuple[Any, ...], said: _Said) -> Row:
     image = row[9]
     return {
         "id": image,
@@ -116,7 +116,7 @@ def _build(reader: IndexReader, row: tuple[Any, ...], settings: dict[str, Any], 
         "stage": reader.name(row[8]),
         "prompt": row[14],
         "negative": row[15],
-        "settings": settings,
+        "settings": _read_settings(reader, row),
         "rating": row[11],
         "rater_count": row[12] or 0,
         "is_trashed": bool(row[13]),
@@ -128,29 +128,13 @@ def _build(reader: IndexReader, row: tuple[Any, ...], settings: dict[str, Any], 
     }
 
 
-def _read_settings(reader: IndexReader, found: Sequence[tuple[Key, tuple[Any, ...]]]) -> dict[Key, dict[str, Any]]:
-    """The settings of the variants as they ran, by name."""
-    shapes = {key[:2]: row[16] for key, row in found if row[16] is not None}
-    others = {place: _other_settings(reader, place, shape) for place, shape in shapes.items()}
-    return {key: _settings_of_columns(reader, row) | others.get(key[:2], {}) for key, row in found}
-
-
-def _settings_of_columns(reader: IndexReader, row: tuple[Any, ...]) -> dict[str, Any]:
+def _read_settings(reader: IndexReader, row: tuple[Any, ...]) -> dict[str, Any]:
+    """The settings of the image's variant as they ran, by name."""
     found: dict[str, Any] = {}
     for setting, value in zip(INDEXED, row[_SETTINGS_AT:], strict=True):
         if value is not None:
             shown = reader.name(value) if _TEXTS[setting.name] else value
             found[setting.name] = write_seed(read_seed(value)) if setting.name == "seed" else shown
+    if row[16] is not None:
+        found |= zip(split_names(reader.name(row[16])), json.loads(row[17]), strict=True)
     return found
-
-
-def _other_settings(reader: IndexReader, place: tuple[int, int], shape: int) -> dict[str, int | float | str]:
-    """The settings of a variant that have no column; `shape` is the id of their joined names."""
-    names = split_names(reader.name(shape))
-    chosen = f"(SELECT id FROM name WHERE text IN ({','.join('?' * len(names))}))"
-    query = (
-        "SELECT text, value FROM setting JOIN name ON name.id = setting.name "
-        f"WHERE setting.name IN {chosen} AND run = ? AND position = ?"
-    )
-    values = dict(reader.fetch(query, (*names, *place)))
-    return {name: values[name] for name in names if name in values}

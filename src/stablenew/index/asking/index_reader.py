@@ -16,7 +16,14 @@ from stablenew.index.index_schema import (
     open_for_reading,
     sqlite_errors,
 )
-from stablenew.index.stored_values import MAX_SHOWN_OUTPUTS, pack_digest, unpack_digest, write_seed
+from stablenew.index.stored_values import (
+    MAX_SHOWN_OUTPUTS,
+    is_joined,
+    pack_digest,
+    split_names,
+    unpack_digest,
+    write_seed,
+)
 
 if TYPE_CHECKING:
     from stablenew.formats.query_language import Pattern
@@ -109,13 +116,13 @@ class IndexReader:
             finally:
                 connection.execute("COMMIT")
 
-    def iter_chunks(self, query: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+    def iter_chunks(self, query: str, size: int, parameters: Sequence[Any] = ()) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of one SQL query, `size` at a time."""
         with self._guard, sqlite_errors(self.path):
             connection = self._open()
             if connection is None:
                 return
-            cursor = connection.execute(query)
+            cursor = connection.execute(query, parameters)
             while rows := cursor.fetchmany(size):
                 yield rows
 
@@ -174,15 +181,15 @@ class IndexReader:
 
     def family_names(self) -> list[str]:
         """The fields of families that this index has: `settings.NAME`, `metric.NAME` and `aspect.NAME`."""
-        settings = self._distinct("setting")
-        return [f"settings.{name}" for name in settings] + self._distinct("score")
+        settings = sorted({name for _, text in self.names() if is_joined(text) for name in split_names(text)})
+        return [f"settings.{name}" for name in settings] + self._score_names()
 
-    def _distinct(self, table: str) -> list[str]:
-        """The names in a table with an index that begins with the name: one look-up for each of them."""
-        least = f"SELECT min(name) FROM {table}"
+    def _score_names(self) -> list[str]:
+        """The names of scores: one look-up for each of them."""
+        least = "SELECT min(name) FROM score"
         query = (
             f"WITH RECURSIVE found(name) AS ({least} UNION ALL "
-            f"SELECT ({least} WHERE {table}.name > found.name) FROM found WHERE name IS NOT NULL) "
+            f"SELECT ({least} WHERE score.name > found.name) FROM found WHERE name IS NOT NULL) "
             "SELECT text FROM found JOIN name ON name.id = found.name"
         )
         return [text for (text,) in self.fetch(query)]

@@ -1,7 +1,8 @@
 """Settings without a column, scores and aspects: read by name when a query first asks for them."""
 
+import json
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from stablenew.formats.query_language import Condition, Range, match_any
 from stablenew.index.asking.arrays import Column, Mask, in_ranges, spread
 from stablenew.index.asking.column_table import ColumnTable
 from stablenew.index.asking.index_reader import IndexReader
+from stablenew.index.index_schema import NO_IMAGE
+from stablenew.index.stored_values import is_joined, split_names
 
 
 class SettingValues:
@@ -32,13 +35,6 @@ class SettingValues:
         self.codes = np.concatenate([self.codes, np.array(codes, np.int64)])
 
 
-class _Scores(NamedTuple):
-    values: Column
-    """By image id."""
-    runs: Column
-    """The runs that they come from."""
-
-
 class NamedNumbers:
     """The values of settings and scores by name; kept until the runs that have them change."""
 
@@ -46,7 +42,8 @@ class NamedNumbers:
         self._table = table
         self._reader = reader
         self._settings: dict[str, SettingValues] = {}
-        self._scores: dict[str, _Scores] = {}
+        self._scores: dict[str, Column] = {}
+        """By image id."""
 
     def refresh(self) -> None:
         """Take in what changed with the last refresh of the table."""
@@ -59,11 +56,11 @@ class NamedNumbers:
             self._append_settings(field, values, changed)  # rows of the past are dead, and their values harmless
         if touched:
             listed = ",".join(map(str, touched))
-            has_scores = bool(self._reader.fetch(f"SELECT 1 FROM score WHERE run IN ({listed}) LIMIT 1"))
-            ids = np.fromiter(touched, np.int64)
-            for field, scores in list(self._scores.items()):
-                if changed or has_scores or np.isin(ids, scores.runs).any():
-                    del self._scores[field]
+            named = self._reader.fetch(f"SELECT DISTINCT image FROM score WHERE run IN ({listed})")
+            images = np.union1d(self._table.touched_images, [image for (image,) in named])
+            images = images[images > NO_IMAGE].astype(np.int64)
+            for field, scores in self._scores.items():
+                self._scores[field] = self._read_scores(field, scores, images)
 
     def setting(self, field: str) -> SettingValues:
         """The values of the setting that a field such as `settings.s_churn` names."""
@@ -73,11 +70,14 @@ class NamedNumbers:
         return self._settings[field]
 
     def _append_settings(self, field: str, values: SettingValues, only: set[int] | None) -> None:
-        names = self._find_ids(field.partition(".")[2])
-        if not names or only == set():
+        places = self._find_places(field.partition(".")[2])
+        if not places or only == set():
             return
-        query = f"SELECT run, position, value FROM setting WHERE name IN ({','.join(map(str, names))})"
-        rows = self._reader.fetch(query + ("" if only is None else f" AND run IN ({','.join(map(str, only))})"))
+        cases = (f"WHEN {shape} THEN json_extract(other_values, '$[{place}]')" for shape, place in places.items())
+        chosen = "" if only is None else f"run IN ({','.join(map(str, only))}) AND "
+        shapes = ",".join(map(str, places))
+        query = f"SELECT run, position, CASE other_settings {' '.join(cases)} END FROM variant"
+        rows = self._reader.fetch(f"{query} WHERE {chosen}other_settings IN ({shapes})")
         runs = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         positions = np.fromiter((row[1] for row in rows), np.int64, len(rows))
         values.append(*self._table.variant_rows(runs, positions), [row[2] for row in rows])
@@ -115,25 +115,46 @@ class NamedNumbers:
         Of a metric the newest value counts; an aspect is the mean of its raters.
         """
         if field not in self._scores:
-            names = self._find_ids(field)
-            chosen = f"name IN ({','.join(map(str, names)) or 'NULL'}) AND image <> 0"
-            query = f"SELECT image, value, run FROM score WHERE {chosen} ORDER BY scored_at, value"
-            rows = self._reader.fetch(query)
-            images = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-            found = np.fromiter((row[1] for row in rows), np.float64, len(rows))
-            values = np.full(max(self._table.image_count, int(images.max(initial=-1)) + 1), np.nan)
-            if field.startswith("metric."):
-                values[images] = found  # of several the last
-            elif len(images):
-                sums, counts = np.bincount(images, found), np.bincount(images)
-                values[: len(sums)] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-            runs = np.unique(np.fromiter((row[2] for row in rows), np.int64, len(rows)))
-            self._scores[field] = _Scores(values, runs)
-        return self._scores[field].values
+            self._scores[field] = self._read_scores(field, np.empty(0), None)
+        return self._scores[field]
+
+    def _read_scores(self, field: str, known: Column, images: Column | None) -> Column:
+        """The scores of a field by image id: those of `images` are read again, or with None all of them."""
+        names = ",".join(map(str, self._find_ids(field))) or "NULL"
+        chosen = f"name IN ({names}) AND image <> {NO_IMAGE}"
+        parameters = () if images is None else (json.dumps(images.tolist()),)
+        if images is not None:
+            chosen += " AND image IN (SELECT value FROM json_each(?))"
+        rows = self._reader.fetch(
+            f"SELECT image, value FROM score WHERE {chosen} ORDER BY scored_at, value", parameters
+        )
+        places = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        found = np.fromiter((row[1] for row in rows), np.float64, len(rows))
+        size = max(self._table.image_count, len(known), int(places.max(initial=-1)) + 1)
+        values = np.full(size, np.nan)
+        values[: len(known)] = known
+        if images is not None:
+            values[images[images < size]] = np.nan
+        if field.startswith("metric."):
+            values[places] = found  # of several the last
+        elif len(places):
+            unique, inverse = np.unique(places, return_inverse=True)
+            values[unique] = np.bincount(inverse, found) / np.bincount(inverse)
+        return values
 
     def score_mask(self, condition: Condition) -> Mask:
         """The images, by id, whose score fits."""
         return in_ranges(self.score(condition.field), condition.ranges())
+
+    def _find_places(self, name: str) -> dict[int, int]:
+        """Where a setting stands among the joined names of variants, by the id of these; its case does not matter."""
+        found: dict[int, int] = {}
+        for number, text in self._reader.names():
+            if is_joined(text) and name in text.lower():
+                names = [own.lower() for own in split_names(text)]
+                if name in names:
+                    found[number] = names.index(name)
+        return found
 
     def _find_ids(self, name: str) -> list[int]:
         """The ids of a name, whose case does not matter."""

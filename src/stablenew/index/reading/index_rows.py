@@ -4,6 +4,7 @@ The writer of the index replaces them by ids. Rows are plain tuples in the order
 millions of them and they are sent between processes.
 """
 
+import json
 import marshal
 from collections.abc import Iterator
 from operator import attrgetter
@@ -29,7 +30,6 @@ from stablenew.index.index_schema import (
     PLACE,
     RUN,
     SCORE,
-    SETTING,
     TAG,
     TRASH,
     VARIANT,
@@ -100,7 +100,6 @@ def build_rows(reading: RunReading) -> RunRows:
     content = (
         tuple([_variant_row(identifier, position, variant) for position, variant in variants]),
         tuple([row for position, variant in variants for row in _place_rows(identifier, position, variant)]),
-        tuple([row for position, variant in variants for row in _setting_rows(identifier, position, variant)]),
         tuple(dict.fromkeys(_iter_labels(identifier, entry))),
     )
     signature = xxhash.xxh3_64_intdigest(marshal.dumps(content, 2)) & _POSITIVE  # version 2: equal values, equal bytes
@@ -122,6 +121,7 @@ def _variant_row(run: int, position: int, variant: VariantEntry) -> Row:
             "duration": variant.duration_seconds,
             "made": variant.made_ms,
             "other_settings": join_names([name for name, _ in variant.other_settings]),
+            "other_values": _pack_values(variant.other_settings),
             **settings,
         }
     )
@@ -146,11 +146,8 @@ def _place_rows(run: int, position: int, variant: VariantEntry) -> list[Row]:
     ]
 
 
-def _setting_rows(run: int, position: int, variant: VariantEntry) -> list[Row]:
-    return [
-        SETTING.row({"name": name, "run": run, "position": position, "value": value})
-        for name, value in variant.other_settings
-    ]
+def _pack_values(settings: tuple[tuple[str, int | float | str], ...]) -> str | None:
+    return json.dumps([value for _, value in settings], separators=(",", ":")) if settings else None
 
 
 def _iter_labels(run: int, entry: RunEntry) -> Iterator[Row]:
