@@ -16,6 +16,7 @@ SCREENS = {
     "jobs-none": ("/jobs?q=nowhere", ".empty h2"),
     "new": ("/new", "ol li"),
     "insights": ("/insights", ".heat"),
+    "tune": ("/tune", ".curve"),
     "health": ("/health", ".pairs"),
 }
 

@@ -18,7 +18,7 @@ from stablenew.formats.digest import digest_bytes
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-SCREENS: Final = ("/", "/review", "/jobs", "/runs/{run_id}", "/new", "/insights", "/health", "/import")
+SCREENS: Final = ("/", "/review", "/jobs", "/runs/{run_id}", "/new", "/insights", "/tune", "/health", "/import")
 _FIRST_MODULES: Final = ("js/app.js", "js/screens/wall_screen.js")
 _COMMENT: Final = re.compile(rb"^[ ]*(?://[^\n]*|/\*\*?(?:[^*]|\*(?!/))*\*/)[ ]*\n", re.MULTILINE)
 _INDENTATION: Final = re.compile(rb"^[ ]+|\n(?=\n)", re.MULTILINE)

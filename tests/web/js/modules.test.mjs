@@ -8,7 +8,11 @@ import { STATIC } from "./browser.mjs";
 
 const MAX_MODULES = 15;
 const BELOW = { screens: ["screens", "parts", "data"], parts: ["parts", "data"], data: ["data"] };
-const FOLDERS = ["screens", "parts", "parts/images", "data", "data/images"];
+const subfolders = (folder) =>
+  readdirSync(new URL(`${folder}/`, STATIC), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap(({ name }) => [`${folder}/${name}`, ...subfolders(`${folder}/${name}`)]);
+const FOLDERS = Object.keys(BELOW).flatMap((folder) => [folder, ...subfolders(folder)]);
 
 const modulesOf = (folder) => readdirSync(new URL(`${folder}/`, STATIC)).filter((name) => name.endsWith(".js"));
 const textOf = (path) => readFileSync(new URL(path, STATIC), "utf8");

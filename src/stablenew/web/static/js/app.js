@@ -15,6 +15,7 @@ const SCREENS = [
   { path: /^\/jobs$/, name: "jobs", title: "Jobs", load: () => import("./screens/jobs_screen.js") },
   { path: /^\/runs\/([^/]+)$/, name: "jobs", title: "Run", load: () => import("./screens/run_screen.js") },
   { path: /^\/new$/, name: "new", title: "New run", load: () => import("./screens/new_screen.js") },
+  { path: /^\/tune$/, name: "tune", title: "Tune", load: () => import("./screens/tune_screen.js") },
   { path: /^\/insights$/, name: "insights", title: "Insights", load: () => import("./screens/insights_screen.js") },
   { path: /^\/import$/, name: "import", title: "Import", load: () => import("./screens/import_screen.js") },
   { path: /^\/health$/, name: "health", title: "Health", load: () => import("./screens/health_screen.js") },
@@ -127,6 +128,7 @@ const GENERAL_KEYS = [
     ["g j", "jobs"],
     ["g n", "new run"],
     ["g i", "insights"],
+    ["g t", "tune"],
     ["g e", "health"],
   ],
 ];
@@ -146,7 +148,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
-  const target = { w: "/", j: "/jobs", n: "/new", i: "/insights", e: "/health" }[event.key];
+  const target = { w: "/", j: "/jobs", n: "/new", i: "/insights", t: "/tune", e: "/health" }[event.key];
   if (target && Date.now() - lastG < 1000 && !event.ctrlKey && !event.metaKey) {
     lastG = 0;
     event.preventDefault();

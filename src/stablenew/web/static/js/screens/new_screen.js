@@ -20,6 +20,7 @@ class NewScreen {
     this.app = app;
     this.again = search.get("again");
     this.vary = search.has("vary");
+    this.given = search.getAll("set");
     this.keys = KEYS;
     /** @type {Record<string, HTMLInputElement>} */
     this.fields = {};
@@ -94,6 +95,7 @@ class NewScreen {
       rows: 3,
       on: change,
       placeholder: "upscale.factor=2\nimg2img.denoising_strength=0.3",
+      value: this.given.join("\n"),
     });
     this.sweeps = h("textarea", { id: "f-sweeps", rows: 3, on: change, placeholder: "txt2img.cfg_scale=5,7,9" });
     this.randomize = h("textarea", {

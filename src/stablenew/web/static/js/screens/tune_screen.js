@@ -1,0 +1,229 @@
+// Tune: the best settings known, what each does, and the images that would teach most.
+
+import { getJson } from "../data/api.js";
+import { formatCount, plural } from "../data/format.js";
+import { live } from "../data/live.js";
+import { acceptTaskState } from "../data/task_states.js";
+import { buildCurve, nameSetting, showSettingValue } from "../parts/settings/setting_curve.js";
+import { fill, h } from "../parts/dom.js";
+
+const SIZES = [4, 6, 8, 12];
+
+/** The screen, built; it takes keys from now on. `load` then fills it. */
+export const open = (root, { search, app }) =>
+  new TuneScreen(root, app, {
+    query: search.get("q") ?? "",
+    over: search.get("over") ?? "",
+    size: SIZES.includes(Number(search.get("size"))) ? Number(search.get("size")) : SIZES[0],
+  });
+
+class TuneScreen {
+  constructor(root, app, asked) {
+    this.root = root;
+    this.app = app;
+    this.asked = asked;
+    this.keys = [];
+    this.unsubscribe = [live.on("task", (task) => this.showTask(task))];
+  }
+
+  close() {
+    this.unsubscribe.forEach((end) => end());
+  }
+
+  async load() {
+    this.build();
+    try {
+      const { query, over, size } = this.asked;
+      this.showTask(await getJson("/api/tuning", { query, over, size }));
+    } catch (error) {
+      fill(this.result, h("p", { class: "bad", role: "alert" }, error.message));
+    }
+  }
+
+  build() {
+    const { query, over, size } = this.asked;
+    const field = (id, value, placeholder) =>
+      h("input", { id, type: "text", autocomplete: "off", spellcheck: "false", placeholder, value });
+    const overField = field("tune-over", over, "everything you varied; or cfg=3..12,sampler=Euler|DDIM");
+    const queryField = field("tune-query", query, "all; or model:dream*");
+    const sizeField = h(
+      "select",
+      { id: "tune-size" },
+      SIZES.map((count) => h("option", { value: count, selected: count === size }, String(count))),
+    );
+    const submit = (event) => {
+      event.preventDefault();
+      const found = { q: queryField.value.trim(), over: overField.value.trim(), size: sizeField.value };
+      this.app.go(`/tune?${new URLSearchParams(Object.entries(found).filter(([, value]) => value))}`);
+    };
+    this.words = h("p", { role: "status", class: "soft" });
+    this.bar = h("progress", { hidden: true, "aria-label": "Reading runs" });
+    this.result = h("div", {});
+    fill(
+      this.root,
+      h(
+        "div",
+        { class: "page" },
+        h("h1", {}, "Tune"),
+        h(
+          "p",
+          { class: "soft" },
+          "Which settings are best, from all stars and duels, and which images would teach most.",
+        ),
+        h(
+          "form",
+          { class: "actions", on: { submit } },
+          h("label", { for: "tune-over" }, "Tune"),
+          overField,
+          h("label", { for: "tune-query" }, "over images"),
+          queryField,
+          h("label", { for: "tune-size" }, "a round of"),
+          sizeField,
+          h("button", { type: "submit" }, "Look"),
+        ),
+        this.words,
+        this.bar,
+        this.result,
+      ),
+    );
+  }
+
+  showTask(task) {
+    const { query, over, size } = this.asked;
+    if (task.kind !== `tuning ${size} ${over} ${query}`.trim() || !acceptTaskState(task)) return;
+    this.bar.hidden = task.is_over;
+    if (task.total) {
+      this.bar.max = task.total;
+      this.bar.value = task.done;
+    }
+    if (!task.is_over) {
+      this.words.textContent = task.total
+        ? `Reading ${formatCount(task.done)} of ${plural(task.total, "run")}`
+        : "Working out what the ratings say…";
+      return;
+    }
+    this.words.textContent = task.error ? "" : plural(task.result.rating_count, "rating");
+    if (task.error) fill(this.result, h("p", { class: "bad", role: "alert" }, task.error));
+    else fill(this.result, buildBest(task.result), buildRound(task.result, this.asked), buildCurves(task.result));
+  }
+}
+
+function buildBest({ best, left, is_done: isDone }) {
+  if (!best) return null;
+  const share = Math.round(100 * left.share);
+  return h(
+    "section",
+    { "aria-label": "Best so far", class: "setting" },
+    h("h2", {}, "Best so far"),
+    h(
+      "dl",
+      { class: "tuned" },
+      Object.entries(best).map(([name, value]) =>
+        h("div", {}, h("dt", {}, nameSetting(name)), h("dd", {}, showSettingValue(value))),
+      ),
+    ),
+    h(
+      "p",
+      {},
+      isDone ? "There is little left to gain: " : "Still to gain: ",
+      `${left.stars.toFixed(2)} stars, ${share} % of what these settings can bring.`,
+    ),
+    h("p", {}, h("a", { "data-link": true, href: newRunWith(best) }, "New run with these settings")),
+  );
+}
+
+const newRunWith = (settings) =>
+  `/new?${new URLSearchParams(Object.entries(settings).map(([name, value]) => ["set", `${name}=${value}`]))}`;
+
+function buildRound({ settings, is_random: isRandom, rate_first: rateFirst, tuned }, asked) {
+  const names = tuned.map(({ name }) => name);
+  const command = commandOf(asked);
+  return h(
+    "section",
+    { "aria-label": "The next round", class: "setting" },
+    h("h2", {}, "The next round"),
+    rateFirst.length
+      ? h(
+          "p",
+          {},
+          `${plural(rateFirst.length, "image")} that you have not rated would teach as much as new ones: `,
+          rateFirst.map(({ run_id: runId }, index) => [
+            index ? ", " : null,
+            h("a", { "data-link": true, href: `/?q=${encodeURIComponent(`run:${runId} unrated:mine`)}` }, runId),
+          ]),
+          ".",
+        )
+      : null,
+    h(
+      "div",
+      { class: "sideways" },
+      h(
+        "table",
+        {},
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            [...names.map(nameSetting), "Why"].map((text) => h("th", { scope: "col" }, text)),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          settings.map((values, index) =>
+            h(
+              "tr",
+              {},
+              names.map((name) => h("td", {}, showSettingValue(values[name]))),
+              h("td", { class: "soft" }, isRandom[index] ? "random" : "may be the best"),
+            ),
+          ),
+        ),
+      ),
+    ),
+    h("p", {}, "Make them, rate them, and look again:"),
+    h(
+      "p",
+      { class: "actions" },
+      h("code", {}, command),
+      h("button", { type: "button", on: { click: () => navigator.clipboard.writeText(command) } }, "Copy command"),
+    ),
+  );
+}
+
+/** A word as a shell takes it. */
+const quote = (text) =>
+  /^[\w.,=|:*-]+$/.test(text) && !/[|*]/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
+function commandOf({ query, over, size }) {
+  const parts = [
+    "stablenew learn next",
+    query && quote(query),
+    over && `--over ${quote(over)}`,
+    `--batch ${size}`,
+    "--run",
+  ];
+  return parts.filter(Boolean).join(" ");
+}
+
+function buildCurves({ curves }) {
+  if (!curves.length) return null;
+  const most = Math.max(...curves.flatMap(({ points }) => points.flatMap(({ low, high }) => [-low, high])));
+  return h(
+    "section",
+    { "aria-label": "What each setting does", class: "setting" },
+    h("h2", {}, "What each setting does"),
+    h(
+      "p",
+      { class: "hint" },
+      "Stars above or below its average, whatever the other settings are; the band holds the truth with 95 % confidence.",
+    ),
+    h(
+      "div",
+      { class: "curves" },
+      curves.map((curve) => buildCurve(curve, most)),
+    ),
+  );
+}
