@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests import forked_commands
-from tests.importing.images import fill
+from tests.importing.images import fill, make_png
 from tests.importing.stars import databases
 
 
@@ -57,3 +57,13 @@ def test_all_feedback_is_backed_up_and_taken_back(cli, tmp_path):
     assert "2 events of 1 run written to said.jsonl" in cli("feedback", "export", "said.jsonl").stdout
     assert "0 events taken back, 2 were here" in cli("feedback", "restore", "said.jsonl").stdout
     assert "is no backup" in cli("feedback", "restore", next((tmp_path / "outputs").iterdir()), code=2).stderr
+
+
+def test_images_are_held_and_copies_of_them_found(cli, tmp_path):
+    fill(tmp_path / "outputs", 3)
+    (tmp_path / "outputs" / "again.png").write_bytes(make_png(0, extra={"Note": "written by another program"}))
+    cli("import", tmp_path / "outputs")
+    assert "1 picture in several files (4 images decoded now)" in cli("copies").stdout
+    assert "(0 images decoded now)" in cli("copies", "--alike").stdout
+    assert "4 images copied into the store" in cli("hold").stdout
+    assert "4 were there already" in cli("hold").stdout

@@ -22,6 +22,9 @@ def import_images(
         list[Path] | None, typer.Argument(metavar="DIR...", help="Output folders of any tool, with all below them.")
     ] = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy the images into the store; else they stay there.")] = False,
+    link: Annotated[
+        bool, typer.Option("--link", help="As --copy, sharing the bytes on the disk, where the file system can.")
+    ] = False,
     takes_all: Annotated[
         bool, typer.Option("--all", help="Also grids, previews, and images that do not say how they were made.")
     ] = False,
@@ -48,9 +51,15 @@ def import_images(
         raise ConfigError("expected a folder of images: stablenew import DIR...")
     from stablenew.importing.importer import Importer
 
-    importer = Importer(out.controller.run_store, takes_all=takes_all, is_copied=copy, is_dry_run=dry_run)
+    importer = Importer(
+        out.controller.run_store,
+        takes_all=takes_all,
+        is_copied=copy or link,
+        is_linked=link,
+        is_dry_run=dry_run,
+    )
     if install:
-        return _install(out, importer, folders, watch=watch, is_special=copy or takes_all)
+        return _install(out, importer, folders, watch=watch, is_special=copy or link or takes_all)
     if watch:
         return _watch(out, importer, folders)
     reports = [_import(out, importer, folder) for folder in folders]

@@ -92,6 +92,7 @@ def _register() -> None:
         export_command,
         feedback_command,
         history_command,
+        hold_command,
         images_command,
         import_command,
         import_stars_command,
@@ -127,6 +128,8 @@ def _register() -> None:
     app.command("serve")(serve_command.serve)
     app.command("import")(import_command.import_images)
     app.command("import-stars", help=import_stars_command.HELP)(import_stars_command.import_stars)
+    app.command("hold", context_settings=history_command.SETTINGS)(hold_command.hold)
+    app.command("copies")(hold_command.copies)
     app.command("inspect")(inspect_command.inspect)
     app.command("verify")(verify_command.verify)
     app.command("repair")(repair_command.repair)

@@ -122,14 +122,15 @@ class NewFile:
 
     def __init__(self, path: StrPath, token: str = "") -> None:
         folder, name = os.path.split(path)
-        self._path = os.path.join(folder, temporary_name(name, token or secrets.token_hex(4)))
-        self.descriptor = os.open(self._path, _CREATE, 0o666)
+        self.path = os.path.join(folder, temporary_name(name, token or secrets.token_hex(4)))
+        """The temporary one."""
+        self.descriptor = os.open(self.path, _CREATE, 0o666)
         self._is_open = True
 
     def move_to(self, path: StrPath) -> None:
         """Rename it to `path`, replacing whatever is there."""
         self._close()
-        rename(self._path, path)
+        rename(self.path, path)
 
     def move_to_free(self, path: StrPath) -> None:
         """Rename it to `path`, where nothing may be.
@@ -138,7 +139,7 @@ class NewFile:
             FileExistsError: something is there; it stays as it is.
         """
         self._close()
-        _move_to_free(self._path, path)
+        _move_to_free(self.path, path)
 
     def _close(self) -> None:
         # Only once: afterwards the number of the descriptor may belong to a file of another thread.
@@ -151,7 +152,7 @@ class NewFile:
         with contextlib.suppress(OSError):
             self._close()
         with contextlib.suppress(OSError):
-            os.unlink(self._path)
+            os.unlink(self.path)
 
 
 def _move_to_free(source: str, target: StrPath) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from stablenew.errors import OutputNotFound, StableNewError
 from stablenew.formats.documents.output_reference import OutputReference
-from stablenew.store.output_access import locate_origin, open_output
+from stablenew.store.output_access import locate_output, open_output
 from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
 
@@ -50,7 +50,7 @@ class ImagePlaces:
                 continue
             try:
                 open_output(run, output).close()
-                return locate_origin(run, output.origin)
+                return locate_output(run, output)
             except (StableNewError, OSError) as error:
                 missing = error
         raise OutputNotFound(str(missing))

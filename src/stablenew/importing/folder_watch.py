@@ -22,8 +22,9 @@ from stablenew.disk.network_share import network_share_type
 from stablenew.importing.file_reading import ReadFile, read_files
 from stablenew.importing.folder_walk import FolderWalk, FoundFile, find_file
 from stablenew.importing.imported_run import MOST_IMAGES, ImportedRun
-from stablenew.importing.importer import IMPORTED, Importer, ImportReport, tool_of
+from stablenew.importing.importer import IMPORTED, KNOWN, Importer, ImportReport, tool_of
 from stablenew.importing.known_images import KnownImages
+from stablenew.store.moved_files import MovedFiles
 from stablenew.store.source_roots import SourceRoot
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class FolderWatch:
         """What made the images of the open run: one program makes all of a run."""
         self._digests: list[str] = []
         self._last_taken = 0.0
+        self._runs_changed = 0
+        """When the folder of the runs was changed last, as it was looked at."""
 
     @property
     def polling_reason(self) -> str | None:
@@ -133,6 +136,7 @@ class FolderWatch:
             if file is None or known.outcome(root.id, file) is not None:
                 continue
             (read,) = read_files(root.path, [file])
+            self._look_for_runs(known)
             if (read.problem is not None or read.is_cut_off) and _is_recent(file):
                 self._arrivals.add(path, time.monotonic() + _AGAIN_SECONDS)  # it is still being written
                 continue
@@ -141,8 +145,20 @@ class FolderWatch:
                 if read.problem is not None:
                     continue  # the next look through the folder tries it again
                 known.note(root.id, [(read.file, reason)])
+                if reason == KNOWN:
+                    MovedFiles(self._importer.store.root).note([(read.digest, root.id, read.file.path)])
                 continue
             self._add(root, known, import_id, read)
+
+    def _look_for_runs(self, known: KnownImages) -> None:
+        """Learn of runs that others wrote meanwhile: a recorder inside the tool may have recorded this very image."""
+        try:
+            changed = self._importer.store.root.stat().st_mtime_ns
+        except OSError:
+            return
+        if changed != self._runs_changed:
+            self._runs_changed = changed
+            known.refresh()
 
     def _add(self, root: SourceRoot, known: KnownImages, import_id: str, read: ReadFile) -> None:
         if self._run is not None and tool_of(read) != self._tool:

@@ -154,10 +154,9 @@ class ImportedRun:
     def _copy(self, writer: RunWriter, read: ReadFile, index: int) -> str:
         assert read.metadata is not None  # noqa: S101
         path = self._root.path.joinpath(*read.file.path.split("/"))
-        with path.open("rb") as opened:
-            stored = writer.write_output(
-                opened.read(), variant=index, stage="imported", number=0, media_type=read.metadata.media_type
-            )
+        stored = writer.write_output(
+            path, variant=index, stage="imported", number=0, media_type=read.metadata.media_type
+        )
         if stored.digest != read.digest:
             raise OSError(f"{path} changed while it was imported")
         return stored.path
@@ -168,12 +167,13 @@ class ImportedRun:
             "finished_at": self._clock.timestamp(),
             "record_count": writer.record_count,
             "output_count": writer.record_count,
-            "stages": _stages_of([stored.path for stored in writer.outputs]),
+            "stages": stages_of([stored.path for stored in writer.outputs]),
         }
         return RunMetadata.from_dict({**metadata.to_dict(), **fields})
 
 
-def _stages_of(paths: Sequence[str]) -> list[JsonValue]:
+def stages_of(paths: Sequence[str]) -> list[JsonValue]:
+    """What `run_metadata.json` says of the stages whose outputs a run holds."""
     stages: dict[str, list[JsonValue]] = {}
     for path in paths:
         stages.setdefault(path.rpartition("/")[2].split("-")[1], []).append(path)

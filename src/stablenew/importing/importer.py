@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from stablenew.disk.file_clone import can_clone
 from stablenew.errors import ConfigError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.run_id import new_run_id
@@ -14,6 +15,7 @@ from stablenew.importing.folder_walk import FolderWalk, FoundFile
 from stablenew.importing.imported_run import MOST_IMAGES, ImportedRun
 from stablenew.importing.known_images import KnownImages
 from stablenew.importing.record_building import UNKNOWN, made_at
+from stablenew.store.moved_files import MovedFiles
 from stablenew.store.run_store import RunStore
 from stablenew.store.source_roots import SourceRoot, SourceRoots
 
@@ -72,6 +74,8 @@ class Importer:
     """Whether grids, previews, inputs and images without generation data are taken in as well."""
     is_copied: bool = False
     """Whether runs hold the bytes of the images; otherwise they stay where they are."""
+    is_linked: bool = False
+    """With `is_copied`: whether copies must share their bytes on the disk with the images, or nothing is taken."""
     is_dry_run: bool = False
     """Whether to look only, and write nothing."""
     clock: Clock = SYSTEM_CLOCK
@@ -93,8 +97,20 @@ class Importer:
             report.left_out += walk.left_out
             report.to_read = len(files)
             on_progress(report)
+            self._check_linking(root, files)
             self._read_all(root, files, known, report, on_progress)
         return report
+
+    def _check_linking(self, root: SourceRoot, files: Sequence[FoundFile]) -> None:
+        if not (self.is_linked and files):
+            return
+        self.store.prepare()
+        if not can_clone(root.path.joinpath(*files[0].path.split("/")), self.store.root):
+            raise ConfigError(
+                f"copies in {self.store.root} cannot share their bytes with {root.path}: that needs one file system of "
+                "both, such as btrfs or xfs on Linux. Hard links are not made: a sealed run is read-only, and a hard "
+                "link would make your own image so. Import in place (no option), or --copy"
+            )
 
     def check_folder(self, folder: Path) -> None:
         """See that `folder` can be taken in.
@@ -162,6 +178,7 @@ class Importer:
         """The files that are taken in, in the order in which they were found."""
         for chunk in iter_read(root.path, files):
             outcomes: list[tuple[FoundFile, str]] = []
+            met: list[tuple[str, str, str]] = []
             for read in chunk:
                 reason = self.reason_against(read, known, seen)
                 if reason is None:
@@ -171,11 +188,13 @@ class Importer:
                     report.left_out[reason] += 1
                     if read.problem is None:  # a file that could not be read is tried again
                         outcomes.append((read.file, reason))
+                        met += [(read.digest, root.id, read.file.path)] if reason == KNOWN else []
                     else:
                         report.problems.append((read.file.path, read.problem))
             report.read += len(chunk)
             if outcomes and not self.is_dry_run:
                 known.note(root.id, outcomes)
+                MovedFiles(self.store.root).note(met)
             on_progress(report)
 
     def reason_against(self, read: ReadFile, known: KnownImages, seen: Container[str] = ()) -> str | None:

@@ -19,6 +19,7 @@ from typing import BinaryIO, Final
 from stablenew.disk.regular_file import open_regular
 from stablenew.errors import OutputNotFound
 from stablenew.formats.documents.output_reference import Origin, OutputReference
+from stablenew.store.moved_files import MovedFiles
 from stablenew.store.run import Run
 from stablenew.store.source_roots import SourceRoot, SourceRoots
 
@@ -77,6 +78,29 @@ def locate_origin(run: Run, origin: Origin) -> Path:
     return _beneath(_find_root(run, origin), _parts_of(origin))
 
 
+def locate_output(run: Run, output: OutputReference) -> Path:
+    """Where the file of an output lies on this machine, also where it was moved after its import; nothing is opened.
+
+    Raises:
+        OutputNotFound: nothing is there.
+    """
+    if output.origin is None:
+        return run.path / output.path_in_run
+    try:
+        place = locate_origin(run, output.origin)
+        if os.path.lexists(place):
+            return place
+        missing = OutputNotFound(f"{place} is not there any more")
+    except OutputNotFound as error:
+        missing = error
+    if (moved := MovedFiles(run.path.parent).find(output.digest)) is not None:
+        with contextlib.suppress(OutputNotFound):
+            place = locate_origin(run, moved)
+            if os.path.lexists(place):
+                return place
+    raise missing
+
+
 def _beneath(root: SourceRoot, parts: list[bytes]) -> Path:
     return root.path.joinpath(*(os.fsdecode(part) for part in parts))
 
@@ -109,6 +133,19 @@ def _is_foreign(part: bytes) -> bool:
 
 
 def _open_in_place(run: Run, output: OutputReference, origin: Origin) -> BinaryIO:
+    """The file in its place, or where it was met after it was moved."""
+    try:
+        return _open_at(run, output, origin)
+    except OutputNotFound:
+        moved = MovedFiles(run.path.parent).find(output.digest)
+        if moved is None:
+            raise
+        with contextlib.suppress(OutputNotFound):
+            return _open_at(run, output, moved)
+        raise
+
+
+def _open_at(run: Run, output: OutputReference, origin: Origin) -> BinaryIO:
     root, parts = _find_root(run, origin), _parts_of(origin)
     place = _beneath(root, parts)
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from stablenew.disk.atomic_file import naming_failures, new_file, write_all
+from stablenew.disk.file_clone import clone_into
 from stablenew.disk.group_sync import SyncWork, begin, file_steps
 from stablenew.disk.regular_file import StrPath, open_regular
 from stablenew.errors import WriteFailed
@@ -56,9 +57,13 @@ def write_output_steps(
         if isinstance(content, bytes):
             yield from _write_and_hash(new.descriptor, content, hashes)
         else:
-            for chunk in _read_chunks(content) if isinstance(content, Path) else content:
-                hashes.update(chunk)
-                write_all(new.descriptor, chunk)
+            if isinstance(content, Path) and clone_into(new.descriptor, content):
+                for chunk in _read_chunks(Path(new.path)):
+                    hashes.update(chunk)
+            else:
+                for chunk in _read_chunks(content) if isinstance(content, Path) else content:
+                    hashes.update(chunk)
+                    write_all(new.descriptor, chunk)
             yield from file_steps(new.descriptor)
         path = place(hashes.digest)
         target = os.path.join(run_path, path)

@@ -72,6 +72,7 @@ def iter_contradictions(run: Run) -> Iterator[Finding]:
     if run.is_sealed and metadata.status == "running":
         yield Finding(_DISAGREE, METADATA, "the run is sealed, and its status is `running`")
     recorded = {output.path for _, record in records for output in record.outputs}
+    recorded |= {record.reconstructed.raw_path for _, record in records if record.reconstructed}
     for stage in metadata.stages or ():
         for path in sorted(set(stage.outputs) - recorded):
             yield Finding(_DISAGREE, METADATA, f"stage {stage.name} names {path}, which no record has")

@@ -1,11 +1,13 @@
 """The images that a run describes in their place: are they still there, and still the recorded ones?"""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from stablenew.errors import OutputNotFound
-from stablenew.formats.documents.output_reference import OutputReference
-from stablenew.store.output_access import OriginChanged, locate_origin, open_output
+from stablenew.formats.documents.output_reference import Origin, OutputReference
+from stablenew.store.output_access import OriginChanged, locate_origin, locate_output, open_output
 from stablenew.store.run import Run
 from stablenew.store.source_roots import SourceRoots
 from stablenew.store.upkeep.verify_report import Finding
@@ -35,14 +37,22 @@ def _check(run: Run, output: OutputReference, *, deep: bool) -> Iterator[Finding
     try:
         if deep:
             open_output(run, output).close()
-            return
-        status = locate_origin(run, output.origin).lstat()
+        place = locate_output(run, output)
+        status = place.lstat()
     except OriginChanged as error:
         yield Finding("origin-changed", output.origin.path, str(error))
     except (OutputNotFound, OSError) as error:
         reason = str(error) if isinstance(error, OutputNotFound) else "it is not where it was when it was imported"
         yield Finding("origin-missing", output.origin.path, reason)
     else:
+        if place != _recorded_place(run, output.origin):
+            yield Finding("origin-moved", output.origin.path, f"lies at {place} now")
         if status.st_size != output.size_bytes:
             message = f"has {status.st_size:,} bytes, {output.size_bytes:,} were recorded"
             yield Finding("origin-changed", output.origin.path, message)
+
+
+def _recorded_place(run: Run, origin: Origin) -> Path | None:
+    with contextlib.suppress(OutputNotFound):
+        return locate_origin(run, origin)
+    return None

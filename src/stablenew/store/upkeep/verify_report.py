@@ -43,6 +43,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "output-unrecorded": (INFO, "an output that no record names: its variant was never finished"),
     "origin-missing": (WARNING, "an image that an import left in its place is not there any more"),
     "origin-changed": (ERROR, "another file is where an image in place was recorded"),
+    "origin-moved": (INFO, "an image in place was moved or renamed after its import, and found again"),
     "origin-elsewhere": (INFO, "images lie in a source that this machine does not know"),
     "feedback-unreadable": (ERROR, "a feedback file or line cannot be read"),
     "feedback-torn": (WARNING, "the last line of a feedback log was cut off by a crash; it was never acknowledged"),
