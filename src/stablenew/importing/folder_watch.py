@@ -24,8 +24,8 @@ from stablenew.importing.folder_walk import FolderWalk, FoundFile, find_file
 from stablenew.importing.imported_run import MOST_IMAGES, ImportedRun
 from stablenew.importing.importer import IMPORTED, KNOWN, Importer, ImportReport, tool_of
 from stablenew.importing.known_images import KnownImages
-from stablenew.store.moved_files import MovedFiles
 from stablenew.store.source_roots import SourceRoot
+from stablenew.store.sources.moved_files import MovedFiles
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver

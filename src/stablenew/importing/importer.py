@@ -15,9 +15,9 @@ from stablenew.importing.folder_walk import FolderWalk, FoundFile
 from stablenew.importing.imported_run import MOST_IMAGES, ImportedRun
 from stablenew.importing.known_images import KnownImages
 from stablenew.importing.record_building import UNKNOWN, made_at
-from stablenew.store.moved_files import MovedFiles
 from stablenew.store.run_store import RunStore
 from stablenew.store.source_roots import SourceRoot, SourceRoots
+from stablenew.store.sources.moved_files import MovedFiles
 
 IMPORTED: Final = "imported"
 KNOWN: Final = "images that are known already"

@@ -19,9 +19,9 @@ from typing import BinaryIO, Final
 from stablenew.disk.regular_file import open_regular
 from stablenew.errors import OutputNotFound
 from stablenew.formats.documents.output_reference import Origin, OutputReference
-from stablenew.store.moved_files import MovedFiles
 from stablenew.store.run import Run
 from stablenew.store.source_roots import SourceRoot, SourceRoots
+from stablenew.store.sources.moved_files import MovedFiles
 
 HELD: Final = "held"
 IN_PLACE: Final = "in place"

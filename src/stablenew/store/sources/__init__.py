@@ -1,0 +1,1 @@
+"""Where images lie that runs describe and do not hold."""
