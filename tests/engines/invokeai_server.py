@@ -11,6 +11,7 @@ import json
 import threading
 import time
 import uuid
+from datetime import UTC, datetime
 
 from PIL import Image
 from starlette.applications import Starlette
@@ -44,6 +45,8 @@ class FakeInvokeAI:
         self.items = {}
         self.files = {}
         self.graphs = []
+        self.looks = 0
+        """How often somebody listed its queue."""
         self.turn = threading.Lock()
 
     def app(self):
@@ -55,6 +58,7 @@ class FakeInvokeAI:
                 Route("/api/v1/app/app_deps", self.answer(lambda: self.packages), **get),
                 Route("/api/v2/models/", self.answer(lambda: {"models": self.models}), **get),
                 Route(f"{queue}/enqueue_batch", self.enqueue, **post),
+                Route(f"{queue}/item_ids", self.item_ids, **get),
                 Route(f"{queue}/i/{{item:int}}", self.item, **get),
                 Route(f"{queue}/i/{{item:int}}/cancel", self.cancel, **put),
                 Route("/api/v1/images/i/{name}/full", self.image, **get),
@@ -69,7 +73,8 @@ class FakeInvokeAI:
         return give
 
     async def enqueue(self, request):
-        graph = (await request.json())["batch"]["graph"]
+        batch = (await request.json())["batch"]
+        graph = batch["graph"]
         for name, node in graph["nodes"].items():
             if node["type"] not in NODES:
                 error = {
@@ -81,12 +86,17 @@ class FakeInvokeAI:
         self.graphs.append(graph)
         number = len(self.items) + 1
         self.items[number] = {
-            "item_id": number, "status": "pending", "origin": "stablenew", "error_type": None, "error_message": None,
-            "device": None,
+            "item_id": number, "status": "pending", "origin": batch.get("origin"), "error_type": None,
+            "error_message": None, "device": None, "started_at": None, "completed_at": None,
             "session": {"graph": graph, "executed_history": [], "results": {}, "prepared_source_mapping": {}},
         }  # fmt: skip
         threading.Thread(target=self.work, args=(number,), daemon=True).start()
         return JSONResponse({"queue_id": "default", "enqueued": 1, "requested": 1, "item_ids": [number]}, 201)
+
+    async def item_ids(self, request):
+        self.looks += 1
+        ids = sorted(self.items, reverse=request.query_params.get("order_dir", "DESC") == "DESC")
+        return JSONResponse({"item_ids": ids, "total_count": len(ids)})
 
     async def item(self, request):
         found = self.items.get(request.path_params["item"])
@@ -107,12 +117,13 @@ class FakeInvokeAI:
         with self.turn:
             if item["status"] == "canceled":
                 return
-            item["status"], item["device"] = "in_progress", self.device
+            item |= {"status": "in_progress", "device": self.device, "started_at": moment()}
             end = time.monotonic() + self.seconds
             while time.monotonic() < end and item["status"] == "in_progress":
                 time.sleep(0.01)
             if item["status"] != "in_progress":
                 return
+            item["completed_at"] = moment()
             if "fails" in self.quirks:
                 item |= {"status": "failed", "error_type": "ImageRecordNotFoundException", "error_message": "gone"}
             elif "out_of_memory" in self.quirks:
@@ -132,6 +143,11 @@ class FakeInvokeAI:
                 session["results"][prepared] = {"type": "image_output", "image": {"image_name": image}}
 
 
+def moment():
+    """The time as InvokeAI's database has it: UTC, without an offset."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
 def draw(graph):
     """A picture that another value anywhere in the graph makes another one."""
     told = json.dumps(graph["nodes"], sort_keys=True)
@@ -146,7 +162,7 @@ def draw(graph):
 
 
 @contextlib.contextmanager
-def serving(fake):
+def serving(fake, port=0):
     """The address of a running server."""
-    with live_server(fake.app()) as address:
+    with live_server(fake.app(), port=port) as address:
         yield address

@@ -272,6 +272,7 @@ class FakeWebUI:
         rest += f", Denoising strength: {denoise}" if denoise is not None else ""
         if self.kin == "sdnext":
             line = f"{common}, Scheduler: EulerDiscreteScheduler, {rest}, App: SD.Next, Model: {self.model[0]}"
+            line += f", Sampler sigma: {body['schedulers_sigma']}" if body.get("schedulers_sigma") else ""
         else:
             line = f"{common}, Schedule type: {scheduler}, {rest}, Model hash: {self.model[1]}, Model: {self.model[0]}"
             line += f", Clip skip: {clip_skip}" if clip_skip > 1 else ""

@@ -172,6 +172,39 @@ def uninstall(
     return 0
 
 
+@app.command()
+def watch(
+    ctx: typer.Context,
+    url: Annotated[str, typer.Option(help="The address of InvokeAI.")] = "",
+) -> int:
+    """Record what InvokeAI's queue makes from now on, until Ctrl-C."""
+    out: Output = ctx.obj
+    import sys
+    import threading
+
+    from stablenew.cli.console import heed_interrupts
+    from stablenew.cli.streams import write_json
+    from stablenew.controller.recorders.invokeai_queue import InvokeAIQueueRecorder
+    from stablenew.store.run import Run
+
+    def show(run: Run) -> None:
+        outputs = sum(len(record.outputs) for record in run.iter_records())
+        if out.is_json:
+            write_json({"run_id": run.run_id, "status": run.metadata.status, "outputs": outputs})
+        out.print(f"{run.run_id}  {run.metadata.status}  {outputs} images")
+        sys.stdout.flush()
+
+    heed_interrupts()
+    recorder = InvokeAIQueueRecorder(out.controller.run_store, url)
+    recorder.look()
+    out.print(f"watching {recorder.url}; what it makes is recorded in {out.controller.run_store.root}; Ctrl-C ends it")
+    try:
+        recorder.watch(threading.Event(), show)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
 def _check_tool(tool: str) -> None:
     from stablenew.cli.hook_folder import TOOLS
 

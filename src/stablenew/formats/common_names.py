@@ -64,6 +64,9 @@ DIFFUSERS_SIGMAS: Final[dict[str, dict[str, JsonValue]]] = {
 }
 """What the classes of diffusers are configured with for a noise schedule."""
 
+SD_NEXT_SIGMAS: Final = {"Karras": "karras", "Exponential": "exponential", "Beta": "betas", "Normal": "default"}
+"""What SD.Next calls noise schedules (`schedulers_sigma` in `modules/processing_class.py`)."""
+
 UPSCALER_FILES: Final = {
     "R-ESRGAN 4x+": "RealESRGAN_x4plus",
     "R-ESRGAN 4x+ Anime6B": "RealESRGAN_x4plus_anime_6B",

@@ -208,6 +208,17 @@ def test_hires_fix_works_on_every_kin(webui):
         }
 
 
+def test_a_schedule_goes_to_sd_next_by_its_own_name_and_is_read_back(webui):
+    fake, engine = webui(kin="sdnext")
+    assert ask(engine, scheduler="Karras").actual["scheduler"] == "Karras"
+    assert fake.requests[-1]["schedulers_sigma"] == "karras"
+    assert "scheduler" not in fake.requests[-1]
+    ask(engine, scheduler="Automatic")
+    assert "schedulers_sigma" not in fake.requests[-1]
+    with pytest.raises(EngineError, match="knows no scheduler 'Nosuch'; it has Karras, Exponential, Beta, Normal"):
+        ask(engine, scheduler="Nosuch")
+
+
 def test_forge_is_given_a_vae_by_its_module(webui):
     fake, engine = webui(kin="forge")
     ask(engine, vae="ae")

@@ -48,6 +48,16 @@ class InvokeAIClient(EngineHttpClient):
             raise EngineError(f"{self.url} does not know the item {item_id} of its queue any more")
         return answer
 
+    def list_items(self) -> list[int]:
+        """The numbers of the items that the queue holds, ended ones included, in the order they came.
+
+        Raises:
+            EngineError: there is no answer.
+        """
+        answer = self.ask(f"{_QUEUE}/item_ids?order_dir=ASC")
+        ids = answer.get("item_ids") if isinstance(answer, dict) else None
+        return [item_id for item_id in ids or () if isinstance(item_id, int)]
+
     def cancel(self, item_id: int) -> None:
         """Take an item out of the queue, or stop it; nobody else's work is touched. Whether it hears is not known."""
         with contextlib.suppress(httpx.HTTPError):

@@ -25,6 +25,7 @@ from stablenew.engines.invokeai.graph import (
     sampling_values,
     with_values,
 )
+from stablenew.engines.invokeai.items import ENDED, describe_failure, image_names
 from stablenew.errors import Cancelled, ConfigError, EngineError
 from stablenew.formats.common_names import checkpoint_stem
 from stablenew.formats.prompt_text import split_loras
@@ -169,7 +170,7 @@ class InvokeAIEngine:
         until = time.monotonic() + _STALL_SECONDS
         while True:
             item = self._client.read_item(item_id)
-            if item["status"] in ("completed", "failed", "canceled"):
+            if item["status"] in ENDED:
                 return item
             if item["status"] == "in_progress":
                 monitor.on_progress(_progress_of(item))
@@ -182,18 +183,10 @@ class InvokeAIEngine:
 
     def _fetch_images(self, item: Mapping[str, Any], seed: int | None) -> tuple[EngineImage, ...]:
         """The images of an item: those that it keeps, or else those that were on the way."""
-        session = item.get("session") or {}
-        sources = session.get("prepared_source_mapping") or {}
-        nodes = (session.get("graph") or {}).get("nodes") or {}
-        found = [
-            (nodes.get(sources.get(key, key), {}).get("is_intermediate", False), str(result["image"]["image_name"]))
-            for key, result in (session.get("results") or {}).items()
-            if isinstance(result, dict) and isinstance(result.get("image"), dict)
-        ]
-        names = [name for is_intermediate, name in found if not is_intermediate] or [name for _, name in found[-1:]]
+        names = image_names(item)
         if not names:
             raise EngineError("the graph made no image; it needs a node such as l2i")
-        return tuple(read_image(self._client.download(name), seed=seed) for name in dict.fromkeys(names))
+        return tuple(read_image(self._client.download(name), seed=seed) for name in names)
 
 
 def _values(request: StageRequest) -> dict[str, Any]:
@@ -234,5 +227,5 @@ def _raise_failure(client: InvokeAIClient, item: Mapping[str, Any]) -> None:
     if item["status"] == "canceled":
         raise Cancelled("somebody cancelled the item in InvokeAI's queue")
     if item["status"] == "failed":
-        said = f"{item.get('error_type') or 'error'}: {item.get('error_message') or 'its window says why'}"
+        said = describe_failure(item)
         raise EngineError(client.explain_memory(said) if is_out_of_memory(said) else f"InvokeAI failed: {said}")

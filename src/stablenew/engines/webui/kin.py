@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from stablenew.engines.webui.client import WebUIClient
 from stablenew.errors import EngineError
-from stablenew.formats.common_names import checkpoint_stem
+from stablenew.formats.common_names import SD_NEXT_SIGMAS, checkpoint_stem
 
 AUTOMATIC1111: Final = "AUTOMATIC1111"
 FORGE: Final = "Forge"
 SD_NEXT: Final = "SD.Next"
 _SD_NEXT_FIELDS: Final = {"CLIP_stop_at_last_layers": "clip_skip"}
 """Options of the others for which SD.Next has a field."""
+_SIGMAS: Final = {*SD_NEXT_SIGMAS.values(), "lambdas", "flowmatch"}
 _MODULES: Final = "/sdapi/v1/sd-modules"
 
 
@@ -66,7 +67,7 @@ class Kin:
 
 
 def _for_sd_next(body: Mapping[str, Any]) -> dict[str, Any]:
-    """It has fields for some options, no field for the schedule, and skips hires fix without a way to resize."""
+    """It has fields of its own for some options and for the schedule, and skips hires fix without a way to resize."""
     adapted = dict(body)
     overrides = dict(body.get("override_settings") or {})
     for option, name in _SD_NEXT_FIELDS.items():
@@ -79,7 +80,19 @@ def _for_sd_next(body: Mapping[str, Any]) -> dict[str, Any]:
         adapted.pop("override_settings", None)
     if adapted.get("enable_hr"):
         adapted.setdefault("hr_resize_mode", 1)
+    schedule = adapted.pop("scheduler", None)
+    if schedule and str(schedule).casefold() != "automatic":
+        adapted.setdefault("schedulers_sigma", _sigma_of(str(schedule)))
     return adapted
+
+
+def _sigma_of(schedule: str) -> str:
+    """SD.Next's word for a noise schedule. It takes any word, and one that it does not know gives a wrong image."""
+    known = {name.casefold(): sigma for name, sigma in SD_NEXT_SIGMAS.items()}
+    sigma = known.get(schedule.casefold(), schedule)
+    if sigma not in _SIGMAS:
+        raise EngineError(f"the server knows no scheduler {schedule!r}; it has {', '.join(SD_NEXT_SIGMAS)}")
+    return sigma
 
 
 def find_kin(client: WebUIClient) -> Kin:

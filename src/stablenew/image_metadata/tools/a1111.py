@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from stablenew.formats.common_names import SD_NEXT_SIGMAS
 from stablenew.formats.settings import BY_NAME
 from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.evidence import Evidence
@@ -72,6 +73,9 @@ def read_settings(parameters: Mapping[str, str]) -> dict[str, Scalar]:
     if kind.endswith("Scheduler"):  # SD.Next gives the class of diffusers, which is what others call the sampler
         typed = {name: value for name, value in typed.items() if name != "Scheduler"} | {"Scheduler class": kind}
         typed.setdefault("Sampler", kind)
+    sigma = parameters.get("Sampler sigma")
+    if sigma and "Schedule type" not in typed:
+        typed["Schedule type"] = {theirs: name for name, theirs in SD_NEXT_SIGMAS.items()}.get(sigma, sigma)
     return build_settings(typed)
 
 

@@ -1,0 +1,1 @@
+"""Recording what other programs make, from beside them."""
