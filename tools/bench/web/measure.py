@@ -1,6 +1,7 @@
 """What a person waits for on the page, in a real Chromium. Prints JSON; see the README beside this file.
 
 python tools/bench/web/measure.py list FOLDER [--fill 1000000]
+python tools/bench/web/measure.py wall FOLDER [--fill 1000000]
 python tools/bench/web/measure.py rate
 python tools/bench/web/measure.py arrive
 python tools/bench/web/measure.py start FOLDER
@@ -71,7 +72,7 @@ WATCH_KEYS = """() => {
   window.times = [];
   let pressed = 0;
   document.addEventListener("keydown", () => { pressed = performance.now(); }, true);
-  const place = document.querySelector(".loupe-images");
+  const place = document.querySelector(".stage");
   new MutationObserver(() => {
     const image = document.querySelector(".loupe img.current");
     if (!pressed || !image?.complete || !image.naturalWidth) return;
@@ -79,6 +80,42 @@ WATCH_KEYS = """() => {
     pressed = 0;
     requestAnimationFrame(() => window.times.push(performance.now() - from));
   }).observe(place, { subtree: true, childList: true, attributeFilter: ["data-index"] });
+}"""
+FIRST_PICTURE = """() => {
+  const look = () => {
+    if (!window.firstCell && document.querySelector(".cell:not([hidden])")) window.firstCell = performance.now();
+    if (document.querySelector(".cell img.there")) window.firstPicture = performance.now();
+    else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}"""
+FIRSTS = """() => {
+  const script = performance.getEntriesByType("resource").find((one) => one.name.endsWith("/js/app.js"));
+  const found = { first_cell_ms: window.firstCell, script_there_ms: script?.responseEnd ?? 0 };
+  return window.firstPicture ? { ...found, first_picture_ms: window.firstPicture } : found;
+}"""
+SCROLL = """(speed) => new Promise((resolve) => {
+  const viewport = document.querySelector(".wall .viewport");
+  const frames = [];
+  let last = 0;
+  let direction = 1;
+  const step = (now) => {
+    if (last) frames.push(now - last);
+    last = now;
+    const before = viewport.scrollTop;
+    viewport.scrollTop += direction * speed;
+    if (Math.abs(viewport.scrollTop - before) < speed / 2) direction = -direction;
+    if (frames.length < 90) requestAnimationFrame(step);
+    else { viewport.scrollTop = 0; setTimeout(() => resolve(frames), 300); }
+  };
+  requestAnimationFrame(step);
+})"""
+RESIZE = """(height) => {
+  const slider = document.querySelector("#size");
+  const started = performance.now();
+  slider.value = String(height);
+  slider.dispatchEvent(new Event("input"));
+  return performance.now() - started;
 }"""
 WATCH_ROWS = """() => {
   window.seen = [];
@@ -96,7 +133,7 @@ WATCH_ROWS = """() => {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["list", "rate", "arrive", "start"])
+    parser.add_argument("what", choices=["list", "wall", "rate", "arrive", "start"])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--fill", type=int, default=0, help="fill the index with so many example jobs first")
     parser.add_argument("--rounds", type=int, default=5)
@@ -112,6 +149,7 @@ def main() -> None:
         fill(folder, arguments.fill)
     measures: dict[str, Callable[[Path, int], dict[str, Any]]] = {
         "list": measure_list,
+        "wall": measure_wall,
         "rate": measure_rate,
         "arrive": measure_arrive,
         "start": measure_start,
@@ -148,6 +186,8 @@ def browsing(link: str) -> Iterator[tuple[Page, str]]:
 
 def spread(values: list[float]) -> dict[str, float]:
     ordered = sorted(values)
+    if not ordered:
+        return {"count": 0}
     return {
         "p50": round(statistics.median(ordered), 1),
         "p95": round(ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], 1),
@@ -158,6 +198,7 @@ def spread(values: list[float]) -> dict[str, float]:
 def measure_list(folder: Path, rounds: int) -> dict[str, Any]:
     """The index as it is: this process holds the right to write it, so the server does not look for folders."""
     with holding(folder), serving(folder) as (link, pid), browsing(link) as (page, origin):
+        page.goto(f"{origin}/jobs")
         page.wait_for_function(ALL_COUNTED, timeout=90_000)
         found = walk_list(page, origin, rounds)
         return found | {"server_memory_mb": memory_of(pid)}
@@ -184,7 +225,7 @@ def walk_list(page: Page, origin: str, rounds: int) -> dict[str, Any]:
     for _ in range(rounds):
         page.goto(f"{origin}/static/icon.svg")
         empty.append(page.evaluate("() => performance.getEntriesByType('navigation')[0].duration"))
-        page.goto(origin)
+        page.goto(f"{origin}/jobs")
         ready.append(page.evaluate("() => window.firstRow"))
         page.wait_for_function(ALL_COUNTED)
         page.wait_for_timeout(300)
@@ -200,7 +241,7 @@ def walk_list(page: Page, origin: str, rounds: int) -> dict[str, Any]:
         milliseconds, counted = page.evaluate(WAIT_FOR_TOTAL, before)
         filtered.append(milliseconds)
         page.goto("about:blank")
-    page.goto(origin)
+    page.goto(f"{origin}/jobs")
     page.wait_for_timeout(1500)
     return {
         "last_place": last,
@@ -215,13 +256,55 @@ def walk_list(page: Page, origin: str, rounds: int) -> dict[str, Any]:
     }
 
 
+def measure_wall(folder: Path, rounds: int) -> dict[str, Any]:
+    """The wall: its first picture in a new browser, frames while it is scrolled, sizes, and its list of all images.
+
+    Without FOLDER, a store of a few dozen pictures is made, so that there is something to see.
+    """
+    if not folder.exists():
+        make_pictures(folder)
+    found: dict[str, list[float]] = {}
+    with holding(folder), serving(folder) as (link, pid):
+        for turn in range(rounds + 1):
+            with browsing(link if turn == 0 else fresh_link(folder)) as (page, origin):
+                page.add_init_script(f"({FIRST_PICTURE})()")
+                page.goto(origin)
+                page.wait_for_function("() => window.firstPicture || window.firstCell", timeout=60_000)
+                page.wait_for_timeout(1500)
+                if turn:  # the first one makes thumbnails
+                    for name, value in page.evaluate(FIRSTS).items():
+                        found.setdefault(name, []).append(value)
+                for speed in (60, 400, 2500):
+                    frames = page.evaluate(SCROLL, speed)
+                    found.setdefault(f"frame_ms_at_{speed}_px", []).extend(frames)
+                for height in (180, 320, 220):
+                    found.setdefault("resize_ms", []).append(page.evaluate(RESIZE, height))
+                counts = page.evaluate("() => document.querySelector('.counts').textContent")
+                heap = page.evaluate("() => performance.memory.usedJSHeapSize")
+        memory = memory_of(pid)
+    return {name: spread(values) for name, values in found.items()} | {
+        "images": counts,
+        "heap_mb": round(heap / 1e6, 1),
+        "server_memory_mb": memory,
+    }
+
+
+def fresh_link(folder: Path) -> str:
+    """Another link into the page that is served: each is good once."""
+    command = [sys.executable, "-m", "stablenew", "--runs-dir", str(folder), "serve", "--no-browser"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    match = re.search(r"http://\S+token=\S+", printed)
+    assert match is not None, printed
+    return match[0]
+
+
 def memory_of(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) // 1024  # type: ignore[index]
 
 
-def measure_rate(folder: Path, rounds: int) -> dict[str, Any]:
-    """Keys five times a second: first while thumbnails are made, then with all of them there."""
+def make_pictures(folder: Path) -> None:
+    """Four runs of twelve pictures of 1024 pixels."""
     from stablenew import PipelineConfig, PipelineRunner, Prompt, RunStore, SketchEngine, VariantPlan
     from stablenew.pipeline.randomizer import SWEEP, Axis
 
@@ -230,10 +313,15 @@ def measure_rate(folder: Path, rounds: int) -> dict[str, Any]:
     for prompt in ("a quiet harbour", "a lake at noon", "a desert at night", "a forest"):
         values = tuple(float(value) for value in range(1, 13))
         runner.run(config, plan=VariantPlan((Prompt(prompt),), sweeps=(Axis(SWEEP, "txt2img.cfg_scale", values),)))
+
+
+def measure_rate(folder: Path, rounds: int) -> dict[str, Any]:
+    """Keys five times a second: first while thumbnails are made, then with all of them there."""
+    make_pictures(folder)
     found: dict[str, Any] = {}
     with serving(folder) as (link, _), browsing(link) as (page, origin):
         for name in ["thumbnails_being_made", *["thumbnails_there"] * rounds]:
-            page.goto(f"{origin}/review?view=large")
+            page.goto(f"{origin}/?view=loupe")
             page.wait_for_selector(".loupe img.current[data-index]")
             page.wait_for_timeout(300)
             page.evaluate(WATCH_KEYS)
@@ -243,7 +331,7 @@ def measure_rate(folder: Path, rounds: int) -> dict[str, Any]:
             found.setdefault(name, []).extend(page.evaluate("() => window.times"))
         page.wait_for_function("() => document.getElementById('saving').hidden")
         started = time.monotonic()
-        page.goto(f"{origin}/review?view=large")
+        page.goto(f"{origin}/?view=loupe")
         page.wait_for_selector(".loupe img.current[data-index]")
         started = time.monotonic()
         for number in range(300):
@@ -265,7 +353,8 @@ def measure_arrive(folder: Path, rounds: int) -> dict[str, Any]:
     make_runs(Options(folder, 1, 2_000, "links", 0.3))
     aside = folder.parent / "aside"
     make_runs(Options(aside, 2, 20 * rounds, "links", 0.3))
-    with serving(folder) as (link, _), browsing(link) as (page, _):
+    with serving(folder) as (link, _), browsing(link) as (page, origin):
+        page.goto(f"{origin}/jobs")
         page.wait_for_function("() => document.querySelector('.total')?.textContent === '2,000 jobs'", timeout=60_000)
         page.wait_for_timeout(1000)
         page.evaluate(WATCH_ROWS)

@@ -12,6 +12,8 @@ import { InfoPanel } from "./info_panel.js";
 import { describeImage, offerFile } from "./wall_cell.js";
 import { ZoomView } from "./zoom_view.js";
 
+/** A picture that takes longer is shown small and stretched until it is there. */
+const PATIENCE_MILLISECONDS = 60;
 const AHEAD = 3;
 const MAX_PREPARED = 12;
 const THUMBNAIL = 1024;
@@ -20,6 +22,11 @@ const ORIGINAL_MILLISECONDS = 120;
 const SLIDE_MILLISECONDS = 4000;
 const INFO_KEY = "stablenew:info";
 const FILM_KEY = "stablenew:filmstrip";
+
+const wait = (milliseconds) =>
+  new Promise((resolve) => {
+    setTimeout(() => resolve(true), milliseconds);
+  });
 
 export class Loupe {
   /**
@@ -139,8 +146,15 @@ export class Loupe {
       return;
     }
     const ready = this.prepare(this.index);
-    await ready?.decoded;
-    if (!ready || this.list.ids[this.index] !== id || !this.isOpen) return;
+    if (!ready) return;
+    const isSlow = await Promise.race([ready.decoded.then(() => false), wait(PATIENCE_MILLISECONDS)]);
+    if (this.list.ids[this.index] !== id || !this.isOpen) return;
+    if (isSlow) {
+      this.put(/** @type {any} */ (h("img", { alt: "", src: thumbnailUrl(row.run_id, row.digest, 320) })), row);
+      this.film.show(this.index);
+      await ready.decoded;
+      if (this.list.ids[this.index] !== id || !this.isOpen) return;
+    }
     this.put(ready.element, row);
     this.film.show(this.index);
     this.preload();
