@@ -28,7 +28,7 @@ def place(page):
 
 @pytest.fixture
 def page(open_page):
-    opened = open_page("/?view=loupe")
+    opened = open_page("/?q=&view=loupe")
     at(opened, 0)
     return opened
 

@@ -24,7 +24,7 @@ def ratings(root, run_ids):
 
 @pytest.fixture
 def page(open_page):
-    opened = open_page("/")
+    opened = open_page("/?q=")
     expect(opened.locator(".cell img.there")).to_have_count(12)
     return opened
 

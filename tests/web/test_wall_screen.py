@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -88,10 +89,6 @@ def test_flags_and_colours(page, root, run_ids):
     expect(cell(page, 1).locator(".flag.pick")).to_be_visible()
     page.keyboard.press("P")
     expect(cell(page, 1).locator(".flag")).to_have_count(0)
-    page.keyboard.press("x")
-    expect(cell(page, 1)).to_have_class(re.compile("rejected"))
-    page.keyboard.press("u")
-    expect(cell(page, 1).locator(".flag")).to_have_count(0)
     for key, colour in [("6", "red"), ("7", "yellow"), ("8", "green"), ("9", "blue")]:
         page.keyboard.press(key)
         expect(marks(page, 1).locator(".dot")).to_have_attribute("data-colour", colour)
@@ -170,9 +167,9 @@ def test_several_images_are_rated_at_once(page, root, run_ids, keep_screen):
     cell(page, 7).click(modifiers=["Control"])
     expect(page.locator('.cell[aria-selected="true"]')).to_have_count(2)
     page.keyboard.press("x")
-    expect(page.locator(".cell.rejected")).to_have_count(2)
+    expect(page.locator(".counts")).to_contain_text("10 images")
     page.keyboard.press("Control+a")
-    expect(page.locator('.cell[aria-selected="true"]')).to_have_count(12)
+    expect(page.locator('.cell[aria-selected="true"]:not([hidden])')).to_have_count(10)
 
 
 def test_what_others_gave_an_image_is_shown(open_page, server, run_ids):
@@ -270,6 +267,14 @@ def test_escape_never_leaves_the_wall(page):
 
 
 def test_rejected_images_are_hidden_by_a_chip_that_one_click_removes(page):
+    first, second = (cell(page, number).locator("img").get_attribute("src") for number in (1, 2))
+    page.keyboard.press("x")
+    expect(page.locator(".counts")).to_have_text("11 images · 11 unrated")
+    expect(cell(page, 1).locator("img")).to_have_attribute("src", second)
+    page.keyboard.press("z")
+    expect(page.locator(".counts")).to_have_text("12 images · 12 unrated")
+    expect(cell(page, 1).locator("img")).to_have_attribute("src", first)
+    at(page, 1)
     page.keyboard.press("x")
     expect(page.locator("#saving")).to_be_hidden()
     expect(page.get_by_role("button", name=re.compile(r"Rejected\s*1"))).to_be_visible()
@@ -284,12 +289,14 @@ def test_rejected_images_are_hidden_by_a_chip_that_one_click_removes(page):
 
 def test_an_image_goes_to_the_trash_and_comes_back(page, root, run_ids):
     page.keyboard.press("Backspace")
-    expect(page.locator(".cell.trashed")).to_have_count(1)
+    expect(page.locator(".counts")).to_contain_text("11 images")
     saved(page)
     assert [event["op"] for event in events_of(root, run_ids[0])] == ["trash"]
     page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".counts")).to_contain_text("12 images")
     expect(page.locator(".cell.trashed")).to_have_count(0)
-    page.keyboard.press("Shift+Z")
+    page.get_by_role("button", name="Remove -is:trashed").click()
+    page.keyboard.press("Backspace")
     expect(page.locator(".cell.trashed")).to_have_count(1)
     page.keyboard.press("Backspace")
     expect(page.locator(".cell.trashed")).to_have_count(0)
@@ -403,13 +410,15 @@ def test_a_browser_without_room_loses_nothing_either(open_page, server, root, ru
     expect(marks(page, 3)).to_have_text("")
 
 
-def test_what_the_server_refuses_is_said(open_page, root, run_ids):
-    import shutil
-
+def test_what_the_server_refuses_is_said(open_page, server, root, run_ids):
     page = open_page("/")
+    open_page.tolerated = GONE
     expect(page.locator(".cell img.there")).to_have_count(12)
-    shutil.rmtree(root / run_ids[0])
+    server.kill()
     page.keyboard.press("5")
+    expect(page.locator("#saving")).to_contain_text("1 unsaved")
+    shutil.rmtree(root / run_ids[0])
+    server.restart()
     expect(page.locator("#saving")).to_contain_text("1 rating refused: no run")
     page.locator("#saving").click()
     saved(page)

@@ -123,10 +123,13 @@ test("a list that changed elsewhere than at its head has to be loaded again", as
   assert.equal(list.countArrived(await list.fetchHead()), -1);
 });
 
-test("an image that is taken out leaves the others in order", () => {
-  list.remove(2);
+test("an image that is taken out leaves the others in order, and comes back to its place", () => {
+  const removed = list.remove(2);
   assert.deepEqual([...list.ids], [30, 20, 10]);
   assert.deepEqual([list.total, list.unratedCount], [3, 1]);
+  assert.equal(list.insert(removed), 2);
+  assert.deepEqual([...list.ids], [30, 20, 11, 10]);
+  assert.deepEqual([list.total, list.unratedCount], [4, 2]);
 });
 
 test("an image is found by the run and digest of an act", async () => {

@@ -14,9 +14,11 @@ const MAX_TAG_CHOICES = 50;
 export class WallFeedback {
   /**
    * @param {import("../data/image_selection.js").ImageSelection} selection
-   * @param {{isReadOnly: boolean, onChange: (index: number) => void}} options
+   * @param {{isReadOnly: boolean, onChange: (index: number) => void,
+   *   bringBack: (runId: string, digest: string) => number}} options `bringBack` shows an image again that was hidden
    */
-  constructor(selection, { isReadOnly, onChange }) {
+  constructor(selection, { isReadOnly, onChange, bringBack }) {
+    this.bringBack = bringBack;
     /** @type {import("../data/images/image_list.js").ImageList} */
     this.list = /** @type {any} */ (null);
     this.selection = selection;
@@ -121,7 +123,8 @@ export class WallFeedback {
   show({ says }, opinionOf) {
     let shown = -1;
     for (const [place, input] of says.entries()) {
-      const index = this.list.find(input.run_id, input.image_id);
+      const known = this.list.find(input.run_id, input.image_id);
+      const index = known >= 0 ? known : this.bringBack(input.run_id, input.image_id ?? "");
       if (index < 0) continue;
       this.setOpinion(index, opinionOf(this.list.row(index), place));
       shown = index;

@@ -15,6 +15,7 @@ import { Loupe } from "../parts/images/loupe.js";
 import { WallView } from "../parts/images/wall_view.js";
 import { WallArrivals } from "./wall_arrivals.js";
 import { WallFeedback } from "./wall_feedback.js";
+import { WallHiding } from "./wall_hiding.js";
 import { createHeading, showHeading } from "./wall_headings.js";
 import { ActionQueue, WALL_KEYS, wallAction } from "./wall_keys.js";
 import { WallPointer } from "./wall_pointer.js";
@@ -66,7 +67,9 @@ class WallScreen {
     this.feedback = new WallFeedback(this.selection, {
       isReadOnly: this.isReadOnly,
       onChange: (index) => this.showOpinion(index),
+      bringBack: (runId, digest) => this.hiding.bringBack(runId, digest),
     });
+    this.hiding = new WallHiding(this);
     this.feedback.list = this.list;
     this.actions = new ActionQueue({
       isReady: () => !this.list.length || Boolean(this.currentRow),
@@ -297,6 +300,16 @@ class WallScreen {
     this.showCounts();
   }
 
+  /** Images went out of the list, or came back to it. */
+  listChanged() {
+    this.selection.cursor = Math.min(this.cursor, Math.max(0, this.list.length - 1));
+    this.view.reset(this.view.anchor());
+    this.showEmptyState();
+    this.showCounts();
+    if (this.list.length) this.changeSelection(() => {});
+    else if (this.loupe.isOpen) this.closeLoupe();
+  }
+
   /** Rows were forgotten because they changed: load and show them again. */
   showAgain() {
     this.loadRange(...this.view.range);
@@ -498,7 +511,8 @@ class WallScreen {
   /** Pick or reject; the same once more takes it back. */
   async flag(flag) {
     const isSet = this.feedback.targets.every(({ image }) => image.opinion.flag === flag);
-    await this.feedback.submit(() => ({ flag: isSet ? null : flag }));
+    const done = await this.feedback.submit(() => ({ flag: isSet ? null : flag }));
+    this.hiding.hide(done);
   }
 
   /** Move to the trash; out of it what is there already. */
@@ -507,6 +521,7 @@ class WallScreen {
     const done = await this.feedback.submit(() => ({ trashed: !isThere }));
     if (done.length && !isThere)
       toast(`${plural(done.length, "image")} in the trash`, { action: "Undo", onAction: () => this.undo() });
+    this.hiding.hide(done);
   }
 
   undo() {

@@ -140,8 +140,9 @@ export class ImageList {
     return -1;
   }
 
-  /** Take an image out of the list. Only a list without groups can. */
+  /** Take an image out of a list without groups. Gives what `insert` puts back. */
   remove(index) {
+    const removed = { index, id: this.ids[index], ratio: this.ratios[index], isRated: this.rated[index] };
     const keep = (column) => {
       const kept = new column.constructor(column.length - 1);
       kept.set(column.subarray(0, index));
@@ -150,8 +151,26 @@ export class ImageList {
     };
     this.unratedCount -= this.rated[index] ? 0 : 1;
     for (const name of ["ids", "ratios", "rated"]) this[name] = keep(this[name]);
-    this.starts = this.starts.map((start) => (start > index ? start - 1 : start));
     this.total -= 1;
+    return removed;
+  }
+
+  /** Put an image back that was taken out. Gives its index. */
+  insert({ index, id, ratio, isRated: isOn }) {
+    const at = Math.min(index, this.length);
+    const join = (column, value) => {
+      const joined = new column.constructor(column.length + 1);
+      joined.set(column.subarray(0, at));
+      joined[at] = value;
+      joined.set(column.subarray(at), at + 1);
+      return joined;
+    };
+    this.ids = join(this.ids, id);
+    this.ratios = join(this.ratios, ratio);
+    this.rated = join(this.rated, isOn);
+    this.unratedCount += isOn ? 0 : 1;
+    this.total += 1;
+    return at;
   }
 
   /** What is new at the head of `head`: how many images came before the first that is shown; -1 when more changed. */

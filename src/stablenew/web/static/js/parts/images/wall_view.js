@@ -216,6 +216,7 @@ export class WallView {
     this.pictures.clear(node.parts.picture);
     node.hidden = true;
     node.removeAttribute("id");
+    node.removeAttribute("aria-posinset");
     this.spare.push(node);
     if (this.spare.length > MAX_SPARE_NODES) this.spare.shift().remove();
   }
