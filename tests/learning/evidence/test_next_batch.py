@@ -69,3 +69,11 @@ def test_an_image_that_is_there_is_taken_where_it_is_as_good():
     assert set(batch.existing) & {1, 2}
     assert 0 not in batch.existing
     assert len(batch.points) >= FEWEST_NEW
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "expected"),
+    [((3.0, 12.0), 0.4444, 7.0), ((3.0, 7.25, 12.0), 4.25 / 9, 7.25), ((0.0, 1.0), 0.337, 0.34), ((10, 40), 0.51, 25)],
+)
+def test_proposed_numbers_are_such_as_people_choose(values, code, expected):
+    assert Dimension("txt2img.cfg_scale", values, is_number=True).decode(code) == expected

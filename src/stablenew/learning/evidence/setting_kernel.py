@@ -5,6 +5,7 @@ surface is the sum of what each setting contributes by itself and of what all co
 for the first, and the second can learn any interaction.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
@@ -22,6 +23,7 @@ UNKNOWN: Final = -1.0
 _GRID: Final = 17
 """Values of a number that are tried in the search for the best."""
 _ROOT_5: Final = 5**0.5
+_EQUAL: Final = 1e-9
 
 
 class Dimension(NamedTuple):
@@ -51,7 +53,16 @@ class Dimension(NamedTuple):
             return self.values[int(code)]
         low, high = self._ends
         value = low + code * (high - low)
-        return round(value) if all(isinstance(tried, int) for tried in self.values) else round(value, 4)
+        nearest = min(self.values, key=lambda tried: abs(tried - value))
+        if abs(nearest - value) <= _EQUAL * (high - low):
+            return nearest
+        return round(value) if all(isinstance(tried, int) for tried in self.values) else round(value, self._digits)
+
+    @property
+    def _digits(self) -> int:
+        """Decimals of a value as people choose them: about a hundred steps from end to end."""
+        low, high = self._ends
+        return max(0, 2 - math.floor(math.log10(2 * (high - low))))
 
     @property
     def _ends(self) -> tuple[float, float]:
