@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from stablenew.cli import main
+from stablenew.cli.commands import COMMANDS, MEMBERS
 from stablenew.cli.console import format_bytes, format_duration
 from stablenew.cli.main import hoist_global_options
 from stablenew.pipeline.run_request import parse_sweeps, parse_value
@@ -203,6 +205,32 @@ def test_help_loads_nothing_heavy():
     """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_command_loads_no_other_command_and_searches_for_no_plugins(cli):
+    cli("demo")
+    program = """if True:
+        import sys
+        from stablenew.cli.main import main
+        try: main(["show", "latest", "--quiet"])
+        finally:
+            commands = [name for name in sys.modules if name.startswith("stablenew.cli.") and name.endswith("_command")]
+            print(commands, "importlib.metadata" in sys.modules)
+        """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "['stablenew.cli.show_command'] False\n"
+
+
+def test_every_command_module_is_in_the_table(cli):
+    listed = cli("--help").stdout
+    members = [command for group in MEMBERS.values() for command in group.values()]
+    modules = {command.module for command in (*COMMANDS.values(), *members)}
+    assert modules == {path.stem for path in (Path(main.__file__).parent).glob("*_command.py")}
+    assert all(f"\n  {name} " in listed for name in COMMANDS)
+
+
+def test_a_mistyped_command_is_told_the_nearest(cli):
+    assert "Did you mean 'history'" in cli("histry", code=2).stderr
 
 
 def test_a_prompt_with_markup_is_shown_as_it_is(cli, tmp_path):

@@ -3,12 +3,14 @@
 import contextlib
 import os
 import sys
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from stablenew import __version__
+from stablenew.cli.commands import Commands
 from stablenew.cli.console import INTERRUPTED, Output, printable
 from stablenew.cli.streams import prepare_streams
 from stablenew.errors import FAILURE, USAGE, StableNewError
@@ -22,7 +24,11 @@ _UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ 
 
 
 class _Group(TyperGroup):
-    """Takes the global options wherever they stand."""
+    """Takes the global options wherever they stand, and loads a command when it is asked for."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = Commands()  # type: ignore[assignment]  # it is only read
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, hoist_global_options(args))
@@ -81,89 +87,24 @@ def _global_options(
     ctx.obj = Output(runs_dir=runs_dir, is_json=json, is_quiet=quiet)
 
 
-def _register() -> None:
-    from stablenew.cli import (
-        config_command,
-        dataset_command,
-        defaults_command,
-        demo_command,
-        duel_command,
-        engines_command,
-        export_command,
-        feedback_command,
-        history_command,
-        hold_command,
-        images_command,
-        import_command,
-        import_stars_command,
-        index_command,
-        inspect_command,
-        learn_command,
-        merge_command,
-        next_command,
-        plan_command,
-        repair_command,
-        run_command,
-        schemas_command,
-        score_command,
-        serve_command,
-        show_command,
-        sources_command,
-        trash_command,
-        verify_command,
-    )
-
-    app.command("demo")(demo_command.demo)
-    app.command("run")(run_command.run)
-    app.command("runs")(show_command.runs)
-    app.command("show")(show_command.show)
-    app.command("history", help=history_command.HELP, context_settings=history_command.SETTINGS)(
-        history_command.history
-    )
-    app.command("images", help=images_command.HELP, context_settings=history_command.SETTINGS)(images_command.images)
-    app.command("score", help=score_command.HELP, context_settings=history_command.SETTINGS)(score_command.score)
-    app.command("duel", help=duel_command.HELP, context_settings=history_command.SETTINGS)(duel_command.duel)
-    app.command("path")(history_command.path)
-    app.command("open")(history_command.open_run)
-    app.command("serve")(serve_command.serve)
-    app.command("import")(import_command.import_images)
-    app.command("import-stars", help=import_stars_command.HELP)(import_stars_command.import_stars)
-    app.command("hold", context_settings=history_command.SETTINGS)(hold_command.hold)
-    app.command("copies")(hold_command.copies)
-    app.command("inspect")(inspect_command.inspect)
-    app.command("verify")(verify_command.verify)
-    app.command("repair")(repair_command.repair)
-    app.command("merge")(merge_command.merge)
-    app.command("rate")(feedback_command.rate)
-    app.command("prefer")(feedback_command.prefer)
-    app.command("undo")(feedback_command.undo)
-    app.command("redo")(feedback_command.redo)
-    app.command("feedback")(feedback_command.feedback)
-    app.add_typer(sources_command.app, name="sources")
-    app.add_typer(trash_command.app, name="trash")
-    app.add_typer(export_command.app, name="export")
-    app.add_typer(engines_command.app, name="engines")
-    app.add_typer(dataset_command.app, name="dataset")
-    learn_command.app.command("defaults", context_settings=history_command.SETTINGS)(defaults_command.defaults)
-    learn_command.app.command("next", help=next_command.HELP, context_settings=history_command.SETTINGS)(
-        next_command.next_batch
-    )
-    app.add_typer(learn_command.app, name="learn")
-    app.add_typer(plan_command.app, name="plan")
-    app.add_typer(index_command.app, name="index")
-    app.add_typer(config_command.app, name="config")
-    app.add_typer(schemas_command.app, name="schemas")
-
-
-_register()
-
-
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0 fine, 1 findings or failure of the work, 2 usage, 130 stopped by Ctrl-C."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small here; waiting threads only take time
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or pydantic looks for some in every package there is
+    _load_no_plugins()
     prepare_streams()
     sys.exit(_run(sys.argv[1:] if args is None else args))
+
+
+def _load_no_plugins() -> None:
+    """Keep pydantic from looking for plugins in every package there is.
+
+    The variable does that; what would read it first loads `importlib.metadata`, `email` and `csv`, a twentieth of the
+    time of a quick command. Where a release of pydantic looks elsewhere, only that time is lost.
+    """
+    if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
+        loader = ModuleType("pydantic.plugin._loader")
+        loader.get_plugins = tuple  # type: ignore[attr-defined]
+        sys.modules.setdefault(loader.__name__, loader)
 
 
 def _run(args: list[str]) -> int:

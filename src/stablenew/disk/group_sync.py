@@ -11,11 +11,13 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from stablenew.disk.regular_file import StrPath
 from stablenew.errors import StableNewError, SyncFailed
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -83,7 +85,7 @@ def _flush_all(waiting: Sequence[tuple[int, int]]) -> _Failures:
 
 
 def begin(
-    pool: ThreadPoolExecutor,
+    pool: "ThreadPoolExecutor",
     function: Callable[Parameters, Result],
     *args: Parameters.args,
     **kwargs: Parameters.kwargs,
@@ -92,14 +94,18 @@ def begin(
     try:
         return pool.submit(function, *args, **kwargs)
     except RuntimeError:
+        from concurrent.futures import Future  # noqa: PLC0415
+
         done: Future[Result] = Future()
         done.set_result(function(*args, **kwargs))
         return done
 
 
 @functools.lru_cache(maxsize=1)
-def _syncers(_process: int) -> ThreadPoolExecutor:
+def _syncers(_process: int) -> "ThreadPoolExecutor":
     """Threads that wait for the disk. A forked process inherits none of them, so it makes its own."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # commands that only read do without
+
     return ThreadPoolExecutor(_SYNCERS, thread_name_prefix="stablenew-sync")
 
 

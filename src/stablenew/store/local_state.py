@@ -8,13 +8,11 @@ import contextlib
 import functools
 import hashlib
 import json
-import logging
 import os
 import platform
 import re
 import secrets
 import stat
-import tempfile
 import uuid
 from pathlib import Path
 
@@ -30,7 +28,6 @@ _SHORT = 8
 _MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 _OTHERS = 0o077
 """The permissions of everybody but the owner."""
-_log = logging.getLogger("stablenew")
 
 
 def state_folder() -> Path:
@@ -71,7 +68,9 @@ def _usable_folder(suggested: Path | None) -> Path:
         _make_private(suggested)
         return suggested
     fallback = _temporary_folder()
-    _log.warning(
+    import logging  # noqa: PLC0415  # hardly ever needed
+
+    logging.getLogger("stablenew").warning(
         "the state folder %s cannot be written; locks and caches are kept in %s until it is deleted. "
         "Set %s to a folder that stays.",
         suggested or "(no home)",
@@ -99,6 +98,8 @@ def _make_private(path: Path) -> None:
 
 def _temporary_folder() -> Path:
     """A folder among the temporary files, the same for all processes of this user, and nobody else's."""
+    import tempfile  # noqa: PLC0415  # hardly ever needed
+
     path = Path(tempfile.gettempdir()) / f"stablenew-{user_id() or 'state'}"
     if hasattr(os, "getuid"):
         path = path.with_name(f"stablenew-{os.getuid()}")

@@ -3,10 +3,9 @@
 import functools
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from stablenew.disk.atomic_file import naming_failures, new_file, write_all
 from stablenew.disk.file_clone import clone_into
@@ -15,6 +14,9 @@ from stablenew.disk.regular_file import StrPath, open_regular
 from stablenew.errors import WriteFailed
 from stablenew.formats.digest import DoubleHash
 from stablenew.store.run_folder import OUTPUTS
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _CHUNK_BYTES = 1 << 20
 _HASHING_THREADS = 2
@@ -93,8 +95,10 @@ def _write_and_hash(descriptor: int, data: bytes, hashes: DoubleHash) -> SyncWor
 
 
 @functools.lru_cache(maxsize=1)
-def _hashing_pool(_process: int) -> ThreadPoolExecutor:
+def _hashing_pool(_process: int) -> "ThreadPoolExecutor":
     """Threads for hashing. A forked process inherits none of them, so it makes its own."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # commands that only read do without
+
     return ThreadPoolExecutor(_HASHING_THREADS, thread_name_prefix="stablenew-hash")
 
 
