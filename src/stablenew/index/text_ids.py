@@ -10,6 +10,8 @@ from stablenew.index.index_schema import FULL_TEXT_TABLES, TextKind
 from stablenew.index.stored_values import searchable
 
 _MAX_CACHED: Final = 20_000
+_MAX_PARAMETERS: Final = 500
+"""Of one statement; SQLite before 3.32 took 999."""
 
 IdSource: TypeAlias = Callable[[Sequence[Any]], Iterable[int | None]]
 
@@ -36,14 +38,13 @@ class TextIds(ABC):
 
     def ids_of(self, texts: Sequence[Any]) -> Iterable[int | None]:
         """The id of each text; a new text is added."""
-        for text in dict.fromkeys(texts):
-            if text is not None and text not in self._ids:
-                self._ids[text] = self._find_or_add(text)
+        if new := [text for text in dict.fromkeys(texts) if text not in self._ids]:
+            self._ids.update(self._find_or_add(new))
         return map(self._ids.__getitem__, texts)
 
     @abstractmethod
-    def _find_or_add(self, text: Any) -> int:
-        """The id of a text that is not in the cache."""
+    def _find_or_add(self, texts: Sequence[Any]) -> Iterable[tuple[Any, int]]:
+        """Texts that are not in the cache, with their ids."""
 
 
 class WordIds(TextIds):
@@ -54,9 +55,10 @@ class WordIds(TextIds):
         super().forget()
         self._ids.update(self._connection.execute("SELECT text, id FROM name"))
 
-    def _find_or_add(self, text: str) -> int:
-        cursor = self._connection.execute("INSERT INTO name(text) VALUES (?) RETURNING id", (text,))
-        return int(cursor.fetchone()[0])
+    def _find_or_add(self, texts: Sequence[str]) -> Iterator[tuple[str, int]]:
+        for text in texts:
+            cursor = self._connection.execute("INSERT INTO name(text) VALUES (?) RETURNING id", (text,))
+            yield text, cursor.fetchone()[0]
 
 
 class _RecentIds(TextIds):
@@ -72,11 +74,13 @@ class _RecentIds(TextIds):
 class ImageIds(_RecentIds):
     """The ids of images, by their digests as bytes."""
 
-    def _find_or_add(self, text: bytes) -> int:
-        row = self._connection.execute("SELECT id FROM image WHERE digest = ?", (text,)).fetchone()
-        if row is None:
-            row = self._connection.execute("INSERT INTO image(digest) VALUES (?) RETURNING id", (text,)).fetchone()
-        return int(row[0])
+    def _find_or_add(self, texts: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
+        """All at once: there are more images than anything else, and nearly all are new."""
+        self._connection.executemany("INSERT OR IGNORE INTO image(digest) VALUES (?)", ((text,) for text in texts))
+        for start in range(0, len(texts), _MAX_PARAMETERS):
+            part = texts[start : start + _MAX_PARAMETERS]
+            places = ",".join("?" * len(part))
+            yield from self._connection.execute(f"SELECT digest, id FROM image WHERE digest IN ({places})", part)
 
 
 class BodyIds(_RecentIds):
@@ -87,7 +91,10 @@ class BodyIds(_RecentIds):
         self._kind = b"" if kind == "prompt" else kind.encode()
         self._full_text = FULL_TEXT_TABLES[kind]
 
-    def _find_or_add(self, text: str) -> int:
+    def _find_or_add(self, texts: Sequence[str]) -> Iterator[tuple[str, int]]:
+        return ((text, self._find_or_add_one(text)) for text in texts)
+
+    def _find_or_add_one(self, text: str) -> int:
         digest = hashlib.blake2b(text.encode(), digest_size=16, person=self._kind).digest()
         row = self._connection.execute("SELECT id FROM text WHERE hash = ?", (digest,)).fetchone()
         return int(row[0]) if row is not None else self._insert(digest, text)

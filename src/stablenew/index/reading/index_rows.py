@@ -48,6 +48,13 @@ from stablenew.index.reading.run_entry import (
 from stablenew.index.stored_values import join_names, pack_digest, store_seed, type_label
 
 _SETTING_NAMES = tuple(setting.name for setting in INDEXED)
+_SEED = _SETTING_NAMES.index("seed")
+_variant_of = VARIANT.row_of(
+    "run", "position", "number", "status", "prompt", "negative", "duration", "made",
+    "other_settings", "other_values", *_SETTING_NAMES,
+)  # fmt: skip
+_place_of = PLACE.row_of("run", "position", "number", "image", "path", "width", "height", "type", "stage")
+_opinion_of = OPINION.row_of("run", "image", *ImageOpinion._fields[1:], "is_latest", "is_flag_latest")
 _POSITIVE = (1 << 63) - 1
 _AGE = attrgetter("scored_at", "value")
 
@@ -108,39 +115,39 @@ def build_rows(reading: RunReading) -> RunRows:
 
 
 def _variant_row(run: int, position: int, variant: VariantEntry) -> Row:
-    settings = dict(zip(_SETTING_NAMES, variant.settings, strict=True))
-    settings["seed"] = store_seed(settings["seed"])
-    return VARIANT.row(
-        {
-            "run": run,
-            "position": position,
-            "number": variant.number,
-            "status": variant.status or None,
-            "prompt": variant.prompt,
-            "negative": variant.negative,
-            "duration": variant.duration_seconds,
-            "made": variant.made_ms,
-            "other_settings": join_names([name for name, _ in variant.other_settings]),
-            "other_values": _pack_values(variant.other_settings),
-            **settings,
-        }
+    settings = list(variant.settings)
+    settings[_SEED] = store_seed(settings[_SEED])
+    return _variant_of(
+        (
+            run,
+            position,
+            variant.number,
+            variant.status or None,
+            variant.prompt,
+            variant.negative,
+            variant.duration_seconds,
+            variant.made_ms,
+            join_names([name for name, _ in variant.other_settings]),
+            _pack_values(variant.other_settings),
+            *settings,
+        )
     )
 
 
 def _place_rows(run: int, position: int, variant: VariantEntry) -> list[Row]:
     return [
-        PLACE.row(
-            {
-                "run": run,
-                "position": position,
-                "number": number,
-                "image": pack_digest(output.digest),
-                "path": output.path,
-                "width": output.width,
-                "height": output.height,
-                "type": type_label(output.media_type),
-                "stage": output.stage,
-            }
+        _place_of(
+            (
+                run,
+                position,
+                number,
+                pack_digest(output.digest),
+                output.path,
+                output.width,
+                output.height,
+                type_label(output.media_type),
+                output.stage,
+            )
         )
         for number, output in enumerate(variant.outputs)
     ]
@@ -178,9 +185,15 @@ def _opinion_rows(run: int, entry: RunEntry) -> tuple[tuple[Row, ...], ...]:
 
 
 def _opinion_row(run: int, opinion: ImageOpinion) -> Row:
-    latest = {"is_latest": opinion.rated_at is not None, "is_flag_latest": opinion.flagged_at is not None}
-    own = {"run": run, "image": pack_digest(opinion.image), **latest}
-    return OPINION.row(opinion._asdict() | own)
+    return _opinion_of(
+        (
+            run,
+            pack_digest(opinion.image),
+            *opinion[1:],
+            opinion.rated_at is not None,
+            opinion.flagged_at is not None,
+        )
+    )
 
 
 def _comparison_row(run: int, comparison: ComparisonEntry) -> Row:

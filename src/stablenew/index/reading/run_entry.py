@@ -25,7 +25,8 @@ MAX_TEXT: Final = 1_000
 _NAMES: Final = tuple(setting.name for setting in INDEXED)
 _SEED: Final = _NAMES.index("seed")
 _INDEXED: Final = frozenset(_NAMES)
-_WITHOUT_COLUMN: Final = tuple(name for name in BY_NAME if name not in _INDEXED)
+_KNOWN: Final = BY_NAME.keys()
+_WITHOUT_COLUMN: Final = tuple(sorted(_KNOWN - _INDEXED))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
 _SETTING_NAME = re.compile(r"[^\x00-\x20\x7f]{1,128}")
@@ -266,26 +267,25 @@ def _output_entry(output: FastOutput) -> OutputEntry:
 
 def _settings_as_run(document: FastRecord) -> tuple[tuple[Any, ...], tuple[tuple[str, int | float | str], ...]]:
     """The settings that have a column, and all others by name."""
-    settings, actual = document["requested"], document.get("actual")
-    if actual:
+    settings, actual = document["requested"], document.get("actual") or {}
+    if None in actual.values():
         actual = {name: value for name, value in actual.items() if value is not None}
-    overrides = document["variant"].get("overrides")
-    others: dict[str, Any] = {}
-    if (settings.keys() | (actual or {}).keys()) <= BY_NAME.keys() and not _own_overrides(overrides):
+    given = document["variant"].get("overrides")
+    overrides = _own_overrides(given) if given else {}
+    if not overrides and settings.keys() <= _KNOWN and actual.keys() <= _KNOWN:
         settings = settings | actual if actual else settings
-        kept = ((name, _scalar(settings.get(name))) for name in _WITHOUT_COLUMN)
-        others = {name: value for name, value in kept if value is not None}
+        found = [(name, settings[name]) for name in _WITHOUT_COLUMN if name in settings]
+        others = [(name, value) for name, given in found if (value := _scalar(given)) is not None]
     else:
-        settings, others = _sort_out(settings, actual or {}, _own_overrides(overrides))
+        settings, named = _sort_out(settings, actual, overrides)
+        others = sorted(named.items())[:MAX_OTHER_SETTINGS]
     values = list(map(settings.get, _NAMES))
     values[_SEED] = _known_seed(values[_SEED])
-    return tuple(values), tuple(sorted(others.items())[:MAX_OTHER_SETTINGS])
+    return tuple(values), tuple(others)
 
 
-def _own_overrides(overrides: dict[str, Any] | None) -> dict[str, Any]:
+def _own_overrides(overrides: dict[str, Any]) -> dict[str, Any]:
     """The overrides of knobs that are not settings of a record, such as `txt2img.hr_scale`."""
-    if not overrides:
-        return {}
     return {name: value for name, value in overrides.items() if "." in name and name.rpartition(".")[2] not in BY_NAME}
 
 
@@ -373,18 +373,19 @@ def build_opinion_entry(events: Sequence[EventFields], only_image: str | None = 
             images[image] = max(rating, images.get(image, 0))
         elif rating is not None:
             own.append((opinion["rated_at"], rating))
-        tags.update(opinion.get("tags", ()))
-        image_tags.update([(image, tag) for tag in opinion.get("tags", ())])
-        notes.update([(image, note["text"]) for note in own_notes])
-        if opinion.get("flag") in flags:
-            flags[opinion["flag"]] += 1
+        if own_tags := opinion.get("tags"):
+            tags.update(own_tags)
+            image_tags.update([(image, tag) for tag in own_tags])
+        if own_notes:
+            notes.update([(image, note["text"]) for note in own_notes])
+        if (flag := opinion.get("flag")) in flags:
+            flags[flag] += 1
         rated_at = opinion.get("rated_at") or ratings.get((image, rater))
         if opinion or rated_at or (image, rater) in flagged:
-            flag, flagged_at = opinion.get("flag"), flagged.get((image, rater))
-            count = len(own_notes)
+            flagged_at, count = flagged.get((image, rater)), len(own_notes)
             found.append(ImageOpinion(image, rater, rating, rated_at, flag, flagged_at, count, is_empty=not opinion))
-        for aspect, value in opinion.get("aspects", {}).items():
-            scores.append(ScoreEntry(image, f"aspect.{aspect}", rater, value, ""))
+        if aspects := opinion.get("aspects"):
+            scores += [ScoreEntry(image, f"aspect.{name}", rater, value, "") for name, value in aspects.items()]
     return OpinionEntry(
         rating=max(own)[1] if own else None,
         image_ratings=tuple(sorted(images.items())),
