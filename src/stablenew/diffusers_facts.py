@@ -75,7 +75,7 @@ def seeds_of(generators: Any, count: int) -> list[int] | None:
     many = generators if isinstance(generators, (list, tuple)) else [generators]
     if len(many) != count:
         return None
-    seeds = [_fresh_seed(one) for one in many]
+    seeds = [_fresh_seed(generator) for generator in many]
     known = [seed for seed in seeds if seed is not None]
     return known if len(known) == count else None
 

@@ -55,17 +55,17 @@ def describe_evidence(evidence: Evidence) -> dict[str, Any]:
 
     Each value has the query that finds its images, where the query language has a word for the setting.
     """
-    values = sorted(evidence.values, key=lambda one: -one.image_count)[:MOST_VALUES]
-    if not any(type(one.value) is str for one in values):
-        values.sort(key=lambda one: value_order(one.value))
+    values = sorted(evidence.values, key=lambda value: -value.image_count)[:MOST_VALUES]
+    if not any(type(value.value) is str for value in values):
+        values.sort(key=lambda value: value_order(value.value))
     gains = evidence.gains
     return {
         "setting": evidence.setting,
         "agreement": evidence.agreement,
         "warnings": evidence.warnings,
-        "values": [_without_runs(one) | {"query": find_query(evidence.setting, one.value)} for one in values],
+        "values": [_without_runs(value) | {"query": find_query(evidence.setting, value.value)} for value in values],
         "value_count": len(evidence.values),
-        "comparisons": [_without_runs(one) for one in gains[:MOST_COMPARISONS]],
+        "comparisons": [_without_runs(gain) for gain in gains[:MOST_COMPARISONS]],
         "comparison_count": len(gains),
         "preferences": [{"value": value} | to_json(strength) for value, strength in evidence.preferred[:MOST_VALUES]],
     }
@@ -77,7 +77,7 @@ def describe_pair(table: "EvidenceTable", setting: str, against: str) -> dict[st
     Each cell has the places of its values among `values` and `others`.
     """
     cells = build_cells(table, setting, against, MOST_CROSSED)
-    values, others = (sorted({one.value[side] for one in cells}, key=value_order) for side in (0, 1))
+    values, others = (sorted({cell.value[side] for cell in cells}, key=value_order) for side in (0, 1))
     return {
         "setting": setting,
         "against": against,
@@ -85,19 +85,19 @@ def describe_pair(table: "EvidenceTable", setting: str, against: str) -> dict[st
         "others": [{"value": value, "query": find_query(against, value)} for value in others],
         "cells": [
             {
-                "value": values.index(one.value[0]),
-                "other": others.index(one.value[1]),
-                "image_count": one.image_count,
-                "mean": to_json(one.mean),
+                "value": values.index(cell.value[0]),
+                "other": others.index(cell.value[1]),
+                "image_count": cell.image_count,
+                "mean": to_json(cell.mean),
             }
-            for one in cells
+            for cell in cells
         ],
     }
 
 
-def _without_runs(one: Any) -> dict[str, Any]:
+def _without_runs(evidence: Any) -> dict[str, Any]:
     """As JSON, without the ids of the runs behind it: there may be very many."""
-    found: dict[str, Any] = to_json(one)
+    found: dict[str, Any] = to_json(evidence)
     del found["run_ids"]
     return found
 

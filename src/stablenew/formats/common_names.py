@@ -79,7 +79,7 @@ _ENDINGS: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".gguf")
 def find_sampler(name: str) -> Sampler | None:
     """The sampler that any program calls `name`; a class of diffusers that is several may name its algorithm too."""
     wanted = name.casefold()
-    return next((one for one in SAMPLERS if wanted in _names_of(one)), None)
+    return next((sampler for sampler in SAMPLERS if wanted in _names_of(sampler)), None)
 
 
 def split_schedule(name: str) -> tuple[str, str | None]:

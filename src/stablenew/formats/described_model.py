@@ -64,7 +64,7 @@ def _read_own(model: type) -> dict[str, str]:
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(definition, ast.ClassDef)  # noqa: S101
     pairs = itertools.pairwise(definition.body)
-    return {_name_of(one): inspect.cleandoc(words) for one, below in pairs if (words := _text_of(below))}
+    return {_name_of(statement): inspect.cleandoc(words) for statement, below in pairs if (words := _text_of(below))}
 
 
 def _name_of(statement: ast.stmt) -> str:

@@ -280,7 +280,7 @@ def _setting_names(stage: str) -> dict[str, str]:
     for name, info in _STAGE_TYPES[stage].model_fields.items():
         alias = info.validation_alias
         known = alias.choices if isinstance(alias, AliasChoices) else [name]
-        names.update({str(one): name for one in known if name != "extra"})
+        names.update({str(spelling): name for spelling in known if name != "extra"})
     return names
 
 

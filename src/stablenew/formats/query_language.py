@@ -325,7 +325,7 @@ class _Reader:
             raise self._fail(f"{name!r} has several meanings: {', '.join(meant)}")
         import difflib  # noqa: PLC0415
 
-        candidates = {full.partition(".")[2]: full for full in known} | {one: one for one in (*known, *FIELDS)}
+        candidates = {full.partition(".")[2]: full for full in known} | {name: name for name in (*known, *FIELDS)}
         close = difflib.get_close_matches(field, candidates, 1)
         hint = f"did you mean {candidates[close[0]]}?" if close else f"there are {', '.join(FIELDS)};"
         raise self._fail(f"no field {name!r}: {hint} (a word with a colon in it goes into quotes)")

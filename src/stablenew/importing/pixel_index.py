@@ -120,8 +120,8 @@ def _pairs(looks: dict[str, tuple[int, str]]) -> set[tuple[str, str, int]]:
 def _near(group: list[str], looks: dict[str, tuple[int, str]]) -> Iterable[tuple[str, str, int]]:
     for number, first in enumerate(group):
         for second in group[number + 1 :]:
-            (one, pixels), (other, other_pixels) = looks[first], looks[second]
-            distance = (one ^ other).bit_count()
+            (look, pixels), (other, other_pixels) = looks[first], looks[second]
+            distance = (look ^ other).bit_count()
             if distance <= LOOK_DISTANCE and pixels != other_pixels:
                 yield (first, second, distance)
 

@@ -41,12 +41,12 @@ class LearningRunner:
 
     def status(self) -> PlanStatus:
         """What is done and what is left, from the runs that there are."""
-        found = sorted(self._find_results(), key=lambda one: one.run_id)
-        done = {one.step: one for one in reversed(found) if one.status == COMPLETED}
+        found = sorted(self._find_results(), key=lambda result: result.run_id)
+        done = {result.step: result for result in reversed(found) if result.status == COMPLETED}
         steps = self._plan.steps
         return PlanStatus(
             done=tuple(done[step.number] for step in steps if step.number in done),
-            undone=tuple(one for one in found if one.status != COMPLETED),
+            undone=tuple(result for result in found if result.status != COMPLETED),
             pending=tuple(step for step in steps if step.number not in done),
         )
 

@@ -70,7 +70,7 @@ def build_plan(
                 "prompts": [_describe_prompt(prompt) for prompt in prompts],
                 "seeds": json_safe(list(seeds)),
                 "axes": axes,
-                "presets": [{"name": one, "overrides": overrides} for one, overrides in presets],
+                "presets": [{"name": name, "overrides": overrides} for name, overrides in presets],
                 **({} if engine is None else {"engine": engine}),
             }
         )
@@ -139,7 +139,7 @@ class PlanController:
         """Every cell of the plan as a variant of one run."""
         prompt = Prompt(step.prompt.positive, step.prompt.negative or "", step.prompt.prompt_id)
         cells = self.plan.cells
-        variants = (Variant(one.number, len(cells), _FANOUT, prompt, one.label, one.overrides) for one in cells)
+        variants = (Variant(cell.number, len(cells), _FANOUT, prompt, cell.label, cell.overrides) for cell in cells)
         axes = tuple(Axis(SWEEP_AXIS, axis.name, tuple(axis.values)) for axis in self.plan.axes)
         return RecordedPlan(tuple(variants), axes, _FANOUT)
 
@@ -168,7 +168,11 @@ class PlanController:
             opinions = FeedbackLog(run.path).read().build_document().state.images
             for record in run.iter_records():
                 for output in final_outputs(record)[:1]:
-                    stars = [one.rating for one in opinions.get(output.digest, {}).values() if one.rating is not None]
+                    stars = [
+                        opinion.rating
+                        for opinion in opinions.get(output.digest, {}).values()
+                        if opinion.rating is not None
+                    ]
                     data = read_regular(run.path / output.path_in_run, 1 << 32)
                     rating = sum(stars) / len(stars) if stars else None
                     cells[step, record.variant.index] = SheetImage(data, rating)

@@ -132,7 +132,7 @@ class LearningPlan(Document):
     @property
     def cells(self) -> tuple[PlanCell, ...]:
         """What is compared, in order; the last axis is the fastest."""
-        return tuple(PlanCell(index, *one) for index, one in enumerate(self._iter_cells()))
+        return tuple(PlanCell(index, *cell) for index, cell in enumerate(self._iter_cells()))
 
     def _iter_cells(self) -> Iterator[tuple[str, dict[str, JsonValue]]]:
         for preset in self.presets:

@@ -48,7 +48,7 @@ def _values_put_in(label: str) -> Iterable[str]:
             name, _, value = part.partition("=")
             if not name.startswith(("[", "__")):
                 continue
-        values.update(one for one in (value.strip(), name.strip() if arrow else "") if one)
+        values.update(text for text in (value.strip(), name.strip() if arrow else "") if text)
     return sorted(values, key=len, reverse=True)
 
 
@@ -75,7 +75,7 @@ class SplitTies(NamedTuple):
     @property
     def digest(self) -> str:
         """Equal for equal ties, on this machine."""
-        return digest_bytes(b"%d " % len(self.splits) + b"".join(one.tobytes() for one in self))
+        return digest_bytes(b"%d " % len(self.splits) + b"".join(array.tobytes() for array in self))
 
 
 TYING_COLUMNS: Final = ["prompt_family", "seed", "image_id", "parents"]

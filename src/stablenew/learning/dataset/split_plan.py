@@ -40,7 +40,7 @@ class SplitPlan:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """The plan that `to_dict` gave; fields of later versions are passed over."""
-        known = {one.name: fields[one.name] for one in dataclass_fields(cls)}
+        known = {field.name: fields[field.name] for field in dataclass_fields(cls)}
         return cls(**{**known, "by": tuple(known["by"])})
 
     def split_of(self, family: str) -> int:

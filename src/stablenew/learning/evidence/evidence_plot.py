@@ -33,7 +33,10 @@ def draw_evidence(evidence: Evidence, suffix: str) -> bytes:
     """
     shown = evidence.values[:_MOST]
     height = _HEAD + len(shown) * _ROW + _FOOT
-    shapes = [*_axes(evidence, len(shown)), *(shape for place, one in enumerate(shown) for shape in _row(place, one))]
+    shapes = [
+        *_axes(evidence, len(shown)),
+        *(shape for place, entry in enumerate(shown) for shape in _row(place, entry)),
+    ]
     if suffix.lower() == ".svg":
         return _to_svg(shapes, height)
     if suffix.lower() == ".png":
@@ -55,15 +58,18 @@ def _axes(evidence: Evidence, rows: int) -> list[Shape]:
     return shapes
 
 
-def _row(place: int, one: ValueEvidence) -> list[Shape]:
+def _row(place: int, entry: ValueEvidence) -> list[Shape]:
     y = _HEAD + place * _ROW + _ROW // 2
-    values = one.value if isinstance(one.value, list) else [one.value]
+    values = entry.value if isinstance(entry.value, list) else [entry.value]
     name = " + ".join("unknown" if value is None else str(value) for value in values)
     return [
         ("text", (_LEFT - 12, y + 5, name if len(name) < 30 else f"{name[:28]}…", _INK, 14, "end")),
-        ("line", (_x(one.mean.low), y, _x(one.mean.high), y, _MARK, 3)),
-        ("dot", (_x(one.mean.estimate), y, 6, _MARK)),
-        ("text", (_WIDTH - _RIGHT + 14, y + 5, f"{one.mean.estimate:.2f}  n={one.image_count:,}", _PALE, 13, "start")),
+        ("line", (_x(entry.mean.low), y, _x(entry.mean.high), y, _MARK, 3)),
+        ("dot", (_x(entry.mean.estimate), y, 6, _MARK)),
+        (
+            "text",
+            (_WIDTH - _RIGHT + 14, y + 5, f"{entry.mean.estimate:.2f}  n={entry.image_count:,}", _PALE, 13, "start"),
+        ),
     ]
 
 

@@ -45,22 +45,22 @@ def package_for_llm(dataset: Dataset, *, examples: int = 10) -> LearningPackage:
             "rated_image_count": len(table.stars),
             "rater_count": len(table.raters),
             **({} if agreement is None else {"agreement": agreement}),
-            "settings": [_describe_setting(one) for one in evidence],
+            "settings": [_describe_setting(setting) for setting in evidence],
             "proposals": [
                 {
-                    "name": one.name,
-                    "current": one.current,
-                    "proposed": one.proposed,
-                    "is_supported": one.is_supported,
-                    "reason": one.reason,
+                    "name": proposal.name,
+                    "current": proposal.current,
+                    "proposed": proposal.proposed,
+                    "is_supported": proposal.is_supported,
+                    "reason": proposal.reason,
                 }
-                for one in contract.propose_new_defaults()
+                for proposal in contract.propose_new_defaults()
             ],
             "best": best,
             "worst": worst,
             "left_out": {
-                "values": sum(max(0, len(one.values) - _VALUES) for one in evidence),
-                "comparisons": sum(max(0, len(one.gains) - _COMPARISONS) for one in evidence),
+                "values": sum(max(0, len(setting.values) - _VALUES) for setting in evidence),
+                "comparisons": sum(max(0, len(setting.gains) - _COMPARISONS) for setting in evidence),
                 "images": len(table.stars) - len(best) - len(worst),
             },
         }
@@ -72,26 +72,26 @@ def _describe_setting(evidence: Evidence) -> dict[str, Any]:
         "name": evidence.setting,
         "values": [
             {
-                "value": one.value,
-                "image_count": one.image_count,
-                "mean": _round(one.mean.estimate),
-                "low": _round(one.mean.low),
-                "high": _round(one.mean.high),
+                "value": value.value,
+                "image_count": value.image_count,
+                "mean": _round(value.mean.estimate),
+                "low": _round(value.mean.low),
+                "high": _round(value.mean.high),
             }
-            for one in evidence.values[:_VALUES]
+            for value in evidence.values[:_VALUES]
         ],
-        "comparisons": [_describe_comparison(one) for one in evidence.gains[:_COMPARISONS]],
+        "comparisons": [_describe_comparison(gain) for gain in evidence.gains[:_COMPARISONS]],
         "warnings": evidence.warnings,
     }
 
 
-def _describe_comparison(one: Comparison) -> dict[str, Any]:
-    interval = one.difference.interval
+def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
+    interval = comparison.difference.interval
     return {
-        "value": one.value,
-        "other": one.other,
-        "evidence": one.kind,
-        "place_count": one.difference.place_count,
+        "value": comparison.value,
+        "other": comparison.other,
+        "evidence": comparison.kind,
+        "place_count": comparison.difference.place_count,
         "difference": _round(interval.estimate),
         "low": _round(interval.low),
         "high": _round(interval.high),

@@ -72,7 +72,7 @@ class _Layout:
             columns = tuple(f"{second.name.partition('.')[2]} {value}" for value in second.values)
             rows = tuple(f"{first.name.partition('.')[2]} {value}" for value in first.values)
             return cls(columns, rows, len(plan.steps), cell)
-        labels = tuple(one.label.partition("=")[2] for one in plan.cells)
+        labels = tuple(cell.label.partition("=")[2] for cell in plan.cells)
         return cls(labels, ("",), len(plan.steps), cell)
 
     @property

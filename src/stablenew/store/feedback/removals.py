@@ -34,7 +34,7 @@ NO_REMOVALS: Final = Removals({}, {})
 def find_removals(events: Iterable[EventFields]) -> Removals:
     """The removals that stand among the events of a run, which are in the order of `merge_events`."""
     found = [Removal.model_validate(fields) for fields in fold_removals(list(events))]
-    return Removals({one.sha256: one for one in found}, {one.digest: one for one in found})
+    return Removals({removal.sha256: removal for removal in found}, {removal.digest: removal for removal in found})
 
 
 def are_removed(run_path: Path, names: Collection[str], sums: Mapping[str, str]) -> bool:

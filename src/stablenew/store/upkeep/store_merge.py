@@ -176,7 +176,9 @@ def _merge_sealed(target: Run, theirs: Run, sums: dict[str, str], *, dry_run: bo
     if run_digest(target.path) != run_digest(theirs.path):
         place = _keep_divergent(target, theirs, sums, dry_run=dry_run)
         return DIVERGENT, f"both are sealed and differ; ours stays, theirs is kept in {place}"
-    missing = {name: one for name, one in sums.items() if _is_missing_or_cut(target.path / name, theirs.path / name)}
+    missing = {
+        name: digest for name, digest in sums.items() if _is_missing_or_cut(target.path / name, theirs.path / name)
+    }
     _take_files(theirs.path, target.path, missing, dry_run=dry_run)
     return (COMPLETED, f"{len(missing)} files were missing or cut off here") if missing else (UNCHANGED, "")
 
@@ -202,7 +204,7 @@ def _complete_unsealed(target: Run, theirs: Run, sums: dict[str, str], *, dry_ru
     if not _is_beginning_of(target.path, theirs.path, sums):
         place = _keep_divergent(target, theirs, sums, dry_run=dry_run)
         return DIVERGENT, f"ours has no seal and holds other things; ours stays, theirs is kept in {place}"
-    wanted = {name: one for name, one in sums.items() if not _is_same(target.path, name, one)}
+    wanted = {name: digest for name, digest in sums.items() if not _is_same(target.path, name, digest)}
     _take_files(theirs.path, target.path, wanted, dry_run=dry_run)
     if not dry_run:
         copy_seal(theirs.path, target.path)

@@ -62,7 +62,7 @@ def read_run_opinions(run: RunFiles) -> RunOpinions:
         events: Sequence[EventFields] = read_events(run.run_id, run.feedback)
     except ValueError:
         events, found = parse_feedback(run.run_id, run.feedback)
-        problems = [Problem(run.run_id, one.path, one.line, one.reason) for one in found]
+        problems = [Problem(run.run_id, problem.path, problem.line, problem.reason) for problem in found]
     by_image: dict[str, dict[str, dict[str, Any]]] = {}
     for (image, rater), opinion in fold_opinions(events).items():
         if opinion:
@@ -77,12 +77,19 @@ def build_image_columns(images: Iterable[tuple[RunOpinions, str]]) -> dict[str, 
     ratings, aspects = _Lists(RATINGS), _Lists(ASPECTS)
     for run, image in images:
         said = sorted(run.by_image.get(image, {}).items())
-        rated = [(rater, one["rating"], one["rated_at"]) for rater, one in said if "rating" in one]
+        rated = [(rater, opinion["rating"], opinion["rated_at"]) for rater, opinion in said if "rating" in opinion]
         ratings.append(rated)
         aspects.append(
-            [(rater, *pair) for rater, one in said if "aspects" in one for pair in sorted(one["aspects"].items())]
+            [
+                (rater, *pair)
+                for rater, opinion in said
+                if "aspects" in opinion
+                for pair in sorted(opinion["aspects"].items())
+            ]
         )
-        row = _describe_image([one for _, one in said], [stars for _, stars, _ in rated], run.preferences, image)
+        row = _describe_image(
+            [opinion for _, opinion in said], [stars for _, stars, _ in rated], run.preferences, image
+        )
         rows.append(row._replace(trashed=image in run.trashed, removed=image in run.removed))
     columns = zip(*rows, strict=True) if rows else ([] for _ in _ImageRow._fields)
     arrays = {name: pa.array(column, _TYPES[name]) for name, column in zip(_ImageRow._fields, columns, strict=True)}
@@ -108,14 +115,14 @@ class _ImageRow(NamedTuple):
 def _describe_image(
     said: list[dict[str, Any]], stars: list[int], preferences: list[dict[str, Any]], image: str
 ) -> _ImageRow:
-    flags = [one["flag"] for one in said if "flag" in one]
+    flags = [opinion["flag"] for opinion in said if "flag" in opinion]
     return _ImageRow(
         sum(stars) / len(stars) if stars else None,
         len(stars),
-        sorted({tag for one in said if "tags" in one for tag in one["tags"]}),
+        sorted({tag for opinion in said if "tags" in opinion for tag in opinion["tags"]}),
         flags.count("pick"),
         flags.count("reject"),
-        [note["text"] for one in said if "notes" in one for note in one["notes"]],
+        [note["text"] for opinion in said if "notes" in opinion for note in opinion["notes"]],
         *(_count_comparisons(preferences, image) if preferences else ()),
     )
 
@@ -156,17 +163,17 @@ def build_job_columns(runs: Iterable[RunOpinions]) -> dict[str, pa.Array]:
 
 def _describe_job(run: RunOpinions) -> dict[str, Any]:
     own = run.by_image.get("", {}).values()
-    stars = [one["rating"] for one in own if "rating" in one]
+    stars = [opinion["rating"] for opinion in own if "rating" in opinion]
     return {
         "job_rating": sum(stars) / len(stars) if stars else None,
         "job_rating_count": len(stars),
-        "job_tags": sorted({tag for one in own for tag in one.get("tags", ())}),
+        "job_tags": sorted({tag for opinion in own for tag in opinion.get("tags", ())}),
     }
 
 
 def _count_comparisons(preferences: list[dict[str, Any]], image: str) -> tuple[int, int, int]:
     """How often an image won, lost, and neither."""
-    own = [one for one in preferences if image in (one["winner"], one["loser"])]
-    decided = [one["winner"] == image for one in own if one["outcome"] == "win"]
+    own = [comparison for comparison in preferences if image in (comparison["winner"], comparison["loser"])]
+    decided = [comparison["winner"] == image for comparison in own if comparison["outcome"] == "win"]
     wins = sum(decided)
     return wins, len(decided) - wins, len(own) - len(decided)
