@@ -33,7 +33,7 @@ def test_a_pack_is_chosen_planned_and_run(page, server, root, keep_screen):
     page.get_by_label("What varies in the prompt, one a line").fill("kind: blue | red | old")
     page.get_by_label("Sweeps, one a line").fill("txt2img.cfg_scale=5,7")
     expect(plan(page)).to_contain_text("12 variants")
-    page.get_by_label("At most so many variants").fill("4")
+    page.get_by_label("Maximum number of variants").fill("4")
     page.get_by_label("Size").fill("96x64")
     page.get_by_label("Tags for the records").fill("experiment:boats")
     expect(plan(page)).to_contain_text("4 variants of 12 possible")

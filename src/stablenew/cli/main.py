@@ -128,7 +128,7 @@ def _run(args: list[str]) -> int:
 
 
 def _discard_output_that_fails() -> None:
-    """Leave nothing that the interpreter would try to write again on its way out, on a full disk say."""
+    """Leave nothing that the interpreter would try to write again on its way out, for example on a full disk."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -144,7 +144,7 @@ def _discard_output() -> None:
 
 
 def _explain(error: Exception) -> str:
-    """The system's own errors without their numbers, which nobody knows by heart."""
+    """The system's own errors without their numbers."""
     if isinstance(error, OSError) and not isinstance(error, StableNewError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error)

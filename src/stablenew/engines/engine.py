@@ -36,7 +36,7 @@ class EngineImage:
     seed: int | None = None
     """The seed this very image came from, not the first of its batch."""
     pixel_digest: str | None = None
-    """Over the 8-bit RGB rows, where the engine has them at hand."""
+    """Over the 8-bit RGB rows, where the engine has them."""
     parent: int | None = None
     """Position of the input it was made from."""
 
@@ -121,7 +121,7 @@ def _no_progress(fraction: float, preview: EngineImage | None = None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StageMonitor:
-    """How an engine hears of a wish to stop, and says how far it is."""
+    """How an engine is told to stop, and reports its progress."""
 
     cancel: CancelToken = field(default_factory=CancelToken)
     on_progress: ProgressReport = _no_progress

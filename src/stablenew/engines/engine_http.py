@@ -193,7 +193,7 @@ def split_auth(url: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def read_image(data: bytes, *, seed: int | None = None, parent: int | None = None) -> EngineImage:
-    """The image in `data`, exactly these bytes, if they are a whole one.
+    """The image in `data`, exactly these bytes, if they are complete.
 
     Raises:
         EngineError: they are not.

@@ -34,7 +34,7 @@ def _read_extension(folder: Path) -> CustomNode:
 
 
 def read_commit(folder: Path) -> str | None:
-    """The commit that a git work tree stands at, as its files say; None where it is none."""
+    """The commit that a git work tree stands at, as its files say; None where it is not one."""
     git = folder / ".git"
     with contextlib.suppress(OSError, UnicodeDecodeError):
         head = (git / "HEAD").read_text(encoding="ascii").strip()

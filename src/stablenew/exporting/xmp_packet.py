@@ -36,7 +36,7 @@ _PACKET: Final = (
 _END: Final = re.compile(r"</([A-Za-z_][\w.-]*):RDF\s*>")
 _DECLARATION: Final = re.compile(r"""xmlns:([A-Za-z_][\w.-]*)\s*=\s*["']([^"']*)["']""")
 _OURS: Final = (f"{XMP}Rating", f"{XMP}Label", f"{XMP}MetadataDate", f"{DC}subject", f"{OWN}ImageId", f"{OWN}Said")
-"""Fields that are written anew each time. `dc:description` is only written where nobody has."""
+"""Fields that are rewritten each time. `dc:description` is only written where nobody has."""
 _DESCRIPTION: Final = f"{DC}description"
 _NO_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -152,7 +152,7 @@ def _label(opinion: Opinion) -> str | None:
 
 
 def _without_ours(packet: str, opinion: Opinion) -> str:
-    """The packet without the fields that are written anew. A rating or label that we have no word for stays."""
+    """The packet without the fields that are rewritten. A rating or label that we have no word for stays."""
     wanted = set(_OURS)
     if opinion.rating is None and not opinion.is_rejected:
         wanted.discard(f"{XMP}Rating")

@@ -93,7 +93,7 @@ def _open(data: bytes) -> "Image":
 
 
 def _open_within(data: bytes, pixels: int) -> "Image":
-    """Open an image of up to so many pixels. Pillow's own limit is lower, and one for the whole process."""
+    """Open an image of at most that many pixels. Pillow's own limit is lower, and one for the whole process."""
     from PIL import Image  # noqa: PLC0415
 
     formats = tuple(DECODERS.values())

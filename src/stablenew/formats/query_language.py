@@ -19,7 +19,7 @@ images is. `-` before a condition negates it.
     settings.NAME:value, metric.NAME:>6, aspect.NAME:>=4
                    any setting, score or aspect by its name; NAME alone where it means only one of them
 
-A condition on a value that is not known (the rating of an unrated image, say) does not hold; negated, it does.
+A condition on a value that is not known (such as the rating of an unrated image) does not hold; negated, it does.
 """
 
 import re

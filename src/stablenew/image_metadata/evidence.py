@@ -79,7 +79,7 @@ class Evidence:
         return tuple(self.iter_objects(self._main_texts))
 
     def parse(self, text: str) -> Any:
-        """The JSON in a text, or None: it is none, or larger than the budget."""
+        """The JSON in a text; None when it is not JSON, or larger than the budget."""
         bare = text.lstrip("\0 \t\r\n\ufeff")
         if bare[:1] not in {"{", "["}:
             return None

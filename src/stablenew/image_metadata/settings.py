@@ -52,7 +52,7 @@ _BY_SPELLING: Final = {_spell(name): standard for name, standard in _BESIDE.item
 
 @lru_cache(maxsize=1024)
 def find_standard_name(name: str) -> str | None:
-    """The standard name of what most tools mean by `name`, however they spell it; None where it is none."""
+    """The standard name of what most tools mean by `name`, however they spell it; None where it is not one."""
     return _BY_SPELLING.get(_spell(name[:_LONGEST_NAME]))
 
 
@@ -81,7 +81,7 @@ def build_settings(pairs: Mapping[str, Any], names: Mapping[str, str] | None = N
 
 
 def convert(name: str, value: Any) -> Scalar | None:
-    """A value as a setting of a standard name has it, or None where it is none."""
+    """A value in the type of its setting; None where it does not fit."""
     if value is None or isinstance(value, (dict, list)):
         return None
     if name in _WHOLE or name in _REAL:

@@ -32,7 +32,7 @@ _PACKET: Final = re.compile(r"<(?:x:xmpmeta|rdf:RDF)\b.*</(?:x:xmpmeta|rdf:RDF)>
 
 @dataclass(frozen=True, slots=True)
 class XmpOpinion:
-    """What a packet says. Only what was said is set: a star that is missing is none, and not zero."""
+    """What a packet says. Only what was said is set: a missing star is no rating, not zero stars."""
 
     rating: int | None = None
     """1 to 5; 0 in a packet means unrated, which says nothing."""

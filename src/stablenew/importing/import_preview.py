@@ -84,7 +84,7 @@ def preview_import(
 
 
 def _choose(files: list[FoundFile]) -> Sequence[FoundFile]:
-    """All of few files; of many so many, from the newest to the oldest, at equal distances."""
+    """All of few files; of many a fixed number, from the newest to the oldest, at equal distances."""
     files.sort(key=lambda file: file.modified_ns, reverse=True)
     if len(files) <= MOST_LOOKED_AT:
         return files

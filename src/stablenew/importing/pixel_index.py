@@ -85,7 +85,7 @@ class PixelIndex:
         return [row[0] for row in self._connection.execute(query, (value,))]
 
     def copies(self) -> list[list[str]]:
-        """Images of several digests and the same pixels: one picture, written anew without loss."""
+        """Images of several digests and the same pixels: one picture, saved again without loss."""
         groups: dict[str, list[str]] = defaultdict(list)
         query = "SELECT pixel_digest, digest FROM pixels WHERE pixel_digest != '' ORDER BY digest"
         for pixel_digest, digest in self._connection.execute(query):

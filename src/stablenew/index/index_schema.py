@@ -340,7 +340,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         if version == VERSION:
             return connection
         connection.close()
-    except sqlite3.OperationalError:  # a full disk, say: the index itself may be fine
+    except sqlite3.OperationalError:  # such as a full disk: the index itself may be fine
         raise
     except sqlite3.DatabaseError:
         pass

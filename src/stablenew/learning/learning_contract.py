@@ -122,7 +122,7 @@ class BestDefault:
     reason: str
     """Why, in words; begins with "not enough evidence" where that is so."""
     mean: Interval | None
-    """Mean stars of the images with this value, shrunken; None if there are none."""
+    """Mean stars of the images with this value, shrunken; None without any."""
     image_count: int
     """Rated images with this value."""
     run_ids: tuple[str, ...]

@@ -61,7 +61,7 @@ def parse_randomization(text: str) -> tuple[Axis, ...]:
     """The axes written in `text`, in the order in which they apply: replace, wildcards, matrix.
 
     Raises:
-        PromptPackError: a line is none of the three forms; the message names it.
+        PromptPackError: a line has none of the three forms; the message names it.
     """
     axes = []
     for number, line in enumerate(text.splitlines(), 1):

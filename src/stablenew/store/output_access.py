@@ -73,7 +73,7 @@ def locate_origin(run: Run, origin: Origin) -> Path:
     """Where an image in place lies on this machine, as far as its root is known; nothing is opened.
 
     Raises:
-        OutputNotFound: this machine does not know the root, or the path is none that could lie beneath one.
+        OutputNotFound: this machine does not know the root, or the path cannot lie beneath one.
     """
     return _beneath(_find_root(run, origin), _parts_of(origin))
 

@@ -79,7 +79,7 @@ class RunStore:
         return RunWriter.create(self.root, metadata)
 
     def prepare(self) -> None:
-        """Make the folder a store, if it is none yet.
+        """Make the folder a store, unless it is one.
 
         Raises:
             NotAStore: something that is no folder has its place.

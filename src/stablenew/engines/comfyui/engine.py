@@ -73,7 +73,7 @@ class ComfyUIEngine:
         self._choices: dict[tuple[str, str], list[str]] = {}
         self._uploads: dict[str, str] = {}
         self._seen: set[str] = set()
-        """Digests of what it gave before: a cached node reports its old files anew."""
+        """Digests of what it gave before: a cached node reports its old files again."""
 
     @property
     def info(self) -> EngineInfo:
@@ -137,7 +137,7 @@ class ComfyUIEngine:
         Raises:
             Cancelled: it was asked to stop; the server was told.
             EngineError: the server could not; the message tells a person what to do.
-            ConfigError: the user's workflow or binding is none.
+            ConfigError: the user's workflow or binding is not valid.
         """
         request.check("comfyui", STAGES)
         monitor.cancel.raise_if_cancelled()

@@ -23,7 +23,7 @@ def read_graph(text: str | bytes, name: str = "the workflow") -> Graph:
     """A workflow from its JSON.
 
     Raises:
-        ConfigError: it is none in API format; the message says how to export one.
+        ConfigError: it is not in API format; the message says how to export one.
     """
     try:
         graph = json.loads(text)
@@ -36,7 +36,7 @@ def check_graph(graph: Any, name: str = "the workflow") -> Graph:
     """`graph`, if it is a workflow in API format.
 
     Raises:
-        ConfigError: it is none; the message says how to export one.
+        ConfigError: it is not a workflow; the message says how to export one.
     """
     if isinstance(graph, dict) and isinstance(graph.get("prompt"), dict):
         graph = graph["prompt"]  # the body of a call, or what an image carries

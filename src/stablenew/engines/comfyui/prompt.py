@@ -108,7 +108,7 @@ class PromptBuilder:
 
         Raises:
             EngineError: the server has not what is asked for.
-            ConfigError: the workflow or a binding is none.
+            ConfigError: the workflow or a binding is not valid.
         """
         image = self._request.inputs[number] if self._request.inputs else None
         graph = self._own or build_workflow(

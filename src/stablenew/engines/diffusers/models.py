@@ -146,7 +146,7 @@ def _guess_class(path: Path) -> str:
 def build_scheduler(own: Any, sampler: str | None, schedule: str | None) -> Any:
     """A scheduler for the sampler and noise schedule that are asked for, from the configuration of the model's own.
 
-    Where the model cannot go with it (flow matching with a scheduler that is none), its own stays.
+    Where the model cannot go with it (a flow-matching model with another kind of scheduler), its own stays.
 
     Raises:
         EngineError: diffusers has no such sampler, or a library that it needs is missing.

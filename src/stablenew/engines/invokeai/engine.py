@@ -109,7 +109,7 @@ class InvokeAIEngine:
         Raises:
             Cancelled: it was asked to stop; the server was told.
             EngineError: the server could not; the message tells a person what to do.
-            ConfigError: the user's graph is none, or has no place for the prompt.
+            ConfigError: the user's graph is not valid, or has no place for the prompt.
         """
         request.check("invokeai", _STAGES)
         monitor.cancel.raise_if_cancelled()

@@ -79,7 +79,7 @@ def read_graph(text: str | bytes, place: str) -> Graph:
     """A graph of the user's own.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is not a graph.
     """
     try:
         graph = json.loads(text)

@@ -34,7 +34,7 @@ class Link(NamedTuple):
 
 
 def find_nodes(value: Any) -> Nodes | None:
-    """The nodes of a graph in API format, without what programs put beside them; None when it is none."""
+    """The nodes of a graph in API format, without what programs put beside them; None when it is not a graph."""
     if not isinstance(value, dict):
         return None
     nodes = {

@@ -150,7 +150,7 @@ class _Converter:
         return scope.outputs_of(graph)
 
     def _unfold(self, node: Mapping[str, Any], scope: "_Scope", prefix: str, depth: int) -> list[Any] | None:
-        """What the outputs of a subgraph are, whose nodes are added; None where the node is none."""
+        """What the outputs of a subgraph are, whose nodes are added; None where the node is not a subgraph."""
         graph = self._subgraphs.get(str(node.get("type")))
         if graph is None or depth >= _DEEPEST or node.get("mode") in {_MUTED, _BYPASSED}:
             return None

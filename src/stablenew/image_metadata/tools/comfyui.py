@@ -32,7 +32,7 @@ def read_comfyui(evidence: Evidence) -> Generation | None:
 
 
 def build_generation(nodes: Nodes, evidence: Evidence) -> Generation:
-    """What a graph says of the image at hand."""
+    """What a graph says about this image."""
     outputs = read_outputs(nodes)
     if not outputs:
         return Generation(tool=Tool.COMFYUI)

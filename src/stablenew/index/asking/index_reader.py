@@ -141,7 +141,7 @@ class IndexReader:
         return self.fetch("SELECT seq, run_id, kind FROM change WHERE seq > ? ORDER BY seq", (sequence,))
 
     def last_change(self) -> tuple[str, int]:
-        """Which index this is (one made anew is another), and the number of the last change in it."""
+        """Which index this is (a rebuilt one is another), and the number of the last change in it."""
         which = "(SELECT value FROM meta WHERE key = 'token')"
         last = "(SELECT seq FROM sqlite_sequence WHERE name = 'change')"
         rows = self.fetch(f"SELECT {which}, {last}")

@@ -1,7 +1,7 @@
 """The tables of a dataset that are whole in themselves: preferences, and runs.
 
 That of the runs is worked out while parts are still being made, and so is the digest of the dataset: most of the runs
-are known before the first part is made anew, and Arrow leaves the interpreter free.
+are known before the first part is rebuilt, and Arrow leaves the interpreter free.
 """
 
 import io

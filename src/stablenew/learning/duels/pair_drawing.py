@@ -1,4 +1,4 @@
-"""Drawing the next two images of a duel: by chance, as alike as possible in all but what is compared.
+"""Drawing the next two images of a duel: at random, as alike as possible in all but what is compared.
 
 The fairest two images differ in the compared setting only; then come those of one prompt and seed, those of one prompt,
 and any two. The closest kind of pairs that is not used up is drawn from, images that were shown least

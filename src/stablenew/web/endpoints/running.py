@@ -162,7 +162,7 @@ def _preview(call: Call) -> Response:
 ENDPOINTS: Final = (
     Endpoint("GET", "/api/choices", "Packs, engines and settings that a run can be made with.", _choices),
     Endpoint("POST", "/api/plans", "What a run would be: how many variants, which, how long.", _plan, (), "RunBody"),
-    Endpoint("GET", "/api/running", "Runs of this program that wait, run, or ended lately.", _list),
+    Endpoint("GET", "/api/running", "Runs of this program that wait, run, or ended recently.", _list),
     Endpoint("POST", "/api/running", "Start a run. Its id is in the answer.", _start, (), "RunBody"),
     Endpoint("GET", "/api/running/{run_id}", "How far a run is.", _get),
     Endpoint(

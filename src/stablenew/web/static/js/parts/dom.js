@@ -52,7 +52,7 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** `action`, called once there was no call for so many milliseconds; `.cancel()` forgets the last call. */
+/** `action`, called once no call has come for that many milliseconds; `.cancel()` forgets the last call. */
 export function debounce(action, milliseconds) {
   let timer = 0;
   const debounced = (...values) => {

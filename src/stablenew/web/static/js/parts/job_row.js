@@ -18,7 +18,7 @@ export const STATUS_WORDS = {
 };
 
 /**
- * The element of a row. `onRate` hears of a click on its stars.
+ * The element of a row. `onRate` is called when its stars are clicked.
  * @param {(rating: number | null) => void} onRate
  */
 export function createRow(onRate, isReadOnly) {

@@ -49,7 +49,7 @@ class HealthScreen {
           : `${formatDuration(index.age_seconds)} ago; one takes ${formatDuration(index.sweep_seconds)}`,
       ],
       [
-        "How it hears of changes",
+        "How changes are noticed",
         watcher.polling_reason ? `by looking again and again: ${watcher.polling_reason}` : "the system tells it",
       ],
     ];

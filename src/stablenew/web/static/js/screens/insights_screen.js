@@ -153,7 +153,7 @@ function buildSetting(insight) {
       : h(
           "p",
           { class: "hint" },
-          `Raters agree ${insight.agreement.toFixed(2)}, where 1 is always and 0 is as by chance.`,
+          `Raters agree ${insight.agreement.toFixed(2)}, where 1 is always and 0 is no more than random.`,
         ),
   );
 }

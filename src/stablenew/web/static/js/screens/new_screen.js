@@ -168,7 +168,7 @@ class NewScreen {
         field("size", "Size", { placeholder: "512x512" }),
         field("seed", "Seed", { inputmode: "numeric", placeholder: this.again ? "as above" : "chosen by the engine" }),
         this.again ? null : h("label", { for: "f-mode" }, "Combinations", this.mode),
-        field("limit", "At most so many variants", { inputmode: "numeric" }),
+        field("limit", "Maximum number of variants", { inputmode: "numeric" }),
         field("tags", "Tags for the records", { placeholder: "experiment:cfg" }),
       ),
       h(
