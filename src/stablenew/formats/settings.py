@@ -85,7 +85,9 @@ SETTINGS: Final = (
         "clip_skip", "integer", "Clip skip", ("clip_stop_at_last_layers",), ("clip_stop_at_layer",),
         query="clip_skip", is_inherited=True, webui_option="CLIP_stop_at_last_layers",
     ),
-    Setting("eta", "number", "Eta", ("ddim_eta",), query="eta", is_inherited=True),
+    Setting(
+        "eta", "number", "Eta", ("ddim_eta",), query="eta", is_inherited=True, webui="eta", diffusers="eta",
+    ),
 )  # fmt: skip
 """The order is that of columns in the dataset."""
 

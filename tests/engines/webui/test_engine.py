@@ -184,6 +184,14 @@ def test_a_server_that_says_nothing_of_its_model_says_it_in_the_infotext(webui):
     assert result.images[0].media_type == "image/jpeg"
 
 
+def test_a_setting_of_the_table_needs_no_line_in_the_engine(webui):
+    fake, engine = webui()
+    ask(engine)
+    assert "eta" not in fake.requests[-1]
+    ask(engine, eta=0.5)
+    assert fake.requests[-1]["eta"] == 0.5
+
+
 @pytest.mark.parametrize("saved", [(), ("CLIP_stop_at_last_layers",)])
 @pytest.mark.parametrize("quirk", [(), ("fails_1",), ("truncated",)])
 def test_a_call_leaves_the_servers_options_as_they_were(webui, saved, quirk):
