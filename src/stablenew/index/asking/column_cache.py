@@ -188,7 +188,11 @@ class ColumnCache:
             return None
         fits = self._matching(query.conditions) & self.table.has_image
         is_of_images = sort.removeprefix("-") in _OF_IMAGES or "metric." in sort or "aspect." in sort
-        places = self._firsts.find(fits, sort, limit, lambda: self._rank_values(sort), is_of_images=is_of_images)
+        name = sort.removeprefix("-")
+        source = self._conditions.numbers.score(name) if name.startswith(("metric.", "aspect.")) else None
+        places = self._firsts.find(
+            fits, sort, limit, lambda: self._rank_values(sort), source, is_of_images=is_of_images
+        )
         if places is None:
             return None
         return _List(places, None if sort in (NEWEST, OLDEST) else self._sort_values(places, sort))

@@ -10,7 +10,7 @@ import numpy as np
 
 from stablenew.index.asking.arrays import Column, Mask
 from stablenew.index.asking.column_table import ColumnTable
-from stablenew.index.asking.index_reader import NEWEST, OLDEST, RANDOM, UNRATED
+from stablenew.index.asking.index_reader import BEST, NEWEST, OLDEST, RANDOM, UNRATED, WORST
 
 _BLOCK: Final = 1 << 15
 _MAX_KEPT: Final = 8
@@ -19,6 +19,8 @@ _MAX_KEPT: Final = 8
 class _Ranking(NamedTuple):
     """The rows in the order of some numbers."""
 
+    source: object
+    """What the numbers come from; another object has others."""
     ranked: Column
     """The rows that have a number, in order."""
     is_ranked: Mask
@@ -32,23 +34,26 @@ class FirstPages:
         self._rankings: dict[str, _Ranking] = {}
 
     def forget(self) -> None:
-        """Drop the orders, because the rows of the table or their numbers changed."""
-        self._rankings.clear()
+        """Drop the orders that no longer hold after a refresh of the table."""
+        if not self._table.has_only_new_opinions:
+            self._rankings.clear()
+        for sort in (BEST, WORST, UNRATED):
+            self._rankings.pop(sort, None)
 
     def find(
-        self, fits: Mask, sort: str, limit: int, numbers: Callable[[], Column], *, is_of_images: bool
+        self, fits: Mask, sort: str, limit: int, numbers: Callable[[], Column], source: object, *, is_of_images: bool
     ) -> Column | None:
         """The first `limit` rows that fit, each image once; None where the whole list has to be sorted.
 
-        `numbers` are what is sorted by, ascending, NaN where unknown, by row; `is_of_images` says whether they are
-        equal in all places of an image.
+        `numbers` are what is sorted by, ascending, NaN where unknown, by row, and come from `source`; `is_of_images`
+        says whether they are equal in all places of an image.
         """
         if sort.startswith(f"{RANDOM}.") or (self._table.has_shared_images and not is_of_images):
             return None
         found: list[int] = []
         seen: set[int] = set()
         images = self._table.rows["image"]
-        for block in self._iter_blocks(sort, numbers):
+        for block in self._iter_blocks(sort, numbers, source):
             fitting = block[fits[block]]
             for start in range(0, len(fitting), limit):
                 some = fitting[start : start + limit]
@@ -60,11 +65,11 @@ class FirstPages:
                             return np.array(found, np.int64)
         return np.array(found, np.int64)
 
-    def _iter_blocks(self, sort: str, numbers: Callable[[], Column]) -> Iterator[Column]:
+    def _iter_blocks(self, sort: str, numbers: Callable[[], Column], source: object) -> Iterator[Column]:
         if sort in (NEWEST, OLDEST):
             yield from self._by_time(is_ascending=sort == OLDEST)
             return
-        ranking = self._rank(sort, numbers)
+        ranking = self._rank(sort, numbers, source)
         if sort == UNRATED:
             yield from (block[~ranking.is_ranked[block]] for block in self._by_time())
             yield from (block[ranking.is_ranked[block]] for block in self._by_time())
@@ -76,13 +81,14 @@ class FirstPages:
         order = self._table.row_order if is_ascending else self._table.row_order[::-1]
         return (order[start : start + _BLOCK] for start in range(0, len(order), _BLOCK))
 
-    def _rank(self, sort: str, numbers: Callable[[], Column]) -> _Ranking:
-        if sort not in self._rankings:
+    def _rank(self, sort: str, numbers: Callable[[], Column], source: object) -> _Ranking:
+        known = self._rankings.get(sort)
+        if known is None or known.source is not source:
             if len(self._rankings) >= _MAX_KEPT:
                 self._rankings.clear()
             values = numbers()
             newest = self._table.row_order[::-1]
-            known = newest[~np.isnan(values[newest])]
-            ranked = known[np.argsort(values[known], kind="stable")]
-            self._rankings[sort] = _Ranking(ranked, ~np.isnan(values))
+            valued = newest[~np.isnan(values[newest])]
+            ranked = valued[np.argsort(values[valued], kind="stable")]
+            self._rankings[sort] = _Ranking(source, ranked, ~np.isnan(values))
         return self._rankings[sort]

@@ -60,7 +60,9 @@ class NamedNumbers:
             images = np.union1d(self._table.touched_images, [image for (image,) in named])
             images = images[images > NO_IMAGE].astype(np.int64)
             for field, scores in self._scores.items():
-                self._scores[field] = self._read_scores(field, scores, images)
+                found = self._read_scores(field, scores, images)
+                if not np.array_equal(found, scores, equal_nan=True):  # else what was sorted by it stays sorted
+                    self._scores[field] = found
 
     def setting(self, field: str) -> SettingValues:
         """The values of the setting that a field such as `settings.s_churn` names."""
@@ -123,8 +125,8 @@ class NamedNumbers:
         names = ",".join(map(str, self._find_ids(field))) or "NULL"
         chosen = f"name IN ({names}) AND image <> {NO_IMAGE}"
         parameters = () if images is None else (json.dumps(images.tolist()),)
-        if images is not None:
-            chosen += " AND image IN (SELECT value FROM json_each(?))"
+        if images is not None:  # the plus keeps SQLite from going through all scores of that name
+            chosen = f"+{chosen} AND image IN (SELECT value FROM json_each(?))"
         rows = self._reader.fetch(
             f"SELECT image, value FROM score WHERE {chosen} ORDER BY scored_at, value", parameters
         )
