@@ -6,6 +6,7 @@ import zipfile
 import pytest
 
 from stablenew import FeedbackManager, RunStore
+from stablenew.formats.documents.feedback_input import FeedbackInput
 from tests import forked_commands
 from tests.index.test_image_queries import add_run
 
@@ -74,3 +75,13 @@ def test_an_image_that_is_gone_is_named_and_the_others_are_copied(store, cli, tm
 def test_a_field_that_no_image_has_is_refused(store, cli):
     done = cli("images", "--export", "out", "--name", "{moood}", code=2)
     assert "no image has a 'moood'" in done.stderr
+
+
+def test_images_in_the_trash_are_left_out_and_counted(store, cli):
+    first = json.loads(cli("--json", "images", "--sort", "oldest").stdout)[0]
+    thrown = FeedbackInput.build(run_id="sweep", image_id=first["digest"], trashed=True)
+    FeedbackManager(store, rater="alice").record_many([thrown])
+    assert first["digest"] not in [image["digest"] for image in json.loads(cli("--json", "images").stdout)]
+    assert "1 image in the trash left out" in cli("images").stdout
+    (found,) = json.loads(cli("--json", "images", "is:trashed").stdout)
+    assert found["digest"] == first["digest"]

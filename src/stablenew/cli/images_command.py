@@ -41,20 +41,32 @@ def images(
     out: Output = ctx.obj
     if export is None and (name is not None or sidecar):
         raise typer.BadParameter("--name and --sidecar need --export")
-    text = read_query(query)
-    history = open_history(out, text)
+    asked = read_query(query)
+    history = open_history(out, asked)
+    text = without_trash(out, history, asked)
     wanted = limit if limit is not None else 0 if export else _DEFAULT_LIMIT
     found = find_images(history, text, sort, wanted)
     if export is not None:
         return _export(out, found, export, name or DEFAULT_NAME, sidecar=sidecar)
     out.json(found)
     if not found:
-        out.print(f"No image fits {text}" if text else f"No images in {out.root} yet. `stablenew demo` makes some.")
+        out.print(f"No image fits {asked}" if asked else f"No images in {out.root} yet. `stablenew demo` makes some.")
         return 0
     out.table(_COLUMNS, _cells(found))
     if len(found) == wanted:
         out.print(f"{plural(wanted, 'image')} of {history.count_images(text)} shown; --limit 0 shows all.")
     return 0
+
+
+def without_trash(out: Output, history: "JobHistory", query: str) -> str:
+    """The query without images in the trash, unless it speaks of them itself; how many those are is printed."""
+    if any(condition.field == "is" for condition in history.parse(query).conditions):
+        return query
+    hidden = history.count_images(f"{query} is:trashed")
+    if not hidden:
+        return query
+    out.print(f"{plural(hidden, 'image')} in the trash left out; is:trashed finds them.")
+    return f"{query} -is:trashed".strip()
 
 
 _DEFAULT_LIMIT: Final = 20

@@ -6,6 +6,7 @@ import typer
 
 from stablenew.cli.console import Output, plural
 from stablenew.cli.history_command import open_history, read_query
+from stablenew.cli.images_command import without_trash
 
 HELP: Final = """Score images, or those that fit QUERY, with a scorer; images it has scored before are left out.
 
@@ -38,6 +39,7 @@ def score(
     out: Output = ctx.obj
     text = read_query(query)
     history = open_history(out, text)
+    text = without_trash(out, history, text)
     report = out.with_bar(
         "Scoring",
         lambda progress: score_images(history, text, with_scorer, workers=workers, again=again, progress=progress),
