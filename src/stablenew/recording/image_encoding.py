@@ -116,9 +116,20 @@ def to_array(image: Any) -> "np.ndarray[Any, Any]":
             image = image.float()
         image = image.numpy()
     array = np.asarray(image)
-    if array.dtype.kind not in "buif":
+    if array.dtype.hasobject:
         raise ValueError(f"expected an array of numbers, found one of {array.dtype}")
     return array
+
+
+def encode_numbers(array: "np.ndarray[Any, Any]") -> bytes:
+    """An array of numbers of any kind as a file of NumPy (NPY). Raises ValueError: it cannot be meant as an image."""
+    import numpy as np  # noqa: PLC0415
+
+    if array.ndim < 2 or not array.size or array.dtype.kind not in "buifcV":
+        raise ValueError(f"expected numbers in rows, found the shape {array.shape}")
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def split_batch(array: "np.ndarray[Any, Any]") -> list["np.ndarray[Any, Any]"]:
@@ -140,6 +151,8 @@ def encode_array(array: "np.ndarray[Any, Any]", *, channels_first: bool = False)
     """
     from PIL import Image  # noqa: PLC0415
 
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"expected an array of numbers, found one of {array.dtype}")
     plane = _channels_last(array, channels_first=channels_first)
     samples = _to_samples(plane)
     channels = samples.shape[2] if samples.ndim == 3 else 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
 
 from stablenew.formats.media_type import UNKNOWN, sniff_media_type
-from stablenew.recording.image_encoding import encode_array, encode_pillow, split_batch, to_array
+from stablenew.recording.image_encoding import encode_array, encode_numbers, encode_pillow, split_batch, to_array
 from stablenew.recording.side_channel import attempt, describe
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ ImageLike: TypeAlias = Union[
 """The bytes of an image file, the path of one, an open file, a Pillow image, or an array or tensor of pixels."""
 
 _DATA_URL: Final = "data:"
+_FILE_URL: Final = "file:"
 _LONGEST_PATH: Final = 4096
 _DEEPEST: Final = 4
 _MOST_PROBLEMS: Final = 100
@@ -37,6 +38,8 @@ class ImageInput:
     pixel_digest: str | None = None
     problem: str | None = None
     """Why it could not be read."""
+    note: str | None = None
+    """Why it is no image file: what was given is kept as it is."""
 
 
 def read_images(images: Any) -> list[ImageInput]:
@@ -62,7 +65,7 @@ def _iter_images(images: Any, depth: int) -> Iterator[ImageInput]:
     elif isinstance(images, Iterable) and depth < _DEEPEST:
         yield from _iter_parts(images, depth)
     else:
-        held = next((held for name in ("images", "frames") if (held := getattr(images, name, None)) is not None), None)
+        held = next((held for name in ("images", "frames") if (held := _attribute(images, name)) is not None), None)
         if held is None:
             yield _refused("expected an image", images)
         else:
@@ -84,7 +87,7 @@ def is_one_image(value: Any) -> bool:
     """Whether `value` is something that `read_image` takes, rather than many of them."""
     if isinstance(value, (bytes, bytearray, memoryview, str, os.PathLike, ImageInput)):
         return True
-    return _is_file(value) or _is_pillow(value) or _is_array(value)
+    return _is_file(value) or _is_pillow(value) or _is_array(value) or _is_buffer(value)
 
 
 def _read_each(value: Any) -> Iterator[ImageInput]:
@@ -96,8 +99,14 @@ def _read_each(value: Any) -> Iterator[ImageInput]:
         yield _refused(describe(error) if error else "", value)
         return
     for part in split_batch(array):
-        encoded, error = attempt(encode_array, part, channels_first=hasattr(value, "detach"))
-        yield ImageInput(*encoded) if encoded else _refused(describe(error) if error else "", value)
+        encoded, error = attempt(encode_array, part, channels_first=_attribute(value, "detach") is not None)
+        yield ImageInput(*encoded) if encoded else _keep_array(part, describe(error) if error else "", value)
+
+
+def _keep_array(array: "np.ndarray[Any, Any]", why: str, value: Any) -> ImageInput:
+    """An array that no image file can hold, such as one with values that are no numbers, as a file of NumPy."""
+    data, _ = attempt(encode_numbers, array)
+    return ImageInput(data, note=f"kept as an array of NumPy: {why}") if data else _refused(why, value)
 
 
 def _read_one(value: Any) -> ImageInput:
@@ -111,13 +120,28 @@ def _read_one(value: Any) -> ImageInput:
 def _read_image(image: Any) -> tuple[bytes, str | None]:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _bytes_or_path(bytes(image)), None
-    if isinstance(image, str) and image.startswith(_DATA_URL):
-        return base64.b64decode(image.partition(",")[2], validate=True), None
-    if isinstance(image, (str, os.PathLike)):
+    if isinstance(image, str):
+        return _read_text(image), None
+    if isinstance(image, os.PathLike):
         return _read_path(Path(os.fsdecode(image))), None
     if _is_file(image):
         return _read_file(image), None
-    return encode_pillow(image)
+    return encode_pillow(image) if _is_pillow(image) else (memoryview(image).tobytes(), None)
+
+
+def _read_text(text: str) -> bytes:
+    """The image that a text means: a path, the address of a file, or the bytes in base64, as servers answer."""
+    if text.startswith(_DATA_URL):
+        return base64.b64decode(text.partition(",")[2], validate=True)
+    if text.startswith(_FILE_URL):
+        from urllib.parse import urlsplit  # noqa: PLC0415
+        from urllib.request import url2pathname  # noqa: PLC0415
+
+        return _read_path(Path(url2pathname(urlsplit(text).path)))
+    encoded, _ = attempt(base64.b64decode, text, validate=True)
+    if encoded and sniff_media_type(encoded) != UNKNOWN and not Path(text[:_LONGEST_PATH]).exists():
+        return encoded
+    return _read_path(Path(text).expanduser())
 
 
 def _bytes_or_path(data: bytes) -> bytes:
@@ -150,15 +174,25 @@ def _read_file(file: Any) -> bytes:
 
 
 def _is_file(value: Any) -> bool:
-    return callable(getattr(value, "read", None))
+    return callable(_attribute(value, "read"))
 
 
 def _is_pillow(value: Any) -> bool:
-    return hasattr(value, "tobytes") and callable(getattr(value, "save", None)) and hasattr(value, "getexif")
+    return all(callable(_attribute(value, name)) for name in ("tobytes", "save", "getexif"))
 
 
 def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape") and (hasattr(value, "__array__") or hasattr(value, "detach"))
+    return any(callable(_attribute(value, name)) for name in ("__array__", "detach")) and not _is_pillow(value)
+
+
+def _is_buffer(value: Any) -> bool:
+    """Whether it gives its bytes as they are, like an `array.array`."""
+    return attempt(lambda: memoryview(value))[0] is not None
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """An attribute; None where there is none, or getting it raises whatever."""
+    return attempt(getattr, value, name, None)[0]
 
 
 def _refused(why: str, value: Any) -> ImageInput:

@@ -8,7 +8,8 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from enum import Enum
 from typing import Any, Final
 
 from stablenew.formats.digest import digest_bytes, is_digest
@@ -25,6 +26,9 @@ _LONGEST_TEXT: Final = 1 << 20
 _LONGEST_NAME: Final = 256
 _KEPT_CHARACTERS: Final = 1000
 _COUNTS: Final = frozenset({"width", "height"})
+_FIRST_SECOND: Final = 100_000_000
+_LAST_SECOND: Final = 100_000_000_000
+"""Of the numbers that are taken for times: the years 1973 to 5138."""
 _MISFIT: Final = object()
 
 
@@ -56,7 +60,7 @@ class OddValues:
         """`settings` under their standard names, each of the type of its field. `group` is where they stand."""
         if settings is None:
             return {}
-        pairs, error = attempt(lambda: list(settings.items()))
+        pairs, error = attempt(_pairs_of, settings)
         if pairs is None or error is not None:
             self.note(group, settings)
             return {}
@@ -76,6 +80,15 @@ class OddValues:
                 self.note(f"{group}.{given}", value)  # the same setting by two names, with two values
         order = {standard_name(given): place for place, (given, _) in enumerate(named)}
         return dict(sorted(fitted.items(), key=lambda pair: order[pair[0]]))
+
+
+def _pairs_of(settings: Any) -> list[tuple[Any, Any]]:
+    """Names and values, of a mapping, pairs, or an object whose attributes they are, such as parsed arguments."""
+    if hasattr(settings, "items"):
+        return list(settings.items())
+    if isinstance(settings, (list, tuple)):
+        return [(name, value) for name, value in settings]
+    return list(vars(settings).items())
 
 
 def _type_of(name: str) -> str:
@@ -119,7 +132,9 @@ def shorten(text: str, longest: int = _LONGEST_TEXT) -> str:
 
 
 def read_text(value: Any) -> Any:
-    """A text; also a number as text."""
+    """A text; also a number as text, and a member of an enumeration by its text, else its name."""
+    if isinstance(value, Enum):
+        return as_text(value.value if isinstance(value.value, str) else value.name)
     if isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
         return as_text(value)
     return _MISFIT
@@ -143,8 +158,8 @@ def nearest_slug(value: Any, default: str) -> str:
 
 
 def read_number(value: Any) -> Any:
-    """A finite number; also one as text, or a scalar of NumPy or torch."""
-    plain = to_json(value)
+    """A finite number; also one as text, a `Decimal` or `Fraction`, or a scalar of NumPy or torch."""
+    plain = _plain_number(value)
     if isinstance(plain, bool) or not isinstance(plain, (int, float, str)):
         return _MISFIT
     number = float(plain)
@@ -175,18 +190,30 @@ def read_seed(value: Any) -> Any:
     return json_safe(number) if number is not _MISFIT and abs(number) < _LARGEST_SEED else _MISFIT
 
 
+def _plain_number(value: Any) -> JsonValue:
+    """`value` as JSON, where what is exactly a whole number is one."""
+    ratio, _ = attempt(getattr, value, "as_integer_ratio")
+    exact, _ = attempt(ratio) if callable(ratio) and not isinstance(value, (int, float)) else (None, None)
+    if not isinstance(exact, tuple):
+        return to_json(value)
+    above, below = exact
+    return above if below == 1 else above / below
+
+
 def _read_big_integer(value: Any) -> Any:
-    plain = to_json(value)
+    plain = _plain_number(value)
     if isinstance(plain, bool) or not isinstance(plain, (int, float, str)):
         return _MISFIT
-    if isinstance(plain, str) and "." in plain:
+    if isinstance(plain, str) and not plain.strip().lstrip("+-").isdigit():  # "20.0" or "1e3"
         plain = float(plain)
     number = int(plain)
     return number if not isinstance(plain, float) or number == plain else _MISFIT
 
 
 def read_timestamp(value: Any) -> Any:
-    """A time as the format writes it; also a `datetime`, or a text with an offset."""
+    """A time as the format writes it; also a `datetime`, a text with an offset, or seconds since 1970."""
+    if isinstance(value, (int, float)) and _FIRST_SECOND <= value < _LAST_SECOND:
+        value = datetime.fromtimestamp(value, UTC)
     if isinstance(value, str) and _TIMESTAMP.match(value):
         datetime.fromisoformat(value)
         return value

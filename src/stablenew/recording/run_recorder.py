@@ -87,12 +87,21 @@ class RunRecorder:
         self._was_started = False
         self._next_index = 0
         self._shared: dict[str, JsonValue] = {}
-        self.run_id = check_run_id(run_id) if run_id else new_run_id(clock.now())
+        self.run_id = self._choose_id(run_id)
         """Known from the first moment, also before anything is written."""
         self.closure: Closure | None = None
         """What a rerun depends on, if you know it: recorded at the end."""
         self.run: Run | None = None
         """The run folder: open from `start`, sealed after `finish`; None when it could not be made."""
+
+    def _choose_id(self, wanted: str | None) -> str:
+        chosen, error = attempt(check_run_id, wanted) if wanted is not None else (None, None)
+        if error is not None and self._strict:
+            raise error
+        run_id = chosen or new_run_id(self._clock.now())
+        if error is not None:
+            log_warning(f"{error}. What follows is recorded as run {run_id}.")
+        return run_id
 
     def __enter__(self) -> Self:
         self.start()

@@ -147,6 +147,8 @@ def _build_images(
         if image.data is None:
             unreadable[number] = image.problem or "cannot be read"
             continue
+        if image.note is not None:
+            odd.note(f"images[{number}]", image.note)
         made = build_image(
             image.data,
             variant=index,
