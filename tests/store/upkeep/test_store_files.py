@@ -73,10 +73,18 @@ def test_schemas_are_compared_by_meaning_and_mended(store, marker):
     assert found(store) == ([], True)
     (marker / SCHEMA).write_text(json.dumps(schema | {"title": "changed"}))
     (marker / "README.md").unlink()
-    assert found(store) == ([("store-changed", SCHEMA), ("store-incomplete", "README.md")], False)
+    assert found(store) == ([("store-differs", SCHEMA), ("store-incomplete", "README.md")], True)
     assert len(repair_store(store).actions) == 2
     assert found(store) == ([], True)
     assert repair_store(store).actions == []
+
+
+@pytest.mark.parametrize("junk", [b"", b"{", b"[]", b"{}", b'{"$id": "https://other.example/schema.json"}', b"\xff"])
+def test_a_schema_that_is_none_of_this_name_is_an_error_that_repair_mends(store, marker, junk):
+    (marker / SCHEMA).write_bytes(junk)
+    assert found(store) == ([("store-changed", SCHEMA)], False)
+    assert len(repair_store(store).actions) == 1
+    assert found(store) == ([], True)
 
 
 def test_a_link_in_place_of_a_file_is_not_followed_and_not_written_through(store, marker, tmp_path):

@@ -46,6 +46,7 @@ REQUIRED_BY_OP: dict[str, tuple[str, ...]] = {
 }
 """The fields each known op needs. `image_id` null is about the whole run; `rating`, `text` or `flag` null clears."""
 
+_LATER_OPS = frozenset({"trash", "remove"})
 _NO_ID = "xxh128:" + "0" * 32
 _NO_CLOCK = "1970-01-01T00:00:00.000Z-0000"
 _NEVER_NULL = frozenset(
@@ -314,6 +315,18 @@ def fold_events(events: Iterable[FeedbackEvent]) -> FeedbackState:
         }
         | ({"removals": removals} if (removals := fold_removals(ordered)) else {})
     )
+
+
+def is_state_of(state: FeedbackState, events: Iterable[FeedbackEvent]) -> bool:
+    """Whether `state` says what `events` mean, as far as whoever wrote it knew their ops.
+
+    The first programs knew neither trash nor removals, nor comparisons across runs; what they folded is not wrong.
+    """
+    if state == fold_events(ordered := merge_events(events)):
+        return True
+    known = fold_events(event for event in ordered if event.op not in _LATER_OPS)
+    preferences = tuple(preference.model_copy(update={"other_run_id": None}) for preference in known.preferences)
+    return state == known.model_copy(update={"preferences": preferences})
 
 
 def _by_image(opinions: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, Any]]:

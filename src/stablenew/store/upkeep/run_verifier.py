@@ -17,7 +17,7 @@ from stablenew.disk.temporary_name import is_temporary
 from stablenew.errors import FormatError, NewerFormat
 from stablenew.formats.clock import latest_sound_clock
 from stablenew.formats.digest import DoubleHash
-from stablenew.formats.documents.feedback import Removal, fold_events
+from stablenew.formats.documents.feedback import Removal, is_state_of
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
@@ -286,7 +286,7 @@ class _Verification:
                 self._add(problem.code, file.name, problem.reason, problem.line)
             if file.is_conflict_copy and file.events:
                 self._add("feedback-conflict-copy", file.name)
-            if file.document is not None and file.document.state != fold_events(file.document.events):
+            if file.document is not None and not is_state_of(file.document.state, file.document.events):
                 self._add("feedback-stale", file.name)
 
     def _check_metrics(self, names: set[str]) -> None:

@@ -56,6 +56,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
     "metrics-torn": (WARNING, "the last line of a file of scores was cut off by a crash; it was never acknowledged"),
     "metrics-mismatch": (ERROR, "scores belong to another run"),
     "store-changed": (ERROR, "a file of .stablenew is damaged or does not mean what it should; `repair` mends it"),
+    "store-differs": (INFO, "a schema in .stablenew is not the one that this program writes; `repair` writes its own"),
     "store-incomplete": (INFO, "a file of .stablenew that describes the format is not there; `repair` writes it"),
     "documents-disagree": (ERROR, "documents of the run contradict each other"),
     "schema-violation": (ERROR, "a document does not fit its published JSON Schema"),
