@@ -418,6 +418,8 @@ class FakeComfyUI:
             "LoadImage": lambda: self.load(inputs["image"]),
             "ImageScale": lambda: inputs["image"].resize((inputs["width"], inputs["height"])),
             "ImageUpscaleWithModel": lambda: scaled(inputs["image"], 4),
+            "PrimitiveInt": lambda: inputs["value"],
+            "PrimitiveString": lambda: inputs["value"],
         }
         return simple[kind]() if kind in simple else told_by(inputs)
 

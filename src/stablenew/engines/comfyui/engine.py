@@ -199,8 +199,8 @@ class ComfyUIEngine:
             raise
         _raise_failure(self._client, prompt, history)
         self._dependencies.note_used(prompt.graph)
-        images, is_cached = self._fetch_images(prompt, history)
-        actual = prompt.actual(_node_of_images(history)) | {"width": images[0].width, "height": images[0].height}
+        images, nodes, is_cached = self._fetch_images(prompt, history)
+        actual = _facts_of(prompt, nodes) | {"width": images[0].width, "height": images[0].height}
         if is_cached:
             _log.info("the server had made this very image before and gave it again")
             actual["cached"] = True
@@ -227,8 +227,10 @@ class ComfyUIEngine:
             monitor.on_progress(progress.fraction)
             watch.look()
 
-    def _fetch_images(self, prompt: ComfyUIPrompt, history: Mapping[str, Any]) -> tuple[tuple[EngineImage, ...], bool]:
-        """The images of a prompt as the server has them, and whether it had made all of them before.
+    def _fetch_images(
+        self, prompt: ComfyUIPrompt, history: Mapping[str, Any]
+    ) -> tuple[tuple[EngineImage, ...], tuple[str, ...], bool]:
+        """The images of a prompt as the server has them, the node of each, and whether it had made all of them before.
 
         Of the same image in two places one is enough; and where some are new, those that were given before are what a
         cached node reports again.
@@ -236,14 +238,15 @@ class ComfyUIEngine:
         files = _find_files(history)
         if not files:
             raise EngineError("the workflow made no image; it needs a node such as SaveImage or PreviewImage")
-        found: dict[str, EngineImage] = {}
-        for _, address in files:
+        found: dict[str, tuple[EngineImage, str]] = {}
+        for node, address in files:
             data = self._client.download(address)
-            found.setdefault(digest_bytes(data), _read_media(data, prompt))
+            found.setdefault(digest_bytes(data), (_read_media(data, prompt), node))
         fresh = {digest: image for digest, image in found.items() if digest not in self._seen}
         self._seen.update(found)
         was_kept = {node for node, _ in files} <= _cached_nodes(history)
-        return tuple((fresh or found).values()), was_kept or not fresh
+        images, nodes = zip(*(fresh or found).values(), strict=True)
+        return images, nodes, was_kept or not fresh
 
 
 class _PromptQueue:
@@ -342,9 +345,17 @@ def _cached_nodes(history: Mapping[str, Any]) -> set[str]:
     return {str(node) for kind, data in messages if kind == "execution_cached" for node in data.get("nodes") or ()}
 
 
-def _node_of_images(history: Mapping[str, Any]) -> str:
-    """The output node of the first image."""
-    return next((node for node, _ in _find_files(history)), "")
+def _facts_of(prompt: ComfyUIPrompt, nodes: tuple[str, ...]) -> dict[str, JsonValue]:
+    """What ran for the first image; where images of other nodes were made otherwise, `by_node` has that of each."""
+    facts = {node: prompt.actual(node) for node in dict.fromkeys(nodes)}
+    first = facts[nodes[0]]
+    if all(other == first for other in facts.values()):
+        return first
+    by_node: list[JsonValue] = [
+        {**said, "node": node, "images": [number for number, of in enumerate(nodes) if of == node]}
+        for node, said in facts.items()
+    ]
+    return {**first, "by_node": by_node}
 
 
 def _raise_failure(client: ComfyUIClient, prompt: ComfyUIPrompt, history: Mapping[str, Any]) -> None:
