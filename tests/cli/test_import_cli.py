@@ -63,7 +63,7 @@ def test_images_are_held_and_copies_of_them_found(cli, tmp_path):
     fill(tmp_path / "outputs", 3)
     (tmp_path / "outputs" / "again.png").write_bytes(make_png(0, extra={"Note": "written by another program"}))
     cli("import", tmp_path / "outputs")
-    assert "1 picture in several files (4 images decoded now)" in cli("copies").stdout
+    assert "1 picture in several files" in cli("copies").stdout
     assert "(0 images decoded now)" in cli("copies", "--alike").stdout
     assert "4 images copied into the store" in cli("hold").stdout
     assert "4 were there already" in cli("hold").stdout

@@ -14,7 +14,7 @@ from stablenew.errors import ConfigError, OutputNotFound
 from stablenew.importing.folder_watch import FolderWatch
 from stablenew.importing.holding import hold_images
 from stablenew.importing.importer import Importer
-from stablenew.importing.pixel_index import PixelIndex
+from stablenew.importing.pixel_index import PixelIndex, update_beside
 from stablenew.store.output_access import IN_PLACE, MISSING, open_output, place_of
 from stablenew.store.source_roots import SourceRoots
 from tests import samples
@@ -174,6 +174,18 @@ def test_a_lossless_copy_is_the_same_picture_and_a_lossy_one_a_candidate(store, 
     assert sorted(map(sorted, same)) == [["0.png", "stripped.png"], ["1.png", "lossless.webp"]]
     assert {"2.png", "lossy.jpg"} in alike
     assert {"3.png", "smaller.png"} in alike
+
+
+def test_pixels_are_worked_out_by_a_process_of_its_own(store, tmp_path):
+    fill(tmp_path / "outputs", 3)
+    Importer(store).run(tmp_path / "outputs")
+    update_beside(store)
+    until = time.monotonic() + 60
+    with PixelIndex(store) as pixels:
+        while list(pixels.missing()):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert pixels.update() == 0
 
 
 def test_an_image_that_cannot_be_decoded_stops_no_other_and_is_not_tried_for_ever(store, tmp_path):

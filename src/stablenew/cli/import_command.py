@@ -63,6 +63,10 @@ def import_images(
     if watch:
         return _watch(out, importer, folders)
     reports = [_import(out, importer, folder) for folder in folders]
+    if any(report.run_ids for report in reports):
+        from stablenew.importing.pixel_index import update_beside
+
+        update_beside(importer.store)
     out.json({"dry_run": dry_run, "imports": [report.to_dict() for report in reports]})
     for report in reports:
         _show(out, report, dry_run=dry_run)

@@ -10,6 +10,7 @@ from stablenew.errors import ConfigError, StableNewError
 from stablenew.importing.folder_watch import FolderWatch
 from stablenew.importing.import_preview import ImportPreview, preview_import
 from stablenew.importing.importer import Importer, ImportReport
+from stablenew.importing.pixel_index import update_beside
 from stablenew.importing.usual_places import ImagePlace, find_places
 from stablenew.store.run_store import RunStore
 from stablenew.store.source_roots import SourceRoot, SourceRoots
@@ -78,6 +79,8 @@ class FolderImports:
             reports.append(self._importer.run(folder, lambda report: on_progress(report.read, report.to_read)))
             if is_watched:
                 self.watch(self._importer.find_root(folder).id)
+        if any(report.run_ids for report in reports):
+            update_beside(self._importer.store)
         return reports
 
     def watch(self, root_id: str) -> None:

@@ -49,6 +49,8 @@ class _Arrivals(FileSystemEventHandler):
 
     due: dict[str, float] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
+    came: threading.Event = field(default_factory=threading.Event)
+    """Set when there is something to read, so that nobody waits for the next tick."""
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         now = time.monotonic()
@@ -63,6 +65,8 @@ class _Arrivals(FileSystemEventHandler):
         """Read `path` at `due`, or at once when that was said before."""
         with self.guard:
             self.due[os.fsdecode(path)] = due
+        if due <= time.monotonic():
+            self.came.set()
 
     def pop_due(self) -> list[str]:
         """The files that may be read now."""
@@ -120,7 +124,9 @@ class FolderWatch:
         rescan_seconds = _POLL_SECONDS if self.polling_reason else _RESCAN_SECONDS
         next_rescan = time.monotonic() + rescan_seconds
         try:
-            while not stop.wait(_TICK_SECONDS):
+            while not stop.is_set():
+                self._arrivals.came.wait(_TICK_SECONDS)
+                self._arrivals.came.clear()
                 self._take(root, known, import_id, self._arrivals.pop_due())
                 if time.monotonic() - self._last_taken > _SEAL_SECONDS:
                     self._seal(known)

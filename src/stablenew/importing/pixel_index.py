@@ -3,17 +3,22 @@
 One SQLite file a store, in the user's cache folder. It goes on where it was; deleted, it comes back.
 """
 
+import contextlib
 import os
 import sqlite3
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from stablenew import worker_pool
 from stablenew.importing.pixel_facts import PixelFacts, iter_facts
 from stablenew.store.local_state import cache_folder, store_key
 from stablenew.store.run import Run
+from stablenew.store.run_lock import file_lock
 from stablenew.store.run_store import RunStore
 
 _SCHEMA: Final = """
@@ -25,6 +30,8 @@ CREATE INDEX IF NOT EXISTS pixels_sha512 ON pixels(sha512);
 PRAGMA user_version=1;
 """
 _MOST_OF_A_TASK: Final = 16
+_processes: list[subprocess.Popen[bytes]] = []
+"""Kept, because Python warns of a process that nobody holds while it runs."""
 LOOK_DISTANCE: Final = 4
 """Bits of 64 in which two images that look alike may differ."""
 _BANDS: Final = 5
@@ -52,7 +59,7 @@ class PixelIndex:
         self, on_progress: Callable[[int, int], object] = lambda _done, _total: None, *, processes: int | None = None
     ) -> int:
         """Work out what is missing; gives how many images were decoded. Stopped, it goes on there next time."""
-        tasks = list(self._missing())
+        tasks = list(self.missing())
         total = sum(len(digests) for _, digests in tasks)
         done = 0
         for found in iter_facts(self._store.root, tasks, processes=processes):
@@ -62,7 +69,8 @@ class PixelIndex:
             on_progress(done, total)
         return done
 
-    def _missing(self) -> Iterator[tuple[str, list[str]]]:
+    def missing(self) -> Iterator[tuple[str, list[str]]]:
+        """Runs with the digests of those of their images that were not looked at yet, the newest first."""
         known = {row[0] for row in self._connection.execute("SELECT digest FROM pixels")}
         for run in self._store.iter_runs(newest_first=True):
             wanted = [digest for digest in _image_digests(run) if digest not in known]
@@ -103,6 +111,30 @@ class PixelIndex:
         ):
             looks[digest] = (look & ((1 << 64) - 1), pixel_digest)
         yield from sorted(_pairs(looks))
+
+
+def update_beside(store: RunStore) -> None:
+    """Let a process of its own, of low priority, work out what is missing; it goes on when this one ends."""
+    if not worker_pool.is_available():
+        return
+    command = worker_pool.module_command(__name__, os.fspath(store.root.absolute()))
+    quiet = subprocess.DEVNULL
+    with contextlib.suppress(OSError):
+        _processes.append(
+            subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)  # noqa: S603
+        )
+
+
+def main(root: Path) -> int:
+    """Work out what is missing in the store at `root`, unless somebody does."""
+    lock = file_lock(cache_folder() / "imports" / f"{store_key(root)}-pixels.lock")
+    with (
+        contextlib.suppress(OSError, sqlite3.Error),
+        lock.acquire(timeout=0),
+        PixelIndex(RunStore(root)) as pixels,
+    ):
+        pixels.update(processes=1)
+    return 0
 
 
 def _pairs(looks: dict[str, tuple[int, str]]) -> set[tuple[str, str, int]]:
@@ -148,3 +180,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.executescript(_SCHEMA)
     return connection
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

@@ -300,3 +300,19 @@ def test_a_database_of_another_program_names_those_that_are_known(store, images,
     databases.write(tmp_path / "other.db", "CREATE TABLE notes(id)", {})
     with pytest.raises(ConfigError, match="infinite-image-browsing"):
         take(store, tmp_path / "other.db")
+
+
+def test_of_several_images_with_the_same_pixels_only_one_of_the_same_name_is_meant(store, tmp_path):
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    for seed in (1, 257):  # the same colour
+        (outputs / f"{seed}.png").write_bytes(make_png(seed))
+    Importer(store).run(outputs)
+    (tmp_path / "other").mkdir()
+    bare = Image.open(io.BytesIO(make_png(1))).convert("RGB")
+    for name in ("257.png", "unknown.png"):
+        bare.save(tmp_path / "other" / name, compress_level=1)
+    stars = {tmp_path / "other" / "257.png": 5, tmp_path / "other" / "unknown.png": 1}
+    report = take(store, databases.smart_gallery(tmp_path / "s.db", stars))
+    assert ratings(store) == {257: 5}
+    assert len(report.unmatched) == 1

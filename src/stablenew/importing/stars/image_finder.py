@@ -154,15 +154,18 @@ class ImageFinder:
                 facts = describe_pixels(file.read(_LARGEST))
         except (OSError, StableNewError):
             return None
-        return self._only(pixels().same_pixels(facts))
+        return self._only(pixels().same_pixels(facts), said)
 
     def _find_by_sha512(self, said: ForeignOpinion, pixels: Callable[[], PixelIndex]) -> Match | None:
-        return self._only(pixels().with_sha512(said.pixels_sha512)) if said.pixels_sha512 else None
+        return self._only(pixels().with_sha512(said.pixels_sha512), said) if said.pixels_sha512 else None
 
-    def _only(self, digests: Sequence[str]) -> Match | None:
-        """The image with these pixels; of several files with the same pixels the one that came first."""
+    def _only(self, digests: Sequence[str], said: ForeignOpinion) -> Match | None:
+        """The image with these pixels. Of several, such as black ones, only one of the same name is surely meant."""
         images = [self._by_digest[digest] for digest in digests if digest in self._by_digest]
-        return Match(min(images), BY_PIXELS) if images else None
+        if len(images) > 1:
+            name = _plain(said.path).rpartition("/")[2].casefold()
+            images = [image for image in images if image.name.casefold() == name]
+        return Match(images[0], BY_PIXELS) if len(images) == 1 else None
 
     def suggest(self, said: ForeignOpinion) -> list[StoredImage]:
         """Images of the same name and size, which somebody may recognize."""
