@@ -13,7 +13,19 @@ from starlette.routing import Route
 
 from stablenew.web.api import NO_STORE, Endpoint, json_response
 from stablenew.web.context import WebContext
-from stablenew.web.endpoints import duels, feedback, history, images, importing, learning, running, runs, trash, upkeep
+from stablenew.web.endpoints import (
+    duels,
+    feedback,
+    grids,
+    history,
+    images,
+    importing,
+    learning,
+    running,
+    runs,
+    trash,
+    upkeep,
+)
 from stablenew.web.first_screen import with_first_screen
 from stablenew.web.guard import App, Guard, Keys
 from stablenew.web.open_api import describe_api
@@ -25,6 +37,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *runs.ENDPOINTS,
     *feedback.ENDPOINTS,
     *duels.ENDPOINTS,
+    *grids.ENDPOINTS,
     *trash.ENDPOINTS,
     *running.ENDPOINTS,
     *importing.ENDPOINTS,

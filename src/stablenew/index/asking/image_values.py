@@ -72,6 +72,16 @@ class ImageValues:
             return self._runs(runs["id"][rows["run"][self.places]])
         return self._others(name.removeprefix(_PREFIX))
 
+    def count_values(self, name: str) -> int:
+        """How many different values a setting has that is a column, a text, `run`, `engine` or `source`."""
+        rows, runs = self._cache.table.rows, self._cache.table.runs
+        if name in (*_WORDS_OF_RUNS, "run"):
+            column = runs["id" if name == "run" else name][rows["run"][self.places]]
+        else:
+            column = self._stored(name)[0]
+        is_known = ~np.isnan(column) if np.issubdtype(column.dtype, np.floating) else column >= 0
+        return len(np.unique(column[is_known]))
+
     def equal_in(self, names: Sequence[str]) -> Column:
         """A number for each image: equal for images that have equal values of all these settings (columns or texts)."""
         found = np.zeros(len(self.images), np.uint64)

@@ -36,6 +36,7 @@ def _pairs(call: Call) -> dict[str, Any]:
     excluded = [name for name in call.get("excluded").split(",") if name]
     return {
         "pairs": duel.draw(rater, count, excluded=excluded),
+        "asked": duel.question.asked,
         "is_decided": duel.verdict.is_decided,
         "progress": duel.verdict.progress,
         "vote_count": len(duel.votes),

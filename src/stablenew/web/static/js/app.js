@@ -14,6 +14,10 @@ const SCREENS = [
   { path: /^\/(?:review)?$/, name: "wall", title: "Wall", load: () => import("./screens/wall_screen.js") },
   { path: /^\/jobs$/, name: "jobs", title: "Jobs", load: () => import("./screens/jobs_screen.js") },
   { path: /^\/runs\/([^/]+)$/, name: "jobs", title: "Run", load: () => import("./screens/run_screen.js") },
+  { path: /^\/compare$/, name: "compare", title: "Compare", load: () => import("./screens/compare/compare_screen.js") },
+  { path: /^\/duel$/, name: "duel", title: "Duel", load: () => import("./screens/duel/duel_screen.js") },
+  { path: /^\/grid$/, name: "grid", title: "Grid", load: () => import("./screens/grid/grid_screen.js") },
+  { path: /^\/trash$/, name: "health", title: "Trash", load: () => import("./screens/trash_screen.js") },
   { path: /^\/new$/, name: "new", title: "New run", load: () => import("./screens/new_screen.js") },
   { path: /^\/tune$/, name: "tune", title: "Tune", load: () => import("./screens/tune_screen.js") },
   { path: /^\/insights$/, name: "insights", title: "Insights", load: () => import("./screens/insights_screen.js") },
@@ -126,6 +130,8 @@ const GENERAL_KEYS = [
     ["?", "these keys"],
     ["g w", "wall"],
     ["g j", "jobs"],
+    ["g d", "duel"],
+    ["g g", "grid"],
     ["g n", "new run"],
     ["g i", "insights"],
     ["g t", "tune"],
@@ -148,7 +154,9 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
-  const target = { w: "/", j: "/jobs", n: "/new", i: "/insights", t: "/tune", e: "/health" }[event.key];
+  const target = { w: "/", j: "/jobs", d: "/duel", g: "/grid", n: "/new", i: "/insights", t: "/tune", e: "/health" }[
+    event.key
+  ];
   if (target && Date.now() - lastG < 1000 && !event.ctrlKey && !event.metaKey) {
     lastG = 0;
     event.preventDefault();

@@ -65,6 +65,17 @@ export class FeedbackOutbox extends EventTarget {
     this.history.push({ act, says: inputs, before });
   }
 
+  /**
+   * Queue a vote on two images. It stands in the run of the image with the lower digest, where undo finds it.
+   * @param {any} vote as `/api/duel/votes` takes it
+   */
+  vote(vote) {
+    const act = newActId();
+    const home = vote.winner < vote.loser ? vote.winner_run_id : vote.loser_run_id;
+    this.enqueue({ kind: "vote", act, says: [], votes: [{ ...vote, act }] });
+    this.history.push({ act, says: [{ run_id: home, image_id: null }], before: [] });
+  }
+
   /** Undo the last act. Gives it, with the opinions before it; null when there is none. */
   undo() {
     const entry = this.history.undo();
@@ -134,9 +145,10 @@ export class FeedbackOutbox extends EventTarget {
 
   /** @param {Act[]} acts */
   async post(acts) {
-    const [{ kind, act, run_ids, as_act }] = acts;
+    const [{ kind, act, run_ids, as_act, votes }] = acts;
     if (kind === "undo") await postJson("/api/undo", { act, run_ids });
     else if (kind === "redo") await postJson("/api/redo", { act, run_ids, as_act });
+    else if (kind === "vote") this.refused.push(...(await postJson("/api/duel/votes", { votes })).refused);
     else {
       const { refused } = await postJson("/api/feedback", { says: acts.flatMap(({ says }) => says) });
       this.refused.push(...refused);

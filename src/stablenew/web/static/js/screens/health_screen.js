@@ -59,6 +59,7 @@ class HealthScreen {
         "div",
         { class: "page" },
         h("h1", {}, "Health"),
+        h("p", {}, h("a", { href: "/trash", "data-link": true }, "Trash: see what is in it, and free the disk")),
         h(
           "section",
           { class: "panel", "aria-label": "Store and index" },

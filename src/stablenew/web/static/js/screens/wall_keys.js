@@ -1,5 +1,6 @@
 // The keys of the wall and its loupe: what each does, and that none is lost when they come faster than images.
 
+import { queryOf } from "../data/images/chosen_images.js";
 import { toast } from "../parts/dialogs.js";
 
 const COLOURS = { 6: "red", 7: "yellow", 8: "green", 9: "blue" };
@@ -16,6 +17,8 @@ export const WALL_KEYS = [
       ["u", "neither"],
       ["6 9", "red, yellow, green, blue"],
       ["Backspace", "move to the trash, or out of it"],
+      ["c", "compare"],
+      ["d", "duel with the selection"],
       ["t", "tags"],
       ["n", "note"],
       ["z", "undo"],
@@ -71,6 +74,8 @@ export function wallAction(screen, { key: pressed, code = "", shiftKey, target }
     Delete: () => screen.trash(),
     " ": () => screen.toggleLoupe(),
     Enter: () => screen.toggleLoupe(),
+    c: () => goWith(screen, "/compare", 2),
+    d: () => goWith(screen, "/duel", 4),
     t: () => screen.feedback.editTags(),
     n: () => screen.feedback.editNote(),
     z: () => (shiftKey ? screen.redo() : screen.undo()),
@@ -88,6 +93,15 @@ export function wallAction(screen, { key: pressed, code = "", shiftKey, target }
     Escape: () => screen.back(),
   };
   return actions[key] ?? null;
+}
+
+/** Another screen with what is selected; with too little of it, compare the image with the next one. */
+function goWith({ app, feedback, list, cursor }, path, least) {
+  const chosen = feedback.targets.map(({ image }) => image);
+  const beside = list.row(cursor + 1) ?? list.row(cursor - 1);
+  if (chosen.length < 2 && path === "/compare" && beside) chosen.push(beside);
+  if (chosen.length >= least) app.go(`${path}?q=${encodeURIComponent(queryOf(chosen))}`);
+  else if (path === "/duel") app.go(`/duel?q=${encodeURIComponent(app.query ?? "")}`);
 }
 
 /** Where a key moves the cursor to from `index`; undefined when it does not. */

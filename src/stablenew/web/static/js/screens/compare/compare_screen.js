@@ -1,0 +1,239 @@
+// Two to four images beside or on each other, and only what differs between them.
+
+import { outbox } from "../../data/feedback_outbox.js";
+import { applyFeedback } from "../../data/opinions.js";
+import { differingSettings, listSettings, markDifferences } from "../../data/images/image_facts.js";
+import { loadImages } from "../../data/images/chosen_images.js";
+import { toast } from "../../parts/dialogs.js";
+import { fill, h } from "../../parts/dom.js";
+import { buildStars } from "../../parts/stars.js";
+import { MODES, Stage } from "./stage.js";
+
+const MOST = 4;
+const KEY_OF_MODE = { s: MODES[0], w: MODES[1], f: MODES[2], d: MODES[3] };
+const DIGIT = /^(?:Digit|Numpad)([0-5])$/;
+
+/** The screen, built; it takes keys from now on. `load` then fills it. */
+export const open = (root, { search, app }) => new CompareScreen(root, app, search.get("q") ?? app.query ?? "");
+
+class CompareScreen {
+  constructor(root, app, query) {
+    this.root = root;
+    this.app = app;
+    this.query = query;
+    this.active = 0;
+    this.rows = [];
+    this.stage = new Stage();
+    this.keys = [
+      [
+        "Compare",
+        [
+          ["← →", "which picture keys are about"],
+          ["0 5", "rate it"],
+          ["b", "it is the better one"],
+          ["p", "pick"],
+          ["x", "reject"],
+          ["s", "side by side"],
+          ["w", "wipe"],
+          ["f", "flicker"],
+          ["d", "difference"],
+          [".", "fitted"],
+          ["z", "undo"],
+          ["Esc", "back"],
+        ],
+      ],
+    ];
+  }
+
+  close() {
+    this.stage.close();
+  }
+
+  onQuery(query) {
+    this.app.go(`/compare?q=${encodeURIComponent(query)}`);
+  }
+
+  async load() {
+    const { rows, total } = await loadImages(this.query, MOST);
+    this.rows = rows;
+    if (rows.length < 2) {
+      fill(
+        this.root,
+        h(
+          "div",
+          { class: "page" },
+          h("h1", {}, "Compare"),
+          h(
+            "p",
+            {},
+            "Select two to four images on the ",
+            h("a", { href: "/", "data-link": true }, "wall"),
+            " and press C.",
+          ),
+        ),
+      );
+      return;
+    }
+    this.modes = MODES.map((mode) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          "aria-pressed": String(mode === MODES[0]),
+          on: { click: () => this.setMode(mode) },
+        },
+        mode[0].toUpperCase() + mode.slice(1),
+      ),
+    );
+    this.facts = h("div", { class: "compare-facts", tabindex: 0, role: "region", "aria-label": "What differs" });
+    fill(
+      this.root,
+      h(
+        "section",
+        { class: "compare", "aria-label": "Compare" },
+        h("h1", { class: "sr-only" }, "Compare"),
+        h(
+          "div",
+          { class: "compare-bar", role: "toolbar", "aria-label": "How to compare" },
+          rows.length === 2 ? this.modes : null,
+          h("button", { type: "button", class: "quiet", on: { click: () => this.stage.fit() } }, "Fit"),
+          h("span", { class: "soft" }, total > MOST ? `the first ${MOST} of ${total} images` : ""),
+        ),
+        this.stage.element,
+        this.facts,
+      ),
+    );
+    this.stage.show(rows);
+    this.render();
+  }
+
+  setMode(mode) {
+    if (this.rows.length !== 2) return;
+    this.modes.forEach((button, place) => button.setAttribute("aria-pressed", String(MODES[place] === mode)));
+    this.stage.show(this.rows, mode);
+  }
+
+  render() {
+    const { rows } = this;
+    const differing = new Set(rows.flatMap((row) => [...differingSettings(row, rows)]));
+    const settings = rows.map(
+      (row) => new Map(listSettings(row).map(([name, title, value]) => [name, { title, value }])),
+    );
+    const names = [...new Set(settings.flatMap((values) => [...values.keys()]))].filter((name) => differing.has(name));
+    const titleOf = (name) => settings.map((values) => values.get(name)?.title).find(Boolean) ?? name;
+    const line = (title, build, name = "") =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, title),
+        rows.map((row, place) => h("td", { class: name }, build(row, place))),
+      );
+    const isSame = (name) => rows.every((row) => (row[name] ?? "") === (rows[0][name] ?? ""));
+    fill(
+      this.facts,
+      h(
+        "table",
+        {},
+        h(
+          "tbody",
+          {},
+          line("Yours", (row, place) => this.buildAnswer(row, place)),
+          names.map((name) => line(titleOf(name), (_, place) => settings[place].get(name)?.value ?? "")),
+          isSame("prompt") ? null : line("Prompt", (row, place) => this.buildText("prompt", row, place), "words"),
+          isSame("negative") ? null : line("Negative", (row, place) => this.buildText("negative", row, place), "words"),
+        ),
+      ),
+      names.length || !isSame("prompt") ? null : h("p", { class: "soft" }, "No known setting differs."),
+    );
+  }
+
+  /** A text with what is not in the first image's marked; of the first, what is not in the second's. */
+  buildText(name, row, place) {
+    const before = this.rows[place ? 0 : 1][name] ?? "";
+    const parts = markDifferences(row[name] ?? "", before);
+    return parts.map(({ text, isNew }) => (isNew ? h("mark", {}, text) : text));
+  }
+
+  buildAnswer(row, place) {
+    const isReadOnly = this.app.status.is_read_only;
+    const name = `Picture ${place + 1}`;
+    const stars = buildStars(name, (rating) => this.say(place, { rating }), { isReadOnly, inTabOrder: true });
+    stars.show(row.opinion.rating ?? null, name);
+    const flag = { pick: "picked", reject: "rejected" }[row.opinion.flag];
+    return h(
+      "div",
+      { class: place === this.active ? "answer-cell active" : "answer-cell" },
+      place === this.active ? h("b", { "aria-label": "keys are about this picture" }, "▸ ") : null,
+      stars,
+      " ",
+      isReadOnly
+        ? null
+        : h("button", { type: "button", class: "quiet", on: { click: () => this.prefer(place) } }, "Better"),
+      flag ? h("span", { class: "soft" }, ` ${flag}`) : null,
+    );
+  }
+
+  say(place, input) {
+    if (this.app.status.is_read_only) return;
+    const row = this.rows[place];
+    outbox.submit([{ run_id: row.run_id, image_id: row.digest, ...input }], [row.opinion]);
+    row.opinion = applyFeedback(row.opinion, input);
+    this.render();
+  }
+
+  /** One picture is better than each of the others. */
+  prefer(place) {
+    if (this.app.status.is_read_only) return;
+    const winner = this.rows[place];
+    for (const loser of this.rows.filter((row) => row !== winner))
+      outbox.vote({
+        winner_run_id: winner.run_id,
+        winner: winner.digest,
+        loser_run_id: loser.run_id,
+        loser: loser.digest,
+        outcome: "win",
+        shown: this.rows.length === 2 ? (place ? "right" : "left") : null,
+      });
+    toast(`Picture ${place + 1} is better`, { action: "Undo", onAction: () => this.undo() });
+  }
+
+  undo() {
+    const entry = outbox.undo();
+    if (!entry) return;
+    entry.says.forEach((input, place) => {
+      const row = this.rows.find(({ digest }) => digest === input.image_id);
+      if (row) row.opinion = entry.before[place] ?? {};
+    });
+    this.render();
+  }
+
+  onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.rows.length) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const digit = DIGIT.exec(event.code)?.[1];
+    const actions = {
+      ArrowLeft: () => this.activate(this.active - 1),
+      ArrowRight: () => this.activate(this.active + 1),
+      b: () => this.prefer(this.active),
+      p: () => this.say(this.active, { flag: "pick" }),
+      x: () => this.say(this.active, { flag: "reject" }),
+      u: () => this.say(this.active, { flag: null }),
+      z: () => this.undo(),
+      ".": () => this.stage.fit(),
+      Escape: () => history.back(),
+    };
+    const action =
+      digit === undefined
+        ? (actions[key] ?? (KEY_OF_MODE[key] ? () => this.setMode(KEY_OF_MODE[key]) : null))
+        : () => this.say(this.active, { rating: Number(digit) });
+    if (!action) return;
+    event.preventDefault();
+    action();
+  }
+
+  activate(place) {
+    this.active = (place + this.rows.length) % this.rows.length;
+    this.render();
+  }
+}

@@ -1,0 +1,123 @@
+// The result of a duel: who is better, how sure that is, and what it rests on.
+
+import { plural } from "../../data/format.js";
+import { settingTitle } from "../../data/images/image_facts.js";
+import { h } from "../../parts/dom.js";
+
+const percent = (share) => `${Math.round(100 * share)} %`;
+const interval = ({ low, high }) => `${Math.round(100 * low)}–${Math.round(100 * high)} %`;
+
+/** The result as an element. `onGoOn` goes on voting; null where that cannot be. */
+export function buildResult(report, { isUsedUp = false, onGoOn = null } = {}) {
+  const order = report.sides.map((_, place) => place);
+  const strength = (place) => report.sides[place].strength?.estimate ?? 0;
+  order.sort((a, b) => strength(b) - strength(a));
+  return h(
+    "div",
+    { class: "page duel-result" },
+    h("h1", {}, headline(report)),
+    h("p", {}, explain(report, isUsedUp)),
+    h(
+      "div",
+      { class: "actions" },
+      onGoOn ? h("button", { type: "button", class: "primary", on: { click: onGoOn } }, "Go on voting") : null,
+      h("a", { href: "/duel", "data-link": true }, "Another duel"),
+    ),
+    report.vote_count ? h("h2", {}, `${settingTitle(report.by)}, by how often it wins`) : null,
+    report.vote_count
+      ? h(
+          "ol",
+          { class: "strengths" },
+          order.map((place) => buildSide(report.sides[place])),
+        )
+      : null,
+    report.vote_count ? buildPairs(report) : null,
+    report.vote_count ? h("ul", { class: "checks soft" }, listChecks(report)) : null,
+  );
+}
+
+function headline({ verdict, winner, vote_count: count }) {
+  if (verdict === "winner") return `${winner} is better`;
+  if (verdict === "no_difference") return "No difference that matters";
+  return count ? "Not decided yet" : "No votes yet";
+}
+
+function explain({ verdict, matters, error, counted_votes: counted, progress, vote_count: count }, isUsedUp) {
+  const votes = plural(counted, "vote");
+  if (verdict === "winner")
+    return `After ${votes}. However often you look, this is wrong with at most ${percent(error)}.`;
+  if (verdict === "no_difference") return `After ${votes}: no win rate is ${percent(matters)} or more away from even.`;
+  if (isUsedUp) return `All pairs were voted on: ${votes}, ${percent(progress)} of the evidence that a verdict takes.`;
+  return count ? `${votes} so far: ${percent(progress)} of the evidence that a verdict takes.` : "";
+}
+
+function buildSide({ value, strength, vote_count: count, image_count: images }) {
+  const { estimate, low, high } = strength;
+  return h(
+    "li",
+    {},
+    h("b", {}, value),
+    h(
+      "span",
+      { class: "strength-bar", "aria-hidden": "true" },
+      h("span", { class: "reach", style: { left: percent(low), right: percent(1 - high) } }),
+      h("span", { class: "mark", style: { left: percent(estimate) } }),
+    ),
+    h("span", { class: "number" }, `${percent(estimate)} (${interval(strength)})`),
+    h("span", { class: "soft" }, `${plural(count, "vote")}, ${plural(images, "image")}`),
+  );
+}
+
+const VERDICTS = { equal: "no difference that matters", open: "open" };
+
+function buildPairs({ pairs }) {
+  const titles = ["", "won", "lost", "ties", "both bad", "win rate", "verdict"];
+  const verdict = (pair) =>
+    VERDICTS[pair.verdict] ?? `${pair[pair.verdict]} is better, after ${plural(pair.decided_after, "vote")}`;
+  return h(
+    "div",
+    { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Each two sides" },
+    h(
+      "table",
+      { class: "numbers" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          titles.map((title) => (title ? h("th", { scope: "col" }, title) : h("td", {}))),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        pairs.map((pair) =>
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, `${pair.first} : ${pair.second}`),
+            [pair.wins, pair.losses, pair.ties, pair.both_bad].map((count) => h("td", { class: "number" }, count)),
+            h(
+              "td",
+              { class: "number" },
+              pair.win_rate.trials ? `${percent(pair.win_rate.estimate)} (${interval(pair.win_rate)})` : "",
+            ),
+            h("td", {}, verdict(pair)),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function listChecks({ agreement, left_rate: left, second_votes: again }) {
+  const lines = [];
+  if (agreement.trials)
+    lines.push(
+      `Shown again with the sides drawn anew: the same answer in ${percent(agreement.estimate)} of ${plural(agreement.trials, "case")}.`,
+    );
+  if (left.trials) lines.push(`The picture on the left won ${percent(left.estimate)} of the time (${interval(left)}).`);
+  if (again) lines.push(`${plural(again, "vote")} on pictures that were compared before; they are not in the result.`);
+  return lines.map((line) => h("li", {}, line));
+}

@@ -1,0 +1,305 @@
+// Images laid out by two of their settings: hover shows one large, a click rates, keys move from cell to cell.
+
+import { getJson, outputUrl, runUrl, thumbnailUrl } from "../../data/api.js";
+import { outbox } from "../../data/feedback_outbox.js";
+import { plural } from "../../data/format.js";
+import { applyFeedback } from "../../data/opinions.js";
+import { queryOf } from "../../data/images/chosen_images.js";
+import { settingTitle } from "../../data/images/image_facts.js";
+import { toast } from "../../parts/dialogs.js";
+import { fill, h } from "../../parts/dom.js";
+import { PictureLoader } from "../../parts/images/picture_loader.js";
+import { buildStars } from "../../parts/stars.js";
+import { saveSheet } from "./grid_sheet.js";
+import { GridView } from "./grid_view.js";
+
+const DIGIT = /^(?:Digit|Numpad)([0-5])$/;
+const MAX_ROWS_PER_REQUEST = 100;
+
+/** The screen, built; it takes keys from now on. `load` then fills it. */
+export const open = (root, { search, app }) => new GridScreen(root, app, search);
+
+class GridScreen {
+  constructor(root, app, search) {
+    this.root = root;
+    this.app = app;
+    this.question = { query: search.get("q") ?? app.query ?? "" };
+    for (const name of ["x", "y", "panel"]) this.question[name] = search.get(name) ?? "";
+    /** Rows of images by id; null while they are loading. @type {Map<number, any>} */
+    this.rows = new Map();
+    this.pictures = new PictureLoader();
+    this.keys = [
+      [
+        "Grid",
+        [
+          ["← ↑ ↓ →", "move from cell to cell"],
+          ["0 5", "rate the image on top"],
+          ["p", "pick"],
+          ["x", "reject"],
+          ["Tab", "next image of a stack"],
+          ["Enter", "its run"],
+          ["c", "compare the images of a stack, or with the next cell"],
+          ["+", "larger cells"],
+          ["<", "smaller cells"],
+          ["z", "undo"],
+        ],
+      ],
+    ];
+  }
+
+  close() {
+    this.view?.close();
+  }
+
+  onQuery(query) {
+    this.change({ query });
+  }
+
+  change(changes) {
+    const { query, ...axes } = { ...this.question, ...changes };
+    const given = Object.entries({ q: query, ...axes }).filter(([, value]) => value);
+    this.app.go(`/grid?${new URLSearchParams(given)}`);
+  }
+
+  async load() {
+    try {
+      this.grid = await getJson("/api/grid", this.question);
+    } catch (error) {
+      fill(this.root, h("div", { class: "page" }, h("h1", {}, "Grid"), h("p", { class: "bad" }, error.message)));
+      return;
+    }
+    this.render();
+  }
+
+  render() {
+    const { grid } = this;
+    const isThere = grid.x && grid.cells.length;
+    this.words = h("span", { class: "soft", role: "status" });
+    this.large = h(
+      "aside",
+      { class: "grid-large", "aria-label": "The image" },
+      h("p", { class: "soft" }, "Hover over a cell, or move with the arrow keys."),
+    );
+    const room = h("div", { class: "grid-room", tabindex: 0, role: "application", "aria-label": "Grid of images" });
+    fill(
+      this.root,
+      h(
+        "section",
+        { class: "grid-screen", "aria-label": "Grid" },
+        isThere ? h("h1", { class: "sr-only" }, "Grid") : null,
+        h(
+          "div",
+          { class: "grid-bar" },
+          ["y", "x", "panel"].map((name) => this.buildChoice(name)),
+          isThere ? this.buildTools() : null,
+          this.words,
+        ),
+        isThere
+          ? h("div", { class: "grid-body" }, room, this.large)
+          : h(
+              "div",
+              { class: "page" },
+              h("h1", {}, "Grid"),
+              h(
+                "p",
+                {},
+                "No setting varies among these images. Search for more of them, or choose the settings above.",
+              ),
+            ),
+      ),
+    );
+    if (!isThere) return;
+    this.view = new GridView(room, grid, {
+      draw: (node, cell) => this.draw(node, cell),
+      onMove: (cell) => this.showLarge(cell),
+      onRest: (cells) => this.request(cells),
+      onRate: (cell) => this.go(cell),
+      loader: this.pictures,
+    });
+    this.view.start();
+    this.say(grid);
+  }
+
+  say({ image_count: count, left_out: left }) {
+    const { holes } = this.view;
+    const parts = [
+      plural(count, "image"),
+      holes ? plural(holes, "hole") : "",
+      left ? `${left} without these settings` : "",
+    ];
+    this.words.textContent = parts.filter(Boolean).join(" · ");
+  }
+
+  buildChoice(name) {
+    const known = this.grid.axes;
+    const chosen = this.grid[name]?.name ?? "";
+    const label = { x: "Across", y: "Down", panel: "Panels" }[name];
+    const select = h(
+      "select",
+      { id: `grid-${name}`, on: { change: () => this.change({ [name]: select.value }) } },
+      h("option", { value: "" }, name === "panel" ? "none" : "choose"),
+      known.map((axis) =>
+        h(
+          "option",
+          { value: axis.name, selected: axis.name === chosen },
+          `${settingTitle(axis.name)} (${axis.value_count})`,
+        ),
+      ),
+      chosen && !known.some((axis) => axis.name === chosen)
+        ? h("option", { value: chosen, selected: true }, settingTitle(chosen))
+        : null,
+    );
+    return h("span", {}, h("label", { for: `grid-${name}` }, `${label} `), select);
+  }
+
+  buildTools() {
+    const parameters = new URLSearchParams(Object.entries(this.question).filter(([, value]) => value));
+    const link = (path, text) => h("a", { href: `/api/grid/${path}?${parameters}`, download: "" }, text);
+    const save = async () => {
+      const isWhole = await saveSheet(this.view, this.grid, this.rows, (cells) => this.request(cells));
+      if (!isWhole) toast("The sheet holds the first part: a picture cannot be larger");
+    };
+    const canFill = this.grid.y && !this.grid.panel && this.holeCount;
+    return [
+      h("button", { type: "button", class: "quiet", on: { click: save } }, "Save as PNG"),
+      link("data", "Save as CSV"),
+      canFill ? link("plan", "Fill the holes…") : null,
+      canFill ? h("span", { class: "soft" }, "then: stablenew plan run holes.plan.json") : null,
+    ];
+  }
+
+  get holeCount() {
+    const { x, y, panel, cells } = this.grid;
+    return x.values.length * (y?.values.length ?? 1) * (panel?.values.length ?? 1) - cells.length;
+  }
+
+  /** Load the images on top of these cells. */
+  async request(cells) {
+    const ids = cells.map((cell) => cell.images[cell.top ?? 0]).filter((id) => !this.rows.has(id));
+    for (const id of ids) this.rows.set(id, null);
+    for (let at = 0; at < ids.length; at += MAX_ROWS_PER_REQUEST) {
+      const some = ids.slice(at, at + MAX_ROWS_PER_REQUEST);
+      const { images } = await getJson("/api/images/rows", { ids: some.join(",") });
+      some.forEach((id, place) => {
+        const row = images[place];
+        if (row) this.rows.set(id, { ...row, opinion: outbox.overlay(row.run_id, row.digest, row.mine) });
+      });
+    }
+    const first = this.rows.get(ids[0]);
+    if (first?.width && first.height) this.view.setRatio(first.height / first.width);
+    if (ids.length) this.view.redraw();
+  }
+
+  rowOf(cell) {
+    return cell ? this.rows.get(cell.images[cell.top ?? 0]) : null;
+  }
+
+  /** Fill a cell that came into view. */
+  draw(node, cell) {
+    const row = this.rowOf(cell);
+    const { picture } = node;
+    if (row) {
+      const size = Math.max(this.view.cell.width, this.view.cell.height) * (window.devicePixelRatio || 1);
+      this.pictures.show(picture, thumbnailUrl(row.run_id, row.digest, size > 400 ? 1024 : 320));
+    } else this.pictures.clear(picture);
+    picture.alt = this.view.titleOf(cell);
+    node.count.textContent = cell.count > 1 ? String(cell.count) : "";
+    node.count.hidden = cell.count < 2;
+    const rating = row?.opinion.rating;
+    const mark = { pick: " ⚑", reject: " ✕" }[row?.opinion.flag] ?? "";
+    node.mine.textContent = `${rating ? "★".repeat(rating) : rating === 0 ? "0" : ""}${mark}`;
+    node.mine.hidden = !node.mine.textContent;
+  }
+
+  go(cell) {
+    this.view.moveTo(cell);
+    this.showLarge(cell);
+  }
+
+  async showLarge(cell) {
+    if (!cell) return;
+    await this.request([cell]);
+    const row = this.rowOf(cell);
+    if (!row) return;
+    const stars = buildStars(this.view.titleOf(cell), (rating) => this.rate(cell, { rating }), {
+      isReadOnly: this.app.status.is_read_only,
+      inTabOrder: true,
+    });
+    stars.show(row.opinion.rating ?? null);
+    fill(
+      this.large,
+      h("img", { src: outputUrl(row.run_id, row.digest), alt: row.prompt ?? "image" }),
+      h(
+        "p",
+        {},
+        stars,
+        " ",
+        h("b", {}, this.view.titleOf(cell)),
+        cell.count > 1 ? ` · ${(cell.top ?? 0) + 1} of ${cell.count}` : "",
+        row.settings.seed === undefined ? "" : ` · seed ${row.settings.seed}`,
+      ),
+      h("p", { class: "soft" }, (row.prompt ?? "").slice(0, 160)),
+    );
+  }
+
+  rate(cell, input) {
+    const row = this.rowOf(cell);
+    if (!row || this.app.status.is_read_only) return;
+    outbox.submit([{ run_id: row.run_id, image_id: row.digest, ...input }], [row.opinion]);
+    row.opinion = applyFeedback(row.opinion, input);
+    this.view.redraw();
+    this.showLarge(cell);
+  }
+
+  undo() {
+    const entry = outbox.undo();
+    if (!entry) return;
+    for (const [place, input] of entry.says.entries())
+      for (const row of this.rows.values()) if (row?.digest === input.image_id) row.opinion = entry.before[place] ?? {};
+    this.view.redraw();
+    this.showLarge(this.view.cursor);
+  }
+
+  /** The images of a stack, or the image and its neighbour. */
+  async compare(cell) {
+    const next = this.view.neighbour(cell, 1, 0) ?? this.view.neighbour(cell, -1, 0);
+    const cells = cell.count > 1 ? cell.images.slice(0, 4).map((_, top) => ({ ...cell, top })) : [cell, next];
+    await this.request(cells.filter(Boolean));
+    const rows = cells.map((one) => this.rowOf(one)).filter(Boolean);
+    if (rows.length > 1) this.app.go(`/compare?q=${encodeURIComponent(queryOf(rows))}`);
+  }
+
+  onKey(event) {
+    if (!this.view || event.ctrlKey || event.metaKey || event.altKey) return;
+    const cell = this.view.cursor;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const digit = DIGIT.exec(event.code)?.[1];
+    const isInGrid = event.target === document.body || this.view.room.contains(event.target);
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+    const inCell = {
+      p: () => this.rate(cell, { flag: "pick" }),
+      x: () => this.rate(cell, { flag: "reject" }),
+      u: () => this.rate(cell, { flag: null }),
+      c: () => this.compare(cell),
+      Enter: () => this.app.go(runUrl(this.rowOf(cell)?.run_id)),
+    };
+    const general = {
+      "+": () => this.view.zoomBy(1.25),
+      "=": () => this.view.zoomBy(1.25),
+      "<": () => this.view.zoomBy(0.8),
+      z: () => this.undo(),
+    };
+    let action = general[key];
+    if (step && isInGrid) action = () => this.go(this.view.step(step[0], step[1]));
+    else if (digit !== undefined && cell) action = () => this.rate(cell, { rating: Number(digit) });
+    else if (key === "Tab" && cell?.count > 1 && isInGrid && !event.shiftKey)
+      action = () => {
+        cell.top = ((cell.top ?? 0) + 1) % cell.images.length;
+        this.showLarge(cell).then(() => this.view.redraw());
+      };
+    else if (cell && isInGrid) action ??= inCell[key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  }
+}

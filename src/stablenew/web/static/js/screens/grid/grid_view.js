@@ -1,0 +1,269 @@
+// The cells of a grid: only those in view are in the page, headings stay at the edges, holes are drawn as holes.
+
+import { fill, h } from "../../parts/dom.js";
+import { settingTitle } from "../../data/images/image_facts.js";
+
+const GAP = 4;
+const HEAD = 32;
+const SIDE = 112;
+const SMALLEST = 48;
+const LARGEST = 512;
+const FIRST = 168;
+
+/** @typedef {{x: number, y: number, panel: number, count: number, images: number[], top?: number}} Cell */
+
+export class GridView {
+  constructor(room, grid, { draw, onMove, onRest, onRate, loader }) {
+    this.room = room;
+    this.grid = grid;
+    this.options = { draw, onMove, onRest, onRate, loader };
+    this.columns = grid.x.values.length;
+    this.rowsOfPanel = grid.y?.values.length ?? 1;
+    this.panels = grid.panel?.values.length ?? 1;
+    /** @type {Map<number, Cell>} */
+    this.cells = new Map();
+    for (const [x, y, panel, count, images] of grid.cells)
+      this.cells.set(this.key(x, panel * this.rowsOfPanel + y), {
+        x,
+        y: panel * this.rowsOfPanel + y,
+        panel,
+        count,
+        images,
+      });
+    this.rowCount = this.rowsOfPanel * this.panels;
+    this.space = h("div", { class: "grid-space" });
+    fill(room, this.space);
+    /** @type {Map<number, any>} */
+    this.nodes = new Map();
+    /** @type {any[]} */
+    this.edges = [];
+    /** @type {Cell | null} */
+    this.cursor = null;
+    const share = (room.clientWidth - SIDE) / this.columns - GAP;
+    const size = Math.max(SMALLEST, Math.min(320, Math.max(FIRST, share)));
+    this.cell = { width: size, height: size };
+    this.frame = 0;
+    this.rest = 0;
+    room.addEventListener("scroll", () => this.schedule(), { passive: true });
+    room.addEventListener("pointerover", (event) => this.onOver(event));
+    room.addEventListener("pointerleave", () => this.options.onMove(this.cursor));
+    room.addEventListener("click", (event) => this.onClick(event));
+    this.observer = new ResizeObserver(() => this.schedule());
+  }
+
+  /** Show the cells. */
+  start() {
+    this.observer.observe(this.room);
+    this.resize();
+  }
+
+  close() {
+    this.observer.disconnect();
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.rest);
+  }
+
+  key(x, row) {
+    return row * this.columns + x;
+  }
+
+  get holes() {
+    return this.columns * this.rowCount - this.cells.size;
+  }
+
+  titleOf({ x, y }) {
+    const { grid } = this;
+    const down = grid.y ? grid.y.values[y % this.rowsOfPanel] : "";
+    const panel = grid.panel ? grid.panel.values[Math.floor(y / this.rowsOfPanel)] : "";
+    return [grid.x.values[x], down, panel].filter(Boolean).join(", ");
+  }
+
+  zoomBy(factor) {
+    this.setSize(Math.max(SMALLEST, Math.min(LARGEST, Math.round(this.cell.width * factor))));
+  }
+
+  /** Give the cells the shape of the pictures: `ratio` is height divided by width. */
+  setRatio(ratio) {
+    if (this.ratio) return;
+    this.ratio = Math.max(0.4, Math.min(2, ratio));
+    this.setSize(this.cell.width);
+  }
+
+  setSize(width) {
+    this.cell = { width, height: Math.round(width * (this.ratio ?? 1)) };
+    this.resize();
+  }
+
+  resize() {
+    const { width, height } = this.cell;
+    this.space.style.width = `${SIDE + this.columns * (width + GAP)}px`;
+    this.space.style.height = `${HEAD + this.rowCount * (height + GAP)}px`;
+    for (const node of this.nodes.values()) node.remove();
+    this.nodes.clear();
+    this.update();
+  }
+
+  schedule() {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.options.loader.moved(Math.abs(this.room.scrollTop - this.lastTop));
+      this.update();
+    });
+  }
+
+  /** The range of columns and rows in view. */
+  get range() {
+    const { width, height } = this.cell;
+    const { scrollLeft, scrollTop, clientWidth, clientHeight } = this.room;
+    const clamp = (value, most) => Math.max(0, Math.min(most, value));
+    return {
+      left: clamp(Math.floor(scrollLeft / (width + GAP)), this.columns),
+      right: clamp(Math.ceil((scrollLeft + clientWidth) / (width + GAP)), this.columns),
+      top: clamp(Math.floor(scrollTop / (height + GAP)), this.rowCount),
+      bottom: clamp(Math.ceil((scrollTop + clientHeight) / (height + GAP)), this.rowCount),
+    };
+  }
+
+  update() {
+    const { left, right, top, bottom } = this.range;
+    this.lastTop = this.room.scrollTop;
+    const wanted = new Set();
+    for (let row = top; row < bottom; row += 1) for (let x = left; x < right; x += 1) wanted.add(this.key(x, row));
+    for (const [key, node] of this.nodes) {
+      if (wanted.has(key)) continue;
+      if (node.picture) this.options.loader.clear(node.picture);
+      node.remove();
+      this.nodes.delete(key);
+    }
+    for (const key of wanted) if (!this.nodes.has(key)) this.add(key);
+    this.drawEdges(left, right, top, bottom);
+    clearTimeout(this.rest);
+    this.rest = setTimeout(
+      () => this.options.onRest([...wanted].map((key) => this.cells.get(key)).filter(Boolean)),
+      60,
+    );
+  }
+
+  add(key) {
+    const cell = this.cells.get(key);
+    const x = key % this.columns;
+    const row = Math.floor(key / this.columns);
+    const { width, height } = this.cell;
+    const style = {
+      width: `${width}px`,
+      height: `${height}px`,
+      transform: `translate(${SIDE + x * (width + GAP)}px, ${HEAD + row * (height + GAP)}px)`,
+    };
+    const node = h("div", { class: cell ? "grid-cell" : "grid-cell hole", style, data: { key } });
+    if (cell) {
+      node.picture = h("img", { alt: "", draggable: "false" });
+      node.count = h("span", { class: "count", title: "images in this stack" });
+      node.mine = h("span", { class: "mine" });
+      node.append(node.picture, node.count, node.mine);
+      node.classList.toggle("cursor", cell === this.cursor);
+      this.options.draw(node, cell);
+    } else node.textContent = "–";
+    this.nodes.set(key, node);
+    this.space.append(node);
+  }
+
+  /** The headings in view, kept at the edges while the cells move beneath. */
+  drawEdges(left, right, top, bottom) {
+    const { grid, room } = this;
+    const { width, height } = this.cell;
+    const nodes = [];
+    const put = (name, text, x, y, w, t) =>
+      nodes.push(
+        h(
+          "div",
+          {
+            class: name,
+            title: text,
+            style: { width: `${w}px`, height: `${t}px`, transform: `translate(${x}px, ${y}px)` },
+          },
+          text,
+        ),
+      );
+    for (let x = left; x < right; x += 1)
+      put("grid-head", grid.x.values[x], SIDE + x * (width + GAP), room.scrollTop, width, HEAD);
+    for (let row = top; row < bottom; row += 1) {
+      const down = grid.y ? grid.y.values[row % this.rowsOfPanel] : "";
+      const panel = grid.panel ? grid.panel.values[Math.floor(row / this.rowsOfPanel)] : "";
+      put(
+        "grid-side",
+        [panel, down].filter(Boolean).join(" · "),
+        room.scrollLeft,
+        HEAD + row * (height + GAP),
+        SIDE,
+        height,
+      );
+    }
+    const names = [grid.y && `${settingTitle(grid.y.name)} ↓`, `${settingTitle(grid.x.name)} →`].filter(Boolean);
+    put("grid-corner", names.join(" "), room.scrollLeft, room.scrollTop, SIDE, HEAD);
+    for (const node of this.edges) node.remove();
+    this.edges = nodes;
+    this.space.append(...nodes);
+  }
+
+  redraw() {
+    for (const [key, node] of this.nodes) {
+      const cell = this.cells.get(key);
+      if (!cell) continue;
+      node.classList.toggle("cursor", cell === this.cursor);
+      this.options.draw(node, cell);
+    }
+  }
+
+  cellOf(event) {
+    const node = event.target instanceof Element ? event.target.closest(".grid-cell") : null;
+    return node ? (this.cells.get(Number(node.getAttribute("data-key"))) ?? null) : null;
+  }
+
+  onOver(event) {
+    const cell = this.cellOf(event);
+    if (cell && event.pointerType === "mouse") this.options.onMove(cell);
+  }
+
+  onClick(event) {
+    const cell = this.cellOf(event);
+    if (cell) this.options.onRate(cell);
+  }
+
+  neighbour(cell, dx, dy) {
+    return this.cells.get(this.key(cell.x + dx, cell.y + dy)) ?? null;
+  }
+
+  /** The next cell with an image in a direction; the cursor where there is none. */
+  step(dx, dy) {
+    const from = this.cursor;
+    if (!from)
+      return [...this.cells.values()].reduce((best, cell) =>
+        this.key(cell.x, cell.y) < this.key(best.x, best.y) ? cell : best,
+      );
+    for (
+      let x = from.x + dx, y = from.y + dy;
+      x >= 0 && y >= 0 && x < this.columns && y < this.rowCount;
+      x += dx, y += dy
+    ) {
+      const found = this.cells.get(this.key(x, y));
+      if (found) return found;
+    }
+    return from;
+  }
+
+  moveTo(cell) {
+    this.cursor = cell;
+    const { room } = this;
+    const { width, height } = this.cell;
+    const x = cell.x * (width + GAP);
+    const y = cell.y * (height + GAP);
+    if (x < room.scrollLeft) room.scrollLeft = x;
+    else if (x + width + SIDE > room.scrollLeft + room.clientWidth)
+      room.scrollLeft = x + width + SIDE - room.clientWidth;
+    if (y < room.scrollTop) room.scrollTop = y;
+    else if (y + height + HEAD > room.scrollTop + room.clientHeight)
+      room.scrollTop = y + height + HEAD - room.clientHeight;
+    this.update();
+    this.redraw();
+  }
+}

@@ -1,0 +1,183 @@
+// The trash: what is in it, taking it out, and freeing the disk.
+
+import { getJson, postJson, runUrl, thumbnailUrl } from "../data/api.js";
+import { formatBytes, formatTime, plural } from "../data/format.js";
+import { live } from "../data/live.js";
+import { toast } from "../parts/dialogs.js";
+import { fill, h } from "../parts/dom.js";
+
+/** The screen, built; it takes keys from now on. `load` then fills it. */
+export const open = (root, { app }) => new TrashScreen(root, app);
+
+const AGES = [
+  ["", "at any time"],
+  ["1d", "more than a day ago"],
+  ["7d", "more than a week ago"],
+  ["30d", "more than 30 days ago"],
+];
+
+class TrashScreen {
+  constructor(root, app) {
+    this.root = root;
+    this.app = app;
+    this.older = "";
+    this.keys = [];
+    this.unsubscribe = [live.on("task", (task) => this.showTask(task))];
+  }
+
+  close() {
+    this.unsubscribe.forEach((end) => end());
+  }
+
+  async load() {
+    this.trash = await getJson("/api/trash", { older: this.older });
+    this.render();
+  }
+
+  render() {
+    const { count, held_bytes: held, images } = this.trash;
+    const isReadOnly = this.app.status.is_read_only;
+    this.progress = h("progress", { hidden: true, "aria-label": "Removing images" });
+    fill(
+      this.root,
+      h(
+        "div",
+        { class: "page" },
+        h("h1", {}, "Trash"),
+        count
+          ? h("p", {}, `${plural(count, "image")}, ${formatBytes(held)} on this machine.`)
+          : h("p", {}, "The trash is empty. Backspace on the wall puts an image here."),
+        isReadOnly || !count ? null : this.buildActions(),
+        this.progress,
+        h(
+          "ul",
+          { class: "trash-list" },
+          images.map((image) => this.buildImage(image, isReadOnly)),
+        ),
+        count > images.length ? h("p", { class: "soft" }, `The first ${images.length} are shown.`) : null,
+      ),
+    );
+  }
+
+  buildActions() {
+    const { due, kept } = this.trash;
+    const choice = h(
+      "select",
+      {
+        id: "trash-age",
+        on: {
+          change: () => {
+            this.older = choice.value;
+            this.load();
+          },
+        },
+      },
+      AGES.map(([value, text]) => h("option", { value, selected: value === this.older }, text)),
+    );
+    return h(
+      "div",
+      { class: "actions" },
+      h("label", { for: "trash-age" }, "Trashed "),
+      choice,
+      h(
+        "button",
+        { type: "button", class: "danger", disabled: !due.count, on: { click: () => this.confirm() } },
+        due.count
+          ? `Remove ${plural(due.count, "image")} (${formatBytes(due.size_bytes)})…`
+          : "Nothing of yours to remove",
+      ),
+      h("button", { type: "button", on: { click: () => this.restore(null) } }, "Take everything out"),
+      kept.count ? h("span", { class: "soft" }, `${plural(kept.count, "image")} stay: others like them.`) : null,
+    );
+  }
+
+  buildImage(image, isReadOnly) {
+    return h(
+      "li",
+      {},
+      image.held_bytes
+        ? h(
+            "a",
+            { href: runUrl(image.run_id), "data-link": true },
+            h("img", {
+              src: thumbnailUrl(image.run_id, image.digest, 320),
+              alt: image.prompt ?? "image",
+              loading: "lazy",
+            }),
+          )
+        : h("div", { class: "gone" }, "removed"),
+      h("div", {}, `by ${image.trashed_by.join(", ")}, ${formatTime(image.trashed_at)}`),
+      image.kept_for.length ? h("div", { class: "warn" }, image.kept_for.join(", ")) : null,
+      isReadOnly
+        ? null
+        : h(
+            "button",
+            { type: "button", class: "quiet", on: { click: () => this.restore([image.digest]) } },
+            "Take out",
+          ),
+    );
+  }
+
+  async restore(digests) {
+    try {
+      const { restored, without_bytes: gone } = await postJson("/api/trash/restore", { digests });
+      toast(`${plural(restored, "image")} taken out of the trash`);
+      if (gone) toast(`The bytes of ${gone} are not here; merging a store that has them brings them back`);
+    } catch (error) {
+      toast(error.message, { isError: true });
+    }
+    setTimeout(() => this.load().catch(() => {}), 300); // the index takes a moment to know
+  }
+
+  confirm() {
+    const { due } = this.trash;
+    const inPlace = due.in_place_count
+      ? ` ${plural(due.in_place_count, "of them")} lie in folders of other programs and go to the system's trash.`
+      : "";
+    const dialog = h(
+      "dialog",
+      { class: "ask", "aria-labelledby": "empty-title" },
+      h("h2", { id: "empty-title" }, `Remove ${plural(due.count, "image")} from this machine?`),
+      h(
+        "p",
+        {},
+        `${formatBytes(due.size_bytes)} are freed. Prompts, settings and ratings stay; other machines keep their copies.${inPlace}`,
+      ),
+      h(
+        "form",
+        { method: "dialog", class: "buttons" },
+        h("button", { value: "yes", class: "danger" }, "Remove"),
+        h("button", { value: "" }, "Cancel"),
+      ),
+    );
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      if (dialog.returnValue === "yes") this.empty(due.count);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  async empty(count) {
+    try {
+      this.showTask(await postJson("/api/trash/empty", { older: this.older || null, expected_count: count }));
+    } catch (error) {
+      toast(error.message, { isError: true });
+      this.load();
+    }
+  }
+
+  showTask(task) {
+    if (task.kind !== "empty trash") return;
+    this.progress.hidden = task.is_over;
+    if (task.total) {
+      this.progress.max = task.total;
+      this.progress.value = task.done;
+    }
+    if (!task.is_over) return;
+    if (task.result)
+      toast(`${plural(task.result.removed, "image")} removed, ${formatBytes(task.result.freed_bytes)} freed`);
+    for (const problem of task.result?.problems.slice(0, 3) ?? [task.error]) toast(problem, { isError: true });
+    this.load().catch(() => {});
+  }
+}

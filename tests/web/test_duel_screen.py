@@ -1,0 +1,152 @@
+"""Duels in a real browser: blind, by keys, mouse and touch, and nothing is lost when the server dies."""
+
+import re
+import time
+
+import pytest
+
+from stablenew import RunStore
+from stablenew.store.feedback.feedback_log import FeedbackLog
+from tests.web.browser import expect
+from tests.web.conftest import GONE
+from tests.web.serving import wait_for
+
+ADDRESS = "/duel?by=cfg"
+
+
+def votes_in(root):
+    """Every vote in the store, by its act."""
+    readings = [FeedbackLog(run.path).read() for run in RunStore(root).iter_runs()]
+    return [event for reading in readings for event in reading.build_document().events if event.op == "prefer"]
+
+
+def standing(root):
+    documents = [FeedbackLog(run.path).read().build_document() for run in RunStore(root).iter_runs()]
+    return [preference for document in documents for preference in document.state.preferences]
+
+
+def wait_for_pair(page, other_than=None):
+    """The two pictures on the screen, once they can be voted on."""
+    expect(page.get_by_role("button", name="Tie")).to_be_enabled()
+    return page.locator(".duel-stage img").evaluate_all("pictures => pictures.map((picture) => picture.src)")
+
+
+def vote(page, key, root, count):
+    wait_for_pair(page)
+    page.keyboard.press(key)
+    wait_for(lambda: len(standing(root)) == count)
+
+
+def test_a_setting_is_chosen_and_two_pictures_are_shown_that_say_nothing(open_page, keep_screen):
+    page = open_page("/duel")
+    page.get_by_role("link", name=re.compile("CFG scale")).click()
+    expect(page).to_have_url(re.compile(r"by=cfg"))
+    left, right = wait_for_pair(page)
+    assert left != right
+    shown = page.get_by_role("region", name="Duel").inner_text()
+    assert not re.search(r"\b(4|7|10)\b", shown)
+    keep_screen(page, "duel")
+
+
+def test_keys_mouse_and_touch_vote_and_undo_takes_back(open_page, root):
+    page = open_page(ADDRESS)
+    for count, key in enumerate(["ArrowLeft", "ArrowRight", "ArrowDown", "ArrowUp"], 1):
+        vote(page, key, root, count)
+    assert sorted(vote.outcome for vote in standing(root)) == ["both_bad", "tie", "win", "win"]
+    wait_for_pair(page)
+    page.get_by_role("button", name="Left is better").click()
+    wait_for(lambda: len(standing(root)) == 5)
+    pair = wait_for_pair(page)
+    page.get_by_alt_text("The picture on the right").click()
+    wait_for(lambda: len(standing(root)) == 6)
+    assert wait_for_pair(page) != pair
+    page.keyboard.press("z")
+    wait_for(lambda: len(standing(root)) == 5)
+    assert wait_for_pair(page) == pair
+    events = votes_in(root)
+    assert {event.asked for event in events} == {"duel: cfg_scale"}
+    assert {event.shown for event in events} == {"left", "right"}
+
+
+def test_a_finger_votes_on_a_small_screen(open_page, root, keep_screen):
+    page = open_page(ADDRESS, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    wait_for_pair(page)
+    page.get_by_role("button", name="Right is better").tap()
+    wait_for(lambda: len(standing(root)) == 1)
+    wait_for_pair(page)
+    keep_screen(page, "duel-phone")
+    pictures = page.locator(".duel-stage").bounding_box()
+    assert pictures["height"] > 0.6 * 844
+
+
+def test_the_result_comes_by_itself_and_can_be_gone_beyond(open_page, root, server, keep_screen):
+    page = open_page(ADDRESS)
+    first = page.url
+    for count in range(1, 80):
+        if page.locator(".duel-result").count():
+            break
+        sources = wait_for_pair(page)
+        seeds = [cfg_of(root, source) for source in sources]
+        page.keyboard.press("ArrowLeft" if seeds[0] > seeds[1] else "ArrowRight")
+        wait_for(lambda count=count: len(standing(root)) == count)
+        page.wait_for_timeout(50)
+    expect(page.locator(".duel-result h1")).to_have_text(re.compile("is better|Not decided"))
+    expect(page.get_by_role("table")).to_contain_text("4 : 7")
+    expect(page.get_by_role("listitem").first).to_contain_text("10")
+    keep_screen(page, "duel-result")
+    assert first.endswith("by=cfg")
+
+
+def cfg_of(root, source):
+    digest = source.rpartition("/")[2]
+    for run in RunStore(root).iter_runs():
+        for record, output in run.iter_outputs():
+            if output.digest.endswith(digest):
+                return record.actual.cfg_scale
+    raise AssertionError(source)
+
+
+def test_300_votes_typed_while_the_server_is_killed_twice_are_there_once(open_page, root, server):
+    open_page.tolerated = GONE
+    page = open_page("/duel?by=cfg&matters=0.01")
+    wait_for_pair(page)
+    build = """(count) => import('/static/js/data/feedback_outbox.js').then(({ outbox }) => {
+      const images = window.pairs;
+      for (let number = 0; number < count; number += 1) {
+        const [left, right] = images[number % images.length];
+        outbox.vote({ winner_run_id: left.run_id, winner: left.digest, loser_run_id: right.run_id,
+          loser: right.digest, outcome: number % 5 ? "win" : "tie", shown: number % 2 ? "left" : "right",
+          asked: "duel: cfg_scale", repeat: number });
+      }
+    })"""
+    pairs = page.evaluate(
+        "() => fetch('/api/duel/pairs?by=cfg&count=20').then((answer) => answer.json())"
+        ".then(({ pairs }) => pairs.map(({ left, right }) => [left, right]))"
+    )
+    page.evaluate("(pairs) => { window.pairs = pairs; }", pairs)
+    for _ in range(2):
+        page.evaluate(build, 100)
+        wait_for(lambda: len(votes_in(root)) > 5)
+        server.kill()
+        page.evaluate(build, 25)
+        page.wait_for_timeout(300)
+        server.restart()
+    page.evaluate(build, 50)
+    expect(page.locator("#saving")).to_be_hidden(timeout=120_000)
+    time.sleep(1)
+    events = votes_in(root)
+    assert len(events) == 300
+    assert len({event.act for event in events}) == 300
+
+
+@pytest.mark.only_reads
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("address", ["/duel", ADDRESS, f"{ADDRESS}&result=1", "/trash"])
+def test_axe_finds_nothing(open_page, address, theme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_page(address)
+    page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+    page.wait_for_timeout(800)
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "best-practice"]})
+    assert found.violations_count == 0, found.generate_report()
