@@ -55,7 +55,7 @@ def test_a_folder_of_no_such_program_is_refused_and_left_as_it_is(tool, of, word
     before = sorted(tmp_path.rglob("*"))
     assert engines("install", tool, folder) != 0
     said = capsys.readouterr().err
-    assert f"is no folder of {tool}: expected a folder {PROGRAMS[tool][0]} in it" in said
+    assert f"is not the folder of {tool}: expected a folder {PROGRAMS[tool][0]} in it" in said
     assert words in said
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -36,7 +36,7 @@ def find_place(tool: str, folder: Path) -> Path:
     """Where in the program's folder such folders lie; `folder` may be that place itself.
 
     Raises:
-        ConfigError: it is no folder of this program; the message says what was looked for.
+        ConfigError: it is not the folder of this program; the message says what was looked for.
     """
     known = TOOLS[tool]
     root = folder.parent if folder.name == known.place else folder
@@ -44,7 +44,7 @@ def find_place(tool: str, folder: Path) -> Path:
         return root / known.place
     found = "there is no such folder" if not folder.is_dir() else _describe_absence(known, root)
     raise ConfigError(
-        f"{folder} is no folder of {tool}: expected a folder {known.place} in it, and {' or '.join(known.signs)} "
+        f"{folder} is not the folder of {tool}: expected a folder {known.place} in it, and {' or '.join(known.signs)} "
         f"beside that; {found}. To write it for copying elsewhere, add --to-copy"
     )
 
