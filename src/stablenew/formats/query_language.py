@@ -63,7 +63,7 @@ MAX_LENGTH: Final = 4_000
 MAX_CONDITIONS: Final = 64
 MAX_VALUES: Final = 256
 """Values of all conditions together."""
-MAX_PATTERNS: Final = 16
+MAX_PATTERNS: Final = 12
 """Values with `*` or `?` in them: each is compared with every name or run id that the store has."""
 MAX_DIGITS: Final = 30
 """Digits of a number, which seeds of 64 bits stay well below."""
