@@ -26,6 +26,14 @@ class SettingValues:
         """The place of each variant's value in `distinct`."""
         self.distinct: dict[int | float | str, int] = {}
         """The different values, and their places."""
+        self._numbers: Column = np.empty(0)
+
+    def numbers(self) -> Column:
+        """The distinct values; NaN in place of texts."""
+        if len(self._numbers) != len(self.distinct):
+            found = [np.nan if isinstance(value, str) else float(value) for value in self.distinct]
+            self._numbers = np.array(found, np.float64)
+        return self._numbers
 
     def append(self, firsts: Column, ends: Column, values: Sequence[int | float | str]) -> None:
         """Add variants."""
@@ -86,10 +94,9 @@ class NamedNumbers:
 
     def setting_numbers(self, field: str) -> Column:
         """The values of a setting by row; NaN where there is none, or a text."""
-        distinct = self.setting(field).distinct
-        numbers = [np.nan if isinstance(value, str) else float(value) for value in distinct]
+        numbers = self.setting(field).numbers()
         codes = np.nan_to_num(self.setting_codes(field), nan=len(numbers)).astype(np.int64)
-        found: Column = np.array([*numbers, np.nan])[codes]
+        found: Column = np.append(numbers, np.nan)[codes]
         return found
 
     def setting_codes(self, field: str) -> Column:
@@ -106,8 +113,12 @@ class NamedNumbers:
         """The rows whose setting fits."""
         found = self.setting(condition.field)
         ranges, patterns = condition.ranges(), condition.patterns()
-        matches = match_any(patterns)
-        fits = np.fromiter((_fits(value, ranges, matches) for value in found.distinct), np.bool_, len(found.distinct))
+        if patterns:
+            matches = match_any(patterns)
+            fitting = (_fits(value, ranges, matches) for value in found.distinct)
+            fits = np.fromiter(fitting, np.bool_, len(found.distinct))
+        else:
+            fits = in_ranges(found.numbers(), ranges)
         chosen = fits[found.codes] if len(fits) else np.empty(0, np.bool_)
         return spread(found.firsts[chosen], found.ends[chosen], self._table.rows.count)
 
