@@ -1,6 +1,7 @@
 """What a maker of pictures asks for, image by image."""
 
 import json
+import shutil
 
 import pytest
 
@@ -339,6 +340,15 @@ def test_images_that_were_made_before_their_run_are_listed_by_their_own_time(sto
         "2026-11-20T08:00:00.000Z",
         "2025-05-05T10:00:00.000Z",
     ]
+
+
+def test_a_query_still_answers_when_the_newest_images_were_deleted(store, history):
+    (kept,) = add_run(store, "kept", {})
+    add_run(store, "later", {}, {}, {})
+    assert len(found(history, "-flag:reject")) == 4
+    shutil.rmtree(store.root / "later")
+    assert found(history, "-flag:reject -rating:3") == [kept]
+    assert found(history, "", sort="best") == [kept]
 
 
 def test_a_rating_changes_no_row_but_those_of_opinions(store, history):

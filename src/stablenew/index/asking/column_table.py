@@ -285,8 +285,8 @@ class ColumnTable:
         self.has_image: Mask = self.rows["is_alive"] & (images >= 0)
         """The rows that are alive and hold an image."""
         held = images[self.has_image]
-        self.image_count = int(held.max(initial=-1)) + 1
-        """One more than the greatest image id."""
+        self.image_count = int(images.max(initial=-1)) + 1
+        """One more than the greatest image id, also of rows that are dead."""
         self.place_counts: Column = np.bincount(held, minlength=self.image_count)
         """In how many places each image is, by its id."""
         self.has_shared_images = bool((self.place_counts > 1).any())
