@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { load } from "./browser.mjs";
 
-const { ActionQueue, WALL_KEYS, wallAction } = await load("screens/wall_keys.js");
+const { ActionQueue, WALL_KEYS, wallAction } = await load("screens/wall/keys.js");
 
 const aborted = () => Promise.reject(new DOMException("left", "AbortError"));
 

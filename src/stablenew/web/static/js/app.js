@@ -128,6 +128,7 @@ const GENERAL_KEYS = [
   "Everywhere",
   [
     ["?", "these keys"],
+    ["/", "search"],
     ["g w", "wall"],
     ["g j", "jobs"],
     ["g d", "duel"],
@@ -152,6 +153,11 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "?") {
     showKeys([...(app.screen?.keys ?? []), GENERAL_KEYS]);
     event.preventDefault();
+    return;
+  }
+  if (event.key === "/" && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    app.box.focus();
     return;
   }
   const target = { w: "/", j: "/jobs", d: "/duel", g: "/grid", n: "/new", i: "/insights", t: "/tune", e: "/health" }[
@@ -258,8 +264,8 @@ async function start() {
   import("./screens/import_progress.js").then(({ startImportProgress }) => startImportProgress(app));
   const isEmpty = app.status.is_indexed && app.status.run_count === 0 && !app.status.is_read_only;
   if (isEmpty && location.pathname === "/") app.remember("/import");
+  live.start(); // before the screen, which may wait for an event
   await app.show();
-  live.start();
   setTimeout(() => app.box.loadKnown(), KNOWN_MILLISECONDS);
   await watchIndexing();
 }

@@ -80,6 +80,7 @@ export class QueryBox {
       (answer) => {
         this.fields = answer.fields;
         this.switches = answer.switches;
+        this.showChoices();
       },
       () => {},
     );

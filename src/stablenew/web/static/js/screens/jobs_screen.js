@@ -35,7 +35,6 @@ const KEYS = [
       ["Delete", "remove its rating"],
       ["z", "undo"],
       ["Z", "redo"],
-      ["/", "search"],
       ["v", "show the images of this search"],
       ["n", "show new jobs"],
     ],
@@ -223,8 +222,7 @@ class JobsScreen {
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (!this.rows.onKey(event)) {
-      if (event.key === "/") this.box.focus();
-      else if (event.key === "v") this.app.go(this.images.getAttribute("href"));
+      if (event.key === "v") this.app.go(this.images.getAttribute("href"));
       else if (event.key === "n" && !this.pill.hidden) this.showNew();
       else return;
     }

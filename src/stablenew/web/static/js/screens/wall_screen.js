@@ -13,12 +13,12 @@ import { buildFacets } from "../parts/facet_rail.js";
 import { HoverBar } from "../parts/images/hover_bar.js";
 import { Loupe } from "../parts/images/loupe.js";
 import { WallView } from "../parts/images/wall_view.js";
-import { WallArrivals } from "./wall_arrivals.js";
-import { WallFeedback } from "./wall_feedback.js";
-import { WallHiding } from "./wall_hiding.js";
-import { createHeading, showHeading } from "./wall_headings.js";
-import { ActionQueue, WALL_KEYS, wallAction } from "./wall_keys.js";
-import { WallPointer } from "./wall_pointer.js";
+import { WallArrivals } from "./wall/arrivals.js";
+import { WallFeedback } from "./wall/feedback.js";
+import { WallHiding } from "./wall/hiding.js";
+import { createHeading, showHeading } from "./wall/headings.js";
+import { ActionQueue, WALL_KEYS, wallAction } from "./wall/keys.js";
+import { WallPointer } from "./wall/pointer.js";
 
 const AUTO_ADVANCE_KEY = "stablenew:auto-advance";
 const SIZE_KEY = "stablenew:wall-size";
@@ -550,11 +550,6 @@ class WallScreen {
   }
 
   onKey(event) {
-    if (event.key === "/") {
-      event.preventDefault();
-      this.app.box.focus();
-      return;
-    }
     if (!this.list.length) return;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a") {
       event.preventDefault();

@@ -1,9 +1,9 @@
 // Images that arrive while the wall is looked at: shown at once at its top, offered by a pill anywhere else.
 
-import { outbox } from "../data/feedback_outbox.js";
-import { formatCount } from "../data/format.js";
-import { live } from "../data/live.js";
-import { debounce, h, setText } from "../parts/dom.js";
+import { outbox } from "../../data/feedback_outbox.js";
+import { formatCount } from "../../data/format.js";
+import { live } from "../../data/live.js";
+import { debounce, h, setText } from "../../parts/dom.js";
 
 const RELOAD_MILLISECONDS = 250;
 const FACETS_MILLISECONDS = 600;

@@ -1,25 +1,25 @@
 // Feedback on the images of the wall: submitted for those it is about, shown at once, delivered by the outbox.
 
-import { getJson } from "../data/api.js";
-import { outbox } from "../data/feedback_outbox.js";
-import { applyFeedback } from "../data/opinions.js";
-import { askText, toast } from "../parts/dialogs.js";
-import { COLOUR_PREFIXES, colourTags, shownTags } from "../parts/image_words.js";
-import { plural } from "../data/format.js";
+import { getJson } from "../../data/api.js";
+import { outbox } from "../../data/feedback_outbox.js";
+import { applyFeedback } from "../../data/opinions.js";
+import { askText, toast } from "../../parts/dialogs.js";
+import { COLOUR_PREFIXES, colourTags, shownTags } from "../../parts/image_words.js";
+import { plural } from "../../data/format.js";
 
 const MAX_TAG_CHOICES = 50;
 
-/** @typedef {import("../data/opinions.js").FeedbackInput} FeedbackInput */
+/** @typedef {import("../../data/opinions.js").FeedbackInput} FeedbackInput */
 
 export class WallFeedback {
   /**
-   * @param {import("../data/image_selection.js").ImageSelection} selection
+   * @param {import("../../data/image_selection.js").ImageSelection} selection
    * @param {{isReadOnly: boolean, onChange: (index: number) => void,
    *   bringBack: (runId: string, digest: string) => number}} options `bringBack` shows an image again that was hidden
    */
   constructor(selection, { isReadOnly, onChange, bringBack }) {
     this.bringBack = bringBack;
-    /** @type {import("../data/images/image_list.js").ImageList} */
+    /** @type {import("../../data/images/image_list.js").ImageList} */
     this.list = /** @type {any} */ (null);
     this.selection = selection;
     this.isReadOnly = isReadOnly;

@@ -1,7 +1,7 @@
 // The heading of a group of images on the wall: what they have in common, and how many they are.
 
-import { formatTime, plural } from "../data/format.js";
-import { fill, h } from "../parts/dom.js";
+import { formatTime, plural } from "../../data/format.js";
+import { fill, h } from "../../parts/dom.js";
 
 const days = new Intl.DateTimeFormat(undefined, { weekday: "long", year: "numeric", month: "long", day: "numeric" });
 

@@ -1,6 +1,6 @@
 // Images that the search hides as soon as they are rejected or trashed; undo brings them back to their places.
 
-import { splitQuery } from "../data/query_text.js";
+import { splitQuery } from "../../data/query_text.js";
 
 const MAX_HIDDEN = 500;
 

@@ -1,7 +1,7 @@
 // The keys of the wall and its loupe: what each does, and that none is lost when they come faster than images.
 
-import { queryOf } from "../data/images/chosen_images.js";
-import { toast } from "../parts/dialogs.js";
+import { queryOf } from "../../data/images/chosen_images.js";
+import { toast } from "../../parts/dialogs.js";
 
 const COLOURS = { 6: "red", 7: "yellow", 8: "green", 9: "blue" };
 const DIGIT = /^(?:Digit|Numpad)([0-9])$/;
@@ -37,7 +37,6 @@ export const WALL_KEYS = [
       ["]", "next unrated"],
       ["Space", "loupe (also Enter)"],
       ["Esc", "one step back"],
-      ["/", "search"],
       ["[", "filters"],
       ["+", "larger images"],
       ["<", "smaller images"],

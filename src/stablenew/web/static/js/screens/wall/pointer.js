@@ -1,7 +1,7 @@
 // Mouse, pen and finger on the wall: click, Shift, Ctrl, a rectangle drawn over images, long press, and what hovers.
 
-import { debounce, h } from "../parts/dom.js";
-import { offerFile } from "../parts/images/wall_cell.js";
+import { debounce, h } from "../../parts/dom.js";
+import { offerFile } from "../../parts/images/wall_cell.js";
 
 const DRAG_PIXELS = 6;
 const STILL_MILLISECONDS = 120;
