@@ -7,6 +7,7 @@ file is read once more, and found to be known.
 import contextlib
 import os
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -75,6 +76,15 @@ class KnownImages:
             (root_id, os.fsencode(file.path), file.size_bytes, file.modified_ns),
         ).fetchone()
         return row[0] if row else None
+
+    def outcomes(self, root_id: str) -> dict[str, tuple[int, int, str]]:
+        """Size, modified time and outcome of every file that was looked at beneath a root, by its path.
+
+        One query: a look through a hundred thousand files that asks for each takes several times as long.
+        """
+        query = "SELECT path, size, modified, outcome FROM file WHERE root = ?"
+        rows = self._connection.execute(query, (root_id,))
+        return {os.fsdecode(path): (size, modified, sys.intern(outcome)) for path, size, modified, outcome in rows}
 
     def add(self, run: Run, digests: Iterable[str]) -> None:
         """Count the images of a run that was just sealed."""
