@@ -40,7 +40,7 @@ class RaisesOnEveryAttribute:
         raise RuntimeError(name)
 
 
-@pytest.mark.parametrize("form", ["base64", "file address", "array of bytes", "home"])
+@pytest.mark.parametrize("form", ["base64", "file address", "array of bytes", "home", "memory file"])
 def test_other_forms_of_an_image_file_are_read(tmp_path, monkeypatch, form):
     (tmp_path / "a b.png").write_bytes(png())
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -50,6 +50,7 @@ def test_other_forms_of_an_image_file_are_read(tmp_path, monkeypatch, form):
         "file address": (tmp_path / "a b.png").as_uri(),
         "array of bytes": array.array("B", png()),
         "home": "~/a b.png",
+        "memory file": io.BytesIO(png()),
     }
     for images in (forms[form], [forms[form]]):
         _, kept, run = record(tmp_path, images=images)

@@ -182,7 +182,10 @@ def _is_pillow(value: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    return any(callable(_attribute(value, name)) for name in ("__array__", "detach")) and not _is_pillow(value)
+    if _is_file(value) or _is_pillow(value):  # a file has `detach` too
+        return False
+    is_tensor = callable(_attribute(value, "detach")) and _attribute(value, "shape") is not None
+    return is_tensor or callable(_attribute(value, "__array__"))
 
 
 def _is_buffer(value: Any) -> bool:
