@@ -31,7 +31,8 @@ MOST_IN_STACK: Final = 50
 _MOST_HOLES: Final = 500
 _USUAL: Final = ("cfg_scale", "sampler", "steps", "model", "scheduler", "denoising_strength", "seed")
 """Settings that people lay out, most often first."""
-_PLANNED: Final = ("model", "sampler", "scheduler", "steps", "cfg_scale", "width", "height", "clip_skip", "eta", "vae")
+_PLANNED: Final = tuple(setting.name for setting in INDEXED if "txt2img" in setting.stages and setting.type != "seed")
+"""Settings that a plan can give to new images."""
 
 
 @dataclass(frozen=True, slots=True)

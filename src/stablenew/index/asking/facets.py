@@ -31,7 +31,10 @@ FACETS: Final = (
 """The facets of jobs."""
 IMAGE_FACETS: Final = (*FACETS, "type", "stage", "source", "flag", "label", "lora", "orientation")
 """The facets of images that are counted unless others are asked for."""
-OTHER_FACETS: Final = ("rater", "embedding", "scheduler", "vae", "action", "width", "height", "denoise", "clip_skip")
+OTHER_FACETS: Final = (
+    *("rater", "embedding", "action"),
+    *(setting.query for setting in INDEXED if setting.query and not setting.has_facet and setting.type != "seed"),
+)
 _LABEL_FIELDS: Final[Mapping[str, int]] = {
     "pack": FIELD_PACK,
     "tag": FIELD_TAG,

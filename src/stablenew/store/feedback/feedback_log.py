@@ -62,6 +62,20 @@ class FeedbackLog:
             self._known_journal = journal_path(self.run_path, replica)
         return self._known_journal
 
+    def may_hold(self, word: bytes) -> bool:
+        """Whether `word` stands in any feedback file or in this machine's journal. Costs far less than reading events.
+
+        A file that cannot be read may hold it.
+        """
+        replica = self._replica or known_replica_id()
+        try:
+            paths = [self.run_path / name for name, *_ in self._signature()]
+            if replica is not None and (journal := self._journal(replica)).exists():
+                paths.append(journal)
+            return any(word in read_regular(path, MAX_FEEDBACK_BYTES) for path in paths)
+        except OSError:
+            return True
+
     def read_if_changed(self) -> FeedbackReading:
         """As `read`, but for the details of files, as long as nobody wrote one since: a session rates one run often."""
         signature = self._signature()

@@ -28,6 +28,8 @@ class Removals(NamedTuple):
         return removal if removal is not None and removal.size_bytes == output.size_bytes else None
 
 
+_REMOVE: Final = b'"remove"'
+"""What every event that removes something has in its bytes."""
 NO_REMOVALS: Final = Removals({}, {})
 
 
@@ -39,7 +41,7 @@ def find_removals(events: Iterable[EventFields]) -> Removals:
 
 def are_removed(run_path: Path, names: Collection[str], sums: Mapping[str, str]) -> bool:
     """Whether all these files of a run, whose seal says `sums`, are outputs that were removed on purpose."""
-    if not all(name.startswith(f"{OUTPUTS}/") for name in names):
+    if not all(name.startswith(f"{OUTPUTS}/") for name in names) or not FeedbackLog(run_path).may_hold(_REMOVE):
         return False
     removed = read_removals(run_path).by_sha256
     return all(sums[name] in removed for name in names)

@@ -1,24 +1,17 @@
 // What one setting does to the stars: a line with its band for a number, a dot with its interval for each word.
 
+import { settingTitle } from "../../data/images/image_facts.js";
 import { h, svg } from "../dom.js";
 
 const WIDTH = 320;
 const HEIGHT = 120;
 const MARGIN = { left: 8, right: 8, top: 8, bottom: 8 };
-const NAMES = {
-  cfg_scale: "CFG scale",
-  clip_skip: "Clip skip",
-  vae: "VAE",
-  hr_steps: "Hires steps",
-  hr_scale: "Hires scale",
-  denoising_strength: "Denoising strength",
-};
 
 /** A setting as people call it: `txt2img.cfg_scale` is "CFG scale". */
 export function nameSetting(dotted) {
   const [stage, ...rest] = dotted.split(".");
   const name = rest.join(".") || stage;
-  const words = NAMES[name] ?? name.replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
+  const words = settingTitle(name);
   return stage === "txt2img" || stage === "settings" || !rest.length ? words : `${words} (${stage})`;
 }
 
