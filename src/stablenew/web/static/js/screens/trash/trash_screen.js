@@ -1,10 +1,10 @@
 // The trash: what is in it, taking it out, and freeing the disk.
 
-import { getJson, postJson, runUrl, thumbnailUrl } from "../data/api.js";
-import { formatBytes, formatTime, plural } from "../data/format.js";
-import { live } from "../data/live.js";
-import { toast } from "../parts/dialogs.js";
-import { fill, h } from "../parts/dom.js";
+import { getJson, postJson, runUrl, thumbnailUrl } from "../../data/api.js";
+import { formatBytes, formatTime, plural } from "../../data/format.js";
+import { live } from "../../data/live.js";
+import { toast } from "../../parts/dialogs.js";
+import { fill, h } from "../../parts/dom.js";
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { app }) => new TrashScreen(root, app);
