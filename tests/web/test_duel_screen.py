@@ -71,7 +71,7 @@ def test_keys_mouse_and_touch_vote_and_undo_takes_back(open_page, root):
 def test_a_finger_votes_on_a_small_screen(open_page, root, keep_screen):
     page = open_page(ADDRESS, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     wait_for_pair(page)
-    page.get_by_role("button", name="Right is better").tap()
+    page.get_by_role("button", name="Lower is better").tap()
     wait_for(lambda: len(standing(root)) == 1)
     wait_for_pair(page)
     keep_screen(page, "duel-phone")

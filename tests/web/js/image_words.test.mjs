@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { load } from "./browser.mjs";
 
 const { colourTags, shownTags } = await load("parts/image_words.js");
-const { describeImage, describeSettings } = await load("parts/images/wall_cell.js");
+const { describeImage } = await load("parts/images/wall_cell.js");
 
 test("an image in words has its place, rating, flag and tags", () => {
   const opinion = { rating: 4, flag: "pick", tags: ["label:red", "sea"] };
@@ -26,10 +26,4 @@ test("colours are no tags to people, under either name", () => {
   const image = { opinion: { tags: ["colour:red", "label:blue", "sea"] } };
   assert.deepEqual(shownTags(image), ["sea"]);
   assert.deepEqual(colourTags(image), ["colour:red", "label:blue"]);
-});
-
-test("the settings that tell images apart stand in one line", () => {
-  const settings = { model: "aurora", sampler: "Euler a", steps: 20, cfg_scale: 7, seed: 1 };
-  const row = { settings, width: 512, height: 768 };
-  assert.equal(describeSettings(row), "aurora · Euler a · 20 steps · CFG 7 · seed 1 · 512 × 768");
 });

@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import random
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -229,7 +228,9 @@ def memory() -> dict[str, float]:
     for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
         if line.startswith(("Private_Clean", "Private_Dirty")):
             private += int(line.split()[1])
-    return {"private_mb": private / 1024, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0])
+    return {"private_mb": private / 1024, "peak_mb": peak / 1024}
 
 
 def sizes(path: Path, images: int) -> dict[str, Any]:

@@ -77,7 +77,9 @@ def _find_free_desktop_trash(path: Path, real: Path) -> list[Path]:
     top = real
     while top.parent != top and top.parent.stat().st_dev == device:
         top = top.parent
-    user = os.getuid() if sys.platform != "win32" else 0
+    user = 0
+    if sys.platform != "win32":
+        user = os.getuid()
     own = top / f".Trash-{user}"
     shared = top / ".Trash"
     if not (own.is_dir() or shared.is_dir() or os.access(top, os.W_OK)):

@@ -1,7 +1,7 @@
 // One image on the wall: its element, made once and filled again and again.
 
 import { outputUrl, thumbnailUrl } from "../../data/api.js";
-import { fileName, formatSize, formatSetting } from "../../data/images/image_facts.js";
+import { fileName } from "../../data/images/image_facts.js";
 import { shownRating } from "../../data/images/image_list.js";
 import { fill, h } from "../dom.js";
 import { buildDots, shownTags } from "../image_words.js";
@@ -87,21 +87,6 @@ export function describeImage(row, index) {
     trashed ? "in the trash" : null,
   ];
   return [...parts, ...(row.opinion.tags ?? []), row.prompt?.slice(0, 120)].filter(Boolean).join(", ");
-}
-
-/** The settings that tell images apart at a glance. */
-export function describeSettings(row) {
-  const { model, sampler, steps, cfg_scale: cfg, seed } = row.settings;
-  return [
-    formatSetting(model),
-    formatSetting(sampler),
-    steps === undefined ? null : `${steps} steps`,
-    cfg === undefined ? null : `CFG ${formatSetting(cfg)}`,
-    seed === undefined ? null : `seed ${seed}`,
-    formatSize(row),
-  ]
-    .filter(Boolean)
-    .join(" · ");
 }
 
 /** Let the file of an image be dragged out of the page: to a folder, or into another program. */

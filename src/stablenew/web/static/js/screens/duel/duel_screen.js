@@ -18,6 +18,8 @@ const ANSWERS = [
   ["tie", "↓", "Tie"],
   ["right", "→", "Right is better"],
 ];
+/** On a narrow screen one picture is above the other. */
+const STACKED = { left: "Upper is better", right: "Lower is better" };
 const ANSWER_OF_KEY = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "both_bad", ArrowDown: "tie" };
 /** Facets that are no settings one would compare. */
 const NO_SIDES = [
@@ -126,9 +128,15 @@ class DuelScreen {
     this.buttons = ANSWERS.map(([answer, key, text]) =>
       h(
         "button",
-        { type: "button", class: `answer ${answer}`, disabled: true, on: { click: () => this.vote(answer) } },
+        {
+          type: "button",
+          class: `answer ${answer}`,
+          disabled: true,
+          on: { click: () => this.vote(answer) },
+        },
         h("kbd", { "aria-hidden": "true" }, key),
-        text,
+        h("span", { class: "beside" }, text),
+        h("span", { class: "stacked-words" }, STACKED[answer] ?? text),
       ),
     );
     const tool = (text, action) => h("button", { type: "button", class: "quiet", on: { click: action } }, text);
