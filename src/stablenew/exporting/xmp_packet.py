@@ -138,10 +138,10 @@ def _describe(opinion: Opinion, written_at: str, tags: tuple[str, ...], rdf: str
     lines = [f'<{rdf}:Description {rdf}:about=""', *(f"  {text}" for text in (*names, *filter(None, fields)))]
     inner = []
     if tags:
-        items = "".join(f"<{rdf}:li>{html.escape(tag, quote=False)}</{rdf}:li>" for tag in tags)
+        items = "".join(f"<{rdf}:li>{_escape(tag)}</{rdf}:li>" for tag in tags)
         inner.append(f"  <dc:subject><{rdf}:Bag>{items}</{rdf}:Bag></dc:subject>")
     if opinion.description and not has_description:
-        text = html.escape(opinion.description, quote=False)
+        text = _escape(opinion.description)
         item = f'<{rdf}:li xml:lang="x-default">{text}</{rdf}:li>'
         inner.append(f"  <dc:description><{rdf}:Alt>{item}</{rdf}:Alt></dc:description>")
     return "\n".join(["\n".join(lines) + ">", *inner, f"</{rdf}:Description>"])
@@ -190,8 +190,15 @@ def _check(packet: str, old: list[tuple[str, tuple[str, ...]]], opinion: Opinion
         raise InvalidDocument(f"it would not read back equal ({names}), so it was left as it is")
 
 
+def _escape(text: str) -> str:
+    """As the text of an element; a reader of XML takes a bare carriage return for a line feed."""
+    return html.escape(text, quote=False).replace("\r", "&#13;")
+
+
 def _quote(text: str) -> str:
-    return html.escape(_clean(text), quote=True).replace("\n", "&#10;")
+    """As the value of an attribute, where a reader of XML takes bare tabs and ends of lines for spaces."""
+    found = html.escape(_clean(text), quote=True)
+    return found.replace("\t", "&#9;").replace("\n", "&#10;").replace("\r", "&#13;")
 
 
 def _clean(text: str) -> str:

@@ -34,6 +34,11 @@ const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 
 const withQuery = (path, query) => (query === null ? path : `${path}?q=${encodeURIComponent(query)}`);
 
+const screenHere = () => SCREENS.find(({ path }) => path.test(location.pathname));
+
+/** Whether the search decides what a screen shows. */
+const isSearched = (screen) => SEARCHED.includes(screen?.name ?? "") && !location.pathname.startsWith("/runs/");
+
 /** The bytes that a text in base64 stands for. */
 const decode = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 
@@ -63,7 +68,7 @@ const app = {
   search(query) {
     this.query = query;
     if (this.screen?.onQuery) this.screen.onQuery(query);
-    else this.go(withQuery("/", query));
+    else this.go(withQuery(isSearched(screenHere()) ? location.pathname : "/", query)); // it may still be loading
     showLinks();
   },
 
@@ -80,9 +85,9 @@ const app = {
   },
 
   async show() {
-    const screen = SCREENS.find(({ path }) => path.test(location.pathname));
+    const screen = screenHere();
     const search = new URLSearchParams(location.search);
-    if (SEARCHED.includes(screen?.name ?? "") && !location.pathname.startsWith("/runs/")) this.query = search.get("q");
+    if (isSearched(screen)) this.query = search.get("q");
     this.box.show(this.query ?? (screen?.name === "wall" ? this.defaultQuery : ""));
     showLinks();
     const generation = (this.generation += 1);

@@ -92,10 +92,11 @@ export class QueryBox {
     this.input.select();
   }
 
-  /** Show another search; nobody asked for it here. */
+  /** Show another search; nobody asked for it here. What somebody is typing meanwhile stays, and is searched for next. */
   show(query) {
+    const isTyping = document.activeElement === this.input && this.input.value.trim() !== this.query;
     this.query = query;
-    this.input.value = query;
+    if (!isTyping) this.input.value = query;
     this.showProblem(null, query);
     this.showChips();
   }
