@@ -22,7 +22,7 @@ _second_tries = []
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    """Run folders of tests on one worker per core; a named file, and a test that is watched, in this process."""
+    """Run folders of tests on several workers; a named file, and a test that is watched, in this process."""
     options = config.option
     is_watched = options.usepdb or options.trace or options.capture == "no"
     is_decided = getattr(options, "numprocesses", 0) is not None  # by -n, or xdist is not there, or this is a worker
@@ -33,10 +33,11 @@ def pytest_cmdline_main(config):
 
 
 def count_workers():
-    """One for each core that this process may use."""
-    if told := os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
-        return int(told)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Three for every two cores that this process may use: a third of the tests' time is spent waiting."""
+    if given := os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return int(given)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + cores // 2
 
 
 @pytest.hookimpl(tryfirst=True)
