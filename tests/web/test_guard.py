@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -299,4 +300,5 @@ def test_a_connection_without_a_whole_request_is_closed_while_others_are_answere
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(http_protocol, "HEADER_SECONDS", 0.3)
-        asyncio.run(half_open())
+        with ThreadPoolExecutor(1) as pool:  # tests of a browser leave a loop running in this thread
+            pool.submit(asyncio.run, half_open()).result()
