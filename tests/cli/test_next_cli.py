@@ -38,7 +38,7 @@ def test_rounds_of_proposals_and_ratings_come_close_to_what_somebody_likes(cli):
         assert "1 of 1 run done" in said.stdout
         rate_everything(closeness)
     found = json.loads(cli("learn", "next", *OVER, "--json", "-o", "last.json").stdout)
-    assert found["rating_count"] == 36
+    assert 30 <= found["rating_count"] <= 36, "proposals of whole numbers may be equal"
     assert abs(found["best"]["txt2img.cfg_scale"] - 6) < 1.5
     assert found["best"]["txt2img.sampler"] == "DDIM"
     assert len(found["settings"]) + len(found["rate_first"]) == 4
