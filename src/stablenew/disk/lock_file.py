@@ -61,7 +61,8 @@ class LockFile:
             os.close(descriptor)
 
     def __del__(self) -> None:
-        self.close()
+        with contextlib.suppress(OSError):  # nobody is there to hear of it
+            self.close()
 
 
 def _acquire(path: str) -> int | None:
