@@ -70,14 +70,10 @@ def _rows(call: Call) -> dict[str, Any]:
 
 def rows_of(context: "WebContext", ids: Iterable[int]) -> list[dict[str, Any] | None]:
     """The images of ids with what people think of them, null where one is gone."""
-    history = context.controller.history
+    wanted = list(ids)
+    found = {row["id"]: row for row in context.controller.history.image_rows(wanted)}
     opinions: dict[str, Opinions] = {}
-    found = ((id_, _first(history.image_rows([id_]))) for id_ in ids)
-    return [row and _with_opinions(context, row | {"id": id_}, opinions) for id_, row in found]
-
-
-def _first(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    return rows[0] if rows else None
+    return [row and _with_opinions(context, row, opinions) for row in map(found.get, wanted)]
 
 
 def _with_opinions(context: "WebContext", row: dict[str, Any], cached: dict[str, Opinions]) -> dict[str, Any]:
@@ -112,7 +108,7 @@ def _details(call: Call) -> dict[str, Any]:
     metadata = run.metadata.to_dict()
     return {
         "image": row,
-        "record": _first(records),
+        "record": next(iter(records), None),
         "source": metadata.get("source"),
         "correlation": metadata.get("correlation"),
         "events": _events(call, row),
