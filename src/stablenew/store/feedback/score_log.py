@@ -7,6 +7,7 @@ from pathlib import Path
 from stablenew.disk.line_log import append_cached
 from stablenew.formats.documents.metric import MetricBatch
 from stablenew.store.change_hints import note_change
+from stablenew.store.run_folder import metrics_name
 from stablenew.store.run_lock import file_guard
 
 
@@ -16,7 +17,7 @@ def append_scores(run_path: Path, batch: MetricBatch) -> None:
     Raises:
         WriteFailed: nothing was added.
     """
-    path = run_path / f"metrics.{batch.replica}.jsonl"
+    path = run_path / metrics_name(batch.replica)
     with file_guard(path):
         append_cached(path, [batch.encode_line()])
     with contextlib.suppress(OSError):
