@@ -1,11 +1,10 @@
 // Insights: what the ratings say about settings, how sure that is, and what speaks against believing it.
 
-import { getJson } from "../data/api.js";
 import { fill, h } from "../parts/dom.js";
 import { formatCount, plural } from "../data/format.js";
 import { buildPairs, findJobs } from "../parts/heat_map.js";
 import { live } from "../data/live.js";
-import { acceptTaskState } from "../data/task_states.js";
+import { LearningTask } from "../parts/settings/learning_task.js";
 
 const MAX_STARS = 5;
 
@@ -19,8 +18,15 @@ class InsightsScreen {
     this.query = query;
     this.keys = [];
     this.wasLost = false;
+    this.task = new LearningTask({
+      kind: `insights ${query}`,
+      address: "/api/insights",
+      parameters: { query },
+      waiting: "Looking for runs that changed…",
+      count: (found) => plural(found.rated_image_count, "rated image"),
+      build: buildInsights,
+    });
     this.unsubscribe = [
-      live.on("task", (task) => this.showTask(task)),
       live.on("lost", () => {
         this.wasLost = true;
       }),
@@ -29,6 +35,7 @@ class InsightsScreen {
   }
 
   close() {
+    this.task.close();
     this.unsubscribe.forEach((end) => end());
   }
 
@@ -41,7 +48,7 @@ class InsightsScreen {
 
   async load() {
     this.build();
-    await this.ask();
+    await this.task.ask();
   }
 
   build() {
@@ -53,9 +60,6 @@ class InsightsScreen {
       placeholder: "all; or model:dream* since:30d",
       value: this.query,
     });
-    this.bar = h("progress", { hidden: true, "aria-label": "Reading runs" });
-    this.words = h("p", { role: "status", class: "soft" });
-    this.result = h("div", {});
     fill(
       this.root,
       h(
@@ -69,9 +73,7 @@ class InsightsScreen {
           field,
           h("button", { type: "submit" }, "Look"),
         ),
-        this.words,
-        this.bar,
-        this.result,
+        this.task.elements,
       ),
     );
   }
@@ -79,32 +81,6 @@ class InsightsScreen {
   submit(event, query) {
     event.preventDefault();
     this.app.go(query ? `/insights?q=${encodeURIComponent(query)}` : "/insights");
-  }
-
-  async ask() {
-    try {
-      this.showTask(await getJson("/api/insights", { query: this.query }));
-    } catch (error) {
-      fill(this.result, h("p", { class: "bad", role: "alert" }, error.message));
-    }
-  }
-
-  showTask(task) {
-    if (task.kind !== `insights ${this.query}`.trim() || !acceptTaskState(task)) return;
-    this.bar.hidden = task.is_over;
-    if (task.total) {
-      this.bar.max = task.total;
-      this.bar.value = task.done;
-    }
-    if (!task.is_over) {
-      this.words.textContent = task.total
-        ? `Reading ${formatCount(task.done)} of ${plural(task.total, "run")}`
-        : "Looking for runs that changed…";
-      return;
-    }
-    this.words.textContent = task.error ? "" : `${plural(task.result.rated_image_count, "rated image")}`;
-    if (task.error) fill(this.result, h("p", { class: "bad" }, task.is_cancelled ? "stopped" : task.error));
-    else fill(this.result, buildInsights(task.result));
   }
 }
 

@@ -1,10 +1,8 @@
 // Tune: the best settings known, what each does, and the images that would teach most.
 
-import { getJson } from "../data/api.js";
-import { formatCount, plural } from "../data/format.js";
-import { live } from "../data/live.js";
-import { acceptTaskState } from "../data/task_states.js";
+import { plural } from "../data/format.js";
 import { buildCurve, nameSetting, showSettingValue } from "../parts/settings/setting_curve.js";
+import { LearningTask } from "../parts/settings/learning_task.js";
 import { fill, h } from "../parts/dom.js";
 
 const SIZES = [4, 6, 8, 12];
@@ -23,21 +21,24 @@ class TuneScreen {
     this.app = app;
     this.asked = asked;
     this.keys = [];
-    this.unsubscribe = [live.on("task", (task) => this.showTask(task))];
+    const { query, over, size } = asked;
+    this.task = new LearningTask({
+      kind: `tuning ${size} ${over} ${query}`,
+      address: "/api/tuning",
+      parameters: asked,
+      waiting: "Working out what the ratings say…",
+      count: (found) => plural(found.rating_count, "rating"),
+      build: (found) => [buildBest(found), buildRound(found, asked), buildCurves(found)],
+    });
   }
 
   close() {
-    this.unsubscribe.forEach((end) => end());
+    this.task.close();
   }
 
   async load() {
     this.build();
-    try {
-      const { query, over, size } = this.asked;
-      this.showTask(await getJson("/api/tuning", { query, over, size }));
-    } catch (error) {
-      fill(this.result, h("p", { class: "bad", role: "alert" }, error.message));
-    }
+    await this.task.ask();
   }
 
   build() {
@@ -56,9 +57,6 @@ class TuneScreen {
       const found = { q: queryField.value.trim(), over: overField.value.trim(), size: sizeField.value };
       this.app.go(`/tune?${new URLSearchParams(Object.entries(found).filter(([, value]) => value))}`);
     };
-    this.words = h("p", { role: "status", class: "soft" });
-    this.bar = h("progress", { hidden: true, "aria-label": "Reading runs" });
-    this.result = h("div", {});
     fill(
       this.root,
       h(
@@ -81,30 +79,9 @@ class TuneScreen {
           sizeField,
           h("button", { type: "submit" }, "Look"),
         ),
-        this.words,
-        this.bar,
-        this.result,
+        this.task.elements,
       ),
     );
-  }
-
-  showTask(task) {
-    const { query, over, size } = this.asked;
-    if (task.kind !== `tuning ${size} ${over} ${query}`.trim() || !acceptTaskState(task)) return;
-    this.bar.hidden = task.is_over;
-    if (task.total) {
-      this.bar.max = task.total;
-      this.bar.value = task.done;
-    }
-    if (!task.is_over) {
-      this.words.textContent = task.total
-        ? `Reading ${formatCount(task.done)} of ${plural(task.total, "run")}`
-        : "Working out what the ratings say…";
-      return;
-    }
-    this.words.textContent = task.error ? "" : plural(task.result.rating_count, "rating");
-    if (task.error) fill(this.result, h("p", { class: "bad", role: "alert" }, task.error));
-    else fill(this.result, buildBest(task.result), buildRound(task.result, this.asked), buildCurves(task.result));
   }
 }
 
