@@ -20,7 +20,8 @@ _CHUNK: Final = 16
 _ENDS: Final = {"image/png": b"IEND", "image/jpeg": b"\xff\xd9"}
 _TAIL_BYTES: Final = 4096
 """Some programs write a little behind the end."""
-_READ_BYTES: Final = 1 << 20
+_READ_BYTES: Final = 256 << 10
+"""Small enough to stay in the processor's cache from the one digest to the other."""
 _SIDECAR_ENDINGS: Final = (".txt", ".json")
 _LOG: Final = "log.html"
 _LONGEST_SIDECAR: Final = 4 << 20
@@ -53,7 +54,8 @@ def iter_read(root: Path, files: Sequence[FoundFile], *, processes: int | None =
 
 def read_files(root: Path, files: Iterable[FoundFile]) -> list[ReadFile]:
     """What each of `files` beneath `root` holds. One that cannot be read says why, and keeps nobody from the others."""
-    return [_read(root, file) for file in files]
+    buffer = memoryview(bytearray(_READ_BYTES))  # one for all: new memory for every piece costs as much as the hashing
+    return [_read(root, file, buffer) for file in files]
 
 
 def read_metadata(root: Path, file: FoundFile) -> ReadFile:
@@ -73,14 +75,14 @@ def _path_of(root: Path, file: FoundFile) -> str:
     return os.path.join(root, *file.path.split("/"))
 
 
-def _read(root: Path, file: FoundFile) -> ReadFile:
+def _read(root: Path, file: FoundFile, buffer: memoryview) -> ReadFile:
     path = _path_of(root, file)
     try:
         with open_regular(path) as opened:
             before = os.fstat(opened.fileno())
             hashes = DoubleHash()
-            while chunk := opened.read(_READ_BYTES):
-                hashes.update(chunk)
+            while count := opened.readinto(buffer):
+                hashes.update(buffer[:count])
             opened.seek(0)
             metadata = read_image_metadata(opened)
             is_cut_off = _is_cut_off(opened, metadata.media_type, before.st_size)

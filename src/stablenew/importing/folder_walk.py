@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from stablenew.formats.documents.output_reference import Origin
+if TYPE_CHECKING:
+    from stablenew.formats.documents.output_reference import Origin  # processes that only read files need no models
 
 IMAGE_ENDINGS: Final = frozenset(
     {
@@ -54,7 +55,7 @@ class FoundFile(NamedTuple):
         return fields if is_utf8 else {**fields, "path_bytes": base64.b64encode(raw).decode("ascii")}
 
 
-def path_of(origin: Origin) -> str:
+def path_of(origin: "Origin") -> str:
     """The path beneath the root, as `FoundFile` has it."""
     return os.fsdecode(base64.b64decode(origin.path_bytes)) if origin.path_bytes else origin.path
 

@@ -29,6 +29,8 @@ MOST_IMAGES: Final = 100
 IMPORTER: Final = "StableNew import"
 """`source.name` of imported runs."""
 _METADATA_STAGE: Final = "metadata"
+_MOST_JSON_BYTES: Final = 6
+"""Bytes that JSON takes at most for a character."""
 
 
 class ImportedRun:
@@ -139,7 +141,10 @@ class ImportedRun:
     def _write_raw(self, writer: RunWriter, read: ReadFile, index: int) -> str | None:
         """The file with metadata that is too long for a record, once for all images that share it."""
         assert read.metadata is not None  # noqa: S101
-        data = json.dumps(raw_text(read.metadata), ensure_ascii=False).encode("utf-8", "replace")
+        texts = raw_text(read.metadata)
+        if sum(_MOST_JSON_BYTES * (len(name) + len(text) + 2) for name, text in texts.items()) <= LONGEST_RAW:
+            return None
+        data = json.dumps(texts, ensure_ascii=False).encode("utf-8", "replace")
         if len(data) <= LONGEST_RAW:
             return None
         digest = digest_bytes(data)

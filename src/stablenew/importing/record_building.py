@@ -25,6 +25,10 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 }
 
 
+_FROM_THE_FILE: Final = ("prompt", "actual", "odd", "outputs", "reconstructed")
+"""The fields that hold what the file says, and so anything. The others are ours, and are JSON already."""
+
+
 def made_at(read: ReadFile) -> str:
     """When the image was made: as its metadata says, else when the file was last changed."""
     said = read.metadata.generation.made_at if read.metadata else None
@@ -111,7 +115,7 @@ def build_record(
 
 def _validated(fields: dict[str, Any]) -> LearningRecord:
     """A value that no check here foresaw must not cost the image: then settings go aside as text, all of them."""
-    safe = json_safe(fields)
+    safe = fields | {name: json_safe(fields[name]) for name in _FROM_THE_FILE if name in fields}
     try:
         return LearningRecord.from_dict(safe)
     except InvalidDocument:
