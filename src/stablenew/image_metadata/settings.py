@@ -153,12 +153,18 @@ def split_schedule(settings: dict[str, Scalar]) -> dict[str, Scalar]:
     sampler = settings.get("sampler")
     if "scheduler" in settings or not isinstance(sampler, str):
         return settings
+    bare, schedule = _split_sampler(sampler)
+    return settings | {"sampler": bare, "scheduler": schedule} if schedule else settings
+
+
+@lru_cache(maxsize=256)
+def _split_sampler(sampler: str) -> tuple[str, str | None]:
     for schedule in _SCHEDULES:
         for end in (f" {schedule}", f"_{schedule.lower().replace(' ', '_')}"):
             bare = sampler.removesuffix(end)
             if bare not in {"", sampler} and (find_sampler(bare) or end[0] == " "):
-                return settings | {"sampler": common_sampler(bare), "scheduler": schedule}
-    return settings
+                return common_sampler(bare), schedule
+    return sampler, None
 
 
 def sort_settings(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:

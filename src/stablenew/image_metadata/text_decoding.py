@@ -57,8 +57,11 @@ def repair_mojibake(text: str) -> str:
 
 def parse_json(text: str) -> Any:
     """The JSON in `text`, with NaN as programs write it, or None."""
+    bare = text.strip("\0 \t\r\n\ufeff")
+    if not bare:
+        return None
     try:
-        return _DECODER.decode(text.strip("\0 \t\r\n\ufeff"))
+        return _DECODER.decode(bare)
     except (ValueError, RecursionError):
         return None
 
