@@ -7,8 +7,9 @@ objects would be a third of our own work.
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -30,7 +31,7 @@ _READ = (
 _READ_BYTES = 1 << 20
 
 
-def open_regular(path: StrPath) -> BinaryIO:
+def open_regular(path: StrPath) -> BufferedReader:
     """`path` opened for reading, if it is a regular file and not a link.
 
     Raises:
