@@ -1,20 +1,12 @@
-"""The InvokeAI engine against a server that answers as the real one does, and against the real one where it is.
-
-The real one is used where `invokeai-web` is on the path, or INVOKEAI_WEB says where it is.
-"""
+"""The InvokeAI engine against a server that answers as the real one does."""
 
 import json
-import os
-import shutil
-import socket
-import subprocess
 import threading
-import time
 
 import httpx
 import pytest
 
-from stablenew import CancelToken, PipelineConfig, PipelineController, RunVerifier, StageRequest, open_engine
+from stablenew import CancelToken, RunVerifier, StageRequest, open_engine
 from stablenew.engines.engine import StageMonitor
 from stablenew.engines.invokeai.engine import InvokeAIEngine
 from stablenew.errors import Cancelled, ConfigError, EngineError
@@ -22,7 +14,6 @@ from tests.engines.engine_contract import PROMPT, SETTINGS, EngineContract
 from tests.engines.invokeai_server import FakeInvokeAI, serving
 from tests.pipeline.reproduction.reruns import run_again, run_once
 
-INVOKEAI_WEB = os.environ.get("INVOKEAI_WEB") or shutil.which("invokeai-web")
 BLANK = {"id": "g", "nodes": {"n": {"id": "n", "type": "blank_image", "width": 32, "height": 32}}, "edges": []}
 
 
@@ -156,58 +147,3 @@ def test_a_rerun_names_what_changed(invokeai, tmp_path, plant, name):
     found = run_again(first, InvokeAIEngine(invokeai.url, poll_seconds=0.02))
     assert found.count_verdicts() == {"identical": 1}
     assert [change.name for change in found.changes] == [name]
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    """The address of a real InvokeAI without models."""
-    if INVOKEAI_WEB is None:
-        pytest.skip("needs InvokeAI: INVOKEAI_WEB=/path/to/invokeai-web")
-    root = tmp_path_factory.mktemp("invokeai")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (root / "invokeai.yaml").write_text(
-        f"schema_version: 4.0.2\nhost: 127.0.0.1\nport: {port}\ndevice: cpu\n", encoding="utf-8"
-    )
-    quiet, url = subprocess.DEVNULL, f"http://127.0.0.1:{port}"
-    process = subprocess.Popen([INVOKEAI_WEB, "--root", str(root)], stdout=quiet, stderr=quiet)
-    try:
-        until = time.monotonic() + 240
-        while not InvokeAIEngine(url)._client.find_version() and time.monotonic() < until:
-            assert process.poll() is None, "the server ended"
-            time.sleep(1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-@pytest.mark.timeout(600)
-def test_the_real_server_runs_a_graph_without_a_model_and_the_bytes_are_its_own(real, tmp_path):
-    extra = {"graph": json.dumps(BLANK)}
-    config = PipelineConfig(prompt=PROMPT, txt2img={"width": 64, "height": 48, "extra": extra})
-    result = PipelineController(engine=InvokeAIEngine(real), runs_dir=tmp_path).run(config)
-    assert result.succeeded, result.error
-    (image,) = result.variants[0].images
-    assert (image.reference.width, image.reference.height) == (64, 48)
-    recorded = run_once(InvokeAIEngine(real), tmp_path / "runs", extra=extra)
-    found = run_again(recorded, InvokeAIEngine(real))
-    assert found.count_verdicts() == {"identical": 1} or found.images[0].verdict == "same pixels"
-    assert recorded.metadata.closure.device == "cpu"
-    assert recorded.metadata.closure.versions["torch"]
-
-
-@pytest.mark.timeout(600)
-def test_the_real_server_takes_our_graphs_and_says_what_is_wrong(real):
-    engine = InvokeAIEngine(real)
-    assert "no model" in engine.check().problems[0]
-    with pytest.raises(EngineError, match="InvokeAI has no model"):
-        engine.run_stage(StageRequest("txt2img", {}, PROMPT), StageMonitor())
-    from stablenew.engines.invokeai.graph import build_graph
-
-    for base in ("sd-1", "sdxl"):
-        model = {"key": "gone", "hash": "blake3:0", "name": "gone", "base": base, "type": "main"}
-        graph = json.dumps(build_graph(model))
-        with pytest.raises(EngineError, match="(?i)InvokeAI failed: .*model"):
-            engine.run_stage(StageRequest("txt2img", {"extra": {"graph": graph}}, PROMPT), StageMonitor())

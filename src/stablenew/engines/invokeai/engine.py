@@ -51,6 +51,7 @@ class InvokeAIEngine:
         self._used: dict[str, Mapping[str, Any]] = {}
         """The models that images were made with, by key."""
         self._device: str | None = None
+        self._libraries: dict[str, str] = {}
 
     @property
     def info(self) -> EngineInfo:
@@ -86,16 +87,20 @@ class InvokeAIEngine:
         Raises:
             EngineError: it does not answer.
         """
-        packages = self._client.find("/api/v1/app/app_deps")
-        packages = packages if isinstance(packages, dict) else {}
-        libraries = choose_libraries(f"{name}=={version}" for name, version in packages.items())
+        self._libraries = self._libraries or self._find_libraries()
         own = {"invokeai": self.info.version, "stablenew": installed_versions().get("stablenew", "")}
         return Dependencies(
             files=tuple(self._files()),
-            versions={name: version for name, version in {**own, **libraries}.items() if version},
+            versions={name: version for name, version in {**own, **self._libraries}.items() if version},
             device=self._device,
             flags=tuple(f"{model['name']}={model['hash']}" for model in self._used.values() if model.get("hash")),
         )
+
+    def _find_libraries(self) -> dict[str, str]:
+        """Asked once: InvokeAI takes about half a second to list its packages, which the end of a run does not wait."""
+        packages = self._client.find("/api/v1/app/app_deps")
+        packages = packages if isinstance(packages, dict) else {}
+        return choose_libraries(f"{name}=={version}" for name, version in packages.items())
 
     def _files(self) -> Iterator[UsedFile]:
         for model in self._used.values():
