@@ -40,6 +40,9 @@ _DATE = f"(?:[12][0-9]{{3}}-(?:{_MONTH_DAY})|(?:{_LEAP_YEAR})-02-29)"
 _TIME = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
 BIG_INTEGER_PATTERN = "^-?[1-9][0-9]{15,63}$"
 _BIG_INTEGER = re.compile(BIG_INTEGER_PATTERN.replace("$", r"\Z"))
+EXTENSION_KEY_PATTERN = "^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)+$"
+_EXTENSION_KEY = re.compile(EXTENSION_KEY_PATTERN.replace("$", r"\Z"))
+_LONGEST_EXTENSION_KEY = 253
 _TIMESTAMP_LENGTH = len("2026-11-21T07:10:09.123Z")
 
 
@@ -76,6 +79,18 @@ def _checked_copy(value: JsonValue) -> JsonValue:
         return parse_json(encode_json(value))
     except (TypeError, UnicodeEncodeError, RecursionError) as error:
         raise ValueError(f"Input should be JSON: {error}") from None
+
+
+def _check_extension_keys(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    for key in value:
+        if not is_extension_key(key):
+            raise ValueError(f"Input should have keys like `org.example.farm`, and has {key[:60]!r}")
+    return value
+
+
+def is_extension_key(text: str) -> bool:
+    """Whether `text` can name an extension: a domain name in reverse, in lower case."""
+    return len(text) <= _LONGEST_EXTENSION_KEY and _EXTENSION_KEY.match(text) is not None
 
 
 def _refuse_device_name(value: str) -> str:
@@ -185,6 +200,21 @@ Rating = Annotated[int, Field(ge=0, le=5), BeforeValidator(_integral)]
 SafeJson = Annotated[Any, BeforeValidator(_checked_copy), WithJsonSchema({})]
 """Any I-JSON value."""
 JsonObject = dict[str, SafeJson]
+Extensions = Annotated[
+    JsonObject,
+    AfterValidator(_check_extension_keys),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {
+                "pattern": EXTENSION_KEY_PATTERN,
+                "maxLength": _LONGEST_EXTENSION_KEY,
+                **_NO_NEWLINE,
+            },
+        }
+    ),
+]
+"""What other programs add, each under a domain name of its own in reverse: `{"org.example.farm": …}`."""
 
 Item = TypeVar("Item")
 Array = Annotated[tuple[Item, ...], BeforeValidator(_as_tuple)]
@@ -272,12 +302,18 @@ def check_version(value: dict[str, JsonValue]) -> None:
     Raises:
         NewerFormat: it is later.
     """
-    major, _, minor = str(value.get("schema_version", "")).partition(".")
-    if major.isascii() and major.isdigit() and minor and len(major) < 9 and int(major) > SCHEMA_MAJOR:
+    if is_newer(value):
+        found = str(value["schema_version"])[:18]
         raise NewerFormat(
-            f"schema version {major}.{minor[:9]} is later than {SCHEMA_MAJOR}.x, which this program reads; "
+            f"schema version {found} is later than {SCHEMA_MAJOR}.x, which this program reads; "
             "update StableNew to open it"
         )
+
+
+def is_newer(value: dict[str, JsonValue]) -> bool:
+    """Whether the document's MAJOR version is later than the one we read."""
+    major, _, minor = str(value.get("schema_version", "")).partition(".")
+    return major.isascii() and major.isdigit() and bool(minor) and len(major) < 9 and int(major) > SCHEMA_MAJOR
 
 
 def explain(error: ValidationError, limit: int = 3) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from stablenew.formats.digest import digest_json
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.pipeline_result import PipelineRunResult, VariantPrompt, VariantResult
-from stablenew.formats.model_base import SCHEMA_VERSION
+from stablenew.formats.model_base import SCHEMA_VERSION, is_extension_key
 from stablenew.formats.pipeline_config import PipelineConfig
 from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.recording.odd_values import OddValues, read_name, read_number
@@ -65,9 +65,9 @@ def build_learning_record(
         "actual": odd.settings("actual", variant.actual) or None,
         "stages": [event.to_dict() for event in variant.stages],
         "outputs": [reference.to_dict() for reference in variant.outputs],
+        "ext": _extensions(odd, context.ext) or None,
         "given_names": odd.given_names or None,
         "odd": odd.odd or None,
-        "ext": context.ext or None,
     }
     return LearningRecord.from_dict(json_safe({key: value for key, value in fields.items() if value is not None}))
 
@@ -98,6 +98,14 @@ def _variant_info(variant: VariantResult) -> dict[str, JsonValue]:
     if variant.overrides:
         info["overrides"] = dict(variant.overrides)
     return info
+
+
+def _extensions(odd: OddValues, given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The extensions under keys that a format may have; the others are noted."""
+    for key, value in given.items():
+        if not is_extension_key(key):
+            odd.note(f"ext.{key}", value)
+    return {key: value for key, value in given.items() if is_extension_key(key)}
 
 
 def _prompt_context(odd: OddValues, prompt: VariantPrompt) -> dict[str, JsonValue]:

@@ -24,7 +24,7 @@ NEWER: Final = "newer-format"
 _DIGEST: Final = re.compile(DIGEST_PATTERN)
 _SLUG: Final = re.compile(SLUG_PATTERN)
 _TIMESTAMP: Final = re.compile(TIMESTAMP_PATTERN)
-_LARGEST: Final = 1e300
+_LARGEST: Final = 1e308
 _ORDER: Final = itemgetter(0, 1)
 
 
@@ -91,6 +91,6 @@ def _read_score(metric: dict[str, Any], scored_at: str) -> Score | None:
         return None
     if image is not None and not (isinstance(image, str) and _DIGEST.fullmatch(image)):
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LARGEST:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
         return None
     return Score(scored_at, float(value), image, name, scorer)

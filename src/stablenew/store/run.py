@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from stablenew.disk.line_log import iter_lines
 from stablenew.disk.regular_file import is_regular, read_regular
-from stablenew.errors import FormatError, OutputNotFound, Unreadable
+from stablenew.errors import FormatError, NewerFormat, OutputNotFound, Unreadable
 from stablenew.formats.digest import is_digest
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
@@ -24,6 +24,10 @@ from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import read_seal, run_digest
 
 MIN_DIGEST_PREFIX: Final = 8
+
+UNREADABLE: Final = "record-unreadable"
+TORN: Final = "record-torn"
+NEWER: Final = "newer-format"
 
 SEALED: Final = "sealed"
 RUNNING: Final = "running"
@@ -139,17 +143,19 @@ class Run:
         except FileNotFoundError:
             return
         except OSError as error:
-            yield RecordLine(0, None, ReadProblem(RECORDS, str(error.strerror or error), is_unreadable=True))
+            problem = ReadProblem(RECORDS, str(error.strerror or error), is_unreadable=True, code=UNREADABLE)
+            yield RecordLine(0, None, problem)
 
     def read_line(self, number: int, line: bytes, *, is_whole: bool) -> RecordLine:
         """What one line of `records.jsonl` holds."""
         if not is_whole:
             reason = f"the line is cut off after {len(line)} bytes; it was never acknowledged"
-            return RecordLine(number, None, ReadProblem(RECORDS, reason, number, is_torn=True))
+            return RecordLine(number, None, ReadProblem(RECORDS, reason, number, is_torn=True, code=TORN))
         try:
             record = LearningRecord.from_dict(parse_json(line, max_bytes=MAX_RECORD_BYTES))
         except FormatError as error:
-            return RecordLine(number, None, ReadProblem(RECORDS, str(error), number))
+            code = NEWER if isinstance(error, NewerFormat) else UNREADABLE
+            return RecordLine(number, None, ReadProblem(RECORDS, str(error), number, code=code))
         return RecordLine(number, record, None)
 
     def iter_records(self) -> Iterator[LearningRecord]:

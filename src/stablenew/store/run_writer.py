@@ -24,7 +24,7 @@ from stablenew.disk.temporary_name import temporary_name
 from stablenew.errors import InvalidDocument, RunExists, RunLocked, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
-from stablenew.formats.documents.run_metadata import RunMetadata
+from stablenew.formats.documents.run_metadata import HeldFiles, RunMetadata
 from stablenew.store.change_hints import note_change
 from stablenew.store.output_store import Content, StoredOutput, hash_file, write_output_steps
 from stablenew.store.run import Run
@@ -233,8 +233,9 @@ class RunWriter:
             self._check_open()
             self._check_unsealed()
             self._sync_names()
-            document = encode_metadata(metadata)
-            sums = self._sums() | {METADATA: hashlib.sha256(document).hexdigest()}
+            sums = self._sums()
+            document = encode_metadata(with_held_files(metadata, len(sums), self._held_bytes(sums)))
+            sums[METADATA] = hashlib.sha256(document).hexdigest()
             replace_then_write_once((self._place(METADATA), document), (self._place(SEAL), encode_seal(sums)))
             self._is_open = False
         make_read_only(self.path, [*sums, SEAL])
@@ -250,6 +251,13 @@ class RunWriter:
                 known = self._records_hash
                 sums[RECORDS] = known.hexdigest() if known is not None else hash_file(self._place(RECORDS)).sha256
         return sums
+
+    def _held_bytes(self, sums: Iterable[str]) -> int:
+        with naming_failures(self._place(RECORDS)):
+            return sum(
+                self._outputs[name].size_bytes if name in self._outputs else os.lstat(self._place(name)).st_size
+                for name in sums
+            )
 
     def _place(self, name: str) -> str:
         return os.path.join(self.path, name)
@@ -284,6 +292,11 @@ class RunWriter:
             is_sealed = status_at(self._place(SEAL)) is not None
         if is_sealed:
             raise RunSealed(f"run {self.run_id} was sealed by another process; start a new run")
+
+
+def with_held_files(metadata: RunMetadata, file_count: int, size_bytes: int) -> RunMetadata:
+    """`metadata` that says how many files the seal lists beside it, and how long they are together."""
+    return metadata.model_copy(update={"held": HeldFiles(file_count=file_count, size_bytes=size_bytes)})
 
 
 def encode_metadata(metadata: RunMetadata) -> bytes:

@@ -189,7 +189,7 @@ def test_forged_and_foreign_feedback_is_named(store):
     add_feedback(run)
     text = (run.path / "feedback.json").read_text()
     (run.path / "feedback.json").write_text(text.replace('"rating": 4', '"rating": 5'))
-    assert codes(run) == {"feedback-forged"}
+    assert codes(run) == {"feedback-forged", "feedback-stale"}
     (run.path / "feedback.json").write_text(text.replace('"run_id": "sample-run"', '"run_id": "other-run"'))
     assert codes(run) == {"feedback-mismatch"}
     (run.path / "feedback.json").write_text(text)

@@ -8,7 +8,7 @@ from stablenew.formats.model_base import (
     Count,
     Digest,
     Document,
-    JsonObject,
+    Extensions,
     Name,
     Number,
     RunId,
@@ -138,5 +138,5 @@ class DatasetLedger(Document):
     exports: Array[DatasetExport]
     files: Array[DatasetFile]
     columns: Array[DatasetColumn]
-    ext: JsonObject | None = None
+    ext: Extensions | None = None
     """Extensions under reverse-DNS keys."""

@@ -20,8 +20,8 @@ from stablenew.formats.model_base import (
     Count,
     Digest,
     Document,
+    Extensions,
     HybridClock,
-    JsonObject,
     Name,
     Rating,
     RunId,
@@ -248,7 +248,7 @@ class Feedback(Document):
     run_id: RunId
     events: Array[FeedbackEvent]
     state: FeedbackState
-    ext: JsonObject | None = None
+    ext: Extensions | None = None
 
 
 def build_feedback(

@@ -56,19 +56,21 @@ class JobSummary(Document):
     plan_size: Count | None = None
     """Variants that were planned."""
     output_count: Count
-    """Final outputs of those variants."""
+    """Final outputs of those variants: those with the role `final`, or all of a variant that has none."""
     duration_seconds: Seconds | None = None
     seed: Seed | None = None
     """The seed that the first variant really ran with."""
     seed_count: Count
-    """How many different seeds the variants ran with."""
+    """How many different seeds the variants ran with: the actual one, else the requested one unless that is -1."""
     rating: Rating | None = None
-    """The latest rating of the job; a job with one image shares it with the image. Unrated is null, not zero."""
+    """The latest rating of the job, of two at one clock the higher; a job with one image shares it with the image.
+    Unrated is null, not zero."""
     best_rating: Rating | None = None
     """The highest rating that anybody gave one of its images."""
     rated_count: Count
     """The number of images with a rating."""
     pick_count: Count
+    """How often somebody's `pick` stands on one of its images, or on the job."""
     reject_count: Count
     note_count: Count
     outputs: Array[JobOutput]

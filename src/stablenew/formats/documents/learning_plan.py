@@ -14,6 +14,7 @@ from stablenew.formats.model_base import (
     SCHEMA_VERSION,
     Array,
     Document,
+    Extensions,
     JsonObject,
     Name,
     SafeJson,
@@ -99,7 +100,7 @@ class LearningPlan(Document):
     axes: Array[PlannedAxis]
     presets: Array[PlannedPreset]
     engine: str | None = None
-    ext: JsonObject | None = None
+    ext: Extensions | None = None
     """Extensions under reverse-DNS keys."""
 
     def check(self) -> None:

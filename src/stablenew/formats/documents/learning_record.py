@@ -12,6 +12,7 @@ from stablenew.formats.model_base import (
     Count,
     Digest,
     Document,
+    Extensions,
     Integer,
     JsonObject,
     Name,
@@ -132,7 +133,7 @@ class LearningRecord(Document):
     """Where the record was not written while the image was made. Then `finished_at` is the image's own time."""
     metrics: Array[Metric] | None = None
     """Scores that were given while the variant was recorded; later ones are in `metrics.<replica>.jsonl`."""
-    ext: JsonObject | None = None
+    ext: Extensions | None = None
     """Extensions under reverse-DNS keys."""
 
     @classmethod

@@ -14,7 +14,7 @@ from stablenew.formats.model_base import (
     Array,
     Digest,
     Document,
-    JsonObject,
+    Extensions,
     Name,
     Number,
     RunId,
@@ -54,7 +54,7 @@ class MetricBatch(Document):
     """The machine whose file it was first written to."""
     scored_at: Timestamp
     scores: Array[Metric]
-    ext: JsonObject | None = None
+    ext: Extensions | None = None
 
 
 def fold_metrics(batches: Iterable[MetricBatch]) -> dict[MetricKey, Metric]:

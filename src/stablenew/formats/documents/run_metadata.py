@@ -12,6 +12,7 @@ from stablenew.formats.model_base import (
     Count,
     Digest,
     Document,
+    Extensions,
     JsonObject,
     Name,
     OutputPath,
@@ -131,6 +132,14 @@ class Closure(WireModel):
     """Options that the program was started with, such as `--medvram`."""
 
 
+class HeldFiles(WireModel):
+    """What the seal lists beside the metadata itself: enough to see whether all of it has arrived, without reading."""
+
+    file_count: Count
+    size_bytes: Count
+    """Of all these files together."""
+
+
 class RunMetadata(Document):
     """`run_metadata.json`. From `finished_at` on, fields are there once the run has ended."""
 
@@ -161,9 +170,11 @@ class RunMetadata(Document):
     unrecorded: Array[UnrecordedVariant] | None = None
     """Nothing is dropped silently: the variants and images that could not be recorded."""
     closure: Closure | None = None
+    held: HeldFiles | None = None
+    """Counted when the run is sealed."""
     odd: dict[str, str] | None = None
     """What did not fit its field, as text, by the name of the field."""
-    ext: JsonObject | None = None
+    ext: Extensions | None = None
 
 
 class StoreMarker(Document):
@@ -173,4 +184,4 @@ class StoreMarker(Document):
 
     kind: Literal["stablenew.store"] = "stablenew.store"
     schema_version: SchemaVersion = SCHEMA_VERSION
-    ext: JsonObject | None = None
+    ext: Extensions | None = None

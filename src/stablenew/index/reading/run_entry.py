@@ -338,9 +338,8 @@ def _known_seed(seed: int | str | None) -> int | None:
 
 
 def _recorded_scores(document: FastRecord, finals: list[FastOutput]) -> tuple[ScoreEntry, ...]:
-    """The scores in a record; those of the whole variant are those of each of its images."""
-    at = document.get("finished_at") or document["started_at"]
-    return tuple(build_scores(iter_scores(document["metrics"], at), [output["digest"] for output in finals]))
+    """The scores in a record, which count as earlier than all others; those of the variant are each image's."""
+    return tuple(build_scores(iter_scores(document["metrics"], ""), [output["digest"] for output in finals]))
 
 
 def build_scores(scores: Iterable[Score], all_images: Collection[str]) -> Iterator[ScoreEntry]:

@@ -25,7 +25,9 @@ class Removals(NamedTuple):
     def find(self, output: OutputReference) -> Removal | None:
         """The removal of this output."""
         removal = self.by_digest.get(output.digest)
-        return removal if removal is not None and removal.size_bytes == output.size_bytes else None
+        if removal is None or removal.size_bytes != output.size_bytes:
+            return None
+        return removal if output.sha256 in (None, removal.sha256) else None  # digests alone can be made equal
 
 
 _REMOVE: Final = b'"remove"'

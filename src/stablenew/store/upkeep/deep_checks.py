@@ -15,6 +15,7 @@ from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.image_files import DECODERS, MAX_IMAGE_BYTES, DecodedImage, decode_image
 from stablenew.formats.media_type import sniff_media_type
+from stablenew.formats.model_base import is_newer
 from stablenew.formats.schema_catalog import file_name, iter_published_schemas
 from stablenew.formats.strict_json import parse_json
 from stablenew.store.run import Run
@@ -44,6 +45,8 @@ def _document_findings(data: bytes, path: str, schema: str, line: int | None) ->
     try:
         value = parse_json(data, max_bytes=len(data))
     except FormatError:
+        return
+    if isinstance(value, dict) and is_newer(value):
         return
     for error in _validator(schema).iter_errors(value):
         place = "/".join(str(part) for part in error.absolute_path) or "document"

@@ -32,7 +32,7 @@ from stablenew.store.run import INCOMPLETE, RUNNING, Run
 from stablenew.store.run_folder import FEEDBACK, MARKER_FOLDER, MAX_RECORDS_BYTES, METADATA, OUTPUTS, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
 from stablenew.store.run_store import RunStore
-from stablenew.store.run_writer import encode_metadata, make_read_only
+from stablenew.store.run_writer import encode_metadata, make_read_only, with_held_files
 from stablenew.store.seal import encode_seal
 from stablenew.store.upkeep.store_files import iter_mended
 
@@ -189,9 +189,11 @@ def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock
             "stages": [{"name": name, "outputs": paths} for name, paths in by_stage.items()],
         }
     )
-    document = encode_metadata(final)
     names = [name for name in (RECORDS, *outputs) if is_surely_regular(run.path / name)]
-    sums = {name: hash_file(run.path / name).sha256 for name in names}
+    hashes = {name: hash_file(run.path / name) for name in names}
+    sums = {name: found.sha256 for name, found in hashes.items()}
+    size = sum(found.size_bytes for found in hashes.values())
+    document = encode_metadata(with_held_files(final, len(names), size))
     sums[METADATA] = hashlib.sha256(document).hexdigest()
     replace_then_write_once((run.path / METADATA, document), (run.path / SEAL, encode_seal(sums)))
     make_read_only(run.path, [*sums, SEAL])

@@ -27,7 +27,7 @@ from stablenew.store.feedback.feedback_files import read_feedback_files
 from stablenew.store.feedback.removals import Removals, find_removals
 from stablenew.store.metric_files import find_batch_problem
 from stablenew.store.output_store import hash_file
-from stablenew.store.run import INCOMPLETE, INTERRUPTED, RUNNING, Run
+from stablenew.store.run import INCOMPLETE, INTERRUPTED, NEWER, RUNNING, Run
 from stablenew.store.run_folder import (
     METADATA,
     OUTPUTS,
@@ -79,6 +79,9 @@ class _Verification:
         self._unreadable: dict[str, str] = {}
         """Files that are there and cannot be read, and why."""
         self._recorded: dict[str, OutputReference] = {}
+        self._has_newer_records = False
+        self._sha256s: dict[str, str] = {}
+        """SHA-256 of the first output with each digest."""
         self._removed: set[str] = set()
         """Paths of outputs that are not there because they were removed on purpose."""
         self._in_place: list[OutputReference] = []
@@ -104,6 +107,7 @@ class _Verification:
             metadata is not None and sums is not None and self._is_as_sealed(RECORDS, sums)
         ):  # otherwise it is reported already
             self._check_counts(metadata, records)
+            self._check_held(metadata, sums)
         self._check_outputs(names)
         self._check_feedback()
         self._check_metrics(names)
@@ -165,7 +169,7 @@ class _Verification:
                     self._add_lost("file-missing", path, "listed in the seal, but not there")
             elif sums and hashes.sha256 != sums[path]:
                 self._add("file-changed", path, f"SHA-256 is {hashes.sha256[:12]}…, the seal says {sums[path][:12]}…")
-        if sums is not None:
+        if sums:
             originals = {sums[path]: path for path in sums if path.startswith(f"{OUTPUTS}/")}
             for path in sorted(names - sums.keys() - {SEAL}):
                 if not is_unsealed(path):
@@ -180,9 +184,11 @@ class _Verification:
             self._add("file-unlisted", path, "not there when the run was sealed")
 
     def _is_as_sealed(self, path: str, sums: dict[str, str]) -> bool:
-        """Whether a file is there whole: as the seal says, or as it is where the seal cannot be read."""
+        """Whether a file is as the seal says, or as it is where the seal does not name it."""
         hashes = self._hash(path)
-        return hashes is not None and sums.get(path, hashes.sha256) == hashes.sha256
+        if hashes is None:
+            return path not in sums and not os.path.lexists(self._run.path / path)
+        return sums.get(path, hashes.sha256) == hashes.sha256
 
     def _hash(self, path: str) -> DoubleHash | None:
         if path not in self._hashes:
@@ -236,8 +242,8 @@ class _Verification:
         records = []
         for line in self._run.iter_record_lines():
             if line.problem is not None:
-                code = "record-torn" if line.problem.is_torn else "record-unreadable"
-                self._add(code, RECORDS, line.problem.reason, line.number)
+                self._add(line.problem.code, RECORDS, line.problem.reason, line.number)
+                self._has_newer_records |= line.problem.code == NEWER
             elif line.record is not None:
                 records.append(line.record)
                 self._check_record(line.record, line.number)
@@ -249,6 +255,7 @@ class _Verification:
         if record.reconstructed is not None and record.reconstructed.raw_path is not None:
             self._raw_paths.add(record.reconstructed.raw_path)
         for output in record.outputs:
+            self._check_collision(output, number)
             if output.path is None:
                 self._in_place.append(output)
                 continue
@@ -264,11 +271,28 @@ class _Verification:
                 said = f"SHA-256 is {hashes.sha256[:12]}…, its record says {output.sha256[:12]}…"
                 self._add("output-changed", output.path, said, number)
 
+    def _check_collision(self, output: OutputReference, number: int) -> None:
+        sha256 = output.sha256
+        if sha256 is not None and self._sha256s.setdefault(output.digest, sha256) != sha256:
+            place = output.path or (output.origin.path if output.origin else "")
+            self._add("digest-collision", place, f"{output.digest} is the digest of other bytes too", number)
+
+    def _check_held(self, metadata: RunMetadata, sums: dict[str, str]) -> None:
+        sealed = [name for name in sums if name != METADATA]
+        if (
+            metadata.held is None or not sums or any(self._hash(name) is None for name in sealed)
+        ):  # which is reported already
+            return
+        found = (len(sealed), sum(self._hashes[name].size_bytes for name in sealed))
+        if (said := (metadata.held.file_count, metadata.held.size_bytes)) != found:
+            message = f"the run should hold {said[0]} files of {said[1]:,} bytes, but holds {found[0]} of {found[1]:,}"
+            self._add("metadata-mismatch", METADATA, message)
+
     def _check_counts(self, metadata: RunMetadata, records: list[LearningRecord]) -> None:
         outputs = sum(len(record.outputs) for record in records)
         for name, found in (("record_count", len(records)), ("output_count", outputs)):
             said = getattr(metadata, name)
-            if said is not None and said != found:
+            if said is not None and said != found and not self._has_newer_records:
                 self._add("metadata-mismatch", METADATA, f"{name} is {said}, but the run holds {found}")
 
     def _check_outputs(self, names: set[str]) -> None:
@@ -286,7 +310,7 @@ class _Verification:
                 self._add(problem.code, file.name, problem.reason, problem.line)
             if file.is_conflict_copy and file.events:
                 self._add("feedback-conflict-copy", file.name)
-            if file.document is not None and not is_state_of(file.document.state, file.document.events):
+            if file.document is not None and not is_state_of(file.document.state, file.events):
                 self._add("feedback-stale", file.name)
 
     def _check_metrics(self, names: set[str]) -> None:
