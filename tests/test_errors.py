@@ -28,6 +28,7 @@ DECLARED = {
     errors.RunExists: (FAILURE, 409),
     errors.RunSealed: (FAILURE, 409),
     errors.RunLocked: (FAILURE, 409),
+    errors.WatchedElsewhere: (FAILURE, 409),
     errors.NotAsSealed: (FAILURE, 409),
     errors.ConfigError: (USAGE, 422),
     errors.PromptPackError: (USAGE, 422),

@@ -17,6 +17,7 @@ of a command and the HTTP status of the web server. Subclasses inherit both::
     │   ├── RunExists (FileExistsError)
     │   ├── RunSealed (PermissionError)   a finished run is never changed
     │   ├── RunLocked (BlockingIOError)   another process is writing it
+    │   ├── WatchedElsewhere (BlockingIOError)   another process takes in what is saved in a folder
     │   ├── NotAsSealed                   a file is missing, or is not what its run's seal says
     │   ├── Unreadable (OSError)          a file is there and cannot be read now; nothing follows from that
     │   └── WriteFailed (OSError)         bytes did not reach the disk; what was there before is unharmed
@@ -116,6 +117,12 @@ class RunSealed(StoreError, PermissionError):
 
 class RunLocked(StoreError, BlockingIOError):
     """Another process on this machine is writing the run."""
+
+    http_status = 409
+
+
+class WatchedElsewhere(StoreError, BlockingIOError):
+    """Another process on this machine takes in what is saved in the folder."""
 
     http_status = 409
 

@@ -1,5 +1,6 @@
 """Importing by commands: what they print, and what they end with."""
 
+import contextlib
 import json
 
 import pytest
@@ -67,3 +68,43 @@ def test_images_are_held_and_copies_of_them_found(cli, tmp_path):
     assert "(0 images decoded now)" in cli("copies", "--alike").stdout
     assert "4 images copied into the store" in cli("hold").stdout
     assert "4 were there already" in cli("hold").stdout
+
+
+def test_verify_counts_what_is_held_in_place_and_missing(cli, tmp_path):
+    first, second, _ = fill(tmp_path / "outputs", 3)
+    cli("import", tmp_path / "outputs")
+    assert "images: 0 in the store, 3 in place, 0 missing" in cli("verify").stdout
+    cli("hold")
+    first.unlink()
+    second.write_bytes(b"another file")
+    told = cli("verify", code=1)
+    assert "images: 3 in the store, 1 in place, 2 missing" in told.stdout
+    (source,) = json.loads(cli("sources", "list", "--json").stdout)
+    cli("sources", "remove", source["id"])
+    told = json.loads(cli("verify", "--json").stdout)
+    assert told["images"] == {"held": 3, "in_place": 0, "missing": 0, "removed": 0, "elsewhere": 3}
+    assert sum(report["images"]["held"] for report in told["reports"] if report["run_id"][0] != ".") == 3
+
+
+@contextlib.contextmanager
+def watching(folder, found):
+    """`import --watch` in a process, when it has looked through the folder; killed at the end."""
+    process = forked_commands.start("import", str(folder), "--watch")
+    with process.stdout, process.stderr:
+        try:
+            assert "watching" in process.stdout.readline()
+            assert f"{found} images taken in" in process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_the_second_watcher_of_a_folder_names_the_first_and_ends(cli, tmp_path):
+    fill(tmp_path / "outputs" / "today", 2)
+    with watching(tmp_path / "outputs", 2) as first:
+        told = cli("import", tmp_path / "outputs" / "today", "--watch", code=1).stderr
+        assert f"is watched already, by stablenew import --watch (process {first.pid}, since " in told
+        assert "end that one first" in told
+    with watching(tmp_path / "outputs" / "today", 0):
+        pass  # a lock whose holder was killed is free

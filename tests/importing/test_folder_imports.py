@@ -5,11 +5,13 @@ import time
 import pytest
 
 from stablenew import RunStore
-from stablenew.errors import ConfigError
+from stablenew.errors import ConfigError, WatchedElsewhere
+from stablenew.importing import folder_imports
 from stablenew.importing.folder_imports import FolderImports, read_folder
 from stablenew.importing.import_preview import MOST_LOOKED_AT, preview_import
 from stablenew.importing.importer import KNOWN, NO_DATA, Importer
 from stablenew.store.source_roots import SourceRoots
+from stablenew.store.sources.watch_lock import WatchLock
 from tests.importing.images import fill, make_png
 
 ignore = lambda *_: None  # noqa: E731
@@ -82,6 +84,25 @@ def test_a_watch_goes_on_after_a_restart_until_it_is_ended(store, tmp_path):
     later.unwatch(source["id"])
     assert not SourceRoots(store.root).list()[0].is_watched
     later.stop()
+
+
+def test_a_folder_that_another_process_watches_is_watched_when_that_one_ends(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_imports, "_AGAIN_SECONDS", 0.05)
+    fill(tmp_path / "outputs", 1)
+    imports = FolderImports(store)
+    imports.run([str(tmp_path / "outputs")], ignore)
+    (root,) = SourceRoots(store.root).list()
+    other = WatchLock(store.root, tmp_path / "outputs" / "today", "another watcher")
+    other.acquire()
+    imports.watch(root.id)
+    wait_for(lambda: "by another watcher (process " in (imports.describe_sources()[0]["problem"] or ""))
+    other.release()
+    wait_for(lambda: imports.describe_sources()[0]["problem"] is None)
+    fill(tmp_path / "outputs", 1, first=7)
+    wait_for(lambda: count_images(store) == 2)
+    with pytest.raises(WatchedElsewhere, match="by the page"):
+        other.acquire()
+    imports.stop()
 
 
 def test_a_folder_that_is_moved_stays_watched(store, tmp_path):

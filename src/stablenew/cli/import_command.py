@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     from stablenew.importing.file_reading import ReadFile
     from stablenew.importing.importer import Importer, ImportReport
 
+HELP = """Take in the images that other tools made: they stay where they are, and are never changed.
+
+\b
+stablenew import ~/ComfyUI/output --dry-run      what it would take in, and what not
+stablenew import ~/ComfyUI/output ~/webui/outputs
+stablenew import ~/webui/outputs --watch         goes on with what is saved there, until Ctrl-C
+stablenew import ~/webui/outputs --watch --install
+stablenew import --undo ID                       the ID is printed at the end of each import
+
+Run it again at any time: what is known is skipped, moved files are found again, and what was stopped goes on.
+Where images lie is listed by `stablenew sources`, and checked by `stablenew verify`.
+"""
 _SHOWN_PROBLEMS = 20
 _SHOWN_PROMPT = 60
 
@@ -21,18 +33,23 @@ def import_images(
     folders: Annotated[
         list[Path] | None, typer.Argument(metavar="DIR...", help="Output folders of any tool, with all below them.")
     ] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy the images into the store; else they stay there.")] = False,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy the images into the store as well.")] = False,
     link: Annotated[
         bool, typer.Option("--link", help="As --copy, sharing the bytes on the disk, where the file system can.")
     ] = False,
     takes_all: Annotated[
-        bool, typer.Option("--all", help="Also grids, previews, and images that do not say how they were made.")
+        bool,
+        typer.Option(
+            "--all", help="Also grids, previews, input images, and images that do not say how they were made."
+        ),
     ] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on: take in what is saved there, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: take in what is saved there, until Ctrl-C; one process a folder.")
+    ] = False,
     install: Annotated[
         bool, typer.Option("--install", help="With --watch: start watching now and at every login.")
     ] = False,
-    uninstall: Annotated[bool, typer.Option("--uninstall", help="No more watching at login.")] = False,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Undo --install: no more watching at login.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be taken in, and write nothing.")] = False,
     undo: Annotated[
         str | None, typer.Option("--undo", metavar="ID", help="Take an import out again; rated runs are kept.")
@@ -101,6 +118,8 @@ def _show(out: Output, report: "ImportReport", *, dry_run: bool) -> None:
 
 def _watch(out: Output, importer: "Importer", folders: list[Path]) -> int:
     """Watch the folders until Ctrl-C."""
+    import io
+    import sys
     import threading
 
     from stablenew.importing.folder_watch import FolderWatch, watch_together
@@ -109,6 +128,8 @@ def _watch(out: Output, importer: "Importer", folders: list[Path]) -> int:
         prompt = read.metadata.generation.prompt if read.metadata else ""
         out.print(f"{read.file.path}  {(prompt or '')[:_SHOWN_PROMPT]}")
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a log or a pipe shows each image when it comes
     watches = [FolderWatch(importer, folder, show) for folder in folders]
     for reason in filter(None, (watch.polling_reason for watch in watches)):
         out.warn(f"{reason}: new files are seen within some seconds")

@@ -8,12 +8,21 @@ import typer
 from stablenew.cli.console import Output
 from stablenew.errors import FAILURE
 
-app = typer.Typer(no_args_is_help=True, help="Folders whose images are described in their place.")
+HELP = """The folders that images were imported from and still lie in.
+
+\b
+stablenew sources list
+stablenew sources move 1f0a93c2d4 /mnt/images    the folder is there now, or there on this machine
+
+A run names an image by the id of its folder and a path in it; which folder that is, each machine keeps for itself. So a
+folder that moved, or a store from another machine, needs one `move`. Nothing here changes an image or a run.
+"""
+app = typer.Typer(no_args_is_help=True, help=HELP)
 
 
 @app.command("list")
 def list_sources(ctx: typer.Context) -> int:
-    """List the folders and whether they are there; exit 1 when one is not."""
+    """List them, whether they are there; exit 1 if one is not."""
     out: Output = ctx.obj
     from stablenew.store.source_roots import SourceRoots
 
@@ -31,8 +40,10 @@ def list_sources(ctx: typer.Context) -> int:
 
 
 @app.command("add")
-def add_source(ctx: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR")]) -> int:
-    """Make a folder a source without importing it."""
+def add_source(
+    ctx: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of images.")]
+) -> int:
+    """Make a folder a source without importing it; `stablenew import DIR` does both."""
     out: Output = ctx.obj
     from stablenew.store.source_roots import SourceRoots
 
@@ -45,10 +56,10 @@ def add_source(ctx: typer.Context, folder: Annotated[Path, typer.Argument(metava
 @app.command("move")
 def move_source(
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="ID")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    source: Annotated[str, typer.Argument(metavar="ID", help="As `sources list` and `verify` name it.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The same images in their new place.")],
 ) -> int:
-    """Say where a source is now: after a move, or on another machine."""
+    """Set where a source is now: after it was moved, or on another machine."""
     out: Output = ctx.obj
     from stablenew.store.source_roots import SourceRoots
 
@@ -59,7 +70,9 @@ def move_source(
 
 
 @app.command("remove")
-def remove_source(ctx: typer.Context, source: Annotated[str, typer.Argument(metavar="ID")]) -> int:
+def remove_source(
+    ctx: typer.Context, source: Annotated[str, typer.Argument(metavar="ID", help="As `sources list` names it.")]
+) -> int:
     """Forget a source on this machine; runs and files stay as they are."""
     out: Output = ctx.obj
     from stablenew.store.source_roots import SourceRoots

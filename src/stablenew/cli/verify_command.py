@@ -9,7 +9,7 @@ from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
     from stablenew.store.run_store import RunStore
-    from stablenew.store.upkeep.verify_report import VerifyReport
+    from stablenew.store.upkeep.verify_report import ImagePlaces, VerifyReport
 
 
 def verify(
@@ -27,7 +27,7 @@ def verify(
 ) -> int:
     """Check runs against their seals; exit 1 when something is wrong."""
     out: Output = ctx.obj
-    from stablenew.store.upkeep.verify_report import count_findings
+    from stablenew.store.upkeep.verify_report import count_findings, count_images
 
     store = out.controller.run_store
     reports = _verify_all(out, store, runs or [], deep=deep)
@@ -38,6 +38,7 @@ def verify(
             "ok": is_ok,
             "runs": len(_of_runs(reports)),
             "counts": counts,
+            "images": count_images(reports).to_dict(),
             "reports": [report.to_dict() for report in reports],
         }
     )
@@ -82,6 +83,8 @@ def _show_report(out: Output, report: "VerifyReport") -> None:
 
 
 def _show_total(out: Output, reports: "list[VerifyReport]", counts: dict[str, int]) -> None:
+    from stablenew.store.upkeep.verify_report import count_images
+
     runs = _of_runs(reports)
     size = sum(report.size_bytes for report in runs)
     files = sum(report.files for report in runs)
@@ -92,3 +95,12 @@ def _show_total(out: Output, reports: "list[VerifyReport]", counts: dict[str, in
     notes = ", ".join(plural(counts[name], name) for name in ("error", "warning") if counts[name])
     counted = f"{plural(len(runs), 'run')}, {plural(files, 'file')}, {format_bytes(size)}"
     out.print(f"{counted}: {verdict}{f' ({notes})' if notes else ''}")
+    out.print(f"images: {_format_places(count_images(runs))}")
+
+
+def _format_places(images: "ImagePlaces") -> str:
+    """The three that always count, and the others where there are some."""
+    places = [f"{images.held:,} in the store", f"{images.in_place:,} in place", f"{images.missing:,} missing"]
+    places += [f"{images.removed:,} removed on purpose"] if images.removed else []
+    places += [f"{images.elsewhere:,} in sources this machine does not know"] if images.elsewhere else []
+    return ", ".join(places)

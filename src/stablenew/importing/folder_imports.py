@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from stablenew.errors import ConfigError, StableNewError
+from stablenew.errors import ConfigError, StableNewError, WatchedElsewhere
 from stablenew.importing.folder_watch import FolderWatch
 from stablenew.importing.import_preview import ImportPreview, preview_import
 from stablenew.importing.importer import Importer, ImportReport
@@ -16,6 +16,8 @@ from stablenew.store.run_store import RunStore
 from stablenew.store.source_roots import SourceRoot, SourceRoots
 
 _END_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 10.0
+_PROGRAM: Final = "the page (stablenew serve)"
 
 
 @dataclass(slots=True)
@@ -25,6 +27,10 @@ class _Watching:
     thread: threading.Thread
     stop: threading.Event = field(default_factory=threading.Event)
     problem: str | None = None
+
+    def clear_problem(self, _report: ImportReport) -> None:
+        """Note that it works."""
+        self.problem = None
 
 
 class FolderImports:
@@ -130,10 +136,15 @@ class FolderImports:
         thread.start()
 
     def _follow(self, root: SourceRoot, watching: _Watching) -> None:
-        try:
-            FolderWatch(self._importer, root.path).run(watching.stop)
-        except (StableNewError, OSError) as error:
-            watching.problem = str(error)
+        while not watching.stop.is_set():
+            try:
+                FolderWatch(self._importer, root.path, program=_PROGRAM).run(watching.stop, watching.clear_problem)
+            except WatchedElsewhere as error:  # whoever watches it may end
+                watching.problem = str(error)
+                watching.stop.wait(_AGAIN_SECONDS)
+            except (StableNewError, OSError) as error:
+                watching.problem = str(error)
+                return
 
 
 def read_folder(text: str) -> Path:

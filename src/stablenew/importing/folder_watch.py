@@ -26,6 +26,7 @@ from stablenew.importing.importer import IMPORTED, KNOWN, Importer, ImportReport
 from stablenew.importing.known_images import KnownImages
 from stablenew.store.source_roots import SourceRoot
 from stablenew.store.sources.moved_files import MovedFiles
+from stablenew.store.sources.watch_lock import WatchLock
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver
@@ -82,9 +83,15 @@ class FolderWatch:
     """Watches one folder until it is told to stop. A run is sealed after a hundred images, or a minute of quiet."""
 
     def __init__(
-        self, importer: Importer, folder: Path, on_taken: Callable[[ReadFile], object] = lambda _: None
+        self,
+        importer: Importer,
+        folder: Path,
+        on_taken: Callable[[ReadFile], object] = lambda _: None,
+        program: str = "stablenew import --watch",
     ) -> None:
+        """`program` is how a second watcher of the folder names this one."""
         self._importer = importer
+        self._lock = WatchLock(importer.store.root, folder, program)
         self._folder = folder.resolve()
         self._on_taken = on_taken
         self._arrivals = _Arrivals()
@@ -108,10 +115,12 @@ class FolderWatch:
 
         Raises:
             ConfigError: the folder cannot be a source.
+            WatchedElsewhere: another process watches it.
             WriteFailed: the store would not take a run.
         """
-        self._start_observer()  # before the first look, so that nothing falls between
+        self._lock.acquire()
         try:
+            self._start_observer()  # before the first look, so that nothing falls between
             root = self._importer.find_root(self._folder)
             report = self._importer.run(self._folder)
             on_report(report)
@@ -119,6 +128,7 @@ class FolderWatch:
                 self._follow(root, known, report.import_id, stop)
         finally:
             self._stop_observer()
+            self._lock.release()
 
     def _follow(self, root: SourceRoot, known: KnownImages, import_id: str, stop: threading.Event) -> None:
         rescan_seconds = _POLL_SECONDS if self.polling_reason else _RESCAN_SECONDS

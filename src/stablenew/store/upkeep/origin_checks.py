@@ -15,14 +15,11 @@ from stablenew.store.upkeep.verify_report import Finding
 
 def iter_origin_findings(run: Run, outputs: Iterable[OutputReference], *, deep: bool) -> Iterator[Finding]:
     """What is wrong with images in place: looked at by name and size, with `deep` read whole."""
-    known = {root.id for root in SourceRoots(run.path.parent).list()}
-    elsewhere: Counter[str] = Counter()
+    outputs = list(outputs)
+    elsewhere = count_elsewhere(run, outputs)
     for output in outputs:
-        assert output.origin is not None  # noqa: S101  # the caller gives only such
-        if output.origin.root in known:
+        if output.origin is not None and output.origin.root not in elsewhere:
             yield from _check(run, output, deep=deep)
-        else:
-            elsewhere[output.origin.root] += 1
     for root, count in elsewhere.items():
         yield Finding(
             "origin-elsewhere",
@@ -30,6 +27,12 @@ def iter_origin_findings(run: Run, outputs: Iterable[OutputReference], *, deep: 
             f"{count} images lie in the source {root}, which this machine does not know; say where it is with "
             f"`stablenew sources move {root} FOLDER`",
         )
+
+
+def count_elsewhere(run: Run, outputs: Iterable[OutputReference]) -> Counter[str]:
+    """How many of `outputs` lie in sources that this machine does not know, by the source's id."""
+    known = {root.id for root in SourceRoots(run.path.parent).list()}
+    return Counter(output.origin.root for output in outputs if output.origin and output.origin.root not in known)
 
 
 def _check(run: Run, output: OutputReference, *, deep: bool) -> Iterator[Finding]:

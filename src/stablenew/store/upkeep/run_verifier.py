@@ -39,7 +39,7 @@ from stablenew.store.run_folder import (
     is_unsealed,
 )
 from stablenew.store.seal import read_seal
-from stablenew.store.upkeep.verify_report import CODES, Finding, VerifyReport
+from stablenew.store.upkeep.verify_report import CODES, Finding, ImagePlaces, VerifyReport
 
 _MOST_ATTEMPTS = 3
 _STATE_CODES = {RUNNING: "run-running", INTERRUPTED: "run-interrupted", INCOMPLETE: "run-incomplete"}
@@ -85,6 +85,8 @@ class _Verification:
         self._removed: set[str] = set()
         """Paths of outputs that are not there because they were removed on purpose."""
         self._in_place: list[OutputReference] = []
+        self._elsewhere = 0
+        """How many of those lie in sources that this machine does not know."""
         self._raw_paths: set[str] = set()
 
     def report(self) -> VerifyReport:
@@ -128,6 +130,20 @@ class _Verification:
             size_bytes=sum(hashes.size_bytes for hashes in self._hashes.values()),
             digest=self._run.digest if self._run.is_sealed else None,
             state=state,
+            images=self._count_images(),
+        )
+
+    def _count_images(self) -> ImagePlaces:
+        held = sum(path in self._hashes for path in self._recorded)
+        removed = sum(path in self._removed for path in self._recorded)
+        known = len(self._in_place) - self._elsewhere
+        lost = len({finding.path for finding in self._findings if finding.code in {"origin-missing", "origin-changed"}})
+        return ImagePlaces(
+            held=held,
+            in_place=known - lost,
+            missing=len(self._recorded) - held - removed + lost,
+            removed=removed,
+            elsewhere=self._elsewhere,
         )
 
     def _add(self, code: str, path: str, message: str | None = None, line: int | None = None) -> None:
@@ -327,9 +343,10 @@ class _Verification:
                     self._add(problem.code, name, problem.reason, number)
 
     def _check_in_place(self) -> None:
-        from stablenew.store.upkeep.origin_checks import iter_origin_findings  # noqa: PLC0415
+        from stablenew.store.upkeep.origin_checks import count_elsewhere, iter_origin_findings  # noqa: PLC0415
 
         self._findings.extend(iter_origin_findings(self._run, self._in_place, deep=self._deep))
+        self._elsewhere = count_elsewhere(self._run, self._in_place).total()
 
     def _check_deeply(self) -> None:
         from stablenew.store.upkeep.deep_checks import (  # noqa: PLC0415

@@ -1,7 +1,7 @@
 """What a check found: findings with codes that never change their meaning, apart from how anybody shows them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Final
 
 ERROR: Final = "error"
@@ -96,6 +96,29 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class ImagePlaces:
+    """How many recorded outputs are where. One that several runs describe counts in each."""
+
+    held: int = 0
+    """Their bytes are in the store."""
+    in_place: int = 0
+    """They lie in a source, where they were recorded or where they were found again."""
+    missing: int = 0
+    """They should be in the store or in a source, and are not, or another file is there."""
+    removed: int = 0
+    """They were removed on purpose."""
+    elsewhere: int = 0
+    """They lie in a source that this machine does not know."""
+
+    def __add__(self, other: "ImagePlaces") -> "ImagePlaces":
+        return ImagePlaces(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+    def to_dict(self) -> dict[str, int]:
+        """The JSON form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyReport:
     """What verifying one run, or a store's own files, found."""
 
@@ -107,7 +130,8 @@ class VerifyReport:
     size_bytes: int = 0
     digest: str | None = None
     """The run's digest, when it is sealed."""
-    state: str | None = field(default=None)
+    state: str | None = None
+    images: ImagePlaces = ImagePlaces()
 
     @property
     def is_ok(self) -> bool:
@@ -128,6 +152,7 @@ class VerifyReport:
             "digest": self.digest,
             "files": self.files,
             "size_bytes": self.size_bytes,
+            "images": self.images.to_dict(),
             "findings": [finding.to_dict() for finding in self.findings],
         }
 
@@ -139,3 +164,8 @@ def count_findings(reports: Iterable[VerifyReport]) -> dict[str, int]:
         for finding in report.findings:
             counts[finding.severity] += 1
     return counts
+
+
+def count_images(reports: Iterable[VerifyReport]) -> ImagePlaces:
+    """Where the images of all reports are."""
+    return sum((report.images for report in reports), ImagePlaces())

@@ -8,6 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from stablenew import __version__
 from stablenew.store.run import INCOMPLETE, INTERRUPTED
+from stablenew.store.upkeep.verify_report import ImagePlaces
 from stablenew.web.api import NO_STORE, Call, Endpoint
 
 if TYPE_CHECKING:
@@ -73,9 +74,11 @@ def _task(call: Call) -> dict[str, Any]:
 def verify_store(controller: "AppController", report: Callable[[int, int], None], *, deep: bool) -> dict[str, Any]:
     """Every run verified, with the reports of those that are not as recorded."""
     counts: Counter[str] = Counter()
+    images = ImagePlaces()
     bad, runs, files, size = [], 0, 0, 0
     for run_report, done, total in controller.iter_verify(deep=deep):
         runs, files, size = runs + 1, files + run_report.files, size + run_report.size_bytes
+        images += run_report.images
         counts.update(finding.severity for finding in run_report.findings)
         if not run_report.is_ok:
             bad.append(run_report.to_dict())
@@ -86,6 +89,7 @@ def verify_store(controller: "AppController", report: Callable[[int, int], None]
         "files": files,
         "size_bytes": size,
         "counts": dict(counts),
+        "images": images.to_dict(),
         "reports": bad[:_SHOWN],
         "left_out": max(0, len(bad) - _SHOWN),
     }
