@@ -9,7 +9,7 @@ import pytest
 
 from stablenew.web.static_files import compact_script, read_page_files
 
-MOST_BYTES = 258_000  # to be 250_000 again
+MOST_BYTES = 250_000
 FILES = read_page_files()
 SCRIPTS = {path: file.data for path, file in FILES.items() if path.endswith(".js")}
 
@@ -20,14 +20,13 @@ def test_the_script_of_all_screens_is_small():
 
 
 def test_comments_and_white_space_are_left_out_and_nothing_else():
-    source = b'/**\n * What. * /\n */\nconst a = 1; // gone\n  // gone\n\n  b("http://x", 2 * a); /* kept */\n'
-    assert compact_script(source) == b'const a=1;b("http://x", 2 * a); /* kept */\n'
+    source = b'/**\n * What. * /\n */\nconst a = 1; // gone\n  // gone\n\n  b("http://x  /* kept */", 2 * a);\n'
+    assert compact_script(source) == b'const a=1;b("http://x  /* kept */",2*a);'
 
 
-def test_white_space_around_signs_goes_and_texts_keep_theirs():
-    source = b'const a = (b, c) => {\n  return b + " , " + c;\n};\nif (a < 1) x = /[ ] = /;\nreturn `a = ${b}`;\n'
-    wanted = b'const a=(b,c)=>{return b + " , " + c;};if (a < 1) x = /[ ] = /;return `a = ${b}`;'
-    assert compact_script(source) == wanted
+def test_what_looks_like_a_comment_or_white_space_stays_in_texts_and_patterns():
+    source = b"if (a < 1) x = /[ ] =  \\/\\/ /.exec(y);\nreturn `a = ${b}\n  // kept`\n"
+    assert compact_script(source) == b"if(a<1)x=/[ ] =  \\/\\/ /.exec(y);return `a = ${b}\n  // kept`"
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node here; install nodejs")

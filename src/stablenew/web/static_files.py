@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+import rjsmin
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,17 +35,8 @@ SCREENS: Final = (
     "/import",
 )
 _FIRST_MODULES: Final = ("js/app.js", "js/screens/wall_screen.js")
-_COMMENT: Final = re.compile(rb"^[ ]*(?://[^\n]*|/\*\*?(?:[^*]|\*(?!/))*\*/)[ ]*\n", re.MULTILINE)
-_INDENTATION: Final = re.compile(rb"^[ ]+|\n(?=\n)", re.MULTILINE)
-_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|`[^`]*`')
-_AROUND_SIGN: Final = re.compile(rb"[ ]*([=<>!&|?:,;(){}\[\]*])[ ]*")
-_AROUND_PLUS: Final = re.compile(rb"(?<=[\w)\]]) ([+-]) (?=[\w(])")
-_TYPE_COMMENT: Final = re.compile(rb"/\*\*[^*]*\*/ ?")
-_LATE_COMMENT: Final = re.compile(rb" //[ ][^\"'`]*$")
-_CONTINUES: Final = (b".", b"?", b":", b")", b"]", b"}", b"&&", b"||")
-_GOES_ON: Final = (b";", b"{", b",", b"(", b"[", b"=", b">", b"&&", b"||", b"?", b":")
 _MODULES_SLOT: Final = b"<!-- modules -->"
-_IMPORT: Final = re.compile(rb'^(?:import|export)[^"]*?"(\.[^"]+)"', re.MULTILINE)
+_IMPORT: Final = re.compile(rb'\bfrom ?"(\.[^"]+)"')
 _MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -89,34 +81,9 @@ def _modules_of(files: dict[str, PageFile], paths: Iterable[str]) -> list[str]:
 
 
 def compact_script(data: bytes) -> bytes:
-    """A script without what people need and browsers do not: comments, white space.
-
-    The scripts have no text that spans several lines, and end every statement with a semicolon.
-    """
-    lines = _INDENTATION.sub(b"", _COMMENT.sub(b"", data)).split(b"\n")
-    found = b""
-    for line in map(_tighten, lines):
-        needs_end = found and not (_is_joined(found, line))
-        found += (b"\n" if needs_end else b"") + line
-    return found
-
-
-def _is_joined(before: bytes, line: bytes) -> bool:
-    """Whether a line may follow what is before it without an end between them."""
-    last = before.rpartition(b"\n")[2]
-    if b"//" in last or line.startswith((b"import", b"export")):  # the latter begin a line, where others look for them
-        return False
-    return last.endswith(_GOES_ON) or line.startswith(_CONTINUES)
-
-
-def _tighten(line: bytes) -> bytes:
-    """A line without white space around signs. One that may hold a regular expression stays as it is."""
-    line = _LATE_COMMENT.sub(b"", _TYPE_COMMENT.sub(b"", line)) if b"/" in line else line
-    codes, texts = _TEXT.split(line), _TEXT.findall(line)
-    if line.count(b"`") > 2 or any(sign in code for code in codes for sign in (b"/", b"'", b"`")):
-        return line
-    codes = [_AROUND_SIGN.sub(rb"\1", _AROUND_PLUS.sub(rb"\1", code)) for code in codes]
-    return b"".join(code + text for code, text in zip(codes, [*texts, b""], strict=True))
+    """A script without what people need and browsers do not: comments, white space."""
+    compacted: bytes = rjsmin.jsmin(data)
+    return compacted
 
 
 def _page_file(data: bytes, suffix: str) -> PageFile:

@@ -17,33 +17,29 @@ function openDialog(dialog) {
 export function showKeys(groups) {
   if (document.querySelector("dialog[open]")) return;
   const dialog = h(
-    "dialog",
-    { class: "keys-dialog", "aria-labelledby": "keys-title" },
+    "dialog.keys-dialog",
+    { "aria-labelledby": "keys-title" },
     h("h2", { id: "keys-title" }, "Keys"),
     groups.map(([title, keys]) =>
       h(
         "section",
-        {},
-        h("h3", {}, title),
+        h("h3", title),
         h(
           "dl",
-          {},
           keys.map(([key, meaning]) =>
             h(
               "div",
-              {},
               h(
                 "dt",
-                {},
-                key.split(" ").map((name) => h("kbd", {}, name)),
+                key.split(" ").map((name) => h("kbd", name)),
               ),
-              h("dd", {}, meaning),
+              h("dd", meaning),
             ),
           ),
         ),
       ),
     ),
-    h("form", { method: "dialog" }, h("button", {}, "Close")),
+    h("form", { method: "dialog" }, h("button", { type: "submit" }, "Close")),
   );
   dialog.addEventListener("keydown", (event) => {
     event.stopPropagation();
@@ -60,13 +56,7 @@ export function askText({ title, label, value = "", isLong = false, hint = "", c
   return new Promise((resolve) => {
     const field = isLong
       ? h("textarea", { id: "ask-field", rows: 5, value })
-      : h("input", {
-          id: "ask-field",
-          type: "text",
-          autocomplete: "off",
-          list: choices ? "ask-choices" : null,
-          value,
-        });
+      : h("input", { id: "ask-field", type: "text", autocomplete: "off", list: choices ? "ask-choices" : null, value });
     const list = choices ? h("datalist", { id: "ask-choices" }) : null;
     choices?.then(
       (values) =>
@@ -77,21 +67,20 @@ export function askText({ title, label, value = "", isLong = false, hint = "", c
       () => {},
     );
     const dialog = h(
-      "dialog",
-      { class: "ask", "aria-labelledby": "ask-title" },
+      "dialog.ask",
+      { "aria-labelledby": "ask-title" },
       h("h2", { id: "ask-title" }, title),
       h(
         "form",
-        { method: "dialog", on: { submit: () => dialog.close("ok") } },
+        { method: "dialog", submit: () => dialog.close("ok") },
         h("label", { for: "ask-field" }, label),
         field,
         list,
-        hint ? h("p", { class: "hint" }, hint) : null,
+        hint ? h("p.hint", hint) : null,
         h(
-          "div",
-          { class: "buttons" },
-          h("button", { type: "submit", class: "primary" }, "Save"),
-          h("button", { type: "button", on: { click: () => dialog.close("") } }, "Cancel"),
+          "div.buttons",
+          h("button.primary", { type: "submit" }, "Save"),
+          h("button", { click: () => dialog.close("") }, "Cancel"),
         ),
       ),
     );
@@ -114,17 +103,14 @@ export function toast(text, { action = null, onAction = null, isError = false } 
   const message = h(
     "div",
     { class: isError ? "toast error" : "toast" },
-    h("span", {}, text),
+    h("span", text),
     action
       ? h(
           "button",
           {
-            type: "button",
-            on: {
-              click: () => {
-                message.remove();
-                onAction?.();
-              },
+            click: () => {
+              message.remove();
+              onAction?.();
             },
           },
           action,
@@ -138,5 +124,5 @@ export function toast(text, { action = null, onAction = null, isError = false } 
 /** A screen that has nothing to show, and what to do about it. */
 export function showEmpty(element, title, ...rest) {
   element.hidden = false;
-  fill(element, h("h2", {}, title), rest);
+  fill(element, h("h2", title), rest);
 }

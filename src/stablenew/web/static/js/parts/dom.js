@@ -1,20 +1,20 @@
 // Elements from plain values. Text is always text: nothing here ever reads markup.
 
 /**
- * A new element. Properties: `class`, `on` (listeners by event), `data` (dataset), `style` (by CSS name), everything else
- * is an attribute; false, null and undefined leave it out. Children are elements or text; null is left out.
- * @param {string} tag
- * @param {Record<string, any>} [properties]
- * @param {...any} children
+ * A new element: `h("p.soft.wide", {…}, …)`. Properties, which may be left out: functions listen to the event of that name
+ * (or in `on`), `class`, `data` (dataset), `style` (by CSS name); everything else is an attribute, which false, null and
+ * undefined leave out. Children are elements or text; null is left out. A button submits nothing unless its `type` says so.
+ * @param {string} name
+ * @param {...any} rest
  * @returns {any}
  */
-export function h(tag, properties = {}, ...children) {
+export function h(name, ...rest) {
+  const [tag, ...classes] = name.split(".");
   const element = document.createElement(tag);
-  setProperties(element, properties);
-  element.append(
-    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
-  );
-  return element;
+  if (tag === "button") element.setAttribute("type", "button");
+  if (classes.length) element.className = classes.join(" ");
+  if (rest[0]?.constructor === Object) setProperties(element, rest.shift());
+  return fill(element, rest);
 }
 
 /** The same for SVG. */
@@ -29,8 +29,8 @@ function setProperties(element, properties) {
   for (const [name, value] of Object.entries(properties)) {
     if (value === false || value === null || value === undefined) continue;
     if (name === "class") element.className = value;
-    else if (name === "on")
-      for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+    else if (name === "on") setProperties(element, value);
+    else if (typeof value === "function") element.addEventListener(name, value);
     else if (name === "data") Object.assign(element.dataset, value);
     else if (name === "style")
       for (const [key, text] of Object.entries(value)) element.style.setProperty(key, String(text));

@@ -53,13 +53,11 @@ function buildFacet(field, lines, chosen, onToggle) {
   const isChosen = lines.some(([name, value]) => chosen.has(conditionOf(name, value)));
   if (!lines.length || (ONLY_WITH_CHOICE.includes(field) && lines.length < 2 && !isChosen)) return null;
   return h(
-    "section",
-    { class: "facet" },
-    h("h2", {}, FACET_TITLES[field]),
+    "section.facet",
+    h("h2", FACET_TITLES[field]),
     h(
       "ul",
-      {},
-      lines.map(([name, value, count]) => h("li", {}, buildValue(name, value, count, chosen, onToggle))),
+      lines.map(([name, value, count]) => h("li", buildValue(name, value, count, chosen, onToggle))),
     ),
   );
 }
@@ -69,17 +67,13 @@ const conditionOf = (field, value) => `${field}:${quoteValue(String(value))}`;
 function buildValue(field, value, count, chosen, onToggle) {
   return h(
     "button",
-    {
-      type: "button",
-      "aria-pressed": String(chosen.has(conditionOf(field, value))),
-      on: { click: () => onToggle(field, value) },
-    },
+    { "aria-pressed": String(chosen.has(conditionOf(field, value))), click: () => onToggle(field, value) },
     h(
       "span",
       { class: field === "rating" ? "value stars-value" : "value", title: String(value) },
       describe(field, value),
     ),
-    h("span", { class: "count" }, formatCount(count)),
+    h("span.count", formatCount(count)),
   );
 }
 

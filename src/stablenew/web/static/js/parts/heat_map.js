@@ -14,18 +14,16 @@ const STRONGEST = 38;
 export function buildPairs(pairs, showValue) {
   if (!pairs.length) return null;
   const names = [...new Set(pairs.flatMap((pair) => [pair.setting, pair.against]))];
-  const map = h("div", { class: "sideways" });
+  const map = h("div.sideways");
   const show = () => fill(map, buildMap(pairs, down.value, across.value, showValue));
   const choose = (id, chosen, other) =>
     h(
       "select",
       {
         id,
-        on: {
-          change: ({ target }) => {
-            if (down.value === across.value) other().value = names.find((name) => name !== target.value);
-            show();
-          },
+        change: ({ target }) => {
+          if (down.value === across.value) other().value = names.find((name) => name !== target.value);
+          show();
         },
       },
       names.map((name) => h("option", { value: name, selected: name === chosen }, name)),
@@ -34,12 +32,11 @@ export function buildPairs(pairs, showValue) {
   const across = choose("pair-across", names[1], () => down);
   show();
   return h(
-    "section",
-    { "aria-label": "Two settings together", class: "setting" },
-    h("h2", {}, "Two settings together"),
+    "section.setting",
+    { "aria-label": "Two settings together" },
+    h("h2", "Two settings together"),
     h(
-      "p",
-      { class: "actions" },
+      "p.actions",
       h("label", { for: "pair-down" }, "Down"),
       down,
       h("label", { for: "pair-across" }, "Across"),
@@ -47,8 +44,7 @@ export function buildPairs(pairs, showValue) {
     ),
     map,
     h(
-      "p",
-      { class: "hint" },
+      "p.hint",
       "Mean stars, and of how many images: the more there are, the stronger the colour. ",
       "Empty cells were never tried and rated.",
     ),
@@ -62,16 +58,13 @@ function buildMap(pairs, down, across, showValue) {
   const found = new Map(cells.map((cell) => [`${cell.value} ${cell.other}`, cell]));
   const most = Math.max(...cells.map((cell) => cell.image_count));
   return h(
-    "table",
-    { class: "heat" },
-    h("thead", {}, h("tr", {}, h("td", {}), ...others.map((other) => h("th", { scope: "col" }, showValue(other))))),
+    "table.heat",
+    h("thead", h("tr", h("td"), ...others.map((other) => h("th", { scope: "col" }, showValue(other))))),
     h(
       "tbody",
-      {},
       ...values.map((value, row) =>
         h(
           "tr",
-          {},
           h("th", { scope: "row" }, showValue(value)),
           ...others.map((other, column) => buildCell(found.get(`${row} ${column}`), most, [value, other])),
         ),
@@ -88,7 +81,7 @@ const transpose = ({ values, others, cells }) => ({
 });
 
 function buildCell(cell, most, both) {
-  if (!cell) return h("td", {});
+  if (!cell) return h("td");
   const { estimate, low, high } = cell.mean;
   const strength = FAINTEST + (STRONGEST - FAINTEST) * Math.sqrt(cell.image_count / most);
   const mean = estimate.toFixed(2);
@@ -102,7 +95,7 @@ function buildCell(cell, most, both) {
     both.every(({ query }) => query)
       ? h("a", { "data-link": true, href: findJobs(both.map(({ query }) => query).join(" ")) }, mean)
       : mean,
-    h("small", {}, formatCount(cell.image_count)),
+    h("small", formatCount(cell.image_count)),
   );
 }
 

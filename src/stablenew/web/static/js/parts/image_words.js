@@ -16,5 +16,5 @@ export function buildDots(image) {
   const [tag] = colourTags(image);
   if (!tag) return null;
   const colour = tag.slice(prefixOf(tag)?.length);
-  return h("span", { class: "dot", "data-colour": colour, title: colour });
+  return h("span.dot", { "data-colour": colour, title: colour });
 }

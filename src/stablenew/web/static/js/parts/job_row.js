@@ -26,26 +26,26 @@ export function createRow(onRate, isReadOnly) {
     thumbs: Array.from({ length: SHOWN_THUMBNAILS }, () =>
       h("img", { alt: "", decoding: "async", width: 64, height: 64 }),
     ),
-    link: h("a", { "data-link": true, class: "time" }),
-    pack: h("span", { class: "pack" }),
-    prompt: h("span", { class: "prompt" }),
-    variants: h("span", { class: "variants" }),
-    outputs: h("span", { class: "outputs" }),
-    duration: h("span", { class: "duration" }),
-    seed: h("span", { class: "seed" }),
-    status: h("span", { class: "status" }),
-    note: h("span", { class: "note" }),
+    link: h("a.time", { "data-link": true }),
+    pack: h("span.pack"),
+    prompt: h("span.prompt"),
+    variants: h("span.variants"),
+    outputs: h("span.outputs"),
+    duration: h("span.duration"),
+    seed: h("span.seed"),
+    status: h("span.status"),
+    note: h("span.note"),
   };
   const node = h(
-    "div",
-    { role: "listitem", class: "row" },
-    h("div", { class: "thumbs", "aria-hidden": "true" }, parts.thumbs),
-    h("div", { class: "what" }, h("div", { class: "line" }, parts.link, parts.pack), parts.prompt),
-    h("div", { class: "facts" }, parts.variants, parts.outputs, parts.duration, parts.seed),
+    "div.row",
+    { role: "listitem" },
+    h("div.thumbs", { "aria-hidden": "true" }, parts.thumbs),
+    h("div.what", h("div.line", parts.link, parts.pack), parts.prompt),
+    h("div.facts", parts.variants, parts.outputs, parts.duration, parts.seed),
     parts.status,
   );
   parts.stars = buildStars("Rating", onRate, { isReadOnly });
-  node.append(h("div", { class: "opinion" }, parts.stars, parts.note));
+  node.append(h("div.opinion", parts.stars, parts.note));
   node.parts = parts;
   return node;
 }

@@ -26,10 +26,9 @@ export class QueryBox {
     /** @type {{text: string, note: string}[]} */
     this.offered = [];
     this.choice = -1;
-    this.input = h("input", {
+    this.input = h("input.query-input", {
       type: "text",
       id: "query",
-      class: "query-input",
       autocomplete: "off",
       spellcheck: "false",
       role: "combobox",
@@ -39,34 +38,21 @@ export class QueryBox {
       "aria-autocomplete": "list",
       placeholder: PLACEHOLDER,
       value: query,
-      on: {
-        input: () => this.typed(),
-        keydown: (event) => this.onKey(event),
-        focus: () => this.loadValues(),
-        blur: () => setTimeout(() => this.hideChoices(), 150),
-      },
+      input: () => this.typed(),
+      keydown: (event) => this.onKey(event),
+      focus: () => this.loadValues(),
+      blur: () => setTimeout(() => this.hideChoices(), 150),
     });
-    this.chips = h("div", { class: "chips" });
-    this.problem = h("div", { class: "query-problem", role: "alert", hidden: true });
-    this.choices = h("ul", {
-      id: "query-choices",
-      class: "choices",
-      role: "listbox",
-      "aria-label": "Completions",
-      hidden: true,
-    });
-    this.views = h("select", { "aria-label": "Saved searches", on: { change: () => this.openView() } });
+    this.chips = h("div.chips");
+    this.problem = h("div.query-problem", { role: "alert", hidden: true });
+    this.choices = h("ul.choices", { id: "query-choices", role: "listbox", "aria-label": "Completions", hidden: true });
+    this.views = h("select", { "aria-label": "Saved searches", change: () => this.openView() });
     /** What screens put among their filters. */
-    this.viewsElement = h(
-      "div",
-      { class: "views" },
-      this.views,
-      h("button", { type: "button", class: "quiet", on: { click: () => this.saveView() } }, "Save search"),
-    );
+    this.viewsElement = h("div.views", this.views, h("button.quiet", { click: () => this.saveView() }, "Save search"));
     this.element = h(
-      "div",
-      { class: "query", role: "search" },
-      h("div", { class: "query-field" }, this.input, this.chips, this.choices),
+      "div.query",
+      { role: "search" },
+      h("div.query-field", this.input, this.chips, this.choices),
       this.problem,
     );
     this.check = debounce(() => this.apply(), CHECK_MILLISECONDS);
@@ -132,8 +118,8 @@ export class QueryBox {
     const at = Math.min(problem.position, query.length);
     fill(
       this.problem,
-      h("code", {}, query.slice(0, at), h("mark", {}, query.slice(at, at + 1) || " "), query.slice(at + 1)),
-      h("span", {}, problem.error),
+      h("code", query.slice(0, at), h("mark", query.slice(at, at + 1) || " "), query.slice(at + 1)),
+      h("span", problem.error),
     );
   }
 
@@ -141,7 +127,7 @@ export class QueryBox {
     fill(
       this.chips,
       splitQuery(this.query).map(({ text }, index) => this.buildChip(text, index)),
-      this.query ? h("span", { class: "chips-hint", "aria-hidden": "true" }, PLACEHOLDER) : null,
+      this.query ? h("span.chips-hint", { "aria-hidden": "true" }, PLACEHOLDER) : null,
     );
     this.element?.classList.toggle("has-chips", Boolean(this.query));
   }
@@ -150,11 +136,10 @@ export class QueryBox {
     return h(
       "button",
       {
-        type: "button",
         class: text.startsWith("-") ? "chip not" : "chip",
         "aria-label": `Remove ${text}`,
         title: `Remove ${text}`,
-        on: { click: () => this.set(removeCondition(this.query, index)) },
+        click: () => this.set(removeCondition(this.query, index)),
       },
       HIDING[text] ?? text,
       h("span", { "aria-hidden": "true" }, " ×"),
@@ -193,10 +178,10 @@ export class QueryBox {
         role: "option",
         "aria-selected": String(index === this.choice),
         class: index === this.choice ? "active" : "",
-        on: { mousedown: onPress },
+        mousedown: onPress,
       },
-      h("span", {}, text),
-      h("span", { class: "count" }, note),
+      h("span", text),
+      h("span.count", note),
     );
   }
 

@@ -15,14 +15,14 @@ const sized = ({ width, height }) => (width && height ? { width, height } : {});
 
 /** The outputs by stage; of two stages, one over the other with a slider between them. */
 export function buildImages(runId, record) {
-  if (!record.outputs.length) return h("p", { class: "hint" }, "This variant made no image.");
+  if (!record.outputs.length) return h("p.hint", "This variant made no image.");
   const finals = finalOutputs(record);
   const build = (output, alt, extra = {}) =>
     h("img", { ...sized(output), ...extra, alt, src: thumbnailUrl(runId, output.digest, 1024) });
   const earlier = record.outputs.filter((output) => output.stage !== finals[0].stage);
   if (earlier.length) return buildSlider(runId, earlier, finals[0], build);
   return finals.map((output) =>
-    h("div", { class: "slider" }, build(output, `${output.stage}: ${record.prompt.positive.slice(0, 100)}`)),
+    h("div.slider", build(output, `${output.stage}: ${record.prompt.positive.slice(0, 100)}`)),
   );
 }
 
@@ -30,11 +30,11 @@ function buildSlider(runId, earlier, last, build) {
   const latest = earlier[earlier.length - 1];
   const before = build(latest, `before: ${latest.stage}`);
   const after = build(last, `after: ${last.stage}`, { class: "after" });
-  const name = h("span", {}, latest.stage);
+  const name = h("span", latest.stage);
   const cut = () => {
     after.style.clipPath = `inset(0 0 0 ${range.value}%)`;
   };
-  const range = h("input", { type: "range", min: 0, max: 100, "aria-label": "Before and after", on: { input: cut } });
+  const range = h("input", { type: "range", min: 0, max: 100, "aria-label": "Before and after", input: cut });
   range.value = "50";
   cut();
   const choose = ({ target }) => {
@@ -44,18 +44,13 @@ function buildSlider(runId, earlier, last, build) {
   };
   const choice = h(
     "select",
-    { "aria-label": "Stage before", on: { change: choose } },
+    { "aria-label": "Stage before", change: choose },
     earlier.map((output) => h("option", { selected: output === latest }, output.stage)),
   );
   return [
-    h("div", { class: "slider" }, before, after),
+    h("div.slider", before, after),
     range,
-    h(
-      "div",
-      { class: "slider-names" },
-      h("span", {}, name, " ", earlier.length > 1 ? choice : null),
-      h("span", {}, last.stage),
-    ),
+    h("div.slider-names", h("span", name, " ", earlier.length > 1 ? choice : null), h("span", last.stage)),
   ];
 }
 
@@ -65,7 +60,7 @@ export function buildStripItem(runId, { variant, status, ...record }, onChoose) 
   const name = `Variant ${variant.index}${variant.label ? `, ${variant.label}` : ""}, ${status}`;
   return h(
     "button",
-    { type: "button", "aria-label": name, title: name, "aria-pressed": "false", on: { click: onChoose } },
+    { "aria-label": name, title: name, "aria-pressed": "false", click: onChoose },
     output ? h("img", { alt: "", loading: "lazy", src: thumbnailUrl(runId, output.digest, 320) }) : status,
   );
 }
@@ -75,11 +70,10 @@ export function buildWords(record) {
   const { variant, prompt, error } = record;
   return h(
     "div",
-    {},
-    h("p", {}, h("strong", {}, `Variant ${variant.index}`), variant.label ? `: ${variant.label}` : ""),
-    error ? h("p", { class: "bad" }, error.message) : null,
-    h("p", {}, prompt.positive),
-    prompt.negative ? h("p", { class: "soft" }, `Negative: ${prompt.negative}`) : null,
+    h("p", h("strong", `Variant ${variant.index}`), variant.label ? `: ${variant.label}` : ""),
+    error ? h("p.bad", error.message) : null,
+    h("p", prompt.positive),
+    prompt.negative ? h("p.soft", `Negative: ${prompt.negative}`) : null,
     buildSettings(record),
     buildTiming(record),
   );
@@ -120,22 +114,19 @@ function formatSetting(value) {
 
 function buildSettings(record) {
   const rows = compareSettings(record).map(([name, wish, result, differs]) =>
-    h("tr", { class: differs ? "differs" : "" }, h("td", {}, name), h("td", {}, wish), h("td", {}, result)),
+    h("tr", { class: differs ? "differs" : "" }, h("td", name), h("td", wish), h("td", result)),
   );
   return h(
     "table",
-    {},
-    h("caption", { class: "sr-only" }, "Settings"),
+    h("caption.sr-only", "Settings"),
     h(
       "thead",
-      {},
       h(
         "tr",
-        {},
         ["Setting", "Requested", "Used"].map((name) => h("th", { scope: "col" }, name)),
       ),
     ),
-    h("tbody", {}, rows),
+    h("tbody", rows),
   );
 }
 
@@ -145,8 +136,8 @@ function buildTiming(record) {
   const words = record.stages.map((stage) => `${stage.name} ${formatDuration(stage.duration_seconds)}`).join(", ");
   return [
     h(
-      "div",
-      { class: "timing", role: "img", "aria-label": `Time by stage: ${words}` },
+      "div.timing",
+      { role: "img", "aria-label": `Time by stage: ${words}` },
       record.stages.map((stage) =>
         h(
           "span",
@@ -159,6 +150,6 @@ function buildTiming(record) {
         ),
       ),
     ),
-    h("p", { class: "soft" }, words),
+    h("p.soft", words),
   ];
 }

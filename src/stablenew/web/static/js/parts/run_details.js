@@ -21,12 +21,10 @@ export function buildFacts(run) {
     ["Digest", run.digest],
   ].filter(([, value]) => value);
   return h(
-    "div",
-    { class: "panel" },
+    "div.panel",
     h(
-      "dl",
-      { class: "pairs" },
-      pairs.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+      "dl.pairs",
+      pairs.map(([name, value]) => [h("dt", name), h("dd", value)]),
     ),
     run.metadata ? buildConfig(run.metadata.config) : null,
   );
@@ -49,9 +47,8 @@ const quote = (word) => (/^[\w.:/@%+=-]+$/.test(word) ? word : `'${word.replaceA
 const buildConfig = (config) =>
   h(
     "details",
-    {},
-    h("summary", {}, "The whole config as it was before the run"),
-    h("pre", {}, h("code", {}, JSON.stringify(config, null, 2))),
+    h("summary", "The whole config as it was before the run"),
+    h("pre", h("code", JSON.stringify(config, null, 2))),
   );
 
 /**
@@ -62,28 +59,25 @@ const buildConfig = (config) =>
 export function buildFeedback({ events, problems }, nameImage) {
   const rows = [...events].reverse().slice(0, MAX_EVENTS);
   return [
-    rows.length ? buildEventTable(rows, nameImage) : h("p", { class: "hint" }, "No opinions yet."),
-    problems.map((problem) => h("p", { class: "bad" }, problem)),
+    rows.length ? buildEventTable(rows, nameImage) : h("p.hint", "No opinions yet."),
+    problems.map((problem) => h("p.bad", problem)),
   ];
 }
 
 const buildEventTable = (events, nameImage) =>
   h(
     "table",
-    {},
-    h("caption", { class: "sr-only" }, "Opinions, the latest first"),
+    h("caption.sr-only", "Opinions, the latest first"),
     buildHead(["When", "Who", "About", "What"]),
     h(
       "tbody",
-      {},
       events.map((event) =>
         h(
           "tr",
-          {},
-          h("td", {}, formatLongTime(timeOf(event))),
-          h("td", {}, event.rater),
-          h("td", {}, event.image_id ? nameImage(event.image_id) : "the run"),
-          h("td", {}, describeEvent(event)),
+          h("td", formatLongTime(timeOf(event))),
+          h("td", event.rater),
+          h("td", event.image_id ? nameImage(event.image_id) : "the run"),
+          h("td", describeEvent(event)),
         ),
       ),
     ),
@@ -92,10 +86,8 @@ const buildEventTable = (events, nameImage) =>
 const buildHead = (names) =>
   h(
     "thead",
-    {},
     h(
       "tr",
-      {},
       names.map((name) => h("th", { scope: "col" }, name)),
     ),
   );
@@ -134,16 +126,15 @@ export function buildNeighbours(neighbours) {
     .map((neighbour) =>
       h(
         "tr",
-        {},
-        h("td", {}, neighbour.setting),
-        h("td", {}, String(neighbour.value ?? "")),
-        h("td", {}, String(neighbour.other_value ?? "")),
-        h("td", {}, h("a", { "data-link": true, href: runUrl(neighbour.other_run_id) }, neighbour.other_run_id)),
+        h("td", neighbour.setting),
+        h("td", String(neighbour.value ?? "")),
+        h("td", String(neighbour.other_value ?? "")),
+        h("td", h("a", { "data-link": true, href: runUrl(neighbour.other_run_id) }, neighbour.other_run_id)),
       ),
     );
   return [
-    h("h2", {}, "Differs in one setting"),
-    h("div", { class: "panel" }, h("table", {}, buildHead(["Setting", "Here", "There", "Run"]), h("tbody", {}, rows))),
+    h("h2", "Differs in one setting"),
+    h("div.panel", h("table", buildHead(["Setting", "Here", "There", "Run"]), h("tbody", rows))),
   ];
 }
 
@@ -152,21 +143,19 @@ export function buildReproduction(found) {
   const counts = Object.entries(found.counts).map(([verdict, count]) => `${count} ${verdict}`);
   const others = found.images.filter((image) => image.verdict !== "identical").slice(0, MAX_NEIGHBOURS);
   return [
-    h("h2", {}, "Compared with the run it repeats"),
+    h("h2", "Compared with the run it repeats"),
     h(
-      "div",
-      { class: "panel" },
+      "div.panel",
       h(
         "p",
-        {},
         h("span", { class: found.is_exact ? "ok" : "bad" }, counts.join(", ") || "no images to compare"),
         " with ",
         h("a", { "data-link": true, href: runUrl(found.parent_run_id) }, found.parent_run_id),
         `: ${found.conclusion}`,
       ),
-      others.map((image) => h("p", { class: "soft" }, describeComparison(image))),
-      found.changes.map((change) => h("p", {}, `Changed: ${change.text}`)),
-      found.unknown.map((reason) => h("p", { class: "hint" }, `Not known: ${reason}`)),
+      others.map((image) => h("p.soft", describeComparison(image))),
+      found.changes.map((change) => h("p", `Changed: ${change.text}`)),
+      found.unknown.map((reason) => h("p.hint", `Not known: ${reason}`)),
     ),
   ];
 }
@@ -184,7 +173,7 @@ export function buildVerdict(report) {
   const words = report.ok ? `✓ as recorded, verified at ${formatLongTime(report.verified_at)}` : "✗ not as recorded";
   return [
     h("span", { class: report.ok ? "ok" : "bad" }, words),
-    h("span", { class: "soft" }, ` ${plural(report.files, "file")}, ${formatBytes(report.size_bytes)}`),
+    h("span.soft", ` ${plural(report.files, "file")}, ${formatBytes(report.size_bytes)}`),
     report.findings.map(({ severity, code, path, message }) =>
       h("div", { class: `finding-${severity}` }, `${code} ${path}: ${message}`),
     ),

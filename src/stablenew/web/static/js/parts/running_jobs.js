@@ -14,7 +14,7 @@ export class RunningJobs {
   constructor({ isReadOnly }) {
     this.isReadOnly = isReadOnly;
     this.jobs = new Map();
-    this.element = h("div", {});
+    this.element = h("div");
     this.unsubscribe = [live.on("job", (job) => this.showJob(job)), live.on("hello", () => this.load())];
   }
 
@@ -25,7 +25,7 @@ export class RunningJobs {
   async load() {
     const { running } = await getJson("/api/running");
     running.forEach((job) => this.showJob(job));
-    if (!this.jobs.size) fill(this.element, h("p", { class: "hint" }, "Nothing runs now."));
+    if (!this.jobs.size) fill(this.element, h("p.hint", "Nothing runs now."));
   }
 
   showJob(job) {
@@ -68,27 +68,24 @@ export class RunningJobs {
     const parts = {
       link: h("a", { "data-link": true, href: runUrl(job.run_id) }, job.run_id),
       words: h("span", { role: "status" }),
-      error: h("p", { class: "bad" }),
+      error: h("p.bad"),
       bar: h("progress", { max: 1, "aria-label": `Progress of ${job.run_id}` }),
-      previews: h("div", { class: "previews" }),
+      previews: h("div.previews"),
       cancel: h(
         "button",
-        {
-          type: "button",
-          on: { click: () => postJson(`/api/running/${job.run_id}/cancel`).then((state) => this.showJob(state)) },
-        },
+        { click: () => postJson(`/api/running/${job.run_id}/cancel`).then((state) => this.showJob(state)) },
         "Cancel",
       ),
-      review: h("a", { class: "button", "data-link": true, href: `/?q=run:${job.run_id}` }, "Show its images"),
+      review: h("a.button", { "data-link": true, href: `/?q=run:${job.run_id}` }, "Show its images"),
       figures: new Map(),
       revision: -1,
     };
     parts.element = h(
-      "article",
-      { class: "job", "aria-label": job.label },
-      h("div", { class: "actions" }, h("strong", {}, job.label), parts.link, parts.cancel, parts.review),
+      "article.job",
+      { "aria-label": job.label },
+      h("div.actions", h("strong", job.label), parts.link, parts.cancel, parts.review),
       parts.bar,
-      h("p", {}, parts.words),
+      h("p", parts.words),
       parts.error,
       parts.previews,
     );

@@ -9,24 +9,20 @@ import { h } from "./dom.js";
 export function buildStars(about, onRate, { isReadOnly = false, inTabOrder = false } = {}) {
   const buttons = [1, 2, 3, 4, 5].map((rating) =>
     h(
-      "button",
+      "button.star",
       {
-        type: "button",
-        class: "star",
         tabindex: inTabOrder ? 0 : -1,
         "aria-label": `${rating} ${rating === 1 ? "star" : "stars"}`,
         disabled: isReadOnly,
-        on: {
-          click: (event) => {
-            event.stopPropagation();
-            onRate(rating === element.rating ? null : rating);
-          },
+        click: (event) => {
+          event.stopPropagation();
+          onRate(rating === element.rating ? null : rating);
         },
       },
       "★",
     ),
   );
-  const element = h("span", { class: "stars", role: "group" }, buttons);
+  const element = h("span.stars", { role: "group" }, buttons);
   element.rating = undefined;
   element.show = (rating, name = about) => {
     element.rating = rating ?? null;

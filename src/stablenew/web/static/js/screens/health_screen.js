@@ -56,30 +56,28 @@ class HealthScreen {
     fill(
       this.root,
       h(
-        "div",
-        { class: "page" },
-        h("h1", {}, "Health"),
-        h("p", {}, h("a", { href: "/trash", "data-link": true }, "Trash: see what is in it, and free the disk")),
+        "div.page",
+        h("h1", "Health"),
+        h("p", h("a", { href: "/trash", "data-link": true }, "Trash: see what is in it, and free the disk")),
         h(
-          "section",
-          { class: "panel", "aria-label": "Store and index" },
+          "section.panel",
+          { "aria-label": "Store and index" },
           h(
-            "dl",
-            { class: "pairs" },
-            facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+            "dl.pairs",
+            facts.map(([name, value]) => [h("dt", name), h("dd", value)]),
           ),
         ),
-        h("h2", {}, "Interrupted runs"),
+        h("h2", "Interrupted runs"),
         this.buildInterrupted(interrupted, isReadOnly),
         incomplete.length
           ? [
-              h("h2", {}, "Incomplete runs"),
-              h("p", { class: "hint" }, "Another machine, or a sync on its way, still has the rest."),
+              h("h2", "Incomplete runs"),
+              h("p.hint", "Another machine, or a sync on its way, still has the rest."),
               buildRunTable(incomplete),
             ]
           : null,
         unreadable.length
-          ? [h("h2", {}, "Runs with something that cannot be read"), buildRunTable(unreadable, (job) => job.problem)]
+          ? [h("h2", "Runs with something that cannot be read"), buildRunTable(unreadable, (job) => job.problem)]
           : null,
         Object.entries(TASKS).map(([kind, [title, meaning]]) => this.buildTask(kind, title, meaning, isReadOnly)),
       ),
@@ -87,17 +85,16 @@ class HealthScreen {
   }
 
   buildInterrupted(runs, isReadOnly) {
-    if (!runs.length) return h("p", { class: "ok" }, "None");
+    if (!runs.length) return h("p.ok", "None");
     return h(
-      "section",
-      { class: "panel", "aria-label": "Interrupted runs" },
+      "section.panel",
+      { "aria-label": "Interrupted runs" },
       h(
         "p",
-        {},
         `${plural(runs.length, "run")} ended without a seal: a crash, a power cut. Repairing keeps every whole record and every image, and seals the run as interrupted. `,
         h(
-          "button",
-          { type: "button", class: "primary", disabled: isReadOnly, on: { click: () => this.repair(runs) } },
+          "button.primary",
+          { disabled: isReadOnly, click: () => this.repair(runs) },
           runs.length > 1 ? "Repair all" : "Repair",
         ),
       ),
@@ -118,23 +115,19 @@ class HealthScreen {
 
   buildTask(kind, title, meaning, isReadOnly) {
     const parts = {
-      button: h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.begin(kind) } }, title),
-      stop: h(
-        "button",
-        { type: "button", hidden: true, on: { click: () => postJson("/api/tasks", { kind, stop: true }) } },
-        "Stop",
-      ),
+      button: h("button", { disabled: isReadOnly, click: () => this.begin(kind) }, title),
+      stop: h("button", { hidden: true, click: () => postJson("/api/tasks", { kind, stop: true }) }, "Stop"),
       bar: h("progress", { hidden: true, "aria-label": title }),
-      words: h("span", { role: "status", class: "soft" }),
-      result: h("div", {}),
+      words: h("span.soft", { role: "status" }),
+      result: h("div"),
     };
     this.tasks[kind] = parts;
     return h(
       "section",
       { "aria-label": title },
-      h("h2", {}, title),
-      h("p", { class: "hint" }, meaning),
-      h("div", { class: "actions" }, parts.button, parts.stop, parts.words),
+      h("h2", title),
+      h("p.hint", meaning),
+      h("div.actions", parts.button, parts.stop, parts.words),
       parts.bar,
       parts.result,
     );
@@ -160,7 +153,7 @@ class HealthScreen {
         ? `${formatCount(task.done)} of ${plural(task.total, "run")}`
         : "beginning…";
     if (!task.is_over) return;
-    if (task.error) fill(parts.result, h("p", { class: "bad" }, task.is_cancelled ? "stopped" : task.error));
+    if (task.error) fill(parts.result, h("p.bad", task.is_cancelled ? "stopped" : task.error));
     else fill(parts.result, task.kind === "verify" ? buildVerdict(task.result) : buildSurvey(task.result));
   }
 }
@@ -168,27 +161,22 @@ class HealthScreen {
 function buildRunTable(runs, note = (job) => job.packs.join(", ")) {
   return h(
     "table",
-    {},
     h(
       "thead",
-      {},
       h(
         "tr",
-        {},
         ["Run", "Time", "Status", ""].map((name) => h("th", { scope: "col" }, name)),
       ),
     ),
     h(
       "tbody",
-      {},
       runs.map((job) =>
         h(
           "tr",
-          {},
-          h("td", {}, h("a", { "data-link": true, href: runUrl(job.run_id) }, job.run_id)),
-          h("td", {}, formatTime(job.created_at)),
-          h("td", {}, job.status),
-          h("td", {}, note(job)),
+          h("td", h("a", { "data-link": true, href: runUrl(job.run_id) }, job.run_id)),
+          h("td", formatTime(job.created_at)),
+          h("td", job.status),
+          h("td", note(job)),
         ),
       ),
     ),
@@ -205,17 +193,14 @@ function buildVerdict(result) {
     ),
     result.reports.map((report) =>
       h(
-        "div",
-        { class: "panel" },
+        "div.panel",
         h("a", { "data-link": true, href: runUrl(report.run_id) }, report.run_id),
         report.findings.map(({ severity, code, path, line, message }) =>
           h("div", { class: `finding-${severity}` }, `${code} ${path}${line ? `, line ${line}` : ""}: ${message}`),
         ),
       ),
     ),
-    result.left_out
-      ? h("p", { class: "hint" }, `and ${plural(result.left_out, "run")} more; stablenew verify names them all`)
-      : null,
+    result.left_out ? h("p.hint", `and ${plural(result.left_out, "run")} more; stablenew verify names them all`) : null,
   ];
 }
 
@@ -228,32 +213,30 @@ function buildSurvey(result) {
   const packs = sum("pack").sort((a, b) => b[1] - a[1]);
   const months = sum("month").sort((a, b) => (a[0] < b[0] ? 1 : -1));
   return [
-    h("p", {}, h("strong", {}, formatBytes(result.size_bytes)), " in all"),
-    h("h3", {}, "By pack"),
+    h("p", h("strong", formatBytes(result.size_bytes)), " in all"),
+    h("h3", "By pack"),
     buildBars(packs),
-    h("h3", {}, "By month"),
+    h("h3", "By month"),
     buildBars(months),
-    h("h3", {}, "Left behind"),
+    h("h3", "Left behind"),
     result.conflict_copy_count + result.leftover_count === 0
-      ? h("p", { class: "ok" }, "No conflict copies, no temporary files")
+      ? h("p.ok", "No conflict copies, no temporary files")
       : [
           result.conflict_copy_count
             ? h(
                 "p",
-                {},
                 `${plural(result.conflict_copy_count, "conflict cop").replace("cops", "copies").replace(/cop$/, "copy")} of feedback: what they say counts already; stablenew repair folds them in.`,
               )
             : null,
           result.leftover_count
-            ? h("p", {}, `${plural(result.leftover_count, "temporary file")}; stablenew repair removes our own.`)
+            ? h("p", `${plural(result.leftover_count, "temporary file")}; stablenew repair removes our own.`)
             : null,
           h(
             "ul",
-            {},
             [...result.conflict_copies, ...result.leftovers]
               .slice(0, 50)
               .map(({ run_id: runId, name }) =>
-                h("li", {}, h("a", { "data-link": true, href: runUrl(runId) }, runId), ` ${name}`),
+                h("li", h("a", { "data-link": true, href: runUrl(runId) }, runId), ` ${name}`),
               ),
           ),
         ],
@@ -264,16 +247,14 @@ function buildBars(rows) {
   const largest = Math.max(1, ...rows.map(([, size]) => size));
   return h(
     "div",
-    {},
     rows
       .slice(0, 40)
       .map(([name, size]) =>
         h(
-          "div",
-          { class: "bar-row" },
-          h("span", {}, name),
-          h("span", { class: "bar", "aria-hidden": "true", style: { width: `${(100 * size) / largest}%` } }),
-          h("span", { class: "number" }, formatBytes(size)),
+          "div.bar-row",
+          h("span", name),
+          h("span.bar", { "aria-hidden": "true", style: { width: `${(100 * size) / largest}%` } }),
+          h("span.number", formatBytes(size)),
         ),
       ),
   );

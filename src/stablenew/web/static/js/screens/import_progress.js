@@ -37,14 +37,10 @@ function describeEnd(task) {
 
 /** Show imports from now on; `app` is what screens get. */
 export function startImportProgress(app) {
-  const words = h("span", {});
+  const words = h("span");
   const bar = h("progress", { "aria-label": "Taking in images" });
-  const stop = h(
-    "button",
-    { type: "button", class: "quiet", on: { click: () => postJson("/api/import/stop") } },
-    "Stop",
-  );
-  const line = h("div", { class: "banner import-line", role: "status", hidden: true }, words, bar, stop);
+  const stop = h("button.quiet", { click: () => postJson("/api/import/stop") }, "Stop");
+  const line = h("div.banner.import-line", { role: "status", hidden: true }, words, bar, stop);
   document.getElementById("banner").after(line);
   live.on("task", (task) => {
     if (task.kind !== "import" || task.number < newest) return;

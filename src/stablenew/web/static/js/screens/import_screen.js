@@ -31,41 +31,38 @@ class ImportScreen {
   async load() {
     this.build();
     if (this.app.status.is_read_only) {
-      fill(this.places, h("p", { class: "hint" }, "This page was started with --read-only: nothing is taken in here."));
+      fill(this.places, h("p.hint", "This page was started with --read-only: nothing is taken in here."));
       return;
     }
     await this.reload();
   }
 
   build() {
-    this.places = h("div", {}, h("p", { class: "hint", role: "status" }, "Looking where tools leave their images…"));
-    this.sources = h("div", {});
-    this.previewList = h("div", { class: "import-previews" });
+    this.places = h("div", h("p.hint", { role: "status" }, "Looking where tools leave their images…"));
+    this.sources = h("div");
+    this.previewList = h("div.import-previews");
     this.progress = this.buildProgress();
-    this.field = h("input", {
+    this.field = h("input.import-path", {
       id: "import-path",
-      class: "import-path",
       autocomplete: "off",
       spellcheck: "false",
       placeholder: "/home/me/stable-diffusion-webui/outputs",
     });
-    this.problem = h("p", { class: "bad", role: "alert", hidden: true });
+    this.problem = h("p.bad", { role: "alert", hidden: true });
     fill(
       this.root,
       h(
-        "div",
-        { class: "page import-page" },
-        h("h1", {}, "Where are your images?"),
+        "div.page.import-page",
+        h("h1", "Where are your images?"),
         h(
-          "p",
-          { class: "soft" },
+          "p.soft",
           "What an image says about how it was made becomes searchable. Images stay where they are, and none is changed.",
         ),
         this.progress.box,
         this.places,
         h(
-          "form",
-          { class: "actions", on: { submit: (event) => this.submit(event) } },
+          "form.actions",
+          { submit: (event) => this.submit(event) },
           h("label", { for: "import-path" }, "Another folder"),
           this.field,
           h("button", { type: "submit", disabled: this.app.status.is_read_only }, "Look inside"),
@@ -74,12 +71,11 @@ class ImportScreen {
         this.previewList,
         this.sources,
         h(
-          "p",
-          { class: "hint" },
+          "p.hint",
           "No images yet? ",
           h("a", { "data-link": true, href: "/new" }, "Make a run"),
           ", or in a terminal: ",
-          h("code", {}, "stablenew demo"),
+          h("code", "stablenew demo"),
         ),
       ),
     );
@@ -89,11 +85,11 @@ class ImportScreen {
     const parts = {
       bar: h("progress", { "aria-label": "Taking in images" }),
       words: h("span", { role: "status" }),
-      stop: h("button", { type: "button", on: { click: () => postJson("/api/import/stop") } }, "Stop"),
+      stop: h("button", { click: () => postJson("/api/import/stop") }, "Stop"),
     };
-    const show = h("a", { class: "button primary", "data-link": true, href: "/" }, "Show the images");
-    const line = h("div", { class: "actions" }, parts.words, parts.stop, show);
-    return { ...parts, box: h("section", { class: "panel", "aria-label": "Import", hidden: true }, line, parts.bar) };
+    const show = h("a.button.primary", { "data-link": true, href: "/" }, "Show the images");
+    const line = h("div.actions", parts.words, parts.stop, show);
+    return { ...parts, box: h("section.panel", { "aria-label": "Import", hidden: true }, line, parts.bar) };
   }
 
   showPlaces(places) {
@@ -103,24 +99,21 @@ class ImportScreen {
     }
     fill(
       this.places,
-      h("h2", {}, "Found on this machine"),
+      h("h2", "Found on this machine"),
       h(
-        "ul",
-        { class: "import-places" },
+        "ul.import-places",
         places.map((place) =>
           h(
-            "li",
-            { class: "panel" },
+            "li.panel",
             h(
               "div",
-              {},
-              h("strong", {}, place.tool || "Images"),
+              h("strong", place.tool || "Images"),
               ` ${formatCount(place.image_count)}${place.is_more ? "+" : ""} ${place.image_count === 1 ? "file" : "files"}`,
-              h("div", {}, h("code", {}, place.path)),
+              h("div", h("code", place.path)),
             ),
             h(
               "button",
-              { type: "button", "aria-label": `Look inside ${place.path}`, on: { click: () => this.look(place.path) } },
+              { "aria-label": `Look inside ${place.path}`, click: () => this.look(place.path) },
               "Look inside",
             ),
           ),
@@ -136,10 +129,9 @@ class ImportScreen {
     }
     fill(
       this.sources,
-      h("h2", {}, "Taken in"),
+      h("h2", "Taken in"),
       h(
-        "ul",
-        { class: "import-places" },
+        "ul.import-places",
         sources.map((source) => this.buildSource(source)),
       ),
     );
@@ -150,17 +142,16 @@ class ImportScreen {
       type: "checkbox",
       checked: source.is_watched,
       disabled: this.app.status.is_read_only,
-      on: { change: (event) => this.toggle(source.id, event.target) },
+      change: (event) => this.toggle(source.id, event.target),
     });
     const note = source.is_there ? source.problem : "it is not there now";
     return h(
-      "li",
-      { class: "panel" },
-      h("div", {}, h("code", {}, source.path), note ? h("div", { class: "bad" }, note) : null),
-      h("label", {}, box, ` Watch ${source.path.split(/[\\/]/).pop()}`),
+      "li.panel",
+      h("div", h("code", source.path), note ? h("div.bad", note) : null),
+      h("label", box, ` Watch ${source.path.split(/[\\/]/).pop()}`),
       h(
         "button",
-        { type: "button", "aria-label": `Look again into ${source.path}`, on: { click: () => this.look(source.path) } },
+        { "aria-label": `Look again into ${source.path}`, click: () => this.look(source.path) },
         "Look again",
       ),
     );
@@ -188,7 +179,7 @@ class ImportScreen {
     const panel = this.panelOf(path);
     try {
       const preview = await postJson("/api/import/preview", { path });
-      fill(panel, h("h2", {}, h("code", {}, preview.path)), this.buildPreview(preview, path));
+      fill(panel, h("h2", h("code", preview.path)), this.buildPreview(preview, path));
     } catch (error) {
       this.forget(path);
       this.problem.textContent = error.message;
@@ -199,11 +190,11 @@ class ImportScreen {
   panelOf(path) {
     let panel = this.previews.get(path);
     if (!panel) {
-      panel = h("section", { class: "panel", "aria-label": `Inside ${path}` });
+      panel = h("section.panel", { "aria-label": `Inside ${path}` });
       this.previews.set(path, panel);
       this.previewList.prepend(panel);
     }
-    fill(panel, h("h2", {}, h("code", {}, path)), h("p", { class: "soft", role: "status" }, "Looking inside…"));
+    fill(panel, h("h2", h("code", path)), h("p.soft", { role: "status" }, "Looking inside…"));
     return panel;
   }
 
@@ -213,37 +204,30 @@ class ImportScreen {
   }
 
   buildPreview(preview, path) {
-    if (!preview.found) return h("p", {}, "There are no images in it.");
+    if (!preview.found) return h("p", "There are no images in it.");
     const isSome = preview.looked_at < preview.new;
     const taken = sum(preview.tools);
     const watch = h("input", { type: "checkbox", checked: true });
     return [
       h(
         "p",
-        {},
-        h("strong", {}, plural(preview.new, "new file")),
+        h("strong", plural(preview.new, "new file")),
         `, ${formatBytes(preview.size_bytes)}`,
         preview.newest ? `, from ${formatTime(preview.oldest)} to ${formatTime(preview.newest)}` : "",
         preview.known ? `; ${formatCount(preview.known)} more are known already` : "",
       ),
-      isSome ? h("p", { class: "hint" }, `Of ${formatCount(preview.looked_at)} that were looked at:`) : null,
+      isSome ? h("p.hint", `Of ${formatCount(preview.looked_at)} that were looked at:`) : null,
       buildCounts(preview.tools, "would be taken in"),
       buildCounts(preview.not_taken, "would be left out", "soft"),
       preview.new
         ? h(
-            "div",
-            { class: "actions" },
+            "div.actions",
             h(
-              "button",
-              {
-                type: "button",
-                class: "primary",
-                disabled: !taken,
-                on: { click: () => this.begin(path, watch.checked) },
-              },
+              "button.primary",
+              { disabled: !taken, click: () => this.begin(path, watch.checked) },
               isSome || !taken ? "Take them in" : `Take in ${plural(taken, "image")}`,
             ),
-            h("label", {}, watch, " and go on with what is saved there from now on"),
+            h("label", watch, " and go on with what is saved there from now on"),
           )
         : null,
     ];
@@ -289,7 +273,7 @@ function buildCounts(counts, meaning, kind = "") {
   return h(
     "ul",
     { class: `import-counts ${kind}`, "aria-label": meaning },
-    named.map(([name, count]) => h("li", {}, h("span", { class: "number" }, formatCount(count)), ` ${name}`)),
-    h("li", { class: "soft" }, meaning),
+    named.map(([name, count]) => h("li", h("span.number", formatCount(count)), ` ${name}`)),
+    h("li.soft", meaning),
   );
 }

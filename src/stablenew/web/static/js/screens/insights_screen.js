@@ -63,12 +63,11 @@ class InsightsScreen {
     fill(
       this.root,
       h(
-        "div",
-        { class: "page" },
-        h("h1", {}, "Insights"),
+        "div.page",
+        h("h1", "Insights"),
         h(
-          "form",
-          { class: "actions", role: "search", on: { submit: (event) => this.submit(event, field.value.trim()) } },
+          "form.actions",
+          { role: "search", submit: (event) => this.submit(event, field.value.trim()) },
           h("label", { for: "insights-query" }, "Which runs"),
           field,
           h("button", { type: "submit" }, "Look"),
@@ -86,16 +85,10 @@ class InsightsScreen {
 
 function buildInsights({ rated_image_count: count, settings, pairs }) {
   if (!count) {
-    return h(
-      "p",
-      {},
-      "No image of these runs is rated yet. ",
-      link("/", "Rate them on the wall"),
-      " to learn from them.",
-    );
+    return h("p", "No image of these runs is rated yet. ", link("/", "Rate them on the wall"), " to learn from them.");
   }
   if (!settings.length) {
-    return h("p", {}, "All rated images have the same settings. Sweep one on purpose: ", link("/new", "New run"), ".");
+    return h("p", "All rated images have the same settings. Sweep one on purpose: ", link("/new", "New run"), ".");
   }
   return [buildLegend(), settings.map(buildSetting), buildPairs(pairs, showValue)];
 }
@@ -104,8 +97,7 @@ const link = (href, text) => h("a", { "data-link": true, href }, text);
 
 function buildLegend() {
   return h(
-    "p",
-    { class: "legend" },
+    "p.legend",
     "Images by stars: ",
     [0, 1, 2, 3, 4, 5].map((stars) => [
       h("span", { class: `swatch stars-${stars}`, "aria-hidden": "true" }),
@@ -117,39 +109,34 @@ function buildLegend() {
 
 function buildSetting(insight) {
   return h(
-    "section",
-    { "aria-label": insight.setting, class: "setting" },
-    h("h2", {}, insight.setting),
-    insight.warnings.map((warning) => h("p", { class: "warning" }, warning)),
+    "section.setting",
+    { "aria-label": insight.setting },
+    h("h2", insight.setting),
+    insight.warnings.map((warning) => h("p.warning", warning)),
     buildValues(insight),
     buildComparisons(insight),
     buildPreferences(insight),
     insight.agreement === null
       ? null
-      : h(
-          "p",
-          { class: "hint" },
-          `Raters agree ${insight.agreement.toFixed(2)}, where 1 is always and 0 is no more than random.`,
-        ),
+      : h("p.hint", `Raters agree ${insight.agreement.toFixed(2)}, where 1 is always and 0 is no more than random.`),
   );
 }
 
 function buildTable(heads, rows) {
   return h(
     "table",
-    {},
-    h("thead", {}, h("tr", {}, ...heads.map(([head, kind]) => h("th", { scope: "col", class: kind }, head)))),
-    h("tbody", {}, ...rows.map((cells) => h("tr", {}, ...cells))),
+    h("thead", h("tr", ...heads.map(([head, kind]) => h("th", { scope: "col", class: kind }, head)))),
+    h("tbody", ...rows.map((cells) => h("tr", ...cells))),
   );
 }
 
 function buildValues(insight) {
   const rows = insight.values.map((value) => [
     h("th", { scope: "row" }, showValue(value)),
-    h("td", { class: "number" }, formatCount(value.image_count)),
-    h("td", {}, buildStars(value.stars)),
-    h("td", { class: "wide-only" }, buildMean(value.mean)),
-    h("td", { class: "number" }, showInterval(value.mean)),
+    h("td.number", formatCount(value.image_count)),
+    h("td", buildStars(value.stars)),
+    h("td.wide-only", buildMean(value.mean)),
+    h("td.number", showInterval(value.mean)),
   ]);
   const more = insight.value_count - insight.values.length;
   return [
@@ -157,7 +144,7 @@ function buildValues(insight) {
       [["Value"], ["Images", "number"], ["Stars"], ["Mean, from 0 to 5", "wide-only"], ["95 %", "number"]],
       rows,
     ),
-    more > 0 ? h("p", { class: "hint" }, `and ${plural(more, "more value")}`) : null,
+    more > 0 ? h("p.hint", `and ${plural(more, "more value")}`) : null,
   ];
 }
 
@@ -174,17 +161,17 @@ function buildStars(counts) {
   const parts = counts.map((count, stars) =>
     count ? h("span", { class: `stars-${stars}`, style: { "flex-grow": count } }) : null,
   );
-  return h("div", { class: "stacked", role: "img", "aria-label": words, title: words }, parts);
+  return h("div.stacked", { role: "img", "aria-label": words, title: words }, parts);
 }
 
 /** Where a mean lies from 0 to 5. */
 function buildMean({ estimate, low, high }) {
   const place = (stars) => `${(100 * stars) / MAX_STARS}%`;
   return h(
-    "div",
-    { class: "mean", "aria-hidden": "true" },
-    h("span", { class: "range", style: { left: place(low), width: place(high - low) } }),
-    h("span", { class: "dot", style: { left: place(estimate) } }),
+    "div.mean",
+    { "aria-hidden": "true" },
+    h("span.range", { style: { left: place(low), width: place(high - low) } }),
+    h("span.dot", { style: { left: place(estimate) } }),
   );
 }
 
@@ -196,16 +183,16 @@ function buildComparisons(insight) {
   if (!insight.comparisons.length) return null;
   const rows = insight.comparisons.map(({ value, other, kind, difference, is_of_few_prompts: isOfFew }) => [
     h("th", { scope: "row" }, `${nameOf(value)} over ${nameOf(other)}`),
-    h("td", {}, isOfFew ? `${kind}, few prompts` : kind),
-    h("td", { class: "number" }, `+${showInterval(difference.interval)}`),
-    h("td", { class: "number" }, formatCount(difference.place_count)),
-    h("td", { class: "number" }, showConfidence(difference.confidence)),
+    h("td", isOfFew ? `${kind}, few prompts` : kind),
+    h("td.number", `+${showInterval(difference.interval)}`),
+    h("td.number", formatCount(difference.place_count)),
+    h("td.number", showConfidence(difference.confidence)),
   ]);
   const more = insight.comparison_count - insight.comparisons.length;
   return [
-    h("h3", {}, "Where all else was alike"),
+    h("h3", "Where all else was alike"),
     buildTable([["Better"], ["Kind"], ["Stars", "number"], ["Places", "number"], ["Sure", "number"]], rows),
-    more > 0 ? h("p", { class: "hint" }, `and ${plural(more, "more comparison")}`) : null,
+    more > 0 ? h("p.hint", `and ${plural(more, "more comparison")}`) : null,
   ];
 }
 
@@ -214,8 +201,8 @@ function buildPreferences(insight) {
   const share = (part) => `${Math.round(100 * part)} %`;
   const rows = insight.preferences.map(({ value, win_rate: rate, comparison_count: count }) => [
     h("th", { scope: "row" }, nameOf(value)),
-    h("td", { class: "number" }, `${share(rate.estimate)} (${share(rate.low)} to ${share(rate.high)})`),
-    h("td", { class: "number" }, formatCount(count)),
+    h("td.number", `${share(rate.estimate)} (${share(rate.low)} to ${share(rate.high)})`),
+    h("td.number", formatCount(count)),
   ]);
-  return [h("h3", {}, "Preferred"), buildTable([["Value"], ["How often", "number"], ["Comparisons", "number"]], rows)];
+  return [h("h3", "Preferred"), buildTable([["Value"], ["How often", "number"], ["Comparisons", "number"]], rows)];
 }

@@ -24,8 +24,8 @@ export class JobRows {
       onRows: () => this.list.refreshAll(),
       onError: (error) => this.retry(error),
     });
-    this.layer = h("div", { class: "rows", role: "list", "aria-label": "Jobs" });
-    this.element = h("div", { class: "viewport", tabindex: -1 }, this.layer);
+    this.layer = h("div.rows", { role: "list", "aria-label": "Jobs" });
+    this.element = h("div.viewport", { tabindex: -1 }, this.layer);
     this.list = new VirtualList(this.element, this.layer, {
       itemHeight: () => (window.matchMedia("(max-width: 700px)").matches ? NARROW_ROW_HEIGHT : ROW_HEIGHT),
       create: () => this.createRow(),

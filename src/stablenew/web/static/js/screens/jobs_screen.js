@@ -69,25 +69,24 @@ class JobsScreen {
 
   build(root) {
     root.className = "screen jobs";
-    this.pill = h("button", { type: "button", class: "pill", hidden: true, on: { click: () => this.showNew() } });
-    this.empty = h("div", { class: "empty", hidden: true });
-    this.facetList = h("div", { class: "facet-list" });
+    this.pill = h("button.pill", { hidden: true, click: () => this.showNew() });
+    this.empty = h("div.empty", { hidden: true });
+    this.facetList = h("div.facet-list");
     this.rail = h(
-      "aside",
-      { class: "rail", "aria-label": "Filters" },
-      h("div", { class: "rail-head" }, this.app.box.viewsElement),
+      "aside.rail",
+      { "aria-label": "Filters" },
+      h("div.rail-head", this.app.box.viewsElement),
       this.facetList,
     );
     this.rail.hidden = window.innerWidth <= 700;
     this.box = this.app.box;
     fill(
       root,
-      h("h1", { class: "sr-only" }, "Jobs"),
+      h("h1.sr-only", "Jobs"),
       h(
-        "div",
-        { class: "wall-columns" },
+        "div.wall-columns",
         this.rail,
-        h("div", { class: "list-box" }, this.buildToolbar(), this.pill, this.rows.element, this.empty),
+        h("div.list-box", this.buildToolbar(), this.pill, this.rows.element, this.empty),
       ),
     );
   }
@@ -102,15 +101,15 @@ class JobsScreen {
   }
 
   buildToolbar() {
-    this.total = h("span", { class: "total", role: "status" });
+    this.total = h("span.total", { role: "status" });
     this.order = h(
       "select",
-      { "aria-label": "Order", on: { change: () => this.reorder(this.order.value) } },
+      { "aria-label": "Order", change: () => this.reorder(this.order.value) },
       ORDERS.map(([value, text]) => h("option", { value }, text)),
     );
     this.order.value = this.sort;
-    this.images = h("a", { class: "button", "data-link": true, href: "/" }, "Show images");
-    return h("div", { class: "toolbar" }, this.total, h("div", { class: "toolbar-end" }, this.order, this.images));
+    this.images = h("a.button", { "data-link": true, href: "/" }, "Show images");
+    return h("div.toolbar", this.total, h("div.toolbar-end", this.order, this.images));
   }
 
   /** Listen to the server and the outbox. Gives the functions that end it. */
@@ -203,18 +202,18 @@ class JobsScreen {
       showEmpty(
         this.empty,
         "No job matches this search",
-        h("button", { type: "button", on: { click: () => this.box.set("") } }, "Show all jobs"),
+        h("button", { click: () => this.box.set("") }, "Show all jobs"),
       );
     } else if (!this.app.status.is_indexed) {
-      showEmpty(this.empty, "Reading the run folders…", h("p", {}, "Jobs appear here as they are found."));
+      showEmpty(this.empty, "Reading the run folders…", h("p", "Jobs appear here as they are found."));
     } else {
       showEmpty(
         this.empty,
         "No runs yet",
-        h("p", {}, "Start a run here, or record your own pipeline into ", h("code", {}, this.app.status.store), "."),
-        h("p", {}, h("a", { class: "button primary", "data-link": true, href: "/import" }, "Where are your images?")),
-        h("p", {}, h("a", { class: "button", "data-link": true, href: "/new" }, "New run")),
-        h("p", { class: "hint" }, "In a terminal: ", h("code", {}, "stablenew demo")),
+        h("p", "Start a run here, or record your own pipeline into ", h("code", this.app.status.store), "."),
+        h("p", h("a.button.primary", { "data-link": true, href: "/import" }, "Where are your images?")),
+        h("p", h("a.button", { "data-link": true, href: "/new" }, "New run")),
+        h("p.hint", "In a terminal: ", h("code", "stablenew demo")),
       );
     }
   }

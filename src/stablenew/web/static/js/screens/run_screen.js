@@ -81,10 +81,9 @@ class RunScreen {
     fill(
       this.root,
       h(
-        "div",
-        { class: "page" },
-        h("h1", {}, "Run"),
-        h("p", { class: "bad" }, message),
+        "div.page",
+        h("h1", "Run"),
+        h("p.bad", message),
         h("a", { "data-link": true, href: "/jobs" }, "Back to the jobs"),
       ),
     );
@@ -109,27 +108,26 @@ class RunScreen {
     const { run } = this;
     this.shownState = run.state;
     document.title = `${run.packs.join(", ") || run.run_id} · StableNew`;
-    this.variantBox = h("section", { class: "panel", "aria-label": "Variant" });
-    this.strip = h("div", { class: "strip" });
-    this.opinions = h("section", { class: "panel" });
+    this.variantBox = h("section.panel", { "aria-label": "Variant" });
+    this.strip = h("div.strip");
+    this.opinions = h("section.panel");
     this.reproduction = h("section", { hidden: true, "aria-label": "Compared with the run it repeats" });
     this.neighbours = h("section", { hidden: true });
     fill(
       this.root,
       h(
-        "div",
-        { class: "page" },
+        "div.page",
         h("a", { "data-link": true, href: "/" }, "← History"),
-        h("h1", {}, run.packs.join(", ") || run.one_click_action || run.run_id),
+        h("h1", run.packs.join(", ") || run.one_click_action || run.run_id),
         this.buildActions(),
         this.buildState(),
-        h("div", { class: "strip-box" }, this.strip),
+        h("div.strip-box", this.strip),
         this.variantBox,
         this.reproduction,
-        h("h2", {}, "What people think"),
+        h("h2", "What people think"),
         this.opinions,
         this.neighbours,
-        h("h2", {}, "The run"),
+        h("h2", "The run"),
         buildFacts(run),
       ),
     );
@@ -150,15 +148,14 @@ class RunScreen {
     });
     this.verdict = h("span", { role: "status" });
     return h(
-      "div",
-      { class: "actions" },
-      h("span", { class: "status", "data-status": run.status }, run.status),
+      "div.actions",
+      h("span.status", { "data-status": run.status }, run.status),
       this.jobStars,
-      h("a", { class: "button", "data-link": true, href: `/new?again=${run.run_id}` }, "Reproduce"),
-      h("a", { class: "button", "data-link": true, href: `/new?again=${run.run_id}&vary=1` }, "Vary"),
-      h("button", { type: "button", on: { click: () => this.copy(command) } }, "Copy command"),
-      h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.openFolder() } }, "Open folder"),
-      h("button", { type: "button", disabled: isReadOnly, on: { click: () => this.verify() } }, "Verify now"),
+      h("a.button", { "data-link": true, href: `/new?again=${run.run_id}` }, "Reproduce"),
+      h("a.button", { "data-link": true, href: `/new?again=${run.run_id}&vary=1` }, "Vary"),
+      h("button", { click: () => this.copy(command) }, "Copy command"),
+      h("button", { disabled: isReadOnly, click: () => this.openFolder() }, "Open folder"),
+      h("button", { disabled: isReadOnly, click: () => this.verify() }, "Verify now"),
       this.verdict,
     );
   }
@@ -173,23 +170,18 @@ class RunScreen {
       `${run.records.length} of ${plural(run.plan_size ?? run.records.length, "variant")}`,
     ];
     return [
-      run.problem ? h("p", { class: "bad" }, run.problem) : null,
-      run.problems.map((problem) => h("p", { class: "bad" }, problem)),
+      run.problem ? h("p.bad", run.problem) : null,
+      run.problems.map((problem) => h("p.bad", problem)),
       this.buildUnfinished(),
-      h("p", { class: "soft" }, figures.filter(Boolean).join(" · ")),
+      h("p.soft", figures.filter(Boolean).join(" · ")),
     ];
   }
 
   buildUnfinished() {
-    if (this.run.state === "incomplete") return h("p", { class: "panel" }, "Part of this run is not here yet. ");
+    if (this.run.state === "incomplete") return h("p.panel", "Part of this run is not here yet. ");
     if (this.run.state !== "interrupted") return null;
-    const repair = h("button", { type: "button", on: { click: () => this.repair() } }, "Repair");
-    return h(
-      "p",
-      { class: "panel" },
-      "This run was cut off before its end. ",
-      this.app.status.is_read_only ? null : repair,
-    );
+    const repair = h("button", { click: () => this.repair() }, "Repair");
+    return h("p.panel", "This run was cut off before its end. ", this.app.status.is_read_only ? null : repair);
   }
 
   buildStrip() {
@@ -198,7 +190,7 @@ class RunScreen {
       this.strip,
       records.length
         ? records.map((record, position) => buildStripItem(this.runId, record, () => this.showVariant(position)))
-        : h("p", { class: "hint" }, "No variant is recorded yet."),
+        : h("p.hint", "No variant is recorded yet."),
     );
   }
 
@@ -216,11 +208,9 @@ class RunScreen {
     fill(
       this.variantBox,
       h(
-        "div",
-        { class: "variant" },
+        "div.variant",
         h(
           "div",
-          {},
           buildImages(this.runId, record),
           finalOutputs(record).map((output, number) => this.buildRating(output, number)),
         ),
@@ -237,11 +227,10 @@ class RunScreen {
     });
     this.imageStars.push([output, stars]);
     return h(
-      "div",
-      { class: "actions" },
+      "div.actions",
       stars,
       h("a", { href: outputUrl(this.runId, output.digest), target: "_blank", rel: "noreferrer" }, "Original"),
-      h("span", { class: "soft" }, describeOutput(output)),
+      h("span.soft", describeOutput(output)),
     );
   }
 
@@ -298,7 +287,7 @@ class RunScreen {
       const report = await postJson(`/api/runs/${this.runId}/verify`, { deep: true });
       fill(this.verdict, buildVerdict(report));
     } catch (error) {
-      fill(this.verdict, h("span", { class: "bad" }, error.message));
+      fill(this.verdict, h("span.bad", error.message));
     }
   }
 

@@ -60,17 +60,12 @@ class TuneScreen {
     fill(
       this.root,
       h(
-        "div",
-        { class: "page" },
-        h("h1", {}, "Tune"),
+        "div.page",
+        h("h1", "Tune"),
+        h("p.soft", "Which settings are best, from all stars and duels, and which images would teach most."),
         h(
-          "p",
-          { class: "soft" },
-          "Which settings are best, from all stars and duels, and which images would teach most.",
-        ),
-        h(
-          "form",
-          { class: "actions", on: { submit } },
+          "form.actions",
+          { submit },
           h("label", { for: "tune-over" }, "Tune"),
           overField,
           h("label", { for: "tune-query" }, "over images"),
@@ -89,23 +84,21 @@ function buildBest({ best, left, is_done: isDone }) {
   if (!best) return null;
   const share = Math.round(100 * left.share);
   return h(
-    "section",
-    { "aria-label": "Best so far", class: "setting" },
-    h("h2", {}, "Best so far"),
+    "section.setting",
+    { "aria-label": "Best so far" },
+    h("h2", "Best so far"),
     h(
-      "dl",
-      { class: "tuned" },
+      "dl.tuned",
       Object.entries(best).map(([name, value]) =>
-        h("div", {}, h("dt", {}, nameSetting(name)), h("dd", {}, showSettingValue(value))),
+        h("div", h("dt", nameSetting(name)), h("dd", showSettingValue(value))),
       ),
     ),
     h(
       "p",
-      {},
       isDone ? "There is little left to gain: " : "Still to gain: ",
       `${left.stars.toFixed(2)} stars, ${share} % of what these settings can bring.`,
     ),
-    h("p", {}, h("a", { "data-link": true, href: newRunWith(best) }, "New run with these settings")),
+    h("p", h("a", { "data-link": true, href: newRunWith(best) }, "New run with these settings")),
   );
 }
 
@@ -116,13 +109,12 @@ function buildRound({ settings, is_random: isRandom, rate_first: rateFirst, tune
   const names = tuned.map(({ name }) => name);
   const command = commandOf(asked);
   return h(
-    "section",
-    { "aria-label": "The next round", class: "setting" },
-    h("h2", {}, "The next round"),
+    "section.setting",
+    { "aria-label": "The next round" },
+    h("h2", "The next round"),
     rateFirst.length
       ? h(
           "p",
-          {},
           `${plural(rateFirst.length, "image")} that you have not rated would teach as much as new ones: `,
           rateFirst.map(({ run_id: runId }, index) => [
             index ? ", " : null,
@@ -132,40 +124,33 @@ function buildRound({ settings, is_random: isRandom, rate_first: rateFirst, tune
         )
       : null,
     h(
-      "div",
-      { class: "sideways" },
+      "div.sideways",
       h(
         "table",
-        {},
         h(
           "thead",
-          {},
           h(
             "tr",
-            {},
             [...names.map(nameSetting), "Why"].map((text) => h("th", { scope: "col" }, text)),
           ),
         ),
         h(
           "tbody",
-          {},
           settings.map((values, index) =>
             h(
               "tr",
-              {},
-              names.map((name) => h("td", {}, showSettingValue(values[name]))),
-              h("td", { class: "soft" }, isRandom[index] ? "random" : "may be the best"),
+              names.map((name) => h("td", showSettingValue(values[name]))),
+              h("td.soft", isRandom[index] ? "random" : "may be the best"),
             ),
           ),
         ),
       ),
     ),
-    h("p", {}, "Make them, rate them, and look again:"),
+    h("p", "Make them, rate them, and look again:"),
     h(
-      "p",
-      { class: "actions" },
-      h("code", {}, command),
-      h("button", { type: "button", on: { click: () => navigator.clipboard.writeText(command) } }, "Copy command"),
+      "p.actions",
+      h("code", command),
+      h("button", { click: () => navigator.clipboard.writeText(command) }, "Copy command"),
     ),
   );
 }
@@ -189,17 +174,15 @@ function buildCurves({ curves }) {
   if (!curves.length) return null;
   const most = Math.max(...curves.flatMap(({ points }) => points.flatMap(({ low, high }) => [-low, high])));
   return h(
-    "section",
-    { "aria-label": "What each setting does", class: "setting" },
-    h("h2", {}, "What each setting does"),
+    "section.setting",
+    { "aria-label": "What each setting does" },
+    h("h2", "What each setting does"),
     h(
-      "p",
-      { class: "hint" },
+      "p.hint",
       "Stars above or below its average, whatever the other settings are; the band holds the truth with 95 % confidence.",
     ),
     h(
-      "div",
-      { class: "curves" },
+      "div.curves",
       curves.map((curve) => buildCurve(curve, most)),
     ),
   );

@@ -96,15 +96,14 @@ class WallScreen {
 
   build(root) {
     root.className = "screen wall";
-    this.layer = h("div", {
-      class: "cells",
+    this.layer = h("div.cells", {
       role: "listbox",
       tabindex: 0,
       "aria-label": "Images",
       "aria-multiselectable": "true",
     });
-    this.viewport = h("div", { class: "viewport" }, this.layer);
-    this.empty = h("div", { class: "empty", hidden: true });
+    this.viewport = h("div.viewport", this.layer);
+    this.empty = h("div.empty", { hidden: true });
     this.hoverBar = new HoverBar({
       isReadOnly: this.isReadOnly,
       onRate: (index, rating) => this.onImage(index, () => this.rate(rating)),
@@ -123,13 +122,8 @@ class WallScreen {
     });
     fill(
       root,
-      h("h1", { class: "sr-only" }, "Images"),
-      h(
-        "div",
-        { class: "wall-columns" },
-        this.buildRail(),
-        h("div", { class: "wall-body" }, this.viewport, this.empty, this.loupe.element),
-      ),
+      h("h1.sr-only", "Images"),
+      h("div.wall-columns", this.buildRail(), h("div.wall-body", this.viewport, this.empty, this.loupe.element)),
       this.buildStatus(),
     );
     this.view = new WallView(this.viewport, this.layer, {
@@ -148,20 +142,19 @@ class WallScreen {
     const select = (label, options, value, onChange) => {
       const element = h(
         "select",
-        { "aria-label": label, on: { change: () => onChange(element.value) } },
+        { "aria-label": label, change: () => onChange(element.value) },
         options.map(([name, text]) => h("option", { value: name }, text)),
       );
       element.value = value;
       return element;
     };
     this.order = select("Sort", SORTS, this.sort, (sort) => this.show({ sort }));
-    this.facets = h("div", { class: "facet-list" });
+    this.facets = h("div.facet-list");
     this.rail = h(
-      "aside",
-      { class: "rail", "aria-label": "Filters" },
+      "aside.rail",
+      { "aria-label": "Filters" },
       h(
-        "div",
-        { class: "rail-head" },
+        "div.rail-head",
         this.order,
         select("Group", GROUPS, this.group, (group) => this.show({ group })),
         this.app.box.viewsElement,
@@ -174,18 +167,13 @@ class WallScreen {
   }
 
   buildStatus() {
-    this.counts = h("span", { class: "counts", role: "status" });
-    this.pace = h("span", { class: "pace" });
-    this.chosen = h("button", {
-      type: "button",
-      class: "chosen",
-      hidden: true,
-      on: { click: () => this.clearSelection() },
-    });
+    this.counts = h("span.counts", { role: "status" });
+    this.pace = h("span.pace");
+    this.chosen = h("button.chosen", { hidden: true, click: () => this.clearSelection() });
     this.advanceBox = h("input", {
       type: "checkbox",
       id: "advance",
-      on: { change: () => this.setAutoAdvance(this.advanceBox.checked) },
+      change: () => this.setAutoAdvance(this.advanceBox.checked),
     });
     this.advanceBox.checked = this.autoAdvance;
     this.slider = h("input", {
@@ -194,17 +182,16 @@ class WallScreen {
       min: SMALLEST,
       max: LARGEST,
       step: 4,
-      on: { input: () => this.setRowHeight(Number(this.slider.value)) },
+      input: () => this.setRowHeight(Number(this.slider.value)),
     });
     this.slider.value = String(this.rowHeight);
     return h(
-      "div",
-      { class: "status-bar" },
+      "div.status-bar",
       this.counts,
       this.pace,
       this.chosen,
-      this.isReadOnly ? null : h("label", { class: "switch", for: "advance" }, this.advanceBox, "Go on after rating"),
-      h("label", { class: "size", for: "size" }, "Size", this.slider),
+      this.isReadOnly ? null : h("label.switch", { for: "advance" }, this.advanceBox, "Go on after rating"),
+      h("label.size", { for: "size" }, "Size", this.slider),
     );
   }
 
@@ -323,25 +310,21 @@ class WallScreen {
     if (!isEmpty) return;
     const isFiltered = this.query && this.query !== this.app.defaultQuery;
     if (!this.app.status.is_indexed)
-      showEmpty(this.empty, "Reading the run folders…", h("p", {}, "Images appear here as they are found."));
+      showEmpty(this.empty, "Reading the run folders…", h("p", "Images appear here as they are found."));
     else if (isFiltered)
       showEmpty(
         this.empty,
         "No image matches this search",
-        h(
-          "button",
-          { type: "button", on: { click: () => this.app.box.set(this.app.defaultQuery) } },
-          "Show all images",
-        ),
+        h("button", { click: () => this.app.box.set(this.app.defaultQuery) }, "Show all images"),
       );
     else
       showEmpty(
         this.empty,
         "No images yet",
-        h("p", {}, "Start a run here, or record your own pipeline into ", h("code", {}, this.app.status.store), "."),
-        h("p", {}, h("a", { class: "button primary", "data-link": true, href: "/import" }, "Where are your images?")),
-        h("p", {}, h("a", { class: "button", "data-link": true, href: "/new" }, "New run")),
-        h("p", { class: "hint" }, "In a terminal: ", h("code", {}, "stablenew demo")),
+        h("p", "Start a run here, or record your own pipeline into ", h("code", this.app.status.store), "."),
+        h("p", h("a.button.primary", { "data-link": true, href: "/import" }, "Where are your images?")),
+        h("p", h("a.button", { "data-link": true, href: "/new" }, "New run")),
+        h("p.hint", "In a terminal: ", h("code", "stablenew demo")),
       );
   }
 

@@ -15,8 +15,8 @@ export class Filmstrip {
   constructor(list, onChoose) {
     this.list = list;
     this.current = -1;
-    this.track = h("div", { class: "film-track" });
-    this.element = h("div", { class: "film", "aria-hidden": "true" }, this.track);
+    this.track = h("div.film-track");
+    this.element = h("div.film", { "aria-hidden": "true" }, this.track);
     this.middle = 0;
     this.observer = new ResizeObserver(() => this.center());
     this.observer.observe(this.element);
@@ -29,7 +29,7 @@ export class Filmstrip {
   }
 
   createFrame() {
-    return h("div", { class: "film-frame" }, h("img", { alt: "", draggable: "false", decoding: "async" }));
+    return h("div.film-frame", h("img", { alt: "", draggable: "false", decoding: "async" }));
   }
 
   close() {

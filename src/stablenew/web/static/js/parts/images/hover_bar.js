@@ -20,24 +20,17 @@ export class HoverBar {
     const tool = (name, label, action) =>
       h(
         "button",
-        {
-          type: "button",
-          class: `tool ${name}`,
-          tabindex: -1,
-          "aria-label": label,
-          title: label,
-          on: { click: action },
-        },
+        { class: `tool ${name}`, tabindex: -1, "aria-label": label, title: label, click: action },
         icon(name),
       );
     this.pick = tool("pick", "Pick (P)", () => onFlag(this.index, "pick"));
     this.reject = tool("reject", "Reject (X)", () => onFlag(this.index, "reject"));
     this.trash = tool("trash", "Trash (Backspace)", () => onTrash(this.index));
     this.element = h(
-      "div",
-      { class: "hover-bar", hidden: true },
+      "div.hover-bar",
+      { hidden: true },
       this.stars,
-      h("span", { class: "hover-tools" }, this.pick, this.reject, this.trash),
+      h("span.hover-tools", this.pick, this.reject, this.trash),
     );
     for (const name of ["click", "dblclick", "pointerdown"])
       this.element.addEventListener(name, (event) => event.stopPropagation());

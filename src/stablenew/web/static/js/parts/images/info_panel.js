@@ -28,16 +28,12 @@ export class InfoPanel {
     this.details = null;
     this.timer = 0;
     this.stars = buildStars("Your rating", onRate, { isReadOnly, inTabOrder: true });
-    this.body = h("div", { class: "info-body" });
-    const close = h(
-      "button",
-      { type: "button", class: "tool", "aria-label": "Hide (I)", title: "Hide (I)", on: { click: onClose } },
-      icon("close"),
-    );
+    this.body = h("div.info-body");
+    const close = h("button.tool", { "aria-label": "Hide (I)", title: "Hide (I)", click: onClose }, icon("close"));
     this.element = h(
-      "aside",
-      { class: "info", "aria-label": "About this image", hidden: true },
-      h("div", { class: "info-head" }, this.stars, close),
+      "aside.info",
+      { "aria-label": "About this image", hidden: true },
+      h("div.info-head", this.stars, close),
       this.body,
     );
   }
@@ -69,7 +65,7 @@ export class InfoPanel {
   render() {
     const { row } = this;
     if (row.isGone) {
-      fill(this.body, h("p", { class: "soft" }, "This image was removed."));
+      fill(this.body, h("p.soft", "This image was removed."));
       return;
     }
     fill(
@@ -91,8 +87,7 @@ export class InfoPanel {
     const show = (name) =>
       row[name]
         ? h(
-            "p",
-            { class: "prompt-text" },
+            "p.prompt-text",
             markDifferences(row[name], before ? (before[name] ?? "") : null).map(({ text, isNew }) =>
               isNew ? h("mark", { title: "differs from the image before" }, text) : text,
             ),
@@ -111,7 +106,7 @@ export class InfoPanel {
         title,
         [
           differing.has(name) ? h("strong", { title: "differs from the images beside it" }, value) : value,
-          isOther ? h("span", { class: "soft" }, ` (${wish} was asked for)`) : null,
+          isOther ? h("span.soft", ` (${wish} was asked for)`) : null,
         ],
       ];
     });
@@ -173,8 +168,8 @@ export class InfoPanel {
           .join(", "),
       ],
       ["Path", row.path],
-      ["Digest", h("code", {}, row.digest.slice(0, 19))],
-      ["SHA-256", output?.sha256 ? h("code", {}, output.sha256.slice(0, 16)) : null],
+      ["Digest", h("code", row.digest.slice(0, 19))],
+      ["SHA-256", output?.sha256 ? h("code", output.sha256.slice(0, 16)) : null],
       ["Open", original],
     ]);
   }
@@ -184,26 +179,24 @@ export class InfoPanel {
     const more = this.details?.record?.actual ?? {};
     const command = buildAgainCommand({ run_id: row.run_id, metadata: { source: this.details?.source } });
     return h(
-      "div",
-      { class: "info-actions" },
+      "div.info-actions",
       button("Copy prompt", () => copyText(row.prompt ?? "", "Prompt")),
       button("Infotext", () => copyText(buildInfotext(row, more), "Infotext")),
       button("Command", () => copyText(command, "Command")),
       button("Image", () => copyImage(row)),
-      h("a", { class: "button", href: outputUrl(row.run_id, row.digest), download: fileName(row) }, "Save as…"),
+      h("a.button", { href: outputUrl(row.run_id, row.digest), download: fileName(row) }, "Save as…"),
     );
   }
 }
 
-const section = (title, content) => (content ? h("section", {}, h("h2", {}, title), content) : null);
+const section = (title, content) => (content ? h("section", h("h2", title), content) : null);
 
 function pairs(lines) {
   const known = lines.filter(([, value]) => value !== null && value !== undefined && value !== "");
   if (!known.length) return null;
   return h(
-    "dl",
-    { class: "facts-list" },
-    known.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    "dl.facts-list",
+    known.map(([name, value]) => [h("dt", name), h("dd", value)]),
   );
 }
 
@@ -219,16 +212,15 @@ function buildTags(row) {
   if (!tags.length && !note && !buildDots(row)) return null;
   return [
     h(
-      "p",
-      { class: "tags" },
+      "p.tags",
       buildDots(row),
-      tags.map((tag) => h("span", { class: "tag" }, tag)),
+      tags.map((tag) => h("span.tag", tag)),
     ),
-    note ? h("p", {}, note) : null,
+    note ? h("p", note) : null,
   ];
 }
 
-const button = (name, onClick) => h("button", { type: "button", on: { click: onClick } }, name);
+const button = (name, onClick) => h("button", { click: onClick }, name);
 
 async function copyText(text, what) {
   try {

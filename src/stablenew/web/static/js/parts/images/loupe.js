@@ -56,18 +56,17 @@ export class Loupe {
 
   build() {
     const { isReadOnly, onRate, onStep, onGo, onFlag, onClose, rater } = this.options;
-    this.stage = h("div", { class: "stage" });
+    this.stage = h("div.stage");
     this.stars = buildStars("Your rating", onRate, { isReadOnly, inTabOrder: true });
-    this.place = h("span", { class: "place" });
-    this.marks = h("span", { class: "loupe-marks" });
+    this.place = h("span.place");
+    this.marks = h("span.loupe-marks");
     this.info = new InfoPanel({ isReadOnly, onRate, onClose: () => this.setInfo(false), rater });
     this.film = new Filmstrip(this.list, onGo);
     this.film.element.hidden = getItem(FILM_KEY) === "off";
     this.playButton = tool("play", "Slideshow (S)", () => this.setSlideshow(!this.slides));
     this.infoButton = tool("info", "About this image (I)", () => this.setInfo(this.info.element.hidden));
     const tools = h(
-      "div",
-      { class: "loupe-tools" },
+      "div.loupe-tools",
       this.playButton,
       tool("full", "Full screen (F)", () => this.toggleFullscreen()),
       this.infoButton,
@@ -82,16 +81,14 @@ export class Loupe {
       tool("info", "About this image", () => this.setInfo(this.info.element.hidden), "thumb-only"),
       tool("close", "Close", onClose, "thumb-only"),
     ];
-    this.hud = h("div", { class: "hud" }, this.stars, this.marks, isReadOnly ? null : flags, thumbTools, this.place);
+    this.hud = h("div.hud", this.stars, this.marks, isReadOnly ? null : flags, thumbTools, this.place);
     this.element = h(
-      "div",
-      { class: "loupe", hidden: true, role: "group", "aria-label": "Loupe", on: { pointermove: () => this.wake() } },
+      "div.loupe",
+      { hidden: true, role: "group", "aria-label": "Loupe", pointermove: () => this.wake() },
       h(
-        "div",
-        { class: "loupe-main" },
+        "div.loupe-main",
         h(
-          "div",
-          { class: "stage-box" },
+          "div.stage-box",
           this.stage,
           tool("previous", "Previous image (←)", () => onStep(-1), "step previous"),
           tool("next", "Next image (→)", () => onStep(1), "step next"),
@@ -141,7 +138,7 @@ export class Loupe {
     if (!row) return;
     this.showWords();
     if (row.isGone) {
-      fill(this.stage, h("p", { class: "gone" }, "This image was removed."));
+      fill(this.stage, h("p.gone", "This image was removed."));
       this.image = null;
       return;
     }
@@ -235,7 +232,7 @@ export class Loupe {
       this.marks,
       Object.entries(row.others ?? {})
         .filter(([, opinion]) => typeof opinion.rating === "number")
-        .map(([who, opinion]) => h("span", { class: "soft" }, `${who} ${"★".repeat(opinion.rating) || 0}`)),
+        .map(([who, opinion]) => h("span.soft", `${who} ${"★".repeat(opinion.rating) || 0}`)),
     );
     this.showPlace();
     this.info.show(row, [this.list.row(this.index - 1), this.list.row(this.index + 1)]);
@@ -301,7 +298,7 @@ export class Loupe {
 function tool(name, label, onClick, className = "") {
   return h(
     "button",
-    { type: "button", class: `tool ${className}`.trim(), "aria-label": label, title: label, on: { click: onClick } },
+    { class: `tool ${className}`.trim(), "aria-label": label, title: label, click: onClick },
     icon(name),
   );
 }

@@ -14,16 +14,9 @@ const MAX_STRETCH = 1.25;
 
 export function createCell() {
   const picture = h("img", { alt: "", decoding: "async", draggable: "false" });
-  const marks = h("span", { class: "marks" });
-  const flags = h("span", { class: "flags" });
-  const node = h(
-    "div",
-    { class: "cell", role: "option" },
-    picture,
-    marks,
-    flags,
-    h("span", { class: "tick" }, icon("tick")),
-  );
+  const marks = h("span.marks");
+  const flags = h("span.flags");
+  const node = h("div.cell", { role: "option" }, picture, marks, flags, h("span.tick", icon("tick")));
   node.parts = { picture, marks, flags };
   return node;
 }
@@ -66,9 +59,9 @@ function showMarks({ marks, flags }, row) {
   const { flag, trashed } = row.opinion;
   fill(
     flags,
-    flag === "pick" ? h("span", { class: "flag pick" }, icon("pick")) : null,
-    flag === "reject" ? h("span", { class: "flag reject" }, icon("reject")) : null,
-    trashed ? h("span", { class: "flag" }, icon("trash")) : null,
+    flag === "pick" ? h("span.flag.pick", icon("pick")) : null,
+    flag === "reject" ? h("span.flag.reject", icon("reject")) : null,
+    trashed ? h("span.flag", icon("trash")) : null,
   );
 }
 

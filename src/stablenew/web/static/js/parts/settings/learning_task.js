@@ -21,8 +21,8 @@ export class LearningTask {
     this.count = count;
     this.buildResult = build;
     this.bar = h("progress", { hidden: true, "aria-label": "Reading runs" });
-    this.words = h("p", { role: "status", class: "soft" });
-    this.result = h("div", {});
+    this.words = h("p.soft", { role: "status" });
+    this.result = h("div");
     this.elements = [this.words, this.bar, this.result];
     this.unsubscribe = live.on("task", (task) => this.show(task));
   }
@@ -36,7 +36,7 @@ export class LearningTask {
     try {
       this.show(await getJson(this.address, this.parameters));
     } catch (error) {
-      fill(this.result, h("p", { class: "bad", role: "alert" }, error.message));
+      fill(this.result, h("p.bad", { role: "alert" }, error.message));
     }
   }
 
@@ -55,6 +55,6 @@ export class LearningTask {
     }
     this.words.textContent = task.error ? "" : this.count(task.result);
     const problem = task.is_cancelled ? "stopped" : task.error;
-    fill(this.result, task.error ? h("p", { class: "bad", role: "alert" }, problem) : this.buildResult(task.result));
+    fill(this.result, task.error ? h("p.bad", { role: "alert" }, problem) : this.buildResult(task.result));
   }
 }

@@ -30,17 +30,15 @@ export function buildCurve({ setting, effect, points }, most) {
   const isNumber = points.every(({ value }) => typeof value === "number") && points.length > 2;
   const words = `${nameSetting(setting)}: best at ${showSettingValue(best.value)}, ${showStars(best.estimate)} stars`;
   return h(
-    "figure",
-    { class: "curve" },
-    h("figcaption", {}, h("strong", {}, nameSetting(setting)), ` ${effect.toFixed(2)} stars from worst to best`),
+    "figure.curve",
+    h("figcaption", h("strong", nameSetting(setting)), ` ${effect.toFixed(2)} stars from worst to best`),
     isNumber ? drawLine(points, most, words) : null,
     isNumber
       ? h(
-          "p",
-          { class: "ends soft" },
-          h("span", {}, showSettingValue(points[0].value)),
-          h("span", {}, `best ${showSettingValue(best.value)}`),
-          h("span", {}, showSettingValue(points[points.length - 1].value)),
+          "p.ends.soft",
+          h("span", showSettingValue(points[0].value)),
+          h("span", `best ${showSettingValue(best.value)}`),
+          h("span", showSettingValue(points[points.length - 1].value)),
         )
       : buildWords(points, most),
   );
@@ -68,27 +66,20 @@ function drawLine(points, most, words) {
 function buildWords(points, most) {
   const place = (stars) => `${50 + (50 * stars) / (most || 1)}%`;
   return h(
-    "table",
-    { class: "curve-words" },
+    "table.curve-words",
     h(
       "tbody",
-      {},
       [...points]
         .sort((first, second) => second.estimate - first.estimate)
         .map(({ value, estimate, low, high }) =>
           h(
             "tr",
-            {},
             h("th", { scope: "row" }, showSettingValue(value)),
-            h("td", { class: "number" }, showStars(estimate)),
+            h("td.number", showStars(estimate)),
             h(
-              "td",
-              { class: "interval" },
-              h("span", {
-                class: "range",
-                style: { left: place(low), width: `${(50 * (high - low)) / (most || 1)}%` },
-              }),
-              h("span", { class: "dot", style: { left: place(estimate) } }),
+              "td.interval",
+              h("span.range", { style: { left: place(low), width: `${(50 * (high - low)) / (most || 1)}%` } }),
+              h("span.dot", { style: { left: place(estimate) } }),
             ),
           ),
         ),

@@ -60,12 +60,10 @@ class CompareScreen {
       fill(
         this.root,
         h(
-          "div",
-          { class: "page" },
-          h("h1", {}, "Compare"),
+          "div.page",
+          h("h1", "Compare"),
           h(
             "p",
-            {},
             "Select two to four images on the ",
             h("a", { href: "/", "data-link": true }, "wall"),
             " and press C.",
@@ -76,29 +74,24 @@ class CompareScreen {
     }
     this.modes = MODES.map((mode) =>
       h(
-        "button",
-        {
-          type: "button",
-          class: "quiet",
-          "aria-pressed": String(mode === MODES[0]),
-          on: { click: () => this.setMode(mode) },
-        },
+        "button.quiet",
+        { "aria-pressed": String(mode === MODES[0]), click: () => this.setMode(mode) },
         mode[0].toUpperCase() + mode.slice(1),
       ),
     );
-    this.facts = h("div", { class: "compare-facts", tabindex: 0, role: "region", "aria-label": "What differs" });
+    this.facts = h("div.compare-facts", { tabindex: 0, role: "region", "aria-label": "What differs" });
     fill(
       this.root,
       h(
-        "section",
-        { class: "compare", "aria-label": "Compare" },
-        h("h1", { class: "sr-only" }, "Compare"),
+        "section.compare",
+        { "aria-label": "Compare" },
+        h("h1.sr-only", "Compare"),
         h(
-          "div",
-          { class: "compare-bar", role: "toolbar", "aria-label": "How to compare" },
+          "div.compare-bar",
+          { role: "toolbar", "aria-label": "How to compare" },
           rows.length === 2 ? this.modes : null,
-          h("button", { type: "button", class: "quiet", on: { click: () => this.stage.fit() } }, "Fit"),
-          h("span", { class: "soft" }, total > MOST ? `the first ${MOST} of ${total} images` : ""),
+          h("button.quiet", { click: () => this.stage.fit() }, "Fit"),
+          h("span.soft", total > MOST ? `the first ${MOST} of ${total} images` : ""),
         ),
         this.stage.element,
         this.facts,
@@ -125,7 +118,6 @@ class CompareScreen {
     const line = (title, build, name = "") =>
       h(
         "tr",
-        {},
         h("th", { scope: "row" }, title),
         rows.map((row, place) => h("td", { class: name }, build(row, place))),
       );
@@ -134,17 +126,15 @@ class CompareScreen {
       this.facts,
       h(
         "table",
-        {},
         h(
           "tbody",
-          {},
           line("Yours", (row, place) => this.buildAnswer(row, place)),
           names.map((name) => line(titleOf(name), (_, place) => settings[place].get(name)?.value ?? "")),
           isSame("prompt") ? null : line("Prompt", (row, place) => this.buildText("prompt", row, place), "words"),
           isSame("negative") ? null : line("Negative", (row, place) => this.buildText("negative", row, place), "words"),
         ),
       ),
-      names.length || !isSame("prompt") ? null : h("p", { class: "soft" }, "No known setting differs."),
+      names.length || !isSame("prompt") ? null : h("p.soft", "No known setting differs."),
     );
   }
 
@@ -152,7 +142,7 @@ class CompareScreen {
   buildText(name, row, place) {
     const before = this.rows[place ? 0 : 1][name] ?? "";
     const parts = markDifferences(row[name] ?? "", before);
-    return parts.map(({ text, isNew }) => (isNew ? h("mark", {}, text) : text));
+    return parts.map(({ text, isNew }) => (isNew ? h("mark", text) : text));
   }
 
   buildAnswer(row, place) {
@@ -167,10 +157,8 @@ class CompareScreen {
       place === this.active ? h("b", { "aria-label": "keys are about this picture" }, "▸ ") : null,
       stars,
       " ",
-      isReadOnly
-        ? null
-        : h("button", { type: "button", class: "quiet", on: { click: () => this.prefer(place) } }, "Better"),
-      flag ? h("span", { class: "soft" }, ` ${flag}`) : null,
+      isReadOnly ? null : h("button.quiet", { click: () => this.prefer(place) }, "Better"),
+      flag ? h("span.soft", ` ${flag}`) : null,
     );
   }
 

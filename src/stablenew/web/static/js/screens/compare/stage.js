@@ -11,7 +11,7 @@ export const MODES = ["side by side", "wipe", "flicker", "difference"];
 
 export class Stage {
   constructor() {
-    this.element = h("div", { class: "panes" });
+    this.element = h("div.panes");
     this.rows = [];
     this.mode = MODES[0];
     this.split = 0.5;
@@ -45,12 +45,12 @@ export class Stage {
     const isStacked = mode !== MODES[0] && rows.length === 2;
     this.panes = isStacked
       ? [h("div", { class: `pane ${mode}` }, pictures)]
-      : pictures.map((picture) => h("div", { class: "pane" }, picture));
+      : pictures.map((picture) => h("div.pane", picture));
     this.pictures = pictures;
     fill(this.element, this.panes);
     this.edge = null;
     if (isStacked && mode === "wipe") {
-      this.edge = h("div", { class: "wipe-edge" });
+      this.edge = h("div.wipe-edge");
       this.panes[0].append(this.edge);
     }
     if (isStacked && mode === "flicker")

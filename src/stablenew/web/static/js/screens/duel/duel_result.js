@@ -13,26 +13,23 @@ export function buildResult(report, { isUsedUp = false, onGoOn = null } = {}) {
   const strength = (place) => report.sides[place].strength?.estimate ?? 0;
   order.sort((a, b) => strength(b) - strength(a));
   return h(
-    "div",
-    { class: "page duel-result" },
-    h("h1", {}, headline(report)),
-    h("p", {}, explain(report, isUsedUp)),
+    "div.page.duel-result",
+    h("h1", headline(report)),
+    h("p", explain(report, isUsedUp)),
     h(
-      "div",
-      { class: "actions" },
-      onGoOn ? h("button", { type: "button", class: "primary", on: { click: onGoOn } }, "Go on voting") : null,
+      "div.actions",
+      onGoOn ? h("button.primary", { click: onGoOn }, "Go on voting") : null,
       h("a", { href: "/duel", "data-link": true }, "Another duel"),
     ),
-    report.vote_count ? h("h2", {}, `${settingTitle(report.by)}, by how often it wins`) : null,
+    report.vote_count ? h("h2", `${settingTitle(report.by)}, by how often it wins`) : null,
     report.vote_count
       ? h(
-          "ol",
-          { class: "strengths" },
+          "ol.strengths",
           order.map((place) => buildSide(report.sides[place])),
         )
       : null,
     report.vote_count ? buildPairs(report) : null,
-    report.vote_count ? h("ul", { class: "checks soft" }, listChecks(report)) : null,
+    report.vote_count ? h("ul.checks.soft", listChecks(report)) : null,
   );
 }
 
@@ -55,16 +52,15 @@ function buildSide({ value, strength, vote_count: count, image_count: images }) 
   const { estimate, low, high } = strength;
   return h(
     "li",
-    {},
-    h("b", {}, value),
+    h("b", value),
     h(
-      "span",
-      { class: "strength-bar", "aria-hidden": "true" },
-      h("span", { class: "reach", style: { left: percent(low), right: percent(1 - high) } }),
-      h("span", { class: "mark", style: { left: percent(estimate) } }),
+      "span.strength-bar",
+      { "aria-hidden": "true" },
+      h("span.reach", { style: { left: percent(low), right: percent(1 - high) } }),
+      h("span.mark", { style: { left: percent(estimate) } }),
     ),
-    h("span", { class: "number" }, `${percent(estimate)} (${interval(strength)})`),
-    h("span", { class: "soft" }, `${plural(count, "vote")}, ${plural(images, "image")}`),
+    h("span.number", `${percent(estimate)} (${interval(strength)})`),
+    h("span.soft", `${plural(count, "vote")}, ${plural(images, "image")}`),
   );
 }
 
@@ -75,35 +71,29 @@ function buildPairs({ pairs }) {
   const verdict = (pair) =>
     VERDICTS[pair.verdict] ?? `${pair[pair.verdict]} is better, after ${plural(pair.decided_after, "vote")}`;
   return h(
-    "div",
-    { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Each two sides" },
+    "div.table-scroll",
+    { tabindex: 0, role: "region", "aria-label": "Each two sides" },
     h(
-      "table",
-      { class: "numbers" },
+      "table.numbers",
       h(
         "thead",
-        {},
         h(
           "tr",
-          {},
-          titles.map((title) => (title ? h("th", { scope: "col" }, title) : h("td", {}))),
+          titles.map((title) => (title ? h("th", { scope: "col" }, title) : h("td"))),
         ),
       ),
       h(
         "tbody",
-        {},
         pairs.map((pair) =>
           h(
             "tr",
-            {},
             h("th", { scope: "row" }, `${pair.first} : ${pair.second}`),
-            [pair.wins, pair.losses, pair.ties, pair.both_bad].map((count) => h("td", { class: "number" }, count)),
+            [pair.wins, pair.losses, pair.ties, pair.both_bad].map((count) => h("td.number", count)),
             h(
-              "td",
-              { class: "number" },
+              "td.number",
               pair.win_rate.trials ? `${percent(pair.win_rate.estimate)} (${interval(pair.win_rate)})` : "",
             ),
-            h("td", {}, verdict(pair)),
+            h("td", verdict(pair)),
           ),
         ),
       ),
@@ -119,5 +109,5 @@ function listChecks({ agreement, left_rate: left, second_votes: again }) {
     );
   if (left.trials) lines.push(`The picture on the left won ${percent(left.estimate)} of the time (${interval(left)}).`);
   if (again) lines.push(`${plural(again, "vote")} on pictures that were compared before; they are not in the result.`);
-  return lines.map((line) => h("li", {}, line));
+  return lines.map((line) => h("li", line));
 }

@@ -84,74 +84,64 @@ class DuelScreen {
   }
 
   showProblem(error) {
-    fill(
-      this.root,
-      h("div", { class: "page" }, h("h1", {}, "Duel"), h("p", { class: "bad", role: "alert" }, error.message)),
-    );
+    fill(this.root, h("div.page", h("h1", "Duel"), h("p.bad", { role: "alert" }, error.message)));
     this.showSetup(this.root.firstElementChild).catch(() => {});
   }
 
   /** Choose what is compared. */
-  async showSetup(page = h("div", { class: "page" }, h("h1", {}, "Duel"))) {
+  async showSetup(page = h("div.page", h("h1", "Duel"))) {
     const facets = await getJson("/api/images/facets", { query: this.question.query, limit: 13 });
     const settings = Object.entries(facets).filter(
       ([name, values]) => !NO_SIDES.includes(name) && values.length > 1 && values.length < 13,
     );
     if (!page.isConnected) fill(this.root, page);
     page.append(
-      h("p", {}, "Two pictures at a time, without knowing which is which. It ends by itself when one side is better."),
+      h("p", "Two pictures at a time, without knowing which is which. It ends by itself when one side is better."),
       settings.length
         ? h(
-            "ul",
-            { class: "sides" },
-            settings.map(([name, values]) => h("li", {}, this.buildChoice(name, values))),
+            "ul.sides",
+            settings.map(([name, values]) => h("li", this.buildChoice(name, values))),
           )
-        : h("p", { class: "soft" }, "The images found have one value of every setting. Search for more of them."),
+        : h("p.soft", "The images found have one value of every setting. Search for more of them."),
     );
   }
 
   buildChoice(name, values) {
     const address = addressOf({ ...this.question, by: name });
     return h(
-      "a",
-      { href: address, "data-link": true, class: "side-choice" },
-      h("b", {}, settingTitle(name === "cfg" ? "cfg_scale" : name)),
-      h("span", { class: "soft" }, values.map(({ value, count }) => `${value} (${count})`).join(", ")),
+      "a.side-choice",
+      { href: address, "data-link": true },
+      h("b", settingTitle(name === "cfg" ? "cfg_scale" : name)),
+      h("span.soft", values.map(({ value, count }) => `${value} (${count})`).join(", ")),
     );
   }
 
   async showVoting() {
     this.queue = new PairQueue(this.question);
-    this.stage = h("div", { class: "duel-stage" });
+    this.stage = h("div.duel-stage");
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "How sure it is" });
-    this.words = h("span", { class: "soft", role: "status" });
+    this.words = h("span.soft", { role: "status" });
     this.buttons = ANSWERS.map(([answer, key, text]) =>
       h(
         "button",
-        {
-          type: "button",
-          class: `answer ${answer}`,
-          disabled: true,
-          on: { click: () => this.vote(answer) },
-        },
+        { class: `answer ${answer}`, disabled: true, click: () => this.vote(answer) },
         h("kbd", { "aria-hidden": "true" }, key),
-        h("span", { class: "beside" }, text),
-        h("span", { class: "stacked-words" }, STACKED[answer] ?? text),
+        h("span.beside", text),
+        h("span.stacked-words", STACKED[answer] ?? text),
       ),
     );
-    const tool = (text, action) => h("button", { type: "button", class: "quiet", on: { click: action } }, text);
+    const tool = (text, action) => h("button.quiet", { click: action }, text);
     fill(
       this.root,
       h(
-        "section",
-        { class: "duel", "aria-label": "Duel" },
-        h("h1", { class: "sr-only" }, "Duel"),
+        "section.duel",
+        { "aria-label": "Duel" },
+        h("h1.sr-only", "Duel"),
         this.stage,
-        h("div", { class: "answers" }, this.buttons),
+        h("div.answers", this.buttons),
         h(
-          "div",
-          { class: "duel-foot" },
-          h("label", {}, "How sure ", this.bar),
+          "div.duel-foot",
+          h("label", "How sure ", this.bar),
           this.words,
           tool("Undo", () => this.undo()),
           tool("Result so far", () => this.showResult()),
@@ -179,7 +169,7 @@ class DuelScreen {
       pair.pictures.map((picture, place) => {
         picture.alt = place ? "The picture on the right" : "The picture on the left";
         picture.onclick = () => this.vote(place ? "right" : "left");
-        return h("figure", {}, picture);
+        return h("figure", picture);
       }),
     );
     this.setBusy(this.app.status.is_read_only);

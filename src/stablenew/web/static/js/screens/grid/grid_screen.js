@@ -65,7 +65,7 @@ class GridScreen {
     try {
       this.grid = await getJson("/api/grid", this.question);
     } catch (error) {
-      fill(this.root, h("div", { class: "page" }, h("h1", {}, "Grid"), h("p", { class: "bad" }, error.message)));
+      fill(this.root, h("div.page", h("h1", "Grid"), h("p.bad", error.message)));
       return;
     }
     this.render();
@@ -74,37 +74,31 @@ class GridScreen {
   render() {
     const { grid } = this;
     const isThere = grid.x && grid.cells.length;
-    this.words = h("span", { class: "soft", role: "status" });
+    this.words = h("span.soft", { role: "status" });
     this.large = h(
-      "aside",
-      { class: "grid-large", "aria-label": "The image" },
-      h("p", { class: "soft" }, "Hover over a cell, or move with the arrow keys."),
+      "aside.grid-large",
+      { "aria-label": "The image" },
+      h("p.soft", "Hover over a cell, or move with the arrow keys."),
     );
-    const room = h("div", { class: "grid-room", tabindex: 0, role: "application", "aria-label": "Grid of images" });
+    const room = h("div.grid-room", { tabindex: 0, role: "application", "aria-label": "Grid of images" });
     fill(
       this.root,
       h(
-        "section",
-        { class: "grid-screen", "aria-label": "Grid" },
-        isThere ? h("h1", { class: "sr-only" }, "Grid") : null,
+        "section.grid-screen",
+        { "aria-label": "Grid" },
+        isThere ? h("h1.sr-only", "Grid") : null,
         h(
-          "div",
-          { class: "grid-bar" },
+          "div.grid-bar",
           ["y", "x", "panel"].map((name) => this.buildChoice(name)),
           isThere ? this.buildTools() : null,
           this.words,
         ),
         isThere
-          ? h("div", { class: "grid-body" }, room, this.large)
+          ? h("div.grid-body", room, this.large)
           : h(
-              "div",
-              { class: "page" },
-              h("h1", {}, "Grid"),
-              h(
-                "p",
-                {},
-                "No setting varies among these images. Search for more of them, or choose the settings above.",
-              ),
+              "div.page",
+              h("h1", "Grid"),
+              h("p", "No setting varies among these images. Search for more of them, or choose the settings above."),
             ),
       ),
     );
@@ -136,7 +130,7 @@ class GridScreen {
     const label = { x: "Across", y: "Down", panel: "Panels" }[name];
     const select = h(
       "select",
-      { id: `grid-${name}`, on: { change: () => this.change({ [name]: select.value }) } },
+      { id: `grid-${name}`, change: () => this.change({ [name]: select.value }) },
       h("option", { value: "" }, name === "panel" ? "none" : "choose"),
       known.map((axis) =>
         h(
@@ -149,7 +143,7 @@ class GridScreen {
         ? h("option", { value: chosen, selected: true }, settingTitle(chosen))
         : null,
     );
-    return h("span", {}, h("label", { for: `grid-${name}` }, `${label} `), select);
+    return h("span", h("label", { for: `grid-${name}` }, `${label} `), select);
   }
 
   buildTools() {
@@ -161,10 +155,10 @@ class GridScreen {
     };
     const canFill = this.grid.y && !this.grid.panel && this.holeCount;
     return [
-      h("button", { type: "button", class: "quiet", on: { click: save } }, "Save as PNG"),
+      h("button.quiet", { click: save }, "Save as PNG"),
       link("data", "Save as CSV"),
       canFill ? link("plan", "Fill the holes…") : null,
-      canFill ? h("span", { class: "soft" }, "then: stablenew plan run holes.plan.json") : null,
+      canFill ? h("span.soft", "then: stablenew plan run holes.plan.json") : null,
     ];
   }
 
@@ -231,14 +225,13 @@ class GridScreen {
       h("img", { src: outputUrl(row.run_id, row.digest), alt: row.prompt ?? "image" }),
       h(
         "p",
-        {},
         stars,
         " ",
-        h("b", {}, this.view.titleOf(cell)),
+        h("b", this.view.titleOf(cell)),
         cell.count > 1 ? ` · ${(cell.top ?? 0) + 1} of ${cell.count}` : "",
         row.settings.seed === undefined ? "" : ` · seed ${row.settings.seed}`,
       ),
-      h("p", { class: "soft" }, (row.prompt ?? "").slice(0, 160)),
+      h("p.soft", (row.prompt ?? "").slice(0, 160)),
     );
   }
 

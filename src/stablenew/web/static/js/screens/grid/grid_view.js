@@ -31,7 +31,7 @@ export class GridView {
         images,
       });
     this.rowCount = this.rowsOfPanel * this.panels;
-    this.space = h("div", { class: "grid-space" });
+    this.space = h("div.grid-space");
     fill(room, this.space);
     /** @type {Map<number, any>} */
     this.nodes = new Map();
@@ -157,8 +157,8 @@ export class GridView {
     const node = h("div", { class: cell ? "grid-cell" : "grid-cell hole", style, data: { key } });
     if (cell) {
       node.picture = h("img", { alt: "", draggable: "false" });
-      node.count = h("span", { class: "count", title: "images in this stack" });
-      node.mine = h("span", { class: "mine" });
+      node.count = h("span.count", { title: "images in this stack" });
+      node.mine = h("span.mine");
       node.append(node.picture, node.count, node.mine);
       node.classList.toggle("cursor", cell === this.cursor);
       this.options.draw(node, cell);

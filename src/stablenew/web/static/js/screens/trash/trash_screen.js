@@ -41,20 +41,18 @@ class TrashScreen {
     fill(
       this.root,
       h(
-        "div",
-        { class: "page" },
-        h("h1", {}, "Trash"),
+        "div.page",
+        h("h1", "Trash"),
         count
-          ? h("p", {}, `${plural(count, "image")}, ${formatBytes(held)} on this machine.`)
-          : h("p", {}, "The trash is empty. Backspace on the wall puts an image here."),
+          ? h("p", `${plural(count, "image")}, ${formatBytes(held)} on this machine.`)
+          : h("p", "The trash is empty. Backspace on the wall puts an image here."),
         isReadOnly || !count ? null : this.buildActions(),
         this.progress,
         h(
-          "ul",
-          { class: "trash-list" },
+          "ul.trash-list",
           images.map((image) => this.buildImage(image, isReadOnly)),
         ),
-        count > images.length ? h("p", { class: "soft" }, `The first ${images.length} are shown.`) : null,
+        count > images.length ? h("p.soft", `The first ${images.length} are shown.`) : null,
       ),
     );
   }
@@ -65,36 +63,32 @@ class TrashScreen {
       "select",
       {
         id: "trash-age",
-        on: {
-          change: () => {
-            this.older = choice.value;
-            this.load();
-          },
+        change: () => {
+          this.older = choice.value;
+          this.load();
         },
       },
       AGES.map(([value, text]) => h("option", { value, selected: value === this.older }, text)),
     );
     return h(
-      "div",
-      { class: "actions" },
+      "div.actions",
       h("label", { for: "trash-age" }, "Trashed "),
       choice,
       h(
-        "button",
-        { type: "button", class: "danger", disabled: !due.count, on: { click: () => this.confirm() } },
+        "button.danger",
+        { disabled: !due.count, click: () => this.confirm() },
         due.count
           ? `Remove ${plural(due.count, "image")} (${formatBytes(due.size_bytes)})…`
           : "Nothing of yours to remove",
       ),
-      h("button", { type: "button", on: { click: () => this.restore(null) } }, "Take everything out"),
-      kept.count ? h("span", { class: "soft" }, `${plural(kept.count, "image")} stay: others like them.`) : null,
+      h("button", { click: () => this.restore(null) }, "Take everything out"),
+      kept.count ? h("span.soft", `${plural(kept.count, "image")} stay: others like them.`) : null,
     );
   }
 
   buildImage(image, isReadOnly) {
     return h(
       "li",
-      {},
       image.held_bytes
         ? h(
             "a",
@@ -105,16 +99,10 @@ class TrashScreen {
               loading: "lazy",
             }),
           )
-        : h("div", { class: "gone" }, "removed"),
-      h("div", {}, `by ${image.trashed_by.join(", ")}, ${formatTime(image.trashed_at)}`),
-      image.kept_for.length ? h("div", { class: "warn" }, image.kept_for.join(", ")) : null,
-      isReadOnly
-        ? null
-        : h(
-            "button",
-            { type: "button", class: "quiet", on: { click: () => this.restore([image.digest]) } },
-            "Take out",
-          ),
+        : h("div.gone", "removed"),
+      h("div", `by ${image.trashed_by.join(", ")}, ${formatTime(image.trashed_at)}`),
+      image.kept_for.length ? h("div.warn", image.kept_for.join(", ")) : null,
+      isReadOnly ? null : h("button.quiet", { click: () => this.restore([image.digest]) }, "Take out"),
     );
   }
 
@@ -135,18 +123,17 @@ class TrashScreen {
       ? ` ${plural(due.in_place_count, "of them")} lie in folders of other programs and go to the system's trash.`
       : "";
     const dialog = h(
-      "dialog",
-      { class: "ask", "aria-labelledby": "empty-title" },
+      "dialog.ask",
+      { "aria-labelledby": "empty-title" },
       h("h2", { id: "empty-title" }, `Remove ${plural(due.count, "image")} from this machine?`),
       h(
         "p",
-        {},
         `${formatBytes(due.size_bytes)} are freed. Prompts, settings and ratings stay; other machines keep their copies.${inPlace}`,
       ),
       h(
-        "form",
-        { method: "dialog", class: "buttons" },
-        h("button", { value: "yes", class: "danger" }, "Remove"),
+        "form.buttons",
+        { method: "dialog" },
+        h("button.danger", { value: "yes" }, "Remove"),
         h("button", { value: "" }, "Cancel"),
       ),
     );

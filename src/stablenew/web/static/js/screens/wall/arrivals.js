@@ -12,10 +12,10 @@ export class WallArrivals {
   /** @param {any} screen */
   constructor(screen) {
     this.screen = screen;
-    this.count = h("span", {});
+    this.count = h("span");
     this.pill = h(
-      "button",
-      { type: "button", class: "pill", hidden: true, on: { click: () => this.showNew() } },
+      "button.pill",
+      { hidden: true, click: () => this.showNew() },
       h("span", { "aria-hidden": "true" }, "↑ "),
       this.count,
     );

@@ -5,7 +5,7 @@ import { fill, h } from "../../parts/dom.js";
 
 const days = new Intl.DateTimeFormat(undefined, { weekday: "long", year: "numeric", month: "long", day: "numeric" });
 
-export const createHeading = () => h("div", { class: "wall-heading" });
+export const createHeading = () => h("div.wall-heading");
 
 /** Name the group of the images from `first` up to `last`. */
 export function showHeading(node, list, group, first, last) {
@@ -15,7 +15,7 @@ export function showHeading(node, list, group, first, last) {
   fill(
     node,
     h("strong", { title: name }, name),
-    h("span", { class: "soft" }, `${plural(last - first, "image")}${unrated ? ` · ${unrated} unrated` : ""}`),
+    h("span.soft", `${plural(last - first, "image")}${unrated ? ` · ${unrated} unrated` : ""}`),
   );
 }
 

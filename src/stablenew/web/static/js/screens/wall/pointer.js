@@ -12,7 +12,7 @@ export class WallPointer {
   /** @param {any} screen */
   constructor(screen) {
     this.screen = screen;
-    this.band = h("div", { class: "band", hidden: true });
+    this.band = h("div.band", { hidden: true });
     this.start = null;
     this.press = 0;
     this.wasDragged = false;
