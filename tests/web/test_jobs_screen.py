@@ -248,12 +248,12 @@ def test_a_million_rows_scroll_as_one_list(open_page):
     page = open_page("/jobs")
     page.evaluate(
         """async () => {
-          const { VirtualList } = await import("/static/js/parts/virtual_list.js");
+          const { VirtualList } = await import("/static/js/parts/lists/virtual_list.js");
           const viewport = document.createElement("div"), layer = document.createElement("div");
           viewport.className = "viewport"; viewport.id = "long"; layer.className = "rows";
           viewport.style.position = "fixed"; viewport.style.inset = "0"; viewport.style.zIndex = "50";
           viewport.append(layer); document.body.append(viewport);
-          window.long = new VirtualList(viewport, layer, { itemHeight: 40, create: () => {
+          window.long = new VirtualList(viewport, layer, { itemHeight: () => 40, create: () => {
             const node = document.createElement("div"); node.className = "row"; return node; },
             show: (node, index) => { node.textContent = String(index); } });
           window.long.setCount(1_000_000);

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,21 @@ def test_comments_and_white_space_are_left_out_and_nothing_else():
 
 def test_what_looks_like_a_comment_or_white_space_stays_in_texts_and_patterns():
     source = b"if (a < 1) x = /[ ] =  \\/\\/ /.exec(y);\nreturn `a = ${b}\n  // kept`\n"
-    assert compact_script(source) == b"if(a<1)x=/[ ] =  \\/\\/ /.exec(y);return `a = ${b}\n  // kept`"
+    assert compact_script(source) == b"if(a<1)x=/[ ] =  \\/\\/ /.exec(y);return`a = ${b}\n  // kept`"
+
+
+def test_no_template_stands_in_another_which_the_minifier_would_take_for_code():
+    static = Path(str(resources.files("stablenew.web"))) / "static"
+    for path in static.rglob("*.js"):
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            assert not re.search(r"`[^`]*\$\{[^`}]*`", line), f"{path}:{number}"
+
+
+def test_templates_keep_their_words_and_spaces():
+    static = Path(str(resources.files("stablenew.web"))) / "static"
+    for path, data in SCRIPTS.items():
+        templates = re.findall(r"`[^`]*`", data.decode())
+        assert set(templates) <= set(re.findall(r"`[^`]*`", (static / path).read_text("utf-8"))), path
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node here; install nodejs")

@@ -3,12 +3,12 @@ import { test } from "node:test";
 
 import { load } from "./browser.mjs";
 
-const { ListGeometry } = await load("parts/list_geometry.js");
+const { ListGeometry } = await load("parts/lists/list_geometry.js");
 
 const SPACER = 8_000_000;
-const short = new ListGeometry({ count: 100, columns: 1, itemHeight: 84, viewHeight: 600 });
-const long = new ListGeometry({ count: 1_000_000, columns: 1, itemHeight: 84, viewHeight: 600 });
-const grid = new ListGeometry({ count: 1003, columns: 4, itemHeight: 220, viewHeight: 700 });
+const short = new ListGeometry(100, 84, 600);
+const long = new ListGeometry(1_000_000, 84, 600);
+const tall = new ListGeometry(1003, 220, 700);
 
 test("a list that fits the browser scrolls as it is", () => {
   assert.equal(short.isScaled, false);
@@ -74,16 +74,9 @@ test("items partly in the view count as visible", () => {
   assert.deepEqual(short.visibleRange(short.maxTop), [92, 100]);
 });
 
-test("half a view more is rendered on each side, in whole rows", () => {
+test("half a view more is rendered on each side", () => {
   assert.deepEqual(short.renderedRange(0), [0, 12]);
   assert.deepEqual(short.renderedRange(840), [6, 22]);
-  assert.deepEqual(grid.visibleRange(2200), [40, 56]);
-  assert.deepEqual(grid.renderedRange(2200), [32, 64]);
-});
-
-test("a grid's last row may be short", () => {
-  assert.equal(grid.height, 251 * 220);
-  assert.deepEqual(grid.visibleRange(grid.maxTop), [988, 1003]);
 });
 
 test("an item in view is revealed without movement", () => {
@@ -93,28 +86,26 @@ test("an item in view is revealed without movement", () => {
 test("an item above or below is revealed at the nearer edge", () => {
   assert.equal(short.topToReveal(5, 900), 420);
   assert.equal(short.topToReveal(20, 900), 21 * 84 - 600);
-  assert.equal(grid.topToReveal(1002, 0), grid.maxTop);
+  assert.equal(tall.topToReveal(1002, 0), tall.maxTop);
 });
 
 test("after a resize the first visible item is still the first", () => {
-  const top = grid.offsetOf(400);
-  const narrow = new ListGeometry({ count: 1003, columns: 2, itemHeight: 170, viewHeight: 700 });
-  assert.deepEqual(narrow.visibleRange(grid.topIn(narrow, top))[0], 400);
+  const narrow = new ListGeometry(1003, 170, 700);
+  assert.deepEqual(narrow.visibleRange(tall.topIn(narrow, tall.offsetOf(400)))[0], 400);
 });
 
-test("a resize that changes neither columns nor height moves nothing", () => {
-  const lower = new ListGeometry({ count: 1003, columns: 4, itemHeight: 220, viewHeight: 300 });
-  assert.equal(grid.topIn(lower, 1234), 1234);
+test("a resize that leaves the height of items moves nothing", () => {
+  assert.equal(tall.topIn(new ListGeometry(1003, 220, 300), 1234), 1234);
 });
 
-test("a page is what fits whole into the view, and at least one row", () => {
+test("a page is what fits whole into the view, and at least one item", () => {
   assert.equal(short.pageSize, 7);
-  assert.equal(grid.pageSize, 12);
-  assert.equal(new ListGeometry({ count: 9, columns: 3, itemHeight: 220, viewHeight: 100 }).pageSize, 3);
+  assert.equal(tall.pageSize, 3);
+  assert.equal(new ListGeometry(9, 220, 100).pageSize, 1);
 });
 
 test("an empty list and a view without height have nothing to show and nowhere to go", () => {
-  const empty = new ListGeometry({ count: 0, columns: 3, itemHeight: 220, viewHeight: 0 });
+  const empty = new ListGeometry(0, 220, 0);
   assert.deepEqual(empty.renderedRange(0), [0, 0]);
   assert.equal(empty.maxTop, 0);
   assert.equal(empty.scrollFor(0), 0);

@@ -100,4 +100,4 @@ function buildCell(cell, most, both) {
 }
 
 /** Where the rated jobs are that a query finds. */
-export const findJobs = (query) => `/?q=${encodeURIComponent(`${query} rating:>=0`)}`;
+export const findJobs = (query) => `/?q=${encodeURIComponent(query + " rating:>=0")}`;

@@ -99,10 +99,10 @@ function hideThumbnail(image) {
 
 function describeImages(job) {
   const parts = [];
-  if (job.rated_count)
-    parts.push(
-      `${formatCount(job.rated_count)}/${formatCount(job.output_count)} rated${job.best_rating !== null ? `, best ${job.best_rating}★` : ""}`,
-    );
+  if (job.rated_count) {
+    const best = job.best_rating === null ? "" : `, best ${job.best_rating}★`;
+    parts.push(`${formatCount(job.rated_count)}/${formatCount(job.output_count)} rated${best}`);
+  }
   if (job.pick_count) parts.push(plural(job.pick_count, "pick"));
   if (job.reject_count) parts.push(plural(job.reject_count, "reject"));
   return parts.join(" · ");

@@ -57,7 +57,7 @@ function buildSlider(runId, earlier, last, build) {
 /** The button of a record in the strip of all records. */
 export function buildStripItem(runId, { variant, status, ...record }, onChoose) {
   const output = finalOutputs(record)[0];
-  const name = `Variant ${variant.index}${variant.label ? `, ${variant.label}` : ""}, ${status}`;
+  const name = [`Variant ${variant.index}`, variant.label, status].filter(Boolean).join(", ");
   return h(
     "button",
     { "aria-label": name, title: name, "aria-pressed": "false", click: onChoose },

@@ -101,7 +101,7 @@ export function describeEvent(event) {
     case "rate":
       return event.rating === null
         ? "rating removed"
-        : `${starText(event.rating)}${event.aspect ? ` for ${event.aspect}` : ""}`;
+        : starText(event.rating) + (event.aspect ? ` for ${event.aspect}` : "");
     case "tag":
       return event.present ? `tag ${event.tag}` : `tag ${event.tag} removed`;
     case "note":

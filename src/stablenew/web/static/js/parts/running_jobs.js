@@ -38,7 +38,8 @@ export class RunningJobs {
     }
     if (parts.revision > job.revision) return;
     parts.revision = job.revision;
-    const running = `${job.stage ?? "starting"}, variant ${Math.min(job.total, job.done + 1)} of ${job.total}${job.variant_label ? ` (${job.variant_label})` : ""}`;
+    const label = job.variant_label ? ` (${job.variant_label})` : "";
+    const running = `${job.stage ?? "starting"}, variant ${Math.min(job.total, job.done + 1)} of ${job.total}${label}`;
     const eta = job.eta_seconds === null ? "" : `, about ${formatDuration(job.eta_seconds)} left`;
     const ended = `${OVER[job.status] ?? job.status}: ${job.done} of ${plural(job.total, "variant")} in ${formatDuration(job.elapsed_seconds)}`;
     parts.words.textContent = job.is_over

@@ -26,10 +26,7 @@ export function buildStars(about, onRate, { isReadOnly = false, inTabOrder = fal
   element.rating = undefined;
   element.show = (rating, name = about) => {
     element.rating = rating ?? null;
-    element.setAttribute(
-      "aria-label",
-      `${name}: ${rating === null || rating === undefined ? "not rated" : `${rating} of 5`}`,
-    );
+    element.setAttribute("aria-label", `${name}: ${(rating ?? null) === null ? "not rated" : rating + " of 5"}`);
     element.classList.toggle("zero", rating === 0);
     buttons.forEach((button, index) => {
       const isOn = typeof rating === "number" && index < rating;

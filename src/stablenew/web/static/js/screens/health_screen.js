@@ -196,7 +196,7 @@ function buildVerdict(result) {
         "div.panel",
         h("a", { "data-link": true, href: runUrl(report.run_id) }, report.run_id),
         report.findings.map(({ severity, code, path, line, message }) =>
-          h("div", { class: `finding-${severity}` }, `${code} ${path}${line ? `, line ${line}` : ""}: ${message}`),
+          h("div", { class: `finding-${severity}` }, `${code} ${path}${line ? ", line " + line : ""}: ${message}`),
         ),
       ),
     ),

@@ -32,7 +32,7 @@ function describeEnd(task) {
   const leftOut = task.result.imports
     .flatMap((report) => Object.values(report.left_out))
     .reduce((sum, n) => sum + n, 0);
-  return `${plural(total("imported"), "image")} taken in${leftOut ? `, ${plural(leftOut, "file")} left out` : ""}`;
+  return `${plural(total("imported"), "image")} taken in${leftOut ? ", " + plural(leftOut, "file") + " left out" : ""}`;
 }
 
 /** Show imports from now on; `app` is what screens get. */

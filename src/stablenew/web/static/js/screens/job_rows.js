@@ -5,7 +5,7 @@ import { outbox } from "../data/feedback_outbox.js";
 import { JobList } from "../data/job_list.js";
 import { h } from "../parts/dom.js";
 import { createRow, showJob } from "../parts/job_row.js";
-import { VirtualList } from "../parts/virtual_list.js";
+import { VirtualList } from "../parts/lists/virtual_list.js";
 
 const RETRY_MILLISECONDS = 1000;
 const ROW_HEIGHT = 84;

@@ -103,7 +103,7 @@ function buildBest({ best, left, is_done: isDone }) {
 }
 
 const newRunWith = (settings) =>
-  `/new?${new URLSearchParams(Object.entries(settings).map(([name, value]) => ["set", `${name}=${value}`]))}`;
+  `/new?${new URLSearchParams(Object.entries(settings).map(([name, value]) => ["set", name + "=" + value]))}`;
 
 function buildRound({ settings, is_random: isRandom, rate_first: rateFirst, tuned }, asked) {
   const names = tuned.map(({ name }) => name);
@@ -118,7 +118,7 @@ function buildRound({ settings, is_random: isRandom, rate_first: rateFirst, tune
           `${plural(rateFirst.length, "image")} that you have not rated would teach as much as new ones: `,
           rateFirst.map(({ run_id: runId }, index) => [
             index ? ", " : null,
-            h("a", { "data-link": true, href: `/?q=${encodeURIComponent(`run:${runId} unrated:mine`)}` }, runId),
+            h("a", { "data-link": true, href: `/?q=run:${runId}+unrated:mine` }, runId),
           ]),
           ".",
         )

@@ -486,7 +486,7 @@ class WallScreen {
     const done = await this.feedback.submit(() => ({ rating }));
     if (!done.length) return;
     if (rating !== null) done.forEach(() => this.ratingPace.add(Date.now()));
-    if (isBatch) toast(`${plural(done.length, "image")} rated ${rating === null ? "not at all" : `${rating}★`}`);
+    if (isBatch) toast(`${plural(done.length, "image")} rated ${rating === null ? "not at all" : rating + "★"}`);
     else if (this.autoAdvance && rating !== null) this.moveTo(this.cursor + 1);
     this.showCounts();
   }

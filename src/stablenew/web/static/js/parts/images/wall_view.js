@@ -2,17 +2,16 @@
 
 import { JustifiedLayout } from "../../data/images/justified_layout.js";
 import { ScrollSpace } from "../../data/images/scroll_space.js";
+import { ScrolledView } from "../lists/scrolled_view.js";
 import { PictureLoader } from "./picture_loader.js";
 import { createCell, sharpThumbnail, showCell } from "./wall_cell.js";
 
 export const GAP = 4;
 const HEADING_HEIGHT = 34;
-const SETTLE_MILLISECONDS = 120;
-const MAX_SPARE_NODES = 80;
 /** How much of the view before and after it is kept ready. */
 const AHEAD = 0.6;
 
-export class WallView {
+export class WallView extends ScrolledView {
   /**
    * @param {HTMLElement} viewport what scrolls
    * @param {HTMLElement} layer what holds the images; inside the viewport
@@ -22,41 +21,22 @@ export class WallView {
    *   onRange: (first: number, last: number) => void, onScrolled: () => void}} options
    */
   constructor(viewport, layer, options) {
-    this.viewport = viewport;
-    this.layer = layer;
+    super(viewport, layer);
     this.options = options;
     this.list = options.list;
     this.pictures = new PictureLoader();
-    this.top = 0;
-    this.lastScroll = 0;
-    /** @type {Map<number, any>} */
-    this.nodes = new Map();
     /** @type {Map<number, any>} */
     this.headings = new Map();
-    this.spare = [];
     this.spareHeadings = [];
-    this.frame = 0;
-    this.settle = 0;
     this.range = [0, 0];
-    this.spacer = document.createElement("div");
-    this.spacer.className = "spacer";
-    this.spacer.setAttribute("aria-hidden", "true");
-    viewport.append(this.spacer);
-    this.onScroll = () => this.scrolled();
-    viewport.addEventListener("scroll", this.onScroll, { passive: true });
     this.layout = this.buildLayout();
-    this.space = new ScrollSpace(0, 0);
     this.width = 0;
     this.viewHeight = 0;
-    this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(viewport);
   }
 
-  close() {
-    this.observer.disconnect();
-    this.viewport.removeEventListener("scroll", this.onScroll);
-    cancelAnimationFrame(this.frame);
-    clearTimeout(this.settle);
+  create() {
+    return createCell();
   }
 
   buildLayout() {
@@ -81,12 +61,10 @@ export class WallView {
   /** Lay everything out again; what is in view stays where it is. `keep` is an image to keep in its place. */
   relayout(keep = this.anchor()) {
     this.layout = this.buildLayout();
-    this.space = new ScrollSpace(this.layout.height + 2 * this.margin, this.viewHeight);
-    this.spacer.style.height = `${this.space.spacerHeight}px`;
+    const space = new ScrollSpace(this.layout.height + 2 * this.margin, this.viewHeight);
     const top =
       keep && keep.index < this.list.length ? this.layout.boxOf(keep.index).top + this.margin - keep.offset : 0;
-    this.moveTo(top);
-    this.render(true);
+    this.useSpace(space, top);
   }
 
   /** The image at the upper edge of the view, and how far below the edge it is; null at the very top. */
@@ -113,35 +91,9 @@ export class WallView {
     this.relayout(keep);
   }
 
-  /** Make `top`, in pixels of the whole wall, the upper edge of the view. */
-  moveTo(top) {
-    this.top = this.space.clampTop(top);
-    this.viewport.scrollTop = this.space.scrollFor(this.top);
-    this.lastScroll = this.viewport.scrollTop;
-  }
-
-  scrolled() {
-    const scroll = this.viewport.scrollTop;
-    const before = this.top;
-    this.top = this.space.topAfterScroll(this.top, this.lastScroll, scroll);
-    if (this.space.isScaled && scroll !== this.lastScroll) this.settleSoon();
-    this.lastScroll = scroll;
-    this.pictures.moved(this.top - before);
-    if (this.top !== before) this.options.onScrolled();
-    if (!this.frame)
-      this.frame = requestAnimationFrame(() => {
-        this.frame = 0;
-        this.render();
-      });
-  }
-
-  /** After a while without movement, bring the scroll bar to where the wall is. */
-  settleSoon() {
-    clearTimeout(this.settle);
-    this.settle = setTimeout(() => {
-      this.moveTo(this.top);
-      this.render(true);
-    }, SETTLE_MILLISECONDS);
+  moved(pixels) {
+    this.pictures.moved(pixels);
+    if (pixels) this.options.onScrolled();
   }
 
   render(isForced = false) {
@@ -200,25 +152,11 @@ export class WallView {
     node.style.transform = `translateY(${top.toFixed(2)}px)`;
   }
 
-  addNode(index) {
-    let node = this.spare.pop();
-    if (!node) {
-      node = createCell();
-      this.layer.append(node);
-    }
-    node.hidden = false;
-    this.nodes.set(index, node);
-    return node;
-  }
-
   drop(index, node) {
-    this.nodes.delete(index);
     this.pictures.clear(node.parts.picture);
-    node.hidden = true;
     node.removeAttribute("id");
     node.removeAttribute("aria-posinset");
-    this.spare.push(node);
-    if (this.spare.length > MAX_SPARE_NODES) this.spare.shift().remove();
+    super.drop(index, node);
   }
 
   dropHeading(first, node) {
@@ -232,14 +170,8 @@ export class WallView {
     for (const [first, node] of this.headings) this.dropHeading(first, node);
   }
 
-  /** Show one image again, if it is in view. */
-  refresh(index) {
-    const node = this.nodes.get(index);
-    if (node) this.show(node, index);
-  }
-
   refreshAll() {
-    for (const [index, node] of this.nodes) this.show(node, index);
+    super.refreshAll();
     for (const [first, node] of this.headings)
       this.options.showHeading(node, first, this.layout.groupEnd(this.layout.blockOf(first)));
   }

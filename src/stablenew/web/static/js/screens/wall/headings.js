@@ -15,7 +15,7 @@ export function showHeading(node, list, group, first, last) {
   fill(
     node,
     h("strong", { title: name }, name),
-    h("span.soft", `${plural(last - first, "image")}${unrated ? ` · ${unrated} unrated` : ""}`),
+    h("span.soft", plural(last - first, "image") + (unrated ? ` · ${unrated} unrated` : "")),
   );
 }
 
