@@ -101,6 +101,35 @@ def test_a_sweep_is_recorded_under_the_standard_name_of_its_setting(store):
     config = config.with_overrides({f"txt2img.{name}": value for name, value in SMALL.items()})
     run = store.open(PipelineRunner(SketchEngine(), run_store=store).run(config, plan=plan).run_id)
     records, _ = run.read_records()
-    assert [record.variant.overrides for record in records] == [{"txt2img.cfg_scale": 5}, {"txt2img.cfg_scale": 7}]
+    assert [record.variant.overrides["txt2img.cfg_scale"] for record in records] == [5, 7]
     _, plan, _ = plan_again(run, RunRequest(sweeps=["txt2img.hr_second_pass_steps=3"]))
     assert [axis.name for axis in plan.sweeps] == ["txt2img.hr_steps"]
+
+
+def seeds_of(plan):
+    return [variant.overrides.get("txt2img.seed") for variant in plan]
+
+
+def test_a_sweep_draws_one_seed_for_each_prompt():
+    pack = build_typed_pack("a lake\n\na hill")
+    _, plan = plan_pack(pack, RunRequest(sweeps=["txt2img.cfg_scale=5,7"]))
+    lake, same, hill, also = seeds_of(plan)
+    assert lake == same != hill == also
+    assert seeds_of(plan) == seeds_of(plan), "a plan says the same whenever it is asked"
+    assert [variant.label for variant in plan[:2]] == ["txt2img.cfg_scale=5", "txt2img.cfg_scale=7"], (
+        "the seed is what does not vary"
+    )
+    for kept in (RunRequest(), RunRequest(sweeps=["txt2img.cfg_scale=5,7"], seed=9)):
+        assert set(seeds_of(plan_pack(pack, kept)[1])) == {None}
+    _, swept = plan_pack(pack, RunRequest(sweeps=["txt2img.seed=1,2"]))
+    assert seeds_of(swept) == [1, 2, 1, 2]
+
+
+def test_other_seeds_are_shared_by_what_shared_one_before(store):
+    with RunRecorder(store.root, config={"their": "own"}) as run:
+        for cfg_scale, seed in ((5, 1), (7, 1), (5, 2)):
+            run.record_variant(prompt="a lake", images=[], settings={"cfg_scale": cfg_scale, "seed": seed})
+    _, plan, _ = plan_again(store.open(run.run_id), RunRequest(), has_new_seeds=True)
+    first, second, third = seeds_of(plan)
+    assert first == second != third
+    assert {first, third}.isdisjoint({1, 2})

@@ -1,5 +1,6 @@
 """RecordedPlan: the variants of a run that was, to be run again: as they were, with other seeds or other settings."""
 
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -8,14 +9,13 @@ from typing import TypeAlias, overload
 from stablenew.errors import ConfigError
 from stablenew.formats.documents.learning_record import GenerationSettings, LearningRecord
 from stablenew.formats.documents.run_metadata import PlanSummary, RunMetadata
-from stablenew.formats.pipeline_config import LEFT_TO_PROGRAM, PipelineConfig, Txt2ImgSettings
+from stablenew.formats.pipeline_config import LEFT_TO_PROGRAM, RANDOM_SEED, PipelineConfig, Txt2ImgSettings
 from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.pipeline.prompt_pack import Prompt
 from stablenew.pipeline.randomizer import Axis, standard_sweeps
-from stablenew.pipeline.variant_plan import Variant, VariantPlan
+from stablenew.pipeline.variant_plan import SEED, SEED_BITS, Variant, VariantPlan
 
 MODE = "again"
-SEED = "txt2img.seed"
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,17 @@ class RecordedPlan(Sequence[Variant]):
     ) -> "RecordedPlan":
         """Every variant of `records`, with every value of the sweeps; at most `limit` of them.
 
-        Each variant gets the seed that really ran, or `seed`; -1 leaves the choice to the engine again.
+        Each variant gets the seed that really ran, or `seed`. With -1 it gets another one, drawn here; those that had
+        the same seed have the same one again, and so have the values of a sweep.
 
         Raises:
             ConfigError: there is no such setting to sweep over.
         """
-        axes = standard_sweeps(sweeps)
+        axes, draw = standard_sweeps(sweeps), _SeedDraw()
         drafts = [
-            (_prompt_of(record), _label_of(record, choice), _overrides_of(record, seed) | choice)
+            (_prompt_of(record), _label_of(record, choice), overrides | choice)
             for record in records
+            for overrides in [_overrides_of(record, draw.replace(_seed_of(record)) if seed == RANDOM_SEED else seed)]
             for choice in _choices(axes)
         ][: limit or None]
         variants = (
@@ -101,10 +103,25 @@ def _label_of(record: LearningRecord, choice: dict[str, JsonValue]) -> str:
     return "; ".join(part for part in parts if part)
 
 
+class _SeedDraw:
+    """Other seeds in place of those that were; equal ones stay equal."""
+
+    def __init__(self) -> None:
+        self._drawn: dict[int, int] = {}
+
+    def replace(self, seed: int | None) -> int:
+        if seed is None or seed == RANDOM_SEED:
+            return secrets.randbits(SEED_BITS)
+        return self._drawn.setdefault(seed, secrets.randbits(SEED_BITS))
+
+
+def _seed_of(record: LearningRecord) -> int | None:
+    ran = record.actual.seed if record.actual else None
+    return record.requested.seed if ran is None else ran
+
+
 def _overrides_of(record: LearningRecord, seed: int | None) -> dict[str, JsonValue]:
-    if seed is None:
-        ran = record.actual.seed if record.actual else None
-        seed = record.requested.seed if ran is None else ran
+    seed = _seed_of(record) if seed is None else seed
     return dict(record.variant.overrides or {}) | ({} if seed is None else {SEED: seed})
 
 

@@ -14,9 +14,9 @@ from stablenew.errors import ConfigError
 from stablenew.formats.pipeline_config import RANDOM_SEED, PipelineConfig
 from stablenew.formats.strict_json import JsonValue
 from stablenew.pipeline.prompt_pack import PromptPack, unresolved_tokens
-from stablenew.pipeline.randomizer import SWEEP, Axis, parse_randomization
+from stablenew.pipeline.randomizer import SWEEP, Axis, parse_randomization, standard_sweeps
 from stablenew.pipeline.recorded_plan import Plan, RecordedPlan, config_of
-from stablenew.pipeline.variant_plan import VariantPlan
+from stablenew.pipeline.variant_plan import SEED, VariantPlan
 from stablenew.store.run import Run
 
 LARGEST_UNASKED_PLAN: Final = 1000
@@ -42,22 +42,25 @@ class RunRequest:
 
 
 def plan_pack(pack: PromptPack, request: RunRequest) -> tuple[PipelineConfig, VariantPlan]:
-    """The pack's preset and plan, with what the request changes.
+    """The pack's preset and plan, with what the request changes. In a sweep each prompt has one seed, drawn here.
 
     Raises:
         PromptPackError: a line of the randomization has none of the three forms.
         ConfigError: a setting that does not exist or does not fit, an unknown mode, or too many variants to be meant.
     """
-    config = PipelineConfig(**pack.preset, one_click_action=request.action, learning_tags=tuple(request.tags))
+    preset = PipelineConfig(**pack.preset, one_click_action=request.action, learning_tags=tuple(request.tags))
+    config, sweeps = preset.with_overrides(_overrides(request)), _sweep_axes(request)
+    has_seed = config.txt2img.seed != RANDOM_SEED or any(axis.name == SEED for axis in standard_sweeps(sweeps))
     plan = VariantPlan.for_pack(
         pack,
         axes=parse_randomization("\n".join(request.randomize)),
-        sweeps=_sweep_axes(request),
+        sweeps=sweeps,
         mode=request.mode,
         limit=request.limit,
         seed=request.seed if request.seed is not None else secrets.randbits(32),
+        draws_seeds=bool(sweeps) and not has_seed,
     )
-    return config.with_overrides(_overrides(request)), plan
+    return config, plan
 
 
 def plan_again(

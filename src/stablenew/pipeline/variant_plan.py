@@ -9,8 +9,10 @@ Modes, over the combinations of a prompt's axes:
 `combination_limit` is the most combinations one prompt takes (`fanout`: all, otherwise one, when it is not given).
 In `fanout` and `sequential` each combination runs with every value of the sweeps. `limit` is the most variants of the
 whole plan; in `random` without a `combination_limit` each prompt draws as many as it takes to reach it.
+With `draws_seeds` each prompt has one seed, drawn from `seed`, for all its variants: they differ in nothing else then.
 """
 
+import random
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +35,8 @@ from stablenew.pipeline.randomizer import (
     standard_sweeps,
 )
 
+SEED: Final = "txt2img.seed"
+SEED_BITS: Final = 32
 FANOUT: Final = "fanout"
 SEQUENTIAL: Final = "sequential"
 RANDOM: Final = "random"
@@ -86,6 +90,7 @@ class VariantPlan(Sequence[Variant]):
     limit: int | None = None
     combination_limit: int | None = None
     seed: int = 0
+    draws_seeds: bool = False
     _blocks: tuple[_Block, ...] = field(init=False, repr=False, compare=False)
     _ends: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
@@ -114,6 +119,7 @@ class VariantPlan(Sequence[Variant]):
         mode: str | None = None,
         limit: int | None = None,
         seed: int = 0,
+        draws_seeds: bool = False,
     ) -> Self:
         """The plan a pack asks for; `axes` and `sweeps` come on top, `mode` replaces the pack's."""
         return cls(
@@ -124,6 +130,7 @@ class VariantPlan(Sequence[Variant]):
             limit=limit,
             combination_limit=pack.combination_limit,
             seed=seed,
+            draws_seeds=draws_seeds,
         )
 
     def _build_block(self, number: int) -> _Block:
@@ -170,6 +177,8 @@ class VariantPlan(Sequence[Variant]):
         if self.mode != RANDOM:
             axes, values = axes + self.sweeps, values + pick_combination(self.sweeps, sweep)
         prompt = self.prompts[block.prompt_number]
+        overrides: dict[str, JsonValue] = {SEED: self._draw_seed(block.prompt_number)} if self.draws_seeds else {}
+        overrides |= {axis.name: value for axis, value in zip(axes, values, strict=True) if axis.kind == SWEEP}
         return Variant(
             index=index,
             total=len(self),
@@ -178,8 +187,11 @@ class VariantPlan(Sequence[Variant]):
                 apply_choices(prompt.positive, axes, values), apply_choices(prompt.negative, axes, values)
             ),
             label="; ".join(axis.label(value) for axis, value in zip(axes, values, strict=True)),
-            overrides={axis.name: value for axis, value in zip(axes, values, strict=True) if axis.kind == SWEEP},
+            overrides=overrides,
         )
+
+    def _draw_seed(self, prompt_number: int) -> int:
+        return random.Random(f"{self.seed} {prompt_number}").getrandbits(SEED_BITS)  # noqa: S311  # no secret
 
     def _combination(self, block: _Block, pick: int) -> int:
         if self.mode == SEQUENTIAL:
