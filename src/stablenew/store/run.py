@@ -19,7 +19,7 @@ from stablenew.formats.strict_json import is_too_deep, parse_json
 from stablenew.store.feedback.removals import are_removed
 from stablenew.store.local_state import has_lasting_fingerprint, is_this_machine
 from stablenew.store.read_problem import ReadProblem
-from stablenew.store.run_folder import MAX_METADATA_BYTES, MAX_RECORD_BYTES, METADATA, RECORDS, SEAL
+from stablenew.store.run_folder import MAX_METADATA_BYTES, MAX_RECORD_BYTES, METADATA, OUTPUTS, RECORDS, SEAL
 from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import read_seal, run_digest
 
@@ -97,6 +97,8 @@ class Run:
         """
         try:
             sums = read_seal(self.path)
+            if (self.path / OUTPUTS).is_symlink():  # what lies behind a link is not in the run
+                return False
             missing = {name for name in sums if not is_regular(self.path / name)}
             if missing and not are_removed(self.path, missing, sums):
                 return False

@@ -47,6 +47,7 @@ from stablenew.store.run_folder import (
     MAX_METADATA_BYTES,
     MAX_RECORDS_BYTES,
     METADATA,
+    OUTPUTS,
     RECORDS,
     SEAL,
     is_feedback,
@@ -209,7 +210,7 @@ def _is_complete(path: str, snapshot: FolderSnapshot, metadata: MetadataEntry | 
     if metadata.record_count is not None and metadata.record_count > len(records.variants) + records.bad_lines:
         return False
     seal = snapshot.contents[SEAL]
-    if isinstance(seal, OSError):
+    if isinstance(seal, OSError) or os.path.islink(f"{path}{os.sep}{OUTPUTS}"):
         return False
     try:
         sealed = parse_seal(seal)

@@ -61,8 +61,11 @@ def _validator(schema: str) -> Any:
     return Draft202012Validator(json.loads(schemas[file_name(schema)]))
 
 
-def iter_contradictions(run: Run) -> Iterator[Finding]:
-    """Where the documents of a run contradict each other. What cannot be read is left to the plain checks."""
+def iter_contradictions(run: Run, *, has_all_records: bool) -> Iterator[Finding]:
+    """Where the documents of a run contradict each other. What cannot be read is left to the plain checks.
+
+    Without `has_all_records` the metadata may name outputs of records that were lost, which is reported already.
+    """
     try:
         metadata = run.metadata
     except (OSError, FormatError):
@@ -76,7 +79,7 @@ def iter_contradictions(run: Run) -> Iterator[Finding]:
         yield Finding(_DISAGREE, METADATA, "the run is sealed, and its status is `running`")
     recorded = {output.path for _, record in records for output in record.outputs}
     recorded |= {record.reconstructed.raw_path for _, record in records if record.reconstructed}
-    for stage in metadata.stages or ():
+    for stage in (metadata.stages or ()) if has_all_records else ():
         for path in sorted(set(stage.outputs) - recorded):
             yield Finding(_DISAGREE, METADATA, f"stage {stage.name} names {path}, which no record has")
     yield from _variant_contradictions(records)

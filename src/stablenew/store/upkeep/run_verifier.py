@@ -79,7 +79,7 @@ class _Verification:
         self._unreadable: dict[str, str] = {}
         """Files that are there and cannot be read, and why."""
         self._recorded: dict[str, OutputReference] = {}
-        self._has_newer_records = False
+        self._has_newer_records = self._has_bad_records = False
         self._sha256s: dict[str, str] = {}
         """SHA-256 of the first output with each digest."""
         self._removed: set[str] = set()
@@ -105,9 +105,8 @@ class _Verification:
         self._check_sealed_files(sums, names)
         metadata = self._check_metadata()
         records = self._check_records()
-        if (
-            metadata is not None and sums is not None and self._is_as_sealed(RECORDS, sums)
-        ):  # otherwise it is reported already
+        is_intact = sums is not None and self._is_as_sealed(RECORDS, sums)  # otherwise it is reported already
+        if metadata is not None and sums is not None and is_intact:
             self._check_counts(metadata, records)
             self._check_held(metadata, sums)
         self._check_outputs(names)
@@ -116,7 +115,7 @@ class _Verification:
         if self._in_place:
             self._check_in_place()
         if self._deep:
-            self._check_deeply()
+            self._check_deeply(has_all_records=is_intact and not self._has_bad_records)
         return self._report(sums)
 
     def _report(self, sums: dict[str, str] | None) -> VerifyReport:
@@ -260,6 +259,7 @@ class _Verification:
             if line.problem is not None:
                 self._add(line.problem.code, RECORDS, line.problem.reason, line.number)
                 self._has_newer_records |= line.problem.code == NEWER
+                self._has_bad_records = True
             elif line.record is not None:
                 records.append(line.record)
                 self._check_record(line.record, line.number)
@@ -295,10 +295,8 @@ class _Verification:
 
     def _check_held(self, metadata: RunMetadata, sums: dict[str, str]) -> None:
         sealed = [name for name in sums if name != METADATA]
-        if (
-            metadata.held is None or not sums or any(self._hash(name) is None for name in sealed)
-        ):  # which is reported already
-            return
+        if metadata.held is None or not sums or not all(self._is_as_sealed(name, sums) for name in sealed):
+            return  # what is missing or changed is reported already
         found = (len(sealed), sum(self._hashes[name].size_bytes for name in sealed))
         if (said := (metadata.held.file_count, metadata.held.size_bytes)) != found:
             message = f"the run should hold {said[0]} files of {said[1]:,} bytes, but holds {found[0]} of {found[1]:,}"
@@ -348,7 +346,7 @@ class _Verification:
         self._findings.extend(iter_origin_findings(self._run, self._in_place, deep=self._deep))
         self._elsewhere = count_elsewhere(self._run, self._in_place).total()
 
-    def _check_deeply(self) -> None:
+    def _check_deeply(self, *, has_all_records: bool) -> None:
         from stablenew.store.upkeep.deep_checks import (  # noqa: PLC0415
             iter_contradictions,
             iter_image_findings,
@@ -356,7 +354,7 @@ class _Verification:
         )
 
         self._findings.extend(iter_schema_findings(self._run.path))
-        self._findings.extend(iter_contradictions(self._run))
+        self._findings.extend(iter_contradictions(self._run, has_all_records=has_all_records))
         present = {path: output for path, output in self._recorded.items() if path in self._hashes}
         self._findings.extend(iter_image_findings(self._run.path, present, self._decode))
 

@@ -39,6 +39,9 @@ def verify_store_files(root: Path) -> VerifyReport:
         version = _read_version(root)
     except NewerFormat as error:
         return VerifyReport(MARKER_FOLDER, (Finding("newer-format", MARKER_FILE, str(error)),))
+    except FileNotFoundError:
+        findings.append(Finding("store-incomplete", MARKER_FILE, "is not there"))
+        version = SCHEMA_VERSION
     except (OSError, FormatError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         findings.append(Finding("store-changed", MARKER_FILE, f"cannot be read: {reason}"))
