@@ -22,7 +22,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 TOO_LARGE: Final = f"expected at most {MAX_BODY_BYTES:,} bytes"
 _MOST_LENGTH_DIGITS: Final = 19
-_SAFE_METHODS: Final = {"GET", "HEAD"}
+SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
+READ_ONLY: Final = "this page was started with --read-only: nothing can be changed here"
 _COOKIE_SECONDS: Final = 400 * 24 * 3600
 _RULES: Final = (
     "default-src 'none'",
@@ -96,8 +97,8 @@ class Guard:
         self._app = app
         self._keys = keys
         self._is_read_only = is_read_only
-        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-        self._origins = {f"http://{host}" for host in self._hosts}
+        self._hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
+        self._origins = frozenset(f"http://{host}" for host in self._hosts)
         self._cookie_name = f"stablenew-{port}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,12 +106,12 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        send = _with_headers(send)
-        headers = _read_headers(scope)
+        send = with_headers(send)
+        headers = read_headers(scope)
         refusal = self._refusal(scope, headers)
         token = _token_of(scope)
         if refusal is not None:
-            await _answer(send, *refusal)
+            await answer(send, *refusal)
         elif token is not None:
             await self._enter(send, token, headers)
         elif not self._has_cookie(headers):
@@ -119,33 +120,10 @@ class Guard:
             await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
-        """Status and reason, if this is nothing that our own page would send."""
-        if headers.get("host", "") not in self._hosts:
-            return 421, f"this server answers to {' and '.join(sorted(self._hosts))} only"
-        is_navigation = (
-            headers.get("sec-fetch-mode") == "navigate"
-            and headers.get("sec-fetch-dest") == "document"
-            and scope["method"] == "GET"
-        )
-        if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"} and not is_navigation:
-            return 403, "requests of other sites are refused"
-        if scope["method"] in _SAFE_METHODS:
-            return None
-        return self._refusal_to_write(headers)
-
-    def _refusal_to_write(self, headers: dict[str, str]) -> tuple[int, str] | None:
-        if headers.get("origin") not in self._origins:
-            return 403, "requests that change something must come from the page itself (header Origin)"
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            return 415, "expected application/json"
-        length = headers.get("content-length", "")
-        if not (length.isascii() and length.isdigit()):
-            return 411, "expected a Content-Length"
-        if len(length) > _MOST_LENGTH_DIGITS or int(length) > MAX_BODY_BYTES:
-            return 413, TOO_LARGE
-        if self._is_read_only and self._has_cookie(headers):
-            return 403, "this page was started with --read-only: nothing can be changed here"
-        return None
+        refusal = find_refusal(scope, headers, self._hosts, self._origins)
+        if refusal is None and self._is_read_only and scope["method"] not in SAFE_METHODS and self._has_cookie(headers):
+            return 403, READ_ONLY
+        return refusal
 
     def _has_cookie(self, headers: dict[str, str]) -> bool:
         wanted = self._keys.cookie.encode()
@@ -164,7 +142,36 @@ class Guard:
         await send({"type": "http.response.body", "body": b""})
 
 
-def _read_headers(scope: Scope) -> dict[str, str]:
+def find_refusal(
+    scope: Scope, headers: dict[str, str], hosts: frozenset[str], origins: frozenset[str]
+) -> tuple[int, str] | None:
+    """Status and reason, if this is nothing that our own page would send."""
+    if headers.get("host", "") not in hosts:
+        return 421, f"this server answers to {' and '.join(sorted(hosts))} only"
+    is_navigation = (
+        headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+        and scope["method"] == "GET"
+    )
+    if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"} and not is_navigation:
+        return 403, "requests of other sites are refused"
+    return None if scope["method"] in SAFE_METHODS else _find_refusal_to_write(headers, origins)
+
+
+def _find_refusal_to_write(headers: dict[str, str], origins: frozenset[str]) -> tuple[int, str] | None:
+    if headers.get("origin") not in origins:
+        return 403, "requests that change something must come from the page itself (header Origin)"
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return 415, "expected application/json"
+    length = headers.get("content-length", "")
+    if not (length.isascii() and length.isdigit()):
+        return 411, "expected a Content-Length"
+    if len(length) > _MOST_LENGTH_DIGITS or int(length) > MAX_BODY_BYTES:
+        return 413, TOO_LARGE
+    return None
+
+
+def read_headers(scope: Scope) -> dict[str, str]:
     """Every header by its name; several of one name are joined, cookies as one header of them would be."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
@@ -189,7 +196,9 @@ def _token_of(scope: Scope) -> str | None:
     return tokens[0] if tokens else None
 
 
-def _with_headers(send: Send) -> Send:
+def with_headers(send: Send) -> Send:
+    """`send`, with the security headers on every answer."""
+
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             own = list(message.get("headers", ()))
@@ -200,19 +209,22 @@ def _with_headers(send: Send) -> Send:
     return send_with_headers
 
 
-async def _answer(send: Send, status: int, reason: str) -> None:
-    await _send_body(send, status, b"application/json", json.dumps({"error": reason}).encode())
+async def answer(send: Send, status: int, reason: str) -> None:
+    """Answer with a reason in JSON."""
+    await send_body(send, status, b"application/json", json.dumps({"error": reason}).encode())
 
 
 async def _answer_no_entry(send: Send, reason: str) -> None:
-    await _send_body(send, 401, b"text/html; charset=utf-8", _NO_ENTRY.format(reason=reason).encode())
+    await send_body(send, 401, b"text/html; charset=utf-8", _NO_ENTRY.format(reason=reason).encode())
 
 
-async def _send_body(send: Send, status: int, media_type: bytes, body: bytes) -> None:
+async def send_body(send: Send, status: int, media_type: bytes, body: bytes, *extra: tuple[bytes, bytes]) -> None:
+    """Answer with a body that is not cached."""
     headers = [
         (b"content-type", media_type),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
+        *extra,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
