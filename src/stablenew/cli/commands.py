@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "path": Command("history_command", "path"),
     "open": Command("history_command", "open_run"),
     "serve": Command("serve_command", "serve"),
+    "devices": Command("devices_command", "app"),
     "import": Command("import_command", "import_images", has_help=True),
     "import-stars": Command("import_stars_command", "import_stars", has_help=True),
     "hold": Command("hold_command", "hold", takes_query=True),

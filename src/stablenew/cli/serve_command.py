@@ -1,5 +1,7 @@
 """`stablenew serve`: the web page of a store."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,7 +9,8 @@ import typer
 from stablenew.cli.console import Output
 
 if TYPE_CHECKING:
-    from stablenew.web.server import ServerPlace
+    from stablenew.web.lan.lan_door import LanDoor
+    from stablenew.web.server import ServerNote, ServerPlace
 
 
 def serve(
@@ -17,41 +20,75 @@ def serve(
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the link without opening a browser.")] = False,
     read_only: Annotated[bool, typer.Option("--read-only", help="Allow no changes from the page.")] = False,
+    lan: Annotated[
+        bool,
+        typer.Option(
+            "--lan",
+            help="Also open it to the network, over HTTPS: devices that you pair may look and rate, and nothing else.",
+        ),
+    ] = False,
+    lan_address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="With --lan: the address of this machine to open.")
+    ] = None,
+    lan_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="With --lan: its port; by default 8443 or the next free one.")
+    ] = None,
 ) -> int:
     """Open the web page: history, review, new runs. Ctrl-C ends it."""
     out: Output = ctx.obj
+    if not lan and (lan_address is not None or lan_port is not None):
+        raise typer.BadParameter("--lan-address and --lan-port need --lan")
     from stablenew.web.interrupts import Interrupts
     from stablenew.web.server import ServerPlace, serving
 
     place = ServerPlace(out.root)
     if not place.take():
-        return _show_other(out, place, no_browser=no_browser)
+        return _show_other(out, place, no_browser=no_browser, lan=lan)
     try:
-        with serving(out.controller, place, port=port, is_read_only=read_only) as (note, run):
+        with (
+            _open_door(out, lan_address, lan_port) if lan else contextlib.nullcontext() as door,
+            serving(out.controller, place, port=port, is_read_only=read_only, lan_door=door) as (note, run),
+        ):
             interrupts = Interrupts()
             interrupts.heed()
-            _show(out, "serving", note.build_url(), no_browser=no_browser)
-            out.print("Ctrl-C ends it.")
+            _show(out, "serving", note, no_browser=no_browser, door=door)
             run(interrupts)
     finally:
         place.release()
     return 0
 
 
-def _show_other(out: Output, place: "ServerPlace", *, no_browser: bool) -> int:
+@contextlib.contextmanager
+def _open_door(out: Output, address: str | None, port: int | None) -> "Iterator[LanDoor]":
+    from stablenew.web.lan.lan_door import open_lan_door
+
+    door = open_lan_door(out.root, address=address, port=port)
+    try:
+        yield door
+    finally:
+        door.close()
+
+
+def _show_other(out: Output, place: "ServerPlace", *, no_browser: bool, lan: bool) -> int:
     note = place.read()
     if note is None:
         out.warn("another process is starting to serve this store; try again")
         return 1
-    _show(out, "already served", note.build_url(), no_browser=no_browser)
+    _show(out, "already served", note, no_browser=no_browser)
+    if lan and note.lan_origin is None:
+        out.warn("that server is not open to the network: end it, then start `stablenew serve --lan`")
+        return 1
     return 0
 
 
-def _show(out: Output, state: str, url: str, *, no_browser: bool) -> None:
+def _show(out: Output, state: str, note: "ServerNote", *, no_browser: bool, door: "LanDoor | None" = None) -> None:
     """Print the link and flush it: whoever started us may be waiting for it."""
     import sys
 
-    out.json({"state": state, "url": url, "store": str(out.root.absolute())})
+    url = note.build_url()
+    code = door.book.invite() if door else None
+    opened = {"lan": {"origin": door.origin, "code": code, "fingerprint": door.certificate.fingerprint}} if door else {}
+    out.json({"state": state, "url": url, "store": str(out.root.absolute())} | opened)
     if state == "serving":
         out.print(f"Serving {out.root.absolute()}")
     else:
@@ -59,7 +96,26 @@ def _show(out: Output, state: str, url: str, *, no_browser: bool) -> None:
     if not _open(url, no_browser=no_browser):
         out.print("Open this link; it works once (run `stablenew serve` again for a new one):")
     out.print(url)
+    if door and code:
+        _show_door(out, door, code)
+    if state == "serving":
+        out.print("Ctrl-C ends it.")
     sys.stdout.flush()
+
+
+def _show_door(out: Output, door: "LanDoor", code: str) -> None:
+    from stablenew.cli.devices_command import show_code
+
+    out.print(
+        "",
+        f"Open to the network at {door.origin}, and at no other address of this machine.",
+        "Devices that you pair may look and rate, and nobody else gets anything. New runs, imports, settings and",
+        "emptying the trash stay at this computer.",
+        "Browsers warn because the certificate is this machine's own. Its SHA-256 fingerprint is",
+        door.certificate.fingerprint,
+    )
+    show_code(out, door.origin, code)
+    out.print("For another device: `stablenew devices pair`, or Health on the page.")
 
 
 def _open(url: str, *, no_browser: bool) -> bool:

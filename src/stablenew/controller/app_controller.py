@@ -262,15 +262,15 @@ class AppController:
         self.feedback.record_feedback(job_id, None, rating)
         self._announcer.announce(RATING_CHANGED, [job_id])
 
-    def record_feedback(self, batch: "Sequence[FeedbackInput]") -> "list[Feedback]":
+    def record_feedback(self, batch: "Sequence[FeedbackInput]", *, rater: str | None = None) -> "list[Feedback]":
         """Record feedback on many images at once; see `FeedbackManager.record_many`. Listeners are told."""
-        documents = self.feedback.record_many(batch)
+        documents = self.feedback.record_many(batch, rater=rater)
         self._announcer.announce(RATING_CHANGED, dict.fromkeys(item.run_id for item in batch))
         return documents
 
-    def record_comparisons(self, batch: "Sequence[ComparisonInput]") -> "list[Feedback]":
+    def record_comparisons(self, batch: "Sequence[ComparisonInput]", *, rater: str | None = None) -> "list[Feedback]":
         """Record comparisons of images of any runs; see `FeedbackManager.record_comparisons`. Listeners are told."""
-        documents = self.feedback.record_comparisons(batch)
+        documents = self.feedback.record_comparisons(batch, rater=rater)
         self._announcer.announce(RATING_CHANGED, dict.fromkeys(document.run_id for document in documents))
         return documents
 

@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from stablenew.errors import ConfigError, InvalidQuery, StableNewError
 from stablenew.web.guard import MAX_BODY_BYTES, TOO_LARGE
+from stablenew.web.lan.roles import Viewer, role_for, viewer_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -48,6 +49,8 @@ class Call:
     def __init__(self, context: "WebContext", endpoint: "Endpoint", request: Request, body: bytes) -> None:
         self.context = context
         self.path = request.path_params
+        self.viewer: Viewer = viewer_of(request.scope)
+        """Who asks."""
         self._endpoint = endpoint
         self._request = request
         self._body = body
@@ -66,6 +69,11 @@ class Call:
             return _READERS[parameter.kind](text)
         except ValueError:
             raise ConfigError(f"expected {name} to be of kind {parameter.kind}, found {text[:60]!r}") from None
+
+    @property
+    def rater(self) -> str:
+        """The name under which feedback of who asks is kept."""
+        return self.viewer.rater or self.context.controller.feedback.rater
 
     def header(self, name: str) -> str | None:
         """A header of the request; None when it has none of this name."""
@@ -132,6 +140,8 @@ class Endpoint:
 
     async def answer(self, context: "WebContext", request: Request) -> Response:
         """Answer a request."""
+        if viewer_of(request.scope).role < role_for(self.method, self.path):
+            return json_response({"error": "this device may not do that"}, 403)
         try:
             body = await _read_body(request) if self.method == "POST" else b""
         except _BodyTooLarge:

@@ -1,7 +1,7 @@
 """WebContext: what the endpoints of one server share."""
 
 import threading
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.controller.app_controller import AppController
 from stablenew.controller.job_news import JobNews
@@ -12,16 +12,29 @@ from stablenew.web.events import LiveHub
 from stablenew.web.tasks import TaskRunner
 from stablenew.web.thumbnails import ThumbnailCache
 
+if TYPE_CHECKING:
+    from stablenew.web.lan.lan_door import LanDoor
+
 _TICK_SECONDS: Final = 0.2
 _MOST_AT_ONCE: Final = 500
 _MOST_JOBS_SENT: Final = 40
+_MOST_RATERS: Final = 10_000
 
 
 class WebContext:
     """One store, one server: its controller, its watcher, the pages that listen."""
 
-    def __init__(self, controller: AppController, *, instance: str, is_read_only: bool = False) -> None:
+    def __init__(
+        self,
+        controller: AppController,
+        *,
+        instance: str,
+        is_read_only: bool = False,
+        lan_door: "LanDoor | None" = None,
+    ) -> None:
         self.controller = controller
+        self.lan_door = lan_door
+        """The way in from the network; None where it is closed."""
         self.instance = instance
         self.is_read_only = is_read_only
         self.live = LiveHub()
@@ -84,6 +97,11 @@ class WebContext:
         wanted = [run_id for run_id, kind in latest.items() if kind != RUN_REMOVED]
         jobs = {} if is_reset or len(wanted) > _MOST_JOBS_SENT else self.jobs_by_id(wanted)
         self.live.publish("changes", {"changes": told, "jobs": jobs, "is_reset": is_reset})
+
+    def known_raters(self) -> set[str]:
+        """The names under which feedback is kept already, the owner's among them."""
+        facets = self.controller.history.image_facets("", names=["rater"], limit=_MOST_RATERS)
+        return {str(value.value) for value in facets["rater"]} | {self.controller.feedback.rater}
 
     def jobs_by_id(self, run_ids: list[str]) -> dict[str, dict[str, Any]]:
         """The jobs of those runs that history has, each with its number."""

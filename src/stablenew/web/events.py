@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
+Select = Callable[[str, Any], Any]
+"""What a page gets of an event and its data; None where it gets nothing."""
 _KEEP_ALIVE_SECONDS: Final = 15.0
 _MAX_WAITING: Final = 1000
 
@@ -32,17 +34,22 @@ class LiveHub:
         """Send an event to every page. Of several waiting events with the same `key` only the last is sent."""
         if not self._pages or self._loop is None:
             return
-        text = f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+        text = _write(event, data)
+        selected = [(page, page.select(event, data)) for page in list(self._pages) if page.select is not None]
         with contextlib.suppress(RuntimeError):  # the loop has just ended
             self._loop.call_soon_threadsafe(self._put, key, text)
+            for page, part in selected:
+                if part is not None:
+                    self._loop.call_soon_threadsafe(page.put, key, _write(event, part))
 
     def _put(self, key: str | None, text: str) -> None:
         for page in self._pages:
-            page.put(key, text)
+            if page.select is None:
+                page.put(key, text)
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """The events of one page, until it disconnects or the server stops."""
-        page = _Page()
+    async def stream(self, select: Select | None = None) -> AsyncIterator[bytes]:
+        """The events of one page, or what it may have of them, until it disconnects or the server stops."""
+        page = _Page(select)
         self._pages.add(page)
         try:
             yield b"retry: 500\nevent: hello\ndata: {}\n\n"
@@ -54,10 +61,15 @@ class LiveHub:
             self._pages.discard(page)
 
 
+def _write(event: str, data: Any) -> str:
+    return f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+
+
 class _Page:
     """The events that wait to be sent to one page."""
 
-    def __init__(self) -> None:
+    def __init__(self, select: Select | None) -> None:
+        self.select = select
         self.wake = asyncio.Event()
         self._waiting: dict[str, str] = {}
         self._count = 0

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from stablenew.errors import StableNewError
 from stablenew.recording.side_channel import attempt
 from stablenew.web.endpoints.images import pack_snapshot, rows_of
-from stablenew.web.endpoints.upkeep import WALL_QUERY, status_of_store
+from stablenew.web.endpoints.upkeep import status_of_store
+from stablenew.web.lan.device_view import check_sort, read_query
+from stablenew.web.lan.roles import OWNER, Viewer
 
 if TYPE_CHECKING:
     from stablenew.web.context import WebContext
@@ -19,11 +21,14 @@ _ROWS: Final = 36
 _SLOT: Final = b'<main id="main"'
 
 
-def with_first_screen(page: bytes, context: "WebContext", parameters: Mapping[str, str]) -> bytes:
+def with_first_screen(
+    page: bytes, context: "WebContext", parameters: Mapping[str, str], viewer: Viewer = OWNER
+) -> bytes:
     """The page with the first images of its search; as it is where they cannot be had at once."""
     if not context.is_warm:
         return page
-    found, _ = attempt(_first_images, context, parameters)  # the screen asks for what is missing, and reports errors
+    # The screen asks for what is missing, and reports errors.
+    found, _ = attempt(_first_images, context, parameters, viewer)
     if found is None:
         return page
     text = json.dumps(found, ensure_ascii=True, separators=(",", ":"))
@@ -31,19 +36,22 @@ def with_first_screen(page: bytes, context: "WebContext", parameters: Mapping[st
     return page.replace(_SLOT, b"%s data-first='%s'" % (_SLOT, escaped.encode()), 1)
 
 
-def _first_images(context: "WebContext", parameters: Mapping[str, str]) -> dict[str, Any]:
-    query, sort = parameters.get("q", WALL_QUERY), parameters.get("sort", "newest")
+def _first_images(context: "WebContext", parameters: Mapping[str, str], viewer: Viewer) -> dict[str, Any]:
+    status = status_of_store(context, viewer)
+    query, sort = parameters.get("q", status["wall_query"]), parameters.get("sort", "newest")
     group = parameters.get("group", "")
     try:
-        snapshot = context.controller.history.image_snapshot(query, sort=sort, group=group or None)
+        history = context.controller.history
+        wanted = read_query(query, viewer, history)
+        snapshot = history.image_snapshot(wanted, sort=check_sort(sort, viewer), group=group or None)
     except StableNewError:
-        return {"status": status_of_store(context), "query": None, "rows": []}
+        return {"status": status, "query": None, "rows": []}
     limit = len(snapshot.images) % _BLOCK + _BLOCK
     return {
-        "status": status_of_store(context),
+        "status": status,
         "query": query,
         "sort": sort,
         "group": group,
-        "snapshot": base64.b64encode(pack_snapshot(snapshot, limit)).decode(),
-        "rows": rows_of(context, snapshot.images[:_ROWS].tolist()),
+        "snapshot": base64.b64encode(pack_snapshot(snapshot, limit, is_blind=viewer.is_blind)).decode(),
+        "rows": rows_of(context, snapshot.images[:_ROWS].tolist(), viewer),
     }

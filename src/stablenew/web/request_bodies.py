@@ -152,5 +152,22 @@ class WatchBody(_Body):
     watch: bool
 
 
+class InviteBody(_Body):
+    """What the next device may do."""
+
+    role: Annotated[str, Field(pattern="^(look|rate)$")] = "rate"
+    rater: Annotated[str, Field(max_length=200)] | None = None
+    """The name under which its feedback is kept; without one the name that it chooses."""
+    is_blind: bool = False
+    """Whether what others think is hidden from it."""
+
+
+class RevokeBody(_Body):
+    """A device to take off."""
+
+    device: Annotated[str, Field(min_length=1, max_length=200)]
+    """Its id or its name."""
+
+
 class NothingBody(_Body):
     """Nothing."""

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.controller.app_controller import AppController
 from stablenew.disk.atomic_file import replace_file
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from filelock import BaseFileLock
 
+    from stablenew.web.lan.lan_door import LanDoor
+
 FIRST_PORT: Final = 8321
 _PORTS_TRIED: Final = 40
 _HOST: Final = "127.0.0.1"
@@ -37,6 +39,8 @@ class ServerNote:
     port: int
     secret: str
     instance: str
+    lan_origin: str | None = None
+    """Its address on the network; None where it is not open to it."""
 
     @property
     def keys(self) -> Keys:
@@ -88,7 +92,10 @@ class ServerPlace:
         Raises:
             WriteFailed: it could not be written.
         """
-        replace_file(self._note, json.dumps({name: getattr(note, name) for name in note.__slots__}).encode())
+        known = {name: getattr(note, name) for name in note.__slots__}
+        replace_file(
+            self._note, json.dumps({name: value for name, value in known.items() if value is not None}).encode()
+        )
         with contextlib.suppress(OSError):
             self._note.chmod(0o600)
 
@@ -116,25 +123,36 @@ def open_socket(port: int | None, last: int | None) -> socket.socket:
 
 @contextlib.contextmanager
 def serving(
-    controller: AppController, place: ServerPlace, *, port: int | None, is_read_only: bool
+    controller: AppController,
+    place: ServerPlace,
+    *,
+    port: int | None,
+    is_read_only: bool,
+    lan_door: "LanDoor | None" = None,
 ) -> Iterator[tuple[ServerNote, Callable[[Interrupts], None]]]:
     """A server ready to run: its note, and the function that serves until it is stopped.
 
-    The caller holds the `place`. The port listens already: a browser that comes before the server runs waits for it.
+    The caller holds the `place`, and closes the `lan_door`, at which the network is answered too. The port listens
+    already: a browser that comes before the server runs waits for it.
     """
     last = place.read()
     listener = open_socket(port, last.port if last else None)
     secret = last.secret if last else secrets.token_hex(32)
-    note = ServerNote(listener.getsockname()[1], secret, secrets.token_hex(8))
+    note = ServerNote(listener.getsockname()[1], secret, secrets.token_hex(8), lan_door.origin if lan_door else None)
     place.write(note)
     try:
-        yield note, lambda interrupts: _serve(controller, listener, note, interrupts, is_read_only=is_read_only)
+        options = {"instance": note.instance, "is_read_only": is_read_only, "lan_door": lan_door}
+        yield note, lambda interrupts: _serve(controller, listener, note, interrupts, options)
     finally:
         listener.close()
 
 
 def _serve(
-    controller: AppController, listener: socket.socket, note: ServerNote, interrupts: Interrupts, *, is_read_only: bool
+    controller: AppController,
+    listener: socket.socket,
+    note: ServerNote,
+    interrupts: Interrupts,
+    options: dict[str, Any],
 ) -> None:
     import uvicorn  # noqa: PLC0415
 
@@ -142,7 +160,7 @@ def _serve(
     from stablenew.web.http_protocol import PatientProtocol  # noqa: PLC0415
     from stablenew.web.web_app import build_web_app  # noqa: PLC0415
 
-    context = WebContext(controller, instance=note.instance, is_read_only=is_read_only)
+    context = WebContext(controller, **options)
     config = uvicorn.Config(
         build_web_app(context, port=note.port, keys=note.keys),
         http=PatientProtocol,

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from stablenew.web.api import NO_STORE, Endpoint, json_response
 from stablenew.web.context import WebContext
 from stablenew.web.endpoints import (
+    devices,
     duels,
     feedback,
     grids,
@@ -28,8 +29,9 @@ from stablenew.web.endpoints import (
 )
 from stablenew.web.first_screen import with_first_screen
 from stablenew.web.guard import App, Guard, Keys
+from stablenew.web.lan.roles import viewer_of
 from stablenew.web.open_api import describe_api
-from stablenew.web.static_files import SCREENS, page_response, read_page_files
+from stablenew.web.static_files import SCREENS, PageFile, page_response, read_page_files
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *history.ENDPOINTS,
@@ -43,11 +45,12 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *importing.ENDPOINTS,
     *learning.ENDPOINTS,
     *upkeep.ENDPOINTS,
+    *devices.ENDPOINTS,
 )
 
 
 def build_web_app(context: WebContext, *, port: int, keys: Keys) -> App:
-    """The application for one store, served at `port` of this machine."""
+    """The application for one store, served at `port` of this machine; to the network, where its door is open."""
     files = read_page_files()
 
     async def screen(request: Request) -> Response:
@@ -55,7 +58,9 @@ def build_web_app(context: WebContext, *, port: int, keys: Keys) -> App:
         page = files["index.html"]
         if request.url.path != "/":
             return page_response(page, request)
-        data = await run_in_threadpool(with_first_screen, page.data, context, request.query_params)
+        data = await run_in_threadpool(
+            with_first_screen, page.data, context, request.query_params, viewer_of(request.scope)
+        )
         return Response(data, media_type=page.media_type, headers=NO_STORE)
 
     async def static(request: Request) -> Response:
@@ -65,10 +70,11 @@ def build_web_app(context: WebContext, *, port: int, keys: Keys) -> App:
         return json_response(describe_api(ENDPOINTS))
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         context.live.open(asyncio.get_running_loop())
         context.start()
-        yield
+        async with _open_to_network(context, app, files):
+            yield
         await asyncio.to_thread(context.stop)
 
     routes = [
@@ -79,6 +85,26 @@ def build_web_app(context: WebContext, *, port: int, keys: Keys) -> App:
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     return Guard(app, port=port, keys=keys, is_read_only=context.is_read_only)
+
+
+@contextlib.asynccontextmanager
+async def _open_to_network(context: WebContext, app: App, files: dict[str, PageFile]) -> AsyncIterator[None]:
+    """Answer at the door to the network, where there is one."""
+    if (door := context.lan_door) is None:
+        yield
+        return
+    from stablenew.web.lan.lan_guard import LanGuard  # noqa: PLC0415
+
+    guard = LanGuard(
+        app,
+        origin=door.origin,
+        book=door.book,
+        files=files,
+        taken=context.known_raters,
+        is_read_only=context.is_read_only,
+    )
+    async with door.serving(guard):
+        yield
 
 
 def _route(context: WebContext, endpoint: Endpoint) -> Route:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.errors import ConfigError, StableNewError
 from stablenew.web.api import Call, Endpoint, Parameter, describe_error
+from stablenew.web.lan.device_view import check_axes, check_query, without_paths
 
 if TYPE_CHECKING:
     from stablenew.controller.light_table.duels import Duel
@@ -22,8 +23,11 @@ def _open(call: Call, rater: str | None) -> "Duel":
     matters = call.get("matters")
     if not 0 < matters < 0.5:
         raise ConfigError(f"expected matters between 0 and 0.5, found {matters}")
-    question = DuelQuestion(call.get("query"), call.get("by"), rater, DuelRule(matters=matters))
-    return Duel(call.context.controller.history, question)
+    history = call.context.controller.history
+    check_axes((call.get("by"),), call.viewer)
+    query = check_query(call.get("query"), call.viewer, history)
+    question = DuelQuestion(query, call.get("by"), rater, DuelRule(matters=matters))
+    return Duel(history, question)
 
 
 def _pairs(call: Call) -> dict[str, Any]:
@@ -31,7 +35,7 @@ def _pairs(call: Call) -> dict[str, Any]:
     count = call.get("count")
     if not 1 <= count <= _MOST_PAIRS:
         raise ConfigError(f"expected a count of 1 to {_MOST_PAIRS}, found {count}")
-    rater = call.context.controller.feedback.rater
+    rater = call.rater
     duel = _open(call, rater)
     excluded = [name for name in call.get("excluded").split(",") if name]
     return {
@@ -44,8 +48,9 @@ def _pairs(call: Call) -> dict[str, Any]:
 
 
 def _report(call: Call) -> dict[str, Any]:
-    is_own = call.get("raters") == "me"
-    return _open(call, call.context.controller.feedback.rater if is_own else None).report()
+    is_own = call.get("raters") == "me" or call.viewer.is_blind
+    report = _open(call, call.rater if is_own else None).report()
+    return without_paths(report) if call.viewer.is_device else report
 
 
 def _vote(call: Call) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def _vote(call: Call) -> dict[str, Any]:
     saved, refused = {}, []
     for vote in votes:
         try:
-            saved[vote.act] = call.context.controller.record_comparisons([vote])[0].run_id
+            saved[vote.act] = call.context.controller.record_comparisons([vote], rater=call.viewer.rater)[0].run_id
         except StableNewError as error:
             refused.append(describe_error(error) | {"act": vote.act})
     return {"saved": saved, "refused": refused}

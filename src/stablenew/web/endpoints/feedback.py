@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.errors import StableNewError
 from stablenew.web.api import Call, Endpoint, describe_error
+from stablenew.web.lan.device_view import check_feedback
 
 if TYPE_CHECKING:
     from stablenew.web.request_bodies import PostedFeedback, StepBody
@@ -15,7 +16,8 @@ def _post_feedback(call: Call) -> dict[str, Any]:
 
     batch = call.body(FeedbackBody).says
     try:
-        call.context.controller.record_feedback(batch)
+        check_feedback(batch, call.viewer)
+        call.context.controller.record_feedback(batch, rater=call.viewer.rater)
     except StableNewError:
         return _post_one_by_one(call, batch)
     return {"saved": list(dict.fromkeys(item.act for item in batch)), "refused": []}
@@ -25,7 +27,8 @@ def _post_one_by_one(call: Call, batch: "list[PostedFeedback]") -> dict[str, Any
     saved, refused = {}, {}
     for item in batch:
         try:
-            call.context.controller.record_feedback([item])
+            check_feedback([item], call.viewer)
+            call.context.controller.record_feedback([item], rater=call.viewer.rater)
             saved[item.act] = True
         except (StableNewError, OSError) as error:
             if isinstance(error, OSError) and not isinstance(error, LookupError):
@@ -36,12 +39,13 @@ def _post_one_by_one(call: Call, batch: "list[PostedFeedback]") -> dict[str, Any
 
 def _undo(call: Call) -> dict[str, Any]:
     step = _read_step(call)
-    return {"undone": len(call.context.controller.undo_feedback(step.run_ids, act=step.act))}
+    return {"undone": len(call.context.controller.undo_feedback(step.run_ids, act=step.act, rater=call.viewer.rater))}
 
 
 def _redo(call: Call) -> dict[str, Any]:
     step = _read_step(call)
-    events = call.context.controller.redo_feedback(step.run_ids, act=step.act, as_act=step.as_act)
+    controller, rater = call.context.controller, call.viewer.rater
+    events = controller.redo_feedback(step.run_ids, act=step.act, as_act=step.as_act, rater=rater)
     return {"redone": len(events), "act": step.as_act}
 
 

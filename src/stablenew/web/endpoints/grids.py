@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from stablenew.controller.light_table.grids import Grid
 from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter
+from stablenew.web.lan.device_view import check_axes, check_query, without_paths
 
 _PARAMETERS: Final = (
     Parameter("query", "A search, in the query language of history.", default=""),
@@ -17,11 +18,14 @@ _PARAMETERS: Final = (
 
 def _open(call: Call) -> Grid:
     history = call.context.controller.history
-    return Grid(history, call.get("query"), call.get("x"), call.get("y"), call.get("panel"))
+    check_axes((call.get("x"), call.get("y"), call.get("panel")), call.viewer)
+    query = check_query(call.get("query"), call.viewer, history)
+    return Grid(history, query, call.get("x"), call.get("y"), call.get("panel"))
 
 
 def _grid(call: Call) -> dict[str, Any]:
-    return _open(call).to_dict()
+    grid = _open(call).to_dict()
+    return without_paths(grid) if call.viewer.is_device else grid
 
 
 def _plan(call: Call) -> Response:

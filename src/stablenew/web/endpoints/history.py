@@ -7,6 +7,7 @@ from starlette.responses import Response
 from stablenew.errors import ConfigError, InvalidQuery
 from stablenew.formats.query_language import FIELDS, FLAGS, SWITCHES
 from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter, describe_error
+from stablenew.web.lan.device_view import read_query
 
 _QUERY: Final = Parameter("query", "A search, in the query language of history.", default="")
 _SORT: Final = Parameter("sort", "time, oldest, rating, duration, outputs or variants.", default="time")
@@ -59,7 +60,8 @@ def _facets(call: Call) -> dict[str, Any]:
 def _check(call: Call) -> dict[str, Any]:
     """Whether a query is valid: an answer and no error, because people are still typing."""
     try:
-        call.context.controller.history.parse(call.get("query"))
+        history = call.context.controller.history
+        history.parse(read_query(call.get("query"), call.viewer, history))
     except InvalidQuery as error:
         return {"problem": describe_error(error)}
     return {"problem": None}

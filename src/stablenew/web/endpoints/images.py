@@ -9,6 +9,8 @@ from starlette.responses import Response
 from stablenew.errors import ConfigError, OutputNotFound
 from stablenew.formats.digest import digest_bytes
 from stablenew.web.api import Call, Endpoint, Parameter
+from stablenew.web.lan.device_view import check_sort, read_query, show_details, show_facets, show_row
+from stablenew.web.lan.roles import OWNER, Viewer
 
 if TYPE_CHECKING:
     from stablenew.formats.query_language import Query
@@ -30,8 +32,9 @@ Opinions = Mapping[tuple[str, str], Mapping[str, Any]]
 
 def _snapshot(call: Call) -> Response:
     history = call.context.controller.history
-    found = history.image_snapshot(call.get("query"), sort=call.get("sort"), group=call.get("group"))
-    data = pack_snapshot(found, max(0, call.get("limit")))
+    query, sort = _query(call), check_sort(call.get("sort"), call.viewer)
+    found = history.image_snapshot(query, sort=sort, group=call.get("group"))
+    data = pack_snapshot(found, max(0, call.get("limit")), is_blind=call.viewer.is_blind)
     tag = f'"{digest_bytes(data)[7:]}"'
     headers = {"cache-control": "no-cache", "etag": tag}
     if call.header("if-none-match") == tag:
@@ -39,11 +42,16 @@ def _snapshot(call: Call) -> Response:
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
-def pack_snapshot(found: "ImageSnapshot", limit: int) -> bytes:
+def _query(call: Call) -> "str | Query":
+    return read_query(call.get("query"), call.viewer, call.context.controller.history)
+
+
+def pack_snapshot(found: "ImageSnapshot", limit: int, *, is_blind: bool = False) -> bytes:
     """A snapshot as the page reads it, little endian, with the first `limit` images of it.
 
     Four numbers (32 bits): how many images fit, how many follow, how many groups follow, 0. Then columns: the images'
-    ids and the groups' starts (32 bits), width / height times 4096 (16 bits), whether they are rated (8 bits).
+    ids and the groups' starts (32 bits), width / height times 4096 (16 bits), whether they are rated (8 bits), which
+    with `is_blind` none is.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -55,7 +63,7 @@ def pack_snapshot(found: "ImageSnapshot", limit: int) -> bytes:
         images.astype("<i4", copy=False),
         starts.astype("<u4"),
         np.clip(np.rint(ratios), 1, _LARGEST_RATIO).astype("<u2"),
-        found.is_rated[:limit].astype("u1"),
+        found.is_rated[:limit].astype("u1") * (not is_blind),
     )
     return b"".join(column.tobytes() for column in columns)
 
@@ -65,18 +73,20 @@ def _rows(call: Call) -> dict[str, Any]:
     ids = call.get("ids")
     if not ids or len(ids) > _MAX_ROWS:
         raise ConfigError(f"expected 1 to {_MAX_ROWS} ids")
-    return {"images": rows_of(call.context, ids)}
+    return {"images": rows_of(call.context, ids, call.viewer)}
 
 
-def rows_of(context: "WebContext", ids: Iterable[int]) -> list[dict[str, Any] | None]:
+def rows_of(context: "WebContext", ids: Iterable[int], viewer: Viewer = OWNER) -> list[dict[str, Any] | None]:
     """The images of ids with what people think of them, null where one is gone."""
     wanted = list(ids)
     found = {row["id"]: row for row in context.controller.history.image_rows(wanted)}
     opinions: dict[str, Opinions] = {}
-    return [row and _with_opinions(context, row, opinions) for row in map(found.get, wanted)]
+    rater = viewer.rater or context.controller.feedback.rater
+    rows = [row and _with_opinions(context, row, rater, opinions) for row in map(found.get, wanted)]
+    return [row and show_row(row, viewer) for row in rows] if viewer.is_device else rows
 
 
-def _with_opinions(context: "WebContext", row: dict[str, Any], cached: dict[str, Opinions]) -> dict[str, Any]:
+def _with_opinions(context: "WebContext", row: dict[str, Any], own: str, cached: dict[str, Opinions]) -> dict[str, Any]:
     """A row with the opinions as the feedback files have them: the index may be a moment behind."""
     feedback = context.controller.feedback
     folded: dict[str, Mapping[str, Any]] = {}
@@ -86,7 +96,7 @@ def _with_opinions(context: "WebContext", row: dict[str, Any], cached: dict[str,
         for (image, rater), opinion in cached[run_id].items():
             if image == row["digest"]:
                 folded[rater] = merge_opinions(folded.get(rater, {}), opinion)
-    return row | {"mine": folded.pop(feedback.rater, {}), "others": folded}
+    return row | {"mine": folded.pop(own, {}), "others": folded}
 
 
 def merge_opinions(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -98,7 +108,7 @@ def merge_opinions(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[
 
 def _details(call: Call) -> dict[str, Any]:
     """An image with its record, its file, and everything that was said of it."""
-    (row,) = rows_of(call.context, [call.get("id")])
+    (row,) = rows_of(call.context, [call.get("id")], call.viewer)
     if row is None:
         raise OutputNotFound("this image is gone")
     controller = call.context.controller
@@ -106,13 +116,14 @@ def _details(call: Call) -> dict[str, Any]:
     variant = int(row["name"].partition("/")[0])
     records = [record.to_dict() for record in run.read_records()[0] if record.variant.index == variant]
     metadata = run.metadata.to_dict()
-    return {
+    details = {
         "image": row,
         "record": next(iter(records), None),
         "source": metadata.get("source"),
         "correlation": metadata.get("correlation"),
         "events": _events(call, row),
     }
+    return show_details(details, call.viewer) if call.viewer.is_device else details
 
 
 def _events(call: Call, row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -126,7 +137,7 @@ def _events(call: Call, row: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _facets(call: Call) -> dict[str, Any]:
     history = call.context.controller.history
-    query = history.parse(call.get("query"))
+    query = history.parse(_query(call))
     facets = history.image_facets(query, limit=call.get("limit"))
     found = {
         name: [{"value": item.value, "count": item.job_count} for item in values] for name, values in facets.items()
@@ -134,7 +145,7 @@ def _facets(call: Call) -> dict[str, Any]:
     flagless, starless = query.without("flag"), query.without("unrated").without("rating")
     found["flag"] = [{"value": flag, "count": _count_both(call, flagless, f"flag:{flag}")} for flag in _FLAGS]
     found["unrated"] = [{"value": "yes", "count": _count_both(call, starless, "unrated:yes")}]
-    return found
+    return show_facets(found, call.viewer) if call.viewer.is_device else found
 
 
 def _count_both(call: Call, query: "Query", condition: str) -> int:
@@ -145,7 +156,7 @@ def _count_both(call: Call, query: "Query", condition: str) -> int:
 
 
 def _count(call: Call) -> dict[str, int]:
-    return {"count": call.context.controller.history.count_images(call.get("query"))}
+    return {"count": call.context.controller.history.count_images(_query(call))}
 
 
 ENDPOINTS: Final = (

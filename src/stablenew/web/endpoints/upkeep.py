@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import Response, StreamingResponse
 
 from stablenew import __version__
+from stablenew.store.local_state import store_key
 from stablenew.store.run import INCOMPLETE, INTERRUPTED
 from stablenew.store.upkeep.verify_report import ImagePlaces
 from stablenew.web.api import NO_STORE, Call, Endpoint
+from stablenew.web.lan.device_view import describe_device_status, show_event
+from stablenew.web.lan.roles import OWNER, Viewer
 
 if TYPE_CHECKING:
     from stablenew.controller.app_controller import AppController
@@ -23,12 +26,12 @@ WALL_QUERY: Final = "-flag:reject -is:trashed"
 
 
 def _status(call: Call) -> dict[str, Any]:
-    return status_of_store(call.context)
+    return status_of_store(call.context, call.viewer)
 
 
-def status_of_store(context: "WebContext") -> dict[str, Any]:
+def status_of_store(context: "WebContext", viewer: Viewer = OWNER) -> dict[str, Any]:
     """What every screen needs to know of the store and the server."""
-    return {
+    status = {
         "version": __version__,
         "instance": context.instance,
         "store": str(context.controller.root.absolute()),
@@ -39,6 +42,9 @@ def status_of_store(context: "WebContext") -> dict[str, Any]:
         "run_count": context.controller.history.count(),
         "wall_query": WALL_QUERY,
     }
+    if not viewer.is_device:
+        return status
+    return describe_device_status(status, viewer, store_key(context.controller.root))
 
 
 def _health(call: Call) -> dict[str, Any]:
@@ -153,8 +159,11 @@ def _as_list(views: dict[str, str]) -> dict[str, Any]:
 
 
 def _live(call: Call) -> Response:
+    select = show_event if call.viewer.is_device else None
     return StreamingResponse(
-        call.context.live.stream(), media_type="text/event-stream", headers={**NO_STORE, "x-accel-buffering": "no"}
+        call.context.live.stream(select),
+        media_type="text/event-stream",
+        headers={**NO_STORE, "x-accel-buffering": "no"},
     )
 
 
