@@ -264,14 +264,18 @@ async function start() {
   delete main.dataset.first;
   app.status = app.first?.status ?? (await getJson("/api/status"));
   app.defaultQuery = app.status.wall_query;
+  if (app.status.device) {
+    for (const link of document.querySelectorAll("[data-screen]"))
+      if (!app.status.screens.includes(link.getAttribute("data-screen"))) link.remove();
+  }
   document.getElementById("readonly").hidden = !app.status.is_read_only;
   outbox.start(app.status.store);
   import("./screens/import_progress.js").then(({ startImportProgress }) => startImportProgress(app));
-  const isEmpty = app.status.is_indexed && app.status.run_count === 0 && !app.status.is_read_only;
+  const isEmpty = app.status.is_indexed && app.status.run_count === 0 && !app.status.is_read_only && !app.status.device;
   if (isEmpty && location.pathname === "/") app.remember("/import");
   live.start(); // before the screen, which may wait for an event
   await app.show();
-  setTimeout(() => app.box.loadKnown(), KNOWN_MILLISECONDS);
+  setTimeout(() => app.box.loadKnown(!app.status.device), KNOWN_MILLISECONDS);
   await watchIndexing();
 }
 

@@ -13,6 +13,9 @@ export class Refused extends Error {
 /** Nobody answered. */
 export class Unreachable extends Error {}
 
+/** Whether this page came through the network. */
+export const isDevice = () => globalThis.location?.protocol === "https:";
+
 async function ask(path, options) {
   let response;
   try {
@@ -22,6 +25,7 @@ async function ask(path, options) {
     throw new Unreachable("the server cannot be reached");
   }
   if (response.ok) return response;
+  if (response.status === 401 && isDevice()) location.assign("/pair"); // it was revoked
   const body = await response.json().catch(() => null);
   throw new Refused(response.status, body);
 }

@@ -1,5 +1,7 @@
 // Events of the server. Browsers allow a site six connections, so one tab listens and forwards to the others.
 
+import { getJson, isDevice } from "./api.js";
+
 const EVENTS = ["changes", "job", "news", "task", "hello"];
 const RETRY_MILLISECONDS = 1000;
 
@@ -36,7 +38,9 @@ class Live extends EventTarget {
     source.onerror = () => {
       this.publish("lost", {});
       this.channel.postMessage({ event: "lost", detail: {} });
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.listen(), RETRY_MILLISECONDS);
+      if (source.readyState !== EventSource.CLOSED) return;
+      if (isDevice()) getJson("/api/status").catch(() => {}); // was this device revoked?
+      setTimeout(() => this.listen(), RETRY_MILLISECONDS);
     };
   }
 

@@ -61,7 +61,7 @@ export class QueryBox {
   }
 
   /** Learn what can be completed and what was saved; nothing that the first look at a screen waits for. */
-  loadKnown() {
+  loadKnown(hasViews) {
     getJson("/api/query/fields").then(
       (answer) => {
         this.fields = answer.fields;
@@ -70,7 +70,8 @@ export class QueryBox {
       },
       () => {},
     );
-    this.loadViews();
+    this.viewsElement.hidden = !hasViews;
+    if (hasViews) this.loadViews();
   }
 
   focus() {

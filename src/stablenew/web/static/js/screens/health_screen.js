@@ -6,6 +6,7 @@ import { fill, h } from "../parts/dom.js";
 import { formatBytes, formatCount, formatDuration, formatTime, plural } from "../data/format.js";
 import { live } from "../data/live.js";
 import { acceptTaskState } from "../data/task_states.js";
+import { DeviceList } from "./device_list.js";
 
 const TASKS = {
   verify: ["Verify all runs", "Reads every file and compares it with its seal."],
@@ -21,16 +22,19 @@ class HealthScreen {
     this.app = app;
     this.keys = [];
     this.tasks = {};
+    this.devices = new DeviceList(app.status.is_read_only);
     this.unsubscribe = [live.on("task", (task) => this.showTask(task)), live.on("hello", () => this.load())];
   }
 
   close() {
     this.unsubscribe.forEach((end) => end());
+    this.devices.close();
   }
 
   async load() {
     const health = await getJson("/api/health");
     this.build(health);
+    this.devices.load();
     health.tasks.forEach((task) => this.showTask(task));
   }
 
@@ -67,7 +71,12 @@ class HealthScreen {
             facts.map(([name, value]) => [h("dt", name), h("dd", value)]),
           ),
         ),
+<<<<<<< HEAD
         h("h2", "Interrupted runs"),
+=======
+        this.devices.element,
+        h("h2", {}, "Interrupted runs"),
+>>>>>>> 97529d4 (Pair devices in Health, and show a device only its own screens)
         this.buildInterrupted(interrupted, isReadOnly),
         incomplete.length
           ? [

@@ -114,6 +114,7 @@ class WallScreen {
     this.loupe = new Loupe(this.list, {
       isReadOnly: this.isReadOnly,
       rater: this.app.status.rater,
+      hasJobs: !this.app.status.device,
       onRate: (rating) => this.actions.add(() => this.rate(rating)),
       onFlag: (flag) => this.actions.add(() => this.flag(flag)),
       onStep: (step) => this.moveTo(this.cursor + step),

@@ -21,9 +21,11 @@ const DETAILS_MILLISECONDS = 150;
 const MAX_EVENTS = 30;
 
 export class InfoPanel {
-  /** @param {{isReadOnly: boolean, onRate: (rating: number | null) => void, onClose: () => void, rater: string}} options */
-  constructor({ isReadOnly, onRate, onClose, rater }) {
+  /** @param {{isReadOnly: boolean, onRate: (rating: number | null) => void, onClose: () => void, rater: string,
+   *   hasJobs: boolean}} options */
+  constructor({ isReadOnly, onRate, onClose, rater, hasJobs }) {
     this.rater = rater;
+    this.hasJobs = hasJobs;
     this.row = null;
     this.details = null;
     this.timer = 0;
@@ -143,7 +145,7 @@ export class InfoPanel {
     const parent = details?.correlation?.parent_run_id;
     return pairs([
       ["Made", formatLongTime(row.created_at)],
-      ["Job", h("a", { href: runUrl(row.run_id), "data-link": true }, row.run_id)],
+      ["Job", this.hasJobs ? h("a", { href: runUrl(row.run_id), "data-link": true }, row.run_id) : row.run_id],
       ["Name", `${row.name} of this job`],
       ["Stages", stages.length > 1 ? stages.join(" → ") : (row.stage ?? "")],
       ["Repeats", parent ? h("a", { href: runUrl(parent), "data-link": true }, parent) : null],
