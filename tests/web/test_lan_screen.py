@@ -23,6 +23,7 @@ def server(root, tmp_path):
     require("cryptography", "segno", extra="lan")
     started = LanServer(root, tmp_path / "machine").start()
     owner = Client(started).enter()
+    started.cookie = owner.cookie
     wait_for(lambda: owner.get("/api/status")["is_indexed"])
     yield started
     started.close()

@@ -3,9 +3,15 @@
 const field = (id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 const problem = field("problem");
 
-field("code").value = decodeURIComponent(location.hash.slice(1));
-history.replaceState(null, "", "/pair");
-field(field("code").value ? "name" : "code").focus();
+/** The code of a link stands behind its #, where no server sees it; nor does it stay in the history. */
+function readCode() {
+  if (location.hash) field("code").value = decodeURIComponent(location.hash.slice(1));
+  history.replaceState(null, "", "/pair");
+  field(field("code").value ? "name" : "code").focus();
+}
+
+readCode();
+window.addEventListener("hashchange", readCode);
 
 field("form").addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -10,9 +10,9 @@ const LOOK_MILLISECONDS = 1500;
 export class DeviceList {
   constructor(isReadOnly) {
     this.isReadOnly = isReadOnly;
-    this.body = h("div", {});
-    this.code = h("div", { class: "pairing", role: "status" });
-    this.element = h("section", { "aria-label": "Devices" }, h("h2", {}, "Devices"), this.body, this.code);
+    this.body = h("div");
+    this.code = h("div.pairing", { role: "status" });
+    this.element = h("section", { "aria-label": "Devices" }, h("h2", "Devices"), this.body, this.code);
     this.count = 0;
     this.timer = 0;
   }
@@ -32,9 +32,9 @@ export class DeviceList {
     fill(
       this.body,
       lan
-        ? h("p", {}, "Open to the network at ", h("strong", {}, lan.origin), ". Paired devices may look or rate.")
-        : h("p", { class: "hint" }, "Not open to the network: ", h("code", {}, "stablenew serve --lan"), " opens it."),
-      lan ? h("p", { class: "hint" }, "SHA-256 of its certificate: ", h("code", {}, lan.fingerprint)) : null,
+        ? h("p", "Open to the network at ", h("strong", lan.origin), ". Paired devices may look or rate.")
+        : h("p.hint", "Not open to the network: ", h("code", "stablenew serve --lan"), " opens it."),
+      lan ? h("p.hint", "SHA-256 of its certificate: ", h("code", lan.fingerprint)) : null,
       devices.map((device) => this.buildDevice(device)),
       lan && !this.isReadOnly ? this.buildForm() : null,
     );
@@ -43,10 +43,9 @@ export class DeviceList {
   buildDevice({ id, name, role, rater, is_blind: isBlind, paired_at: pairedAt }) {
     const facts = [role === "look" ? "looks" : `rates as ${rater}`, isBlind ? "blind" : null, formatTime(pairedAt)];
     return h(
-      "p",
-      { class: "device" },
-      h("strong", {}, name),
-      h("span", { class: "soft" }, ` ${facts.filter(Boolean).join(" · ")} `),
+      "p.device",
+      h("strong", name),
+      h("span.soft", ` ${facts.filter(Boolean).join(" · ")} `),
       this.isReadOnly ? null : button("Revoke", () => this.ask("revoke", { device: id }), `Revoke ${name}`),
     );
   }
@@ -55,13 +54,7 @@ export class DeviceList {
     const role = h("select", { "aria-label": "It may" }, option("rate", "look and rate"), option("look", "only look"));
     const blind = h("input", { type: "checkbox" });
     const pair = () => this.ask("invite", { role: role.value, is_blind: blind.checked });
-    return h(
-      "div",
-      { class: "actions" },
-      button("Pair a device", pair),
-      role,
-      h("label", {}, blind, " hide from it what others think"),
-    );
+    return h("div.actions", button("Pair a device", pair), role, h("label", blind, " hide from it what others think"));
   }
 
   async ask(act, body) {
@@ -79,7 +72,7 @@ export class DeviceList {
     fill(
       this.code,
       h("img", { src: picture, alt: `QR code of ${link}` }),
-      h("p", {}, "Scan it with the device, or enter there ", h("strong", {}, code), ". Good once, for two minutes."),
+      h("p", "Scan it with the device, or enter there ", h("strong", code), ". Good once, for two minutes."),
     );
     clearInterval(this.timer);
     this.timer = setInterval(() => {

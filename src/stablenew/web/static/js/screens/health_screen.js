@@ -71,12 +71,8 @@ class HealthScreen {
             facts.map(([name, value]) => [h("dt", name), h("dd", value)]),
           ),
         ),
-<<<<<<< HEAD
-        h("h2", "Interrupted runs"),
-=======
         this.devices.element,
-        h("h2", {}, "Interrupted runs"),
->>>>>>> 97529d4 (Pair devices in Health, and show a device only its own screens)
+        h("h2", "Interrupted runs"),
         this.buildInterrupted(interrupted, isReadOnly),
         incomplete.length
           ? [

@@ -55,21 +55,12 @@ export class Loupe {
   }
 
   build() {
-<<<<<<< HEAD
-    const { isReadOnly, onRate, onStep, onGo, onFlag, onClose, rater } = this.options;
+    const { isReadOnly, onRate, onStep, onGo, onFlag, onClose, rater, hasJobs } = this.options;
     this.stage = h("div.stage");
     this.stars = buildStars("Your rating", onRate, { isReadOnly, inTabOrder: true });
     this.place = h("span.place");
     this.marks = h("span.loupe-marks");
-    this.info = new InfoPanel({ isReadOnly, onRate, onClose: () => this.setInfo(false), rater });
-=======
-    const { isReadOnly, onRate, onStep, onGo, onFlag, onClose, rater, hasJobs } = this.options;
-    this.stage = h("div", { class: "stage" });
-    this.stars = buildStars("Your rating", onRate, { isReadOnly, inTabOrder: true });
-    this.place = h("span", { class: "place" });
-    this.marks = h("span", { class: "loupe-marks" });
     this.info = new InfoPanel({ isReadOnly, onRate, onClose: () => this.setInfo(false), rater, hasJobs });
->>>>>>> 97529d4 (Pair devices in Health, and show a device only its own screens)
     this.film = new Filmstrip(this.list, onGo);
     this.film.element.hidden = getItem(FILM_KEY) === "off";
     this.playButton = tool("play", "Slideshow (S)", () => this.setSlideshow(!this.slides));
