@@ -1,5 +1,6 @@
 """The texts of one file as detectors ask for them: by key, and as JSON that is parsed once and within a budget."""
 
+import json
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, Final
@@ -12,9 +13,16 @@ _MOST_JSON: Final = 8 * 1024 * 1024
 """What one file may have parsed: it bounds time and memory. The raw texts are kept whole whatever is derived."""
 _MAIN: Final = (
     "parameters", "usercomment", "sidecar", "stealth", "comment", "description", "imagedescription", "xpcomment",
-    "aipromptinformation",
+    "aipromptinformation", "metadata",
 )  # fmt: skip
 """Where tools put the text that describes the generation, the most telling first."""
+_QUOTED_JSON: Final = {'"{', '"['}
+"""JSON that was written as a JSON text."""
+_COMMENTS: Final = ("usercomment", "comment", "imagedescription")
+_CONVERTED: Final = {
+    "parameters", "invokeai_metadata", "invokeai_graph", "sd-metadata", "dream", "generation_data", "parameters-json",
+    "smproj", "fooocus_scheme",
+}  # fmt: skip
 
 
 class Evidence:
@@ -27,6 +35,15 @@ class Evidence:
             self._texts.setdefault(found.key.casefold(), []).append(repair_mojibake(found.text))
         self._parsed: dict[str, Any] = {}
         self._budget = _MOST_JSON
+        self._unpack_converted()
+
+    def _unpack_converted(self) -> None:
+        """Add the texts of a PNG that a converter kept as one JSON object, in the comment of a JPEG or WebP."""
+        for value in self.iter_objects([*self.iter_texts(_COMMENTS)]):
+            for name, item in value.items():
+                if name.casefold() in _CONVERTED and isinstance(item, (str, dict)):
+                    text = item if isinstance(item, str) else json.dumps(item)
+                    self._texts.setdefault(name.casefold(), []).append(text)
 
     @property
     def texts(self) -> tuple[EmbeddedText, ...]:
@@ -81,12 +98,13 @@ class Evidence:
     def parse(self, text: str) -> Any:
         """The JSON in a text; None when it is not JSON, or larger than the budget."""
         bare = text.lstrip("\0 \t\r\n\ufeff")
-        if bare[:1] not in {"{", "["}:
+        if bare[:1] not in {"{", "["} and bare[:2] not in _QUOTED_JSON:
             return None
         if text not in self._parsed:
             is_affordable = len(text) <= min(_LONGEST_JSON, self._budget)
             if not is_affordable:
                 self.container.report("a JSON text is too large to be understood; it is kept as it is")
             self._budget -= len(text) if is_affordable else 0
-            self._parsed[text] = parse_json(text) if is_affordable else None
+            value = parse_json(text) if is_affordable else None
+            self._parsed[text] = parse_json(value) if isinstance(value, str) else value
         return self._parsed[text]

@@ -26,6 +26,17 @@ _KNOWN: Final = {
     "version",
 }
 _LEAST_KNOWN: Final = 2
+_TELLING: Final = {
+    "steps": re.compile(r"\d+"),
+    "seed": re.compile(r"-?\d+"),
+    "cfg scale": re.compile(r"\d+(\.\d+)?"),
+    "size": re.compile(r"\d+x\d+"),
+    "model hash": re.compile(r"[0-9a-fA-F]{6,64}"),
+    "denoising strength": re.compile(r"\d+(\.\d+)?"),
+}
+"""Of a generation at least one of these is there; prose has colons too, and now and then the word `Model`."""
+_INLINE: Final = re.compile(r"\sSteps: \d{1,6},\s")
+"""Where the parameters begin when a program took the line breaks away."""
 _MOST_PARAMETERS: Final = 1_000
 _LOOK_BACK: Final = 64
 _LONGEST_LINE: Final = 1024 * 1024
@@ -46,17 +57,21 @@ class Infotext:
     @property
     def is_generation(self) -> bool:
         """Whether the parameters are those of a generation, and not any text with colons."""
-        return len({name.casefold() for name in self.parameters} & _KNOWN) >= _LEAST_KNOWN
+        said = {name.casefold(): value for name, value in self.parameters.items()}
+        is_told = any(name in said and pattern.fullmatch(said[name]) for name, pattern in _TELLING.items())
+        return is_told and len(said.keys() & _KNOWN) >= _LEAST_KNOWN
 
 
 def parse_infotext(text: str) -> Infotext:
     """What the text says. One without parameters is a prompt, perhaps with a negative one."""
-    lines = text.strip("\0 \t\r\n").replace("\r\n", "\n").split("\n")
+    lines = _restore_lines(text.strip("\0 \t\r\n").replace("\r\n", "\n").split("\n"))
     at, parameters = _find_parameters(lines)
     if at is None:
         at = len(lines)
     parts = _split_texts(lines[:at])
     for line in lines[at + 1 :]:
+        if _TEMPLATES[0] not in line and _begins_with_known(line):  # the parameters go on: a program wrapped them
+            parameters |= parse_parameters(line)
         parameters |= _trailing_template(line)
     for name in ("Template", "Negative Template"):
         if name in parts:
@@ -69,6 +84,24 @@ def parse_parameters(line: str) -> dict[str, str]:
     return dict(_iter_parameters(line[:_LONGEST_LINE]))
 
 
+def _restore_lines(lines: list[str]) -> list[str]:
+    """The lines, where a program took away the breaks before the parameters and the negative prompt."""
+    found = _INLINE.search(lines[-1])
+    if found is None:
+        return lines
+    head, line = lines[-1][: found.start()], lines[-1][found.start() :].strip()
+    if _begins_with_known(head) or not Infotext("", "", parse_parameters(line)).is_generation:
+        return lines
+    prompt, mark, negative = head.partition(f" {_NEGATIVE}")
+    texts = [prompt, f"{_NEGATIVE}{negative}"] if mark and len(lines) == 1 else [head]
+    return [*lines[:-1], *texts, line]
+
+
+def _begins_with_known(line: str) -> bool:
+    key = _KEY.match(line)
+    return key is not None and key[1].strip().casefold() in _KNOWN
+
+
 def _find_parameters(lines: list[str]) -> tuple[int | None, dict[str, str]]:
     """The last line that is one of parameters: a prompt may have lines that look like it, before."""
     fallback: tuple[int | None, dict[str, str]] = (None, {})
@@ -76,11 +109,21 @@ def _find_parameters(lines: list[str]) -> tuple[int | None, dict[str, str]]:
         if ":" not in lines[at]:
             continue
         found = parse_parameters(lines[at])
-        if len(found) >= _LEAST_PARAMETERS and lines[at].lstrip().startswith("Steps:"):
-            return at, found
+        if lines[at].lstrip().startswith("Steps:"):
+            wrapped = parse_parameters(", ".join(_known_lines(lines[at:])))
+            if len(found) >= _LEAST_PARAMETERS or Infotext("", "", wrapped).is_generation:
+                return at, found
         if at == len(lines) - 1 and Infotext("", "", found).is_generation:
             fallback = at, found
     return fallback
+
+
+def _known_lines(lines: list[str]) -> Iterator[str]:
+    """The lines up to the first that does not begin with a parameter."""
+    for line in lines:
+        if not _begins_with_known(line):
+            return
+        yield line.strip().rstrip(",")
 
 
 def _split_texts(lines: list[str]) -> dict[str, str]:
@@ -88,11 +131,12 @@ def _split_texts(lines: list[str]) -> dict[str, str]:
     current = ""
     for line in lines:
         bare = line.strip()
-        begins = _NEGATIVE if bare.startswith(_NEGATIVE) else next((t for t in _TEMPLATES if bare.startswith(t)), "")
+        is_negative = bare[: len(_NEGATIVE)].casefold() == _NEGATIVE.casefold()  # some write `Negative Prompt:`
+        begins = _NEGATIVE if is_negative else next((t for t in _TEMPLATES if bare.startswith(t)), "")
         # only behind a negative prompt is "Template:" ours; before, it is a prompt that has this word
         if begins == _NEGATIVE or (begins and _NEGATIVE in parts):
             current = begins if begins == _NEGATIVE else begins.removesuffix(":")
-            parts.setdefault(current, []).append(bare.removeprefix(begins).strip())
+            parts.setdefault(current, []).append(bare[len(begins) :].strip())
         else:
             parts[current].append(line)
     return {name: "\n".join(found).strip() for name, found in parts.items()}

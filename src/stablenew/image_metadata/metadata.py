@@ -10,7 +10,7 @@ from stablenew.image_metadata.containers.container import EmbeddedText
 Scalar: TypeAlias = str | int | float | bool
 Kind: TypeAlias = Literal["image", "grid", "preview", "input"]
 
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 """Grows whenever the same bytes give other derived facts, so that who keeps these can read again."""
 
 

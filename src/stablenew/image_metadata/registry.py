@@ -18,6 +18,7 @@ from stablenew.image_metadata.tools.fooocus import read_fooocus
 from stablenew.image_metadata.tools.hugging_face import read_hugging_face
 from stablenew.image_metadata.tools.invokeai import read_invokeai
 from stablenew.image_metadata.tools.novelai import read_novelai
+from stablenew.image_metadata.tools.plain_values import read_plain_values
 from stablenew.image_metadata.tools.stability_matrix import read_stability_matrix
 from stablenew.image_metadata.tools.swarmui import read_swarmui
 from stablenew.image_metadata.tools.tensorart import read_tensorart
@@ -43,6 +44,7 @@ READERS: Final = (
     Reader("civitai", read_civitai),
     Reader("comfyui", read_comfyui),
     Reader("a1111", read_a1111),
+    Reader("plain_values", read_plain_values),
 )
 _STUMBLES: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What hostile texts could make a reader raise. The next one is asked then, and the raw texts are kept anyway."""

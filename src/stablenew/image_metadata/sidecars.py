@@ -16,7 +16,10 @@ _LOG_ROW: Final = re.compile(
 )
 _LOG_COPY: Final = re.compile(r"to_clipboard\(.([^'\")]{2,100000}).\)")
 _TAG: Final = re.compile(r"<[^<>]{0,1000}>")
+_LOG_PAIR: Final = re.compile(r"([A-Z][A-Za-z0-9]{0,20}(?: [^:<>]{1,200})?): <b>(.{0,20000}?)</b>", re.DOTALL)
+"""The log of Fooocus 1 and 2.0 has paragraphs with several values in each, and no table."""
 _LORA_ROWS: Final = ("LoRA ", "lora_combined_")
+_LORA_NAME: Final = re.compile(r"LoRA \[(.{1,200})\] weight")
 _LOG_LABELS: Final = (
     "Prompt", "Negative Prompt", "Resolution", "Guidance Scale", "Base Model", "Refiner Model", "Sampler", "Scheduler",
     "Seed", "Steps", "CLIP Skip", "VAE", "Performance", "Styles", "Version", "Metadata Scheme",
@@ -60,22 +63,26 @@ def _copied(block: str) -> dict[str, Any] | None:
         value = json.loads(unquote(match[1]))
     except (ValueError, RecursionError):
         return None
-    return _with_plain_names(value) if isinstance(value, dict) else None
+    return with_plain_names(value) if isinstance(value, dict) else None
 
 
 def _rows(block: str) -> dict[str, Any]:
-    rows = {_plain(match[1]): _plain(match[2]) for match in _LOG_ROW.finditer(block)}
-    return _with_plain_names(rows)
+    found = list(_LOG_ROW.finditer(block)) or list(_LOG_PAIR.finditer(block))
+    rows = {_plain(match[1]): _plain(match[2]) for match in found}
+    return with_plain_names(rows)
 
 
-def _with_plain_names(rows: dict[str, Any]) -> dict[str, Any]:
-    loras = [_lora(str(value)) for name, value in rows.items() if name.startswith(_LORA_ROWS) and value]
+def with_plain_names(rows: dict[str, Any]) -> dict[str, Any]:
+    """Fooocus' values under the names of its JSON, from the labels of its log."""
+    loras = [_lora(name, str(value)) for name, value in rows.items() if name.startswith(_LORA_ROWS) and value]
     named = {_LOG_NAMES.get(name, name): value for name, value in rows.items() if not name.startswith(_LORA_ROWS)}
     return named | ({"loras": loras} if loras else {})
 
 
-def _lora(text: str) -> list[Any]:
-    """`name : weight`."""
+def _lora(label: str, text: str) -> list[Any]:
+    """`name : weight`; older logs have the name in the label."""
+    if named := _LORA_NAME.fullmatch(label):
+        text = f"{named[1]}:{text}"
     name, _, weight = text.rpartition(":")
     try:
         return [name.strip(), float(weight)]

@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import pytest
+from PIL import Image
 
 from stablenew.image_metadata.containers.byte_source import ByteSource
 from stablenew.image_metadata.containers.container import MAX_TEXT_BYTES
@@ -190,3 +191,43 @@ def test_damaged_files_give_what_there_is(data):
 def test_a_directory_of_exif_that_leads_to_itself_ends():
     exif = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x8769, 4, 1, 8, 0)
     assert texts_of(make_image("JPEG", exif=exif)) == {}
+
+
+def make_jxl(*boxes, size="ff0acb06"):
+    """A JPEG XL in its container, with the head of one of 64 by 48 pixels as libjxl writes it."""
+    head = bytes.fromhex("0000000c4a584c200d0a870a") + box(b"ftyp", b"jxl ", bytes(4), b"jxl ")
+    return head + box(b"jxlp", bytes(4), bytes.fromhex(size), bytes(30)) + b"".join(boxes)
+
+
+def test_jpeg_xl_gives_exif_xmp_and_its_size():
+    exif = exif_with_comment("a cat")
+    for data in (bytes(4) + exif, exif, bytes(4) + b"Exif\0\0" + exif):  # writers differ in what stands before
+        found = make_jxl(box(b"Exif", data), box(b"xml ", XMP))
+        assert texts_of(found)["exif", "UserComment"] == "a cat"
+        assert texts_of(found)["xmp", "Description"] == "a & b"
+        assert facts_of(found) == ("image/jxl", 64, 48)
+    packed = read_container(make_jxl(box(b"brob", b"Exif" + bytes(20))))
+    assert packed.problems == ["packed metadata (Brotli) was not read"]
+
+
+@pytest.mark.parametrize(
+    ("head", "size"),
+    [
+        ("ff0acb06", (64, 48)),
+        ("ff0afa1f1900", (1024, 1024)),
+        ("ff0afa25e867", (832, 1216)),
+        ("ff0aba211d00", (1920, 1080)),
+        ("ff0a0001800c", (65, 33)),
+        ("ff0a3c1901001c", (257, 9000)),
+    ],
+)
+def test_jpeg_xl_without_a_container_has_a_size(head, size):
+    assert facts_of(bytes.fromhex(head) + bytes(40)) == ("image/jxl", *size)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_tiff_gives_its_description_and_its_size(compression):
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(file, "TIFF", description="a cat", compression=compression)
+    assert texts_of(file.getvalue())["exif", "ImageDescription"] == "a cat"
+    assert facts_of(file.getvalue()) == ("image/tiff", 64, 48)

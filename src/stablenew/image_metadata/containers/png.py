@@ -13,6 +13,9 @@ from stablenew.image_metadata.text_decoding import decode_text, repair_mojibake
 _MAX_CHUNKS: Final = 30_000
 _HAS_ALPHA: Final = {4, 6}
 _XMP_KEYS: Final = {"XML:com.adobe.xmp", "Raw profile type xmp"}
+_EXIF_KEYS: Final = {"Raw profile type exif", "Raw profile type APP1"}
+"""How ImageMagick keeps what a JPEG held; the second is older, and may be EXIF or XMP."""
+_JPEG_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _TEXTS: Final = {b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"IHDR", b"caBX", b"acTL", b"zxIf"}
 
 
@@ -57,8 +60,12 @@ def _read_text(kind: bytes, data: bytes, container: Container) -> None:
     text = {b"tEXt": _plain, b"zTXt": _packed, b"iTXt": _international}.get(kind, _plain)(key, rest, container)
     if key in _XMP_KEYS:
         read_xmp(text, container)
-    elif key == "Raw profile type exif":
-        read_exif(_from_hex_profile(text), container)
+    elif key in _EXIF_KEYS:
+        profile = _from_hex_profile(text)
+        if profile.startswith(_JPEG_XMP):
+            read_xmp(decode_text(profile[len(_JPEG_XMP) :]), container)
+        else:
+            read_exif(profile, container)
     else:
         container.add("png", key, text)
 

@@ -9,7 +9,9 @@ from stablenew.image_metadata.containers.container import Container
 from stablenew.image_metadata.containers.gif import read_gif
 from stablenew.image_metadata.containers.iso_media import read_iso_media
 from stablenew.image_metadata.containers.jpeg import read_jpeg
+from stablenew.image_metadata.containers.jxl import CODESTREAM, SIGNATURE, read_jxl
 from stablenew.image_metadata.containers.png import read_png
+from stablenew.image_metadata.containers.tiff import read_tiff
 from stablenew.image_metadata.containers.webm import read_webm
 from stablenew.image_metadata.containers.webp import read_webp
 
@@ -43,4 +45,8 @@ def _find_reader(head: bytes) -> _Reader | None:
         return read_iso_media
     if head.startswith(b"GIF8"):
         return read_gif
+    if head.startswith((SIGNATURE, CODESTREAM)):
+        return read_jxl
+    if head.startswith((b"II*\0", b"MM\0*")):
+        return read_tiff
     return read_webm if head.startswith(b"\x1a\x45\xdf\xa3") else None

@@ -3,6 +3,7 @@
 from typing import Any, Final, Literal
 
 from stablenew.image_metadata.graphs.graph import Graph, Link, Place
+from stablenew.image_metadata.graphs.node_inputs import CHECKPOINT_INPUTS
 from stablenew.image_metadata.graphs.values import Found, Values, iter_distinct
 
 Role = Literal["positive", "negative"]
@@ -13,6 +14,7 @@ _ENCODED: Final = (
     "longest_text", "user_prompt", "bert", "mt5xl", "qwen25_7b", "caption", "instruction", "tags",
     "lyrics", "styled_text",
 )  # fmt: skip
+_CHOSEN: Final = "populated_text"
 _OF_ROLE: Final = {
     "positive": ("positive", "positive_prompt", "text_positive", "prompt_positive", "positive_text", "prompt"),
     "negative": ("negative", "negative_prompt", "text_negative", "prompt_negative", "negative_text"),
@@ -78,14 +80,22 @@ class Conditionings:
         if changed:  # what else stands there, such as the label of a box, is not the prompt
             return [text for found in changed for text in self._behind(found, role, depth + 1)]
         if {"positive", "negative"} <= inputs.keys():
-            chosen: Role = role if link.slot > 1 else ("positive", "negative")[link.slot]
+            is_by_slot = link.slot < len(ROLES) and not self._is_loader(key)
+            chosen: Role = ROLES[link.slot] if is_by_slot else role
             return self._of_holder(key, chosen, depth + 1)
         if any(name in inputs for name in _ENCODED):
             return self._encoded(key, role)
         return self._encoded(key, role) or self._elsewhere(key, role, depth)
 
+    def _is_loader(self, key: str) -> bool:
+        """Whether a node loads a model and encodes its own texts: its first output is the model."""
+        inputs = self._graph.inputs(key)
+        return isinstance(inputs["positive"], str) or any(name in inputs for name in CHECKPOINT_INPUTS)
+
     def _encoded(self, key: str, role: Role) -> list[Found]:
-        names = [name for name in _ENCODED if name in self._graph.inputs(key)]
+        inputs = self._graph.inputs(key)
+        # what a node chose among wildcards is what it encodes, and not the text that they stand in
+        names = [_CHOSEN] if _CHOSEN in inputs else [name for name in _ENCODED if name in inputs]
         texts = [found for name in names if (found := self._values.text(key, name))]
         if not texts and any(name in self._graph.inputs(key) for name in _OF_ROLE[role]):
             texts = [found for found in [self._values.text(key, *_OF_ROLE[role])] if found]

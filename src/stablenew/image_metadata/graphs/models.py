@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from stablenew.image_metadata.graphs.graph import Graph, Link
-from stablenew.image_metadata.graphs.node_inputs import TEXT_ENCODER_INPUTS
+from stablenew.image_metadata.graphs.node_inputs import CHECKPOINT_INPUTS, TEXT_ENCODER_INPUTS
 from stablenew.image_metadata.graphs.values import Found, Values
 from stablenew.image_metadata.metadata import Lora
 from stablenew.image_metadata.prompt_tags import find_loras, merge_loras
 
-_CHECKPOINTS: Final = ("ckpt_name", "unet_name", "base_ckpt_name", "gguf_name", "checkpoint", "model_path", "ckpt")
-_MODEL_LINKS: Final = re.compile(r"model|unet|lora|pipe|context|guider|ckpt|^any|source|^input$|ctx", re.IGNORECASE)
+_MODEL_LINKS: Final = re.compile(r"model|unet|lora|pipe|context|guider|ckpt|^any|source|^input$|ctx|^$", re.IGNORECASE)
 _NOT_MODELS: Final = re.compile(r"upscale|clip_vision|style_model|control|detector|sam_model|vae|patch|audio")
 _NUMBERED: Final = re.compile(r"lora_?(?:name)?_?(\d+)(?:_name)?$")
 _NONE: Final = {"none", ""}
@@ -38,12 +37,12 @@ class Models:
         starts = [link.node for link in self._graph.links(sampler) if _leads_to_model(link)]
         for key in self._graph.walk(starts, _leads_to_model, self._is_loader):
             loras.append(tuple(self._loras_at(key)))
-            model = model or self._values.scalar(key, *_CHECKPOINTS) or self._named_model(key)
+            model = model or self._values.scalar(key, *CHECKPOINT_INPUTS) or self._named_model(key)
         return ModelChain(model, merge_loras(*reversed(loras)))
 
     def text_encoder_settings(self, encoder: str) -> dict[str, Found]:
         """How the text encoder in front of a prompt's node is used, as the WebUIs count: 2 for -2."""
-        starts = [link.node for link in self._graph.links(encoder) if "clip" in link.name]
+        starts = [encoder, *(link.node for link in self._graph.links(encoder) if "clip" in link.name)]
         settings: dict[str, Found] = {}
         for key in self._graph.walk(starts, lambda link: "clip" in link.name or "lora" in link.name):
             for name in TEXT_ENCODER_INPUTS.keys() - settings.keys():
@@ -63,7 +62,7 @@ class Models:
         return None
 
     def _is_loader(self, key: str) -> bool:
-        return any(isinstance(self._graph.inputs(key).get(name), str) for name in _CHECKPOINTS)
+        return any(isinstance(self._graph.inputs(key).get(name), str) for name in CHECKPOINT_INPUTS)
 
     def _named_model(self, key: str) -> Found | None:
         """Loaders of other makers call it `model_name` or `model`; so do loaders of upscalers, which are not meant."""

@@ -16,6 +16,12 @@ SAMPLER_INPUTS: Final[Mapping[str, tuple[str, ...]]] = {
 """At samplers, and at the nodes that carry settings to them."""
 TEXT_ENCODER_INPUTS: Final[Mapping[str, tuple[str, ...]]] = {"clip_skip": ("stop_at_clip_layer", "clip_skip")}
 """Between a checkpoint and the nodes that encode its prompts. Layers are counted from the end there: -2 is 2."""
+CHECKPOINT_INPUTS: Final = (
+    "ckpt_name", "unet_name", "base_ckpt_name", "gguf_name", "checkpoint", "model_path", "ckpt",
+)  # fmt: skip
+"""At loaders of models."""
+SIZE_INPUTS: Final = (("width", "height"), ("empty_latent_width", "empty_latent_height"))
+"""At nodes that begin with an empty image, and at loaders that do so too."""
 _WRITTEN: Final[Mapping[str, Callable[[Any], Any]]] = {
     "sampler": lambda value: comfyui_sampler(str(value)),
     "scheduler": lambda value: comfyui_scheduler(str(value)),

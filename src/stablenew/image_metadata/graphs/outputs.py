@@ -7,6 +7,7 @@ from typing import Final
 from stablenew.image_metadata.graphs.conditioning import ROLES, Conditionings, join_texts
 from stablenew.image_metadata.graphs.graph import Graph, Nodes, Place
 from stablenew.image_metadata.graphs.models import Models
+from stablenew.image_metadata.graphs.node_inputs import SIZE_INPUTS
 from stablenew.image_metadata.graphs.sampling import Samplers
 from stablenew.image_metadata.graphs.values import Found, Values
 from stablenew.image_metadata.metadata import InputImage, Lora, Scalar
@@ -214,9 +215,10 @@ class _OutputReader:
     def _read_size(self, sampler: str, facts: _Facts) -> None:
         for key in self._samplers.image_path(sampler):
             inputs = self._graph.inputs(key)
-            if {"width", "height"} <= inputs.keys() and not any(n in inputs for n in ("image", "images", "samples")):
-                for name in ("width", "height", "batch_size"):
-                    facts.add(name, self._values.scalar(key, name))
+            names = next((names for names in SIZE_INPUTS if inputs.keys() >= set(names)), None)
+            if names and not any(name in inputs for name in ("image", "images", "samples")):
+                for setting, name in zip(("width", "height", "batch_size"), (*names, "batch_size"), strict=True):
+                    facts.add(setting, self._values.scalar(key, name))
                 return
             if isinstance(inputs.get("dimensions"), str):
                 facts.settings |= read_size(inputs["dimensions"].partition("(")[0])

@@ -31,6 +31,8 @@ class Samplers:
         """The samplers that the image of an output node went through, the first pass first."""
         passes: list[str] = []
         start = [link.node for link in self._graph.links(output) if link.name not in _ASIDE]
+        if self._is_sampler(output):  # it saves what it samples
+            start = [output]
         while len(passes) < _MOST_PASSES:
             found = self._nearest(start)
             if found is None or found in passes:

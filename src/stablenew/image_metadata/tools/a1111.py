@@ -26,6 +26,8 @@ _BY_VERSION: Final = (
     (re.compile(r"comfy", re.IGNORECASE), Tool.COMFYUI),
     (re.compile(r"fooocus", re.IGNORECASE), Tool.FOOOCUS),
 )
+_SD_NEXT: Final = ({"Pipeline", "Operations"}, {"Backend"}, {"Parser", "Operations"})
+"""Names that only SD.Next writes: since 2025, and from 2023 on."""
 _TEXT_ONLY: Final = {"Version", "Model", "Sampler", "Created Date"}
 _ENLARGED: Final = re.compile(r"hires|upscale|resize|refine", re.IGNORECASE)
 _NODE_SAMPLER: Final = re.compile(r"[a-z0-9]+(_[a-z0-9+]+)+|euler|heun|lms|ddim")
@@ -87,7 +89,7 @@ def read_standard_settings(found: Infotext) -> dict[str, JsonValue]:
 
 
 def _find_tool(parameters: Mapping[str, str]) -> str:
-    if parameters.get("App") == "SD.Next" or {"Pipeline", "Operations"} <= parameters.keys():
+    if parameters.get("App") == "SD.Next" or any(names <= parameters.keys() for names in _SD_NEXT):
         return Tool.SD_NEXT
     version = parameters.get("Version", "")
     for pattern, tool in _BY_VERSION:

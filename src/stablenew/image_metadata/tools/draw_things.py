@@ -37,10 +37,12 @@ def _read(said: Mapping[str, Any]) -> Generation:
 def _read_description(evidence: Evidence) -> Generation | None:
     for text in evidence.iter_texts(["ImageDescription", "Description"]):
         found = parse_infotext(text)
+        prompt, dash, negative = found.prompt.rpartition("\n-")  # the negative prompt is a line that begins so
+        is_dashed = bool(dash) and not found.has_negative
         return Generation(
             tool=Tool.DRAW_THINGS,
-            prompt=found.prompt,
-            negative_prompt=found.negative_prompt if found.has_negative else None,
+            prompt=prompt.strip() if is_dashed else found.prompt,
+            negative_prompt=negative.strip() if is_dashed else found.negative_prompt if found.has_negative else None,
             settings=read_settings(found.parameters),
         )
     return None

@@ -11,6 +11,7 @@ from stablenew.image_metadata.infotext import parse_infotext
 from stablenew.image_metadata.metadata import Generation, Lora, Tool
 from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, merge_loras
 from stablenew.image_metadata.settings import build_settings, first_text
+from stablenew.image_metadata.sidecars import with_plain_names
 from stablenew.image_metadata.tools.a1111 import build_generation
 
 _NAMES: Final = {"base_model": "model", "base_model_hash": "model_hash"}
@@ -33,6 +34,8 @@ def read_fooocus(evidence: Evidence) -> Generation | None:
     for value in evidence.iter_main_objects():
         if "Prompt" in value and ("base_model_name" in value or value.get("software") == "RuinedFooocus"):
             return _read_ruined(value)
+        if {"Prompt", "Base Model"} <= value.keys():
+            value = with_plain_names(value)  # noqa: PLW2901
         if {"base_model", "prompt"} <= value.keys() and {"guidance_scale", "steps", "performance"} & value.keys():
             return build_fooocus(value)
     if evidence.text("fooocus_scheme") or "fooocus" in (evidence.text("Software") or "").casefold():

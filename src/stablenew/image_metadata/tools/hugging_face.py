@@ -18,6 +18,8 @@ def read_hugging_face(evidence: Evidence) -> Generation | None:
         prompt = value.get("prompt")
         if isinstance(prompt, str) and {"num_inference_steps", "guidance_scale"} & value.keys():
             pairs = {name: item for name, item in value.items() if name not in _PROMPTS}
+            if isinstance(model := pairs.get("Model"), dict):
+                pairs = {**pairs, **model}
             return Generation(
                 tool=Tool.HUGGING_FACE,
                 prompt=prompt,

@@ -16,6 +16,8 @@ _NAMES: Final = {
     "positive_prompt": "",
     "negative_prompt": "",
     "prompt": "",
+    "positive_conditioning": "",
+    "negative_conditioning": "",
     "app_version": "",
 }
 _SAMPLERS: Final = {
@@ -29,6 +31,8 @@ _OPTIONS: Final = {
     "-s": "steps", "-S": "seed", "-W": "width", "-H": "height", "-C": "cfg_scale", "-A": "sampler",
     "-f": "strength", "-n": "iterations", "-G": "gfpgan_strength", "-b": "batch",
 }  # fmt: skip
+_ATTACHED: Final = re.compile(rf"({'|'.join(_OPTIONS)})([^\s-].*)")
+"""An option with its value, as in `-s50`."""
 _BRACKETED: Final = re.compile(r"\[([^\[\]]*)\]")
 _LONGEST_COMMAND: Final = 100_000
 
@@ -44,21 +48,25 @@ def read_invokeai(evidence: Evidence) -> Generation | None:
     command = evidence.text("Dream")
     if command is not None:
         return _read_command(command)
+    early = evidence.object("invokeai")
+    if "positive_conditioning" in early or "positive_prompt" in early:
+        return _read_new(early)
     graph = evidence.object("invokeai_graph", "invokeai_workflow")
     return Generation(tool=Tool.INVOKEAI) if graph else None
 
 
 def _read_new(data: Mapping[str, Any]) -> Generation:
-    prompt, negative = data.get("positive_prompt"), data.get("negative_prompt")
+    prompt = first_text([data.get("positive_prompt"), data.get("positive_conditioning")])
+    negative = first_text([data.get("negative_prompt"), data.get("negative_conditioning")])
     model, vae = data.get("model"), data.get("vae")
     return Generation(
         tool=Tool.INVOKEAI,
         tool_version=first_text([data.get("app_version")]),
-        prompt=prompt if isinstance(prompt, str) else None,
-        negative_prompt=negative if isinstance(negative, str) else None,
+        prompt=prompt,
+        negative_prompt=negative,
         settings=_settings(data, _model_facts(model) | ({"vae": _model_name(vae)} if _model_name(vae) else {})),
         loras=tuple(_iter_loras(data.get("loras"))),
-        embeddings=find_embeddings([prompt, negative] if isinstance(prompt, str) and isinstance(negative, str) else []),
+        embeddings=find_embeddings([prompt, negative]),
         input_images=tuple(_iter_inputs(data)),
     )
 
@@ -109,7 +117,7 @@ def _iter_inputs(data: Mapping[str, Any]) -> Iterator[InputImage]:
 
 
 def _read_middle(data: Mapping[str, Any]) -> Generation:
-    image = data.get("image")
+    image = data.get("image") or data.get("images")
     image = image[0] if isinstance(image, list) and image else image
     image = image if isinstance(image, dict) else {}
     prompt, negative = _split_brackets(_prompt_of(image.get("prompt")))
@@ -144,7 +152,7 @@ def _split_brackets(prompt: str | None) -> tuple[str | None, str | None]:
 def _read_command(command: str) -> Generation:
     quoted, words = _split_command(command[:_LONGEST_COMMAND])
     prompt, negative = _split_brackets(quoted)
-    options = dict(pairwise(words))
+    options = dict(pairwise(_detach(words)))
     pairs = {name: options[option] for option, name in _OPTIONS.items() if option in options}
     return Generation(
         tool=Tool.INVOKEAI,
@@ -153,6 +161,13 @@ def _read_command(command: str) -> Generation:
         settings=_settings(pairs, {}),
         embeddings=find_embeddings([prompt, negative]),
     )
+
+
+def _detach(words: list[str]) -> Iterator[str]:
+    """The words with `-s50` as `-s` and `50`."""
+    for word in words:
+        attached = _ATTACHED.fullmatch(word)
+        yield from attached.groups() if attached else (word,)
 
 
 def _split_command(command: str) -> tuple[str, list[str]]:

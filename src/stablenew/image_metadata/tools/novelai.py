@@ -9,6 +9,9 @@ from stablenew.image_metadata.settings import build_settings, first_text
 
 _NAMES: Final = {"scale": "cfg_scale", "n_samples": "batch_size"}
 _NOT_SETTINGS: Final = {"prompt", "uc", "signed_hash"}
+_MARKS: Final = {"uc", "scale", "sampler"}
+"""Names that together only its comment has."""
+_PLACES: Final = ("Title", "Description", "Software", "Source")
 _SAMPLERS: Final = {
     "k_euler": "Euler",
     "k_euler_ancestral": "Euler a",
@@ -29,7 +32,7 @@ def read_novelai(evidence: Evidence) -> Generation | None:
     if not isinstance(comment, dict):
         prompt = said.get("Description")
         return Generation(Tool.NOVELAI, prompt=prompt) if is_named and isinstance(prompt, str) else None
-    if not is_named and not ("uc" in comment and {"scale", "sampler"} <= comment.keys()):
+    if not is_named and not comment.keys() >= _MARKS:
         return None
     return _read(comment, said)
 
@@ -37,10 +40,11 @@ def read_novelai(evidence: Evidence) -> Generation | None:
 def _texts_of(evidence: Evidence) -> Mapping[str, Any]:
     """The texts as in a PNG, which other places hold as one JSON object."""
     for value in evidence.iter_objects(evidence.iter_texts(["UserComment", "stealth", "sidecar"])):
+        if value.keys() >= _MARKS:  # the comment alone
+            return {name: text for name in _PLACES if (text := evidence.text(name)) is not None} | {"Comment": value}
         if "Comment" in value:
             return {"Software": evidence.text("Software") or ""} | value
-    names = ("Title", "Description", "Software", "Source", "Comment")
-    return {name: text for name in names if (text := evidence.text(name)) is not None}
+    return {name: text for name in (*_PLACES, "Comment") if (text := evidence.text(name)) is not None}
 
 
 def _read(comment: Mapping[str, Any], said: Mapping[str, Any]) -> Generation:

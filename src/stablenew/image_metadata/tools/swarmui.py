@@ -18,6 +18,7 @@ def read_swarmui(evidence: Evidence) -> Generation | None:
     """What an image of SwarmUI says."""
     for value in evidence.iter_main_objects():
         said = value.get("sui_image_params")
+        said = value if said is None and "swarm_version" in value else said
         if isinstance(said, dict):
             return _with_kind(_read(said, value), said.get("images"), evidence)
     return None
