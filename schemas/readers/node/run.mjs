@@ -94,6 +94,7 @@ export function readRun(folder) {
       isComplete = false;
     }
   }
+  const removedFromSeal = new Set(removed);
   const sealedOutputs = new Set(
     [...(sums ?? [])].filter(([name]) => name.startsWith("outputs/")).map(([, sum]) => sum),
   );
@@ -162,7 +163,7 @@ export function readRun(folder) {
         (output.sha256 && sha256(data) !== output.sha256)
       )
         say("output-changed", output.path);
-      isComplete &&= removed.has(output.path) || data?.length === output.size_bytes;
+      isComplete &&= removedFromSeal.has(output.path) || data?.length === output.size_bytes;
       const found = Object.entries(MAGIC).find(([, magic]) => data && magic.test(data.toString("latin1", 0, 8)))?.[0];
       if (found && found !== output.media_type) say("media-type-mismatch", output.path);
     }

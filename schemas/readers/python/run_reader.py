@@ -93,6 +93,7 @@ class Run:
             elif not self.is_excused(name, lambda removal, sum_=sum_: removal["sha256"] == sum_):
                 self.say("file-missing", name)
                 self.is_complete = False
+        self.removed_from_seal = set(self.removed)
         sealed = {sum_ for name, sum_ in (self.sums or {}).items() if name.startswith("outputs/")}
         for name in names if self.sums else ():
             if name not in self.sums and name != SEAL and not SPEECH.match(name):
@@ -134,7 +135,7 @@ class Run:
                 self.say("output-missing", path)
         elif (len(data), xxh128(data)) != (size, output["digest"]) or strong not in (None, sha256(data)):
             self.say("output-changed", path)
-        self.is_complete &= path in self.removed or (data is not None and len(data) == size)
+        self.is_complete &= path in self.removed_from_seal or (data is not None and len(data) == size)
         found = next((kind for magic, kind in MAGIC.items() if data and data.startswith(magic)), output["media_type"])
         if found != output["media_type"]:
             self.say("media-type-mismatch", path)

@@ -312,7 +312,8 @@ def check_version(value: dict[str, JsonValue]) -> None:
 
 def is_newer(value: dict[str, JsonValue]) -> bool:
     """Whether the document's MAJOR version is later than the one we read."""
-    major, _, minor = str(value.get("schema_version", "")).partition(".")
+    version = value.get("schema_version")
+    major, _, minor = version.partition(".") if isinstance(version, str) else ("", "", "")
     return major.isascii() and major.isdigit() and bool(minor) and len(major) < 9 and int(major) > SCHEMA_MAJOR
 
 

@@ -105,7 +105,7 @@ class _Verification:
         self._check_sealed_files(sums, names)
         metadata = self._check_metadata()
         records = self._check_records()
-        is_intact = sums is not None and self._is_as_sealed(RECORDS, sums)  # otherwise it is reported already
+        is_intact = bool(sums) and self._is_as_sealed(RECORDS, sums or {})  # otherwise it is reported already
         if metadata is not None and sums is not None and is_intact:
             self._check_counts(metadata, records)
             self._check_held(metadata, sums)
@@ -295,7 +295,7 @@ class _Verification:
 
     def _check_held(self, metadata: RunMetadata, sums: dict[str, str]) -> None:
         sealed = [name for name in sums if name != METADATA]
-        if metadata.held is None or not sums or not all(self._is_as_sealed(name, sums) for name in sealed):
+        if metadata.held is None or not all(self._is_as_sealed(name, sums) for name in sealed):
             return  # what is missing or changed is reported already
         found = (len(sealed), sum(self._hashes[name].size_bytes for name in sealed))
         if (said := (metadata.held.file_count, metadata.held.size_bytes)) != found:
