@@ -8,6 +8,7 @@ import pytest
 from tests import forked_commands
 from tests.importing.images import fill, make_png
 from tests.importing.stars import databases
+from tests.importing.test_moved_and_held import pattern, rewrite
 
 
 @pytest.fixture
@@ -68,6 +69,30 @@ def test_images_are_held_and_copies_of_them_found(cli, tmp_path):
     assert "(0 images decoded now)" in cli("copies", "--alike").stdout
     assert "4 images copied into the store" in cli("hold").stdout
     assert "4 were there already" in cli("hold").stdout
+
+
+def test_a_lossy_copy_is_one_picture_when_a_person_says_so(cli, tmp_path):
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    for number in range(3):
+        (outputs / f"{number}.png").write_bytes(pattern(number))
+    for quality in (80, 60):
+        (outputs / f"lossy-{quality}.jpg").write_bytes(rewrite(pattern(0), "JPEG", quality=quality))
+    cli("import", outputs, "--all")
+    pairs = json.loads(cli("copies", "--alike", "--json").stdout)
+    assert len(pairs) == 3
+    first, second = (digest.removeprefix("xxh128:") for digest in pairs[0]["images"])
+    third = pairs[1]["images"][1].removeprefix("xxh128:")
+    assert "one picture" in cli("copies", "--confirm", first[:12], f"xxh128:{second}").stdout
+    assert len(json.loads(cli("copies", "--alike", "--json").stdout)) == 2
+    cli("copies", "--confirm", third[:12], second[:12])
+    assert "0 pairs to look at" in cli("copies", "--alike").stdout
+    assert json.loads(cli("copies", "--json").stdout) == [
+        sorted({digest for pair in pairs for digest in pair["images"]})
+    ]
+    assert len(json.loads(cli("images", "tag:copy:*", "--json").stdout)) == 3
+    assert "fits no image" in cli("copies", "--confirm", first[:12], "0" * 12, code=2).stderr
+    assert "the same image" in cli("copies", "--confirm", first[:12], first, code=2).stderr
 
 
 def test_verify_counts_what_is_held_in_place_and_missing(cli, tmp_path):
