@@ -82,25 +82,14 @@ def workflow(
 ) -> int:
     """Show where settings go in a ComfyUI workflow."""
     out: Output = ctx.obj
-    from stablenew.engines.comfyui.bindings import find_bindings
+    from stablenew.engines.comfyui.bindings import describe_bindings, find_bindings
     from stablenew.engines.comfyui.graph import describe_node, read_graph, read_value
 
     graph = read_graph(file.read_bytes(), str(file))
     found = find_bindings(graph)
     settings = {**found.places, **found.undecided}
     values = {name: [read_value(graph, place) for place in places] for name, places in settings.items()}
-    out.json(
-        {
-            "bindings": {
-                name: {"places": [str(place) for place in places], "value": values[name][0]}
-                for name, places in found.places.items()
-            },
-            "undecided": {
-                name: {str(place): value for place, value in zip(places, values[name], strict=True)}
-                for name, places in found.undecided.items()
-            },
-        }
-    )
+    out.json(describe_bindings(graph, found))
     out.table(
         ["setting", Column("goes to", is_wrapped=True), Column(rank=1, least=12), Column("now", least=12)],
         [

@@ -56,6 +56,8 @@ _COMFYUI_SCHEDULERS: Final = {
     "Beta": "beta",
     "KL Optimal": "kl_optimal",
 }
+SCHEDULERS: Final = tuple(_COMFYUI_SCHEDULERS)
+"""Noise schedules, as records name them."""
 DIFFUSERS_SIGMAS: Final[dict[str, dict[str, JsonValue]]] = {
     "Karras": {"use_karras_sigmas": True},
     "Exponential": {"use_exponential_sigmas": True},

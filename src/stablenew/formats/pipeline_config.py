@@ -265,6 +265,11 @@ def split_setting(dotted: str) -> tuple[str, str]:
     raise ConfigError(f"no setting {dotted!r}; {hint} (settings of one engine only: {stage}.extra.{key})")
 
 
+def setting_names(stage: str) -> list[str]:
+    """The settings that a stage has, without those of single engines."""
+    return [name for name in _STAGE_TYPES[stage].model_fields if name != "extra"]
+
+
 def standard_setting(dotted: str) -> str:
     """`txt2img.cfg_scale` for `txt2img.cfg`. Raises ConfigError: see `split_setting`."""
     stage, key = split_setting(dotted)

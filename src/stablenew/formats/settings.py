@@ -128,3 +128,9 @@ def standard_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """`settings` under standard names. Where two names mean one setting, the standard name's value counts."""
     renamed = {standard_name(name): value for name, value in settings.items()}
     return renamed | {name: value for name, value in settings.items() if name in BY_NAME}
+
+
+def title_of(name: str) -> str:
+    """What people call a setting; for one that is not in the table, its name in words."""
+    known = BY_NAME.get(name)
+    return known.title if known else name.replace("_", " ").capitalize()

@@ -50,8 +50,8 @@ def read_sample_pack(name: str = SAMPLES[0]) -> PromptPack:
         return read_prompt_pack(path)
 
 
-def build_typed_pack(text: str, name: str = "typed") -> PromptPack:
-    """A pack of what somebody has just typed, in the form of a TXT pack.
+def build_typed_pack(text: str, name: str = "typed", *, negative: str = "") -> PromptPack:
+    """A pack of what somebody has just typed, in the form of a TXT pack; `negative` is for prompts without their own.
 
     Raises:
         PromptPackError: there is no prompt in it.
@@ -59,5 +59,5 @@ def build_typed_pack(text: str, name: str = "typed") -> PromptPack:
     pairs = parse_text(text)
     if not pairs:
         raise PromptPackError("expected a prompt, found none")
-    prompts = (Prompt(positive, negative, f"{name}/{index}") for index, (positive, negative) in enumerate(pairs))
+    prompts = (Prompt(prompt, own or negative, f"{name}/{index}") for index, (prompt, own) in enumerate(pairs))
     return PromptPack(id=name, name=name, prompts=tuple(prompts))

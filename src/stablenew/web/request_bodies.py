@@ -91,6 +91,8 @@ class RunBody(_Body):
     """A name that `/api/packs` gives."""
     prompt: Annotated[str, Field(max_length=200_000)] | None = None
     """In the form of a TXT pack."""
+    negative: Annotated[str, Field(max_length=50_000)] | None = None
+    """With `prompt`: for the prompts that have no negative line of their own."""
     again: RunId | None = None
     new_seeds: bool = False
     """With `again`: let the engine choose other seeds."""
@@ -106,6 +108,20 @@ class RunBody(_Body):
     seed: Annotated[int, Field(ge=0)] | None = None
     action: str | None = None
     tags: list[Name] = Field(default_factory=list)
+
+
+class EngineBody(_Body):
+    """An engine to look at; by default that of the settings."""
+
+    engine: str | None = None
+    url: str | None = None
+
+
+class WorkflowBody(_Body):
+    """A workflow of ComfyUI."""
+
+    workflow: Annotated[str, Field(max_length=3_000_000)]
+    """Its JSON, in API format."""
 
 
 class VerifyBody(_Body):

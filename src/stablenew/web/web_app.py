@@ -16,6 +16,7 @@ from stablenew.web.context import WebContext
 from stablenew.web.endpoints import (
     devices,
     duels,
+    engines,
     feedback,
     grids,
     history,
@@ -42,6 +43,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *grids.ENDPOINTS,
     *trash.ENDPOINTS,
     *running.ENDPOINTS,
+    *engines.ENDPOINTS,
     *importing.ENDPOINTS,
     *learning.ENDPOINTS,
     *upkeep.ENDPOINTS,

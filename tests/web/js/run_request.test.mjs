@@ -3,12 +3,12 @@ import { test } from "node:test";
 
 import { load } from "./browser.mjs";
 
-const { buildRunRequest } = await load("data/run_request.js");
+const { buildRunRequest, completeList } = await load("data/run_request.js");
 
-const FIELDS = ["url", "steps", "cfg", "sampler", "size", "seed", "limit", "tags"];
-const OTHERS = ["engine", "mode", "more", "sweeps", "randomize"];
-const EMPTY = Object.fromEntries([...FIELDS, ...OTHERS].map((name) => [name, ""]));
-const build = (texts, source = { pack: "heroes" }) => buildRunRequest({ ...EMPTY, ...texts }, source);
+const SETTINGS = ["txt2img.steps", "txt2img.cfg_scale", "txt2img.sampler"];
+const OTHERS = ["url", "size", "seed", "limit", "tags", "engine", "mode", "randomize"];
+const EMPTY = Object.fromEntries([...SETTINGS, ...OTHERS].map((name) => [name, ""]));
+const build = (texts, source = { pack: "heroes" }, rows = []) => buildRunRequest({ ...EMPTY, ...texts }, rows, source);
 
 test("an empty form asks for its source and leaves all else open", () => {
   assert.deepEqual(build({}), {
@@ -31,9 +31,19 @@ test("each source is passed on as it is", () => {
   assert.deepEqual([again, newSeeds], ["run-1", true]);
 });
 
-test("fields become settings after those that were typed as lines", () => {
-  const texts = { more: "upscale.factor=2\n\n", steps: " 30 ", cfg: "6.5", sampler: "Euler a", size: "512 × 768" };
-  assert.deepEqual(build(texts).settings, [
+test("fields become settings after those that were added", () => {
+  const texts = {
+    "txt2img.steps": " 30 ",
+    "txt2img.cfg_scale": "6.5",
+    "txt2img.sampler": "Euler a",
+    size: "512 × 768",
+  };
+  const rows = [
+    ["upscale.factor", "2"],
+    ["", "forgotten"],
+    ["txt2img.eta", " "],
+  ];
+  assert.deepEqual(build(texts, { pack: "heroes" }, rows).settings, [
     "upscale.factor=2",
     "txt2img.steps=30",
     "txt2img.cfg_scale=6.5",
@@ -43,10 +53,26 @@ test("fields become settings after those that were typed as lines", () => {
   ]);
 });
 
+test("several values of a setting are a sweep, and commas within JSON are not several values", () => {
+  const rows = [
+    ["txt2img.clip_skip", "1,2"],
+    ["txt2img.extra.workflow", '{"1": 1, "2": 2}'],
+  ];
+  const request = build({ "txt2img.cfg_scale": "5, 7", seed: "1,2" }, { pack: "heroes" }, rows);
+  assert.deepEqual(request.sweeps, ["txt2img.clip_skip=1,2", "txt2img.cfg_scale=5, 7", "txt2img.seed=1,2"]);
+  assert.deepEqual(request.settings, ['txt2img.extra.workflow={"1": 1, "2": 2}']);
+  assert.equal(request.seed, null);
+});
+
+test("after a comma a list goes on with its names", () => {
+  assert.deepEqual(completeList("Eul", ["Euler", "DDIM"]), ["Euler", "DDIM"]);
+  assert.deepEqual(completeList("Heun, Eul", ["Euler", "DDIM"]), ["Heun, Euler", "Heun, DDIM"]);
+});
+
 test("a size may be written with x or ×, and nothing else", () => {
   assert.deepEqual(build({ size: "64x128" }).settings, ["txt2img.width=64", "txt2img.height=128"]);
   for (const size of ["512", "512*512", "x512", "512x"])
-    assert.throws(() => build({ size }), { message: "expected a size such as 512x768" }, size);
+    assert.throws(() => build({ size }), { message: "expected one size, such as 512x768" }, size);
 });
 
 test("limit and seed are whole numbers, and zero is one", () => {
@@ -56,8 +82,7 @@ test("limit and seed are whole numbers, and zero is one", () => {
 });
 
 test("lines and tags are trimmed, and empty ones left out", () => {
-  const request = build({ sweeps: " txt2img.cfg_scale=5,7 \n", randomize: "time: dawn | noon", tags: "a, ,b," });
-  assert.deepEqual(request.sweeps, ["txt2img.cfg_scale=5,7"]);
+  const request = build({ randomize: " time: dawn | noon \n\n", tags: "a, ,b," });
   assert.deepEqual(request.randomize, ["time: dawn | noon"]);
   assert.deepEqual(request.tags, ["a", "b"]);
 });

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from stablenew.engines.comfyui.graph import Bindings, Graph, is_link, read_value
+from stablenew.engines.comfyui.graph import Bindings, Graph, describe_node, is_link, read_value
 from stablenew.formats.settings import INHERITED
+from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.graphs.graph import Graph as GraphReader
 from stablenew.image_metadata.graphs.graph import Place, find_nodes
 from stablenew.image_metadata.graphs.node_inputs import SAMPLER_INPUTS, TEXT_ENCODER_INPUTS
@@ -216,6 +217,23 @@ class _BindingSearch:
             for key in self._reader.walk([sampling.node], lambda link: link.name == "sigmas"):
                 found += [at.place for name in _STEP_INPUTS if (at := self._values.scalar(key, name)) and at.place]
         return tuple(dict.fromkeys(found))
+
+
+def describe_bindings(graph: Graph, found: WorkflowBindings) -> dict[str, JsonValue]:
+    """Each setting with its places, the node of the first, and what stands there now; and those that are undecided."""
+    return {
+        "bindings": {
+            name: {
+                "places": [str(place) for place in places],
+                "node": describe_node(graph, places[0].node),
+                "value": read_value(graph, places[0]),
+            }
+            for name, places in found.places.items()
+        },
+        "undecided": {
+            name: {str(place): read_value(graph, place) for place in places} for name, places in found.undecided.items()
+        },
+    }
 
 
 def _apart(places: list[Place], others: list[Place]) -> list[Place]:

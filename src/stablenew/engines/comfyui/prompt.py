@@ -177,12 +177,14 @@ class PromptBuilder:
         return (f"the workflow has no place for {', '.join(asked)}",) if asked else ()
 
     def _read_own(self) -> Graph | None:
-        """The workflow that the user gave, as a file or as it is."""
+        """The workflow that the user gave: a file, its text, or as it is."""
         given = self._extra.get("workflow")
         if given is None:
             return None
         if not isinstance(given, str):
             return check_graph(given)
+        if given.lstrip().startswith("{"):
+            return read_graph(given)
         try:
             return read_graph(Path(given).expanduser().read_bytes(), given)
         except OSError as error:

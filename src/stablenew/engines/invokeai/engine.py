@@ -16,6 +16,7 @@ from stablenew.engines.engine_http import is_out_of_memory, read_image, whole_te
 from stablenew.engines.image_by_image import run_each, seeds_of
 from stablenew.engines.invokeai.client import InvokeAIClient
 from stablenew.engines.invokeai.graph import (
+    SAMPLING_NAMES,
     Graph,
     build_graph,
     find_places,
@@ -78,7 +79,7 @@ class InvokeAIEngine:
             raise EngineError(f"{self._client.url} answers, and not as InvokeAI does; is this the right address?")
         models = [model for model in self._client.list_models() if model.get("type") == "main"]
         problems = [] if models else ["it has no model: install one in its model manager"]
-        names = {"models": [str(model.get("name")) for model in models]}
+        names = {"models": [str(model.get("name")) for model in models], **SAMPLING_NAMES}
         return EngineCheck("invokeai", str(version["version"]), {}, names, problems)
 
     def find_dependencies(self) -> Dependencies:

@@ -22,6 +22,8 @@ _SCHEDULERS: Final = {
     "DPM++ 2M": "dpmpp_2m", "DPM++ SDE": "dpmpp_sde", "DPM++ 2M SDE": "dpmpp_2m_sde", "DPM++ 3M SDE": "dpmpp_3m",
     "DDIM": "ddim", "DDPM": "ddpm", "UniPC": "unipc", "LCM": "lcm", "PLMS": "pndm", "DEIS": "deis",
 }  # fmt: skip
+SAMPLING_NAMES: Final = {"samplers": list(_SCHEDULERS), "schedulers": ["Normal", "Karras"]}
+"""What can be asked for; InvokeAI's API lists it nowhere but in its OpenAPI."""
 _KARRAS: Final = "_k"
 _WITHOUT_KARRAS: Final = {"euler_a", "ddim", "ddpm", "lcm", "pndm", "tcd"}
 _LOADERS: Final = {

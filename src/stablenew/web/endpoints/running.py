@@ -1,5 +1,6 @@
 """Runs in progress: planned, started, followed, stopped; and what they can be started with."""
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
@@ -8,6 +9,8 @@ from stablenew.errors import ConfigError
 from stablenew.web.api import NO_STORE, Call, Endpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.pipeline.pack_library import PackLibrary
     from stablenew.pipeline.prompt_pack import PromptPack
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 _MOST_DIGITS: Final = 9
 _SHOWN_VARIANTS: Final = 8
 _RUNS_FOR_ESTIMATE: Final = 20
+_SIZES: Final = ("512x512", "512x768", "768x512", "768x768", "832x1216", "1024x1024", "1216x832", "1344x768")
+"""What models of Stable Diffusion 1.5 and XL were trained on; engines name no sizes."""
 _SHOWN_MEDIA: Final = {"image/png", "image/jpeg", "image/webp"}
 
 
@@ -28,34 +33,70 @@ def _library(call: Call) -> "PackLibrary":
 
 
 def _choices(call: Call) -> dict[str, Any]:
-    from stablenew.engines.engine_registry import engine_names  # noqa: PLC0415
+    from stablenew.engines.engine_registry import engine_names, takes_url  # noqa: PLC0415
+    from stablenew.web.endpoints.engines import list_names  # noqa: PLC0415
 
     library = _library(call)
     config = call.context.controller.app_config
     return {
         "packs": library.names(),
         "packs_dir": str(library.folder.absolute()),
-        "engines": engine_names(),
+        "engines": [{"name": name, "is_server": takes_url(name)} for name in engine_names()],
         "engine": config.get("engine"),
         "engine_url": config.get("engine_url"),
         "learning_enabled": config.learning_enabled,
+        "lists": {**list_names({}), "sizes": _SIZES},
+        "settings": [{"name": name, "title": title} for name, title in _setting_titles()],
     }
+
+
+def _setting_titles() -> "Iterator[tuple[str, str]]":
+    """Every setting that a run can be given, by its dotted name and the name that people know it by."""
+    from stablenew.formats.documents.stage_event import STAGES  # noqa: PLC0415
+    from stablenew.formats.pipeline_config import setting_names  # noqa: PLC0415
+    from stablenew.formats.settings import title_of  # noqa: PLC0415
+
+    for stage in STAGES:
+        for name in setting_names(stage):
+            yield f"{stage}.{name}", title_of(name) + ("" if stage == STAGES[0] else f" ({stage})")
 
 
 def _plan(call: Call) -> dict[str, Any]:
     from stablenew.pipeline.run_request import warnings_about  # noqa: PLC0415
+    from stablenew.pipeline.variant_plan import VariantPlan  # noqa: PLC0415
 
     body = _body(call)
     config, plan, _, request = _understand(call, body)
     engine = body.engine or _usual_engine(call, body)
     return {
         "size": len(plan),
+        "images": _count_images(config, plan),
         "combinations": plan.combinations if plan.combinations < 2**53 else None,
         "stages": [name for name, _ in config.stages],
-        "variants": [{"label": variant.label, "prompt": variant.prompt.positive} for variant in plan[:_SHOWN_VARIANTS]],
+        "variants": [
+            {"label": _label(plan, variant.label), "prompt": variant.prompt.positive}
+            for variant in plan[:_SHOWN_VARIANTS]
+        ],
+        "shares_seeds": isinstance(plan, VariantPlan) and plan.draws_seeds,
         "seconds_per_variant": _seconds_per_variant(call, engine),
         "warnings": [*warnings_about(plan), *_size_warning(plan, request)],
     }
+
+
+def _count_images(config: "PipelineConfig", plan: "Plan") -> int | None:
+    """How many images the first stage makes; None where a sweep varies that."""
+    counts = {"txt2img.batch_size": config.txt2img.batch_size, "txt2img.n_iter": config.txt2img.n_iter}
+    is_swept = any(axis.name in counts for axis in plan.sweeps)
+    return None if is_swept else len(plan) * math.prod(counts.values())
+
+
+def _label(plan: "Plan", label: str) -> str:
+    """The label of a variant with the names that people know settings by."""
+    from stablenew.formats.settings import title_of  # noqa: PLC0415
+
+    for axis in plan.sweeps:
+        label = label.replace(f"{axis.name}=", f"{title_of(axis.name.rpartition('.')[2])} ")
+    return label
 
 
 def _usual_engine(call: Call, body: "RunBody") -> str:
@@ -92,7 +133,7 @@ def _pack(call: Call, body: "RunBody") -> "PromptPack":
     if body.pack is not None:
         return _library(call).read(body.pack)
     if body.prompt is not None:
-        return build_typed_pack(body.prompt)
+        return build_typed_pack(body.prompt, negative=(body.negative or "").strip())
     raise ConfigError("expected a pack, a prompt, or a run to run again")
 
 

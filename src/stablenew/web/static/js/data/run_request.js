@@ -10,41 +10,53 @@ const splitBy = (text, separator) =>
     .filter(Boolean);
 
 /**
- * The body of a request for a plan or a run.
- * @param {{url: string, steps: string, cfg: string, sampler: string, size: string, seed: string, limit: string, tags: string, engine: string, mode: string, more: string, sweeps: string, randomize: string}} texts of the form's fields
- * @param {{again: string, new_seeds: boolean} | {pack: string} | {prompt: string}} source
+ * The body of a request for a plan or a run. A setting with several values, with commas between them, becomes a sweep.
+ * @param {Record<string, string>} texts of the form's fields; those of settings by their dotted names
+ * @param {[string, string][]} rows further settings, by dotted name
+ * @param {{again: string, new_seeds: boolean} | {pack: string} | {prompt: string, negative: string}} source
  * @throws {Error} a size or number that cannot be read
  */
-export function buildRunRequest(texts, source) {
+export function buildRunRequest(texts, rows, source) {
+  const seeds = texts.seed.includes(",");
+  const fields = [...rows, ...Object.entries(texts).filter(([name]) => name.includes(".")), ...readSize(texts.size)];
+  if (seeds) fields.push(["txt2img.seed", texts.seed]);
+  const given = fields.map(([name, text]) => [name.trim(), text.trim()]).filter(([name, text]) => name && text);
+  const lines = (is) => given.filter((pair) => isSweep(pair) === is).map((pair) => pair.join("="));
   return {
     ...source,
     engine: texts.engine || null,
     url: texts.url.trim() || null,
-    settings: [...splitLines(texts.more), ...buildSettings(texts)],
-    sweeps: splitLines(texts.sweeps),
+    settings: lines(false),
+    sweeps: lines(true),
     randomize: splitLines(texts.randomize),
     mode: texts.mode || null,
     limit: readWhole(texts.limit, "limit"),
-    seed: readWhole(texts.seed, "seed"),
+    seed: seeds ? null : readWhole(texts.seed, "seed"),
     tags: splitBy(texts.tags, ","),
   };
 }
 
-/** The fields of the form that are settings, as `stage.setting=value`. */
-function buildSettings({ steps, cfg, sampler, size }) {
-  const fields = Object.entries({ steps, cfg_scale: cfg, sampler, ...readSize(size) });
-  return fields.filter(([, text]) => text.trim()).map(([name, text]) => `txt2img.${name}=${text.trim()}`);
-}
+/** JSON has commas too, and so have workflows. */
+const isSweep = (pair) => pair[1].includes(",") && !/^[{["]/.test(pair[1]);
 
 function readSize(text) {
-  if (!text.trim()) return {};
+  if (!text.trim()) return [];
   const size = /^\s*(\d+)\s*[x×]\s*(\d+)\s*$/.exec(text);
-  if (!size) throw new Error("expected a size such as 512x768");
-  return { width: size[1], height: size[2] };
+  if (!size) throw new Error("expected one size, such as 512x768");
+  return [
+    ["txt2img.width", size[1]],
+    ["txt2img.height", size[2]],
+  ];
 }
 
 function readWhole(text, name) {
   if (!text.trim()) return null;
   if (!/^\d+$/.test(text.trim())) throw new Error(`expected a whole number as ${name}`);
   return Number(text);
+}
+
+/** What can come next in a field that takes several values: each name after those that stand there. */
+export function completeList(text, names) {
+  const before = text.slice(0, text.lastIndexOf(",") + 1);
+  return before ? names.map((name) => `${before} ${name}`) : names;
 }

@@ -1,14 +1,15 @@
-// A new run: what to make it from, how many variants that gives, and how far it is.
+// A new run: what to make it from, on which engine, how many images that gives, and how far it is.
 
 import { getJson, postJson, runUrl } from "../data/api.js";
 import { debounce, fill, h } from "../parts/dom.js";
 import { toast } from "../parts/dialogs.js";
 import { formatCount, formatDuration, plural } from "../data/format.js";
-import { buildRunRequest } from "../data/run_request.js";
+import { buildRunRequest, completeList } from "../data/run_request.js";
 import { RunningJobs } from "../parts/running_jobs.js";
 
 const PLAN_MILLISECONDS = 250;
-const SAMPLERS = ["Euler a", "Euler", "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DDIM", "UniPC", "Heun", "LMS"];
+const CHECK_MILLISECONDS = 500;
+const CHECK_AGAIN_MILLISECONDS = 10_000;
 const KEYS = [["New run", [["Ctrl Enter", "start"]]]];
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
@@ -22,280 +23,256 @@ class NewScreen {
     this.vary = search.has("vary");
     this.given = search.getAll("set");
     this.keys = KEYS;
-    /** @type {Record<string, HTMLInputElement>} */
+    /** The fields whose texts make the request. @type {Record<string, any>} */
     this.fields = {};
+    /** What fields can be completed with, by the name of the list. @type {Record<string, string[]>} */
+    this.lists = {};
+    /** The elements of the form that the template names. @type {Record<string, any>} */
+    this.parts = {};
+    this.workflow = "";
     this.planSoon = debounce(() => this.plan(), PLAN_MILLISECONDS);
+    this.checkSoon = debounce(() => this.check(), CHECK_MILLISECONDS);
+    this.checks = 0;
     this.running = new RunningJobs({ isReadOnly: app.status.is_read_only });
   }
 
   close() {
     this.planSoon.cancel();
+    this.checkSoon.cancel();
+    clearTimeout(this.checkAgain);
+    this.checks = NaN;
     this.running.close();
   }
 
   async load() {
     this.choices = await getJson("/api/choices");
+    this.lists = this.choices.lists;
     this.build();
+    this.check();
     await this.running.load();
     await this.plan();
   }
 
+  /** The form stands in the page as a template. */
   build() {
     const { choices } = this;
-    const isReadOnly = this.app.status.is_read_only;
-    const asBefore = this.again ? "as it was" : "as the pack says";
-    const change = { input: () => this.planSoon() };
-    const field = (name, label, properties = {}) => {
-      const input = h("input", { id: `f-${name}`, type: "text", autocomplete: "off", on: change, ...properties });
-      this.fields[name] = input;
-      return h("label", { for: `f-${name}` }, label, input);
-    };
-    this.pack = h(
-      "select",
-      {
-        id: "f-pack",
-        on: {
-          input: () => {
-            this.showSource();
-            this.planSoon();
-          },
-        },
-      },
-      h("option", { value: "" }, "A prompt typed here"),
-      choices.packs.map((name) =>
-        h("option", { value: name }, name.startsWith("sample:") ? `${name.slice(7)} (sample)` : name),
-      ),
+    const { fields, parts } = this.readTemplate();
+    const select = (field, pairs) => field.append(...pairs.map(([value, text]) => h("option", { value }, text)));
+    select(
+      fields.engine,
+      choices.engines.map(({ name }) => [name, name]),
     );
-    this.pack.value = choices.packs[0] ?? "";
-    this.prompt = h("textarea", {
-      id: "f-prompt",
-      rows: 4,
-      on: change,
-      placeholder: "a quiet harbour at dawn, [[time]]\nneg: blurry",
-    });
-    this.engine = h(
-      "select",
-      { id: "f-engine", on: change },
-      this.again ? h("option", { value: "" }, "that of the run") : null,
-      choices.engines.map((name) => h("option", { value: name }, name)),
+    if (this.again) {
+      parts.purpose.textContent = this.vary
+        ? "Vary the variants of"
+        : "Run again, with the same seeds, the variants of";
+      fill(parts.run, this.again).href = runUrl(this.again);
+      parts.newSeeds.checked = this.vary;
+    } else {
+      select(
+        fields.pack,
+        choices.packs.map((name) => [name, name.replace(/^sample:(.*)/, "$1 (sample)")]),
+      );
+      fields.engine.value = choices.engine;
+      fields.url.value = choices.engine_url;
+    }
+    select(
+      parts.names,
+      choices.settings.map(({ name, title }) => [name, title]),
     );
-    this.engine.value = this.again ? "" : choices.engine;
-    this.mode = h(
-      "select",
-      { id: "f-mode", on: change },
-      [
-        ["", "as the pack says"],
-        ["fanout", "every combination"],
-        ["sequential", "one after the other"],
-        ["random", "at random"],
-      ].map(([value, text]) => h("option", { value }, text)),
-    );
-    this.more = h("textarea", {
-      id: "f-more",
-      rows: 3,
-      on: change,
-      placeholder: "upscale.factor=2\nimg2img.denoising_strength=0.3",
-      value: this.given.join("\n"),
-    });
-    this.sweeps = h("textarea", { id: "f-sweeps", rows: 3, on: change, placeholder: "txt2img.cfg_scale=5,7,9" });
-    this.randomize = h("textarea", {
-      id: "f-randomize",
-      rows: 3,
-      on: change,
-      placeholder: "time: dawn | noon\n__mood__: calm | stormy",
-    });
-    this.newSeeds = h("input", { type: "checkbox", id: "f-seeds", on: change });
-    this.newSeeds.checked = this.vary;
-    this.learning = h("input", {
-      type: "checkbox",
-      role: "switch",
-      id: "f-learning",
-      on: { change: () => this.setLearning() },
-    });
-    this.learning.checked = choices.learning_enabled;
-    this.learning.disabled = isReadOnly;
-    this.learningNote = h("p", { class: "hint" });
-    this.planned = h("div", { class: "panel", role: "status", "aria-label": "Plan" });
-    this.start = h("button", { type: "submit", class: "primary", disabled: isReadOnly }, "Start");
-    this.packBox = h("label", { for: "f-pack" }, "Prompt pack", this.pack);
-    this.promptBox = h(
-      "label",
-      { class: "wide", for: "f-prompt" },
-      "Prompt (several: a blank line between them; neg: begins a negative line)",
-      this.prompt,
-    );
-    const form = h(
-      "form",
-      {
-        class: "panel",
-        on: {
-          submit: (event) => {
-            event.preventDefault();
-            this.begin();
-          },
-          keydown: (event) => {
-            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.begin();
-          },
-        },
-      },
-      h(
-        "div",
-        { class: "form" },
-        this.again
-          ? h(
-              "p",
-              { class: "wide" },
-              this.vary ? "Vary the variants of " : "Run again, with the same seeds, the variants of ",
-              h("a", { "data-link": true, href: runUrl(this.again) }, this.again),
-              " ",
-              h("label", { class: "switch", for: "f-seeds" }, this.newSeeds, "other seeds"),
-              h("a", { "data-link": true, href: "/new" }, "Something else instead"),
-            )
-          : [this.packBox, this.promptBox],
-        h("label", { for: "f-engine" }, "Engine", this.engine),
-        field("url", "Address of its server", {
-          placeholder: this.again ? "that of the run" : choices.engine_url || "only for engines that are a server",
-          value: this.again ? "" : choices.engine_url,
-        }),
-        field("steps", "Steps", { inputmode: "numeric", placeholder: asBefore }),
-        field("cfg", "CFG scale", { inputmode: "decimal", placeholder: asBefore }),
-        field("sampler", "Sampler", { list: "samplers", placeholder: asBefore }),
-        h(
-          "datalist",
-          { id: "samplers" },
-          SAMPLERS.map((name) => h("option", { value: name })),
-        ),
-        field("size", "Size", { placeholder: "512x512" }),
-        field("seed", "Seed", { inputmode: "numeric", placeholder: this.again ? "as above" : "chosen by the engine" }),
-        this.again ? null : h("label", { for: "f-mode" }, "Combinations", this.mode),
-        field("limit", "Maximum number of variants", { inputmode: "numeric" }),
-        field("tags", "Tags for the records", { placeholder: "experiment:cfg" }),
-      ),
-      h(
-        "details",
-        {},
-        h("summary", {}, "More: other settings, sweeps, what varies in the prompt"),
-        h(
-          "div",
-          { class: "form" },
-          h("label", { for: "f-more" }, "Settings, one a line", this.more),
-          h("label", { for: "f-sweeps" }, "Sweeps, one a line", this.sweeps),
-          h("label", { for: "f-randomize" }, "What varies in the prompt, one a line", this.randomize),
-        ),
-      ),
-      h(
-        "div",
-        { class: "actions" },
-        h("label", { class: "switch", for: "f-learning" }, this.learning, "Learning Mode: record runs"),
-        this.start,
-      ),
-      this.learningNote,
-    );
-    fill(
-      this.root,
-      h(
-        "div",
-        { class: "page" },
-        h("h1", {}, this.again ? (this.vary ? "Vary a run" : "Run again") : "New run"),
-        form,
-        this.planned,
-        h("h2", {}, "Runs"),
-        h("section", { class: "panel", "aria-label": "Runs" }, this.running.element),
-      ),
-    );
-    this.showSource();
+    parts.learning.checked = choices.learning_enabled;
+    parts.start.disabled = parts.learning.disabled = this.app.status.is_read_only;
+    parts.runs.append(this.running.element);
+    parts.more.open = this.given.length > 0;
+    this.given.forEach((text) => this.addRow(...text.split(/=(.*)/s)));
+    this.listen();
     this.showLearning();
   }
 
-  showSource() {
-    this.promptBox.hidden = this.pack.value !== "";
+  readTemplate() {
+    const template = /** @type {HTMLTemplateElement} */ (document.getElementById("new-run"));
+    const content = /** @type {HTMLElement} */ (template.content.cloneNode(true));
+    const find = (selector) => /** @type {any[]} */ ([...content.querySelectorAll(selector)]);
+    find(this.again ? "[data-fresh]" : "[data-again]").forEach((element) => element.remove());
+    if (this.again) find("[data-kept]").forEach((field) => (field.placeholder = "as it was"));
+    find("[data-part]").forEach((element) => (this.parts[element.dataset.part] = element));
+    find("[name]").forEach((field) => (this.fields[field.name] = field));
+    [this.parts.form] = find("form");
+    if (this.again) find("h1")[0].textContent = this.vary ? "Vary a run" : "Run again";
+    fill(this.root, content);
+    return this;
+  }
+
+  listen() {
+    const { fields, parts } = this;
+    const { form } = parts;
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      this.begin();
+    };
+    form.onkeydown = (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.begin();
+    };
+    form.oninput = ({ type, target }) => {
+      const names = this.lists[target.list?.id];
+      if (names)
+        fill(
+          target.list,
+          completeList(target.value, names).map((value) => h("option", { value })),
+        );
+      if (type !== "input") return;
+      if (target === parts.learning) return this.setLearning();
+      if (target === parts.file) return this.readWorkflow();
+      if (target === fields.engine || target === fields.url) this.checkSoon();
+      if (fields.pack) fields.prompt.disabled = fields.negative.disabled = fields.pack.value !== "";
+      this.planSoon();
+    };
+    form.addEventListener("focusin", form.oninput);
+    parts.add.onclick = () => this.addRow();
+  }
+
+  /** A line for one more setting; its names and values are read when the request is made. */
+  addRow(name = "", value = "") {
+    const row = h(
+      "div.setting-row",
+      h("input", { "aria-label": "Setting", list: "setting-names", placeholder: "txt2img.clip_skip", value: name }),
+      h("input", { "aria-label": "Values", placeholder: "1, 2", value }),
+      h(
+        "button.quiet",
+        {
+          "aria-label": "Remove this setting",
+          click: () => this.planSoon(row.remove()),
+        },
+        "×",
+      ),
+    );
+    this.parts.rows.append(row);
+  }
+
+  /** Ask the chosen engine what it is and has; while it does not answer, again and again. */
+  async check() {
+    const { engineState, urlBox, workflowBox, bound } = this.parts;
+    const engine = this.fields.engine.value;
+    const isServer = this.choices.engines.some(({ name, is_server: is }) => name === engine && is);
+    urlBox.hidden = !isServer && !this.again;
+    workflowBox.hidden = bound.hidden = engine !== "comfyui";
+    this.planSoon();
+    clearTimeout(this.checkAgain);
+    if (!engine || this.app.status.is_read_only) return;
+    const number = ++this.checks;
+    if (engine !== this.checked) fill(engineState, `Asking ${engine} …`);
+    this.checked = engine;
+    const url = (isServer && this.fields.url.value.trim()) || null;
+    const { answers, summary, lists } = await postJson("/api/engines/check", { engine, url });
+    if (number !== this.checks) return;
+    Object.assign(this.lists, lists);
+    fill(engineState, answers ? h("span.ok", "✓ ") : h("span.bad", "✗ "), summary);
+    if (!answers) this.checkAgain = setTimeout(() => this.check(), CHECK_AGAIN_MILLISECONDS);
+  }
+
+  async readWorkflow() {
+    const { file, bound } = this.parts;
+    this.workflow = (await file.files[0]?.text()) ?? "";
+    fill(bound);
+    try {
+      const { rows } = await postJson("/api/workflows", { workflow: this.workflow });
+      const cells = rows.map(([title, node, value]) => h("tr", h("th", title), h("td", node), h("td", value)));
+      const caption = "What is set in the workflow, and what it holds now. Fields left empty below keep it.";
+      fill(bound, h("table", h("caption.hint", caption), cells));
+    } catch (error) {
+      this.workflow = file.value = "";
+      fill(bound, h("p.bad", error.message));
+    }
+    this.planSoon();
   }
 
   showLearning() {
-    this.learningNote.textContent = this.learning.checked
+    const { learning, learningNote } = this.parts;
+    learningNote.textContent = learning.checked
       ? `Runs are recorded in ${this.app.status.store}.`
       : "Learning Mode is off: a run is shown here while it goes on, and nothing of it is kept.";
   }
 
   async setLearning() {
-    const { learning_enabled: isOn } = await postJson("/api/settings", { learning_enabled: this.learning.checked });
-    this.learning.checked = isOn;
-    this.app.status.learning_enabled = isOn;
+    const { learning } = this.parts;
+    const { learning_enabled: isOn } = await postJson("/api/settings", { learning_enabled: learning.checked });
+    learning.checked = this.app.status.learning_enabled = isOn;
     this.showLearning();
   }
 
   /** The body of a request; throws where a field cannot be read. */
   buildRequest() {
-    const { engine, mode, more, sweeps, randomize } = this;
-    const fields = Object.entries({ ...this.fields, engine, mode, more, sweeps, randomize });
-    const texts = /** @type {any} */ (Object.fromEntries(fields.map(([name, field]) => [name, field.value])));
-    return buildRunRequest(texts, this.source);
+    const texts = Object.fromEntries(Object.entries(this.fields).map(([name, field]) => [name, field.value]));
+    if (this.parts.urlBox.hidden) texts.url = "";
+    const rows = [...this.parts.rows.children].map((row) =>
+      [...row.querySelectorAll("input")].map((input) => input.value),
+    );
+    if (this.workflow && !this.parts.bound.hidden) rows.push(["txt2img.extra.workflow", this.workflow]);
+    return buildRunRequest(texts, /** @type {any} */ (rows), this.source);
   }
 
   get source() {
-    if (this.again) return { again: this.again, new_seeds: this.newSeeds.checked };
-    return this.pack.value ? { pack: this.pack.value } : { prompt: this.prompt.value };
+    if (this.again) return { again: this.again, new_seeds: this.parts.newSeeds.checked };
+    const { pack, prompt, negative } = this.fields;
+    return pack.value ? { pack: pack.value } : { prompt: prompt.value, negative: negative.value };
   }
 
   isEmpty() {
-    return !this.again && !this.pack.value && !this.prompt.value.trim();
+    return !this.again && !this.fields.pack.value && !this.fields.prompt.value.trim();
   }
 
   async plan() {
-    if (this.app.status.is_read_only) {
-      fill(this.planned, "This page was started with --read-only; runs cannot be started here.");
-      return;
-    }
-    if (this.isEmpty()) {
-      fill(this.planned, h("p", { class: "hint" }, "Type a prompt, and here stands what comes of it."));
-      this.start.disabled = true;
-      return;
-    }
+    const { planned, start } = this.parts;
+    if (this.app.status.is_read_only)
+      return fill(planned, "This page was started with --read-only; runs cannot be started here.");
+    start.disabled = true;
+    if (this.isEmpty())
+      return fill(planned, h("p.hint", "Type a prompt to see how many images it makes and how long that takes."));
     try {
       this.showPlan(await postJson("/api/plans", this.buildRequest()));
     } catch (error) {
-      this.start.disabled = true;
-      fill(this.planned, h("p", { class: "bad" }, error.message));
+      fill(planned, h("p.bad", error.message));
     }
   }
 
   showPlan(plan) {
-    this.start.disabled = plan.size === 0;
+    this.parts.start.disabled = plan.size === 0;
     const seconds = plan.seconds_per_variant;
     fill(
-      this.planned,
+      this.parts.planned,
       h(
         "p",
-        {},
-        h("strong", {}, plural(plan.size, "variant")),
+        h("strong", plan.images ? plural(plan.images, "image") : "Images"),
+        ` from ${plural(plan.size, "variant")}`,
         plan.combinations && plan.combinations !== plan.size ? ` of ${formatCount(plan.combinations)} possible` : "",
         `, through ${plan.stages.join(" → ")}`,
         seconds === null ? "; how long it takes is not known yet" : `, about ${formatDuration(seconds * plan.size)}`,
+        plan.shares_seeds ? ". Each prompt has one random seed for all its variants" : "",
+        ".",
       ),
-      plan.warnings.map((warning) => h("p", { class: "finding-warning" }, warning)),
+      plan.warnings.map((warning) => h("p.finding-warning", warning)),
       h(
         "ol",
-        {},
         plan.variants.map((variant) =>
-          h("li", {}, variant.label ? h("strong", {}, `${variant.label}: `) : null, variant.prompt),
+          h("li", variant.label ? h("strong", `${variant.label}: `) : null, variant.prompt),
         ),
       ),
       plan.size > plan.variants.length
-        ? h("p", { class: "hint" }, `and ${formatCount(plan.size - plan.variants.length)} more`)
+        ? h("p.hint", `and ${formatCount(plan.size - plan.variants.length)} more`)
         : null,
     );
   }
 
   async begin() {
     this.planSoon.cancel();
-    if (this.start.disabled) return;
-    this.start.disabled = true;
+    if (this.parts.start.disabled) return;
+    this.parts.start.disabled = true;
     try {
       this.running.showJob(await postJson("/api/running", this.buildRequest()));
     } catch (error) {
       toast(error.message, { isError: true });
     } finally {
-      this.start.disabled = false;
+      this.parts.start.disabled = false;
     }
   }
 }
