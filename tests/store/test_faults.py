@@ -38,6 +38,16 @@ def remount(target, mode):
     subprocess.run(["mount", "-o", f"remount,{mode}", str(target)], check=True, capture_output=True, timeout=30)
 
 
+@contextlib.contextmanager
+def as_another_user():
+    """The code inside has the rights of user 65534. Import what it needs before."""
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 def test_a_full_disk_ends_recording_but_not_the_run(tmp_path):
     """Room for the store and a few images; then it is full, for records and seal as well."""
     with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=400k", "tmpfs") as disk:
@@ -142,12 +152,27 @@ def test_a_store_of_another_user_is_a_clear_refusal(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user")
+def test_a_run_beneath_a_folder_that_may_not_be_entered_is_not_called_absent(tmp_path):
+    store = RunStore(tmp_path / "barred" / "runs")
+    run = sealed_run(store)
+    (tmp_path / "barred").chmod(0o700)
+    RunVerifier(run).verify()  # imports what it needs
+    with as_another_user():
+        for ask in (store.open, store.resolve):
+            with pytest.raises(PermissionError):
+                ask(run.run_id)
+        findings = RunVerifier(run).verify().findings
+    assert [finding.code for finding in findings] == ["run-unreadable"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user")
 def test_what_somebody_may_not_read_is_named_and_hides_no_other(tmp_path):
     store = RunStore(tmp_path / "runs")
-    barred, torn, whole = (f"2026112{number}-000000-000-aaaaaaaaaa" for number in range(3))
-    for run_id in (barred, torn, whole):
+    barred, torn, whole, hidden = (f"2026112{number}-000000-000-aaaaaaaaaa" for number in range(4))
+    for run_id in (barred, torn, whole, hidden):
         sealed_run(store, run_id)
     (store.root / barred).chmod(0o700)
+    (store.root / hidden / "outputs").chmod(0o744)
     (store.root / torn / "records.jsonl").chmod(0o400)
     for folder in (tmp_path, *tmp_path.parents):
         if str(folder).startswith("/tmp/"):
@@ -180,6 +205,8 @@ def test_what_somebody_may_not_read_is_named_and_hides_no_other(tmp_path):
     said = json.loads(done.stdout)
     assert said["verify"][barred] == ["run-unreadable"]
     assert set(said["verify"][torn]) == {"file-unreadable", "record-unreadable", "output-unrecorded"}
+    assert "file-unreadable" in said["verify"][hidden]
+    assert not [code for code in said["verify"][hidden] if "missing" in code]
     assert said["repair"][barred][-1] == "skipped"
     assert "Permission denied" in said["history"][barred]
     assert "Permission denied" in said["history"][torn]

@@ -115,9 +115,19 @@ def status_at(path: StrPath) -> os.stat_result | None:
 
 
 def is_plain_folder(path: StrPath) -> bool:
-    """Whether a folder, not a link to one, is at `path`."""
+    """Whether a folder, not a link to one, is at `path`.
+
+    Raises:
+        OSError: it cannot be examined now, so nothing follows about what is there.
+    """
+    status = status_at(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def is_gone(path: StrPath) -> bool:
+    """Whether nothing is at `path`. What cannot be examined is not gone."""
     try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
+        return status_at(path) is None
     except OSError:
         return False
 

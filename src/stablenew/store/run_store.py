@@ -119,6 +119,7 @@ class RunStore:
 
         Raises:
             RunNotFound: there is none.
+            OSError: whether there is one cannot be examined now.
         """
         if is_run_id(run_id) and is_plain_folder(self.root / run_id):
             return Run(self.root / run_id)

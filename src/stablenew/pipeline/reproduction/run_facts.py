@@ -51,9 +51,11 @@ def read_facts(run: Run) -> RunFacts:
 
 def _reader_of(run: Run) -> Callable[[OutputReference], bytes | None]:
     def read(output: OutputReference) -> bytes | None:
-        if output.path is None or not is_plain_folder(run.path / OUTPUTS):
+        if output.path is None:
             return None
         try:
+            if not is_plain_folder(run.path / OUTPUTS):
+                return None
             return read_regular(run.path / output.path, _MAX_IMAGE_BYTES)
         except (OSError, FormatError):
             return None

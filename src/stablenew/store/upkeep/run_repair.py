@@ -16,6 +16,7 @@ from typing import Final
 
 from stablenew.disk.atomic_file import replace_file, replace_then_write_once, sync_folder
 from stablenew.disk.regular_file import (
+    is_gone,
     is_plain_folder,
     is_regular,
     is_surely_regular,
@@ -89,7 +90,7 @@ def repair_or_explain(run: Run, *, dry_run: bool = False, force: bool = False) -
         _repair(run, report, dry_run=dry_run, force=force, clock=SYSTEM_CLOCK)
     except (OSError, StableNewError) as error:
         report.add(SKIPPED, "", f"cannot be repaired: {error}")
-    if not is_plain_folder(run.path):
+    if is_gone(run.path):
         report.actions = [RepairAction(SKIPPED, "", "the run is not there any more")]
     return report
 

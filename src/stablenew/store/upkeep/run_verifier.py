@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stablenew.disk.folder_signature import folder_signature
 from stablenew.disk.line_log import iter_lines
-from stablenew.disk.regular_file import is_plain_folder, is_regular
+from stablenew.disk.regular_file import is_gone, is_plain_folder, is_surely_regular
 from stablenew.disk.temporary_name import is_temporary
 from stablenew.errors import FormatError, NewerFormat
 from stablenew.formats.clock import latest_sound_clock
@@ -94,8 +94,8 @@ class _Verification:
         try:
             return self._verify()
         except OSError as error:
-            is_there = is_plain_folder(self._run.path)
-            code, message = ("run-unreadable", str(error.strerror or error)) if is_there else ("run-vanished", None)
+            reason = str(error.strerror or error)
+            code, message = ("run-vanished", None) if is_gone(self._run.path) else ("run-unreadable", reason)
             return VerifyReport(self._run.run_id, (Finding(code, "", message or CODES[code][1]),))
 
     def _verify(self) -> VerifyReport:
@@ -212,7 +212,7 @@ class _Verification:
             try:
                 self._hashes[path] = hash_file(self._run.path / path)
             except OSError as error:
-                if is_regular(self._run.path / path):
+                if _may_be_file(self._run.path / path):
                     self._unreadable[path] = str(error.strerror or error)
                 return None
         return self._hashes[path]
@@ -387,3 +387,11 @@ def _kind_of(path: str) -> str:
     if is_temporary(name) or is_sync_leftover(name):
         return "leftover"
     return "output" if is_output_path(path) else "foreign"
+
+
+def _may_be_file(path: Path) -> bool:
+    """Whether a file is at `path`, as far as that can be examined now."""
+    try:
+        return is_surely_regular(path)
+    except OSError:
+        return True
