@@ -15,7 +15,13 @@ from typing import Final
 from stablenew import garbage_collection
 from stablenew.disk.folder_signature import YOUNG_NS, folder_signature
 from stablenew.formats.run_id import is_run_id
-from stablenew.index.reading.folder_snapshot import UNREADABLE, root_signature, take_snapshot
+from stablenew.index.reading.folder_snapshot import (
+    UNREADABLE,
+    is_marked_unread,
+    mark_unread,
+    root_signature,
+    take_snapshot,
+)
 from stablenew.index.reading.reader_pool import iter_rows
 from stablenew.index.run_index import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, Known, RunChange, RunIndex
 from stablenew.store.change_hints import NOWHERE, end_of_hints, hints_path, read_hints
@@ -162,10 +168,22 @@ class Reconciler:
             if before is None or before.file_signature != UNREADABLE:  # otherwise it is unchanged
                 scan.to_read.append(run_id)
             return
-        if before is None or (snapshot.folder_signature, snapshot.file_signature) != before[:2]:
+        signature = snapshot.file_signature
+        if before is not None and is_marked_unread(before.file_signature):
+            signature = mark_unread(signature)
+        if before is None or (snapshot.folder_signature, signature) != before[:2]:
             scan.to_read.append(run_id)
+        elif is_marked_unread(signature):
+            self._retry(run_id, scan)
         elif before.is_hot:
             self._compare_state(run_id, snapshot.newest_ns, scan)
+
+    def _retry(self, run_id: str, scan: _Scan) -> None:
+        """A document that could not be read may be readable now, without a trace in its folder."""
+        from stablenew.index.reading.run_reading import RunReader  # noqa: PLC0415
+
+        if RunReader(self._root).is_readable(run_id):
+            scan.to_read.append(run_id)
 
     def _compare_state(self, run_id: str, newest_ns: int, scan: _Scan) -> None:
         """A run that is not sealed changes state when its writer dies, without a trace in its folder."""

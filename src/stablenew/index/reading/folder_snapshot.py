@@ -5,6 +5,7 @@ place. The file signature also changes with files that were written in place. Bo
 so the next snapshot detects a change that happens during the reading.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from stablenew.store.run_folder import OUTPUTS, SEAL
 UNREADABLE: Final = 0
 """The file signature of a folder that cannot be listed."""
 _POSITIVE: Final = (1 << 63) - 1
+_LASTING_ERRORS: Final = {errno.EFBIG, errno.ELOOP}
+"""What is too large, or a link, stays so until it changes, which its signature shows."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,22 @@ class FolderSnapshot:
     newest_ns: int
     contents: dict[str, bytes | OSError] = field(default_factory=dict[str, bytes | OSError])
     """The bytes of the files that were to be read, or the error of reading them."""
+
+    def is_whole(self) -> bool:
+        """Whether every file that was to be read was read, or will never be readable."""
+        return not any(
+            isinstance(data, OSError) and data.errno not in _LASTING_ERRORS for data in self.contents.values()
+        )
+
+
+def mark_unread(file_signature: int) -> int:
+    """The same signature, marked: some of the files could not be read, which may be possible a moment later."""
+    return ~file_signature
+
+
+def is_marked_unread(file_signature: int) -> bool:
+    """Whether the signature was marked by `mark_unread`."""
+    return file_signature < 0
 
 
 def root_signature(root: Path) -> int:

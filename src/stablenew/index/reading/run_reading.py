@@ -21,7 +21,7 @@ from stablenew.index.reading.fast_document_reader import (
     read_metadata_fast,
     read_record_fast,
 )
-from stablenew.index.reading.folder_snapshot import UNREADABLE, FolderSnapshot, take_snapshot
+from stablenew.index.reading.folder_snapshot import UNREADABLE, FolderSnapshot, mark_unread, take_snapshot
 from stablenew.index.reading.run_entry import (
     MetadataEntry,
     OpinionEntry,
@@ -80,9 +80,17 @@ class RunReader:
             return _nothing(run_id)
         entry = self._read_entry(path, run_id, snapshot)
         is_hot = entry.state != SEALED or snapshot.newest_ns > time.time_ns() - YOUNG_NS
-        # What could not be read may be readable a moment later, and no signature would show it.
-        is_hot = is_hot or any(isinstance(data, OSError) for data in snapshot.contents.values())
-        return RunReading(run_id, snapshot.folder_signature, snapshot.file_signature, is_hot, entry)
+        if snapshot.is_whole():
+            return RunReading(run_id, snapshot.folder_signature, snapshot.file_signature, is_hot, entry)
+        signature = mark_unread(snapshot.file_signature)
+        return RunReading(run_id, snapshot.folder_signature, signature, is_hot=True, entry=entry)
+
+    def is_readable(self, run_id: str) -> bool:
+        """Whether all documents of the run can be read now."""
+        try:
+            return take_snapshot(f"{self._root}{os.sep}{run_id}", _max_bytes_of).is_whole()
+        except OSError:
+            return False
 
     def _read_entry(self, path: str, run_id: str, snapshot: FolderSnapshot) -> RunEntry:
         metadata, problem = _read_metadata(path, snapshot.contents.get(METADATA))

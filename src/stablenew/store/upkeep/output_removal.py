@@ -61,9 +61,10 @@ class RemovableOutput:
             if os.name == "nt":  # where a file that may not be written cannot be deleted
                 self.path.chmod(stat.S_IWRITE | stat.S_IREAD)
             self.path.unlink()
-            sync_folder(self.path.parent)
         except OSError as error:
             raise NotRemoved(f"{self.path} could not be deleted: {error.strerror or error}") from None
+        with contextlib.suppress(OSError):  # a power cut may bring it back, and the next emptying removes it
+            sync_folder(self.path.parent)
 
 
 def iter_removable(run: Run, digest: str) -> Iterator[RemovableOutput]:
