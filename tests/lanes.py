@@ -8,13 +8,15 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 _BROWSER_FIXTURES = {"browser", "new_context"}
+_FIXTURES_WITH_PROCESSES = {"cli", "client", "comfyui", "installed", "invokeai", "server", "stablenew", "webui"}
 LANE_OF_FIXTURE = {
     **dict.fromkeys(_BROWSER_FIXTURES, "browser"),
+    **dict.fromkeys(_FIXTURES_WITH_PROCESSES, "processes"),
     "needs_diffusers": "heavy",
     "needs_datasets": "heavy",
     "needs_distributed": "heavy",
 }
-LANE_OF_FOLDER = {"sync": "network_tools"}
+LANE_OF_FOLDER = {"sync": "network_tools", "tool_hooks": "processes"}
 _TRIES = "tries"
 """The property of a test that was run more than once."""
 _second_tries = []

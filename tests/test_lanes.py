@@ -31,6 +31,13 @@ def test_plain():
 
 def test_with_torch(needs_diffusers):
     pass
+
+@pytest.fixture
+def server():
+    pass
+
+def test_with_a_server(server):
+    pass
 """
 
 
@@ -39,7 +46,7 @@ def pytest_in(tmp_path):
     """A function that runs pytest over a few tests, and gives what it printed and which worker ran the plain one."""
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.lanes"]\n')
     (tmp_path / "test_few.py").write_text(TESTS)
-    markers = "\n".join(f"  {name}" for name in ("browser", "network_tools", "heavy"))
+    markers = "\n".join(f"  {name}" for name in ("browser", "network_tools", "processes", "heavy"))
     (tmp_path / "pytest.ini").write_text(f"[pytest]\naddopts = --strict-markers\nmarkers =\n{markers}\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     environment |= {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTEST_XDIST_AUTO_NUM_WORKERS": "2"}
@@ -58,12 +65,13 @@ def pytest_in(tmp_path):
 def test_a_browser_test_that_fails_has_a_second_try_that_is_named_on_workers_too(pytest_in, arguments, expected):
     said, (worker,) = pytest_in(*arguments, "-m", "not heavy")
     assert worker.startswith(expected)
-    assert "1 failed, 2 passed" in said
+    assert "1 failed, 3 passed" in said
     assert "needed a second try: test_few.py::test_fails_at_first" in said
     assert "needed a second try: test_few.py::test_fails_always" in said
 
 
+@pytest.mark.heavy
 def test_the_quick_lane_leaves_out_what_needs_more_and_a_named_file_runs_right_here(pytest_in):
-    said, workers = pytest_in("test_few.py", "-m", "not browser and not network_tools and not heavy")
-    assert "1 passed, 3 deselected" in said
+    said, workers = pytest_in("test_few.py", "-m", "not browser and not network_tools and not processes and not heavy")
+    assert "1 passed, 4 deselected" in said
     assert workers == ["none"]

@@ -66,6 +66,7 @@ def with_odd_number(document, rng):
     return json.loads(text[:first] + rng.choice(ODD_NUMBERS) + text[last:])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(4))
 def test_no_reader_of_many_runs_stops_at_a_bad_one(store, good, tmp_path, seed):
     rng = Random(seed)

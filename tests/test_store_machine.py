@@ -228,7 +228,7 @@ class StoreMachine(RuleBasedStateMachine):
                 assert {one.severity for one in report.findings} <= {"info", "warning"}, report.findings
 
 
-EXAMPLES = {"quick": 12, "ci": 30, "nightly": 400}
+EXAMPLES = {"few": 4, "quick": 12, "ci": 30, "nightly": 400}
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick")
 
 

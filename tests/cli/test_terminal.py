@@ -54,6 +54,7 @@ def on_terminal(root, columns, *arguments):
     return [STYLES.sub("", line) for line in data.decode().replace("\r", "").splitlines()]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("columns", [80, 60])
 @pytest.mark.parametrize("name", ["history", "runs"])
 def test_lists_show_prompt_and_a_run_id_that_works_at_every_width(root, columns, name):
@@ -66,6 +67,7 @@ def test_lists_show_prompt_and_a_run_id_that_works_at_every_width(root, columns,
     assert RunStore(root).resolve(oldest).path.name in found.stdout
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("columns", [80, 60])
 def test_history_shows_stars_at_every_width_and_names_what_it_left_out(root, columns):
     lines = on_terminal(root, columns, "history")
@@ -83,6 +85,7 @@ def test_show_calls_images_as_rate_does(root):
         assert all("sha256:" in line or str(root) in line or line.startswith("(no room") for line in wide)
 
 
+@pytest.mark.heavy
 def test_a_run_that_was_asked_for_random_seeds_ran_as_asked(root, tmp_path):
     (tmp_path / "pack.txt").write_text("a hill\n")
     small = ["--set", "txt2img.width=32", "--set", "txt2img.height=32"]
@@ -99,6 +102,7 @@ def test_in_a_pipe_nothing_is_cut_and_no_line_is_broken(root):
     }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("encoding", ["cp1252", "cp932", "ascii", "utf-8"])
 @pytest.mark.parametrize(
     "arguments",
@@ -121,6 +125,7 @@ def test_no_encoding_of_the_output_makes_a_command_fail(root, encoding, argument
         assert ("★★★★★" if encoding in {"utf-8", "cp932"} else "*****") in shown
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("encoding", ["cp1252", "cp932", "ascii", "utf-8"])
 def test_json_is_the_same_in_every_encoding(root, encoding):
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
@@ -128,6 +133,7 @@ def test_json_is_the_same_in_every_encoding(root, encoding):
     assert [row["prompt"] for row in json.loads(done.stdout.decode(encoding))] == ["a hill", PROMPT]
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes the stream")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_command_whose_streams_are_closed_does_its_work(root, closed):
@@ -153,6 +159,7 @@ def test_a_reader_that_leaves_early_is_no_error(root):
     assert (done.stdout, done.stderr) == ("{", "")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["show", "runs", "rate", "feedback", "verify", "history"])
 def test_quick_commands_load_neither_rich_nor_numpy(root, name):
     arguments = {"runs": [], "history": [], "rate": ["latest", "4"]}.get(name, ["latest"])
@@ -162,6 +169,7 @@ def test_quick_commands_load_neither_rich_nor_numpy(root, name):
     assert not loaded & {"rich", "numpy", "pyarrow", "PIL", "starlette"}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "words",
     [["history"], ["runs"], ["learn", "evidence"], ["learn"], ["dataset", "build"], ["plan", "new"], ["engines"], []],
@@ -175,6 +183,7 @@ def test_h_helps_everywhere_also_where_a_word_with_a_minus_is_a_condition(root, 
     assert [row["prompt"] for row in json.loads(asked.stdout)] == ["a hill"]
 
 
+@pytest.mark.heavy
 def test_a_proposal_without_ratings_says_what_is_missing(tmp_path):
     make_runs(tmp_path / "runs", ["a hill"], size=32)
     done = subprocess.run(command(tmp_path / "runs", "learn", "propose"), capture_output=True, text=True, check=True)

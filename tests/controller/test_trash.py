@@ -252,6 +252,7 @@ def run_command(root, machine_folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.heavy
 def test_the_command_asks_and_keeps_its_word(machine, tmp_path):
     def run(*arguments):
         return run_command(machine.store.root, tmp_path / "desk", *arguments)
@@ -272,6 +273,7 @@ def test_the_command_asks_and_keeps_its_word(machine, tmp_path):
     assert run("trash", "restore").returncode == 2
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform != "linux", reason="each system keeps its trash in its own place")
 def test_an_image_in_place_goes_to_the_system_s_trash_and_only_as_recorded(tmp_path):
     pictures, root, desk = tmp_path / "pictures", tmp_path / "runs", tmp_path / "desk"

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import pytest
 from pydantic import Field
 
 from stablenew.formats.described_model import DescribedModel, read_field_docs
@@ -78,6 +79,7 @@ assert len(set(found)) == 3 and all(name == title for name, title, _ in found), 
 """
 
 
+@pytest.mark.heavy
 def test_threads_that_use_a_model_first_at_once_find_the_whole_model():
     for _ in range(5):
         done = subprocess.run([sys.executable, "-c", BUILT_AT_ONCE], capture_output=True, text=True)

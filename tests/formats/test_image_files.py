@@ -41,6 +41,7 @@ def test_formats_that_tools_write_are_opened(kind):
     assert decode_image(data).pixel_digests == (digest_bytes(Image.open(io.BytesIO(data)).convert("RGB").tobytes()),)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("size", [(9500, 9500), (14_100, 14_100)], ids=["90 megapixels", "199 megapixels"])
 def test_a_large_image_is_decoded_and_pillows_own_limit_stays(size):
     before = Image.MAX_IMAGE_PIXELS

@@ -32,6 +32,7 @@ def test_published_schemas_are_those_of_the_models():
     assert dict(iter_published_schemas()).keys() == {path.name for path in (ROOT / "schemas" / "v1").glob("*.json")}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", SCHEMA_NAMES)
 def test_schemas_are_valid_and_refer_to_nothing_outside(name):
     schema = build_schema(name)
@@ -44,12 +45,14 @@ def test_schemas_are_valid_and_refer_to_nothing_outside(name):
         assert keyword not in text
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("valid/*.json")), ids=lambda path: path.name)
 def test_valid_examples_fit_their_schema(path):
     errors = list(validator_for(path.name).iter_errors(json.loads(path.read_bytes())))
     assert errors == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("invalid/*.json")), ids=lambda path: path.name)
 def test_invalid_examples_do_not_fit_their_schema(path):
     assert not validator_for(path.name).is_valid(json.loads(path.read_bytes()))

@@ -122,6 +122,7 @@ def test_of_several_folders_none_is_taken_when_one_is_wrong(store, tmp_path):
     assert count_images(store) == 0
 
 
+@pytest.mark.heavy
 def test_an_import_that_is_stopped_goes_on_where_it_was(store, tmp_path):
     class Stopped(Exception):
         pass

@@ -65,6 +65,7 @@ def test_a_second_import_finds_nothing_new_and_a_new_file_is_taken(store, tmp_pa
     assert len(records_of(store)) == 21
 
 
+@pytest.mark.heavy
 def test_without_its_cache_an_import_reads_again_and_takes_nothing_twice(store, tmp_path):
     fill(tmp_path / "outputs", 20)
     Importer(store).run(tmp_path / "outputs")
@@ -84,6 +85,7 @@ def test_a_moved_file_is_no_new_image(store, tmp_path):
     assert Importer(store).run(tmp_path / "outputs").imported == 0
 
 
+@pytest.mark.heavy
 def test_runs_hold_at_most_a_hundred_images_and_are_sealed(store, tmp_path):
     fill(tmp_path / "outputs", 230)
     Importer(store).run(tmp_path / "outputs")
@@ -208,6 +210,7 @@ def test_an_import_is_taken_out_again_but_not_what_was_rated(store, tmp_path):
     assert Importer(store).run(tmp_path / "outputs").imported == 20 - len(list(run.iter_records()))
 
 
+@pytest.mark.heavy
 def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path):
     fill(tmp_path / "outputs", 300)
     store = RunStore(tmp_path / "runs")

@@ -44,6 +44,7 @@ def world(request, tmp_path_factory):
     patch.undo()
 
 
+@pytest.mark.heavy
 def test_every_summary_is_what_a_plain_scan_finds(world):
     _, history, scanned = world
     found = {job.run_id: job.to_dict() for job in history.search("")}
@@ -123,6 +124,7 @@ def all_images(history, query, sort="newest", limit=7):
             return found
 
 
+@pytest.mark.heavy
 @given(queries)
 @settings(deadline=None)
 def test_the_index_finds_what_a_plain_scan_finds(world, query):
@@ -151,6 +153,7 @@ huge_queries = st.lists(conditions, min_size=20, max_size=70).map(" ".join) | st
 )
 
 
+@pytest.mark.heavy
 @given(st.text(max_size=300) | st.lists(letters, max_size=80).map("".join) | huge_queries)
 @settings(deadline=None)
 def test_any_query_is_answered_or_refused(world, query):
@@ -171,6 +174,7 @@ def test_a_full_disk_under_the_index_is_one_clear_error(tmp_path, monkeypatch):
     monkeypatch.undo()
 
 
+@pytest.mark.heavy
 @given(queries)
 @settings(deadline=None)
 def test_facets_count_what_a_plain_scan_counts(world, query):
@@ -199,6 +203,7 @@ def test_facets_count_what_a_plain_scan_counts(world, query):
 SORTS = ["newest", "oldest", "best", "worst", "unrated", "metric.aesthetic", "-metric.aesthetic", "steps", "-cfg"]
 
 
+@pytest.mark.heavy
 @given(query=queries, sort=st.sampled_from([*SORTS, "settings.s_churn", "random.7"]), limit=st.integers(1, 9))
 @settings(deadline=None)
 def test_a_first_page_of_images_is_the_beginning_of_the_whole_list(world, query, sort, limit):

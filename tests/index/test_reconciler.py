@@ -155,6 +155,7 @@ def test_an_interrupted_filling_goes_on(tmp_path, read_ids, monkeypatch):
     history.close()
 
 
+@pytest.mark.heavy
 def test_many_runs_are_read_by_processes_of_their_own(store, tmp_path, monkeypatch):
     expected = rebuilt(store.root, tmp_path)
     monkeypatch.setattr(reader_pool, "WORTH_PROCESSES", 1)

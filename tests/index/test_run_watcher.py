@@ -109,6 +109,7 @@ def test_a_folder_moved_in_and_one_that_comes_in_parts_are_found(store, history,
         assert eventually(lambda: history.count("run:in-parts status:completed"))
 
 
+@pytest.mark.heavy
 def test_a_burst_of_folders_is_indexed_whole_and_each_heard_of_once(store, history, tmp_path):
     made = 1000
     script = """

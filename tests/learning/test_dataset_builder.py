@@ -59,6 +59,7 @@ def content(folder):
     return kept, rows(folder), Dataset(folder).read_preferences().to_pylist()
 
 
+@pytest.mark.heavy
 def test_the_ledger_accounts_for_every_run_and_record(tmp_path):
     store = make_store(tmp_path / "runs", 5, count=60)
     ledger = build(store, tmp_path / "ds")
@@ -77,6 +78,7 @@ def test_the_ledger_accounts_for_every_run_and_record(tmp_path):
     assert not list(Dataset(tmp_path / "ds").iter_findings())
 
 
+@pytest.mark.heavy
 def test_rows_stand_in_the_order_of_runs_and_variants(tmp_path):
     store = make_store(tmp_path / "runs", 6, count=60)
     build(store, tmp_path / "ds")
@@ -138,6 +140,7 @@ class Counting:
         return LocalExecutor(1).iter_parts(source, tasks, plan)
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("_settled")
 def test_a_second_build_reads_only_what_changed_and_equals_a_full_one(tmp_path):
     store = make_store(tmp_path / "runs", 8, count=60)
@@ -179,6 +182,7 @@ def test_builds_one_after_the_other_read_what_changed_and_equal_full_ones_byte_f
         assert not list(Dataset(tmp_path / "ds").iter_findings())
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("_settled")
 def test_documents_are_not_parsed_again_where_only_feedback_came(tmp_path, monkeypatch):
     store = make_store(tmp_path / "runs", 9, count=60)
@@ -232,6 +236,7 @@ def file_bytes(folder):
     return part_bytes(folder) | {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("_settled")
 def test_no_row_is_taken_from_a_part_that_is_not_what_was_written(tmp_path):
     store = make_store(tmp_path / "runs", 11, count=30)
@@ -254,6 +259,7 @@ def test_no_row_is_taken_from_a_part_that_is_not_what_was_written(tmp_path):
     assert len(list(Dataset(tmp_path / "ds").iter_findings())) == len(found) - 1
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("_settled")
 @pytest.mark.parametrize("damage", ["state", "splits", "ties", "part", "runs", "everything"])
 def test_what_the_last_build_left_is_used_only_where_it_is_whole(tmp_path, damage):
@@ -276,6 +282,7 @@ def test_what_the_last_build_left_is_used_only_where_it_is_whole(tmp_path, damag
     assert not list(Dataset(folder).iter_findings())
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("_settled")
 def test_ties_that_cannot_be_read_are_found_in_the_images_again(tmp_path):
     store = make_store(tmp_path / "runs", 9, count=40)
@@ -289,6 +296,7 @@ def test_ties_that_cannot_be_read_are_found_in_the_images_again(tmp_path):
     assert file_bytes(tmp_path / "ds") == file_bytes(tmp_path / "full")
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("_settled")
 def test_splits_are_settled_again_only_where_ties_may_have_changed(tmp_path, monkeypatch):
     settled = []
@@ -309,6 +317,9 @@ def test_splits_are_settled_again_only_where_ties_may_have_changed(tmp_path, mon
 
 def test_a_change_in_the_very_moment_of_the_build_is_not_missed(tmp_path):
     store = make_store(tmp_path / "runs", 10, count=10)
+    for run in store.iter_runs():
+        for path in (*run.path.iterdir(), run.path):
+            os.utime(path, (time.time() + 60,) * 2)  # so that they are young also on a slow machine
     build(store, tmp_path / "ds")
     counting = Counting()
     DatasetBuilder(store, executor=counting).build_learning_dataset(tmp_path / "ds")
@@ -351,6 +362,7 @@ def test_only_the_runs_of_a_query_are_joined_and_the_others_counted(tmp_path):
     assert len(named) == 30
 
 
+@pytest.mark.heavy
 def test_a_build_by_a_process_that_has_yet_to_import_everything_is_the_same(tmp_path):
     store = make_store(tmp_path / "runs", 13, count=30)
     code = "import sys; from stablenew import DatasetBuilder as B; B(sys.argv[1]).build_learning_dataset(sys.argv[2])"
@@ -423,6 +435,7 @@ def test_runs_and_feedback_can_be_collected_as_models(tmp_path):
     assert {row["run_id"] for row in rows(tmp_path / "ds") if row["rating"] is not None} <= feedback.keys()
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform != "linux", reason="descriptors are named by /proc")
 def test_whatever_the_ledger_names_is_on_the_disk_before_it_and_old_files_go_after_it(tmp_path, monkeypatch):
     store = make_store(tmp_path / "runs", 31, count=30)

@@ -182,6 +182,7 @@ def put(document, place, value):
     return changed
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("place", list(places(DOCUMENT)), ids=lambda place: ".".join(map(str, place)) or "document")
 @given(value=ANY_JSON)
 def test_any_value_anywhere_in_a_pack_is_a_pack_or_an_error_that_names_the_file(tmp_path_factory, place, value):

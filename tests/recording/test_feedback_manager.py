@@ -198,6 +198,7 @@ def test_a_new_act_ends_what_can_be_redone(manager):
     assert manager.undo("sample-run") == []
 
 
+@pytest.mark.heavy
 @settings(max_examples=40)
 @given(st.lists(st.sampled_from(["rate", "undo", "redo"]), max_size=14))
 def test_undo_and_redo_are_those_of_a_plain_stack(tmp_path_factory, steps):

@@ -424,7 +424,7 @@ def fuzz(root, examples):
     assert RunVerifier(run.run, deep=True).verify().findings == ()
 
 
-EXAMPLES = {"quick": 100, "ci": 200, "nightly": 5000}
+EXAMPLES = {"few": 20, "quick": 100, "ci": 200, "nightly": 5000}
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick")
 
 

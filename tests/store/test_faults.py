@@ -244,6 +244,7 @@ def test_a_file_system_without_case_and_with_windows_names_holds_a_store(tmp_pat
         subprocess.run(["umount", str(disk)], check=False)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("step", ["fsync", "rename,renameat,renameat2", "write"])
 @pytest.mark.parametrize("when", range(1, 13))
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace, which makes system calls fail, is not installed")

@@ -110,6 +110,7 @@ def test_a_store_stays_where_it_is_when_the_program_moves(tmp_path, monkeypatch)
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
+@pytest.mark.heavy
 @needs_root
 @pytest.mark.parametrize("home", [{"HOME": "/"}, {"HOME": "/nonexistent"}, {}], ids=["root", "missing", "none"])
 def test_without_a_writable_home_recording_and_rating_work_and_say_where_the_state_is(tmp_path, home):

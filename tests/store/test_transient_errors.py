@@ -48,6 +48,7 @@ def run_traced(path, call, script, *, when="1"):
     return done.stdout.splitlines()
 
 
+@pytest.mark.heavy
 def test_recording_keeps_what_it_acknowledged_whichever_call_fails(tmp_path, monkeypatch):
     sealed_run(RunStore(tmp_path / "template"))  # its marker takes a hundred calls of its own
 
@@ -124,6 +125,7 @@ def test_repair_seals_all_or_nothing_whichever_call_fails(tmp_path, monkeypatch)
         assert RunVerifier(run).verify().findings == (), failure
 
 
+@pytest.mark.heavy
 def test_a_merge_harms_neither_side_whichever_call_fails(tmp_path, monkeypatch):
     theirs = rated_store(tmp_path / "theirs")
     template = RunStore(tmp_path / "template")
@@ -245,6 +247,7 @@ def test_a_long_torn_tail_is_removed_whole(store):
     assert store.open(RUN).state == "sealed"
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user")
 def test_two_users_with_private_files_lose_nothing_of_each_other(tmp_path):
     """Both have umask 077 and rate the same run in turn: whoever may not read the other's file is told so."""

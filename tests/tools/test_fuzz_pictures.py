@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TOOL = Path(__file__).parents[2] / "tools" / "fuzz_pictures.py"
 
 
+@pytest.mark.heavy
 def test_mutated_pictures_are_recorded_checked_and_shown_without_an_exception():
     command = [sys.executable, str(TOOL), "--count", "60", "--seed", "7"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -10,6 +10,7 @@ import pytest
 UNITS = sorted((Path(__file__).parent / "js").glob("*.test.mjs"))
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node here; install nodejs")
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name.partition(".")[0])
 def test_units_pass_under_node(path):

@@ -44,6 +44,7 @@ def test_templates_keep_their_words_and_spaces():
         assert set(templates) <= set(re.findall(r"`[^`]*`", (static / path).read_text("utf-8"))), path
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node here; install nodejs")
 def test_scripts_are_still_scripts(tmp_path):
     for path, data in SCRIPTS.items():

@@ -9,6 +9,7 @@ from stablenew.errors import ConfigError
 OVER = ["cfg=4..10,sampler=Euler a|Heun"]
 
 
+@pytest.mark.heavy
 def test_curves_and_maps_show_what_the_ratings_say(rated_controller):
     found = rated_controller.look_at_tuning(over=OVER, size=6)
     json.dumps(found)

@@ -324,6 +324,7 @@ def test_a_video_is_an_output_too():
     assert only(graph).node == "11"
 
 
+@pytest.mark.heavy
 def test_graphs_in_circles_and_of_any_size_end():
     ring = {
         str(key): node(
@@ -380,6 +381,7 @@ kinds = st.sampled_from(
 )
 
 
+@pytest.mark.heavy
 @given(
     st.dictionaries(
         st.sampled_from("1234"), st.builds(lambda kind, given: {"class_type": kind, "inputs": given}, kinds, inputs)
@@ -392,6 +394,7 @@ def test_any_graph_gives_an_answer(nodes):
         assert set(Graph(found).walk(["1"] if "1" in found else [], lambda _: True)) <= found.keys()
 
 
+@pytest.mark.heavy
 def test_a_graph_that_is_too_large_says_that_it_was_not_read_whole():
     large = {str(key): node("Mix", **{f"image_{n}": [str(key + n), 0] for n in range(1, 60)}) for key in range(4_900)}
     large["save"] = node("SaveImage", images=["0", 0])

@@ -21,6 +21,7 @@ KINDS = {
 COUNT = 3_000
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", KINDS)
 def test_changed_documents_are_read_alike_or_left_to_the_strict_reader(kind):
     model, read, build = KINDS[kind]

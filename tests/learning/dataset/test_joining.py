@@ -48,6 +48,7 @@ def left_out_of(part):
     return [one for one in part.runs.to_pylist() if one["left_out"]]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(6))
 def test_all_together_is_what_the_strict_readers_give_one_by_one(tmp_path, monkeypatch, seed):
     runs = read_all(make_store(tmp_path / "runs", seed))
@@ -176,6 +177,7 @@ def is_valid(metadata, records, run_id):
         return False
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(8))
 def test_documents_changed_in_nasty_ways_give_the_same_rows_or_are_named(tmp_path, monkeypatch, seed):
     """Whatever the strict readers accept, the quick ones read alike; whatever they let through is usable."""

@@ -34,6 +34,7 @@ def fixed_design(rate):
     return ((1.95996 * 0.5 + 1.28155 * deviation) / (rate - 0.5)) ** 2
 
 
+@pytest.mark.heavy
 def test_equal_sides_rarely_have_a_winner_however_often_one_looks():
     rng = random.Random(7)
     sessions = [run_session(0.5, rng, 400)[0] for _ in range(1500)]
@@ -57,6 +58,7 @@ def test_a_rate_that_matters_is_not_called_equal():
     assert sessions.count(EQUAL) + sessions.count(SECOND) <= 0.05 * len(sessions)
 
 
+@pytest.mark.heavy
 def test_the_interval_holds_the_rate_at_every_moment_at_once():
     rng, missed = random.Random(5), 0
     for _ in range(200):

@@ -31,6 +31,7 @@ def test_settings_of_a_known_taste_are_found_with_what_matters():
     assert found.image_count == len(table.stars)
 
 
+@pytest.mark.heavy
 def test_too_few_images_and_no_effect_say_so():
     _, few = table_of(FEWEST_IMAGES - 8)
     assert find_best_settings(few).reason.startswith("not enough evidence: ")

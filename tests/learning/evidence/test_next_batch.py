@@ -32,6 +32,7 @@ def observe(count):
     return Surface(Observations(SPACE, points, nobody, images, images, nobody, stars, CODES, CODES, np.empty(0)))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("surface", [None, observe(40)], ids=["nothing known", "40 ratings"])
 def test_proposals_stay_within_the_bounds_and_vary_nothing_else(surface):
     batch = propose_batch(SPACE, BOUNDS, FIXED, surface, size=16)
@@ -43,6 +44,7 @@ def test_proposals_stay_within_the_bounds_and_vary_nothing_else(surface):
     assert len(np.unique(batch.points, axis=0)) == len(batch.points)
 
 
+@pytest.mark.heavy
 def test_most_proposals_are_near_the_best_and_a_quarter_is_random():
     batch = propose_batch(SPACE, BOUNDS, FIXED, observe(40), size=16)
     assert sum(batch.is_random) == 4
@@ -51,12 +53,14 @@ def test_most_proposals_are_near_the_best_and_a_quarter_is_random():
     assert taste(batch.best[None])[0] > 4.3
 
 
+@pytest.mark.heavy
 def test_the_same_ratings_give_the_same_batch():
     first, second = (propose_batch(SPACE, BOUNDS, FIXED, observe(40)) for _ in range(2))
     assert (first.points == second.points).all()
     assert first.left == second.left
 
 
+@pytest.mark.heavy
 def test_what_is_left_to_gain_gets_less_with_more_ratings():
     few, many = (propose_batch(SPACE, BOUNDS, FIXED, observe(count)).left for count in (12, 200))
     assert many.stars < few.stars

@@ -58,6 +58,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     assert np.mean(held) > 0.88
 
 
+@pytest.mark.heavy
 def test_raters_with_scales_of_their_own_are_brought_together():
     surface = Surface(observe(150, 4, raters=3))
     assert surface.scales[1] < surface.scales[0] < surface.scales[2]

@@ -31,7 +31,7 @@ pytestmark = [
 ]
 UNET = "unet/diffusion_pytorch_model.safetensors"
 VAE = "vae/diffusion_pytorch_model.safetensors"
-RERUNS = {"quick": 3, "ci": 5, "nightly": 100}
+RERUNS = {"few": 1, "quick": 3, "ci": 5, "nightly": 100}
 SETTINGS = {"steps": 3, "sampler": "Euler"}
 
 

@@ -53,6 +53,7 @@ ODD = [
 ]
 
 
+@pytest.mark.heavy
 def test_no_picture_ends_the_check_of_the_others(store):
     runs = [run_of(store, data, f"odd-{number}") for number, data in enumerate(ODD)]
     runs.append(run_of(store, png(), "sound"))
@@ -64,6 +65,7 @@ def test_no_picture_ends_the_check_of_the_others(store):
     assert found <= {"image-undecodable", "image-mismatch", "media-type-mismatch"}
 
 
+@pytest.mark.heavy
 def test_sound_images_of_any_size_and_with_any_metadata_are_sound(store):
     large = encode(Image.new("RGB", (8192, 8192), (9, 8, 7)), compress_level=1)
     exif = encode(Image.new("RGB", (64, 48)), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")

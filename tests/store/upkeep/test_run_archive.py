@@ -90,6 +90,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("member", ["second/records.jsonl", "second/run_metadata.json", "second/SHA256SUMS"])

@@ -221,6 +221,7 @@ def test_a_file_that_is_no_zip_of_runs_is_a_clear_error(tmp_path, data):
         pass
 
 
+@pytest.mark.heavy
 @settings(max_examples=15)
 @given(
     st.lists(

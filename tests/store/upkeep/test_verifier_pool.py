@@ -26,6 +26,7 @@ def runs(store):
     return list(store.iter_runs())
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("deep", [False, True])
 def test_processes_say_what_one_would_say(runs, monkeypatch, deep):
     expected = [RunVerifier(run, deep=deep).verify() for run in runs]
@@ -58,6 +59,7 @@ Image.open = open_or_die
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGSEGV")
 @pytest.mark.parametrize("count", [1, 20])
 def test_an_image_that_crashes_its_decoder_is_a_finding_and_ends_no_check(store, tmp_path, monkeypatch, count):
@@ -80,6 +82,7 @@ def test_an_image_that_crashes_its_decoder_is_a_finding_and_ends_no_check(store,
     assert all(report.findings == () for report in reports.values())
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_ctrl_c_ends_the_processes_too(store):
     for number in range(40):

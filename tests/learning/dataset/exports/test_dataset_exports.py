@@ -207,6 +207,7 @@ def add_image(store, run_id, data, media_type, *, stage="txt2img", **fields):
     writer.seal(samples.metadata(run_id, status="completed", record_count=1, output_count=1))
 
 
+@pytest.mark.heavy
 def test_numbers_are_numbers_in_json_where_every_seed_fits(store, tmp_path):
     from datasets import load_dataset
 

@@ -48,6 +48,7 @@ def make_large_store(root):
     return str(root)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("stretch", [1, 7, 24, 25, 26, 49, 50, 51, 1000])
 def test_both_processes_together_see_every_folder_once(tmp_path, monkeypatch, stretch):
     monkeypatch.setattr(folder_scan, "_STRETCH", stretch)
