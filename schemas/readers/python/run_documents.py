@@ -95,7 +95,8 @@ def document(data, schema, unreadable):
         value = parse(data)
     except (ValueError, RecursionError):
         return None, unreadable
-    version = value.get("schema_version") if isinstance(value, dict) else None
+    has_version = isinstance(value, dict) and schema != "feedback_event"
+    version = value.get("schema_version") if has_version else None
     if isinstance(version, str) and re.match(r"[0-9]{1,8}\..", version) and int(version.partition(".")[0]) > 1:
         return None, "newer-format"
     return (value, None) if validator(schema).is_valid(value) else (None, unreadable)

@@ -57,6 +57,7 @@ COMMANDS: Final = {
     "index": Command("index_command", "app"),
     "config": Command("config_command", "app"),
     "schemas": Command("schemas_command", "app"),
+    "completion": Command("completion_command", "completion"),
 }
 """In the order of `--help`."""
 MEMBERS: Final = {

@@ -92,6 +92,10 @@ def main(args: list[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small here; waiting threads only take time
     _load_no_plugins()
     prepare_streams()
+    if os.environ.get("_STABLENEW_COMPLETE"):
+        from stablenew.cli.completion_command import prepare_answers
+
+        prepare_answers()
     sys.exit(_run(sys.argv[1:] if args is None else args))
 
 

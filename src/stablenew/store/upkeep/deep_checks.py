@@ -13,6 +13,7 @@ from stablenew.errors import FormatError, ImageTooLarge, UndecodableImage
 from stablenew.formats.digest import digest_json
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.image_files import DECODERS, MAX_IMAGE_BYTES, DecodedImage, decode_image
 from stablenew.formats.media_type import sniff_media_type
 from stablenew.formats.model_base import is_newer
@@ -66,23 +67,29 @@ def iter_contradictions(run: Run, *, has_all_records: bool) -> Iterator[Finding]
 
     Without `has_all_records` the metadata may name outputs of records that were lost, which is reported already.
     """
-    try:
-        metadata = run.metadata
-    except (OSError, FormatError):
-        return
     records = [(line.number, line.record) for line in run.iter_record_lines() if line.record is not None]
+    with contextlib.suppress(OSError, FormatError):
+        yield from _metadata_contradictions(run, run.metadata)
+        if has_all_records:
+            yield from _stage_contradictions(run.metadata, [record for _, record in records])
+    yield from _variant_contradictions(records)
+
+
+def _metadata_contradictions(run: Run, metadata: RunMetadata) -> Iterator[Finding]:
     if metadata.config_digest != digest_json(metadata.config):
         yield Finding(
             _DISAGREE, METADATA, f"config_digest is {metadata.config_digest[:19]}…, which config does not have"
         )
     if run.is_sealed and metadata.status == "running":
         yield Finding(_DISAGREE, METADATA, "the run is sealed, and its status is `running`")
-    recorded = {output.path for _, record in records for output in record.outputs}
-    recorded |= {record.reconstructed.raw_path for _, record in records if record.reconstructed}
-    for stage in (metadata.stages or ()) if has_all_records else ():
+
+
+def _stage_contradictions(metadata: RunMetadata, records: Sequence[LearningRecord]) -> Iterator[Finding]:
+    recorded = {output.path for record in records for output in record.outputs}
+    recorded |= {record.reconstructed.raw_path for record in records if record.reconstructed}
+    for stage in metadata.stages or ():
         for path in sorted(set(stage.outputs) - recorded):
             yield Finding(_DISAGREE, METADATA, f"stage {stage.name} names {path}, which no record has")
-    yield from _variant_contradictions(records)
 
 
 def _variant_contradictions(records: Sequence[tuple[int, LearningRecord]]) -> Iterator[Finding]:

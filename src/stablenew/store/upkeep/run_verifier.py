@@ -245,7 +245,9 @@ class _Verification:
         except FormatError as error:
             self._add("metadata-unreadable", METADATA, str(error).removeprefix(f"{self._run.path / METADATA}: "))
         except OSError as error:
-            if self._run.is_sealed:  # an unsealed run is incomplete anyway: a sync brings files in any order
+            if os.path.lexists(
+                self._run.path / SEAL
+            ):  # an unsealed run is incomplete anyway: a sync brings files in any order
                 self._add("metadata-missing", METADATA, f"cannot be read: {error.strerror or error}")
         else:
             if metadata.run_id != self._run.run_id:
