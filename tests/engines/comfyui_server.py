@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 import struct
 import threading
 import time
@@ -24,6 +25,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
+from tests.engines.comfyui_validation import check_prompt
 from tests.engines.live_server import live_server
 from tests.image_metadata.files import make_webm
 
@@ -84,12 +86,15 @@ DROPPED = {
     }
 }
 """What the server says of an output that it leaves out of a prompt it accepts."""
-NO_PROMPT = {
-    "error": {
-        "type": "no_prompt", "message": "No prompt provided", "details": "No prompt provided", "extra_info": {},
-    },
-    "node_errors": {},
-}  # fmt: skip
+UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def refusal(kind, message, details=""):
+    """The answer to a prompt of which nothing can run."""
+    return {"error": {"type": kind, "message": message, "details": details, "extra_info": {}}, "node_errors": {}}
+
+
+NO_PROMPT = refusal("no_prompt", "No prompt provided", "No prompt provided")
 
 
 class FakeComfyUI:
@@ -150,56 +155,55 @@ class FakeComfyUI:
         body = await request.json()
         self.requests.append(body)
         graph = body.get("prompt")
-        refusal = self.refuse_prompt(graph) if graph is not None else NO_PROMPT
-        if refusal:
-            return JSONResponse(refusal, 400)
+        refused = self.refuse_prompt(graph, body.get("prompt_id")) if graph is not None else NO_PROMPT
+        if refused:
+            return JSONResponse(refused, 400)
+        ends = [name for name, node in graph.items() if node["class_type"] in OUTPUT_NODES]
+        outputs, wrong, details = check_prompt(graph, NODES, ends, self.has_image)
+        if not outputs:
+            said = ("prompt_outputs_failed_validation", "Prompt outputs failed validation", details)
+            return JSONResponse({**refusal(*said), "node_errors": wrong}, 400)
         with self.guard:
             self.number += 1
             self.finished_at_submit.append(len(self.history))
             key = body.get("prompt_id") or str(uuid.uuid4())
-            outputs = [name for name, node in graph.items() if node["class_type"] in OUTPUT_NODES]
             number = float(body["number"]) if "number" in body else self.number
             number = -number if body.get("front") else number
             extra = {**body.get("extra_data", {}), **{n: body[n] for n in ("client_id",) if n in body}}
             self.pending.append([number, key, graph, extra, outputs])
         self.tell_status()
         errors = DROPPED if "drops_an_output" in self.quirks else {}
-        return JSONResponse({"prompt_id": key, "number": number, "node_errors": errors})
+        return JSONResponse({"prompt_id": key, "number": number, "node_errors": {**errors, **wrong}})
 
-    def refuse_prompt(self, graph):
+    def refuse_prompt(self, graph, prompt_id):
+        """The answer to a prompt that cannot run at all."""
+        if self.is_newer and prompt_id is not None and not UUID.fullmatch(prompt_id):
+            return refusal("invalid_prompt_id", "prompt_id must be a lowercase UUID", str(prompt_id))
         for key, node in graph.items():
             if "class_type" not in node:
                 said = "Cannot execute because a node is missing the class_type property."
-                error = {"type": "invalid_prompt", "message": said, "details": f"Node ID '#{key}'", "extra_info": {}}
-                return {"error": error, "node_errors": {}}
+                return refusal("invalid_prompt", said, f"Node ID '#{key}'")
             if node["class_type"] not in self.nodes:
+                title = node.get("_meta", {}).get("title", node["class_type"])
+                if self.is_newer:
+                    said = f"Node '{title}' not found. The custom node may not be installed."
+                    return refusal("missing_node_type", said, f"Node ID '#{key}'")
                 said = f"Cannot execute because node {node['class_type']} does not exist."
-                error = {"type": "invalid_prompt", "message": said, "details": f"Node ID '#{key}'", "extra_info": {}}
-                return {"error": error, "node_errors": {}}
+                return refusal("invalid_prompt", said, f"Node ID '#{key}'")
         if not any(node["class_type"] in OUTPUT_NODES for node in graph.values()):
-            error = {"type": "prompt_no_outputs", "message": "Prompt has no outputs", "details": "", "extra_info": {}}
-            return {"error": error, "node_errors": {}}
-        wrong = {}
-        for key, node in graph.items():
-            for name, known in NODES[node["class_type"]].items():
-                value = node["inputs"].get(name)
-                if isinstance(known, list) and isinstance(value, str) and value not in known:
-                    wrong[key] = {
-                        "errors": [
-                            {
-                                "type": "value_not_in_list",
-                                "message": "Value not in list",
-                                "details": f"{name}: '{value}' not in {known}",
-                                "extra_info": {"input_name": name, "received_value": value},
-                            }
-                        ],
-                        "dependent_outputs": ["save"],
-                        "class_type": node["class_type"],
-                    }
-        if wrong:
-            message = {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation"}
-            return {"error": {**message, "details": "", "extra_info": {}}, "node_errors": wrong}
+            return refusal("prompt_no_outputs", "Prompt has no outputs")
         return None
+
+    @property
+    def is_newer(self):
+        """Whether it answers as 0.38 does."""
+        return tuple(map(int, self.system["comfyui_version"].split(".")[:2])) >= (0, 38)
+
+    def has_image(self, name):
+        """Whether `folder/name [type]` was uploaded."""
+        place, _, kind = str(name).partition(" [")
+        folder, _, file = place.rpartition("/")
+        return (kind.removesuffix("]") or "input", folder, file) in self.files
 
     async def get_queue(self, _request):
         with self.guard:
@@ -340,7 +344,7 @@ class FakeComfyUI:
         current = None
         try:
             values = {name: self.cache[signatures[name]][0] for name in cached}
-            for current in self.order(graph):
+            for current in self.order(graph, outputs):
                 if current not in values:
                     self.tell_progress(done, current)
                     self.send("executing", node=current, display_node=current)
@@ -373,7 +377,8 @@ class FakeComfyUI:
         self.send("executing", node=None)
         self.tell_status()
 
-    def order(self, graph):
+    def order(self, graph, outputs):
+        """The nodes that the outputs need, each after those that feed it."""
         done = []
 
         def visit(name):
@@ -383,7 +388,7 @@ class FakeComfyUI:
             if name not in done:
                 done.append(name)
 
-        for name in graph:
+        for name in outputs:
             visit(name)
         return done
 

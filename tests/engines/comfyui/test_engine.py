@@ -467,7 +467,8 @@ def test_the_model_that_was_taken_unasked_is_told(comfyui, tmp_path):
 
 def ending_in(kind, **inputs):
     graph = {key: value for key, value in OWN.items() if key != "10"}
-    return {**graph, "9": {"class_type": kind, "inputs": {"images": ["8", 0], "filename_prefix": "x", **inputs}}}
+    own = {"images": ["8", 0], **NODES[kind], **inputs}
+    return {**graph, "9": {"class_type": kind, "inputs": own}}
 
 
 @pytest.mark.parametrize(("kind", "media_type"), [("SaveWEBM", "video/webm"), ("SaveAnimatedWEBP", "image/webp")])
@@ -485,6 +486,12 @@ def test_a_stage_does_not_start_from_a_video(comfyui):
     made = ask(engine, extra={"workflow": ending_in("SaveWEBM")}).images
     with pytest.raises(EngineError, match="img2img starts from an image, and the one before made video/webm"):
         ask(engine, "img2img", inputs=made)
+
+
+def test_a_workflow_may_be_given_as_its_text(comfyui):
+    fake, engine = comfyui()
+    ask(engine, steps=3, extra={"workflow": json.dumps(ending_in("SaveImage"))})
+    assert fake.requests[0]["prompt"]["3"]["inputs"]["steps"] == 3
 
 
 def test_a_workflow_of_which_nothing_can_be_fetched_is_refused_before_it_runs(comfyui):

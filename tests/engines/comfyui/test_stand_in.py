@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import time
+import uuid
 from pathlib import Path
 
 import httpx
@@ -161,3 +162,74 @@ def test_an_image_carries_the_hash_of_what_was_loaded(server):
         carried = json.loads(image.text["prompt"])
     assert len(carried["1"]["is_changed"][0]) == 64
     assert "is_changed" not in entry["prompt"][2]["1"], "the history has the prompt as it was submitted"
+
+
+def without(graph, key, *names):
+    node = graph[key]
+    return {**graph, key: {**node, "inputs": {k: v for k, v in node["inputs"].items() if k not in names}}}
+
+
+def with_input(key, **inputs):
+    return {**SINGLE, key: {**SINGLE[key], "inputs": {**SINGLE[key]["inputs"], **inputs}}}
+
+
+SINGLE = {key: node for key, node in OWN.items() if key != "10"}
+LOADED = {"class_type": "LoadImage", "inputs": {"image": "gone.png"}}
+REFUSED = {
+    "required_input_missing": without(SINGLE, "3", "steps"),
+    "bad_linked_input": with_input("3", model=["4", 0, 1]),
+    "return_type_mismatch": with_input("3", positive=["4", 0]),
+    "invalid_input_type": with_input("3", steps="many"),
+    "value_smaller_than_min": with_input("3", steps=0),
+    "value_bigger_than_max": with_input("3", cfg=1000.0),
+    "value_not_in_list": with_input("3", sampler_name="no"),
+    "custom_validation_failed": {**with_input("9", images=["10", 0]), "10": LOADED},
+    "exception_during_validation": with_input("9", images=["99", 0]),
+    "exception_during_inner_validation": with_input("3", model=["99", 0]),
+    "missing_class": {**SINGLE, "3": {**SINGLE["3"], "class_type": "Nosuch"}},
+    "no_class": {**SINGLE, "3": {"inputs": {}}},
+    "no_outputs": {key: node for key, node in SINGLE.items() if key != "9"},
+    "no_prompt": None,
+}
+
+
+@pytest.mark.parametrize("case", [name for name in HEARD["refusals"] if name != "version"])
+def test_a_prompt_is_refused_in_the_same_words(server, case):
+    _, http = server()
+    answer = http.post("/prompt", json={} if REFUSED[case] is None else {"prompt": REFUSED[case]})
+    body, heard = answer.json(), HEARD["refusals"][case]
+    assert answer.status_code == 400
+    assert [body["error"][name] for name in ("type", "message", "details")] == heard["error"]
+    assert list(body["node_errors"]) == list(heard["nodes"])
+    for key, entry in heard["nodes"].items():
+        found = body["node_errors"][key]
+        assert (found["dependent_outputs"], found["class_type"]) == (entry["dependent_outputs"], entry["class_type"])
+        for error, (kind, message, details, fields) in zip(found["errors"], entry["errors"], strict=True):
+            assert (error["type"], error["message"], sorted(error["extra_info"])) == (kind, message, fields)
+            assert error["details"].partition(" not in ")[0] == details.partition(" not in ")[0], "lists differ"
+
+
+def test_an_output_that_cannot_run_is_left_out_and_the_others_run(server):
+    _, http = server()
+    graph = {
+        **OWN,
+        "11": LOADED,
+        "12": {"class_type": "SaveImage", "inputs": {"images": ["11", 0], "filename_prefix": ""}},
+    }
+    answer = http.post("/prompt", json={"prompt": graph})
+    assert answer.status_code == 200
+    assert list(answer.json()["node_errors"]) == ["11"]
+    assert sorted(run(http, graph)["outputs"]) == ["10", "9"]
+
+
+def test_newer_servers_name_missing_nodes_and_want_ids_of_their_own_kind(server):
+    fake, http = server()
+    fake.system["comfyui_version"] = "0.38.1"
+    missing = http.post("/prompt", json={"prompt": REFUSED["missing_class"]}).json()["error"]
+    assert missing["type"] == "missing_node_type"
+    assert missing["message"].startswith("Node 'Nosuch' not found.")
+    assert (
+        http.post("/prompt", json={"prompt": OWN, "prompt_id": "mine"}).json()["error"]["type"] == "invalid_prompt_id"
+    )
+    given = str(uuid.uuid4())
+    assert http.post("/prompt", json={"prompt": OWN, "prompt_id": given}).json()["prompt_id"] == given

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from stablenew.engines.comfyui.graph import Bindings, Graph, describe_node, is_link, read_value
+from stablenew.engines.comfyui.graph import Bindings, Graph, is_link, read_value
 from stablenew.formats.settings import INHERITED
 from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.graphs.graph import Graph as GraphReader
@@ -220,14 +220,10 @@ class _BindingSearch:
 
 
 def describe_bindings(graph: Graph, found: WorkflowBindings) -> dict[str, JsonValue]:
-    """Each setting with its places, the node of the first, and what stands there now; and those that are undecided."""
+    """Each setting with its places and what stands in the first of them now; and those that are undecided."""
     return {
         "bindings": {
-            name: {
-                "places": [str(place) for place in places],
-                "node": describe_node(graph, places[0].node),
-                "value": read_value(graph, places[0]),
-            }
+            name: {"places": [str(place) for place in places], "value": read_value(graph, places[0])}
             for name, places in found.places.items()
         },
         "undecided": {
