@@ -170,13 +170,66 @@ def test_keys_move_in_a_grid_and_rate_and_hover_shows_large(sampled, open_page):
 def test_holes_become_a_plan_that_runs(sampled, server, open_page, tmp_path):
     page = open_page("/grid?x=cfg&y=sampler")
     with page.expect_download() as waiting:
-        page.get_by_role("link", name="Fill the holes…").click()
+        page.get_by_role("link", name="Save as plan").click()
     path = tmp_path / "holes.plan.json"
     waiting.value.save_as(path)
     plan = json.loads(path.read_text())
     assert plan["presets"][0]["overrides"] == {"txt2img.cfg_scale": 7.0, "txt2img.sampler": "Heun"}
     server.run("plan", "run", str(path))
     wait_for(lambda: len(page.request.get("/api/grid?x=cfg&y=sampler").json()["cells"]) == 6)
+
+
+def test_holes_are_filled_by_one_click_where_the_engine_answers(sampled, open_page):
+    page = open_page("/grid?x=cfg&y=sampler")
+    page.get_by_role("button", name="Fill 1 hole").click()
+    expect(page.get_by_text("Started: 2 images")).to_be_visible()
+    wait_for(lambda: len(page.request.get("/api/grid?x=cfg&y=sampler").json()["cells"]) == 6)
+
+
+def test_what_no_plan_can_set_is_not_offered_to_be_filled(sampled, open_page):
+    page = open_page("/grid?x=cfg&y=prompt")
+    page.wait_for_selector(".grid-cell img.there")
+    assert not page.request.get("/api/grid?x=cfg&y=prompt").json()["can_fill"]
+    expect(page.get_by_role("button", name="Fill")).to_have_count(0)
+
+
+def test_a_heading_sorts_by_the_stars_of_its_line_and_the_corner_by_value(sampled, server, open_page):
+    page = open_page("/grid?x=cfg&y=sampler")
+    page.wait_for_selector(".grid-cell img.there")
+    page.get_by_role("application").press("ArrowRight")
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("5")
+    expect(page.locator(".grid-cell.cursor .mine")).to_have_text("★★★★★")
+    rated = "() => fetch('/api/grid?x=cfg&y=sampler').then((answer) => answer.json()).then(({cells}) => cells.some((one) => one[6]))"
+    page.wait_for_function(rated)
+    page.reload()
+    page.get_by_role("button", name="Euler a").click()
+    expect(page.locator(".grid-head")).to_have_text(["10", "4", "7"])
+    expect(page.get_by_role("button", name="Euler a ★")).to_have_attribute("aria-pressed", "true")
+    page.locator(".grid-corner").click()
+    expect(page.locator(".grid-head")).to_have_text(["4", "7", "10"])
+
+
+def test_a_fourth_setting_stands_across(sampled, open_page):
+    page = open_page("/grid?x=cfg&y=prompt")
+    page.get_by_label("Panels across").select_option("sampler")
+    expect(page.locator(".grid-head")).to_have_text(
+        ["Euler a · 4", "Euler a · 7", "Euler a · 10", "Heun · 4", "Heun · 7", "Heun · 10"]
+    )
+    expect(page.locator(".grid-cell:not(.hole)")).to_have_count(16)
+    expect(page).to_have_url(re.compile("across=sampler"))
+
+
+def test_the_selection_goes_along_to_the_grid(open_page):
+    page = open_page("/")
+    page.wait_for_selector("[role=option] img.there")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("g")
+    page.keyboard.press("g")
+    expect(page).to_have_url(re.compile(r"/grid\?q=digest"))
+    expect(page.locator(".grid-cell:not(.hole)")).to_have_count(3)
 
 
 def test_a_grid_is_saved_as_a_picture_and_as_data(sampled, open_page):

@@ -34,6 +34,29 @@ def test_outputs_stand_stage_by_stage_with_a_slider(open_page, staged, keep_scre
     keep_screen(page, "run")
 
 
+def test_a_sweep_opens_as_its_grid(open_page, root, run_ids, keep_screen):
+    page = open_page(f"/runs/{run_ids[0]}")
+    expect(page.locator(".grid-cell:not(.hole)")).to_have_count(3)
+    expect(page.locator(".grid-head")).to_have_text(["4", "7", "10"])
+    expect(page.locator(".strip")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_label("Variant", exact=True)).to_contain_text("Variant 1")
+    page.keyboard.press("5")
+    expect(page.get_by_role("group", name=re.compile("Rating of image 1: 5 of 5"))).to_be_visible()
+    page.keyboard.press("z")
+    expect(page.get_by_role("group", name=re.compile("Rating of image 1: not rated"))).to_be_visible()
+    page.keyboard.press("Shift+Z")
+    expect(page.get_by_role("group", name=re.compile("Rating of image 1: 5 of 5"))).to_be_visible()
+    keep_screen(page, "run-sweep")
+
+
+def test_a_run_of_one_setting_has_no_grid(open_page, root):
+    (run_id,) = make_runs(root, ["a greenhouse after rain"])
+    page = open_page(f"/runs/{run_id}")
+    expect(page.locator(".strip button")).to_have_count(1)
+    expect(page.locator(".run-grid")).to_be_hidden()
+
+
 def test_asked_stands_against_ran(open_page, root):
     from stablenew import RunRecorder
 

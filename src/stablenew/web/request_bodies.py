@@ -61,6 +61,16 @@ class EmptyBody(_Body):
     """How many images the page has shown to go."""
 
 
+class GridBody(_Body):
+    """A grid whose holes are to be filled: its search and the names of its settings."""
+
+    query: str = ""
+    x: str = ""
+    y: str = ""
+    panel: str = ""
+    across: str = ""
+
+
 class StepBody(_Body):
     """An act to take back, or one taken back to say again."""
 

@@ -6,6 +6,8 @@ differ in the two settings and, as far as the store allows, in nothing else.
 
 import csv
 import io
+import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -25,12 +27,15 @@ if TYPE_CHECKING:
     from stablenew.index.asking.image_values import ImageValues, ValueCodes
     from stablenew.index.job_history import JobHistory
 
+AXES: Final = ("x", "y", "panel", "across")
 MOST_VALUES: Final = 500
 """Values of an axis."""
 MOST_IN_STACK: Final = 50
 _MOST_HOLES: Final = 500
-_USUAL: Final = ("cfg_scale", "sampler", "steps", "model", "scheduler", "denoising_strength", "seed")
+_USUAL: Final = ("cfg_scale", "sampler", "steps", "model", "scheduler", "denoising_strength", "prompt", "seed")
 """Settings that people lay out, most often first."""
+_MOST_PROMPTS: Final = 24
+"""Prompts that are an axis without being asked for."""
 _PLANNED: Final = tuple(setting.name for setting in INDEXED if "txt2img" in setting.stages and setting.type != "seed")
 """Settings that a plan can give to new images."""
 
@@ -39,19 +44,22 @@ _PLANNED: Final = tuple(setting.name for setting in INDEXED if "txt2img" in sett
 class GridCell:
     """The images in one place of a grid."""
 
-    x: int
-    y: int
-    panel: int
+    place: tuple[int, int, int, int]
+    """The places of its values on the four axes."""
     images: tuple[int, ...]
     """The index's ids, the one on top first; at most `MOST_IN_STACK`."""
     image_count: int
+    rating: float | None
+    """The mean of their ratings."""
 
 
 class Grid:
-    """The images of a query by two settings, and by a third as panels."""
+    """The images of a query by two settings, and by up to two more as panels: down, and across."""
 
-    def __init__(self, history: "JobHistory", query: str, x: str = "", y: str = "", panel: str = "") -> None:
-        """Lay the images out; without names of settings by those that vary.
+    def __init__(
+        self, history: "JobHistory", query: str, x: str = "", y: str = "", panel: str = "", across: str = ""
+    ) -> None:
+        """Lay the images out; without names of the first two settings by those that vary.
 
         Raises:
             InvalidQuery: the query cannot be parsed.
@@ -61,10 +69,9 @@ class Grid:
         self._found = history.image_values(without_trash(query))
         self.query = query
         self.axes = list_axes(self._found)
-        self.x, self.y = _choose_axes(self.axes, x, y)
-        self.panel = panel
-        self.x_codes, self.y_codes = self._codes(self.x), self._codes(self.y)
-        self.panel_codes = self._codes(panel) if panel else None
+        self.names = (*_choose_axes(self.axes, x, y), panel, across)
+        """What the columns, the rows, the panels down and the panels across stand for; empty for nothing."""
+        self.codes = tuple(self._codes(name) for name in self.names)
         self._lay_out()
 
     @property
@@ -82,24 +89,23 @@ class Grid:
 
     def _lay_out(self) -> None:
         count = self.image_count
-        columns = [self.x_codes, self.y_codes, self.panel_codes]
-        codes = [np.zeros(count, np.int64) if column is None else column.codes for column in columns]
-        is_placed = np.logical_and.reduce([column >= 0 for column in codes])
-        places = np.flatnonzero(is_placed)
+        codes = [np.zeros(count, np.int64) if column is None else column.codes for column in self.codes]
+        places = np.flatnonzero(np.logical_and.reduce([column >= 0 for column in codes]))
         self.left_out = count - len(places)
-        sizes = [1 if column is None else max(1, len(column.values)) for column in columns]
-        cells = (codes[2][places] * sizes[1] + codes[1][places]) * sizes[0] + codes[0][places]
-        rank = self._rank_groups(places, cells)
-        order = np.lexsort((np.arange(len(places)), rank, cells))
+        sizes = self._sizes
+        cells = np.ravel_multi_index([column[places] for column in codes[::-1]], sizes[::-1])
+        order = np.lexsort((np.arange(len(places)), self._rank_groups(places, cells), cells))
         starts = np.flatnonzero(np.diff(cells[order], prepend=-1))
-        images = self._found.images[places[order]]
-        self.cells = [
-            GridCell(
-                int(cell % sizes[0]), int(cell // sizes[0] % sizes[1]), int(cell // (sizes[0] * sizes[1])),
-                tuple(stack[:MOST_IN_STACK].tolist()), len(stack),
-            )
-            for cell, stack in zip(cells[order][starts].tolist(), np.split(images, starts[1:]), strict=len(starts) > 0)
-        ]  # fmt: skip
+        stacks = np.split(places[order], starts[1:]) if len(starts) else []
+        where = np.stack(np.unravel_index(cells[order][starts], sizes[::-1])[::-1], axis=1)
+        self.cells = [self._build_cell(place, stack) for place, stack in zip(where.tolist(), stacks, strict=True)]
+
+    def _build_cell(self, place: Sequence[int], stack: Any) -> GridCell:
+        images = tuple(self._found.images[stack[:MOST_IN_STACK]].tolist())
+        ratings = self._found.ratings[stack]
+        known = ratings[~np.isnan(ratings)]
+        x, y, panel, across = place
+        return GridCell((x, y, panel, across), images, len(stack), float(known.mean()) if len(known) else None)
 
     def _rank_groups(self, places: Any, cells: Any) -> Any:
         """For each image how few cells its prompt and seed are in: 0 is the group that is in the most."""
@@ -113,16 +119,34 @@ class Grid:
 
     def to_dict(self) -> dict[str, Any]:
         """It in JSON."""
+        axes = {
+            axis: _describe_axis(name, codes) for axis, name, codes in zip(AXES, self.names, self.codes, strict=True)
+        }
         return {
             "query": self.query,
-            "x": _describe_axis(self.x, self.x_codes),
-            "y": _describe_axis(self.y, self.y_codes),
-            "panel": _describe_axis(self.panel, self.panel_codes),
+            **axes,
             "axes": self.axes,
             "image_count": self.image_count,
             "left_out": self.left_out,
-            "cells": [[cell.x, cell.y, cell.panel, cell.image_count, list(cell.images)] for cell in self.cells],
+            "can_fill": self.can_fill,
+            "cells": [[*cell.place, cell.image_count, list(cell.images), cell.rating] for cell in self.cells],
         }
+
+    @property
+    def hole_count(self) -> int:
+        """How many cells are empty."""
+        return math.prod(self._sizes) - len(self.cells)
+
+    @property
+    def can_fill(self) -> bool:
+        """Whether a plan can be made of the empty cells."""
+        settings = [find_setting(name) for name in self.names if name]
+        is_planned = all(setting is not None and setting.name in (*_PLANNED, "seed") for setting in settings)
+        return len(settings) > 1 and is_planned and 1 <= self.hole_count <= _MOST_HOLES
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [1 if codes is None else max(1, len(codes.values)) for codes in self.codes]
 
     def plan_holes(self) -> "LearningPlan":
         """The plan of the runs that the empty cells need, for the prompt and seed that the most cells have.
@@ -134,29 +158,25 @@ class Grid:
         row = self._find_sample()
         base = {name: row["settings"][name] for name in _PLANNED if row["settings"].get(name) is not None}
         config = PipelineConfig.from_dict({"txt2img": base})
-        presets = [(f"{x}, {y}", self._overrides(x, y)) for x, y in holes]
-        if len(presets) == 1:  # a plan compares two things or more: a cell that is there goes along
-            full = self.cells[0]
-            titles = self._titles()
-            x, y = titles[0][full.x], titles[1][full.y]
-            presets.append((f"{x}, {y}", self._overrides(x, y)))
+        if len(holes) == 1:  # a plan compares two things or more: a cell that is there goes along
+            holes.append(self.cells[0].place)
+        presets = [self._build_preset(place) for place in holes]
         seed = row["settings"].get("seed")
-        name = f"Holes of {self.y} by {self.x}"
+        name = f"Holes of {self.names[1]} by {self.names[0]}"
         prompt = Prompt(row["prompt"] or "", row["negative"] or "", None)
         return build_plan(name, config, [prompt], presets=presets, seeds=[int(seed) if seed is not None else 1])
 
-    def _titles(self) -> tuple[list[Any], list[Any]]:
-        return tuple([] if codes is None else list(codes.values) for codes in (self.x_codes, self.y_codes))  # type: ignore[return-value]
+    def find_run(self) -> str:
+        """The id of the run that made the image which the new ones are to be like."""
+        return str(self._find_sample()["run_id"])
 
-    def _find_holes(self) -> list[tuple[Any, Any]]:
-        if self.x_codes is None or self.y_codes is None or self.panel_codes is not None:
-            raise ConfigError("holes are filled of a grid with two settings and no panels")
-        taken = {(cell.x, cell.y) for cell in self.cells}
-        xs, ys = self._titles()
-        holes = [(x, y) for j, y in enumerate(ys) for i, x in enumerate(xs) if (i, j) not in taken]
-        if not 1 <= len(holes) <= _MOST_HOLES:
-            raise ConfigError(f"{len(holes)} holes; a plan takes 1 to {_MOST_HOLES}")
-        return holes
+    def _find_holes(self) -> list[tuple[int, ...]]:
+        if self.codes[0] is None or self.codes[1] is None:
+            raise ConfigError("a grid of two settings has holes; choose what to lay out down")
+        if not 1 <= self.hole_count <= _MOST_HOLES:
+            raise ConfigError(f"{self.hole_count} holes; a plan takes 1 to {_MOST_HOLES}")
+        taken = {cell.place for cell in self.cells}
+        return [place for place in itertools.product(*map(range, self._sizes)) if place not in taken]
 
     def _find_sample(self) -> Mapping[str, Any]:
         """The image that the new ones are to be like."""
@@ -169,30 +189,32 @@ class Grid:
             raise ConfigError("an empty grid says nothing about what to make")
         return max(rows, key=lambda row: counts[row["prompt"], row["settings"].get("seed")])
 
-    def _overrides(self, x: Any, y: Any) -> "dict[str, JsonValue]":
+    def _build_preset(self, place: Sequence[int]) -> "tuple[str, dict[str, JsonValue]]":
+        """The name and the settings of one cell."""
         overrides: dict[str, JsonValue] = {}
-        for name, value in ((self.x, x), (self.y, y)):
+        values = [codes.values[at] for codes, at in zip(self.codes, place, strict=True) if codes is not None]
+        for name, value in zip(filter(None, self.names), values, strict=True):
             setting = find_setting(name)
             if setting is None or setting.name not in (*_PLANNED, "seed"):
-                raise ConfigError(f"{name} is nothing that a plan can set; choose other settings")
+                raise ConfigError(f"a plan cannot set {name}; choose other settings")
             is_whole = setting.type in ("integer", "seed") and not isinstance(value, str)
             overrides[f"txt2img.{setting.name}"] = int(value) if is_whole else value
-        return overrides
+        return ", ".join(map(str, values)), overrides
 
     def encode_data(self) -> str:
         """The grid as CSV, a line an image."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([self.x or "x", self.y or "y", *([self.panel] if self.panel else []), *_DATA_COLUMNS])
+        x, y, *panels = self.names
+        writer.writerow([x or "x", y or "y", *filter(None, panels), *_DATA_COLUMNS])
         writer.writerows(self._iter_data())
         return buffer.getvalue()
 
     def _iter_data(self) -> Iterator[list[Any]]:
-        titles = [
-            codes.titles() if codes is not None else [""] for codes in (self.x_codes, self.y_codes, self.panel_codes)
-        ]
+        titles = [codes.titles() if codes is not None else [""] for codes in self.codes]
+        shown = [axis for axis, name in enumerate(self.names) if name or axis < 2]
         for cell in self.cells:
-            head = [titles[0][cell.x], titles[1][cell.y], *([titles[2][cell.panel]] if self.panel else [])]
+            head = [titles[axis][cell.place[axis]] for axis in shown]
             for row in self._history.image_rows(cell.images):
                 facts = [row["digest"], row["run_id"], row["name"], row["rating"], row["settings"].get("seed")]
                 yield [*head, *facts, row["prompt"]]
@@ -212,7 +234,8 @@ def _choose_axes(axes: Sequence[Mapping[str, Any]], x: str, y: str) -> tuple[str
     """Both names; what was not given are the usual ones that vary and fit on a screen."""
     counts = {axis["name"]: axis["value_count"] for axis in axes}
     given = [setting.name if (setting := find_setting(name)) else name for name in (x, y)]
-    free = [name for name in _USUAL if 1 < counts.get(name, 0) <= MOST_VALUES and name not in given]
+    most = {"prompt": _MOST_PROMPTS}
+    free = [name for name in _USUAL if 1 < counts.get(name, 0) <= most.get(name, MOST_VALUES) and name not in given]
     chosen_x = given[0] or (free.pop(0) if free else "")
     return chosen_x, given[1] or (free.pop(0) if free else "")
 

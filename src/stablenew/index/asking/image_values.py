@@ -3,6 +3,7 @@
 A value is a code: its place in a list of values. -1 stands for an image that has none.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -90,6 +91,15 @@ class ImageValues:
             found = (found ^ number) * _MULTIPLIER
             found ^= found >> np.uint64(29)
         return (found >> np.uint64(1)).astype(np.int64)
+
+    @functools.cached_property
+    def ratings(self) -> Column:
+        """The mean rating of each image; NaN where nobody rated it."""
+        known = self._cache.table.image_ratings
+        found = np.full(len(self.images), np.nan, np.float32)
+        is_there = self.images < len(known)
+        found[is_there] = known[self.images[is_there]]
+        return found
 
     def is_known(self, name: str) -> Column:
         """Which images have a value of a setting that is a column or a text."""

@@ -171,7 +171,8 @@ document.addEventListener("keydown", (event) => {
   if (target && Date.now() - lastG < 1000 && !event.ctrlKey && !event.metaKey) {
     lastG = 0;
     event.preventDefault();
-    app.go(target);
+    const chosen = /[dg]/.test(event.key) && app.screen?.chosenQuery;
+    app.go(chosen ? withQuery(target, chosen) : target);
     return;
   }
   lastG = event.key === "g" && !event.ctrlKey && !event.metaKey ? Date.now() : 0;

@@ -33,6 +33,17 @@ const KEYS = [
   ],
 ];
 
+const MOST_VARIED = 4;
+
+/** How many settings vary on purpose; 0 where so many do that the images have little in common. */
+function countVaried(records) {
+  const values = {};
+  for (const { requested } of records)
+    for (const [name, value] of Object.entries(requested)) (values[name] ??= new Set()).add(JSON.stringify(value));
+  const varied = Object.keys(values).filter((name) => name !== "seed" && values[name].size > 1);
+  return varied.length > MOST_VARIED ? 0 : varied.length;
+}
+
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { match, app }) => new RunScreen(root, app, decodeURIComponent(match[1]));
 
@@ -62,6 +73,7 @@ class RunScreen {
   }
 
   close() {
+    this.grid?.close();
     this.unsubscribe.forEach((end) => end());
   }
 
@@ -110,6 +122,8 @@ class RunScreen {
     document.title = `${run.packs.join(", ") || run.run_id} · StableNew`;
     this.variantBox = h("section.panel", { "aria-label": "Variant" });
     this.strip = h("div.strip");
+    this.stripBox = h("div.strip-box", this.strip);
+    this.gridBox = h("div.run-grid", { hidden: true });
     this.opinions = h("section.panel");
     this.reproduction = h("section", { hidden: true, "aria-label": "Compared with the run it repeats" });
     this.neighbours = h("section", { hidden: true });
@@ -117,11 +131,12 @@ class RunScreen {
       this.root,
       h(
         "div.page",
-        h("a", { "data-link": true, href: "/" }, "← History"),
+        h("a", { "data-link": true, href: "/jobs" }, "← Jobs"),
         h("h1", run.packs.join(", ") || run.one_click_action || run.run_id),
         this.buildActions(),
         this.buildState(),
-        h("div.strip-box", this.strip),
+        this.gridBox,
+        this.stripBox,
         this.variantBox,
         this.reproduction,
         h("h2", "What people think"),
@@ -134,8 +149,37 @@ class RunScreen {
     this.buildStrip();
     this.showVariant(Math.min(this.position, Math.max(0, run.records.length - 1)));
     this.showOpinions();
+    this.loadGrid();
     this.loadNeighbours();
     this.loadReproduction();
+  }
+
+  /** A sweep opens as the grid of its images. */
+  async loadGrid() {
+    this.grid?.close();
+    this.grid = null;
+    const isSweep = countVaried(this.run.records) > 0;
+    this.gridBox.hidden = !isSweep;
+    this.stripBox.hidden = isSweep;
+    if (!isSweep) return;
+    const { open } = await import("./grid/grid_screen.js");
+    this.grid = open(this.gridBox, {
+      search: new URLSearchParams({ q: `run:${this.runId}` }),
+      app: this.app,
+      onCell: (row) => this.showImage(row),
+    });
+    await this.grid.load();
+    const { view } = this.grid;
+    if (!view) return;
+    view.cursor = view.step(0, 0);
+    view.redraw();
+    if (document.activeElement === document.body) view.room.focus({ preventScroll: true });
+  }
+
+  /** The variant that made an image. */
+  showImage({ name }) {
+    const index = Number(name.split("/")[0]);
+    this.showVariant(this.run.records.findIndex(({ variant }) => variant.index === index));
   }
 
   buildActions() {
@@ -322,6 +366,8 @@ class RunScreen {
 
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.run) return;
+    if (this.gridBox.contains(event.target)) this.grid?.onKey(event);
+    if (event.defaultPrevented) return;
     const step = { ArrowLeft: -1, h: -1, ArrowRight: 1, l: 1 }[event.key];
     if (step && event.target.getAttribute?.("type") !== "range")
       this.showVariant(Math.max(0, Math.min(this.run.records.length - 1, this.position + step)));

@@ -3,6 +3,7 @@
 import { getJson } from "../data/api.js";
 import { formatCount, plural } from "../data/format.js";
 import { ImageSelection } from "../data/image_selection.js";
+import { queryOf } from "../data/images/chosen_images.js";
 import { ImageList, readSnapshot } from "../data/images/image_list.js";
 import { getItem, setItem } from "../data/local_storage.js";
 import { splitQuery, toggleCondition } from "../data/query_text.js";
@@ -87,6 +88,11 @@ class WallScreen {
   /** The index of the image that has the cursor. */
   get cursor() {
     return this.selection.cursor;
+  }
+
+  /** A search for the selected images; null where none is selected. */
+  get chosenQuery() {
+    return this.selection.isBatch ? queryOf(this.feedback.targets.map(({ image }) => image)) : null;
   }
 
   /** The image that has the cursor; undefined while it is not known. */

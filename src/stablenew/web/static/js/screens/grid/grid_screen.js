@@ -1,6 +1,6 @@
 // Images laid out by two of their settings: hover shows one large, a click rates, keys move from cell to cell.
 
-import { getJson, outputUrl, runUrl, thumbnailUrl } from "../../data/api.js";
+import { getJson, outputUrl, postJson, runUrl, thumbnailUrl } from "../../data/api.js";
 import { outbox } from "../../data/feedback_outbox.js";
 import { plural } from "../../data/format.js";
 import { applyFeedback } from "../../data/opinions.js";
@@ -15,16 +15,19 @@ import { GridView } from "./grid_view.js";
 
 const DIGIT = /^(?:Digit|Numpad)([0-5])$/;
 const MAX_ROWS_PER_REQUEST = 100;
+const AXES = ["y", "x", "panel", "across"];
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
-export const open = (root, { search, app }) => new GridScreen(root, app, search);
+export const open = (root, options) => new GridScreen(root, options);
 
 class GridScreen {
-  constructor(root, app, search) {
+  constructor(root, { app, search, onCell = null }) {
     this.root = root;
+    /** Called with the image that is shown large, where the grid is part of another screen. */
+    this.onCell = onCell;
     this.app = app;
     this.question = { query: search.get("q") ?? app.query ?? "" };
-    for (const name of ["x", "y", "panel"]) this.question[name] = search.get(name) ?? "";
+    for (const name of AXES) this.question[name] = search.get(name) ?? "";
     /** Rows of images by id; null while they are loading. @type {Map<number, any>} */
     this.rows = new Map();
     this.pictures = new PictureLoader();
@@ -41,7 +44,7 @@ class GridScreen {
           ["c", "compare the images of a stack, or with the next cell"],
           ["+", "larger cells"],
           ["<", "smaller cells"],
-          ["z", "undo"],
+          ["z Z", "undo, redo"],
         ],
       ],
     ];
@@ -56,9 +59,11 @@ class GridScreen {
   }
 
   change(changes) {
-    const { query, ...axes } = { ...this.question, ...changes };
+    Object.assign(this.question, changes);
+    if (this.onCell) return this.load();
+    const { query, ...axes } = this.question;
     const given = Object.entries({ q: query, ...axes }).filter(([, value]) => value);
-    this.app.go(`/grid?${new URLSearchParams(given)}`);
+    return this.app.go(`/grid?${new URLSearchParams(given)}`);
   }
 
   async load() {
@@ -89,8 +94,8 @@ class GridScreen {
         isThere ? h("h1.sr-only", "Grid") : null,
         h(
           "div.grid-bar",
-          ["y", "x", "panel"].map((name) => this.buildChoice(name)),
-          isThere ? this.buildTools() : null,
+          AXES.map((name) => this.buildChoice(name)),
+          (this.tools = h("span.grid-tools")),
           this.words,
         ),
         isThere
@@ -111,6 +116,7 @@ class GridScreen {
       loader: this.pictures,
     });
     this.view.start();
+    fill(this.tools, this.buildTools());
     this.say(grid);
   }
 
@@ -127,11 +133,11 @@ class GridScreen {
   buildChoice(name) {
     const known = this.grid.axes;
     const chosen = this.grid[name]?.name ?? "";
-    const label = { x: "Across", y: "Down", panel: "Panels" }[name];
+    const label = { x: "Across", y: "Down", panel: "Panels down", across: "Panels across" }[name];
     const select = h(
       "select",
       { id: `grid-${name}`, change: () => this.change({ [name]: select.value }) },
-      h("option", { value: "" }, name === "panel" ? "none" : "choose"),
+      h("option", { value: "" }, name === "x" ? "choose" : "none"),
       known.map((axis) =>
         h(
           "option",
@@ -150,21 +156,31 @@ class GridScreen {
     const parameters = new URLSearchParams(Object.entries(this.question).filter(([, value]) => value));
     const link = (path, text) => h("a", { href: `/api/grid/${path}?${parameters}`, download: "" }, text);
     const save = async () => {
-      const isWhole = await saveSheet(this.view, this.grid, this.rows, (cells) => this.request(cells));
+      const isWhole = await saveSheet(this.view, this.rows, (cells) => this.request(cells));
       if (!isWhole) toast("The sheet holds the first part: a picture cannot be larger");
     };
-    const canFill = this.grid.y && !this.grid.panel && this.holeCount;
+    const { can_fill: canFill } = this.grid;
     return [
       h("button.quiet", { click: save }, "Save as PNG"),
       link("data", "Save as CSV"),
-      canFill ? link("plan", "Fill the holes…") : null,
-      canFill ? h("span.soft", "then: stablenew plan run holes.plan.json") : null,
+      canFill && !this.app.status.is_read_only
+        ? h("button", { click: () => this.fillHoles() }, `Fill ${plural(this.view.holes, "hole")}`)
+        : null,
+      canFill ? link("plan", "Save as plan") : null,
     ];
   }
 
-  get holeCount() {
-    const { x, y, panel, cells } = this.grid;
-    return x.values.length * (y?.values.length ?? 1) * (panel?.values.length ?? 1) - cells.length;
+  /** Run what the empty cells lack, with the engine that made the others. */
+  async fillHoles() {
+    try {
+      const { running } = await postJson("/api/grid/fill", this.question);
+      toast(`Started: ${plural(running[0].total, "image")}`, {
+        action: "Show",
+        onAction: () => this.app.go("/new"),
+      });
+    } catch (error) {
+      toast(error.message, { isError: true });
+    }
   }
 
   /** Load the images on top of these cells. */
@@ -215,6 +231,7 @@ class GridScreen {
     await this.request([cell]);
     const row = this.rowOf(cell);
     if (!row) return;
+    this.onCell?.(row);
     const stars = buildStars(this.view.titleOf(cell), (rating) => this.rate(cell, { rating }), {
       isReadOnly: this.app.status.is_read_only,
       inTabOrder: true,
@@ -245,10 +262,19 @@ class GridScreen {
   }
 
   undo() {
-    const entry = outbox.undo();
+    this.showAgain(outbox.undo(), (_, entry, place) => entry.before[place] ?? {});
+  }
+
+  redo() {
+    this.showAgain(outbox.redo(), (row, entry, place) => applyFeedback(row.opinion, entry.says[place]));
+  }
+
+  /** Give the images of an undone or redone act their opinions. */
+  showAgain(entry, opinionOf) {
     if (!entry) return;
     for (const [place, input] of entry.says.entries())
-      for (const row of this.rows.values()) if (row?.digest === input.image_id) row.opinion = entry.before[place] ?? {};
+      for (const row of this.rows.values())
+        if (row?.digest === input.image_id) row.opinion = opinionOf(row, entry, place);
     this.view.redraw();
     this.showLarge(this.view.cursor);
   }
@@ -267,7 +293,7 @@ class GridScreen {
     const cell = this.view.cursor;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const digit = DIGIT.exec(event.code)?.[1];
-    const isInGrid = event.target === document.body || this.view.room.contains(event.target);
+    const isInGrid = (event.target === document.body && !this.onCell) || this.view.room.contains(event.target);
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
     const inCell = {
       p: () => this.rate(cell, { flag: "pick" }),
@@ -280,7 +306,7 @@ class GridScreen {
       "+": () => this.view.zoomBy(1.25),
       "=": () => this.view.zoomBy(1.25),
       "<": () => this.view.zoomBy(0.8),
-      z: () => this.undo(),
+      z: () => (event.shiftKey ? this.redo() : this.undo()),
     };
     let action = general[key];
     if (step && isInGrid) action = () => this.go(this.view.step(step[0], step[1]));

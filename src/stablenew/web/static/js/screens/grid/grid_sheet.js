@@ -10,7 +10,7 @@ const SIDE = 140;
 const LARGEST = 16000;
 
 /** Save the grid. Gives whether all of it fits into one picture. */
-export async function saveSheet(view, grid, rows, request) {
+export async function saveSheet(view, rows, request) {
   const columns = Math.min(view.columns, Math.floor((LARGEST - SIDE) / (CELL + GAP)));
   const lines = Math.min(view.rowCount, Math.floor((LARGEST - HEAD) / (CELL + GAP)));
   const cells = [...view.cells.values()].filter(({ x, y }) => x < columns && y < lines);
@@ -23,11 +23,11 @@ export async function saveSheet(view, grid, rows, request) {
   paper.fillRect(0, 0, canvas.width, canvas.height);
   paper.font = "14px sans-serif";
   paper.fillStyle = "#202124";
+  const name = (values) => values.filter(Boolean).join(" · ");
   const left = (x) => SIDE + x * (CELL + GAP);
   const top = (y) => HEAD + y * (CELL + GAP);
-  for (let x = 0; x < columns; x += 1) paper.fillText(grid.x.values[x], left(x), HEAD - 10, CELL);
-  for (let y = 0; y < lines; y += 1)
-    if (grid.y) paper.fillText(grid.y.values[y % view.rowsOfPanel], 8, top(y) + CELL / 2, SIDE - 16);
+  for (let x = 0; x < columns; x += 1) paper.fillText(name(view.columnNames(x)), left(x), HEAD - 10, CELL);
+  for (let y = 0; y < lines; y += 1) paper.fillText(name(view.rowNames(y)), 8, top(y) + CELL / 2, SIDE - 16);
   for (const cell of cells) {
     const row = rows.get(cell.images[cell.top ?? 0]);
     const picture = row ? await load(thumbnailUrl(row.run_id, row.digest, 320)) : null;

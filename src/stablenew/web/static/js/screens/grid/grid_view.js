@@ -10,27 +10,27 @@ const SMALLEST = 48;
 const LARGEST = 512;
 const FIRST = 168;
 
-/** @typedef {{x: number, y: number, panel: number, count: number, images: number[], top?: number}} Cell */
+/** @typedef {{x: number, y: number, count: number, images: number[], rating: number | null, top?: number}} Cell */
+
+const range = (count) => Array.from({ length: count }, (_, place) => place);
+const stars = ({ rating }) => rating ?? -1;
 
 export class GridView {
   constructor(room, grid, { draw, onMove, onRest, onRate, loader }) {
     this.room = room;
     this.grid = grid;
     this.options = { draw, onMove, onRest, onRate, loader };
-    this.columns = grid.x.values.length;
+    this.columnsOfPanel = grid.x.values.length;
     this.rowsOfPanel = grid.y?.values.length ?? 1;
-    this.panels = grid.panel?.values.length ?? 1;
+    this.columns = this.columnsOfPanel * (grid.across?.values.length ?? 1);
+    this.rowCount = this.rowsOfPanel * (grid.panel?.values.length ?? 1);
+    /** What is in the columns and in the rows of a panel: places of values, as they are sorted now. */
+    this.order = { x: range(this.columnsOfPanel), y: range(this.rowsOfPanel) };
+    /** The heading by which the rows or columns are sorted. @type {string | null} */
+    this.sortedBy = null;
     /** @type {Map<number, Cell>} */
     this.cells = new Map();
-    for (const [x, y, panel, count, images] of grid.cells)
-      this.cells.set(this.key(x, panel * this.rowsOfPanel + y), {
-        x,
-        y: panel * this.rowsOfPanel + y,
-        panel,
-        count,
-        images,
-      });
-    this.rowCount = this.rowsOfPanel * this.panels;
+    this.arrange();
     this.space = h("div.grid-space");
     fill(room, this.space);
     /** @type {Map<number, any>} */
@@ -49,6 +49,36 @@ export class GridView {
     room.addEventListener("pointerleave", () => this.options.onMove(this.cursor));
     room.addEventListener("click", (event) => this.onClick(event));
     this.observer = new ResizeObserver(() => this.schedule());
+  }
+
+  /** Put every cell where its values now are. */
+  arrange() {
+    const { grid, order } = this;
+    this.cells.clear();
+    for (const [x, y, panel, across, count, images, rating] of grid.cells) {
+      const place = {
+        x: across * this.columnsOfPanel + order.x.indexOf(x),
+        y: panel * this.rowsOfPanel + order.y.indexOf(y),
+      };
+      this.cells.set(this.key(place.x, place.y), { ...place, count, images, rating });
+    }
+  }
+
+  /** Sort the rows by the stars in a column, or the columns by those in a row; the same again, or null, ends that. */
+  sortBy(/** @type {string | null} */ heading) {
+    this.sortedBy = heading === this.sortedBy ? null : heading;
+    this.order = { x: range(this.columnsOfPanel), y: range(this.rowsOfPanel) };
+    this.arrange();
+    if (this.sortedBy) {
+      const [axis, at] = this.sortedBy.split(" ");
+      const cells = [...this.cells.values()].filter((cell) => cell[axis] === Number(at));
+      const [other, size] = axis === "x" ? ["y", this.rowsOfPanel] : ["x", this.columnsOfPanel];
+      const starsOf = (place) => Math.max(-1, ...cells.filter((cell) => cell[other] % size === place).map(stars));
+      this.order[other].sort((a, b) => starsOf(b) - starsOf(a));
+      this.arrange();
+    }
+    this.cursor = null;
+    this.resize();
   }
 
   /** Show the cells. */
@@ -71,11 +101,19 @@ export class GridView {
     return this.columns * this.rowCount - this.cells.size;
   }
 
+  /** The values that a column stands for: of the panel, and within it. */
+  columnNames(x) {
+    const { grid, order, columnsOfPanel } = this;
+    return [grid.across?.values[Math.floor(x / columnsOfPanel)], grid.x.values[order.x[x % columnsOfPanel]]];
+  }
+
+  rowNames(y) {
+    const { grid, order, rowsOfPanel } = this;
+    return [grid.panel?.values[Math.floor(y / rowsOfPanel)], grid.y?.values[order.y[y % rowsOfPanel]]];
+  }
+
   titleOf({ x, y }) {
-    const { grid } = this;
-    const down = grid.y ? grid.y.values[y % this.rowsOfPanel] : "";
-    const panel = grid.panel ? grid.panel.values[Math.floor(y / this.rowsOfPanel)] : "";
-    return [grid.x.values[x], down, panel].filter(Boolean).join(", ");
+    return [...this.columnNames(x), ...this.rowNames(y)].filter(Boolean).join(", ");
   }
 
   zoomBy(factor) {
@@ -172,34 +210,26 @@ export class GridView {
     const { grid, room } = this;
     const { width, height } = this.cell;
     const nodes = [];
-    const put = (name, text, x, y, w, t) =>
+    const put = (name, names, heading, x, y, w, t) => {
+      const text = names.filter(Boolean).join(" · ");
+      const isSorted = heading && heading === this.sortedBy;
+      const style = { width: `${w}px`, height: `${t}px`, transform: `translate(${x}px, ${y}px)` };
+      const title = heading ? `${text}: sort by its stars` : "Sort by value";
+      const click = () => this.sortBy(heading);
       nodes.push(
         h(
-          "div",
-          {
-            class: name,
-            title: text,
-            style: { width: `${w}px`, height: `${t}px`, transform: `translate(${x}px, ${y}px)` },
-          },
-          text,
+          `button.${name}`,
+          { title, style, click, "aria-pressed": String(Boolean(isSorted)) },
+          h("span", isSorted ? `${text} ★` : text),
         ),
       );
+    };
     for (let x = left; x < right; x += 1)
-      put("grid-head", grid.x.values[x], SIDE + x * (width + GAP), room.scrollTop, width, HEAD);
-    for (let row = top; row < bottom; row += 1) {
-      const down = grid.y ? grid.y.values[row % this.rowsOfPanel] : "";
-      const panel = grid.panel ? grid.panel.values[Math.floor(row / this.rowsOfPanel)] : "";
-      put(
-        "grid-side",
-        [panel, down].filter(Boolean).join(" · "),
-        room.scrollLeft,
-        HEAD + row * (height + GAP),
-        SIDE,
-        height,
-      );
-    }
+      put("grid-head", this.columnNames(x), `x ${x}`, SIDE + x * (width + GAP), room.scrollTop, width, HEAD);
+    for (let y = top; y < bottom; y += 1)
+      put("grid-side", this.rowNames(y), `y ${y}`, room.scrollLeft, HEAD + y * (height + GAP), SIDE, height);
     const names = [grid.y && `${settingTitle(grid.y.name)} ↓`, `${settingTitle(grid.x.name)} →`].filter(Boolean);
-    put("grid-corner", names.join(" "), room.scrollLeft, room.scrollTop, SIDE, HEAD);
+    put("grid-corner", [names.join(" ")], null, room.scrollLeft, room.scrollTop, SIDE, HEAD);
     for (const node of this.edges) node.remove();
     this.edges = nodes;
     this.space.append(...nodes);

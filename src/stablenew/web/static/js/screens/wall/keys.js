@@ -19,6 +19,7 @@ export const WALL_KEYS = [
       ["Backspace", "move to the trash, or out of it"],
       ["c", "compare"],
       ["d", "duel with the selection"],
+      ["g g", "grid of the selection"],
       ["t", "tags"],
       ["n", "note"],
       ["z", "undo"],
