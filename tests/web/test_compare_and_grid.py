@@ -201,8 +201,7 @@ def test_a_heading_sorts_by_the_stars_of_its_line_and_the_corner_by_value(sample
         page.keyboard.press("ArrowRight")
     page.keyboard.press("5")
     expect(page.locator(".grid-cell.cursor .mine")).to_have_text("★★★★★")
-    rated = "() => fetch('/api/grid?x=cfg&y=sampler').then((answer) => answer.json()).then(({cells}) => cells.some((one) => one[6]))"
-    page.wait_for_function(rated)
+    wait_for(lambda: any(cell[6] for cell in page.request.get("/api/grid?x=cfg&y=sampler").json()["cells"]))
     page.reload()
     page.get_by_role("button", name="Euler a").click()
     expect(page.locator(".grid-head")).to_have_text(["10", "4", "7"])
@@ -214,9 +213,10 @@ def test_a_heading_sorts_by_the_stars_of_its_line_and_the_corner_by_value(sample
 def test_a_fourth_setting_stands_across(sampled, open_page):
     page = open_page("/grid?x=cfg&y=prompt")
     page.get_by_label("Panels across").select_option("sampler")
-    expect(page.locator(".grid-head")).to_have_text(
-        ["Euler a · 4", "Euler a · 7", "Euler a · 10", "Heun · 4", "Heun · 7", "Heun · 10"]
-    )
+    expect(page.locator(".grid-head").nth(3)).to_have_text("Heun · 4")
+    for _ in range(5):
+        page.keyboard.press("<")
+    expect(page.locator(".grid-head")).to_have_count(6)
     expect(page.locator(".grid-cell:not(.hole)")).to_have_count(16)
     expect(page).to_have_url(re.compile("across=sampler"))
 

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from stablenew.errors import ConfigError, StableNewError
+from stablenew.exporting.caption_export import build_caption
 from stablenew.exporting.image_places import ImagePlaces
+from stablenew.exporting.xmp_packet import build_packet, opinion_of
+from stablenew.formats.clock import SYSTEM_CLOCK
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.settings import SETTINGS
 from stablenew.store.run_store import RunStore
@@ -38,17 +41,19 @@ class ExportReport:
 def export_images(
     store: RunStore,
     images: Sequence[Image],
-    target: Path,
+    target: Path | BinaryIO,
     template: str,
     *,
     sidecar: bool = False,
+    xmp: bool = False,
+    captions: bool = False,
     progress: Progress = lambda _done, _total: None,
 ) -> ExportReport:
-    """Copy images, byte for byte, to a folder or (`*.zip`) a zip file; nothing that exists is overwritten.
+    """Copy images, byte for byte, to a folder or (`*.zip`, or an open file) a zip; nothing that exists is overwritten.
 
     `template` may name `{date}`, `{time}`, `{prompt:40}` (at most 40 characters), `{stars}`, `{run}`, `{digest}` and
     any setting. Names that occur twice get a number. With `sidecar` a JSON file beside each image holds what is known
-    of it.
+    of it, with `xmp` an XMP packet what was said of it, with `captions` a text its prompt as trainers read it.
 
     Raises:
         ConfigError: the template has a field that no image has, or `target` is a file that is there already.
@@ -68,6 +73,10 @@ def export_images(
             write(f"{name}{ending}", data)
             if sidecar:
                 write(f"{name}.json", json.dumps(image, ensure_ascii=False, indent=2).encode())
+            if xmp:
+                write(f"{name}.xmp", build_packet(opinion_of(image), SYSTEM_CLOCK.timestamp()).encode())
+            if captions:
+                write(f"{name}.txt", build_caption(image["prompt"] or "").encode())
             report.names.append(f"{name}{ending}")
             progress(done, len(images))
     return report
@@ -129,8 +138,12 @@ def _free_name(name: str, ending: str, used: set[str]) -> str:
 
 
 @contextmanager
-def _open_target(target: Path) -> Iterator[Callable[[str, bytes], None]]:
+def _open_target(target: Path | BinaryIO) -> Iterator[Callable[[str, bytes], None]]:
     """A function that writes a file into a folder or a new zip file."""
+    if not isinstance(target, Path):
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+            yield archive.writestr
+        return
     if target.suffix.lower() != ".zip":
         target.mkdir(parents=True, exist_ok=True)
         yield lambda name, data: _write_new(target / name, data)

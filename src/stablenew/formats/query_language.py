@@ -16,6 +16,7 @@ images is. `-` before a condition negates it.
     source:webui   the program that recorded it, or the tool that made it
     is:trashed     in the trash
     label:red      a colour, which is the tag `label:red`
+    album:Best     an album, which is the tag `album:Best`
     settings.NAME:value, metric.NAME:>6, aspect.NAME:>=4
                    any setting, score or aspect by its name; NAME alone where it means only one of them
 
@@ -35,7 +36,7 @@ _INDEXED: Final = tuple(setting for setting in SETTINGS if setting.query)
 VARIANT_WORDS: Final = tuple(setting.query for setting in _INDEXED if setting.query and setting.type == "text")
 USE_WORDS: Final = ("lora", "embedding")
 RUN_WORDS: Final = ("pack", "status", "engine", "source", "action", "run")
-IMAGE_WORDS: Final = ("tag", "label", "flag", "rater", "type", "stage", "orientation", "digest", "is")
+IMAGE_WORDS: Final = ("tag", "label", "album", "flag", "rater", "type", "stage", "orientation", "digest", "is")
 VARIANT_NUMBERS: Final = tuple(setting.query for setting in _INDEXED if setting.query and setting.type != "text")
 IMAGE_NUMBERS: Final = ("rating", "mine")
 RUN_NUMBERS: Final = ("jobrating", "variants", "outputs", "duration")

@@ -40,6 +40,9 @@ NO_POSITION: Final = -1
 NO_IMAGE: Final = 0
 """The image id of the whole run."""
 LABEL_PREFIX: Final = "label:"
+ALBUM_PREFIX: Final = "album:"
+TAG_PREFIXES: Final = {"label": LABEL_PREFIX, "album": ALBUM_PREFIX}
+"""Fields that are tags with such a beginning."""
 """A colour label is a tag that begins with this."""
 
 Row: TypeAlias = tuple[Any, ...]

@@ -61,6 +61,19 @@ class EmptyBody(_Body):
     """How many images the page has shown to go."""
 
 
+class ExportBody(_Body):
+    """Images to copy into a zip file."""
+
+    ids: Annotated[list[int], Field(min_length=1, max_length=2000)]
+    """The index's ids."""
+    template: Annotated[str, Field(min_length=1, max_length=300)] = "{date}-{seed}-{prompt:40}"
+    """How the files are named; see `stablenew images --help`."""
+    xmp: bool = False
+    captions: bool = False
+    settings: bool = False
+    """Beside each image: what was said of it, its prompt for trainers, everything that is known of it."""
+
+
 class GridBody(_Body):
     """A grid whose holes are to be filled: its search and the names of its settings."""
 

@@ -26,8 +26,8 @@ from stablenew.index.index_schema import (
     FIELD_PACK,
     FIELD_TAG,
     FULL_TEXT_TABLES,
-    LABEL_PREFIX,
     NO_IMAGE,
+    TAG_PREFIXES,
     TextKind,
 )
 from stablenew.index.stored_values import match_phrase
@@ -45,7 +45,8 @@ _MAX_KEPT: Final = 32
 """Masks of conditions that are kept; each takes a byte a row."""
 ORIENTATIONS: Final = ("portrait", "landscape", "square")
 _OPINIONS: Final = frozenset(
-    {*IMAGE_NUMBERS, *RUN_NUMBERS, *RUN_WORD_COLUMNS, "unrated", "noted", "note", "flag", "label", "tag", "rater", "is"}
+    {*IMAGE_NUMBERS, *RUN_NUMBERS, *RUN_WORD_COLUMNS, "unrated", "noted", "note", "flag", "label", "album", "tag"}
+    | {"rater", "is"}
 )
 _LABELS: Final = {
     "pack": (FIELD_PACK, FIELD_OTHER_PACK),
@@ -127,7 +128,7 @@ class Conditions:
             "noted": self._noted,
             "note": self._with_note,
             "flag": self._flagged,
-            "label": self._coloured,
+            **dict.fromkeys(TAG_PREFIXES, self._with_prefix),
             "rater": self._rated_by,
             "is": self._in_state,
             "since": self._in_time,
@@ -213,9 +214,10 @@ class Conditions:
         chosen = is_in(tags["name"], names)
         return self._of_opinions(tags["image"][chosen], tags["run"][chosen])
 
-    def _coloured(self, condition: Condition) -> Mask:
+    def _with_prefix(self, condition: Condition) -> Mask:
+        prefix = TAG_PREFIXES[condition.field]
         return self._tagged(
-            self._reader.find_names([Pattern(f"{LABEL_PREFIX}{pattern.text}") for pattern in condition.patterns()])
+            self._reader.find_names([Pattern(f"{prefix}{pattern.text}") for pattern in condition.patterns()])
         )
 
     def _flagged(self, condition: Condition) -> Mask:

@@ -17,9 +17,9 @@ from stablenew.index.index_schema import (
     FIELD_LORA,
     FIELD_PACK,
     FIELD_TAG,
-    LABEL_PREFIX,
     NO_IMAGE,
     NO_POSITION,
+    TAG_PREFIXES,
 )
 
 FACETS: Final = (
@@ -29,7 +29,7 @@ FACETS: Final = (
     *("rating", "tag", "engine"),
 )
 """The facets of jobs."""
-IMAGE_FACETS: Final = (*FACETS, "type", "stage", "source", "flag", "label", "lora", "orientation")
+IMAGE_FACETS: Final = (*FACETS, "type", "stage", "source", "flag", "label", "album", "lora", "orientation")
 """The facets of images that are counted unless others are asked for."""
 OTHER_FACETS: Final = (
     *("rater", "embedding", "action"),
@@ -42,7 +42,7 @@ _LABEL_FIELDS: Final[Mapping[str, int]] = {
     "embedding": FIELD_EMBEDDING,
 }
 _OPINION_COLUMNS: Final[Mapping[str, str]] = {"flag": "flag", "rater": "rater"}
-_SEVERAL: Final = frozenset({*_LABEL_FIELDS, *_OPINION_COLUMNS, "label"})
+_SEVERAL: Final = frozenset({*_LABEL_FIELDS, *_OPINION_COLUMNS, *TAG_PREFIXES})
 """Facets of which a job or image may have several values."""
 _RATING: Final = "rating"
 
@@ -137,7 +137,7 @@ class FacetCounter:
                     units, labels["run"][chosen], labels["position"][chosen], labels["name"][chosen]
                 )
             )
-        if name in ("tag", "label", *_OPINION_COLUMNS):
+        if name in ("tag", *TAG_PREFIXES, *_OPINION_COLUMNS):
             images, runs, names = self._opinions(name)
             of_run = images == NO_IMAGE
             whole = np.full(int(np.count_nonzero(of_run)), NO_POSITION)
@@ -154,9 +154,9 @@ class FacetCounter:
             chosen &= table["is_flag_latest"]
         if name == "rater":
             chosen &= ~table["is_empty"]
-        if name == "label":
-            colours = [number for number, text in self._reader.names() if text.startswith(LABEL_PREFIX)]
-            chosen = np.isin(names, colours)
+        if name in TAG_PREFIXES:
+            begun = [number for number, text in self._reader.names() if text.startswith(TAG_PREFIXES[name])]
+            chosen = np.isin(names, begun)
         return table["image"][chosen], table["run"][chosen], names[chosen]
 
     def _pairs_of_variants(self, units: Units, runs: Column, positions: Column, names: Column) -> Column:
@@ -215,8 +215,8 @@ class FacetCounter:
             self._table.rows.types.get(SETTING_COLUMNS.get(name, name), np.int32), np.floating
         ):
             return lambda value: round(value, 5)
-        if name == "label":
-            return lambda number: self._reader.name(int(number)).removeprefix(LABEL_PREFIX)
+        if name in TAG_PREFIXES:
+            return lambda number: self._reader.name(int(number)).removeprefix(TAG_PREFIXES[name])
         return lambda number: self._reader.name(int(number)).split("\0")[0]
 
 

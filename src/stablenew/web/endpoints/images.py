@@ -1,14 +1,19 @@
 """Images: listed, counted, shown, each with what people think of it."""
 
-from collections.abc import Iterable, Mapping
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from stablenew.errors import ConfigError, OutputNotFound
+from stablenew.exporting.image_places import ImagePlaces
 from stablenew.formats.digest import digest_bytes
-from stablenew.web.api import Call, Endpoint, Parameter
+from stablenew.image_metadata.containers.sniffing import read_container
+from stablenew.recording.side_channel import attempt
+from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter
 from stablenew.web.lan.device_view import check_sort, read_query, show_details, show_facets, show_row
 from stablenew.web.lan.roles import OWNER, Viewer
 
@@ -24,6 +29,7 @@ _MAX_ROWS: Final = 500
 _LIMITLESS: Final = 1 << 31
 _RATIO_UNITS: Final = 4096
 _LARGEST_RATIO: Final = 65535
+_CHUNK_BYTES: Final = 1 << 18
 _FLAGS: Final = ("pick", "reject")
 
 Opinions = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -135,6 +141,52 @@ def _events(call: Call, row: Mapping[str, Any]) -> list[dict[str, Any]]:
     )
 
 
+def _workflow(call: Call) -> dict[str, Any]:
+    """The workflow in an image's file, as ComfyUI opens it."""
+    (row,) = rows_of(call.context, [call.get("id")])
+    if row is None:
+        raise OutputNotFound("this image is gone")
+    data, _ = ImagePlaces(call.context.controller.run_store).read(row)
+    texts = {text.key.lower(): text.text for text in read_container(data).texts}
+    found, _ = attempt(json.loads, texts.get("workflow") or texts.get("prompt") or "null")
+    if not isinstance(found, dict):
+        raise OutputNotFound("this image holds no ComfyUI workflow")
+    return {"workflow": found, "name": f"{row['digest'][7:19]}.json"}
+
+
+def _export(call: Call) -> Response:
+    from stablenew.controller.image_export import export_images  # noqa: PLC0415
+    from stablenew.web.request_bodies import ExportBody  # noqa: PLC0415
+
+    body: ExportBody = call.body(ExportBody)
+    controller = call.context.controller
+    images = controller.history.image_rows(body.ids)
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # the response closes it
+    report = export_images(
+        controller.run_store,
+        images,
+        file,
+        body.template,
+        sidecar=body.settings,
+        xmp=body.xmp,
+        captions=body.captions,
+    )
+    file.seek(0)
+    headers = {
+        **NO_STORE,
+        "content-disposition": 'attachment; filename="images.zip"',
+        "x-exported": str(len(report.names)),
+        "x-missing": str(len(report.problems)),
+    }
+    return StreamingResponse(_chunks(file), media_type="application/zip", headers=headers)
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+
 def _facets(call: Call) -> dict[str, Any]:
     history = call.context.controller.history
     query = history.parse(_query(call))
@@ -190,6 +242,22 @@ ENDPOINTS: Final = (
         "For each facet its values, and how many of the images that fit have them.",
         _facets,
         (QUERY, Parameter("limit", "At most N values of each.", "integer", 20)),
+    ),
+    Endpoint(
+        "GET",
+        "/api/images/workflow",
+        "The ComfyUI workflow that an image's file holds.",
+        _workflow,
+        (Parameter("id", "The id of an image.", "integer", 0),),
+    ),
+    Endpoint(
+        "POST",
+        "/api/images/export",
+        "Images as a zip file; the headers `x-exported` and `x-missing` count them.",
+        _export,
+        (),
+        "ExportBody",
+        media_type="application/zip",
     ),
     Endpoint("GET", "/api/images/count", "How many images fit.", _count, (QUERY,)),
 )

@@ -129,21 +129,11 @@ function showLinks() {
     link.setAttribute("href", withQuery(/** @type {string} */ (link.getAttribute("data-searched")), app.query));
 }
 
-const GENERAL_KEYS = [
-  "Everywhere",
-  [
-    ["?", "these keys"],
-    ["/", "search"],
-    ["g w", "wall"],
-    ["g j", "jobs"],
-    ["g d", "duel"],
-    ["g g", "grid"],
-    ["g n", "new run"],
-    ["g i", "insights"],
-    ["g t", "tune"],
-    ["g e", "health"],
-  ],
-];
+/** The keys of this screen, and those that do the same everywhere. */
+async function openKeys() {
+  const known = await getJson("/static/keys.json");
+  showKeys([...(app.screen?.keys ?? known[screenHere()?.title ?? ""] ?? []), ...known[""]]);
+}
 
 document.addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a[data-link]") : null;
@@ -156,7 +146,7 @@ let lastG = 0; // when the first key of "g h" and its like was pressed
 document.addEventListener("keydown", (event) => {
   if (isTyping(event)) return;
   if (event.key === "?") {
-    showKeys([...(app.screen?.keys ?? []), GENERAL_KEYS]);
+    openKeys();
     event.preventDefault();
     return;
   }
@@ -184,7 +174,7 @@ document.querySelector(".skip")?.addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
-document.getElementById("keys")?.addEventListener("click", () => showKeys([...(app.screen?.keys ?? []), GENERAL_KEYS]));
+document.getElementById("keys")?.addEventListener("click", openKeys);
 
 function showUnsaved() {
   const badge = document.getElementById("saving");

@@ -20,7 +20,6 @@ class HealthScreen {
   constructor(root, app) {
     this.root = root;
     this.app = app;
-    this.keys = [];
     this.tasks = {};
     this.devices = new DeviceList(app.status.is_read_only);
     this.unsubscribe = [live.on("task", (task) => this.showTask(task)), live.on("hello", () => this.load())];

@@ -15,7 +15,6 @@ class ImportScreen {
   constructor(root, app) {
     this.root = root;
     this.app = app;
-    this.keys = [];
     /** What is shown of each folder that was looked into. @type {Map<string, any>} */
     this.previews = new Map();
     this.unsubscribe = [

@@ -16,7 +16,6 @@ class InsightsScreen {
     this.root = root;
     this.app = app;
     this.query = query;
-    this.keys = [];
     this.wasLost = false;
     this.task = new LearningTask({
       kind: `insights ${query}`,

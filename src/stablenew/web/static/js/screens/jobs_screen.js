@@ -23,23 +23,6 @@ const ORDERS = [
   ["outputs", "Most images"],
   ["variants", "Most variants"],
 ];
-const KEYS = [
-  [
-    "Jobs",
-    [
-      ["↑ ↓", "one job up or down (also k j)"],
-      ["PgUp PgDn", "a page"],
-      ["Home End", "newest, oldest"],
-      ["Enter", "open the job"],
-      ["0 5", "rate the job 0 to 5"],
-      ["Delete", "remove its rating"],
-      ["z", "undo"],
-      ["Z", "redo"],
-      ["v", "show the images of this search"],
-      ["n", "show new jobs"],
-    ],
-  ],
-];
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { search, app }) => new JobsScreen(root, app, app.query ?? "", search.get("sort") ?? "time");
@@ -49,7 +32,6 @@ class JobsScreen {
     this.app = app;
     this.query = query;
     this.sort = sort;
-    this.keys = KEYS;
     this.rows = new JobRows({
       isReadOnly: app.status.is_read_only,
       onOpen: (url) => app.go(url),

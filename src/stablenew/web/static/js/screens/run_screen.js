@@ -17,22 +17,6 @@ import {
 } from "../parts/run_details.js";
 import { buildStars } from "../parts/stars.js";
 
-const KEYS = [
-  [
-    "Run",
-    [
-      ["← →", "previous, next variant (also h l)"],
-      ["0 5", "rate the image"],
-      ["Delete", "remove its rating"],
-      ["z", "undo"],
-      ["Z", "redo"],
-      ["v", "verify now"],
-      ["r", "run it again"],
-      ["Esc", "back to the jobs"],
-    ],
-  ],
-];
-
 const MOST_VARIED = 4;
 
 /** How many settings vary on purpose; 0 where so many do that the images have little in common. */
@@ -52,7 +36,6 @@ class RunScreen {
     this.root = root;
     this.app = app;
     this.runId = runId;
-    this.keys = KEYS;
     /** Which record is shown. */
     this.position = 0;
     this.unsubscribe = this.subscribe();

@@ -20,7 +20,6 @@ class TuneScreen {
     this.root = root;
     this.app = app;
     this.asked = asked;
-    this.keys = [];
     const { query, over, size } = asked;
     this.task = new LearningTask({
       kind: `tuning ${size} ${over} ${query}`,

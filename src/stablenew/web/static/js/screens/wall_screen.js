@@ -18,7 +18,7 @@ import { WallArrivals } from "./wall/arrivals.js";
 import { WallFeedback } from "./wall/feedback.js";
 import { WallHiding } from "./wall/hiding.js";
 import { createHeading, showHeading } from "./wall/headings.js";
-import { ActionQueue, WALL_KEYS, wallAction } from "./wall/keys.js";
+import { ActionQueue, wallAction } from "./wall/keys.js";
 import { WallPointer } from "./wall/pointer.js";
 
 const AUTO_ADVANCE_KEY = "stablenew:auto-advance";
@@ -55,7 +55,6 @@ class WallScreen {
     this.group = search.get("group") ?? "";
     this.startImage = Number(search.get("image") ?? 0);
     this.isLoupeOpen = search.get("view") === "loupe" || search.get("view") === "large";
-    this.keys = WALL_KEYS;
     this.autoAdvance = getItem(AUTO_ADVANCE_KEY) !== "off";
     this.rowHeight = Number(getItem(SIZE_KEY)) || (window.innerWidth <= NARROW ? 160 : 220);
     this.isReadOnly = app.status.is_read_only;

@@ -24,25 +24,6 @@ class CompareScreen {
     this.active = 0;
     this.rows = [];
     this.stage = new Stage();
-    this.keys = [
-      [
-        "Compare",
-        [
-          ["← →", "which picture keys are about"],
-          ["0 5", "rate it"],
-          ["b", "it is the better one"],
-          ["p", "pick"],
-          ["x", "reject"],
-          ["s", "side by side"],
-          ["w", "wipe"],
-          ["f", "flicker"],
-          ["d", "difference"],
-          [".", "fitted"],
-          ["z", "undo"],
-          ["Esc", "back"],
-        ],
-      ],
-    ];
   }
 
   close() {

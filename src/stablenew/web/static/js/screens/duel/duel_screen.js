@@ -50,19 +50,6 @@ class DuelScreen {
     this.isBusy = true;
     /** What was voted on here, for undo. @type {any[]} */
     this.voted = [];
-    this.keys = [
-      [
-        "Duel",
-        [
-          ["←", "the left one is better"],
-          ["→", "the right one is better"],
-          ["↓", "tie"],
-          ["↑", "both bad"],
-          ["z", "undo the last vote"],
-          ["r", "the result so far"],
-        ],
-      ],
-    ];
   }
 
   close() {

@@ -31,23 +31,6 @@ class GridScreen {
     /** Rows of images by id; null while they are loading. @type {Map<number, any>} */
     this.rows = new Map();
     this.pictures = new PictureLoader();
-    this.keys = [
-      [
-        "Grid",
-        [
-          ["← ↑ ↓ →", "move from cell to cell"],
-          ["0 5", "rate the image on top"],
-          ["p", "pick"],
-          ["x", "reject"],
-          ["Tab", "next image of a stack"],
-          ["Enter", "its run"],
-          ["c", "compare the images of a stack, or with the next cell"],
-          ["+", "larger cells"],
-          ["<", "smaller cells"],
-          ["z Z", "undo, redo"],
-        ],
-      ],
-    ];
   }
 
   close() {

@@ -21,7 +21,6 @@ class TrashScreen {
     this.root = root;
     this.app = app;
     this.older = "";
-    this.keys = [];
     this.unsubscribe = [live.on("task", (task) => this.showTask(task))];
   }
 

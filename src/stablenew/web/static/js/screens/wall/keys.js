@@ -6,55 +6,6 @@ import { toast } from "../../parts/dialogs.js";
 const COLOURS = { 6: "red", 7: "yellow", 8: "green", 9: "blue" };
 const DIGIT = /^(?:Digit|Numpad)([0-9])$/;
 
-export const WALL_KEYS = [
-  [
-    "Rate",
-    [
-      ["0 5", "rate 0 to 5 stars and go on"],
-      ["-", "remove the rating"],
-      ["p", "pick"],
-      ["x", "reject"],
-      ["u", "neither"],
-      ["6 9", "red, yellow, green, blue"],
-      ["Backspace", "move to the trash, or out of it"],
-      ["c", "compare"],
-      ["d", "duel with the selection"],
-      ["g g", "grid of the selection"],
-      ["t", "tags"],
-      ["n", "note"],
-      ["z", "undo"],
-      ["Z", "redo"],
-      ["a", "go on after rating: on, off"],
-    ],
-  ],
-  [
-    "Move",
-    [
-      ["← ↑ ↓ →", "move (also h k j l)"],
-      ["Shift ←→", "select several"],
-      ["Ctrl a", "select all"],
-      ["Home End", "first, last"],
-      ["PgUp PgDn", "a page"],
-      ["]", "next unrated"],
-      ["Space", "loupe (also Enter)"],
-      ["Esc", "one step back"],
-      ["[", "filters"],
-      ["+", "larger images"],
-      ["<", "smaller images"],
-    ],
-  ],
-  [
-    "Loupe",
-    [
-      ["i", "about this image"],
-      [".", "pixel for pixel, or fitted"],
-      ["f", "full screen"],
-      ["s", "slideshow"],
-      ["\\", "filmstrip"],
-    ],
-  ],
-];
-
 /** What a key does on the wall; null when it does nothing. Digits go by their place on the keyboard. */
 export function wallAction(screen, { key: pressed, code = "", shiftKey, target }) {
   const key = pressed.length === 1 ? pressed.toLowerCase() : pressed;
