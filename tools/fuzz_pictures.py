@@ -92,7 +92,7 @@ def run_batch(seed: int, count: int) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     from stablenew import RunRecorder, RunStore
     from stablenew.store.upkeep.run_verifier import RunVerifier
-    from stablenew.web.thumbnails import NoPicture, make_thumbnails
+    from stablenew.web.pictures.thumbnail_making import NoPicture, make_thumbnails
 
     chance, originals = random.Random(seed), make_originals()
     pictures = [mutate(originals, chance) for _ in range(count)]

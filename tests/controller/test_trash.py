@@ -16,6 +16,7 @@ from stablenew.controller.light_table.trash import TrashCan, parse_age
 from stablenew.errors import ConfigError
 from stablenew.formats.clock import Clock
 from stablenew.formats.documents.feedback_input import FeedbackInput
+from stablenew.store.local_state import thumbnail_folder, thumbnail_path
 from stablenew.store.upkeep.store_merge import merge_stores
 from tests.controller.light_table_stores import add_images
 from tests.samples import metadata, write_variant
@@ -102,6 +103,17 @@ def test_emptying_removes_the_bytes_and_leaves_everything_else(machine):
     assert machine.empty()[0].removed == []
     again, _ = machine.empty()
     assert again.removed == []
+
+
+def test_emptying_removes_the_thumbnails_of_what_it_removed(machine):
+    machine.say("first", "1/0", trashed=True)
+    kept, gone = [thumbnail_path(thumbnail_folder(), machine.digests[number], 320) for number in (0, 1)]
+    for path in (kept, gone):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"small")
+    machine.empty()
+    assert kept.exists()
+    assert not gone.exists()
 
 
 def test_a_record_and_what_people_said_stay(machine):

@@ -142,9 +142,9 @@ def test_an_image_of_several_runs_is_one_image_with_the_opinions_of_all(store, h
 
 def test_flags_labels_tags_and_notes_are_those_of_images(store, history):
     first, second = add_run(store, "marked", {}, {})
-    rate(store, "marked", first, None, flag="pick", tags=["label:red", "keeper"], notes="hands wrong")
+    rate(store, "marked", first, None, flag="pick", tags=["label:red", "keeper", "album:Best"], notes="hands wrong")
     rate(store, "marked", second, 3, aspects={"hands": 5})
-    for query in ("flag:pick", "label:red", "tag:keeper", 'note:"hands wrong"', "noted:yes"):
+    for query in ("flag:pick", "label:red", "album:best", "album:B*", "tag:keeper", 'note:"hands wrong"', "noted:yes"):
         assert found(history, query) == [first], query
         assert found(history, f"-{query}") == [second], query
     assert found(history, "aspect.hands:>=4") == [second]

@@ -1,12 +1,19 @@
 """Images by the JSON API: the list of all that fit, rows, facets, counts, one in full."""
 
+import io
 import json
 import struct
+import zipfile
 from dataclasses import dataclass
 from urllib.parse import quote
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from stablenew import RunRecorder
+from stablenew.formats.digest import digest_bytes
+from stablenew.image_metadata.xmp_opinions import read_opinion
 from tests.web.serving import wait_for
 
 ACT = "abcdef012345"
@@ -120,3 +127,46 @@ def test_one_image_comes_with_its_record_and_what_was_said(client):
 def test_what_no_list_can_be_is_refused(client):
     for path in ("snapshot?sort=luck", "snapshot?group=size", "snapshot?query=cfg:", "rows?ids=", "rows?ids=1,x"):
         assert client.ask("GET", f"/api/images/{path}")[0] == 422, path
+
+
+def test_a_selection_is_a_zip_with_names_opinions_and_captions(client):
+    snapshot = read_snapshot(client, query="harbour")
+    chosen = rows(client, snapshot.ids[:2])
+    say(client, chosen[0], rating=4, tags=["quay"])
+    body = {"ids": [row["id"] for row in chosen], "template": "{prompt:7}-{seed}", "xmp": True, "captions": True}
+    written = {"Origin": client.server.origin, "Content_Type": "application/json"}
+    status, headers, data = client.ask("POST", "/api/images/export", json.dumps(body), **written)
+    assert (status, headers["x-exported"], headers["x-missing"]) == (200, "2", "0")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+        assert [name for name in names if name.endswith(".png")] == ["a quiet-7.png", "a quiet-7-2.png"]
+        assert digest_bytes(archive.read("a quiet-7.png")) == chosen[0]["digest"]
+        assert archive.read("a quiet-7.txt").decode() == chosen[0]["prompt"]
+        assert read_opinion(archive.read("a quiet-7.xmp").decode()).rating == 4
+    wrong = {"ids": body["ids"], "template": "{nothing}"}
+    status, _, data = client.ask("POST", "/api/images/export", json.dumps(wrong), **written)
+    assert (status, b"nothing" in data) == (422, True)
+
+
+def test_an_album_is_found_by_its_name_and_is_a_facet(client):
+    (image,) = rows(client, read_snapshot(client, query="harbour").ids[:1])
+    say(client, image, tags=["album:Best of May"])
+    wait_for(lambda: read_snapshot(client, query='album:"best of may"').total == 1)
+    facets = client.get("/api/images/facets")
+    assert facets["album"] == [{"value": "Best of May", "count": 1}]
+
+
+def test_the_workflow_of_an_image_is_read_from_its_file(client, root):
+    graph = {"nodes": [{"id": 1, "type": "KSampler"}], "links": []}
+    text = PngInfo()
+    text.add_text("workflow", json.dumps(graph))
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 32), "teal").save(buffer, "PNG", pnginfo=text)
+    with RunRecorder(root, engine="theirs") as run:
+        run.record_variant(prompt="a graph", images=[buffer.getvalue()])
+    wait_for(lambda: read_snapshot(client, query="graph").total == 1)
+    (made,) = read_snapshot(client, query="graph").ids
+    assert client.get(f"/api/images/workflow?id={made}")["workflow"] == graph
+    (plain,) = read_snapshot(client, query="harbour").ids[:1]
+    status, _, data = client.ask("GET", f"/api/images/workflow?id={plain}")
+    assert (status, b"no ComfyUI workflow" in data) == (404, True)

@@ -1,6 +1,8 @@
 """Thumbnails: made once, kept by digest, never of anything but the image."""
 
 import io
+import os
+import signal
 import threading
 
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from PIL import Image
 
 from stablenew.formats.digest import digest_bytes
-from stablenew.web.thumbnails import SMALL, NoPicture, ThumbnailCache, make_thumbnails
+from stablenew.web.pictures.picture_worker import PictureWorker
+from stablenew.web.pictures.thumbnail_making import SMALL, NoPicture, make_thumbnails
+from stablenew.web.pictures.thumbnails import ThumbnailCache
 from tests.samples import huge_png
 
 
@@ -22,11 +26,11 @@ def sizes(data):
     return {size: Image.open(io.BytesIO(one)).size for size, one in make_thumbnails(data).items()}
 
 
-def test_both_sizes_keep_the_shape_and_nothing_is_enlarged():
-    assert sizes(picture(2048, 1024)) == {1024: (1024, 512), 320: (320, 160)}
-    assert sizes(picture(600, 900)) == {1024: (600, 900), 320: (213, 320)}
-    assert sizes(picture(64, 48)) == {1024: (64, 48), 320: (64, 48)}
-    assert sizes(picture(5000, 1)) == {1024: (1024, 1), 320: (320, 1)}
+def test_all_sizes_keep_the_shape_and_nothing_is_enlarged():
+    assert sizes(picture(2048, 1024)) == {1024: (1024, 512), 512: (512, 256), 320: (320, 160)}
+    assert sizes(picture(600, 900)) == {1024: (600, 900), 512: (341, 512), 320: (213, 320)}
+    assert sizes(picture(64, 48)) == {1024: (64, 48), 512: (64, 48), 320: (64, 48)}
+    assert sizes(picture(5000, 1)) == {1024: (1024, 1), 512: (512, 1), 320: (320, 1)}
 
 
 @pytest.mark.parametrize(
@@ -64,6 +68,39 @@ def test_one_is_made_once_and_kept(tmp_path):
     assert ThumbnailCache(tmp_path).get(digest, 320, read) == cache.path(digest, 320).read_bytes()
     assert len(reads) == 1
     cache.close()
+
+
+def test_the_average_colour_is_kept_with_a_thumbnail_which_stays_a_picture(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("RGB", (400, 300), (200, 100, 40)).save(buffer, "PNG")
+    data, cache = buffer.getvalue(), ThumbnailCache(tmp_path)
+    digest = digest_bytes(data)
+    assert cache.colour(digest) is None
+    small = cache.get(digest, SMALL, lambda: data)
+    assert cache.colour(digest) == "#c86428"
+    with Image.open(io.BytesIO(small)) as image:
+        assert image.size == (320, 240)
+    cache.close()
+
+
+def test_a_decoder_that_crashes_ends_its_own_process_and_no_other(tmp_path):
+    worker, data = PictureWorker(), picture(400, 300)
+    assert set(worker.make(data)) == {320, 512, 1024}
+    child = worker._process
+    os.kill(child.pid, signal.SIGSTOP)
+    crash = threading.Timer(0.2, child.kill)
+    crash.start()
+    with pytest.raises(NoPicture, match="ended with -9"):
+        worker.make(data)
+    assert set(worker.make(data)) == {320, 512, 1024}
+    worker.close()
+
+
+def test_what_is_no_image_is_refused_by_the_child_as_well():
+    worker = PictureWorker()
+    with pytest.raises(NoPicture, match="cannot be decoded"):
+        worker.make(b"GIF89a")
+    worker.close()
 
 
 def test_bytes_of_another_digest_are_refused_and_not_kept(tmp_path):

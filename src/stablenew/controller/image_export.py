@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 from stablenew.errors import ConfigError, StableNewError
 from stablenew.exporting.caption_export import build_caption
@@ -41,7 +41,7 @@ class ExportReport:
 def export_images(
     store: RunStore,
     images: Sequence[Image],
-    target: Path | BinaryIO,
+    target: Path | IO[bytes],
     template: str,
     *,
     sidecar: bool = False,
@@ -138,7 +138,7 @@ def _free_name(name: str, ending: str, used: set[str]) -> str:
 
 
 @contextmanager
-def _open_target(target: Path | BinaryIO) -> Iterator[Callable[[str, bytes], None]]:
+def _open_target(target: Path | IO[bytes]) -> Iterator[Callable[[str, bytes], None]]:
     """A function that writes a file into a folder or a new zip file."""
     if not isinstance(target, Path):
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:

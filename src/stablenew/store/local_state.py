@@ -51,6 +51,25 @@ def cache_folder() -> Path:
     return folder if folder is not None and _can_write(folder) else state_folder() / "cache"
 
 
+def thumbnail_folder() -> Path:
+    """The folder of small pictures of outputs, which are made again when they are missing."""
+    return cache_folder() / "thumbnails"
+
+
+def thumbnail_path(folder: Path, digest: str, size: int | str) -> Path:
+    """Where in it the thumbnail of an output is, or would be; `*` is any size."""
+    name = digest.partition(":")[2]
+    return folder / name[:2] / f"{name}_{size}.webp"
+
+
+def forget_thumbnails(digest: str) -> None:
+    """Delete the thumbnails of an output that was removed."""
+    pattern = thumbnail_path(thumbnail_folder(), digest, "*")
+    for path in pattern.parent.glob(pattern.name):
+        with contextlib.suppress(OSError):  # it is a cache: what stays costs room and nothing else
+            path.unlink()
+
+
 def _suggested_folder(kind: str) -> Path | None:
     """The folder that the platform suggests; None where the user has no home."""
     import platformdirs  # noqa: PLC0415

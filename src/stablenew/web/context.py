@@ -9,8 +9,8 @@ from stablenew.index.run_index import RESET, RUN_REMOVED, RunChange
 from stablenew.index.run_watcher import RunWatcher, Subscription
 from stablenew.recording.side_channel import SideChannel, attempt
 from stablenew.web.events import LiveHub
+from stablenew.web.pictures.thumbnails import ThumbnailCache
 from stablenew.web.tasks import TaskRunner
-from stablenew.web.thumbnails import ThumbnailCache
 
 if TYPE_CHECKING:
     from stablenew.web.lan.lan_door import LanDoor
@@ -66,6 +66,7 @@ class WebContext:
             threading.Thread(target=self._load_columns, name="stablenew-warm", daemon=True).start()
 
     def _load_columns(self) -> None:
+        attempt(self.thumbnails.start)
         attempt(lambda: self.controller.history.columns)  # a request that needs them reports what is wrong
         self.is_warm = True
 

@@ -22,7 +22,7 @@ from stablenew.formats.media_type import EXTENSIONS, extension_for
 from stablenew.store.output_access import open_output
 from stablenew.store.run import OutputFinder, OutputName, Run
 from stablenew.store.run_folder import OUTPUTS
-from stablenew.web.thumbnails import MAX_BYTES
+from stablenew.web.pictures.thumbnails import MAX_BYTES
 
 _SHOWN: Final = {extension: media_type for media_type, extension in EXTENSIONS.items() if media_type != "image/svg+xml"}
 """What a browser shows in place; everything else, SVG and HTML too, it may only download."""

@@ -8,6 +8,7 @@ from stablenew.formats.described_model import DescribedModel
 from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
 from stablenew.formats.model_base import Digest, Name, RunId
 
+_LARGEST_ID = 2**31 - 1
 _ACT_PATTERN = "^[A-Za-z0-9_-]{8,64}$"
 Act = Annotated[str, Field(pattern=_ACT_PATTERN)]
 """A random idempotency key: feedback that is posted again under the same key counts once."""
@@ -64,7 +65,7 @@ class EmptyBody(_Body):
 class ExportBody(_Body):
     """Images to copy into a zip file."""
 
-    ids: Annotated[list[int], Field(min_length=1, max_length=2000)]
+    ids: Annotated[list[Annotated[int, Field(ge=0, le=_LARGEST_ID)]], Field(min_length=1, max_length=2000)]
     """The index's ids."""
     template: Annotated[str, Field(min_length=1, max_length=300)] = "{date}-{seed}-{prompt:40}"
     """How the files are named; see `stablenew images --help`."""

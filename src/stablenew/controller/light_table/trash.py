@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stablenew.errors import ConfigError, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, format_timestamp
 from stablenew.formats.documents.feedback_input import FeedbackInput
+from stablenew.store.local_state import forget_thumbnails
 from stablenew.store.output_access import locate_origin
 from stablenew.store.upkeep.output_removal import NotRemoved, RemovableOutput, iter_removable
 
@@ -154,6 +155,7 @@ class TrashCan:
         freed = {output.file_key: output.output.size_bytes for output in found}
         for output in found:
             self._remove_output(output)
+        forget_thumbnails(image.digest)
         return sum(freed.values())
 
     def _remove_output(self, output: RemovableOutput) -> None:

@@ -4,7 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
@@ -102,7 +102,8 @@ def _with_opinions(context: "WebContext", row: dict[str, Any], own: str, cached:
         for (image, rater), opinion in cached[run_id].items():
             if image == row["digest"]:
                 folded[rater] = merge_opinions(folded.get(rater, {}), opinion)
-    return row | {"mine": folded.pop(own, {}), "others": folded}
+    colour = context.thumbnails.colour(row["digest"])
+    return row | {"mine": folded.pop(own, {}), "others": folded, "colour": colour}
 
 
 def merge_opinions(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -181,7 +182,7 @@ def _export(call: Call) -> Response:
     return StreamingResponse(_chunks(file), media_type="application/zip", headers=headers)
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     with file:
         while chunk := file.read(_CHUNK_BYTES):
             yield chunk

@@ -10,7 +10,7 @@ from stablenew.formats.run_id import is_run_id
 from stablenew.store.run import Run
 from stablenew.web.api import Call, Endpoint
 from stablenew.web.outputs import output_response, read_output
-from stablenew.web.thumbnails import SIZES, NoPicture
+from stablenew.web.pictures.thumbnail_making import SIZES, NoPicture
 
 _FOREVER: Final = "private, max-age=31536000, immutable"
 

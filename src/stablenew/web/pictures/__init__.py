@@ -1,0 +1,1 @@
+"""Small pictures of outputs: made in child processes, kept by digest."""
