@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 _PATH: Final = re.compile(r"^(?:[A-Za-z]:[\\/]|[\\/]|~|\.{1,2}[\\/]|file:)")
 _AFTER_FOLDERS: Final = re.compile(r"[^\\/]*$")
 _OPINIONS: Final = frozenset(
-    ("rating", "mine", "jobrating", "tag", "label", "flag", "rater", "unrated", "noted", "note")
+    ("rating", "mine", "jobrating", "tag", "label", "album", "flag", "rater", "unrated", "noted", "note")
 )
 """Fields of searches that tell what people think."""
 _BLIND_SORTS: Final = frozenset(("newest", "oldest", "random"))
-_OPINION_FACETS: Final = frozenset(("rating", "tag", "label", "flag", "rater", "unrated"))
+_OPINION_FACETS: Final = frozenset(("rating", "tag", "label", "album", "flag", "rater", "unrated"))
 _SHOWN_OF_RECORDS: Final = ("requested", "actual")
 _SHOWN_OF_OUTPUTS: Final = ("digest", "sha256", "media_type", "size_bytes", "stage", "width", "height")
 _HIDDEN_OF_EVENTS: Final = ("replica",)
