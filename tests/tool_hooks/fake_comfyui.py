@@ -79,13 +79,13 @@ class PromptServer:
             self.prompt_queue.running = {0: item}
         return key, item
 
-    def post(self, json_data):
-        """Answer POST /prompt as far as a prompt that is refused comes."""
+    def post(self, json_data, status=400):
+        """Answer POST /prompt: a prompt that is refused, or with 200 one of which a part is left out."""
 
         async def refuse(_request):
             for handler in self.handlers:
                 handler(json_data)
-            return types.SimpleNamespace(status=400, body=json.dumps(REFUSAL).encode())
+            return types.SimpleNamespace(status=status, body=json.dumps(REFUSAL).encode())
 
         async def answer():
             call = refuse
@@ -186,6 +186,11 @@ elif WHAT == "refused":
     answer = server.post({"prompt": graph_of(6)})
     assert json.loads(answer.body) == REFUSAL, "the answer goes on as it is"
     server.post({"prompt": graph_of(7), "extra_data": {"stablenew": {"is_recorded": True}}})
+elif WHAT == "partly":
+    json_data = {"prompt": graph_of(8)}
+    server.post(json_data, status=200)
+    key = json_data["prompt_id"]
+    server.finish(key, (0, key, json_data["prompt"], {}, ["9"]), {"9": {"images": [save("output", "half.png", 8)]}})
 elif WHAT == "ours":
     key, item = server.submit(graph_of(1), extra_data={"stablenew": {"is_recorded": True}})
     server.finish(key, item, {"9": {"images": [save("output", "ours.png", 1)]}})

@@ -243,6 +243,16 @@ def test_a_prompt_that_comfyui_refuses_is_recorded_with_its_reason(installed, tm
     )
 
 
+def test_a_prompt_that_comfyui_takes_in_part_says_what_was_left_out(installed, tmp_path):
+    folder, runs = installed("comfyui")
+    run_program("comfyui", folder, tmp_path, "partly")
+    (run,) = wait_for_runs(runs, 1)
+    (record,) = run.iter_records()
+    assert (run.metadata.status, len(record.outputs)) == ("completed", 1)
+    (notice,) = record.actual.to_dict()["notices"]
+    assert notice.startswith("ComfyUI left a part of the workflow out: node 4 (CheckpointLoaderSimple)")
+
+
 def test_the_node_records_what_nobody_saves_and_gives_tags(installed, tmp_path):
     folder, runs = installed("comfyui")
     run_program("comfyui", folder, tmp_path, "node")

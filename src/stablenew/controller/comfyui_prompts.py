@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.controller.hook_messages import SavedFile
-from stablenew.engines.comfyui.client import describe_refusal
+from stablenew.engines.comfyui.client import LEFT_OUT, describe_node_errors, describe_refusal
 from stablenew.engines.comfyui.graph import Graph, check_graph
 from stablenew.engines.comfyui.output_facts import read_facts
 from stablenew.formats.clock import format_timestamp
@@ -103,6 +103,12 @@ class PromptReport:
         kinds = (data for kind, data in self._messages() if kind == "execution_cached")
         return {str(node) for data in kinds for node in data.get("nodes") or ()}
 
+    @property
+    def notices(self) -> list[str]:
+        """What a person should know although the prompt ran."""
+        dropped = describe_node_errors({"node_errors": self.message.get("left_out")})
+        return [LEFT_OUT.format(dropped)] if dropped else []
+
     def input_digests(self) -> dict[str, str]:
         """The digests of the images that the workflow loads, by the names it has for them."""
         found = {}
@@ -146,7 +152,7 @@ def _record_group(
         negative_prompt=(output.negative_prompt if output else None) or "",
         images=[image for _, image in files],  # type: ignore[misc]  # they are read already
         settings=facts,
-        actual={} if report.was_refused else facts | _origins(output, [file for file, _ in files]),
+        actual={} if report.was_refused else facts | _origins(output, [file for file, _ in files]) | _noted(report),
         # the noise of a batch comes from one seed: alone it gives only a batch of one again
         seeds=[seed] * len(files) if isinstance(seed, int) and len(set(nodes)) == len(nodes) else None,
         parents=[_parent_of(output, report.input_digests())] * len(files),
@@ -197,6 +203,10 @@ def _origins(output: GraphOutput | None, files: list[SavedFile]) -> dict[str, Js
     if images:
         origins["input_images"] = [{"name": image.name, "role": image.role} for image in images]
     return origins
+
+
+def _noted(report: PromptReport) -> dict[str, JsonValue]:
+    return {"notices": [*report.notices]} if report.notices else {}
 
 
 def _parent_of(output: GraphOutput | None, digests: Mapping[str, str]) -> str | None:

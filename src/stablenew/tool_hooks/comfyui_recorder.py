@@ -90,6 +90,8 @@ class _Watcher:
         self._thread: threading.Thread | None = None
         self._told: list[str] = []
         self._begun: list[str] = []
+        self._left_out: dict[str, Any] = {}
+        """What ComfyUI said was wrong with the outputs that it left out of a prompt, by the prompt's id."""
 
     def watch(self, prompt_id: str, graph: Any) -> None:
         """Report a prompt when it begins and when it has ended."""
@@ -99,10 +101,17 @@ class _Watcher:
                 self._thread = threading.Thread(target=self._work, name="stablenew-watch", daemon=True)
                 self._thread.start()
 
+    def note_left_out(self, prompt_id: str, errors: Any) -> None:
+        """Report with the prompt that ComfyUI leaves a part of it out."""
+        with self._guard:
+            if prompt_id in self._pending:
+                self._left_out[prompt_id] = errors
+
     def forget(self, prompt_id: str) -> None:
         """Do not wait for a prompt any longer."""
         with self._guard:
             self._pending.pop(prompt_id, None)
+            self._left_out.pop(prompt_id, None)
 
     def _work(self) -> None:
         while True:
@@ -135,7 +144,8 @@ class _Watcher:
         key = self._find_id(prompt_id, graph)
         if key is not None:
             self._told = [*self._told[-_REMEMBERED:], key]
-            report(graph, PromptServer.instance.prompt_queue.get_history(prompt_id=key)[key], prompt_id)
+            entry = PromptServer.instance.prompt_queue.get_history(prompt_id=key)[key]
+            report(graph, entry, prompt_id, self._left_out.get(prompt_id))
         return key is not None
 
     def _find_id(self, prompt_id: str, graph: Any) -> str | None:
@@ -157,8 +167,8 @@ def _queued_ids() -> tuple[set[str], set[str]]:
 
 
 @harmless
-def report(graph: Any, entry: Any, prompt_id: str = "") -> None:
-    """Tell the recorder what a prompt was, and the files that its nodes saved."""
+def report(graph: Any, entry: Any, prompt_id: str = "", left_out: Any = None) -> None:
+    """Tell the recorder what a prompt was, the files that its nodes saved, and what ComfyUI left out of it."""
     images = []
     for node, output in (entry.get("outputs") or {}).items():
         animated = output.get("animated") if isinstance(output, dict) else None
@@ -179,6 +189,7 @@ def report(graph: Any, entry: Any, prompt_id: str = "") -> None:
         surroundings=describe_surroundings(),
         status=status.get("status_str") or "success",
         messages=status.get("messages") or [],
+        left_out=left_out,
     )
 
 
@@ -262,13 +273,23 @@ def on_prompt(json_data: Any) -> Any:
 
 @web.middleware
 async def see_refusals(request: Any, handler: Any) -> Any:
-    """Let a request be answered, and report the prompts in it that the answer refuses."""
+    """Let a request be answered, and report the prompts in it that the answer refuses, or takes only in part."""
     submitted: list[tuple[str, Any]] = []
     _submitted.set(submitted)
     response = await handler(request)
     if submitted and response.status == _REFUSED:
         report_refusal(submitted, response)
+    elif submitted:
+        note_left_out(submitted, response)
     return response
+
+
+@harmless
+def note_left_out(submitted: list[tuple[str, Any]], response: Any) -> None:
+    """Remember which nodes ComfyUI found at fault in a prompt that it accepted all the same."""
+    errors = json.loads(response.body).get("node_errors")
+    for prompt_id, _ in submitted if errors else ():
+        watcher.note_left_out(prompt_id, errors)
 
 
 @harmless

@@ -21,6 +21,8 @@ _LONGEST_REASON: Final = 1000
 _UPLOAD_FOLDER: Final = "stablenew"
 OWN_MARK: Final = {"stablenew": {"is_recorded": True}}
 """Stands in `extra_data` of every prompt that is submitted here."""
+LEFT_OUT: Final = "ComfyUI left a part of the workflow out: {}"
+"""What a person is told of an answer that accepts a prompt and has errors of nodes all the same."""
 _CONNECT_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
 _RECONNECT_SECONDS: Final = 5.0
@@ -54,7 +56,7 @@ class ComfyUIClient(EngineHttpClient):
         answer = self._post_once("/prompt", json={"prompt": graph, "client_id": client_id, "extra_data": OWN_MARK})
         if not isinstance(answer, dict) or not answer.get("prompt_id"):
             raise EngineError(f"{self.url}/prompt gave no id; is this the address of a ComfyUI?")
-        return str(answer["prompt_id"]), _describe_node_errors(answer)
+        return str(answer["prompt_id"]), describe_node_errors(answer)
 
     def find_history(self, prompt_id: str) -> Mapping[str, Any] | None:
         """What the server remembers of a finished prompt, None as long as it is not finished.
@@ -156,10 +158,10 @@ def describe_refusal(body: Any) -> str:
     whole = error.get("message") if isinstance(error, dict) else str(error)
     if isinstance(error, dict) and error.get("details"):
         whole = f"{whole} {error['details']}"
-    return (_describe_node_errors(body) or str(whole))[:_LONGEST_REASON]
+    return (describe_node_errors(body) or str(whole))[:_LONGEST_REASON]
 
 
-def _describe_node_errors(body: Any) -> str:
+def describe_node_errors(body: Any) -> str:
     """The errors of nodes in an answer to a prompt: one that was refused, or one that was accepted in part."""
     nodes = (body.get("node_errors") or {}) if isinstance(body, dict) else {}
     return "; ".join(

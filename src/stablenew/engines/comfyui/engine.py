@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stablenew.engines.comfyui.client import ComfyUIClient, ComfyUISocket, ImageAddress
+from stablenew.engines.comfyui.client import LEFT_OUT, ComfyUIClient, ComfyUISocket, ImageAddress
 from stablenew.engines.comfyui.dependencies import ComfyUIDependencies
 from stablenew.engines.comfyui.graph import describe_node
 from stablenew.engines.comfyui.progress import PromptProgress
@@ -204,7 +204,7 @@ class ComfyUIEngine:
         if is_cached:
             _log.info("the server had made this very image before and gave it again")
             actual["cached"] = True
-        notices = (f"ComfyUI left a part of the workflow out: {dropped}",) if dropped else ()
+        notices = (LEFT_OUT.format(dropped),) if dropped else ()
         return StageResult(images, actual, notices=(*prompt.notices, *notices))
 
     def _follow(self, prompt: ComfyUIPrompt, prompt_id: str, monitor: StageMonitor) -> Mapping[str, Any]:
