@@ -75,6 +75,62 @@ def export_captions(
     return _end(out, report.problems)
 
 
+@app.command("c2pa", context_settings=SETTINGS)
+def export_c2pa(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Write the copies beneath this folder.")
+    ],
+    query: _QueryArgument = None,
+    detached: Annotated[
+        bool, typer.Option("--detached", help="Copy images as they are, with the statement in a .c2pa file beside.")
+    ] = False,
+    without_prompt: Annotated[
+        bool, typer.Option("--without-prompt", help="Leave prompts out of the statement.")
+    ] = False,
+) -> int:
+    """Copy images with Content Credentials: a signed statement that a model made them, with which settings."""
+    out: Output = ctx.obj
+    from stablenew.exporting.content_credentials.credential_export import (
+        CredentialOptions,
+        check_packages,
+        export_credentials,
+    )
+    from stablenew.exporting.content_credentials.signing_identity import read_identity
+    from stablenew.exporting.image_places import ImagePlaces
+
+    check_packages()
+    identity = read_identity()
+    options = CredentialOptions(is_detached=detached, with_prompt=not without_prompt)
+    images, places = _find(out, query), ImagePlaces(out.controller.run_store)
+    report = out.with_bar(
+        "Signing copies",
+        lambda progress: export_credentials(places, images, folder, identity, options, progress=progress),
+    )
+    out.json(report.to_dict())
+    out.print(f"{plural(len(report.names), 'image')} with Content Credentials beneath {folder}")
+    if without_prompt and report.names:
+        out.print("  What the images' own metadata says is copied as it is, prompts included.")
+    return _end(out, report.problems)
+
+
+@app.command("certificate")
+def make_certificate(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name that readers of your exports see.")],
+) -> int:
+    """Make the certificate that `export c2pa` signs with. It proves that files did not change, not who you are."""
+    out: Output = ctx.obj
+    from stablenew.exporting.content_credentials.credential_export import check_packages
+    from stablenew.exporting.content_credentials.signing_identity import make_identity
+
+    check_packages()
+    path = make_identity(name)
+    out.json({"certificate": str(path)})
+    out.print(f"certificate made: {path}")
+    return 0
+
+
 def _find(out: Output, query: list[str] | None) -> list[dict[str, Any]]:
     text = read_query(query)
     return find_images(open_history(out, text), text, "newest", 0)

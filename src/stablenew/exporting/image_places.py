@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from stablenew.errors import OutputNotFound, StableNewError
 from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.documents.run_metadata import Source
 from stablenew.store.output_access import locate_output, open_output
 from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
@@ -14,6 +15,7 @@ Image: TypeAlias = Mapping[str, Any]
 """An image as `JobHistory.find_images` returns it."""
 _MOST_KEPT: Final = 64
 _LARGEST: Final = 1 << 30
+_UNKNOWN: Final = "unknown program"
 
 
 class ImagePlaces:
@@ -63,6 +65,19 @@ class ImagePlaces:
             if parts:
                 return "/".join(part.replace(":", "_") for part in parts)
         return f"{image['digest'][7:19]}.png"
+
+    def source_of(self, image: Image) -> Source:
+        """The program that made the image, as its run says; for imported images the program that wrote their metadata.
+
+        Raises:
+            OutputNotFound: no run here holds it.
+        """
+        for run, output in self._iter_places(image):
+            record = next((found for found, made in run.iter_outputs() if made.digest == output.digest), None)
+            if record is not None and record.reconstructed is not None:
+                return Source(name=record.reconstructed.tool or _UNKNOWN)
+            return run.metadata.source
+        raise OutputNotFound(f"no run here holds {image['digest']}")
 
     def _iter_places(self, image: Image) -> Iterator[tuple[Run, OutputReference]]:
         for place in image["places"]:
