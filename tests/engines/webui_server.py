@@ -28,6 +28,7 @@ SAMPLERS = ["Euler a", "Euler", "DPM++ 2M", "DDIM"]
 SCHEDULERS = ["Automatic", "Normal", "Karras"]
 MODELS = [("dreamshaper_8", "879db523c3"), ("sd_xl_base_1.0", "31e35c80fc")]
 UPSCALERS = ["None", "Lanczos", "R-ESRGAN 4x+"]
+DETAILERS = ["yolo11m", "face-yolo8n", "hand_yolov8n"]
 MODULES = {"ae.safetensors": "/models/VAE/ae.safetensors"}
 OPTIONS = {
     "sd_vae": "Automatic", "CLIP_stop_at_last_layers": 1, "eta_noise_seed_delta": 0,
@@ -79,7 +80,11 @@ class FakeWebUI:
             Route("/sdapi/v1/scripts", self.list_scripts, **get),
         ]
         if self.kin == "sdnext":
-            routes.append(Route("/sdapi/v1/version", self.answer({"app": "sd.next", "updated": "2026-07-23"}), **get))
+            routes += [
+                Route("/sdapi/v1/version", self.answer({"app": "sd.next", "updated": "2026-07-23"}), **get),
+                Route("/sdapi/v1/detailers", self.answer([{"name": name, "path": ""} for name in DETAILERS]), **get),
+                Route("/sdapi/v1/detail", self.detail, **post),
+            ]
         else:
             routes.append(Route("/internal/sysinfo", self.sysinfo, **get))
         if self.kin == "forge":
@@ -117,7 +122,25 @@ class FakeWebUI:
 
         return answer
 
+    async def detail(self, request):
+        """SD.Next's detailer: its errors have no detail, its image no parameters."""
+        body = await request.json()
+        self.requests.append(body)
+        if not body.get("image"):
+            return JSONResponse({"error": "invalid image"}, 400)
+        image = Image.open(io.BytesIO(decode(body["image"]))).convert("RGB")
+        seed = body.get("seed", -1)
+        made = draw(
+            {"prompt": body.get("detailer_prompt"), "width": image.width, "height": image.height}, seed, image, ""
+        )
+        return JSONResponse({"image": encode(made, "", "JPEG"), "detections": None, "seed": seed, "info": ""})
+
     async def models(self, _request):
+        if self.kin == "sdnext":  # it names folders here, and not in what it says of an image
+            names = [f"Diffusers/{name}" for name, _ in MODELS]
+            about = {"type": "diffusers", "sha256": None, "hash": None, "config": None}
+            found = [{"title": name, "model_name": name, "filename": f"models/{name}", **about} for name in names]
+            return JSONResponse(found)
         return JSONResponse(
             [
                 {
@@ -136,7 +159,8 @@ class FakeWebUI:
         return JSONResponse(self.report)
 
     async def answer_options(self, _request):
-        title = f"{self.model[0]}.safetensors [{self.model[1]}]"
+        is_next = self.kin == "sdnext"
+        title = f"Diffusers/{self.model[0]}" if is_next else f"{self.model[0]}.safetensors [{self.model[1]}]"
         return JSONResponse({"sd_model_checkpoint": title, **self.options})
 
     async def set_options(self, request):

@@ -130,6 +130,27 @@ def test_settings_reach_the_server_under_its_own_names(webui):
     }  # fmt: skip
 
 
+def test_sd_next_details_with_its_own_detailer(webui):
+    fake, engine = webui(kin="sdnext", scripts=())
+    first = ask(engine, width=64, height=48).images
+    result = ask(engine, "adetailer", inputs=first, model="face_yolov8n.pt", confidence=0.3, denoise=0.4)
+    body = fake.requests[-1]
+    asked = {name: value for name, value in body.items() if name.startswith("detailer_")}
+    assert asked["detailer_models"] == ["face-yolo8n"], "by the server's name for it"
+    assert (asked["detailer_conf"], asked["detailer_strength"], asked["detailer_prompt"]) == (0.3, 0.4, PROMPT)
+    assert base64.b64decode(body["image"]) == first[0].data
+    assert (result.images[0].width, result.images[0].seed, result.images[0].parent) == (64, first[0].seed, 0)
+    with pytest.raises(EngineError, match="no detailer 'nosuch.pt'; it has yolo11m, face-yolo8n"):
+        ask(engine, "adetailer", inputs=first, model="nosuch.pt")
+    assert engine.check().facts["adetailer"] == "the server's own detailer"
+
+
+def test_sd_next_names_folders_in_its_list_and_not_in_its_images(webui):
+    _, engine = webui(kin="sdnext")
+    assert engine.check().names["models"] == ["Diffusers/dreamshaper_8", "Diffusers/sd_xl_base_1.0"]
+    assert ask(engine, model="Diffusers/sd_xl_base_1.0").actual["model"] == "sd_xl_base_1.0"
+
+
 def test_adetailer_paints_again_and_nothing_else(webui):
     fake, engine = webui()
     first = ask(engine).images

@@ -17,16 +17,18 @@ from stablenew.engines.engine import EngineCheck, EngineInfo, StageMonitor, Stag
 from stablenew.engines.image_by_image import run_each
 from stablenew.engines.webui.client import WebUIClient
 from stablenew.engines.webui.dependencies import WebUIDependencies
-from stablenew.engines.webui.kin import Kin, find_kin
+from stablenew.engines.webui.kin import SD_NEXT, Kin, find_kin
 from stablenew.engines.webui.options import keeping_options
 from stablenew.engines.webui.progress import TaskProgress
 from stablenew.engines.webui.replies import WebUIReply, decode_image, read_reply
 from stablenew.engines.webui.requests import (
+    DETAIL,
     IMG2IMG,
     SINGLE,
     TXT2IMG,
     UPSCALE,
     build_adetailer,
+    build_detail,
     build_img2img,
     build_txt2img,
     build_upscale,
@@ -109,9 +111,9 @@ class WebUIEngine:
         """What the stage adetailer can count on. Nobody needs to use it, so its absence is a fact and no problem."""
         if "adetailer" in (name.lower() for name in names["scripts"]):
             return "installed"
-        has_own = self._client.find("/sdapi/v1/detailers")
-        beside = "; the server's own detailer is used by extra.detailer_enabled=true" if has_own else ""
-        return f"not installed: the stage adetailer will not work{beside}"
+        if self._find_kin().program == SD_NEXT:
+            return "the server's own detailer"
+        return "not installed: the stage adetailer will not work"
 
     def find_dependencies(self) -> Dependencies:
         """The files that ran, versions, extensions, device and options, as the server says.
@@ -148,9 +150,11 @@ class WebUIEngine:
         request, mask_digest = _with_mask(request)
         if request.stage == "upscale" and request.settings.get("mode", SINGLE) == SINGLE:
             answer = self._work(UPSCALE, build_upscale(request, image), task_id, monitor)
-            text = answer.get("image") if isinstance(answer, dict) else None
-            made = decode_image(text, seed=image.seed, parent=number)
-            return StageResult((made,), {"width": made.width, "height": made.height})
+            return _single_image(answer, image.seed, number)
+        if request.stage == "adetailer" and self._find_kin().program == SD_NEXT:
+            detectors = _names(self._client.find("/sdapi/v1/detailers"))
+            answer = self._work(DETAIL, build_detail(request, image, detectors), task_id, monitor)
+            return _single_image(answer, image.seed, number)
         build = {"adetailer": build_adetailer, "upscale": build_upscale_by_img2img}.get(request.stage, build_img2img)
         body = build(request, image, task_id)
         overrides = {**self._overrides, **body.get("override_settings", {})}
@@ -242,6 +246,13 @@ class WebUIEngine:
                 return
         if not is_told:
             raise Cancelled("stopped on request; the server will still make the job: it waits behind another's")
+
+
+def _single_image(answer: Any, seed: int | None, parent: int) -> StageResult:
+    """The image of a call that takes one and gives one."""
+    text = answer.get("image") if isinstance(answer, dict) else None
+    made = decode_image(text, seed=seed, parent=parent)
+    return StageResult((made,), {"width": made.width, "height": made.height})
 
 
 def _with_mask(request: StageRequest) -> tuple[StageRequest, str | None]:

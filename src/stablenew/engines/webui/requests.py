@@ -5,16 +5,20 @@ ADetailer extension. Whatever stands in `extra` goes along untouched and wins: m
 """
 
 import base64
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stablenew.engines.engine import EngineImage, StageRequest
 from stablenew.engines.engine_http import whole_text
+from stablenew.errors import EngineError
 from stablenew.formats.settings import SETTINGS
 
 TXT2IMG: Final = "/sdapi/v1/txt2img"
 IMG2IMG: Final = "/sdapi/v1/img2img"
 UPSCALE: Final = "/sdapi/v1/extra-single-image"
+DETAIL: Final = "/sdapi/v1/detail"
+"""SD.Next's own detailer, for a single image."""
 SINGLE: Final = "single"
 
 _PLAIN: Final = {setting.name: setting.webui for setting in SETTINGS if setting.webui} | {
@@ -32,6 +36,14 @@ _ADETAILER: Final = {
     "confidence": "ad_confidence",
     "denoise": "ad_denoising_strength",
     "mask_feather": "ad_mask_blur",
+}
+_DETAIL: Final = {
+    "confidence": "detailer_conf",
+    "denoise": "detailer_strength",
+    "mask_feather": "detailer_blur",
+    "steps": "detailer_steps",
+    "cfg_scale": "detailer_cfg_scale",
+    "sampler": "detailer_sampler",
 }
 _ADETAILER_SWITCHED: Final = {"steps": "ad_steps", "cfg_scale": "ad_cfg_scale", "sampler": "ad_sampler"}
 
@@ -68,6 +80,29 @@ def build_adetailer(request: StageRequest, image: EngineImage, task_id: str) -> 
     body |= {"seed": _own_seed(settings, image)["seed"]}
     body |= {"alwayson_scripts": {"ADetailer": {"args": [True, True, unit]}}}  # on; skip img2img itself
     return _with_extra(body, settings)
+
+
+def build_detail(request: StageRequest, image: EngineImage, detectors: Sequence[str]) -> dict[str, Any]:
+    """The body of a call to SD.Next's detailer, which knows no other prompt than the one it is given.
+
+    Raises:
+        EngineError: none of its `detectors` is the one that is asked for.
+    """
+    settings = request.settings
+    body = _renamed(settings, _DETAIL) | {"image": encode_image(image), "seed": _own_seed(settings, image)["seed"]}
+    body |= {"detailer_prompt": whole_text(request.prompt), "detailer_negative": whole_text(request.negative_prompt)}
+    asked = settings.get("model")
+    if asked:
+        found = [name for name in detectors if _plain_detector(name) == _plain_detector(str(asked))]
+        if not found:
+            raise EngineError(f"the server knows no detailer {asked!r}; it has {', '.join(detectors) or 'none'}")
+        body["detailer_models"] = found[:1]
+    return _with_extra(body, settings)
+
+
+def _plain_detector(name: str) -> str:
+    """`face_yolov8n.pt` and `face-yolo8n` are the same detector."""
+    return re.sub(r"[-_]|v(?=\d)", "", name.casefold().removesuffix(".pt"))
 
 
 def build_upscale(request: StageRequest, image: EngineImage) -> dict[str, Any]:
