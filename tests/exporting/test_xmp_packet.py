@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablenew.errors import InvalidDocument
+from stablenew.exporting.maker import Maker
 from stablenew.exporting.xmp_packet import Opinion, build_packet, says_the_same
 from stablenew.image_metadata.xmp_opinions import iter_fields, parse_packet, read_opinion
 
+IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 NOW = "2026-11-28T12:00:00.000Z"
 IMAGE = "xxh128:" + "a" * 32
 DARKTABLE = """<?xml version="1.0" encoding="UTF-8"?>
@@ -47,6 +49,31 @@ def test_a_new_packet_says_all_of_it():
     assert fields(packet)["{http://purl.org/dc/elements/1.1/}description"] == ("fog <lora:x:1> & “dawn”",)
     assert packet.startswith("<?xpacket begin")
     assert said.said == said.summary, "so that it is recognized as our own word"
+
+
+def test_how_the_image_came_to_be_is_said_in_the_fields_of_the_iptc():
+    packet = build_packet(Opinion(IMAGE, description="a \t lake\n& more", maker=Maker("ComfyUI", "0.8.0")), NOW)
+    said = {name.removeprefix(IPTC): value for name, value in fields(packet).items() if name.startswith(IPTC)}
+    assert said == {
+        "DigitalSourceType": ("http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",),
+        "AISystemUsed": ("ComfyUI",),
+        "AISystemVersionUsed": ("0.8.0",),
+        "AIPromptInformation": ("a \t lake\n& more",),
+    }
+
+
+def test_what_somebody_wrote_about_its_origin_stays():
+    opinion = Opinion(
+        IMAGE, rating=2, label="yellow", tags=("theirs",), description="the prompt", maker=Maker("ComfyUI")
+    )
+    named = f'xmlns:i="{IPTC.strip("{}")}" i:AISystemUsed="Mine"'
+    before = DARKTABLE.replace("<rdf:Description ", f"<rdf:Description {named} ", 1)
+    packet = build_packet(opinion, NOW, before)
+    assert fields(packet)[f"{IPTC}AISystemUsed"] == ("Mine",)
+    assert fields(packet)[f"{IPTC}AIPromptInformation"] == ("the prompt",)
+    assert build_packet(opinion, NOW, packet).count("AIPromptInformation") == 1
+    assert says_the_same(packet, opinion)
+    assert not says_the_same(build_packet(Opinion(IMAGE, rating=2, label="yellow", tags=("theirs",)), NOW), opinion)
 
 
 def test_a_reject_is_minus_one_whatever_the_stars():

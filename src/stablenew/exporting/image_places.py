@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from stablenew.errors import OutputNotFound, StableNewError
+from stablenew.exporting.maker import Maker, maker_of
 from stablenew.formats.documents.output_reference import OutputReference
-from stablenew.formats.documents.run_metadata import Source
 from stablenew.store.output_access import locate_output, open_output
 from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
@@ -24,6 +24,8 @@ class ImagePlaces:
     def __init__(self, store: RunStore) -> None:
         self._store = store
         self._outputs: dict[str, dict[str, OutputReference]] = {}
+        self._makers: dict[str, dict[str, Maker]] = {}
+        """The programs that the metadata of imported images name, by run and digest."""
 
     def read(self, image: Image) -> tuple[bytes, OutputReference]:
         """The bytes of an image, checked against its record, from the first place that has them.
@@ -66,17 +68,14 @@ class ImagePlaces:
                 return "/".join(part.replace(":", "_") for part in parts)
         return f"{image['digest'][7:19]}.png"
 
-    def source_of(self, image: Image) -> Source:
+    def maker_of(self, image: Image) -> Maker:
         """The program that made the image, as its run says; for imported images the program that wrote their metadata.
 
         Raises:
             OutputNotFound: no run here holds it.
         """
         for run, output in self._iter_places(image):
-            record = next((found for found, made in run.iter_outputs() if made.digest == output.digest), None)
-            if record is not None and record.reconstructed is not None:
-                return Source(name=record.reconstructed.tool or _UNKNOWN)
-            return run.metadata.source
+            return self._makers[run.run_id].get(output.digest) or maker_of(run.metadata.source)
         raise OutputNotFound(f"no run here holds {image['digest']}")
 
     def _iter_places(self, image: Image) -> Iterator[tuple[Run, OutputReference]]:
@@ -92,6 +91,13 @@ class ImagePlaces:
     def _outputs_of(self, run: Run) -> dict[str, OutputReference]:
         if run.run_id not in self._outputs:
             while len(self._outputs) >= _MOST_KEPT:
+                del self._makers[next(iter(self._outputs))]
                 self._outputs.pop(next(iter(self._outputs)))
-            self._outputs[run.run_id] = {output.digest: output for _, output in run.iter_outputs()}
+            found = list(run.iter_outputs())
+            self._outputs[run.run_id] = {output.digest: output for _, output in found}
+            self._makers[run.run_id] = {
+                output.digest: Maker(record.reconstructed.tool or _UNKNOWN)
+                for record, output in found
+                if record.reconstructed is not None
+            }
         return self._outputs[run.run_id]

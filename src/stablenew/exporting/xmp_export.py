@@ -57,7 +57,7 @@ def export_sidecars(
     for done, image in enumerate(images, 1):
         try:
             target = _target_of(places, image, folder)
-            _write(target, opinion_of(image), report, clock.timestamp())
+            _write(target, opinion_of(image, places.maker_of(image)), report, clock.timestamp())
         except (StableNewError, OSError) as error:
             report.problems.append((f"{image['run_id']} {image['name']}", str(error)))
         progress(done, len(images))

@@ -7,11 +7,12 @@ then parsed, and refused unless every field of others is what it was, and ours a
 import html
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from stablenew.errors import InvalidDocument
+from stablenew.exporting.maker import Maker
 from stablenew.image_metadata.xmp_opinions import (
     DC,
     OWN,
@@ -23,10 +24,12 @@ from stablenew.image_metadata.xmp_opinions import (
     read_opinion,
 )
 
+_IPTC: Final = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 _NAMESPACES: Final = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "xmp": XMP.strip("{}"),
     "dc": DC.strip("{}"),
+    "Iptc4xmpExt": _IPTC.strip("{}"),
     "stablenew": OWN.strip("{}"),
 }
 _PACKET: Final = (
@@ -36,7 +39,7 @@ _PACKET: Final = (
 _END: Final = re.compile(r"</([A-Za-z_][\w.-]*):RDF\s*>")
 _DECLARATION: Final = re.compile(r"""xmlns:([A-Za-z_][\w.-]*)\s*=\s*["']([^"']*)["']""")
 _OURS: Final = (f"{XMP}Rating", f"{XMP}Label", f"{XMP}MetadataDate", f"{DC}subject", f"{OWN}ImageId", f"{OWN}Said")
-"""Fields that are rewritten each time. `dc:description` is only written where nobody has."""
+"""Fields that are rewritten each time. The prompt and how the image came to be are only written where nobody has."""
 _DESCRIPTION: Final = f"{DC}description"
 _NO_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -53,9 +56,23 @@ class Opinion:
     tags: tuple[str, ...] = ()
     description: str | None = None
     """The prompt."""
+    maker: Maker | None = None
+    """The program that made the image."""
+
+    def origin(self) -> dict[str, str]:
+        """How the image came to be, by the field's name (IPTC Photo Metadata Standard 2025.1, AI fields)."""
+        if self.maker is None:
+            return {}
+        fields = {
+            "DigitalSourceType": self.maker.digital_source_type,
+            "AISystemUsed": self.maker.name,
+            "AISystemVersionUsed": self.maker.version,
+            "AIPromptInformation": self.description,
+        }
+        return {f"{_IPTC}{name}": value for name, value in fields.items() if value}
 
 
-def opinion_of(image: Mapping[str, Any]) -> Opinion:
+def opinion_of(image: Mapping[str, Any], maker: Maker | None = None) -> Opinion:
     """What was said about an image as a query finds it: one's own rating, else the mean of all."""
     rating = image["rating"] if image["mine"] is None else image["mine"]
     return Opinion(
@@ -65,6 +82,7 @@ def opinion_of(image: Mapping[str, Any]) -> Opinion:
         label=next(iter(image["labels"]), None),
         tags=tuple(_clean(tag) for tag in image["tags"] if not tag.startswith("label:")),
         description=_clean(image["prompt"] or "") or None,
+        maker=maker,
     )
 
 
@@ -75,7 +93,7 @@ def build_packet(opinion: Opinion, written_at: str, before: str | None = None) -
         InvalidDocument: `before` cannot be read, or would not survive.
     """
     if before is None:
-        return _with_fields(_PACKET, opinion, written_at, tags=opinion.tags, has_description=False)
+        return _with_fields(_PACKET, opinion, written_at, tags=opinion.tags, present=frozenset())
     try:
         old = _fields_of(before)
     except ValueError as error:
@@ -83,8 +101,7 @@ def build_packet(opinion: Opinion, written_at: str, before: str | None = None) -
     said = read_opinion(before)
     kept = _without_ours(before, opinion)
     tags = _join_tags(said, opinion)
-    has_description = any(name == _DESCRIPTION for name, _ in old)
-    packet = _with_fields(kept, opinion, written_at, tags=tags, has_description=has_description)
+    packet = _with_fields(kept, opinion, written_at, tags=tags, present=frozenset(name for name, _ in old))
     _check(packet, old, opinion, tags)
     return packet
 
@@ -99,6 +116,7 @@ def says_the_same(packet: str, opinion: Opinion) -> bool:
         and said.is_rejected == opinion.is_rejected
         and said.label == (opinion.label or said.label)
         and set(opinion.tags) == set(said.tags)
+        and opinion.origin().keys() <= {name for name, _ in _fields_of(packet)}
     )
 
 
@@ -113,16 +131,18 @@ def _fields_of(packet: str) -> list[tuple[str, tuple[str, ...]]]:
     return list(iter_fields(parse_packet(packet)))
 
 
-def _with_fields(packet: str, opinion: Opinion, written_at: str, *, tags: Iterable[str], has_description: bool) -> str:
+def _with_fields(
+    packet: str, opinion: Opinion, written_at: str, *, tags: Iterable[str], present: Container[str]
+) -> str:
     end = list(_END.finditer(packet))
     if not end:
         raise InvalidDocument("it has no RDF in it, so it was left as it is")
     at, prefix = end[-1].start(), end[-1][1]
-    block = _describe(opinion, written_at, tuple(tags), prefix, has_description=has_description)
+    block = _describe(opinion, written_at, tuple(tags), prefix, present)
     return f"{packet[:at]}{block}\n{packet[at:]}"
 
 
-def _describe(opinion: Opinion, written_at: str, tags: tuple[str, ...], rdf: str, *, has_description: bool) -> str:
+def _describe(opinion: Opinion, written_at: str, tags: tuple[str, ...], rdf: str, present: Container[str]) -> str:
     rating = REJECTED if opinion.is_rejected else opinion.rating
     said = XmpOpinion(
         rating=opinion.rating or None, is_rejected=opinion.is_rejected, label=_label(opinion), tags=tags
@@ -133,6 +153,11 @@ def _describe(opinion: Opinion, written_at: str, tags: tuple[str, ...], rdf: str
         f'xmp:MetadataDate="{written_at}"',
         f'stablenew:ImageId="{opinion.image_id}"',
         f'stablenew:Said="{_quote(said)}"',
+        *(
+            f'Iptc4xmpExt:{name.removeprefix(_IPTC)}="{_quote(value)}"'
+            for name, value in opinion.origin().items()
+            if name not in present
+        ),
     ]
     names = [f'xmlns:{name}="{address}"' for name, address in _NAMESPACES.items() if name != "rdf"]
     lines = [f'<{rdf}:Description {rdf}:about=""', *(f"  {text}" for text in (*names, *filter(None, fields)))]
@@ -140,7 +165,7 @@ def _describe(opinion: Opinion, written_at: str, tags: tuple[str, ...], rdf: str
     if tags:
         items = "".join(f"<{rdf}:li>{_escape(tag)}</{rdf}:li>" for tag in tags)
         inner.append(f"  <dc:subject><{rdf}:Bag>{items}</{rdf}:Bag></dc:subject>")
-    if opinion.description and not has_description:
+    if opinion.description and _DESCRIPTION not in present:
         text = _escape(opinion.description)
         item = f'<{rdf}:li xml:lang="x-default">{text}</{rdf}:li>'
         inner.append(f"  <dc:description><{rdf}:Alt>{item}</{rdf}:Alt></dc:description>")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.disk.atomic_file import write_once
 from stablenew.errors import ConfigError, StableNewError
-from stablenew.exporting.content_credentials.manifest import Maker, build_manifest
+from stablenew.exporting.content_credentials.manifest import build_manifest
 from stablenew.exporting.content_credentials.signing_identity import SigningIdentity
 from stablenew.exporting.image_places import Image, ImagePlaces
 
@@ -103,9 +103,7 @@ def _export(
     places: ImagePlaces, image: Image, target: Path, signer: "Signer", context: "Context", options: CredentialOptions
 ) -> None:
     data, output = places.read(image)
-    source = places.source_of(image)
-    maker = Maker(source.engine or source.name, source.engine_version if source.engine else source.version)
-    manifest = build_manifest(image, maker, target.name, with_prompt=options.with_prompt)
+    manifest = build_manifest(image, places.maker_of(image), target.name, with_prompt=options.with_prompt)
     signed, statement = _sign(data, output.media_type, manifest, signer, context, is_detached=options.is_detached)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_once(target, signed)

@@ -1,25 +1,13 @@
 """What the Content Credentials of an image say: how it came to be, and with `with_prompt` from which words. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from stablenew import __version__
+from stablenew.exporting.maker import Maker
 
-_TRAINED: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-_ALGORITHMIC: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
-"""Made by an algorithm without a trained model, as the sketch engine does."""
 GENERATION: Final = "org.stablenew.generation"
 _OUR_NAME: Final = "StableNew"
-_MODELLESS: Final = frozenset({"sketch"})
-
-
-@dataclass(frozen=True, slots=True)
-class Maker:
-    """The program that made an image, as its record says."""
-
-    name: str
-    version: str | None = None
 
 
 def build_manifest(image: Mapping[str, Any], maker: Maker, title: str, *, with_prompt: bool) -> dict[str, Any]:
@@ -33,7 +21,7 @@ def build_manifest(image: Mapping[str, Any], maker: Maker, title: str, *, with_p
         "action": "c2pa.created",
         "when": image["created_at"],
         "softwareAgent": agent,
-        "digitalSourceType": _ALGORITHMIC if maker.name in _MODELLESS else _TRAINED,
+        "digitalSourceType": maker.digital_source_type,
     }
     generation: dict[str, Any] = {"digest": image["digest"]}
     generation["settings"] = {name: str(value) for name, value in image["settings"].items()}
