@@ -6,6 +6,7 @@ import pytest
 
 from stablenew import RunStore
 from stablenew.cli.main import _run
+from stablenew.learning.dataset.reader import Dataset
 from tests.index.stores import make_store
 from tests.samples import sealed_run
 
@@ -53,6 +54,33 @@ def test_a_query_chooses_the_runs(stablenew, tmp_path):
     found = {row["run_id"] for row in json.loads(text)}
     left_out = {one["run_id"] for one in ledger["left_out"]}
     assert ledger["counts"]["runs_joined"] == len(found - left_out)
+
+
+def test_only_the_images_that_fit_are_taken_also_when_others_fit_later(stablenew, tmp_path):
+    def build(folder, query):
+        code, text, error = stablenew("--json", "dataset", "build", "-o", folder, query)
+        assert code == 0, error
+        images = Dataset(folder).read_images(["run_id", "image_id"]).to_pylist()
+        _, text, _ = stablenew("--json", "images", query, "--limit", "0")
+        fitting = {image["digest"] for image in json.loads(text)}
+        joined = {row["run_id"] for row in Dataset(folder).read_runs().to_pylist() if row["left_out"] is None}
+        assert {row["image_id"] for row in images} <= fitting
+        assert list(Dataset(folder).iter_findings()) == []
+        assert Dataset(folder).ledger.counts.images == len(images)
+        return {(row["run_id"], row["image_id"]) for row in images}, joined
+
+    folder, query = tmp_path / "ds", "rating:>=4"
+    first, joined = build(folder, query)
+    stablenew("dataset", "build", "-o", tmp_path / "whole")
+    whole = {tuple(row.values()) for row in Dataset(tmp_path / "whole").read_images(["run_id", "image_id"]).to_pylist()}
+    assert first < {pair for pair in whole if pair[0] in joined}  # of some runs only a part fits
+    assert build(folder, query)[0] == first
+    digest = Dataset(folder).ledger.digest
+    run_id, image = min(pair for pair in whole - first if pair[0] in joined)
+    assert stablenew("rate", run_id, image, "5", "--rater", "me")[0] == 0
+    later, _ = build(folder, query)
+    assert later == build(tmp_path / "new", query)[0]
+    assert Dataset(folder).ledger.digest == Dataset(tmp_path / "new").ledger.digest != digest
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Datasets: records and feedback joined, one row an image.", no_args_is_help=True)
 
-_BUILD_HELP = """Build a dataset of every sealed run, or of those that QUERY finds, into DIR.
+_BUILD_HELP = """Build a dataset of the images of every sealed run, or of the images that fit QUERY, into DIR.
 
-Building again into the same folder reads only what changed. QUERY is that of `stablenew history`.
+Building again into the same folder reads only what changed. QUERY is that of `stablenew images`.
 """
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a dataset.")]
 
@@ -31,7 +31,7 @@ _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a da
 def build(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to build into.")],
-    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; by default all.")] = None,
+    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which images; by default all.")] = None,
     formats: Annotated[
         list[str] | None,
         typer.Option("--format", help="Also write jsonl, csv, pairs, imagefolder or webdataset; may be repeated."),

@@ -305,9 +305,12 @@ class AppController:
         source: "RunSource | None" = None,
         executor: "PartExecutor | None" = None,
         is_incremental: bool = True,
+        has_whole_runs: bool = False,
         progress: "Progress" = lambda _done, _total: None,
     ) -> "DatasetLedger":
-        """Build a dataset of the runs that `query` finds; see `DatasetBuilder.build_learning_dataset`.
+        """Build a dataset of the images that `query` finds; see `DatasetBuilder.build_learning_dataset`.
+
+        With `has_whole_runs` it takes all images of their runs, so that less is built anew when other images fit.
 
         `source` is another store than this one, such as one on object storage; a query cannot search it.
 
@@ -319,14 +322,16 @@ class AppController:
 
         if source is not None and query:
             raise ConfigError("a query looks into the history of this machine, and cannot look into another store")
-        run_ids = None
+        run_ids = images = None
         if query:
             self.history.parse(query)
             self.history.refresh(is_patient=True)
             run_ids = self.history.run_ids(query)
+            images = None if has_whole_runs else self.history.digests_by_run(query)
         return DatasetBuilder(source or self.run_store, executor=executor).build_learning_dataset(
             folder,
             run_ids=run_ids,
+            images=images,
             query=query,
             split=split,
             formats=formats,
@@ -343,7 +348,7 @@ class AppController:
         from stablenew.learning.dataset.reader import Dataset
 
         folder = cached_dataset_folder(self.root, query)
-        self.build_dataset(folder, query=query, progress=progress)
+        self.build_dataset(folder, query=query, has_whole_runs=True, progress=progress)
         return Dataset(folder, images=self.history.digests(query) if query else None)
 
     def look_at_insights(self, query: str = "", *, progress: "Progress" = lambda _done, _total: None) -> dict[str, Any]:

@@ -300,6 +300,10 @@ class JobHistory:
         """The digests of all images that fit, in any order."""
         return self._reader.digests(self.image_snapshot(query).images.tolist())
 
+    def digests_by_run(self, query: "str | Query" = "") -> dict[str, list[str]]:
+        """For each run the digests of its images that fit."""
+        return self._reader.digests_by_run(self.image_snapshot(query).images.tolist())
+
     def runs_holding(self, digest: str) -> list[str]:
         """The runs that have an image among their final outputs, the oldest first."""
         return self._reader.runs_holding(digest)

@@ -83,6 +83,7 @@ class DatasetBuilder:
         folder: Path | str,
         *,
         run_ids: Collection[str] | None = None,
+        images: Mapping[str, Sequence[str]] | None = None,
         query: str = "",
         split: SplitPlan | None = None,
         formats: Sequence[str] = (),
@@ -91,7 +92,8 @@ class DatasetBuilder:
     ) -> "DatasetLedger":
         """Build the dataset into `folder` and return its ledger.
 
-        `run_ids` are those that `query` found; None takes every run. `formats` are written besides Parquet (see
+        `run_ids` are those that `query` found; None takes every run. `images` are the digests of the images to take of
+        each run; None takes all, and a run that is not in it has none. `formats` are written besides Parquet (see
         `dataset_exports.FORMATS`); exports of an earlier build that are not requested again are removed. With
         `is_incremental`, parts that the last build left in the folder are reused where no run changed. `progress`
         counts the runs that must be read.
@@ -110,6 +112,7 @@ class DatasetBuilder:
                     self._executor,
                     self._clock,
                     query=query,
+                    images=images,
                     split=split or SplitPlan(),
                     formats=formats,
                     is_incremental=is_incremental,

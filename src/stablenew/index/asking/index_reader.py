@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -237,6 +238,19 @@ class IndexReader:
                 unpack_digest(digest) for (digest,) in self.fetch(f"SELECT digest FROM image WHERE id IN ({some})")
             ]
         return found
+
+    def digests_by_run(self, images: Sequence[int]) -> dict[str, list[str]]:
+        """For each run the digests of those of some images that are among its final outputs."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for start in range(0, len(images), _MAX_PARAMETERS):
+            some = ",".join(map(str, images[start : start + _MAX_PARAMETERS]))
+            query = (
+                "SELECT r.run_id, i.digest FROM place p JOIN run r ON r.id = p.run JOIN image i ON i.id = p.image "
+                f"WHERE p.image IN ({some})"
+            )
+            for run_id, digest in self.fetch(query):
+                found[run_id].add(unpack_digest(digest))
+        return {run_id: sorted(digests) for run_id, digests in found.items()}
 
     def runs_holding(self, digest: str) -> list[str]:
         """The runs that have an image among their final outputs, the oldest first."""

@@ -2,9 +2,10 @@
 
 import contextlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,10 +18,17 @@ from pyarrow import compute as pc
 from stablenew.disk.atomic_file import replace_cached
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.dataset_ledger import DatasetFile
-from stablenew.learning.dataset.columns import COLUMNS_VERSION, IMAGES_SCHEMA, PREFERENCES_SCHEMA, RUNS_SCHEMA, Column
+from stablenew.learning.dataset.columns import (
+    COLUMNS_VERSION,
+    IMAGES_SCHEMA,
+    PREFERENCES_SCHEMA,
+    RUNS_SCHEMA,
+    Column,
+    whole,
+)
 from stablenew.learning.dataset.ledger_builder import text_of_joined
 from stablenew.learning.dataset.own_columns import add_own_columns, choose_own_columns, merge_kinds
-from stablenew.learning.dataset.part_maker import MadePart, PartTask, encode_parquet, set_splits
+from stablenew.learning.dataset.part_maker import MadePart, PartTask, encode_parquet, replace_column, set_splits
 from stablenew.learning.dataset.source.run_tables import Problem
 from stablenew.learning.dataset.split import TYING_COLUMNS, SplitTies, build_ties, name_splits, resolve_splits
 from stablenew.learning.dataset.split_plan import SplitPlan
@@ -78,6 +86,8 @@ class Assembly:
     folder: Path
     before: BuildState
     """What the last build left."""
+    images: Mapping[str, Sequence[str]] | None = None
+    """The digests of the images to take of each run; None takes all."""
     parts: list[AssembledPart] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     """What could not be read."""
@@ -134,6 +144,14 @@ class Assembly:
 
         Otherwise the task of making one, which names what of the last build can be used for it.
         """
+        part = self._find_part(run_ids, signatures)
+        if self.images is not None and isinstance(part, PartTask):
+            wanted = [digest for run_id in run_ids for digest in self.images.get(run_id, ())]
+            # opinions of images that were left out are in no old part, so feedback cannot be joined to it alone
+            return replace(part, images=sorted(set(wanted)), known={})
+        return part
+
+    def _find_part(self, run_ids: list[str], signatures: list[int]) -> AssembledPart | PartTask:
         run_range = self.before.find(run_ids)
         if run_range is None:
             return PartTask(run_ids)
@@ -171,17 +189,30 @@ class Assembly:
     def add(self, task: PartTask, made: MadePart) -> pa.Table:
         """Write and add a part that was just made. Returns its runs."""
         kept = self._keep_runs(task.run_ids, made.kept) if made.kept else _NOTHING_KEPT
-        runs = _sort_by_run(pa.concat_tables([kept.runs, made.runs]))
+        compared = self._choose_comparisons(made.preferences)
+        found = made.runs if compared is made.preferences else _count_comparisons(made.runs, compared)
+        runs = _sort_by_run(pa.concat_tables([kept.runs, found]))
         run_range = RunRange(task.run_ids, digest_joined(runs), row_count=made.row_count, ties_digest=made.ties.digest)
         run_range.own, run_range.own_columns = made.own, _describe(choose_own_columns(made.own))
         if made.row_count:
             self._write_part(run_range, made.data)
             self._write_ties(run_range, made.ties)
-        preferences = _sort_by_run(pa.concat_tables([kept.preferences, made.preferences]))
+        preferences = _sort_by_run(pa.concat_tables([kept.preferences, compared]))
         self.parts.append(AssembledPart(run_range, runs, preferences, made.ties))
         problems = [*self._old_problems(kept.run_ids), *made.problems]
         self.problems += sorted(problems, key=lambda problem: problem.run_id)
         return runs
+
+    def _choose_comparisons(self, preferences: pa.Table) -> pa.Table:
+        """The comparisons of two images that are taken, in whatever parts they are."""
+        if self.images is None:
+            return preferences
+        is_in = [pc.is_in(whole(preferences[name]), self._wanted) for name in ("winner", "loser")]
+        return preferences.filter(pc.and_(*is_in))
+
+    @cached_property
+    def _wanted(self) -> pa.Array:
+        return pa.array({digest for digests in (self.images or {}).values() for digest in digests}, pa.string())
 
     def _keep_runs(self, run_ids: Sequence[str], kept: list[str]) -> _KeptRuns:
         run_range = self.before.find(run_ids)
@@ -266,6 +297,14 @@ class Assembly:
         preferences = read_parquet(self.folder / self.before.tables[PREFERENCES], schema=PREFERENCES_SCHEMA)
         self._old = runs, preferences, preferences["run_id"].to_pylist()
         return self._old
+
+
+def _count_comparisons(runs: pa.Table, preferences: pa.Table) -> pa.Table:
+    counts = Counter(preferences["run_id"].to_pylist())
+    numbers = [counts[run_id] for run_id in runs["run_id"].to_pylist()]
+    is_joined = pc.is_null(runs["left_out"]).to_pylist()
+    values = [number if joined else None for number, joined in zip(numbers, is_joined, strict=True)]
+    return replace_column(runs, "preference_count", values)
 
 
 def _describe(columns: Iterable[Column]) -> list[str]:

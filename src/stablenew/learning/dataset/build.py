@@ -55,6 +55,7 @@ class DatasetBuild:
         clock: Clock,
         *,
         query: str,
+        images: Mapping[str, Sequence[str]] | None = None,
         split: SplitPlan,
         formats: Sequence[str],
         is_incremental: bool,
@@ -71,8 +72,9 @@ class DatasetBuild:
         self._exports = check_formats(formats)
         location = _to_text(source.location)
         self._facts = BuildFacts(_software_version(), location, query, format_timestamp(clock.now()), split)
-        self._purpose = describe_purpose(location, split)
-        self._assembly = Assembly(folder, read_state(folder, self._purpose) if is_incremental else BuildState())
+        self._purpose = describe_purpose(location, split, images)
+        state = read_state(folder, self._purpose) if is_incremental else BuildState()
+        self._assembly = Assembly(folder, state, images)
         self._assembly.read_old_tables()
 
     def run(self, signatures: Mapping[str, int], run_ids: Collection[str] | None, progress: Progress) -> DatasetLedger:

@@ -29,7 +29,7 @@ _EXPORTS: Final = {
 _NOTES: Final = """\
 A rating is a number from 0 to 5, and null where nobody rated the image. Seeds are exact: unsigned 64-bit integers in
 Parquet and CSV; in JSON a seed column is text throughout if one of its seeds is beyond 2^53-1. The file of an image is
-`<run_id>/<path>` in the store. `split` is null for images that seed or ancestry tie to another split than their
+`<run_id>/<path>` in the store; `path` is null for an image that lies in the folder of its tool. `split` is null for images that seed or ancestry tie to another split than their
 prompt's; they belong to no split."""
 
 
@@ -52,6 +52,8 @@ def _lines(ledger: DatasetLedger) -> Iterator[str]:
         f"{counts.preferences:,} comparisons, built by StableNew {ledger.software_version} at {ledger.built_at}. "
         "One row is one output image with its run, variant, settings, prompt and what people think of it.\n"
     )
+    if ledger.source.query:
+        yield f"Only images that fit `{_escape(ledger.source.query)}` are in it.\n"
     yield "| split | images |\n|---|---|"
     for name in ("train", "validation", "test", "held_out"):
         yield f"| {name} | {getattr(splits, name):,} |"

@@ -264,6 +264,7 @@ RUNS_SCHEMA: Final = pa.schema(
         ("digest", pa.string()),
         ("feedback_digest", pa.string()),
         ("metrics_digest", pa.string()),
+        ("chosen_digest", pa.string()),
         *((name, pa.int64()) for name in ("record_count", "image_count", "rated_image_count", "event_count")),
         *((name, pa.int64()) for name in ("lost_opinion_count", "preference_count")),
     ]
@@ -271,6 +272,7 @@ RUNS_SCHEMA: Final = pa.schema(
 """Every run that was seen: why it was left out (one of `run_source.REASONS`, with details), or the counts of its rows.
 
 `digest` is that of the sealed run, `feedback_digest` that of its set of feedback events,
-`metrics_digest` that of its scores that were added later, null where it has none. A lost opinion is about an
+`metrics_digest` that of its scores that were added later, null where it has none, `chosen_digest` that of the digests
+of its images, a line each, where only some were wanted. A lost opinion is about an
 image that no record of the run names.
 """

@@ -88,6 +88,9 @@ def text_of_joined(runs: pa.Table) -> bytes:
     joined = _joined(runs)
     starts = pc.binary_join_element_wise("", joined["run_id"], "\n")
     metrics = pc.fill_null(joined["metrics_digest"], "")
+    if "chosen_digest" in joined.column_names:  # else an earlier version built it
+        chosen = pc.binary_join_element_wise(metrics, joined["chosen_digest"], " ")
+        metrics = pc.coalesce(chosen, metrics)
     lines = pc.binary_join_element_wise(starts, joined["digest"], joined["feedback_digest"], metrics, " ")
     return b"".join(text_of(chunk) for chunk in lines.chunks)
 

@@ -5,6 +5,7 @@ Where only feedback was added to a run, its rows are copied too and only the fee
 """
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
@@ -49,6 +50,9 @@ class PartTask:
     known: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     """Digest and number of records, in the old part, of runs that changed: perhaps only feedback was added."""
 
+    images: list[str] | None = None
+    """The digests of the images to take; None takes all."""
+
     @property
     def read_count(self) -> int:
         """How many runs must be read."""
@@ -72,7 +76,7 @@ class PartTask:
 
     def without_old(self) -> "PartTask":
         """The same task without an old part: every run is read."""
-        return PartTask(self.run_ids)
+        return PartTask(self.run_ids, images=self.images)
 
 
 @dataclass
@@ -105,6 +109,8 @@ def make_part(source: RunSource, task: PartTask, plan: SplitPlan) -> MadePart:
         return make_part(source, task.without_old(), plan)
     found = [source.read(run_id) for run_id in task.changed]
     part = build_part(run for run in found if not task.knows(run))
+    if task.images is not None:
+        part = _choose_images(part, task.images)
     if old is not None:
         part = _add_old(part, old, task, [run for run in found if isinstance(run, RunFiles) and task.knows(run)])
     ties = build_ties(part.images, plan)
@@ -120,6 +126,37 @@ def make_part(source: RunSource, task: PartTask, plan: SplitPlan) -> MadePart:
         runs=part.runs,
         problems=part.problems,
     )
+
+
+def _choose_images(part: DatasetPart, digests: Sequence[str]) -> DatasetPart:
+    """The part with no other images than these. Its comparisons may be of images in other parts, and stay."""
+    images = part.images.filter(pc.is_in(whole(part.images["image_id"]), pa.array(digests, pa.string())))
+    return DatasetPart(images, part.preferences, _count_again(part.runs, images), part.problems)
+
+
+def _count_again(runs: pa.Table, images: pa.Table) -> pa.Table:
+    """The runs with the numbers of what is left of them, and a digest of which images that is."""
+    digests: dict[str, list[str]] = {}
+    for run_id, digest in zip(images["run_id"].to_pylist(), images["image_id"].to_pylist(), strict=True):
+        digests.setdefault(run_id, []).append(digest)
+    rated = Counter(images.filter(pc.is_valid(images["rating"]))["run_id"].to_pylist())
+    run_ids, reasons = runs["run_id"].to_pylist(), runs["left_out"].to_pylist()
+    columns: dict[str, list[Any]] = {
+        "image_count": [len(digests.get(run_id, ())) for run_id in run_ids],
+        "rated_image_count": [rated[run_id] for run_id in run_ids],
+        "chosen_digest": [digest_bytes("\n".join(digests.get(run_id, ())).encode()) for run_id in run_ids],
+    }
+    for name, values in columns.items():
+        kept = [None if reason is not None else value for value, reason in zip(values, reasons, strict=True)]
+        runs = replace_column(runs, name, kept)
+    return runs
+
+
+def replace_column(table: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
+    """The table with the values of one column replaced."""
+    index = table.schema.get_field_index(name)
+    field_of = table.schema.field(index)
+    return table.set_column(index, field_of, pa.array(values, field_of.type))
 
 
 def _read_old(task: PartTask) -> pa.Table | None:

@@ -9,7 +9,7 @@ only its own range.
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +31,7 @@ from stablenew.learning.dataset.split_plan import SplitPlan
 
 _FEWEST_RUNS: Final = 512
 _MOST_RUNS: Final = 1536
-_VERSION: Final = 2
+_VERSION: Final = 3
 
 
 @dataclass
@@ -178,13 +178,15 @@ def _describe(run_range: RunRange) -> dict[str, Any]:
     return {"run_count": len(run_range.run_ids)} | fields
 
 
-def describe_purpose(location: str, plan: SplitPlan) -> JsonValue:
+def describe_purpose(location: str, plan: SplitPlan, images: Mapping[str, Sequence[str]] | None = None) -> JsonValue:
     """What two builds must have in common to share parts."""
+    chosen = {run_id: list(digests) for run_id, digests in sorted(images.items())} if images is not None else None
     return {
         "version": _VERSION,
         "columns": COLUMNS_VERSION,
         "location": location,
         "plan": plan.to_dict(),
+        "images": None if chosen is None else digest_bytes(encode_json(chosen)),
     }
 
 

@@ -13,12 +13,16 @@ import pytest
 from PIL import Image
 
 from stablenew import FeedbackManager
+from stablenew.formats.digest import digest_bytes
+from stablenew.formats.documents.feedback_input import ComparisonInput
+from stablenew.importing.importer import Importer
 from stablenew.learning.dataset.columns import IMAGES_SCHEMA
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.dataset.split_plan import SplitPlan
 from stablenew.learning.dataset_builder import DatasetBuilder
 from stablenew.store.upkeep.run_verifier import RunVerifier
 from tests import samples
+from tests.importing.images import fill, make_png
 
 PROMPTS = ["a quiet harbour", "a market hall", "a stone bridge", "a tea garden", "a library", "a windmill"]
 
@@ -311,6 +315,33 @@ def test_comparisons_across_splits_are_left_out_and_counted_apart(store, tmp_pat
         assert (export.row_count, export.left_out) == ((1, {}) if len(splits) == 1 else (0, {"across_splits": 1}))
         found.add(len(splits))
     assert found == {1, 2}
+
+
+def test_images_in_their_place_are_exported_under_names_of_their_own(store, tmp_path):
+    paths = fill(tmp_path / "outputs", 6)
+    Importer(store).run(tmp_path / "outputs")
+    paths[5].unlink()
+    ledger = build(store, tmp_path / "ds", "imagefolder", "webdataset", split=SplitPlan(1, 0, 0))
+    folder = tmp_path / "ds" / "imagefolder" / "train"
+    lines = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    assert {(folder / line["file_name"]).read_bytes() for line in lines} == {path.read_bytes() for path in paths[:5]}
+    assert sorted(line["seed"] for line in lines) == list(range(5))
+    for name in ("imagefolder", "webdataset"):
+        assert (exported(ledger, name).row_count, exported(ledger, name).left_out) == (5, {"missing": 1})
+    assert {problem.path for problem in ledger.problems} == {digest_bytes(make_png(5))}
+
+
+def test_comparisons_of_images_of_two_runs_are_pairs(store, tmp_path):
+    images = [make_run(store, number) for number in (0, 6)]  # of one prompt
+    comparison = ComparisonInput(
+        winner_run_id="run-6", winner=images[1][0], loser_run_id="run-0", loser=images[0][0], outcome="win"
+    )
+    FeedbackManager(store, rater="alice").record_comparisons([comparison])
+    ledger = build(store, tmp_path / "ds", "pairs", split=SplitPlan(1, 0, 0))
+    assert (exported(ledger, "pairs").row_count, exported(ledger, "pairs").left_out) == (1, {})
+    (row,) = pyarrow.parquet.read_table(tmp_path / "ds" / "pairs" / "train.parquet").to_pylist()
+    assert row["best_image_uid"] == images[1][0]
+    assert {row["image_0_uid"], row["image_1_uid"]} == {images[0][0], images[1][0]}
 
 
 def test_the_card_says_what_the_columns_are_and_what_was_left_out(rated, tmp_path):

@@ -167,7 +167,7 @@ class Export:
 
     def _read_output(self, row: Row) -> bytes | None:
         try:
-            data = self.source.read_output(row["run_id"], row["path"])
+            data = self.source.read_output(row["run_id"], row["path"], row["image_id"])
         except OSError as error:
             reason = f"it cannot be read: {error.strerror or error}"
         else:
@@ -175,7 +175,7 @@ class Export:
                 return data
             reason = "it is not the image that was recorded"
         self.left_out[MISSING] += 1
-        self.problems.append(Problem(row["run_id"], row["path"], None, reason))
+        self.problems.append(Problem(row["run_id"], row["path"] or row["image_id"], None, reason))
         return None
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 from pyarrow import parquet as pq
 
+from stablenew.formats.digest import short_digest
 from stablenew.formats.media_type import extension_for
 from stablenew.formats.settings import SETTINGS
 from stablenew.formats.strict_json import encode_json
@@ -77,7 +78,8 @@ def _count_left_out(export: Export) -> None:
 
 
 def _name(row: Row) -> str:
-    stem = row["path"].partition("/")[2].rpartition(".")[0]
+    in_place = short_digest(row["image_id"])  # its own name may be anything, and that of another image too
+    stem = row["path"].partition("/")[2].rpartition(".")[0] if row["path"] else in_place
     return f"{row['run_id']}-{stem}".replace(".", "-")
 
 

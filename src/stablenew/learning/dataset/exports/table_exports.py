@@ -1,6 +1,7 @@
 """Exports of the rows themselves: JSON Lines, CSV, and preference pairs for training by comparison."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pyarrow as pa
@@ -89,6 +90,8 @@ PAIRS_SCHEMA: Final = pa.schema(
 The images are the recorded bytes, even if they are not JPEG: readers detect the format from the content.
 """
 _PAIR_COLUMNS: Final = (*IMAGE_COLUMNS, "prompt", "model", "split", "run_created_at")
+_RUNS: Final = ("run_id", "other_run_id")
+"""Of a comparison."""
 _ROW_GROUP: Final = 64
 
 
@@ -99,11 +102,11 @@ _Pair = tuple[Row, Row, Row]
 def write_pairs(export: Export) -> None:
     """`pairs/<split>.parquet`: one row for each comparison of two images of one prompt in one split."""
     preferences = export.dataset.read_preferences().to_pylist()
-    runs = {preference["run_id"] for preference in preferences}
+    runs = {preference[name] for preference in preferences for name in _RUNS if preference[name]}
     images = {(row["run_id"], row["image_id"]): row for row in export.find_rows(runs, _PAIR_COLUMNS)}
     by_split: dict[str, list[_Pair]] = {split: [] for split in SPLITS}
     for preference in preferences:
-        winner, loser = (images.get((preference["run_id"], preference[name])) for name in ("winner", "loser"))
+        winner, loser = (_find(images, preference, preference[name]) for name in ("winner", "loser"))
         reason = _why_not(winner, loser)
         if reason is not None:
             export.left_out[reason] += 1
@@ -112,6 +115,11 @@ def write_pairs(export: Export) -> None:
     for split, pairs in by_split.items():
         if pairs:
             export.write_file(f"pairs/{split}.parquet", lambda file, pairs=pairs: _write_pairs(export, pairs, file))  # type: ignore[misc]
+
+
+def _find(images: Mapping[tuple[str, str], Row], preference: Row, image: str) -> Row | None:
+    """The row of an image that was compared: in the run of the comparison, or in the other one."""
+    return next((row for name in _RUNS if (row := images.get((preference[name], image)))), None)
 
 
 def _why_not(winner: Row | None, loser: Row | None) -> str | None:

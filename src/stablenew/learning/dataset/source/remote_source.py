@@ -92,8 +92,10 @@ class RemoteSource:
             return LeftOut(run_id, UNREADABLE, str(error))
         return read_documents(run_id, names, lambda name, limit: self._read(f"{run_id}/{name}", limit))
 
-    def read_output(self, run_id: str, path: str) -> bytes:
+    def read_output(self, run_id: str, path: str | None, _digest: str) -> bytes:
         """The bytes of an output."""
+        if path is None:
+            raise OSError(errno.ENOENT, "it lies in a folder of the machine that imported it")
         return self._read(f"{run_id}/{path}", 1 << 32)
 
     def _read(self, path: str, limit: int) -> bytes:

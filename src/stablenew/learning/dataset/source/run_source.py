@@ -5,14 +5,16 @@ compared with the seal; a run that is damaged, or not completely synced from ano
 reason.
 """
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from stablenew.disk.regular_file import read_regular
-from stablenew.errors import FormatError
+from stablenew.errors import FormatError, OutputNotFound
 from stablenew.learning.dataset.source.folder_scan import scan_folders
 from stablenew.store.local_state import journal_path, known_replica_id
 from stablenew.store.run_folder import (
@@ -27,6 +29,10 @@ from stablenew.store.run_folder import (
     is_metrics,
 )
 from stablenew.store.seal import MAX_SEAL_BYTES, digest_seal, parse_seal
+
+if TYPE_CHECKING:
+    from stablenew.formats.documents.output_reference import OutputReference
+    from stablenew.store.run import Run
 
 RUNNING: Final = "running"
 INTERRUPTED: Final = "interrupted"
@@ -94,8 +100,8 @@ class RunSource(Protocol):
     def read(self, run_id: str) -> RunFiles | LeftOut:
         """The documents of a run, or why it is left out."""
 
-    def read_output(self, run_id: str, path: str) -> bytes:
-        """The bytes of an output. Raises OSError when it cannot be read."""
+    def read_output(self, run_id: str, path: str | None, digest: str) -> bytes:
+        """The bytes of an output; one without a path lies in its place. Raises OSError when it cannot be read."""
 
 
 class LocalSource:
@@ -133,9 +139,35 @@ class LocalSource:
             return found
         return found._replace(feedback=(*found.feedback, *_read_journal(journal, self._log_name)))
 
-    def read_output(self, run_id: str, path: str) -> bytes:
-        """The bytes of an output."""
-        return read_regular(f"{self._root}{os.sep}{run_id}{os.sep}{path}", 1 << 32)
+    def read_output(self, run_id: str, path: str | None, digest: str) -> bytes:
+        """The bytes of an output, also of one that lies in its place."""
+        folder = f"{self._root}{os.sep}{run_id}"
+        return _read_in_place(folder, digest) if path is None else read_regular(f"{folder}{os.sep}{path}", 1 << 32)
+
+
+def _read_in_place(folder: str, digest: str) -> bytes:
+    from stablenew.store.output_access import open_output  # noqa: PLC0415  # only exports need it
+
+    run, outputs = _outputs_in_place(folder)
+    if digest not in outputs:
+        raise OSError(errno.ENOENT, "no record names it")
+    try:
+        with open_output(run, outputs[digest]) as file:
+            return file.read()
+    except OutputNotFound as error:
+        raise OSError(errno.ENOENT, str(error)) from None
+
+
+@lru_cache(maxsize=4)
+def _outputs_in_place(folder: str) -> "tuple[Run, dict[str, OutputReference]]":
+    """A run and its outputs that it does not hold, by digest: images are asked for run by run."""
+    from stablenew.store.run import Run  # noqa: PLC0415
+
+    run = Run(Path(folder))
+    try:
+        return run, {output.digest: output for _, output in run.iter_outputs() if output.origin}
+    except FormatError as error:
+        raise OSError(errno.EIO, str(error)) from None
 
 
 def _state_of(folder: str) -> str:
