@@ -29,8 +29,8 @@ _EXPORTS: Final = {
 _NOTES: Final = """\
 A rating is a number from 0 to 5, and null where nobody rated the image. Seeds are exact: unsigned 64-bit integers in
 Parquet and CSV; in JSON a seed column is text throughout if one of its seeds is beyond 2^53-1. The file of an image is
-`<run_id>/<path>` in the store; `path` is null for an image that lies in the folder of its tool. `split` is null for images that seed or ancestry tie to another split than their
-prompt's; they belong to no split."""
+`<run_id>/<path>` in the store; `path` is null for an image that lies in the folder of its tool. `split` is null for
+images that seed or ancestry tie to another split than their prompt's; they belong to no split."""
 
 
 def is_our_card(data: bytes) -> bool:
