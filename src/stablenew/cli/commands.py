@@ -50,6 +50,7 @@ COMMANDS: Final = {
     "sources": Command("sources_command", "app"),
     "trash": Command("trash_command", "app"),
     "export": Command("export_command", "app"),
+    "share": Command("share_command", "share", has_help=True, takes_query=True),
     "engines": Command("engines_command", "app"),
     "dataset": Command("dataset_command", "app"),
     "learn": Command("learn_command", "app"),
