@@ -91,7 +91,13 @@ function buildTable({ setting, values }) {
     ),
   );
   const heads = ["value", "images", "stars"].map((name) => h("th", { scope: "col" }, name));
-  return h("table", {}, h("caption", {}, setting), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows));
+  return h(
+    "table",
+    {},
+    h("caption", {}, setting.replace("txt2img.", "").replaceAll("_", " ")),
+    h("thead", {}, h("tr", {}, heads)),
+    h("tbody", {}, rows),
+  );
 }
 
 const describeMean = ({ estimate, low, high }) =>
