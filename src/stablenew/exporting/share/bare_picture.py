@@ -1,10 +1,10 @@
 """Pictures that carry nothing but what is to be seen: no metadata, and no text hidden in the pixels."""
 
 import io
+import struct
 from typing import TYPE_CHECKING, Final
 
 from stablenew.formats.image_files import open_image, to_8_bit
-from stablenew.recording.side_channel import attempt
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -12,6 +12,17 @@ if TYPE_CHECKING:
 THUMBNAIL: Final = 320
 _QUALITY: Final = 90
 _THUMBNAIL_QUALITY: Final = 80
+_DAMAGED: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    SyntaxError,
+    ArithmeticError,
+    AttributeError,
+    OSError,
+    struct.error,
+)
+"""What Pillow raises for EXIF that is none."""
 
 
 def read_bare(data: bytes) -> "Image":
@@ -20,15 +31,23 @@ def read_bare(data: bytes) -> "Image":
     Raises:
         UndecodableImage: it is no image we know, or damaged.
     """
-    from PIL import Image, ImageOps  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
 
     with open_image(data) as opened:
-        eight = to_8_bit(opened)
-        turned, _ = attempt(ImageOps.exif_transpose, eight)  # damaged EXIF raises anything
-        image = (turned or eight).convert("RGBA")
+        image = _upright(to_8_bit(opened)).convert("RGBA")
         plain = Image.new("RGB", image.size, "white")
         plain.paste(image, mask=image.getchannel("A").point(_round_alpha))
         return plain
+
+
+def _upright(image: "Image") -> "Image":
+    """`image` turned as its EXIF orientation says; one whose EXIF is damaged stays as it is."""
+    from PIL import ImageOps  # noqa: PLC0415
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGED:
+        return image
 
 
 def _round_alpha(alpha: float) -> float:

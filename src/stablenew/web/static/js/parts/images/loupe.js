@@ -77,11 +77,9 @@ export class Loupe {
       tool("pick", "Pick (P)", () => onFlag("pick")),
     ];
     this.flagButtons = flags;
-    const thumbTools = [
-      tool("info", "About this image", () => this.setInfo(this.info.element.hidden), "thumb-only"),
-      tool("close", "Close", onClose, "thumb-only"),
-    ];
-    this.hud = h("div.hud", this.stars, this.marks, isReadOnly ? null : flags, thumbTools, this.place);
+    const back = tool("previous", "Back to the wall", onClose, "thumb-only"); // no cross: that is to reject
+    const about = tool("info", "About this image", () => this.setInfo(this.info.element.hidden), "thumb-only");
+    this.hud = h("div.hud", this.stars, this.marks, back, isReadOnly ? null : flags, about, this.place);
     this.element = h(
       "div.loupe",
       { hidden: true, role: "group", "aria-label": "Loupe", pointermove: () => this.wake() },
