@@ -1,5 +1,6 @@
 """The next experiment: which settings to try within which ranges, which images to rate first, and whether to stop."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -15,19 +16,20 @@ from stablenew.learning.evidence.evidence_table import (
     OWN,
     EvidenceTable,
     build_evidence_table,
-    image_columns,
     most_used,
-    read_evidence_table,
+    read_images_for_evidence,
     sort_key,
 )
-from stablenew.learning.evidence.next_batch import Batch, Bounds, Left, propose_batch
-from stablenew.learning.evidence.preference_model import Floats, Observations, Surface
-from stablenew.learning.evidence.setting_kernel import Dimension
 from stablenew.learning.learning_contract import limits_of
+from stablenew.learning.surface.next_batch import Batch, Bounds, Left, propose_batch
+from stablenew.learning.surface.observations import Floats, Observations
+from stablenew.learning.surface.preference_model import Surface
+from stablenew.learning.surface.setting_kernel import Dimension
 
 MOST_UNRATED: Final = 2_000
 """Images that nobody has rated are looked at up to this many."""
 _PROMPTS: Final = 8
+_MADE_WITH: Final = "txt2img."
 
 
 class SettingRange(NamedTuple):
@@ -54,7 +56,7 @@ class NextExperiment:
     tuned: tuple[SettingRange, ...]
     """The settings that are varied, and how far."""
     fixed: Mapping[str, Any]
-    """All others that are known, by dotted name."""
+    """What images are made with beside them, by dotted name: as most rated images had it."""
     settings: tuple[Mapping[str, Any], ...]
     """The settings to make images with, by dotted name."""
     is_random: tuple[bool, ...]
@@ -90,6 +92,8 @@ class NextExperiment:
             "left": None if self.left is None else self.left._asdict(),
             "is_done": self.is_done,
             "rating_count": self.rating_count,
+            "prompts": [list(prompt) for prompt in self.prompts],
+            "fixed": dict(self.fixed),
         }
 
 
@@ -121,7 +125,8 @@ def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4) -> N
     Raises:
         ConfigError: a range names no setting or does not fit it, or there is nothing to tune.
     """
-    table = read_evidence_table(dataset)
+    images = read_images_for_evidence(dataset, most_others=MOST_UNRATED)
+    table = images.build_table()
     used = most_used(table)
     ranges = [_read_range(table, *parts) for parts in parse_ranges(over)] or _seen_ranges(table)
     if not ranges:
@@ -134,19 +139,27 @@ def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4) -> N
     bounds = {found.name: _bounds_of(dimensions[found.name], found) for found in ranges}
     fixed = observed.space.encode(used)
     count = len(observed.stars) + len(observed.winners)
-    unrated = _read_unrated(dataset, observed, bounds, fixed) if count else _Unrated((), np.empty((0, len(dimensions))))
+    unrated = (
+        _choose_unrated(images.others, observed, bounds, fixed)
+        if count
+        else _Unrated((), np.empty((0, len(dimensions))))
+    )
     surface = Surface(observed) if count else None
     batch = propose_batch(observed.space, bounds, fixed, surface, size=size, made=unrated.points)
     return NextExperiment(
         tuned=tuple(ranges),
-        fixed={name: value for name, value in used.items() if value is not None and name not in bounds},
+        fixed={
+            name: value
+            for name, value in used.items()
+            if value is not None and name not in bounds and name.startswith(_MADE_WITH)
+        },
         settings=tuple(_decode(observed, batch, row, bounds) for row in range(len(batch.points))),
         is_random=batch.is_random,
         rate_first=tuple(unrated.names[index] for index in batch.existing),
         best=None if batch.best is None else _only(observed.space.decode(batch.best), bounds),
         left=batch.left,
         rating_count=count,
-        prompts=_frequent_prompts(dataset),
+        prompts=_frequent_prompts(images.judged),
         surface=surface,
         bounds=bounds,
     )
@@ -213,13 +226,10 @@ class _Unrated(NamedTuple):
     """Their settings, one row each."""
 
 
-def _read_unrated(dataset: Dataset, observed: Observations, bounds: Mapping[str, Bounds], fixed: Floats) -> _Unrated:
-    """Those within the ranges that are in everything else as what is tried now; the newest."""
-    tables = [_without_ratings(table) for table in dataset.iter_tables(image_columns())]
-    images = pa.concat_tables(tables) if tables else None
-    if images is None or not len(images):
+def _choose_unrated(images: pa.Table, observed: Observations, bounds: Mapping[str, Bounds], fixed: Floats) -> _Unrated:
+    """Those within the ranges that are in everything else as what is tried now."""
+    if not len(images):
         return _Unrated((), np.empty((0, len(fixed))))
-    images = images.slice(max(0, len(images) - MOST_UNRATED))
     points = encode_images(observed.space, build_evidence_table(images))
     fits = np.ones(len(points), bool)
     for index, dimension in enumerate(observed.space.dimensions):
@@ -235,15 +245,7 @@ def _read_unrated(dataset: Dataset, observed: Observations, bounds: Mapping[str,
     return _Unrated(tuple(ImageName(image["run_id"], image["image_id"]) for image in named), points[rows])
 
 
-def _without_ratings(images: pa.Table) -> pa.Table:
-    is_final = pc.fill_null(pc.equal(images["role"], "final"), fill_value=True)
-    return images.filter(pc.and_(is_final, pc.is_null(images["rating"])))
-
-
-def _frequent_prompts(dataset: Dataset) -> tuple[tuple[str, str], ...]:
-    counts: dict[tuple[str, str], int] = {}
-    for table in dataset.iter_tables(["prompt", "negative_prompt", "rating"]):
-        for image in table.filter(pc.is_valid(table["rating"])).to_pylist():
-            prompt = (image["prompt"] or "", image["negative_prompt"] or "")
-            counts[prompt] = counts.get(prompt, 0) + 1
+def _frequent_prompts(images: pa.Table) -> tuple[tuple[str, str], ...]:
+    rated = images.filter(pc.is_valid(images["rating"])).select(["prompt", "negative_prompt"])
+    counts = Counter((row["prompt"] or "", row["negative_prompt"] or "") for row in rated.to_pylist())
     return tuple(sorted(counts, key=lambda prompt: (-counts[prompt], prompt))[:_PROMPTS])

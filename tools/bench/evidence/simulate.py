@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stablenew.learning.evidence.best_settings import SUPPORT
-from stablenew.learning.evidence.preference_model import Observations, Surface
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE
-from stablenew.learning.evidence.setting_kernel import Dimension, SettingSpace
+from stablenew.learning.surface.observations import Observations
+from stablenew.learning.surface.preference_model import Surface
+from stablenew.learning.surface.setting_kernel import Dimension, SettingSpace
 
 SAMPLERS, SCHEDULERS, PROMPTS = 5, 3, 8
 SPACE = SettingSpace(
@@ -103,7 +104,7 @@ def measure(name: str, count: int, users: int) -> dict[str, float]:
         regrets.append((worth.max() - taste(found[None])[0]) / span)
         best_image.append((worth.max() - taste(observed.points[[observed.stars.argmax()]])[0]) / span)
         claimed, usual = surface.compare(found, observed.points[0]), observed.points[0]
-        if claimed.probability >= CONFIDENCE and surface.parts.support >= SUPPORT:
+        if claimed.probability >= CONFIDENCE and surface.support >= SUPPORT:
             claims.append(bool(taste(found[None])[0] > taste(usual[None])[0]))
         pairs = draw_points(40, chance).reshape(20, 2, 6)
         for first, second in pairs:

@@ -10,9 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from stablenew.learning.evidence.evidence_table import EvidenceTable, Factor, most_used, sort_key
-from stablenew.learning.evidence.preference_model import Floats, Gain, Observations, Surface
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE
-from stablenew.learning.evidence.setting_kernel import UNKNOWN, Dimension, SettingSpace
+from stablenew.learning.surface.observations import Floats, Observations
+from stablenew.learning.surface.preference_model import Gain, Surface
+from stablenew.learning.surface.setting_kernel import UNKNOWN, Dimension, SettingSpace
 
 NOT_ENOUGH: Final = "not enough evidence"
 FEWEST_IMAGES: Final = 20
@@ -79,12 +80,12 @@ def find_best_settings(table: EvidenceTable, current: Mapping[str, Any] | None =
     surface = Surface(observed)
     best = surface.find_best()
     gain = surface.compare(best, observed.space.encode(compared_with))
-    is_supported = gain.probability >= CONFIDENCE and surface.parts.support >= SUPPORT
+    is_supported = gain.probability >= CONFIDENCE and surface.support >= SUPPORT
     return BestSettings(
         settings=observed.space.decode(best),
         current=compared_with,
         is_supported=is_supported,
-        reason=_explain(gain, surface.parts.support, is_supported=is_supported),
+        reason=_explain(gain, surface.support, is_supported=is_supported),
         gain=gain,
         influences=_find_influences(surface),
         image_count=count,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -187,17 +187,41 @@ class EvidenceTable:
 
 def read_evidence_table(dataset: Dataset) -> EvidenceTable:
     """The rated and the compared final images of a dataset."""
+    return read_images_for_evidence(dataset).build_table()
+
+
+class ImagesForEvidence(NamedTuple):
+    """The final images of a dataset, as read in one pass."""
+
+    judged: pa.Table
+    """Those that are rated or compared."""
+    others: pa.Table
+    """The newest of those that nobody has rated."""
+    preferences: list[dict[str, Any]]
+    """Every comparison."""
+
+    def build_table(self) -> EvidenceTable:
+        """What evidence is computed from."""
+        return build_evidence_table(self.judged, self.preferences)
+
+
+def read_images_for_evidence(dataset: Dataset, *, most_others: int = 0) -> ImagesForEvidence:
+    """What is rated or compared, and at most `most_others` of the images that nobody has rated."""
     preferences = dataset.read_preferences().to_pylist()
     wanted = _compared_ids(preferences)
     columns = image_columns()
-    tables = []
+    tables: list[pa.Table] = []
+    others: list[pa.Table] = []
     for table in dataset.iter_tables(columns):
-        is_final = pc.fill_null(pc.equal(table["role"], "final"), True)
-        is_wanted = pc.or_(pc.is_valid(table["rating"]), pc.is_in(table["image_id"], wanted))
-        tables.append(_with_codes(table.filter(pc.and_(is_final, is_wanted))))
+        final = table.filter(pc.fill_null(pc.equal(table["role"], "final"), True))
+        is_rated = pc.is_valid(final["rating"])
+        tables.append(_with_codes(final.filter(pc.or_(is_rated, pc.is_in(final["image_id"], wanted)))))
+        if most_others:
+            unrated = pa.concat_tables([*others, final.filter(pc.invert(is_rated))])
+            others = [unrated.slice(max(0, len(unrated) - most_others))]
         pa.default_memory_pool().release_unused()
-    images = pa.concat_tables(tables) if tables else dataset.read_images(columns)
-    return build_evidence_table(images, preferences)
+    empty = dataset.read_images(columns) if not tables else tables[0].slice(0, 0)
+    return ImagesForEvidence(pa.concat_tables(tables) if tables else empty, others[0] if others else empty, preferences)
 
 
 def image_columns() -> list[str]:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from stablenew.learning.evidence.next_batch import FEWEST_NEW, Bounds, propose_batch
-from stablenew.learning.evidence.preference_model import Observations, Surface
-from stablenew.learning.evidence.setting_kernel import Dimension, SettingSpace
+from stablenew.learning.surface.next_batch import FEWEST_NEW, Bounds, propose_batch
+from stablenew.learning.surface.observations import Observations
+from stablenew.learning.surface.preference_model import Surface
+from stablenew.learning.surface.setting_kernel import Dimension, SettingSpace
 
 SPACE = SettingSpace(
     (

@@ -5,8 +5,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from stablenew.learning.evidence.next_batch import Bounds
-from stablenew.learning.evidence.preference_model import Floats, Surface
+from stablenew.learning.surface.next_batch import Bounds
+from stablenew.learning.surface.observations import Floats
+from stablenew.learning.surface.preference_model import Surface
 
 CURVE_POINTS: Final = 13
 """Values of a number that a curve has."""

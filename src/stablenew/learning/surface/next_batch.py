@@ -12,23 +12,28 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.stats import qmc
 
-from stablenew.learning.evidence.preference_model import Floats, Surface
-from stablenew.learning.evidence.setting_kernel import SettingSpace
+from stablenew.learning.surface.observations import Codes, Floats
+from stablenew.learning.surface.preference_model import Surface
+from stablenew.learning.surface.setting_kernel import SettingSpace
 
 RANDOM_SHARE: Final = 0.25
 """The part of all proposals that is random."""
 FEWEST_RATINGS: Final = 8
 """With fewer ratings, everything is random."""
-_SPREAD: Final = 384
+_SPREAD: Final = 256
 """Candidates that are spread over the whole space."""
-_NEAR: Final = 32
+_NEAR: Final = 20
 """Candidates around each of the best."""
 _BEST: Final = 8
 _STEP: Final = 0.12
 """How far around the best, as a standard deviation; the range of a number is 1."""
+_PROMISING: Final = 240
+"""Candidates that surfaces are drawn over: the time goes up with the third power of their number."""
+_PROMISING_MADE: Final = 60
+"""The same of images that are there."""
 _SURFACES: Final = 200
 """Surfaces that are drawn to say what is left to gain."""
-_JITTER: Final = 1e-6
+_JITTER: Final = 1e-5
 _AS_GOOD: Final = 0.05
 """An image that is there may be worse by this many stars: rating it costs nothing."""
 FEWEST_NEW: Final = 2
@@ -104,17 +109,20 @@ def propose_batch(
     if surface is None or count < FEWEST_RATINGS:
         return Batch(search.spread(size, count), (True,) * size, (), None, None)
     best, candidates = search.gather(surface, chance)
-    rows = [] if made is None else list(made)
-    everything = np.concatenate([candidates, *([np.stack(rows)] if rows else [])])
+    candidates = candidates[_keep_promising(surface, candidates, _PROMISING)]
+    known = np.empty((0, len(fixed))) if made is None else made
+    kept = _keep_promising(surface, known, _PROMISING_MADE)
+    everything = np.concatenate([candidates, known[kept]])
     drawn = _draw(surface, everything, chance, _SURFACES)
-    left = _measure_left(drawn[:, : len(candidates)], int(surface.expect(candidates).argmax()))
+    best_index = int(surface.expect(candidates).argmax())
+    left = _measure_left(surface, drawn[:, : len(candidates)], best_index, search.spread(_SPREAD, 0))
     random = _count_random(size, count)
     wanted = np.concatenate([surface.expect(everything)[None], drawn])[: size - random]
     picks = _pick(wanted, len(candidates), most_existing=size - FEWEST_NEW)
     points = np.concatenate([everything[[pick for pick in picks if pick < len(candidates)]],
                              search.spread(random, count)])  # fmt: skip
     is_random = (False,) * (len(points) - random) + (True,) * random
-    existing = tuple(pick - len(candidates) for pick in picks if pick >= len(candidates))
+    existing = tuple(int(kept[pick - len(candidates)]) for pick in picks if pick >= len(candidates))
     return Batch(points, is_random, existing, best, left)
 
 
@@ -137,20 +145,27 @@ def _pick(drawn: Floats, candidates: int, *, most_existing: int) -> list[int]:
     return picks
 
 
+def _keep_promising(surface: Surface, points: Floats, count: int) -> Codes:
+    """Indices of the points that may be the best: by their expected stars, and by what is not known of them."""
+    mean, variance = surface.predict_each(points)
+    hopes = (mean, mean + np.sqrt(variance))
+    best = [np.argsort(-hope, kind="stable")[: count // len(hopes)] for hope in hopes]
+    return np.unique(np.concatenate(best))
+
+
 def _draw(surface: Surface, points: Floats, chance: np.random.Generator, count: int) -> Floats:
     """Surfaces out of all that agree with what was observed; one row each, with the worth of each point."""
     mean, covariance = surface.predict(points)
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, _JITTER * max(float(values[-1]), _JITTER)))
+    root = np.linalg.cholesky(covariance + _JITTER * max(float(covariance.diagonal().max()), 1.0) * np.eye(len(mean)))
     drawn: Floats = mean + chance.standard_normal((count, len(points))) @ root.T
     return drawn
 
 
-def _measure_left(drawn: Floats, best: int) -> Left:
+def _measure_left(surface: Surface, drawn: Floats, best: int, spread: Floats) -> Left:
     """What is between the best candidate of each surface and the one that is best by expectation."""
     highest = drawn.max(axis=1)
     stars = float((highest - drawn[:, best]).mean())
-    way = float((highest - drawn[:, :_SPREAD].mean(axis=1)).mean())
+    way = float(highest.mean() - surface.expect(spread).mean())
     return Left(stars, stars / max(way, _JITTER))
 
 
@@ -174,12 +189,13 @@ class _Search:
 
     def gather(self, surface: Surface, chance: np.random.Generator) -> tuple[Floats, Floats]:
         """The best point by expectation, and candidates: spread over all, and around the best of these."""
-        spread = self.spread(_SPREAD, 0)
-        candidates = spread
+        candidates = self.spread(_SPREAD, 0)
+        means = surface.expect(candidates)
         for step in (_STEP, _STEP / 3):
-            best = candidates[np.argsort(-surface.expect(candidates), kind="stable")[:_BEST]]
-            candidates = np.concatenate([candidates, self._around(best, step, chance)])
-        return np.asarray(candidates[int(surface.expect(candidates).argmax())]), candidates
+            best = candidates[np.argsort(-means, kind="stable")[:_BEST]]
+            around = self._around(best, step, chance)
+            candidates, means = np.concatenate([candidates, around]), np.concatenate([means, surface.expect(around)])
+        return np.asarray(candidates[int(means.argmax())]), candidates
 
     def _around(self, best: Floats, step: float, chance: np.random.Generator) -> Floats:
         points = np.repeat(best, _NEAR, axis=0)

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew.learning.evidence import preference_model, setting_kernel
-from stablenew.learning.evidence.preference_model import Observations, Surface, _Likelihood
-from stablenew.learning.evidence.setting_kernel import Dimension, SettingSpace
+from stablenew.learning.surface import kernel_sizes, observations
+from stablenew.learning.surface.likelihood import Likelihood
+from stablenew.learning.surface.observations import Observations
+from stablenew.learning.surface.preference_model import Surface
+from stablenew.learning.surface.setting_kernel import Dimension, SettingSpace
 
 SPACE = SettingSpace(
     (
@@ -43,7 +45,7 @@ def test_good_settings_are_found_and_what_does_nothing_matters_least(seed):
     assert 5.5 < best["txt2img.cfg_scale"] < 9.5
     worse = SPACE.encode({**best, "txt2img.sampler": "a", "txt2img.cfg_scale": 12.0})
     assert surface.compare(SPACE.encode(best), worse).probability > 0.99
-    assert surface.parts.support > 3
+    assert surface.support > 3
 
 
 @pytest.mark.heavy
@@ -101,18 +103,18 @@ def test_comparisons_alone_teach_too():
 
 @pytest.mark.heavy
 def test_stars_that_nothing_explains_support_no_effect():
-    supports = [Surface(observe(48, seed, lambda points: 0 * points[:, 0])).parts.support for seed in range(20)]
+    supports = [Surface(observe(48, seed, lambda points: 0 * points[:, 0])).support for seed in range(20)]
     assert sum(support > 3 for support in supports) <= 1
 
 
 def test_the_same_data_give_the_same_surface():
     first, second = Surface(observe(50, 8)), Surface(observe(50, 8))
     assert (first.find_best() == second.find_best()).all()
-    assert first.parts.support == second.parts.support
+    assert first.support == second.support
 
 
 def test_very_many_ratings_are_thinned_evenly(monkeypatch):
-    monkeypatch.setattr(preference_model, "MOST_OBSERVATIONS", 60)
+    monkeypatch.setattr(observations, "MOST_OBSERVATIONS", 60)
     thinned = observe(240, 9, raters=3).thinned()
     assert 55 <= len(thinned.stars) <= 60
     assert np.bincount(thinned.raters).min() > 10
@@ -134,7 +136,7 @@ def test_gradient_and_curvature_are_those_of_the_likelihood(given_values, stars,
         SPACE, np.zeros((5, 3)), np.zeros(5, int), np.zeros(5, int), np.arange(5), np.zeros(5, int),
         np.array(stars, float), np.arange(3), np.arange(3) + 1, np.array([1.0, 0.5, 1.0]),
     )  # fmt: skip
-    likelihood, at, step = _Likelihood.of(observed, 2.5, noise), np.array(given_values), 1e-5
+    likelihood, at, step = Likelihood.of(observed, 2.5, noise), np.array(given_values), 1e-5
     log, gradient, curvature = likelihood.evaluate(at)
     assert np.isfinite(log)
     assert (curvature > 0).all()
@@ -149,7 +151,7 @@ def test_gradient_and_curvature_are_those_of_the_likelihood(given_values, stars,
 
 def test_the_gradient_of_the_sizes_is_that_of_their_probability(monkeypatch):
     checked = []
-    minimize = setting_kernel.minimize
+    minimize = kernel_sizes.minimize
 
     def check(objective, start, **options):
         point = start + np.random.default_rng(1).normal(0, 0.3, len(start))
@@ -160,6 +162,6 @@ def test_the_gradient_of_the_sizes_is_that_of_their_probability(monkeypatch):
             checked.append(index)
         return minimize(objective, start, **options)
 
-    monkeypatch.setattr(setting_kernel, "minimize", check)
+    monkeypatch.setattr(kernel_sizes, "minimize", check)
     Surface(observe(30, 11, raters=3))
-    assert len(checked) == 2 * 9
+    assert len(checked) == 3 + 7

@@ -1,0 +1,97 @@
+"""What was said of images: ratings and comparisons, as arrays."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stablenew.learning.surface.setting_kernel import SettingSpace
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+
+MOST_OBSERVATIONS: Final = 5_000
+"""Ratings, and comparisons that count twice. More are thinned to this many, evenly among raters."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Ratings and comparisons of images. The arrays that describe images have one entry an image."""
+
+    space: SettingSpace
+    """The settings that were varied."""
+    points: Floats
+    """For each image its settings, as `SettingSpace.encode` has them."""
+    prompts: Codes
+    """For each image a number, equal for images of one prompt."""
+    seeds: Codes
+    """For each image a number, equal for images of one seed; -1 where it is not known."""
+    rated: Codes
+    """For each rating the index of its image."""
+    raters: Codes
+    """For each rating the index of its rater."""
+    stars: Floats
+    """For each rating its stars."""
+    winners: Codes
+    """For each comparison the index of the winner."""
+    losers: Codes
+    """For each comparison the index of the other image."""
+    points_won: Floats
+    """For each comparison 1 where the winner won, 0.5 for a tie."""
+
+    def thinned(self) -> "Observations":
+        """At most `MOST_OBSERVATIONS`, evenly chosen, and only the images that they are about."""
+        count = len(self.stars) + 2 * len(self.winners)
+        share = min(1.0, MOST_OBSERVATIONS / max(1, count))
+        order = np.argsort(self.raters, kind="stable")
+        ratings = np.sort(order[every(len(order), share)])
+        pairs = every(len(self.winners), share)
+        rated, winners, losers = self.rated[ratings], self.winners[pairs], self.losers[pairs]
+        used = np.unique(np.concatenate([rated, winners, losers]))
+        rated, winners, losers = (np.searchsorted(used, images) for images in (rated, winners, losers))
+        return Observations(
+            self.space, self.points[used], self.prompts[used], self.seeds[used],
+            rated, self.raters[ratings], self.stars[ratings], winners, losers, self.points_won[pairs],
+        )  # fmt: skip
+
+
+def every(count: int, share: float) -> Codes:
+    """Indices of about that share of `count` entries, evenly spread."""
+    return np.unique(np.floor(np.arange(0, count, 1 / share)).astype(np.int64)) if count else np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class ImagesOfObservations:
+    """Which images each observation is about: `scale * image` for a rating, `winner - loser` for a comparison."""
+
+    first: Codes
+    second: Codes
+    """-1 for a rating."""
+    scale: Floats
+
+    @classmethod
+    def of(cls, observed: Observations, scales: Floats) -> "ImagesOfObservations":
+        """The observations in order: ratings, then comparisons."""
+        nothing = np.full(len(observed.rated), -1, np.int64)
+        return cls(
+            np.concatenate([observed.rated, observed.winners]),
+            np.concatenate([nothing, observed.losers]),
+            np.concatenate([scales[observed.raters], np.ones(len(observed.winners))]),
+        )
+
+    def across(self, covariance: Floats) -> Floats:
+        """The covariance of other values with the observations, given theirs with the images."""
+        across = covariance[:, self.first] * self.scale
+        pairs = self.second >= 0
+        across[:, pairs] -= covariance[:, self.second[pairs]]
+        return across
+
+    def between(self, covariance: Floats) -> Floats:
+        """The covariance of the observations, given that of the images."""
+        return self.across(self.across(covariance).T.copy())
+
+    def add_variances(self, own: Floats) -> Floats:
+        """The variance of each observation, given what each image has by itself."""
+        second = np.where(self.second >= 0, own[self.second], 0.0)
+        return np.asarray(self.scale**2 * own[self.first] + second)

@@ -1,0 +1,131 @@
+"""The preference model: one surface over all settings, learned from stars and comparisons of all raters together.
+
+What an image is worth is the sum of what its settings, its prompt and its seed contribute, and of chance. A Gaussian
+process over the settings is one of these parts, so a good seed or an easy prompt is not taken for a good setting. Stars
+are ordinal: a rater rounds what they feel to whole stars on a scale of their own. See `README.md` in `evidence`.
+
+NumPy and SciPy only, and deterministic.
+"""
+
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from stablenew.learning.surface.kernel_sizes import SizeSearch, usual_parts
+from stablenew.learning.surface.observations import Floats, Observations, every
+from stablenew.learning.surface.posterior import find_posterior
+
+_FOR_SIZES: Final = 200
+"""Ratings that the sizes of the parts are found from; each step takes time by the third power of their number."""
+_LEAST: Final = 1e-12
+
+
+class Gain(NamedTuple):
+    """How many stars better one choice of settings is than another."""
+
+    estimate: float
+    """The expected difference in stars."""
+    low: float
+    """The lower end of its 95 % interval."""
+    high: float
+    """The upper end of its 95 % interval."""
+    probability: float
+    """That the first choice is better at all."""
+
+
+class Surface:
+    """What settings are worth, in stars, apart from prompts, seeds and raters."""
+
+    def __init__(self, observed: Observations) -> None:
+        """Learn the surface.
+
+        Raises:
+            ValueError: there are no ratings and no comparisons.
+        """
+        self.observed = observed = observed.thinned()
+        if not len(observed.stars) + len(observed.winners):
+            raise ValueError("there is nothing to learn from: no image is rated or compared")
+        self.mean = float(observed.stars.mean()) if len(observed.stars) else 0.0
+        self.scales = _rater_scales(observed)
+        self._sizes = _search_sizes(observed, self.scales, self.mean)
+        self.parts = self._sizes.find_parts() if self._sizes else usual_parts(len(observed.space.dimensions))
+        self._posterior = find_posterior(observed, self.parts, self.scales, self.mean)
+
+    @cached_property
+    def support(self) -> float:
+        """Logarithm of how many times more probable the ratings are if settings matter; 0 without ratings."""
+        return self._sizes.measure_support() if self._sizes else 0.0
+
+    def predict(self, points: Floats) -> tuple[Floats, Floats]:
+        """Mean and covariance, in stars, of what settings contribute at some points."""
+        mean, half = self._posterior.explain(points)
+        return mean, self.parts.setting_covariance(self.observed.space, points, points) - half.T @ half
+
+    def predict_each(self, points: Floats) -> tuple[Floats, Floats]:
+        """Mean and variance, in stars, at each point by itself: cheaper than `predict` for many points."""
+        mean, half = self._posterior.explain(points)
+        return mean, np.maximum(self.parts.setting_variance - np.einsum("ij,ij->j", half, half), _LEAST)
+
+    def compare(self, point: Floats, other: Floats) -> Gain:
+        """How much better the settings `point` are than `other`."""
+        mean, covariance = self.predict(np.stack([point, other]))
+        estimate = float(mean[0] - mean[1])
+        variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+        deviation = max(variance, _LEAST) ** 0.5
+        return Gain(
+            estimate, estimate - 1.96 * deviation, estimate + 1.96 * deviation, float(ndtr(estimate / deviation))
+        )
+
+    def find_best(self, *, starts: int = 8, sweeps: int = 4) -> Floats:
+        """The point with the highest expected value, within what was tried.
+
+        From the `starts` best of the points that were tried, one setting after the other is improved, `sweeps` times.
+        """
+        tried = np.unique(self.observed.points, axis=0)
+        found = tried[np.argsort(-self.expect(tried), kind="stable")[:starts]].copy()
+        for _ in range(sweeps):
+            for index, values in enumerate(self.observed.space.candidates(tried)):
+                options = np.repeat(found, len(values), axis=0)
+                options[:, index] = np.tile(values, len(found))
+                best = self.expect(options).reshape(len(found), len(values)).argmax(axis=1)
+                found[:, index] = values[best]
+        return np.asarray(found[int(self.expect(found).argmax())])
+
+    def expect(self, points: Floats) -> Floats:
+        """Expected stars that settings contribute at some points."""
+        return self._posterior.expect(points)
+
+
+def _rater_scales(observed: Observations) -> Floats:
+    """How far apart each rater's stars lie, relative to all raters; few ratings count as the usual scale.
+
+    The geometric mean over ratings is one, which fixes the unit of the surface.
+    """
+    count = int(observed.raters.max(initial=-1)) + 1
+    if count < 2:
+        return np.ones(count)
+    counts = np.maximum(1, np.bincount(observed.raters, minlength=count))
+    means = np.bincount(observed.raters, observed.stars, count) / counts
+    spreads = np.bincount(observed.raters, (observed.stars - means[observed.raters]) ** 2, count) / counts
+    spread = max(float(np.sum(counts * spreads) / counts.sum()), 0.1)
+    logs = 0.5 * np.log(np.maximum(spreads, 0.05) / spread) * counts / (counts + 20)
+    logs -= np.sum(logs * counts) / counts.sum()
+    scales: Floats = np.exp(np.clip(logs, -1, 1))
+    return scales
+
+
+def _search_sizes(observed: Observations, scales: Floats, mean: float) -> SizeSearch | None:
+    """The search for the sizes of all parts; None where there are no ratings to find them from."""
+    if len(observed.stars) < 2:
+        return None
+    rows = every(len(observed.stars), min(1.0, _FOR_SIZES / len(observed.stars)))
+    images = observed.rated[rows]
+    return SizeSearch(
+        observed.space,
+        observed.points[images],
+        (observed.stars[rows] - mean),
+        scales[observed.raters[rows]],
+        {"prompt": observed.prompts[images], "seed": observed.seeds[images], "rater": observed.raters[rows]},
+    )
