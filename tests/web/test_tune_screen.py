@@ -14,6 +14,7 @@ def test_before_anything_is_rated_a_first_round_is_proposed(open_page, root):
     expect(rows.nth(0)).to_contain_text("CFG scale")
     expect(rows.nth(1)).to_contain_text("random")
     expect(page.get_by_text("stablenew learn next --over cfg=3..12,steps=10..40 --batch 6 --run")).to_be_visible()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_attribute("required", "")
 
 
 def test_with_ratings_it_shows_the_best_settings_their_curves_and_what_is_left(open_page, root, keep_screen):

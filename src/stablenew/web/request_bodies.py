@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from stablenew.formats.described_model import DescribedModel
 from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
@@ -146,6 +146,30 @@ class WorkflowBody(_Body):
 
     workflow: Annotated[str, Field(max_length=3_000_000)]
     """Its JSON, in API format."""
+
+
+class RoundBody(_Body):
+    """A round of tuning to make: what `/api/tuning` proposes for the same query, ranges and size."""
+
+    query: Annotated[str, Field(max_length=10_000)] = ""
+    over: Annotated[str, Field(max_length=10_000)] = ""
+    size: Annotated[int, Field(ge=2, le=64)] = 4
+    prompt: Annotated[str, Field(max_length=200_000)] | None = None
+    """By default one of those of the rated images."""
+    engine: str | None = None
+    url: str | None = None
+    settings: list[str] = Field(default_factory=list)
+    """`STAGE.KEY=VALUE`, of what is not tuned."""
+
+
+class TunedPackBody(_Body):
+    """Settings to keep as a prompt pack with a preset."""
+
+    name: Annotated[str, Field(max_length=80)]
+    settings: dict[str, JsonValue]
+    """Values by dotted name."""
+    prompts: Annotated[list[tuple[str, str]], Field(max_length=100)] = Field(default_factory=list)
+    """Prompts and negative prompts."""
 
 
 class VerifyBody(_Body):

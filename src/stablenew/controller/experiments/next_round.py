@@ -1,9 +1,12 @@
-"""The next experiment as a learning plan: one prompt, one seed, and each of the proposed settings as a preset."""
+"""The next experiment as a learning plan: one prompt, one seed, and each of the proposed settings as a preset.
+
+A round is one run. `start_round` queues it where the program stays, as behind the page.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from stablenew.controller.experiments.plan_controller import build_plan
+from stablenew.controller.experiments.plan_controller import PlanController, build_plan
 from stablenew.errors import ConfigError
 from stablenew.formats.documents.learning_plan import LearningPlan
 from stablenew.formats.pipeline_config import PipelineConfig
@@ -11,8 +14,11 @@ from stablenew.formats.strict_json import JsonValue
 from stablenew.learning.next_experiment import NextExperiment
 from stablenew.pipeline.prompt_pack import Prompt
 
+if TYPE_CHECKING:
+    from stablenew.controller.app_controller import AppController
+    from stablenew.controller.job_runner import Job
+
 _FIRST_SEED: Final = 1_000
-_FIXED_STAGE: Final = "txt2img."
 
 
 def build_round(
@@ -33,16 +39,29 @@ def build_round(
     if not known:
         raise ConfigError("no image is rated yet: name a prompt with --prompt TEXT")
     round_number = experiment.rating_count // max(1, len(experiment.settings) + len(experiment.rate_first))
-    fixed = {name: value for name, value in experiment.fixed.items() if name.startswith(_FIXED_STAGE)}
     presets = {
         ", ".join(f"{name.partition('.')[2]} {value}" for name, value in settings.items()): dict(settings)
         for settings in experiment.settings
     }
     return build_plan(
         f"round {round_number + 1}",
-        PipelineConfig().with_overrides(fixed | dict(overrides or {})),
+        PipelineConfig().with_overrides(dict(experiment.fixed) | dict(overrides or {})),
         [known[round_number % len(known)]],
         presets=list(presets.items()),
         seeds=[_FIRST_SEED + round_number],
         engine=engine,
     )
+
+
+def start_round(controller: "AppController", plan: LearningPlan, *, url: str | None = None) -> "Job":
+    """Queue the run of a round, recorded. Its images are rated as soon as they are there.
+
+    Raises:
+        ConfigError: see `AppController.open_engine`.
+        EngineError: the engine does not respond.
+    """
+    controller.open_engine(plan.engine, url)  # one that does not respond is reported now, not later
+    plans = PlanController(controller, plan)
+    (step,) = plan.steps
+    config, variants = plans.build_config(step), plans.build_variants(step)
+    return controller.jobs.start(config, plan=variants, engine=plan.engine, url=url, learning=True)

@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from stablenew.learning.evidence.surface_curves import draw_curve, draw_map
 from stablenew.learning.next_experiment import find_next
+from stablenew.learning.surface.surface_curves import draw_curve, draw_map
 
 if TYPE_CHECKING:
     from stablenew.learning.dataset.reader import Dataset

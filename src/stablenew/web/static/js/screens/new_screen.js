@@ -22,6 +22,7 @@ class NewScreen {
     this.again = search.get("again");
     this.vary = search.has("vary");
     this.given = search.getAll("set");
+    this.chosen = search.get("pack");
     this.keys = KEYS;
     /** The fields whose texts make the request. @type {Record<string, any>} */
     this.fields = {};
@@ -73,6 +74,7 @@ class NewScreen {
         fields.pack,
         choices.packs.map((name) => [name, name.replace(/^sample:(.*)/, "$1 (sample)")]),
       );
+      if (choices.packs.includes(this.chosen)) fields.pack.value = this.chosen;
       fields.engine.value = choices.engine;
       fields.url.value = choices.engine_url;
     }

@@ -1,6 +1,10 @@
-// Tune: the best settings known, what each does, and the images that would teach most.
+// Tune: the best settings known, what each does, and the images that would teach most: made and rated here.
 
+import { postJson } from "../data/api.js";
 import { plural } from "../data/format.js";
+import { toast } from "../parts/dialogs.js";
+import { RunningJobs } from "../parts/running_jobs.js";
+import { buildMaps } from "../parts/settings/surface_map.js";
 import { buildCurve, nameSetting, showSettingValue } from "../parts/settings/setting_curve.js";
 import { LearningTask } from "../parts/settings/learning_task.js";
 import { fill, h } from "../parts/dom.js";
@@ -27,12 +31,32 @@ class TuneScreen {
       parameters: asked,
       waiting: "Working out what the ratings say…",
       count: (found) => plural(found.rating_count, "rating"),
-      build: (found) => [buildBest(found), buildRound(found, asked), buildCurves(found)],
+      build: (found) => [
+        buildBest(found, app),
+        buildRound(found, asked),
+        this.buildMaking(found),
+        buildCurves(found),
+        buildMaps(found.maps),
+      ],
     });
+    this.running = new RunningJobs({ isReadOnly: app.status.is_read_only });
+    this.made = h(
+      "section",
+      { "aria-label": "Rate these images", hidden: true },
+      this.running.element,
+      h(
+        "p.actions",
+        "Rate them, here or as ",
+        (this.duel = h("a", { "data-link": true }, "a duel")),
+        ", then ",
+        h("button.primary", { click: () => this.task.ask() }, "Look again"),
+      ),
+    );
   }
 
   close() {
     this.task.close();
+    this.running.close();
   }
 
   async load() {
@@ -73,13 +97,42 @@ class TuneScreen {
           sizeField,
           h("button", { type: "submit" }, "Look"),
         ),
+        this.made,
         this.task.elements,
       ),
     );
   }
+
+  /** A form that makes the round: the same ratings give the same proposals, so it makes what is shown. */
+  buildMaking({ prompts }) {
+    if (this.app.status.is_read_only) return null;
+    const prompt = h("input", {
+      id: "tune-prompt",
+      type: "text",
+      placeholder: prompts.length ? "one of those you rated" : "a prompt to begin with",
+      required: !prompts.length,
+    });
+    const start = h("button.primary", { type: "submit" }, "Make these images");
+    const submit = async (event) => {
+      event.preventDefault();
+      start.disabled = true;
+      try {
+        const job = await postJson("/api/rounds", { ...this.asked, prompt: prompt.value || null });
+        this.made.hidden = false;
+        this.duel.href = `/duel?q=run:${job.run_id}`;
+        this.running.showJob(job);
+        this.made.scrollIntoView({ block: "nearest" });
+      } catch (error) {
+        toast(error.message, { isError: true });
+      } finally {
+        start.disabled = false;
+      }
+    };
+    return h("form.actions", { submit }, h("label", { for: "tune-prompt" }, "Prompt"), prompt, start);
+  }
 }
 
-function buildBest({ best, left, is_done: isDone }) {
+function buildBest({ best, fixed, prompts, left, is_done: isDone }, app) {
   if (!best) return null;
   const share = Math.round(100 * left.share);
   return h(
@@ -97,8 +150,27 @@ function buildBest({ best, left, is_done: isDone }) {
       isDone ? "There is little left to gain: " : "Still to gain: ",
       `${left.stars.toFixed(2)} stars, ${share} % of what these settings can bring.`,
     ),
-    h("p", h("a", { "data-link": true, href: newRunWith(best) }, "New run with these settings")),
+    h(
+      "p.actions",
+      h("a", { "data-link": true, href: newRunWith(best) }, "New run with these settings"),
+      app.status.is_read_only ? null : buildKeeping({ ...fixed, ...best }, prompts, app),
+    ),
   );
+}
+
+/** Keep settings and prompts as a pack, which New run then offers. */
+function buildKeeping(settings, prompts, app) {
+  const name = h("input", { type: "text", "aria-label": "Name of the preset", value: "tuned" });
+  const keep = async () => {
+    try {
+      const { pack, path } = await postJson("/api/packs", { name: name.value, settings, prompts });
+      const onAction = () => app.go(`/new?pack=${encodeURIComponent(pack)}`);
+      toast(`Written: ${path}`, { action: "New run", onAction });
+    } catch (error) {
+      toast(error.message, { isError: true });
+    }
+  };
+  return [name, h("button", { click: keep }, "Use as preset")];
 }
 
 const newRunWith = (settings) =>
@@ -106,7 +178,6 @@ const newRunWith = (settings) =>
 
 function buildRound({ settings, is_random: isRandom, rate_first: rateFirst, tuned }, asked) {
   const names = tuned.map(({ name }) => name);
-  const command = commandOf(asked);
   return h(
     "section.setting",
     { "aria-label": "The next round" },
@@ -145,12 +216,7 @@ function buildRound({ settings, is_random: isRandom, rate_first: rateFirst, tune
         ),
       ),
     ),
-    h("p", "Make them, rate them, and look again:"),
-    h(
-      "p.actions",
-      h("code", command),
-      h("button", { click: () => navigator.clipboard.writeText(command) }, "Copy command"),
-    ),
+    h("p.hint", "In a terminal: ", h("code", commandOf(asked))),
   );
 }
 
