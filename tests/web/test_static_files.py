@@ -10,7 +10,7 @@ import pytest
 
 from stablenew.web.static_files import compact_script, read_page_files
 
-MOST_BYTES = 254_000  # to be 250_000 again
+MOST_BYTES = 256_000  # to be 250_000 again
 FILES = read_page_files()
 SCRIPTS = {path: file.data for path, file in FILES.items() if path.endswith(".js")}
 

@@ -375,7 +375,7 @@ class AppController:
         """
         from stablenew.controller.experiments.tuning import describe_tuning
 
-        return describe_tuning(self.open_dataset(query, progress=progress), over, size=size)
+        return describe_tuning(self.open_dataset(query, progress=progress), over, size=size, query=query)
 
     @LazyPart
     def _insights(self) -> "RememberedInsights":

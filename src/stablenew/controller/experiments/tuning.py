@@ -1,6 +1,7 @@
 """Tuning, as a page shows it: the next experiment with the surface behind it, as JSON."""
 
 import itertools
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ MOST_MAPPED: Final = 4
 """Settings that are looked at two at a time: those whose curves vary most."""
 
 
-def describe_tuning(dataset: "Dataset", over: Sequence[str] = (), *, size: int = 4) -> dict[str, Any]:
+def describe_tuning(dataset: "Dataset", over: Sequence[str] = (), *, size: int = 4, query: str = "") -> dict[str, Any]:
     """The next experiment, a curve for each tuned setting, and a map for each two of the most important.
 
     Curves and maps are empty before anything is rated.
@@ -35,7 +36,13 @@ def describe_tuning(dataset: "Dataset", over: Sequence[str] = (), *, size: int =
         ]
         pairs = itertools.combinations(names[:MOST_MAPPED], 2)
         maps = [draw_map(found.surface, found.bounds, *pair)._asdict() for pair in pairs]
-    return found.to_dict() | {"curves": curves, "maps": maps}
+    return found.to_dict() | {"curves": curves, "maps": maps, "command": _name_command(query, over, size)}
+
+
+def _name_command(query: str, over: Sequence[str], size: int) -> str:
+    """What does the same in a terminal."""
+    ranges = [word for text in over for word in ("--over", text)]
+    return shlex.join(["stablenew", "learn", "next", *filter(None, [query]), *ranges, "--batch", str(size), "--run"])
 
 
 def _effect(stars: Sequence[float]) -> float:

@@ -32,7 +32,7 @@ _NOTHING: Final = -12.0
 _FURTHEST: Final = 3.5
 """So many spreads from its mean a size may be."""
 _STEPS: Final = 60
-_ROUNDING: Final = 1 / 12
+ROUNDING: Final = 1 / 12
 """The variance that rounding to whole stars adds."""
 
 
@@ -142,7 +142,7 @@ class SizeSearch:
         derivatives.append(outer * parts.seed * fixed["seed"])
         derivatives.append(parts.rater * fixed["rater"])
         is_same = self._pairs[0] == self._pairs[1]
-        noise = (parts.noise**2 + _ROUNDING) * is_same
+        noise = (parts.noise**2 + ROUNDING) * is_same
         covariance = sum(derivatives[self._count :], noise)
         derivatives.append(2 * parts.noise**2 * is_same)
         return covariance, derivatives

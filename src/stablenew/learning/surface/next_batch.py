@@ -1,8 +1,8 @@
 """Which settings to try next, and whether there is much left to learn about the best ones.
 
-Thompson sampling: for each image of the batch one surface is drawn from all those that agree with the ratings so far,
-and the settings that are best on it are tried. So a choice is tried as often as it may be the best. The first image has
-the settings that are best by expectation, and part of each batch is random, which guards against a wrong surface.
+Half of each batch are the settings that teach most about which are best (`batch_value`), among many that are spread
+over the space or lie around the best. The other half is random, spread evenly: it guards against a wrong surface, and
+less of it did worse in simulations.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.stats import qmc
 
+from stablenew.learning.surface.batch_value import choose_batch
 from stablenew.learning.surface.observations import Codes, Floats
 from stablenew.learning.surface.preference_model import Surface
 from stablenew.learning.surface.setting_kernel import SettingSpace
 
-RANDOM_SHARE: Final = 0.25
+RANDOM_SHARE: Final = 0.5
 """The part of all proposals that is random."""
 FEWEST_RATINGS: Final = 8
 """With fewer ratings, everything is random."""
@@ -27,15 +28,15 @@ _NEAR: Final = 20
 _BEST: Final = 8
 _STEP: Final = 0.12
 """How far around the best, as a standard deviation; the range of a number is 1."""
-_PROMISING: Final = 240
+_PROMISING: Final = 180
 """Candidates that surfaces are drawn over: the time goes up with the third power of their number."""
-_PROMISING_MADE: Final = 60
+_PROMISING_MADE: Final = 40
 """The same of images that are there."""
 _SURFACES: Final = 200
 """Surfaces that are drawn to say what is left to gain."""
+_TRIES: Final = 8
+"""Points that are looked at for each that is wanted, where some are equal."""
 _JITTER: Final = 1e-5
-_AS_GOOD: Final = 0.05
-"""An image that is there may be worse by this many stars: rating it costs nothing."""
 FEWEST_NEW: Final = 2
 """New images of a batch, so that there is something to compare."""
 ENOUGH: Final = 0.10
@@ -107,42 +108,29 @@ def propose_batch(
     count = 0 if surface is None else len(surface.observed.stars) + len(surface.observed.winners)
     chance = np.random.default_rng([count, size, len(bounds)])
     if surface is None or count < FEWEST_RATINGS:
-        return Batch(search.spread(size, count), (True,) * size, (), None, None)
+        points = search.spread_new(size, count, np.empty((0, len(fixed))))
+        return Batch(points, (True,) * len(points), (), None, None)
     best, candidates = search.gather(surface, chance)
     candidates = candidates[_keep_promising(surface, candidates, _PROMISING)]
     known = np.empty((0, len(fixed))) if made is None else made
     kept = _keep_promising(surface, known, _PROMISING_MADE)
     everything = np.concatenate([candidates, known[kept]])
-    drawn = _draw(surface, everything, chance, _SURFACES)
-    best_index = int(surface.expect(candidates).argmax())
-    left = _measure_left(surface, drawn[:, : len(candidates)], best_index, search.spread(_SPREAD, 0))
+    mean, covariance = surface.predict(everything)
+    drawn = _draw(mean, covariance, chance)[:, : len(candidates)]
+    left = _measure_left(drawn, int(mean[: len(candidates)].argmax()), surface.expect(search.spread(_SPREAD, 0)))
     random = _count_random(size, count)
-    wanted = np.concatenate([surface.expect(everything)[None], drawn])[: size - random]
-    picks = _pick(wanted, len(candidates), most_existing=size - FEWEST_NEW)
-    points = np.concatenate([everything[[pick for pick in picks if pick < len(candidates)]],
-                             search.spread(random, count)])  # fmt: skip
-    is_random = (False,) * (len(points) - random) + (True,) * random
-    existing = tuple(int(kept[pick - len(candidates)]) for pick in picks if pick >= len(candidates))
-    return Batch(points, is_random, existing, best, left)
+    is_made = np.arange(len(everything)) >= len(candidates)
+    choice = choose_batch(mean, covariance, surface.rating_variance, size - random, chance, is_made)
+    new = everything[[pick for pick in choice.picks if not is_made[pick]]]
+    spread = search.spread_new(max(random, FEWEST_NEW - len(new)), count, new)
+    existing = tuple(int(kept[pick - len(candidates)]) for pick in choice.picks if is_made[pick])
+    is_random = (False,) * len(new) + (True,) * len(spread)
+    return Batch(np.concatenate([new, spread]), is_random, existing, best, left)
 
 
 def _count_random(size: int, count: int) -> int:
     """So many of a batch are random that over all batches it is the share."""
     return int((count + size) * RANDOM_SHARE) - int(count * RANDOM_SHARE)
-
-
-def _pick(drawn: Floats, candidates: int, *, most_existing: int) -> list[int]:
-    """For each surface its best point that no other has; one that exists, after `candidates`, where it is as good."""
-    picks: list[int] = []
-    for values in drawn:
-        free = values.copy()
-        free[picks] = -np.inf
-        if sum(pick >= candidates for pick in picks) >= most_existing:
-            free[candidates:] = -np.inf
-        existing, new = free[candidates:], int(free[:candidates].argmax())
-        is_there = existing.size and existing.max() >= free[new] - _AS_GOOD
-        picks.append(candidates + int(existing.argmax()) if is_there else new)
-    return picks
 
 
 def _keep_promising(surface: Surface, points: Floats, count: int) -> Codes:
@@ -153,19 +141,22 @@ def _keep_promising(surface: Surface, points: Floats, count: int) -> Codes:
     return np.unique(np.concatenate(best))
 
 
-def _draw(surface: Surface, points: Floats, chance: np.random.Generator, count: int) -> Floats:
+def _draw(mean: Floats, covariance: Floats, chance: np.random.Generator) -> Floats:
     """Surfaces out of all that agree with what was observed; one row each, with the worth of each point."""
-    mean, covariance = surface.predict(points)
-    root = np.linalg.cholesky(covariance + _JITTER * max(float(covariance.diagonal().max()), 1.0) * np.eye(len(mean)))
-    drawn: Floats = mean + chance.standard_normal((count, len(points))) @ root.T
+    jitter = _JITTER * max(float(covariance.diagonal().max()), 1.0)
+    root = np.linalg.cholesky(covariance + jitter * np.eye(len(mean)))
+    drawn: Floats = mean + chance.standard_normal((_SURFACES, len(mean))) @ root.T
     return drawn
 
 
-def _measure_left(surface: Surface, drawn: Floats, best: int, spread: Floats) -> Left:
-    """What is between the best candidate of each surface and the one that is best by expectation."""
+def _measure_left(drawn: Floats, best: int, spread: Floats) -> Left:
+    """What is between the best candidate of each surface and the one that is best by expectation.
+
+    `spread` is what is expected of settings all over the space.
+    """
     highest = drawn.max(axis=1)
     stars = float((highest - drawn[:, best]).mean())
-    way = float(highest.mean() - surface.expect(spread).mean())
+    way = float(highest.mean() - spread.mean())
     return Left(stars, stars / max(way, _JITTER))
 
 
@@ -173,7 +164,7 @@ class _Search:
     """The space of what may be proposed."""
 
     def __init__(self, space: SettingSpace, bounds: Mapping[str, Bounds], fixed: Floats) -> None:
-        self._fixed = fixed
+        self._space, self._fixed = space, fixed
         self._names = [dimension.name for dimension in space.dimensions]
         self._bounds = {self._names.index(name): found for name, found in bounds.items()}
 
@@ -185,7 +176,17 @@ class _Search:
         shares = sequence.random(count) if count else np.empty((0, max(1, len(self._bounds))))
         for column, (index, bounds) in enumerate(self._bounds.items()):
             points[:, index] = bounds.place(shares[:, column])
-        return points
+        return self._space.snap(points)
+
+    def spread_new(self, count: int, skipped: int, others: Floats) -> Floats:
+        """The same; none twice, and none of `others`. Fewer where the space has no more."""
+        seen = {point.tobytes() for point in others}
+        chosen: list[Floats] = []
+        for point in self.spread(_TRIES * count, skipped):
+            if len(chosen) < count and point.tobytes() not in seen:
+                seen.add(point.tobytes())
+                chosen.append(point)
+        return np.array(chosen).reshape(len(chosen), len(self._fixed))
 
     def gather(self, surface: Surface, chance: np.random.Generator) -> tuple[Floats, Floats]:
         """The best point by expectation, and candidates: spread over all, and around the best of these."""
@@ -195,7 +196,7 @@ class _Search:
             best = candidates[np.argsort(-means, kind="stable")[:_BEST]]
             around = self._around(best, step, chance)
             candidates, means = np.concatenate([candidates, around]), np.concatenate([means, surface.expect(around)])
-        return np.asarray(candidates[int(means.argmax())]), candidates
+        return np.asarray(candidates[int(means.argmax())]), np.unique(candidates, axis=0)
 
     def _around(self, best: Floats, step: float, chance: np.random.Generator) -> Floats:
         points = np.repeat(best, _NEAR, axis=0)
@@ -206,4 +207,4 @@ class _Search:
             else:
                 is_other = chance.random(len(points)) < step
                 points[is_other, index] = chance.choice(bounds.codes, int(is_other.sum()))
-        return points
+        return self._space.snap(points)

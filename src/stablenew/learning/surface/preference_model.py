@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from stablenew.learning.surface.kernel_sizes import SizeSearch, usual_parts
+from stablenew.learning.surface.kernel_sizes import ROUNDING, SizeSearch, usual_parts
 from stablenew.learning.surface.observations import Floats, Observations, every
 from stablenew.learning.surface.posterior import find_posterior
 
@@ -57,6 +57,11 @@ class Surface:
     def support(self) -> float:
         """Logarithm of how many times more probable the ratings are if settings matter; 0 without ratings."""
         return self._sizes.measure_support() if self._sizes else 0.0
+
+    @property
+    def rating_variance(self) -> float:
+        """How much the ratings of equal images differ, as a variance in squared stars."""
+        return self.parts.noise**2 + ROUNDING
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and covariance, in stars, of what settings contribute at some points."""

@@ -56,6 +56,16 @@ class Dimension(NamedTuple):
             return nearest
         return round(value) if all(isinstance(tried, int) for tried in self.values) else round(value, self._digits)
 
+    def snap(self, codes: Floats) -> Floats:
+        """The codes of the values that `decode` gives for these."""
+        if not self.is_number:
+            return codes
+        low, high = self._ends
+        values = low + codes * (high - low)
+        whole = all(isinstance(tried, int) for tried in self.values)
+        snapped = (np.round(values, 0 if whole else self._digits) - low) / (high - low)
+        return np.where(codes == UNKNOWN, UNKNOWN, np.clip(snapped, 0, 1))
+
     @property
     def _digits(self) -> int:
         """Decimals of a value as people choose them: about a hundred steps from end to end."""
@@ -81,6 +91,11 @@ class SettingSpace:
         """Values by dotted name."""
         pairs = zip(self.dimensions, point.tolist(), strict=True)
         return {dimension.name: dimension.decode(code) for dimension, code in pairs}
+
+    def snap(self, points: Floats) -> Floats:
+        """The points with settings as people choose them."""
+        columns = [dimension.snap(points[:, index]) for index, dimension in enumerate(self.dimensions)]
+        return np.column_stack(columns) if columns else points
 
     def candidates(self, tried: Floats) -> list[Floats]:
         """For each setting the codes to try: those that were tried, and for numbers a grid between the ends."""

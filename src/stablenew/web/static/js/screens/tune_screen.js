@@ -9,14 +9,12 @@ import { buildCurve, nameSetting, showSettingValue } from "../parts/settings/set
 import { LearningTask } from "../parts/settings/learning_task.js";
 import { fill, h } from "../parts/dom.js";
 
-const SIZES = [4, 6, 8, 12];
-
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { search, app }) =>
   new TuneScreen(root, app, {
     query: search.get("q") ?? "",
     over: search.get("over") ?? "",
-    size: SIZES.includes(Number(search.get("size"))) ? Number(search.get("size")) : SIZES[0],
+    size: Number(search.get("size") ?? 4),
   });
 
 class TuneScreen {
@@ -24,6 +22,8 @@ class TuneScreen {
     this.root = root;
     this.app = app;
     this.asked = asked;
+    /** The elements that the template names. @type {Record<string, any>} */
+    this.parts = {};
     const { query, over, size } = asked;
     this.task = new LearningTask({
       kind: `tuning ${size} ${over} ${query}`,
@@ -31,27 +31,9 @@ class TuneScreen {
       parameters: asked,
       waiting: "Working out what the ratings say…",
       count: (found) => plural(found.rating_count, "rating"),
-      build: (found) => [
-        buildBest(found, app),
-        buildRound(found, asked),
-        this.buildMaking(found),
-        buildCurves(found),
-        buildMaps(found.maps),
-      ],
+      build: (found) => this.buildFound(found),
     });
     this.running = new RunningJobs({ isReadOnly: app.status.is_read_only });
-    this.made = h(
-      "section",
-      { "aria-label": "Rate these images", hidden: true },
-      this.running.element,
-      h(
-        "p.actions",
-        "Rate them, here or as ",
-        (this.duel = h("a", { "data-link": true }, "a duel")),
-        ", then ",
-        h("button.primary", { click: () => this.task.ask() }, "Look again"),
-      ),
-    );
   }
 
   close() {
@@ -64,75 +46,77 @@ class TuneScreen {
     await this.task.ask();
   }
 
+  /** What does not change stands in the page as a template. */
   build() {
+    const template = /** @type {HTMLTemplateElement} */ (document.getElementById("tune-page"));
+    fill(this.root, template.content.cloneNode(true));
+    this.root.querySelectorAll("[data-part]").forEach((element) => (this.parts[element.dataset.part] = element));
+    const { ask, making, keeping, again, jobs, results } = this.parts;
     const { query, over, size } = this.asked;
-    const field = (id, value, placeholder) =>
-      h("input", { id, type: "text", autocomplete: "off", spellcheck: "false", placeholder, value });
-    const overField = field("tune-over", over, "everything you varied; or cfg=3..12,sampler=Euler|DDIM");
-    const queryField = field("tune-query", query, "all; or model:dream*");
-    const sizeField = h(
-      "select",
-      { id: "tune-size" },
-      SIZES.map((count) => h("option", { value: count, selected: count === size }, String(count))),
-    );
-    const submit = (event) => {
+    ask.q.value = query;
+    ask.over.value = over;
+    ask.size.value = size;
+    jobs.append(this.running.element);
+    results.append(...this.task.elements);
+    making.remove(); // until it is known what to make
+    keeping.remove();
+    again.onclick = () => this.task.ask();
+    ask.onsubmit = (event) => {
       event.preventDefault();
-      const found = { q: queryField.value.trim(), over: overField.value.trim(), size: sizeField.value };
-      this.app.go(`/tune?${new URLSearchParams(Object.entries(found).filter(([, value]) => value))}`);
+      const found = /** @type {any[]} */ ([...new FormData(ask)]).filter(([, value]) => value.trim());
+      this.app.go(`/tune?${new URLSearchParams(found)}`);
     };
-    fill(
-      this.root,
-      h(
-        "div.page",
-        h("h1", "Tune"),
-        h("p.soft", "Which settings are best, from all stars and duels, and which images would teach most."),
-        h(
-          "form.actions",
-          { submit },
-          h("label", { for: "tune-over" }, "Tune"),
-          overField,
-          h("label", { for: "tune-query" }, "over images"),
-          queryField,
-          h("label", { for: "tune-size" }, "a round of"),
-          sizeField,
-          h("button", { type: "submit" }, "Look"),
-        ),
-        this.made,
-        this.task.elements,
-      ),
-    );
+    making.onsubmit = (event) => this.post(event, () => this.make());
+    keeping.onsubmit = (event) => this.post(event, () => this.keep());
   }
 
-  /** A form that makes the round: the same ratings give the same proposals, so it makes what is shown. */
-  buildMaking({ prompts }) {
-    if (this.app.status.is_read_only) return null;
-    const prompt = h("input", {
-      id: "tune-prompt",
-      type: "text",
-      placeholder: prompts.length ? "one of those you rated" : "a prompt to begin with",
-      required: !prompts.length,
-    });
-    const start = h("button.primary", { type: "submit" }, "Make these images");
-    const submit = async (event) => {
-      event.preventDefault();
-      start.disabled = true;
-      try {
-        const job = await postJson("/api/rounds", { ...this.asked, prompt: prompt.value || null });
-        this.made.hidden = false;
-        this.duel.href = `/duel?q=run:${job.run_id}`;
-        this.running.showJob(job);
-        this.made.scrollIntoView({ block: "nearest" });
-      } catch (error) {
-        toast(error.message, { isError: true });
-      } finally {
-        start.disabled = false;
-      }
-    };
-    return h("form.actions", { submit }, h("label", { for: "tune-prompt" }, "Prompt"), prompt, start);
+  buildFound(found) {
+    this.found = found;
+    const { making, keeping } = this.parts;
+    const isReadOnly = this.app.status.is_read_only;
+    making.prompt.required = !found.prompts.length;
+    return [
+      buildBest(found, isReadOnly ? null : keeping),
+      buildRound(found, isReadOnly ? null : making),
+      buildCurves(found),
+      buildMaps(found.maps),
+    ];
+  }
+
+  async post(event, act) {
+    event.preventDefault();
+    const button = event.submitter;
+    button.disabled = true;
+    try {
+      await act();
+    } catch (error) {
+      toast(error.message, { isError: true });
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  /** The same ratings give the same proposals: what is made is what is shown. */
+  async make() {
+    const { made, duel, making } = this.parts;
+    const job = await postJson("/api/rounds", { ...this.asked, prompt: making.prompt.value || null });
+    made.hidden = false;
+    duel.href = `/duel?q=run:${job.run_id}`;
+    this.running.showJob(job);
+    made.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Keep settings and prompts as a pack, which New run then offers. */
+  async keep() {
+    const { best, fixed, prompts } = this.found;
+    const name = this.parts.keeping.pack.value;
+    const { pack, path } = await postJson("/api/packs", { name, settings: { ...fixed, ...best }, prompts });
+    const onAction = () => this.app.go(`/new?pack=${encodeURIComponent(pack)}`);
+    toast(`Written: ${path}`, { action: "New run", onAction });
   }
 }
 
-function buildBest({ best, fixed, prompts, left, is_done: isDone }, app) {
+function buildBest({ best, left, is_done: isDone }, keeping) {
   if (!best) return null;
   const share = Math.round(100 * left.share);
   return h(
@@ -150,33 +134,14 @@ function buildBest({ best, fixed, prompts, left, is_done: isDone }, app) {
       isDone ? "There is little left to gain: " : "Still to gain: ",
       `${left.stars.toFixed(2)} stars, ${share} % of what these settings can bring.`,
     ),
-    h(
-      "p.actions",
-      h("a", { "data-link": true, href: newRunWith(best) }, "New run with these settings"),
-      app.status.is_read_only ? null : buildKeeping({ ...fixed, ...best }, prompts, app),
-    ),
+    h("p.actions", h("a", { "data-link": true, href: newRunWith(best) }, "New run with these settings"), keeping),
   );
-}
-
-/** Keep settings and prompts as a pack, which New run then offers. */
-function buildKeeping(settings, prompts, app) {
-  const name = h("input", { type: "text", "aria-label": "Name of the preset", value: "tuned" });
-  const keep = async () => {
-    try {
-      const { pack, path } = await postJson("/api/packs", { name: name.value, settings, prompts });
-      const onAction = () => app.go(`/new?pack=${encodeURIComponent(pack)}`);
-      toast(`Written: ${path}`, { action: "New run", onAction });
-    } catch (error) {
-      toast(error.message, { isError: true });
-    }
-  };
-  return [name, h("button", { click: keep }, "Use as preset")];
 }
 
 const newRunWith = (settings) =>
   `/new?${new URLSearchParams(Object.entries(settings).map(([name, value]) => ["set", name + "=" + value]))}`;
 
-function buildRound({ settings, is_random: isRandom, rate_first: rateFirst, tuned }, asked) {
+function buildRound({ settings, is_random: isRandom, rate_first: rateFirst, tuned, command }, making) {
   const names = tuned.map(({ name }) => name);
   return h(
     "section.setting",
@@ -216,23 +181,9 @@ function buildRound({ settings, is_random: isRandom, rate_first: rateFirst, tune
         ),
       ),
     ),
-    h("p.hint", "In a terminal: ", h("code", commandOf(asked))),
+    making,
+    h("p.hint", "In a terminal: ", h("code", command)),
   );
-}
-
-/** A word as a shell takes it. */
-const quote = (text) =>
-  /^[\w.,=|:*-]+$/.test(text) && !/[|*]/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-
-function commandOf({ query, over, size }) {
-  const parts = [
-    "stablenew learn next",
-    query && quote(query),
-    over && `--over ${quote(over)}`,
-    `--batch ${size}`,
-    "--run",
-  ];
-  return parts.filter(Boolean).join(" ");
 }
 
 function buildCurves({ curves }) {
