@@ -75,7 +75,7 @@ PYTHON: Final = (
     Fault(f"{_PYTHON}feedback.py", 'op == "tag" and event["present"]', 'op == "tag"'),
     Fault(f"{_PYTHON}feedback.py", "in sorted(words.items())", "in words.items()"),
     Fault(f"{_PYTHON}feedback.py", "timedelta(days=1)", "timedelta(days=999999)"),
-    Fault(f"{_PYTHON}feedback.py", "key=lambda score: score[:2]", "key=lambda score: score[1]"),
+    Fault(f"{_PYTHON}feedback.py", 'validator("metric_batch").is_valid(', "(lambda _: True)("),
     Fault(f"{_PYTHON}documents.py", "if depth(value) > 64:", "if depth(value) > 65:"),
     Fault(f"{_PYTHON}documents.py", ">= 2**53", ">= 2**63"),
     Fault(f"{_PYTHON}documents.py", "if rest:", "if False:"),

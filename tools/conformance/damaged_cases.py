@@ -34,6 +34,8 @@ def _outputs(root: Path) -> None:
     change(flipped, lambda data: data[:40] + bytes([data[40] ^ 1]) + data[41:])
     change(longer, lambda data: data + b"x")
     lost.unlink()
+    change(min((plain_run(root, "only-longer") / "outputs").iterdir()), lambda data: data + b"x")
+    change(min((plain_run(root, "only-shorter") / "outputs").iterdir()), lambda data: data[:-1])
 
 
 def _records(root: Path) -> None:
@@ -122,6 +124,10 @@ def _contradictions(root: Path) -> None:
         numbered,
         lambda records: [fields | {"variant": variant} for fields, variant in zip(records, variants, strict=True)],
     )
+    twice = plain_run(root, "index-twice")
+    change_records(twice, lambda records: [fields | {"variant": {"index": 0, "total": 2}} for fields in records])
+    beyond = plain_run(root, "beyond-the-last")
+    change_records(beyond, lambda records: [records[0], records[1] | {"variant": {"index": 2, "total": 2}}])
     staged = plain_run(root, "stage-not-run")
     change_records(
         staged, lambda records: [fields | {"stages": [fields["stages"][0] | {"name": "img2img"}]} for fields in records]

@@ -104,7 +104,9 @@ def _describe_image(digest: str, runs: list[RunContents]) -> dict[str, Any]:
 
 def _newest_scores(digest: str, runs: list[RunContents]) -> list[list[Any]]:
     scores = [score for run in runs for score in _iter_scores(run, digest)]
-    newest = {(score.metric, score.scorer): score.value for score in sorted(scores, key=lambda item: item[:2])}
+    if len(runs) > 1:  # those of one run are in order
+        scores.sort(key=lambda score: (score.scored_at, score.value))
+    newest = {(score.metric, score.scorer): score.value for score in scores}
     return [[metric, scorer or None, value] for (metric, scorer), value in sorted(newest.items())]
 
 

@@ -28,7 +28,7 @@ from stablenew.recording.image_content import build_image
 from stablenew.store.run_folder import METADATA, RECORDS
 from stablenew.store.upkeep.run_repair import repair_run
 
-NUMBERS: Final = (1e-7, 1.2345678901234567e-05, 1.2345678901234568e20, 5e-324, 1.5e300, -0.0, 0.1, 2**53 - 1)
+NUMBERS: Final = (1e-7, 2.5e-06, 1.2345678901234567e-05, 1.2345678901234568e20, 5e-324, 1.5e300, -0.0, 0.1, 2**53 - 1)
 _LENGTHS: Final = (0, 1, 3, 4, 8, 9, 16, 17, 128, 129, 240, 241, 1024, 1025, 5000)
 """Where XXH3-128 changes its way."""
 

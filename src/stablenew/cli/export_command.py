@@ -131,6 +131,52 @@ def make_certificate(
     return 0
 
 
+@app.command("ro-crate", context_settings=SETTINGS)
+def export_ro_crate(
+    ctx: typer.Context,
+    query: _QueryArgument = None,
+    folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new folder for the crates.")] = Path(
+        "crates"
+    ),
+    license_url: Annotated[
+        str | None, typer.Option("--license", metavar="URL", help="The licence; by default that rights are unknown.")
+    ] = None,
+) -> int:
+    """Copy the runs of images as RO-Crates (1.2, Process Run Crate 0.5), which repositories and workflow tools read."""
+    out: Output = ctx.obj
+    from stablenew.exporting.provenance_export import export_crates
+    from stablenew.exporting.ro_crate import UNKNOWN_RIGHTS
+
+    report = export_crates(_find_runs(out, query), folder, license_url or UNKNOWN_RIGHTS)
+    out.json(report.to_dict())
+    out.print(f"{plural(len(report.written), 'crate')} written beneath {folder}")
+    return _end(out, report.problems)
+
+
+@app.command("prov", context_settings=SETTINGS)
+def export_prov(
+    ctx: typer.Context,
+    query: _QueryArgument = None,
+    folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new folder for them.")] = Path(
+        "prov"
+    ),
+) -> int:
+    """Write how images were made as W3C PROV in JSON, a document for each run of them."""
+    out: Output = ctx.obj
+    from stablenew.exporting.provenance_export import export_prov as export
+
+    report = export(_find_runs(out, query), folder)
+    out.json(report.to_dict())
+    out.print(f"{plural(len(report.written), 'document')} written beneath {folder}")
+    return _end(out, report.problems)
+
+
+def _find_runs(out: Output, query: list[str] | None) -> list[Any]:
+    """The runs of the images that a query finds, each once."""
+    store = out.controller.run_store
+    return [store.open(run_id) for run_id in dict.fromkeys(image["run_id"] for image in _find(out, query))]
+
+
 def _find(out: Output, query: list[str] | None) -> list[dict[str, Any]]:
     text = read_query(query)
     return find_images(open_history(out, text), text, "newest", 0)
