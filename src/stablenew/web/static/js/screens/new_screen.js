@@ -137,8 +137,8 @@ class NewScreen {
   addRow(name = "", value = "") {
     const row = h(
       "div.setting-row",
-      h("input", { "aria-label": "Setting", list: "setting-names", placeholder: "txt2img.clip_skip", value: name }),
-      h("input", { "aria-label": "Values", placeholder: "1, 2", value }),
+      h("input", { "aria-label": "Setting", list: "setting-names", placeholder: "setting", value: name }),
+      h("input", { "aria-label": "Values", placeholder: "values", value }),
       h(
         "button.quiet",
         {
