@@ -14,7 +14,7 @@ SCREENS = {
     "jobs": ("/jobs", ".row .star"),
     "jobs-search": ("/jobs?q=harbour", ".row .star"),
     "jobs-none": ("/jobs?q=nowhere", ".empty h2"),
-    "new": ("/new", "ol li"),
+    "new": ("/new", '[aria-label="State of the engine"] .ok'),
     "insights": ("/insights", ".heat"),
     "tune": ("/tune", ".curve"),
     "health": ("/health", ".pairs"),
