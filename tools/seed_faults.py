@@ -89,7 +89,7 @@ PYTHON: Final = (
 _NODE: Final = "schemas/readers/node/"
 NODE: Final = (
     Fault(f"{_NODE}feedback.mjs", "tags.sort(byText)", "tags.sort()"),
-    Fault(f"{_NODE}feedback.mjs", 'event.op !== "retract" && !taken.has', "!taken.has"),
+    Fault(f"{_NODE}feedback.mjs", "event.event_ids.map((id) => canonical([event.rater, id]))", "[]"),
     Fault(f"{_NODE}feedback.mjs", "event.text != null", "event.text"),
     Fault(f"{_NODE}feedback.mjs", 'else say("feedback-forged", line)', "else genuine.push(event)"),
     Fault(f"{_NODE}documents.mjs", "> 64)", "> 63)"),

@@ -51,7 +51,7 @@ def _records(root: Path) -> None:
 def _lines(root: Path) -> None:
     """Each line of this run breaks one rule of JSON, but for the first and the last."""
     sound = encode_json(record(0))
-    deep = b"[" * 63 + b"]" * 63
+    deepest, too_deep = (b"[" * count + b"]" * count for count in (62, 63))  # within the document and `requested`
     lines = [
         sound,
         sound.replace(b'{"kind"', b'{"kind":"x","kind"', 1),
@@ -60,7 +60,7 @@ def _lines(root: Path) -> None:
         sound.replace(b'"steps":20', b'"own":9007199254740993', 1),
         sound.replace(b'"a quiet', b'"\\ud800 quiet', 1),
         sound.replace(b"quiet", b"qui\xffet", 1),
-        sound.replace(b'"steps":20', b'"own":[' + deep + b"]", 1),
+        sound.replace(b'"steps":20', b'"own":' + too_deep, 1),
         b"\xef\xbb\xbf" + sound,
         sound.replace(b'"completed"', b'"completed",', 1),
         sound.replace(b'"started_at":"2026-11-21', b'"started_at":"2026-02-30', 1),
@@ -68,7 +68,7 @@ def _lines(root: Path) -> None:
         b'["a list"]',
         b"",
         b" \t",
-        encode_json(record(1)).replace(b'"steps":20', b'"steps":20.0,"own":[' + deep[1:-1] + b"]", 1) + b"\r",
+        encode_json(record(1)).replace(b'"steps":20', b'"steps":20.0,"own":' + deepest, 1) + b"\r",
     ]
     writer = begin(root)
     (writer.path / RECORDS).write_bytes(b"".join(line + b"\n" for line in lines))
