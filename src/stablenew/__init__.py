@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from stablenew.store.upkeep.store_merge import merge_stores
     from stablenew.store.upkeep.verify_report import Finding, VerifyReport
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "AppConfig": "app_config",
