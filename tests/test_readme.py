@@ -42,7 +42,7 @@ def test_the_commands_it_shows_work(tmp_path):
     (tmp_path / "harbour.txt").write_text("a quiet harbour\n")
     shown = [block for block in blocks("sh") if "stablenew history" in block or "stablenew learn" in block]
     lines = [line.partition("#")[0][10:] for block in shown for line in block.splitlines()]
-    assert len(lines) == 20
+    assert len(lines) == 21
     for line in ["config set learning_enabled true", *lines]:
         subprocess.run(
             [sys.executable, "-m", "stablenew", *shlex.split(line)], cwd=tmp_path, check=True, capture_output=True

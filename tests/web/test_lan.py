@@ -482,6 +482,40 @@ def test_a_device_sees_no_path_and_nothing_of_this_computer(server, root, rating
     )
 
 
+def test_errors_name_no_folder_to_a_device(server, root, rating, tmp_path):
+    row = first_image(server)
+    gone = "20200101-000000-000-aaaaaaaaaa"
+    (root / row["run_id"] / row["path"]).unlink()
+    say = {"run_id": gone, "image_id": None, "rating": 5, "act": ACT}
+    vote = {"winner_run_id": gone, "winner": "a" * 32, "loser_run_id": gone, "loser": "b" * 32, "act": ACT}
+    answers = [
+        rating.ask("GET", f"/outputs/{gone}/{row['digest'][7:]}"),
+        rating.ask("GET", f"/outputs/{row['run_id']}/{row['digest'][7:]}"),
+        rating.ask("GET", f"/thumbnails/{gone}/{row['digest'][7:]}/320"),
+        rating.ask("GET", f"/thumbnails/{row['run_id']}/{row['digest'][7:]}/320"),
+        rating.post_raw("/api/feedback", json.dumps({"says": [say]})),
+        rating.post_raw("/api/duel/votes", json.dumps({"votes": [vote]})),
+        rating.post_raw("/api/undo", json.dumps({"act": ACT, "run_ids": [gone]})),
+    ]
+    told = " ".join(f"{headers.get('x-reason', '')} {body.decode()}" for _, headers, body in answers)
+    assert gone in told
+    assert str(tmp_path) not in told
+    assert root.parent.name not in told
+
+
+def test_folders_are_cut_from_texts_and_nothing_else_is():
+    from stablenew.web.lan.roles import OWNER, Viewer, without_places
+
+    device = Viewer(Role.LOOK, device_id="1")
+    for text, wanted in {
+        "no run 'x' in /home/anna b/runs": "no run 'x' in …/runs",
+        r"[Errno 2] No such file: 'C:\Users\anna\x.png'": "[Errno 2] No such file: '…/x.png'",
+        "expected 1/2 and a/b": "expected 1/2 and a/b",
+    }.items():
+        assert without_places(text, device) == wanted
+        assert without_places(text, OWNER) == text
+
+
 def test_paths_in_settings_are_cut_and_prompts_stay():
     from stablenew.web.lan.device_view import without_paths
 

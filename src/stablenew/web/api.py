@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from stablenew.errors import ConfigError, InvalidQuery, StableNewError
 from stablenew.web.guard import MAX_BODY_BYTES, TOO_LARGE
-from stablenew.web.lan.roles import Viewer, role_for, viewer_of
+from stablenew.web.lan.roles import Viewer, role_for, viewer_of, without_places
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -156,7 +156,7 @@ class Endpoint:
         try:
             result = self.handler(call)
         except (StableNewError, OSError) as error:
-            return json_response(describe_error(error), status_of(error))
+            return json_response(without_places(describe_error(error), call.viewer), status_of(error))
         return result if isinstance(result, Response) else json_response(result)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stablenew.errors import ConfigError, StableNewError
 from stablenew.web.api import Call, Endpoint, Parameter, describe_error
 from stablenew.web.lan.device_view import check_axes, check_query, without_paths
+from stablenew.web.lan.roles import without_places
 
 if TYPE_CHECKING:
     from stablenew.controller.light_table.duels import Duel
@@ -63,7 +64,7 @@ def _vote(call: Call) -> dict[str, Any]:
         try:
             saved[vote.act] = call.context.controller.record_comparisons([vote], rater=call.viewer.rater)[0].run_id
         except StableNewError as error:
-            refused.append(describe_error(error) | {"act": vote.act})
+            refused.append(without_places(describe_error(error), call.viewer) | {"act": vote.act})
     return {"saved": saved, "refused": refused}
 
 

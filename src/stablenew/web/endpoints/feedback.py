@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stablenew.errors import StableNewError
 from stablenew.web.api import Call, Endpoint, describe_error
 from stablenew.web.lan.device_view import check_feedback
+from stablenew.web.lan.roles import without_places
 
 if TYPE_CHECKING:
     from stablenew.web.request_bodies import PostedFeedback, StepBody
@@ -33,7 +34,10 @@ def _post_one_by_one(call: Call, batch: "list[PostedFeedback]") -> dict[str, Any
         except (StableNewError, OSError) as error:
             if isinstance(error, OSError) and not isinstance(error, LookupError):
                 raise  # the disk: posting again later may help
-            refused[item.act] = describe_error(error) | {"act": item.act, "run_id": item.run_id}
+            refused[item.act] = without_places(describe_error(error), call.viewer) | {
+                "act": item.act,
+                "run_id": item.run_id,
+            }
     return {"saved": [act for act in saved if act not in refused], "refused": list(refused.values())}
 
 

@@ -9,6 +9,7 @@ from stablenew.formats.digest import is_digest
 from stablenew.formats.run_id import is_run_id
 from stablenew.store.run import Run
 from stablenew.web.api import Call, Endpoint
+from stablenew.web.lan.roles import without_places
 from stablenew.web.outputs import output_response, read_output
 from stablenew.web.pictures.thumbnail_making import SIZES, NoPicture
 
@@ -73,7 +74,7 @@ def _thumbnail(call: Call) -> Response:
     try:
         data = call.context.thumbnails.get(digest, size, lambda: read_output(_run(call), digest))
     except (NoPicture, RunNotFound, OutputNotFound, OSError) as error:
-        return _no_picture(str(error))
+        return _no_picture(without_places(str(error), call.viewer))
     return Response(data, media_type="image/webp", headers={"cache-control": _FOREVER})
 
 

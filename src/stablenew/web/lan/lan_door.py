@@ -72,7 +72,7 @@ def _build_server(app: App, certificate: CertificateFiles) -> "uvicorn.Server":
         ws="none",
         lifespan="off",
         access_log=False,
-        log_level="critical",  # anybody on the network can send what is no HTTP, and each such line would be logged
+        log_level="error",  # not each request that is none: anybody on the network can send such
         server_header=False,
         timeout_keep_alive=60,
         timeout_graceful_shutdown=1,

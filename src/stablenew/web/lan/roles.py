@@ -1,5 +1,6 @@
 """Who asks, and what each may ask for: one table of all addresses."""
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -41,6 +42,19 @@ class Viewer:
 
 
 OWNER: Final = Viewer(Role.OWNER)
+_FOLDERS: Final = re.compile(r"(?:\b[A-Za-z]:|(?<![\w.]))[\\/]+(?:[^\\/'\":*?<>|\n]+[\\/]+)+")
+"""The folders of a path from its root on, in a text."""
+
+
+def without_places(value: Any, viewer: Viewer) -> Any:
+    """An error in JSON, or its text, as somebody may see it: a device learns of no folder of this computer."""
+    if not viewer.is_device:
+        return value
+    if isinstance(value, dict):
+        return {name: without_places(item, viewer) for name, item in value.items()}
+    if isinstance(value, list):
+        return [without_places(item, viewer) for item in value]
+    return _FOLDERS.sub("…/", value) if isinstance(value, str) else value
 
 
 def viewer_of(scope: Any) -> Viewer:
