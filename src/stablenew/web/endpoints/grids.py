@@ -28,7 +28,7 @@ def _open(call: Call) -> Grid:
 
 def _grid(call: Call) -> dict[str, Any]:
     grid = _open(call).to_dict()
-    return without_paths(grid) if call.viewer.is_device else grid
+    return without_paths(grid) | {"can_fill": False} if call.viewer.is_device else grid
 
 
 def _plan(call: Call) -> Response:

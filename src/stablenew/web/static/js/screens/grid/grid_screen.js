@@ -145,7 +145,7 @@ class GridScreen {
     const { can_fill: canFill } = this.grid;
     return [
       h("button.quiet", { click: save }, "Save as PNG"),
-      link("data", "Save as CSV"),
+      this.app.status.device ? null : link("data", "Save as CSV"),
       canFill && !this.app.status.is_read_only
         ? h("button", { click: () => this.fillHoles() }, `Fill ${plural(this.view.holes, "hole")}`)
         : null,
