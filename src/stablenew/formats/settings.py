@@ -29,6 +29,8 @@ class Setting:
     stages: tuple[str, ...] = ("txt2img", "img2img")
     """The stages that have it."""
     unit: str = ""
+    step: int = 1
+    """Programs take whole multiples of this."""
     query: str | None = None
     """The field that finds it in a query; None: it is not searched."""
     is_indexed: bool = True
@@ -75,8 +77,8 @@ SETTINGS: Final = (
         query="cfg", has_facet=True, is_inherited=True, webui="cfg_scale", diffusers="guidance_scale",
     ),
     Setting("seed", "seed", "Seed", ("noise_seed",), query="seed", webui="seed"),
-    Setting("width", "integer", "Width", unit="px", query="width", webui="width"),
-    Setting("height", "integer", "Height", unit="px", query="height", webui="height"),
+    Setting("width", "integer", "Width", unit="px", step=8, query="width", webui="width"),
+    Setting("height", "integer", "Height", unit="px", step=8, query="height", webui="height"),
     Setting(
         "denoising_strength", "number", "Denoising strength", ("denoise", "strength"),
         stages=("img2img", "upscale"), query="denoise", webui="denoising_strength",

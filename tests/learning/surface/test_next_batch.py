@@ -89,3 +89,11 @@ def test_no_settings_are_proposed_twice_and_a_small_space_gives_what_it_has():
 )
 def test_proposed_numbers_are_such_as_people_choose(values, code, expected):
     assert Dimension("txt2img.cfg_scale", values, is_number=True).decode(code) == expected
+
+
+def test_proposed_sizes_are_such_as_programs_take():
+    width = Dimension("txt2img.width", (512, 1024), is_number=True)
+    assert [width.decode(code) for code in (0.0, 0.013, 0.501, 0.99, 1.0)] == [512, 520, 768, 1016, 1024]
+    assert width.snap(np.array([0.013])) == width.encode(520)
+    between = Dimension("txt2img.height", (385, 430), is_number=True)
+    assert [between.decode(code) for code in (0.01, 0.5, 0.999)] == [385, 408, 430]

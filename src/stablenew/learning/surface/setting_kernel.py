@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stablenew.formats.settings import find_setting
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
@@ -54,7 +56,9 @@ class Dimension(NamedTuple):
         nearest = min(self.values, key=lambda tried: abs(tried - value))
         if abs(nearest - value) <= _EQUAL * (high - low):
             return nearest
-        return round(value) if all(isinstance(tried, int) for tried in self.values) else round(value, self._digits)
+        if not self._is_whole:
+            return round(value, self._digits)
+        return int(min(max(round(value / self._step) * self._step, low), high))
 
     def snap(self, codes: Floats) -> Floats:
         """The codes of the values that `decode` gives for these."""
@@ -62,9 +66,19 @@ class Dimension(NamedTuple):
             return codes
         low, high = self._ends
         values = low + codes * (high - low)
-        whole = all(isinstance(tried, int) for tried in self.values)
-        snapped = (np.round(values, 0 if whole else self._digits) - low) / (high - low)
+        step = self._step
+        rounded = np.round(values / step) * step if self._is_whole else np.round(values, self._digits)
+        snapped = (rounded - low) / (high - low)
         return np.where(codes == UNKNOWN, UNKNOWN, np.clip(snapped, 0, 1))
+
+    @property
+    def _is_whole(self) -> bool:
+        return all(isinstance(tried, int) for tried in self.values)
+
+    @property
+    def _step(self) -> int:
+        setting = find_setting(self.name.rpartition(".")[2])
+        return setting.step if setting is not None else 1
 
     @property
     def _digits(self) -> int:
