@@ -17,7 +17,8 @@ SCRIPTS = {path: file.data for path, file in FILES.items() if path.endswith(".js
 
 def test_the_script_of_all_screens_is_small():
     assert len(SCRIPTS) > 40
-    assert sum(map(len, SCRIPTS.values())) < MOST_BYTES
+    own = [len(data) for path, data in SCRIPTS.items() if not path.startswith("pair/")]  # a page of its own
+    assert sum(own) < MOST_BYTES
 
 
 def test_comments_and_white_space_are_left_out_and_nothing_else():
