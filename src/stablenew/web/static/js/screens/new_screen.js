@@ -85,8 +85,12 @@ class NewScreen {
     parts.learning.checked = choices.learning_enabled;
     parts.start.disabled = parts.learning.disabled = this.app.status.is_read_only;
     parts.runs.append(this.running.element);
-    parts.more.open = this.given.length > 0;
-    this.given.forEach((text) => this.addRow(...text.split(/=(.*)/s)));
+    for (const text of this.given) {
+      const [name, value] = text.split(/=(.*)/s);
+      if (fields[name]) fields[name].value = value;
+      else this.addRow(name, value);
+    }
+    parts.more.open = parts.rows.children.length > 0;
     this.listen();
     this.showLearning();
   }
