@@ -90,6 +90,7 @@ NASTY = [
     {"a": 1},
     [[]],
     {"name": "a"},
+    {"org.example": 1},
     "stablenew.feedback",
     "stablenew.store",
 ]
