@@ -32,6 +32,9 @@ def test_a_row_says_what_a_person_wants_to_know(open_page, keep_screen):
     expect(first).to_contain_text("3/3 variants")
     expect(first).to_contain_text("3 images")
     expect(first).to_contain_text("seed 7")
+    expect(first.locator(".settings strong")).to_have_text("CFG scale 4, 7, 10")
+    expect(first.locator(".settings")).to_contain_text("Euler a")
+    expect(first.locator(".settings")).to_contain_text("Steps 12")
     expect(first).to_contain_text("Success")
     expect(first.locator("img:not([hidden])")).to_have_count(3)
     expect(rating(page, 1)).to_have_attribute("aria-label", re.compile("not rated"))
@@ -241,6 +244,21 @@ def test_a_removed_run_goes(open_page, root, run_ids):
     expect(rows(page)).to_have_count(4)
     shutil.rmtree(root / run_ids[1])
     expect(rows(page)).to_have_count(3)
+
+
+@pytest.mark.only_reads
+def test_a_row_shows_the_image_that_fits_the_search(open_page):
+    page = open_page("/jobs?q=cfg:10")
+    expect(rows(page)).to_have_count(4)
+    expect(row(page, 1).locator("img:not([hidden])")).to_have_count(1)
+    source = row(page, 1).locator("img").first.get_attribute("src")
+    (image,) = page.request.get("/api/images/rows?ids=" + str(newest_with_cfg_10(page))).json()["images"]
+    assert image["digest"][7:] in source
+
+
+def newest_with_cfg_10(page):
+    data = page.request.get("/api/images/snapshot?query=cfg:10&limit=1").body()
+    return int.from_bytes(data[16:20], "little")
 
 
 @pytest.mark.only_reads

@@ -103,6 +103,8 @@ class ImageSnapshot(NamedTuple):
     """By anybody."""
     group_starts: "npt.NDArray[np.int64]"
     """The position of the first image of each group; empty where images are not grouped."""
+    stack_sizes: "npt.NDArray[np.int64] | None" = None
+    """How many images each stands for, where they are stacked."""
 
 
 class JobHistory:
@@ -254,13 +256,14 @@ class JobHistory:
         raise ConfigError(f"cannot sort images by {sort!r}; there are {known}")
 
     def image_snapshot(
-        self, query: "str | Query" = "", *, sort: str = NEWEST, group: str | None = None
+        self, query: "str | Query" = "", *, sort: str = NEWEST, group: str | None = None, is_stacked: bool = False
     ) -> "ImageSnapshot":
         """The index's ids of all images that fit, in order, with the shape of each; `image_rows` returns them.
 
         `group` (job, prompt, seed, which is prompt and seed, or day) puts those together that have it in common;
-        groups stand in the order of their first image. The id of an image stays the same until it is deleted or the
-        index is rebuilt.
+        groups stand in the order of their first image. With `is_stacked` and no `group`, of images that differ in
+        nothing but the seed only the first is there, with the number of them. The id of an image stays the same until
+        it is deleted or the index is rebuilt.
 
         Raises: see `find_images`.
         """
@@ -275,7 +278,15 @@ class JobHistory:
         if group is not None:
             offset = self._clock.now().astimezone().utcoffset() or timedelta(0)
             places, starts = columns.grouped(places, group, offset // timedelta(milliseconds=1))
-        return ImageSnapshot(*columns.image_columns(places), starts)
+        sizes = None
+        if is_stacked and group is None:
+            places, sizes = columns.stacked(places)
+        return ImageSnapshot(*columns.image_columns(places), starts, sizes)
+
+    def stack_of(self, image: int, query: "str | Query" = "", *, sort: str = NEWEST) -> "ImageSnapshot":
+        """The images that fit and differ from one in nothing but the seed, without itself, in order."""
+        places = self.columns.stack_of(image, self.parse(query), self._checked_image_sort(sort))
+        return ImageSnapshot(*self.columns.image_columns(places), places[:0])
 
     def image_rows(self, images: Iterable[int]) -> list[Row]:
         """The images of these ids, in the same order, each at its newest place; deleted ones are left out."""
@@ -407,6 +418,16 @@ class JobHistory:
     def rows(self, numbers: Iterable[int]) -> list[Row]:
         """The jobs of these ids, in the same order; deleted ones are left out."""
         return self._reader.rows(map(int, numbers))
+
+    def shown_rows(self, numbers: Sequence[int], query: "str | Query" = "") -> list[Row | None]:
+        """The jobs of these ids as a list shows them, with settings and the images that fit; None for deleted ones."""
+        parsed = self.parse(query)
+        known = {row["run_id"]: row for row in self._with_fitting(parsed, list(numbers))}
+        found: list[Row | None] = []
+        for number, settings in zip(numbers, self.columns.job_settings(numbers), strict=True):
+            row = known.get(self._reader.run_id_of(number) or "")
+            found.append(row and row | {"number": str(number), "settings": settings})
+        return found
 
     def run_ids(self, query: "str | Query" = "") -> list[str]:
         """The ids of all jobs that fit, in any order."""

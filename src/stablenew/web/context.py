@@ -109,9 +109,9 @@ class WebContext:
         found = {}
         for run_id in run_ids:
             number = self.controller.history.number_of(run_id)
-            rows = [] if number is None else self.controller.history.rows([number])
-            if rows:
-                found[run_id] = rows[0] | {"number": str(number)}
+            rows = [] if number is None else self.controller.history.shown_rows([number])
+            if rows and rows[0]:
+                found[run_id] = rows[0]
         return found
 
 

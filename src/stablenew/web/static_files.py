@@ -3,6 +3,7 @@
 One HTML file is the page of every screen; which screen it shows is the address's business, and so the browser's.
 """
 
+import gzip
 import posixpath
 import re
 from collections.abc import Iterable
@@ -51,6 +52,8 @@ class PageFile:
     """One file, with the tag that changes when it does."""
 
     data: bytes
+    packed: bytes
+    """The same, compressed with gzip."""
     media_type: str
     tag: str
 
@@ -88,7 +91,7 @@ def compact_script(data: bytes) -> bytes:
 
 
 def _page_file(data: bytes, suffix: str) -> PageFile:
-    return PageFile(data, _MEDIA_TYPES[suffix], f'"{digest_bytes(data)[7:]}"')
+    return PageFile(data, gzip.compress(data, mtime=0), _MEDIA_TYPES[suffix], f'"{digest_bytes(data)[7:]}"')
 
 
 def _walk(folder: "Traversable", prefix: str) -> "list[tuple[str, PageFile]]":
@@ -107,7 +110,9 @@ def page_response(file: PageFile | None, request: Request) -> Response:
     """A file of the page; 304 when the browser has it."""
     if file is None:
         return Response("not found", 404)
-    headers = {"cache-control": "no-cache", "etag": file.tag}
+    headers = {"cache-control": "no-cache", "etag": file.tag, "vary": "accept-encoding"}
     if request.headers.get("if-none-match") == file.tag:
         return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(file.packed, media_type=file.media_type, headers={**headers, "content-encoding": "gzip"})
     return Response(file.data, media_type=file.media_type, headers=headers)

@@ -17,7 +17,7 @@ from stablenew.index.asking.column_table import ColumnTable
 from stablenew.index.asking.conditions import SETTING_COLUMNS, Conditions
 from stablenew.index.asking.facets import FACETS, IMAGE_FACETS, FacetCounter, FacetValue, Units
 from stablenew.index.asking.first_page import FirstPages
-from stablenew.index.asking.image_groups import gather_groups, group_keys
+from stablenew.index.asking.image_groups import gather_groups, group_keys, keep_first, stack_keys
 from stablenew.index.asking.index_reader import (
     BEST,
     IMAGES,
@@ -30,6 +30,7 @@ from stablenew.index.asking.index_reader import (
     WORST,
     IndexReader,
 )
+from stablenew.index.asking.job_settings import JobSettings, settings_of_jobs
 from stablenew.index.asking.named_numbers import SettingValues
 from stablenew.index.index_schema import NO_IMAGE
 
@@ -181,6 +182,29 @@ class ColumnCache:
                     zip(rows["position"][fitting].tolist(), rows["number"][fitting].tolist(), strict=True)
                 )
             return found
+
+    def job_settings(self, run_ids: Sequence[int]) -> list[JobSettings]:
+        """For each run the settings that people look for, and those that vary among its images."""
+        with self._guard:
+            return settings_of_jobs(self.table, self._reader, run_ids)
+
+    def stacked(self, places: Column) -> tuple[Column, Column]:
+        """The first row of each stack of images, which differ in the seed alone, and how many are in it."""
+        with self._guard:
+            return keep_first(stack_keys(self.table, places), places)
+
+    def stack_of(self, image: int, query: Query, sort: str) -> Column:
+        """The rows of the other images that fit and are in one stack with an image, in order."""
+        with self._guard:
+            rows, places = self.table.rows, self._list(IMAGES, query, sort).places
+            itself = rows["image"][places] == image
+            if not itself.any():
+                return places[:0]
+            place = places[itself][0]
+            likely = places[rows["prompt"][places] == rows["prompt"][place]]
+            keys = stack_keys(self.table, likely)
+            fitting: Column = likely[(keys == keys[likely == place][0]) & (likely != place)]
+            return fitting
 
     def _first_list(self, query: Query, sort: str, limit: int) -> _List | None:
         """The beginning of a list of images; None where the whole of it is quicker to have, or there already."""

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.arrays import Column
 from stablenew.index.asking.column_table import ColumnTable
 
@@ -12,6 +13,7 @@ PROMPT: Final = "prompt"
 SEED: Final = "seed"
 DAY: Final = "day"
 GROUPINGS: Final = (JOB, PROMPT, SEED, DAY)
+_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 _MILLISECONDS_A_DAY: Final = 86_400_000
 
 
@@ -27,6 +29,23 @@ def group_keys(table: ColumnTable, places: Column, by: str, utc_offset_milliseco
         return _compact(rows["run"][places])
     milliseconds = rows["time"][places]
     return _compact((milliseconds + utc_offset_milliseconds) // _MILLISECONDS_A_DAY)
+
+
+def stack_keys(table: ColumnTable, places: Column) -> Column:
+    """A number for each of these rows: equal where prompts and all settings but the seed are."""
+    found = np.zeros(len(places), np.uint64)
+    for name in ("prompt", "negative", *(setting.name for setting in INDEXED if setting.type != "seed")):
+        column = np.nan_to_num(table.rows[name][places], nan=-1.0).astype(np.float64).view(np.uint64)
+        found = (found ^ column) * _MULTIPLIER
+        found ^= found >> np.uint64(29)
+    return (found >> np.uint64(1)).astype(np.int64)
+
+
+def keep_first(keys: Column, places: Column) -> tuple[Column, Column]:
+    """The rows that are the first with their key, in order, and how many rows have each key."""
+    _, firsts, counts = np.unique(keys, return_index=True, return_counts=True)
+    order = np.argsort(firsts)
+    return places[firsts[order]], counts[order]
 
 
 def _compact(values: Column) -> Column:

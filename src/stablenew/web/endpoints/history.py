@@ -21,16 +21,15 @@ def _jobs(call: Call) -> dict[str, Any]:
         raise ConfigError(f"expected a limit of 1 to {_MOST_JOBS}, found {limit}")
     history = call.context.controller.history
     page = history.page(call.get("query"), after=call.get("after"), limit=limit, sort=call.get("sort"))
-    numbered = [row | {"number": str(history.number_of(row["run_id"]))} for row in page.rows]
-    return {"jobs": numbered, "next_cursor": page.next_cursor}
+    numbers = [history.number_of(row["run_id"]) for row in page.rows]
+    shown = history.shown_rows([number for number in numbers if number is not None], call.get("query"))
+    return {"jobs": [row for row in shown if row], "next_cursor": page.next_cursor}
 
 
 def _rows(call: Call) -> dict[str, Any]:
     """Each number's job or null, so that a list can fill its places."""
     history = call.context.controller.history
-    numbers = _some(call.get("numbers"))
-    found = ((number, history.rows([number])) for number in numbers)
-    return {"jobs": [rows[0] | {"number": str(number)} if rows else None for number, rows in found]}
+    return {"jobs": history.shown_rows(_some(call.get("numbers")), call.get("query"))}
 
 
 def _some(numbers: list[int] | None) -> list[int]:
@@ -75,7 +74,7 @@ ENDPOINTS: Final = (
     Endpoint(
         "GET",
         "/api/jobs",
-        "A page of jobs, as `history --json` lists them, each with its number.",
+        "A page of jobs, as `history --json` lists them, each with its number and the settings of its images.",
         _jobs,
         (
             _QUERY,
@@ -89,7 +88,10 @@ ENDPOINTS: Final = (
         "/api/jobs/rows",
         "The jobs of some numbers, in their order; null where one is gone.",
         _rows,
-        (Parameter("numbers", "Numbers of jobs, with commas between them.", "numbers"),),
+        (
+            Parameter("numbers", "Numbers of jobs, with commas between them.", "numbers"),
+            Parameter("query", "With it each job names the first of its images that fit.", default=""),
+        ),
     ),
     Endpoint(
         "GET",

@@ -30,6 +30,7 @@ _LIMITLESS: Final = 1 << 31
 _RATIO_UNITS: Final = 4096
 _LARGEST_RATIO: Final = 65535
 _CHUNK_BYTES: Final = 1 << 18
+_MOST_STACKED: Final = 500
 _FLAGS: Final = ("pick", "reject")
 
 Opinions = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -39,13 +40,21 @@ Opinions = Mapping[tuple[str, str], Mapping[str, Any]]
 def _snapshot(call: Call) -> Response:
     history = call.context.controller.history
     query, sort = _query(call), check_sort(call.get("sort"), call.viewer)
-    found = history.image_snapshot(query, sort=sort, group=call.get("group"))
+    found = history.image_snapshot(query, sort=sort, group=call.get("group"), is_stacked=call.get("stack") == 1)
     data = pack_snapshot(found, max(0, call.get("limit")), is_blind=call.viewer.is_blind)
     tag = f'"{digest_bytes(data)[7:]}"'
     headers = {"cache-control": "no-cache", "etag": tag}
     if call.header("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def _stack(call: Call) -> Response:
+    history, sort = call.context.controller.history, check_sort(call.get("sort"), call.viewer)
+    data = pack_snapshot(
+        history.stack_of(call.get("id"), _query(call), sort=sort), _MOST_STACKED, is_blind=call.viewer.is_blind
+    )
+    return Response(data, media_type="application/octet-stream", headers=NO_STORE)
 
 
 def _query(call: Call) -> "str | Query":
@@ -55,20 +64,21 @@ def _query(call: Call) -> "str | Query":
 def pack_snapshot(found: "ImageSnapshot", limit: int, *, is_blind: bool = False) -> bytes:
     """A snapshot as the page reads it, little endian, with the first `limit` images of it.
 
-    Four numbers (32 bits): how many images fit, how many follow, how many groups follow, 0. Then columns: the images'
-    ids and the groups' starts (32 bits), width / height times 4096 (16 bits), whether they are rated (8 bits), which
-    with `is_blind` none is.
+    Four numbers (32 bits): how many images fit, how many follow, how many groups follow, whether they are stacked. Then
+    columns: the images' ids and the groups' starts (32 bits), width / height times 4096 (16 bits), where they are
+    stacked how many each stands for (16 bits), whether they are rated (8 bits), which with `is_blind` none is.
     """
     import numpy as np  # noqa: PLC0415
 
-    images = found.images[:limit]
+    images, sizes = found.images[:limit], found.stack_sizes
     starts = found.group_starts[found.group_starts < max(1, len(images))]
     ratios = np.nan_to_num(found.aspect_ratios[:limit], nan=1.0) * _RATIO_UNITS
     columns = (
-        np.array([len(found.images), len(images), len(starts), 0], "<u4"),
+        np.array([len(found.images), len(images), len(starts), int(sizes is not None)], "<u4"),
         images.astype("<i4", copy=False),
         starts.astype("<u4"),
         np.clip(np.rint(ratios), 1, _LARGEST_RATIO).astype("<u2"),
+        np.minimum([] if sizes is None else sizes[:limit], _LARGEST_RATIO).astype("<u2"),
         found.is_rated[:limit].astype("u1") * (not is_blind),
     )
     return b"".join(column.tobytes() for column in columns)
@@ -217,10 +227,25 @@ ENDPOINTS: Final = (
         "GET",
         "/api/images/snapshot",
         "All images that fit, in order. Four numbers of 32 bits, little endian: how many fit, how many follow, "
-        "how many groups follow, 0; then their ids and the groups' starts (32 bits each), width / height times "
-        "4096 (16 bits), and whether they are rated (8 bits).",
+        "how many groups follow, whether they are stacked; then their ids and the groups' starts (32 bits each), width "
+        "/ height times 4096 (16 bits), where they are stacked how many each stands for (16 bits), and whether they "
+        "are rated (8 bits).",
         _snapshot,
-        (QUERY, SORT, _GROUP, Parameter("limit", "At most the first N images.", "integer", _LIMITLESS)),
+        (
+            QUERY,
+            SORT,
+            _GROUP,
+            Parameter("stack", "1: of images that differ in the seed alone only the first.", "integer", 0),
+            Parameter("limit", "At most the first N images.", "integer", _LIMITLESS),
+        ),
+        media_type="application/octet-stream",
+    ),
+    Endpoint(
+        "GET",
+        "/api/images/stack",
+        "The other images that fit and differ from one in the seed alone, in the form of `/api/images/snapshot`.",
+        _stack,
+        (QUERY, SORT, Parameter("id", "The id of an image.", "integer", 0)),
         media_type="application/octet-stream",
     ),
     Endpoint(

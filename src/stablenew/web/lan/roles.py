@@ -67,6 +67,7 @@ ROLES: Final[dict[str, Role]] = {
     "GET /api/status": Role.LOOK,
     "GET /api/live": Role.LOOK,
     "GET /api/images/snapshot": Role.LOOK,
+    "GET /api/images/stack": Role.LOOK,
     "GET /api/images/rows": Role.LOOK,
     "GET /api/images/details": Role.LOOK,
     "GET /api/images/facets": Role.LOOK,

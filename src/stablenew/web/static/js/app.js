@@ -8,6 +8,7 @@ import { getItem, setItem } from "./data/local_storage.js";
 import { showKeys, toast } from "./parts/dialogs.js";
 import { fill, h, isTyping } from "./parts/dom.js";
 import { icon } from "./parts/images/icons.js";
+import { isVeiled, setVeil } from "./parts/veil.js";
 import { QueryBox } from "./parts/query_box.js";
 
 const SCREENS = [
@@ -251,6 +252,7 @@ function buildFrame() {
 async function start() {
   showTheme(getItem(THEME_KEY) ?? "dark");
   buildFrame();
+  setVeil(isVeiled());
   app.first = JSON.parse(main.dataset.first ?? "null");
   delete main.dataset.first;
   app.status = app.first?.status ?? (await getJson("/api/status"));

@@ -46,11 +46,14 @@ export async function getBytes(path, parameters = {}, signal = undefined) {
   return (await ask(address(path, parameters), { signal })).arrayBuffer();
 }
 
+const post = (path, body) =>
+  ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
 /** @returns {Promise<any>} */
-export async function postJson(path, body = {}) {
-  const options = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  return (await ask(path, options)).json();
-}
+export const postJson = async (path, body = {}) => (await post(path, body)).json();
+
+/** @returns {Promise<Blob>} */
+export const postBlob = async (path, body) => (await post(path, body)).blob();
 
 export const thumbnailUrl = (runId, digest, size) => `/thumbnails/${runId}/${digest.slice(7)}/${size}`;
 export const outputUrl = (runId, digest) => `/outputs/${runId}/${digest.slice(7)}`;

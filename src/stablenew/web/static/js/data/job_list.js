@@ -15,6 +15,8 @@ export class JobList {
     this.numbers = new BigInt64Array(0);
     /** @type {Map<string, any>} */
     this.rows = new Map();
+    /** What is searched for: each row names the images that fit. */
+    this.query = "";
     this.range = [0, 0];
     this.isLoading = false;
     /** Ends the requests when the search changes. @type {AbortSignal | undefined} */
@@ -58,7 +60,11 @@ export class JobList {
     this.isLoading = true;
     try {
       for (let missing = this.missing(); missing.length; missing = this.missing()) {
-        const { jobs } = await getJson("/api/jobs/rows", { numbers: missing.join(",") }, this.signal);
+        const { jobs } = await getJson(
+          "/api/jobs/rows",
+          { numbers: missing.join(","), query: this.query },
+          this.signal,
+        );
         jobs.forEach((job, index) => this.cache(job ?? { number: missing[index], isGone: true }));
         this.onRows();
       }

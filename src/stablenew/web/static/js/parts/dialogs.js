@@ -52,7 +52,7 @@ export function showKeys(groups) {
  * Ask for a text; `choices` is a promise of texts to offer. Gives it, or null when the person changed their mind.
  * @returns {Promise<string | null>}
  */
-export function askText({ title, label, value = "", isLong = false, hint = "", choices = null }) {
+export function askText({ title, label, value = "", isLong = false, hint = "", choices = null, extra = null }) {
   return new Promise((resolve) => {
     const field = isLong
       ? h("textarea", { id: "ask-field", rows: 5, value })
@@ -77,6 +77,7 @@ export function askText({ title, label, value = "", isLong = false, hint = "", c
         field,
         list,
         hint ? h("p.hint", hint) : null,
+        extra,
         h(
           "div.buttons",
           h("button.primary", { type: "submit" }, "Save"),

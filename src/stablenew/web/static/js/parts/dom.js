@@ -52,6 +52,13 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Let the person save a file that was made here. */
+export function saveBlob(/** @type {Blob} */ blob, name) {
+  const link = h("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 /** `action`, called once no call has come for that many milliseconds; `.cancel()` forgets the last call. */
 export function debounce(action, milliseconds) {
   let timer = 0;

@@ -13,6 +13,7 @@ const FACET_TITLES = {
   scheduler: "Scheduler",
   cfg: "CFG scale",
   steps: "Steps",
+  album: "Album",
   tag: "Tag",
   pack: "Prompt pack",
   stage: "Stage",
@@ -39,7 +40,7 @@ export function buildFacets(facets, chosen, onToggle) {
 
 /** The values of a facet as [field, value, count], in the order they are shown. */
 function valuesOf(facets, field) {
-  const values = [...(facets[field] ?? [])];
+  const values = (facets[field] ?? []).filter(({ value }) => field !== "tag" || !/^(album|label|colour):/.test(value));
   if (field === "rating") values.sort((a, b) => b.value - a.value);
   if (field === "cfg" || field === "steps") values.sort((a, b) => a.value - b.value);
   const lines = values.map((item) => [field, item.value, item.count ?? item.job_count]);

@@ -7,7 +7,16 @@ export const COLOUR_PREFIXES = ["label:", "colour:"];
 
 const prefixOf = (tag) => COLOUR_PREFIXES.find((prefix) => tag.startsWith(prefix));
 
-export const shownTags = (image) => (image.opinion.tags ?? []).filter((tag) => !prefixOf(tag));
+/** An album is a tag that begins with this. */
+export const ALBUM_PREFIX = "album:";
+
+const isAlbum = (tag) => tag.startsWith(ALBUM_PREFIX);
+
+export const shownTags = (image) => (image.opinion.tags ?? []).filter((tag) => !prefixOf(tag) && !isAlbum(tag));
+
+/** The names of the albums an image is in. @returns {string[]} */
+export const albumsOf = (image) =>
+  (image.opinion.tags ?? []).filter(isAlbum).map((tag) => tag.slice(ALBUM_PREFIX.length));
 
 /** The tags of an image that are colours. @returns {string[]} */
 export const colourTags = (image) => (image.opinion.tags ?? []).filter(prefixOf);

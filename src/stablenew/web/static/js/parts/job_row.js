@@ -1,7 +1,8 @@
 // One job in the list: its element, made once and filled again and again.
 
 import { runUrl, thumbnailUrl } from "../data/api.js";
-import { h, setText } from "./dom.js";
+import { formatSetting, settingTitle } from "../data/images/image_facts.js";
+import { fill, h, setText } from "./dom.js";
 import { formatCount, formatDuration, formatLongTime, formatSeed, formatTime, plural } from "../data/format.js";
 import { outbox } from "../data/feedback_outbox.js";
 import { buildStars } from "./stars.js";
@@ -29,6 +30,7 @@ export function createRow(onRate, isReadOnly) {
     link: h("a.time", { "data-link": true }),
     pack: h("span.pack"),
     prompt: h("span.prompt"),
+    settings: h("span.settings"),
     variants: h("span.variants"),
     outputs: h("span.outputs"),
     duration: h("span.duration"),
@@ -40,7 +42,7 @@ export function createRow(onRate, isReadOnly) {
     "div.row",
     { role: "listitem" },
     h("div.thumbs", { "aria-hidden": "true" }, parts.thumbs),
-    h("div.what", h("div.line", parts.link, parts.pack), parts.prompt),
+    h("div.what", h("div.line", parts.link, parts.pack), parts.prompt, parts.settings),
     h("div.facts", parts.variants, parts.outputs, parts.duration, parts.seed),
     parts.status,
   );
@@ -61,6 +63,7 @@ export function showJob(node, job) {
   setText(parts.link, formatTime(job.created_at));
   setText(parts.pack, job.packs.join(", ") || job.one_click_action || job.engine || "");
   setText(parts.prompt, job.problem ? `⚠ ${job.problem}` : (job.prompt ?? ""));
+  fill(parts.settings, describeSettings(job.settings ?? {}));
   const planned = job.plan_size ?? job.record_count;
   setText(parts.variants, `${job.record_count}/${planned} ${planned === 1 ? "variant" : "variants"}`);
   setText(parts.outputs, plural(job.output_count, "image"));
@@ -74,10 +77,22 @@ export function showJob(node, job) {
   setText(parts.note, describeImages(job));
 }
 
+/** The settings of a job; what varies stands out, with its values. */
+function describeSettings(settings) {
+  return Object.entries(settings)
+    .sort(([, a], [, b]) => b.count - a.count)
+    .map(([name, { values, count }]) => {
+      const text = values.map(formatSetting).join(", ") + (count > values.length ? ", …" : "");
+      const isPlain = name === "model" || name === "sampler";
+      if (count > 1) return h("strong", `${settingTitle(name)} ${text}`);
+      return h("span", isPlain ? text : `${settingTitle(name)} ${text}`);
+    });
+}
+
 function showNothing(parts, job) {
   parts.link.removeAttribute("href");
   setText(parts.link, job?.isGone ? "removed" : "");
-  for (const name of ["pack", "prompt", "variants", "outputs", "duration", "seed", "status", "note"])
+  for (const name of ["pack", "prompt", "settings", "variants", "outputs", "duration", "seed", "status", "note"])
     setText(parts[name], "");
   delete parts.status.dataset.status;
   parts.thumbs.forEach((image) => hideThumbnail(image));
@@ -85,7 +100,7 @@ function showNothing(parts, job) {
 }
 
 function showThumbnail(image, job, place) {
-  const output = job.outputs[place];
+  const output = (job.fitting?.length ? job.fitting : job.outputs)[place];
   if (!output) return hideThumbnail(image);
   const source = thumbnailUrl(job.run_id, output.digest, 320);
   image.hidden = false;

@@ -145,6 +145,8 @@ class JobsScreen {
     this.abort = new AbortController();
     const { signal } = this.abort;
     this.rows.jobs.signal = signal;
+    this.rows.jobs.query = this.query;
+    this.rows.jobs.rows.clear();
     const { changeCount } = this;
     this.isIndexBehind = outbox.unsaved > 0;
     const search = { query: this.query, sort: this.sort };

@@ -19,6 +19,7 @@ import { WallFeedback } from "./wall/feedback.js";
 import { WallHiding } from "./wall/hiding.js";
 import { createHeading, showHeading } from "./wall/headings.js";
 import { ActionQueue, wallAction } from "./wall/keys.js";
+import { isVeiled, setVeil } from "../parts/veil.js";
 import { WallPointer } from "./wall/pointer.js";
 
 const AUTO_ADVANCE_KEY = "stablenew:auto-advance";
@@ -53,6 +54,7 @@ class WallScreen {
     this.query = app.query ?? app.defaultQuery;
     this.sort = search.get("sort") ?? "newest";
     this.group = search.get("group") ?? "";
+    this.isStacked = search.get("stack") === "1";
     this.startImage = Number(search.get("image") ?? 0);
     this.isLoupeOpen = search.get("view") === "loupe" || search.get("view") === "large";
     this.autoAdvance = getItem(AUTO_ADVANCE_KEY) !== "off";
@@ -81,7 +83,8 @@ class WallScreen {
   }
 
   get search() {
-    return { query: this.query, sort: this.sort, group: this.group };
+    const { query, sort, group } = this;
+    return { query, sort, group, stack: this.isStacked && !group ? 1 : null };
   }
 
   /** The index of the image that has the cursor. */
@@ -135,7 +138,11 @@ class WallScreen {
     this.view = new WallView(this.viewport, this.layer, {
       list: this.list,
       rowHeight: () => this.rowHeight,
-      stateOf: (index) => ({ isSelected: this.selection.has(index), isCursor: index === this.cursor }),
+      stateOf: (index) => ({
+        isSelected: this.selection.has(index),
+        isCursor: index === this.cursor,
+        stack: this.list.stacks[index],
+      }),
       createHeading: () => createHeading(),
       showHeading: (node, first, last) => showHeading(node, this.list, this.group, first, last),
       onRange: (first, last) => this.loadRange(first, last),
@@ -164,12 +171,25 @@ class WallScreen {
         this.order,
         select("Group", GROUPS, this.group, (group) => this.show({ group })),
         this.app.box.viewsElement,
+        this.buildSwitch("stack", "Stack seeds", this.isStacked, (isStacked) => this.show({ isStacked })),
+        this.buildSwitch("veil", "Blur until hover", isVeiled(), setVeil),
       ),
       this.facets,
     );
     const isWide = window.innerWidth > NARROW;
     this.rail.hidden = !isWide || getItem(RAIL_KEY) === "off";
     return this.rail;
+  }
+
+  buildSwitch(id, text, isOn, onChange) {
+    const box = h("input", { type: "checkbox", id, checked: isOn, change: () => onChange(box.checked) });
+    return h("label.switch", { for: id }, box, text);
+  }
+
+  /** Open or close the stack of an image. */
+  async toggleStack(index = this.cursor) {
+    await this.list.toggleStack(index);
+    this.listChanged();
   }
 
   buildStatus() {
@@ -212,7 +232,7 @@ class WallScreen {
 
   /** Show what the server put into the page, if it fits; then all. */
   async load() {
-    const first = this.app.takeFirst(this.search);
+    const first = this.isStacked ? null : this.app.takeFirst(this.search);
     if (first) {
       this.list.use(readSnapshot(first.snapshot));
       first.rows.forEach((row, index) => row && this.list.cache(row.id, row, index));
@@ -340,6 +360,7 @@ class WallScreen {
     if (this.app.query !== null) parameters.set("q", this.app.query);
     if (this.sort !== "newest") parameters.set("sort", this.sort);
     if (this.group) parameters.set("group", this.group);
+    if (this.isStacked) parameters.set("stack", "1");
     if (this.cursor || this.isLoupeOpen) parameters.set("image", String(this.list.ids[this.cursor]));
     if (this.isLoupeOpen) parameters.set("view", "loupe");
     const text = parameters.toString();

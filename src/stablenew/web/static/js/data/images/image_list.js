@@ -7,7 +7,7 @@ const MAX_IDS_PER_REQUEST = 100;
 const MAX_CACHED_ROWS = 3000;
 const HEAD = 2048;
 
-/** @typedef {{total: number, ids: Int32Array, starts: Uint32Array, ratios: Uint16Array, rated: Uint8Array}} Snapshot */
+/** @typedef {{total: number, ids: Int32Array, starts: Uint32Array, ratios: Uint16Array, stacks: Uint16Array, rated: Uint8Array}} Snapshot */
 
 export class ImageList {
   /** @param {{query: string, sort: string, group: string}} search */
@@ -20,6 +20,10 @@ export class ImageList {
     this.rated = new Uint8Array(0);
     /** The position of the first image of each group. */
     this.starts = new Uint32Array(0);
+    /** How many images each stands for; empty where they are not stacked. */
+    this.stacks = new Uint16Array(0);
+    /** The ids of the images that came out of a stack, by the id of its first. @type {Map<number, number[]>} */
+    this.opened = new Map();
     this.unratedCount = 0;
     /** How many images fit, when only the first of them are here. */
     this.total = 0;
@@ -41,8 +45,7 @@ export class ImageList {
 
   /** @returns {Promise<Snapshot>} */
   async fetch(signal, limit = null) {
-    const { query, sort, group } = this.search;
-    return readSnapshot(await getBytes("/api/images/snapshot", { query, sort, group, limit }, signal));
+    return readSnapshot(await getBytes("/api/images/snapshot", { ...this.search, limit }, signal));
   }
 
   /** The first images of the list as it is now, to see what arrived. */
@@ -51,8 +54,8 @@ export class ImageList {
   }
 
   /** @param {Snapshot} snapshot */
-  use({ total, ids, starts, ratios, rated }) {
-    Object.assign(this, { total, ids, starts, ratios, rated: rated.slice() });
+  use({ total, ids, starts, ratios, rated, stacks }) {
+    Object.assign(this, { total, ids, starts, ratios, stacks, rated: rated.slice() });
     this.unratedCount = rated.reduce((count, isOn) => count + (isOn ? 0 : 1), 0);
   }
 
@@ -142,7 +145,7 @@ export class ImageList {
 
   /** Take an image out of a list without groups. Gives what `insert` puts back. */
   remove(index) {
-    const removed = { index, id: this.ids[index], ratio: this.ratios[index], isRated: this.rated[index] };
+    const removed = { index, values: this.columns.map((name) => this[name][index]), id: this.ids[index] };
     const keep = (column) => {
       const kept = new column.constructor(column.length - 1);
       kept.set(column.subarray(0, index));
@@ -150,27 +153,50 @@ export class ImageList {
       return kept;
     };
     this.unratedCount -= this.rated[index] ? 0 : 1;
-    for (const name of ["ids", "ratios", "rated"]) this[name] = keep(this[name]);
+    for (const name of this.columns) this[name] = keep(this[name]);
     this.total -= 1;
     return removed;
   }
 
   /** Put an image back that was taken out. Gives its index. */
-  insert({ index, id, ratio, isRated: isOn }) {
+  insert({ index, values }) {
     const at = Math.min(index, this.length);
-    const join = (column, value) => {
-      const joined = new column.constructor(column.length + 1);
-      joined.set(column.subarray(0, at));
-      joined[at] = value;
-      joined.set(column.subarray(at), at + 1);
-      return joined;
-    };
-    this.ids = join(this.ids, id);
-    this.ratios = join(this.ratios, ratio);
-    this.rated = join(this.rated, isOn);
-    this.unratedCount += isOn ? 0 : 1;
-    this.total += 1;
+    this.splice(at, Object.fromEntries(this.columns.map((name, place) => [name, [values[place]]])));
     return at;
+  }
+
+  /** The names of the columns that hold a value for each image. */
+  get columns() {
+    return ["ids", "ratios", "rated", ...(this.stacks.length ? ["stacks"] : [])];
+  }
+
+  /** Put images in at a position, as columns of their values. */
+  splice(at, added) {
+    const count = added.ids.length;
+    for (const name of this.columns) {
+      const column = this[name];
+      const joined = new column.constructor(column.length + count);
+      joined.set(column.subarray(0, at));
+      joined.set(added[name].length ? added[name] : new Array(count).fill(0), at);
+      joined.set(column.subarray(at), at + count);
+      this[name] = joined;
+    }
+    this.unratedCount += added.rated.reduce((sum, isOn) => sum + (isOn ? 0 : 1), 0);
+    this.total += count;
+  }
+
+  /** Put the rest of a stack behind its first image, or take it away again. */
+  async toggleStack(index) {
+    const id = this.ids[index];
+    const rest = this.opened.get(id);
+    this.opened.delete(id);
+    if (rest) for (const other of rest) this.remove(this.indexOf(other));
+    else if (this.stacks[index] > 1) {
+      const { query, sort } = this.search;
+      const found = readSnapshot(await getBytes("/api/images/stack", { query, sort, id }));
+      this.splice(this.indexOf(id) + 1, found);
+      this.opened.set(id, [...found.ids]);
+    }
   }
 
   /** What is new at the head of `head`: how many images came before the first that is shown; -1 when more changed. */
@@ -184,28 +210,29 @@ export class ImageList {
 
   /** Put the first `added` images of `head` before all others. */
   prepend(/** @type {Snapshot} */ head, added) {
-    const join = (before, after) => {
-      const joined = new after.constructor(added + after.length);
-      joined.set(before.subarray(0, added));
-      joined.set(after, added);
-      return joined;
-    };
-    for (const name of ["ids", "ratios", "rated"]) this[name] = join(head[name], this[name]);
-    this.unratedCount += head.rated.subarray(0, added).reduce((count, isOn) => count + (isOn ? 0 : 1), 0);
+    const first = (column) => column.subarray(0, added);
+    this.splice(0, {
+      ids: first(head.ids),
+      ratios: first(head.ratios),
+      rated: first(head.rated),
+      stacks: first(head.stacks),
+    });
     this.total = head.total;
   }
 }
 
-/** A snapshot as the server packs it: four numbers, ids and groups' starts (32 bits), ratios (16), rated (8). */
+/** A snapshot as the server packs it: four numbers, ids and groups' starts (32 bits), ratios and, if stacked, sizes (16), rated (8). */
 export function readSnapshot(/** @type {ArrayBuffer} */ buffer) {
-  const [total, count, groups] = new Uint32Array(buffer, 0, 4);
+  const [total, count, groups, isStacked] = new Uint32Array(buffer, 0, 4);
+  const stacked = isStacked ? count : 0;
   const after = 16 + 4 * (count + groups);
   return {
     total,
     ids: new Int32Array(buffer, 16, count),
     starts: new Uint32Array(buffer, 16 + 4 * count, groups),
     ratios: new Uint16Array(buffer, after, count),
-    rated: new Uint8Array(buffer, after + 2 * count, count),
+    stacks: new Uint16Array(buffer, after + 2 * count, stacked),
+    rated: new Uint8Array(buffer, after + 2 * (count + stacked), count),
   };
 }
 

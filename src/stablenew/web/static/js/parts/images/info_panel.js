@@ -12,7 +12,8 @@ import {
 } from "../../data/images/image_facts.js";
 import { toast } from "../dialogs.js";
 import { fill, h } from "../dom.js";
-import { buildDots, shownTags } from "../image_words.js";
+import { ALBUM_PREFIX, albumsOf, buildDots, shownTags } from "../image_words.js";
+import { quoteValue } from "../../data/query_text.js";
 import { buildAgainCommand, describeEvent, timeOf } from "../run_details.js";
 import { buildStars } from "../stars.js";
 import { icon } from "./icons.js";
@@ -76,6 +77,7 @@ export class InfoPanel {
       section("Settings", this.buildSettings()),
       section("Metrics", buildMetrics(row)),
       section("Tags and note", buildTags(row)),
+      section("Albums", buildAlbums(row)),
       section("Opinions", this.buildOpinions()),
       section("Origin", this.buildOrigin()),
       section("File", this.buildFile()),
@@ -170,8 +172,8 @@ export class InfoPanel {
           .join(", "),
       ],
       ["Path", row.path],
-      ["Digest", h("code", row.digest.slice(0, 19))],
-      ["SHA-256", output?.sha256 ? h("code", output.sha256.slice(0, 16)) : null],
+      ["Digest", buildCopied(row.digest, row.digest.slice(0, 19))],
+      ["SHA-256", output?.sha256 ? buildCopied(output.sha256, output.sha256.slice(0, 16)) : null],
       ["Open", original],
     ]);
   }
@@ -186,12 +188,13 @@ export class InfoPanel {
       button("Infotext", () => copyText(buildInfotext(row, more), "Infotext")),
       button("Command", () => copyText(command, "Command")),
       button("Image", () => copyImage(row)),
+      button("ComfyUI workflow", () => copyWorkflow(row)),
       h("a.button", { href: outputUrl(row.run_id, row.digest), download: fileName(row) }, "Save as…"),
     );
   }
 }
 
-const section = (title, content) => (content ? h("section", h("h2", title), content) : null);
+const section = (title, content) => (content && content.length !== 0 ? h("section", h("h2", title), content) : null);
 
 function pairs(lines) {
   const known = lines.filter(([, value]) => value !== null && value !== undefined && value !== "");
@@ -222,7 +225,26 @@ function buildTags(row) {
   ];
 }
 
+const buildAlbums = (row) =>
+  albumsOf(row).map((album) => h("p", h("a", { "data-link": true, href: albumUrl(album) }, album)));
+
+const albumUrl = (album) => "/?q=" + encodeURIComponent(ALBUM_PREFIX + quoteValue(album));
+
 const button = (name, onClick) => h("button", { click: onClick }, name);
+
+/** The beginning of a long text; a click copies all of it. */
+const buildCopied = (text, shown) =>
+  h("button.copied", { title: `Copy ${text}`, click: () => copyText(text, "Digest") }, h("code", `${shown}…`));
+
+/** What ComfyUI opens when it is pasted there. */
+async function copyWorkflow(row) {
+  try {
+    const { workflow } = await getJson("/api/images/workflow", { id: row.id });
+    await copyText(JSON.stringify(workflow), "Paste it into ComfyUI: workflow");
+  } catch (error) {
+    toast(error.message, { isError: true });
+  }
+}
 
 async function copyText(text, what) {
   try {

@@ -3,12 +3,11 @@
 import { outputUrl, thumbnailUrl } from "../../data/api.js";
 import { fileName } from "../../data/images/image_facts.js";
 import { shownRating } from "../../data/images/image_list.js";
-import { fill, h } from "../dom.js";
+import { fill, h, setText } from "../dom.js";
 import { buildDots, shownTags } from "../image_words.js";
 import { icon } from "./icons.js";
 
-const SMALL = 320;
-const LARGE = 1024;
+const SIZES = [320, 512, 1024];
 /** A thumbnail is stretched by at most this much before the next size is taken. */
 const MAX_STRETCH = 1.25;
 
@@ -16,19 +15,20 @@ export function createCell() {
   const picture = h("img", { alt: "", decoding: "async", draggable: "false" });
   const marks = h("span.marks");
   const flags = h("span.flags");
-  const node = h("div.cell", { role: "option" }, picture, marks, flags, h("span.tick", icon("tick")));
-  node.parts = { picture, marks, flags };
+  const stack = h("span.stack", { title: "Variants by seed: open or close (S)" });
+  const node = h("div.cell", { role: "option" }, picture, marks, flags, stack, h("span.tick", icon("tick")));
+  node.parts = { picture, marks, flags, stack };
   return node;
 }
 
 /** The address of a thumbnail that is sharp at a width and height in pixels of the page. */
 export function sharpThumbnail(row, width, height) {
   const needed = Math.max(width, height) * (window.devicePixelRatio || 1);
-  return thumbnailUrl(row.run_id, row.digest, needed > MAX_STRETCH * SMALL ? LARGE : SMALL);
+  return thumbnailUrl(row.run_id, row.digest, SIZES.find((size) => needed <= MAX_STRETCH * size) ?? 1024);
 }
 
 /** Fill a cell with image `index` of `count`; `row` is undefined while it is not known. */
-export function showCell(node, row, { index, count, isSelected, isCursor }) {
+export function showCell(node, row, { index, count, isSelected, isCursor, stack = 0 }) {
   node.index = index;
   node.id = `cell-${index}`;
   node.setAttribute("aria-setsize", String(count));
@@ -37,7 +37,11 @@ export function showCell(node, row, { index, count, isSelected, isCursor }) {
   node.classList.toggle("cursor", isCursor);
   node.classList.toggle("rejected", row?.opinion.flag === "reject");
   node.classList.toggle("trashed", Boolean(row?.opinion.trashed));
-  node.setAttribute("aria-label", row ? describeImage(row, index) : `Image ${index + 1}`);
+  const words = row ? describeImage(row, index) : `Image ${index + 1}`;
+  node.setAttribute("aria-label", stack > 1 ? `${words}, stack of ${stack}` : words);
+  node.style.setProperty("--average", row?.colour ?? "var(--image)");
+  node.parts.stack.hidden = stack < 2;
+  setText(node.parts.stack, String(stack));
   node.draggable = Boolean(row && !row.isGone && isSelected);
   showMarks(node.parts, row);
 }

@@ -1,6 +1,7 @@
 // A grid as one picture with its headings, drawn here and saved as a PNG.
 
 import { thumbnailUrl } from "../../data/api.js";
+import { saveBlob } from "../../parts/dom.js";
 
 const CELL = 256;
 const GAP = 8;
@@ -40,11 +41,7 @@ export async function saveSheet(view, rows, request) {
   const blob = await new Promise((resolve) => {
     canvas.toBlob(resolve, "image/png");
   });
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(/** @type {Blob} */ (blob));
-  link.download = "grid.png";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  saveBlob(/** @type {Blob} */ (blob), "grid.png");
   return columns === view.columns && lines === view.rowCount;
 }
 

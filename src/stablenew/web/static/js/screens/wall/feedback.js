@@ -74,12 +74,15 @@ export class WallFeedback {
       title: images.length === 1 ? "Tags" : `Tags for ${plural(images.length, "image")}`,
       label: "Tags, separated by commas",
       value: before.join(", "),
+      hint: images.length === 1 ? "" : "-tag takes one away",
       choices: facets.then(({ tag }) => tag.map(({ value }) => String(value))),
     });
     if (text === null) return;
     const tags = splitTags(text);
-    const added = tags.filter((tag) => !before.includes(tag));
-    const removed = before.filter((tag) => !tags.includes(tag));
+    const isLess = (tag) => images.length > 1 && tag.startsWith("-");
+    const added = tags.filter((tag) => !before.includes(tag) && !isLess(tag));
+    const less = tags.filter(isLess).map((tag) => tag.slice(1));
+    const removed = [...before.filter((tag) => !tags.includes(tag)), ...less];
     if (added.length || removed.length) await this.submit(() => ({ tags: added, remove_tags: removed }));
   }
 

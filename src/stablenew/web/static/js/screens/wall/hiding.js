@@ -8,7 +8,7 @@ export class WallHiding {
   /** @param {any} screen */
   constructor(screen) {
     this.screen = screen;
-    /** What was taken out of the list, the latest last. @type {{index: number, id: number, ratio: number, isRated: number}[]} */
+    /** What was taken out of the list, the latest last. @type {{index: number, id: number, values: number[]}[]} */
     this.hidden = [];
   }
 

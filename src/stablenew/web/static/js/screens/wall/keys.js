@@ -1,6 +1,7 @@
 // The keys of the wall and its loupe: what each does, and that none is lost when they come faster than images.
 
 import { queryOf } from "../../data/images/chosen_images.js";
+import { changeAlbum, exportImages } from "./selection_acts.js";
 import { toast } from "../../parts/dialogs.js";
 
 const COLOURS = { 6: "red", 7: "yellow", 8: "green", 9: "blue" };
@@ -35,7 +36,9 @@ export function wallAction(screen, { key: pressed, code = "", shiftKey, target }
     "[": () => screen.toggleFacets(),
     i: () => screen.inLoupe((loupe) => loupe.setInfo(loupe.info.element.hidden)),
     f: () => screen.inLoupe((loupe) => loupe.toggleFullscreen()),
-    s: () => screen.inLoupe((loupe) => loupe.setSlideshow(!loupe.slides)),
+    s: () => (screen.isLoupeOpen ? screen.inLoupe((loupe) => loupe.setSlideshow(!loupe.slides)) : screen.toggleStack()),
+    b: () => changeAlbum(screen),
+    e: () => exportImages(screen),
     "\\": () => screen.inLoupe((loupe) => loupe.toggleFilm()),
     ".": () => screen.inLoupe((loupe) => loupe.zoom.toggle()),
     "+": () => screen.zoomBy(1),

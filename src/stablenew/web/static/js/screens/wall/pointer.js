@@ -130,6 +130,7 @@ export class WallPointer {
     const index = this.imageAt(event);
     if (index < 0) return screen.clearSelection();
     screen.layer.focus({ preventScroll: true });
+    if (event.target.closest(".stack")) return screen.toggleStack(index);
     const isCorner = event.target.closest(".tick");
     if (event.shiftKey) screen.changeSelection(() => screen.selection.extendTo(index));
     else if (event.ctrlKey || event.metaKey || isCorner)
