@@ -36,7 +36,7 @@ def test_a_link_is_good_once_and_its_cookie_is_out_of_reach_of_scripts(server):
 
 
 @pytest.mark.only_reads
-@pytest.mark.parametrize("path", ["/", "/api/status", "/static/js/app.js", "/review", "/api/live", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/api/status", "/static/js/app.js", "/jobs", "/api/live", "/nothing"])
 def test_nothing_without_the_cookie(server, path):
     assert status(Client(server).ask("GET", path)) == 401
     client = Client(server)

@@ -15,7 +15,7 @@ def test_the_state_of_store_and_index(open_page, root, keep_screen):
     page = open_page("/health")
     facts = page.get_by_role("region", name="Store and index")
     expect(facts).to_contain_text(str(root))
-    expect(facts).to_contain_text("kept in step by this server")
+    expect(facts).to_contain_text("kept up to date by this server")
     expect(facts).to_contain_text("the system tells it")
     keep_screen(page, "health")
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 SCREENS: Final = (
     "/",
-    "/review",
     "/jobs",
     "/runs/{run_id}",
     "/compare",

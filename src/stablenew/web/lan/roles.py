@@ -137,7 +137,6 @@ ROLES: Final[dict[str, Role]] = {
             "POST /api/devices/invite",
             "POST /api/devices/revoke",
             "GET /api/openapi.json",
-            "GET /review",
             "GET /jobs",
             "GET /runs/{run_id}",
             "GET /trash",

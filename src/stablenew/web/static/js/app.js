@@ -12,7 +12,7 @@ import { isVeiled, setVeil } from "./parts/veil.js";
 import { QueryBox } from "./parts/query_box.js";
 
 const SCREENS = [
-  { path: /^\/(?:review)?$/, name: "wall", title: "Wall", load: () => import("./screens/wall_screen.js") },
+  { path: /^\/$/, name: "wall", title: "Wall", load: () => import("./screens/wall_screen.js") },
   { path: /^\/jobs$/, name: "jobs", title: "Jobs", load: () => import("./screens/jobs_screen.js") },
   { path: /^\/runs\/([^/]+)$/, name: "jobs", title: "Run", load: () => import("./screens/run_screen.js") },
   { path: /^\/compare$/, name: "compare", title: "Compare", load: () => import("./screens/compare/compare_screen.js") },

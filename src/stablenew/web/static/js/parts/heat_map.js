@@ -2,6 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { formatCount } from "../data/format.js";
+import { nameSetting } from "./settings/setting_curve.js";
 
 const FAINTEST = 8;
 const STRONGEST = 38;
@@ -26,7 +27,7 @@ export function buildPairs(pairs, showValue) {
           show();
         },
       },
-      names.map((name) => h("option", { value: name, selected: name === chosen }, name)),
+      names.map((name) => h("option", { value: name, selected: name === chosen }, nameSetting(name))),
     );
   const down = choose("pair-down", names[0], () => across);
   const across = choose("pair-across", names[1], () => down);

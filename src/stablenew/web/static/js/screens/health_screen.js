@@ -39,22 +39,19 @@ class HealthScreen {
 
   build({ index, watcher, interrupted, incomplete, unreadable }) {
     const isReadOnly = this.app.status.is_read_only;
-    const state = watcher.is_leading ? "kept in step by this server" : index.state;
+    const state = watcher.is_leading ? "kept up to date by this server" : index.state;
     const facts = [
       ["Store", index.store],
       ["Jobs", formatCount(index.run_count)],
-      ["Index", `${state}${index.is_complete ? "" : ", being filled"}`],
+      ["Index", `${state}${index.is_complete ? "" : ", still being built"}`],
       ["Index file", `${index.path}, ${formatBytes(index.size_bytes)}`],
       [
-        "Last look",
+        "Last scan",
         index.age_seconds === null
           ? "never"
-          : `${formatDuration(index.age_seconds)} ago; one takes ${formatDuration(index.sweep_seconds)}`,
+          : `${formatDuration(index.age_seconds)} ago; a scan takes ${formatDuration(index.sweep_seconds)}`,
       ],
-      [
-        "How changes are noticed",
-        watcher.polling_reason ? `by looking again and again: ${watcher.polling_reason}` : "the system tells it",
-      ],
+      ["Change detection", watcher.polling_reason ? `polling: ${watcher.polling_reason}` : "reported by the system"],
     ];
     fill(
       this.root,
@@ -76,12 +73,12 @@ class HealthScreen {
         incomplete.length
           ? [
               h("h2", "Incomplete runs"),
-              h("p.hint", "Another machine, or a sync on its way, still has the rest."),
+              h("p.hint", "The rest is still on another machine, or is being synced."),
               buildRunTable(incomplete),
             ]
           : null,
         unreadable.length
-          ? [h("h2", "Runs with something that cannot be read"), buildRunTable(unreadable, (job) => job.problem)]
+          ? [h("h2", "Runs with unreadable files"), buildRunTable(unreadable, (job) => job.problem)]
           : null,
         Object.entries(TASKS).map(([kind, [title, meaning]]) => this.buildTask(kind, title, meaning, isReadOnly)),
       ),
@@ -155,7 +152,7 @@ class HealthScreen {
       ? ""
       : task.total
         ? `${formatCount(task.done)} of ${plural(task.total, "run")}`
-        : "beginning…";
+        : "starting…";
     if (!task.is_over) return;
     if (task.error) fill(parts.result, h("p.bad", task.is_cancelled ? "stopped" : task.error));
     else fill(parts.result, task.kind === "verify" ? buildVerdict(task.result) : buildSurvey(task.result));
@@ -217,19 +214,19 @@ function buildSurvey(result) {
   const packs = sum("pack").sort((a, b) => b[1] - a[1]);
   const months = sum("month").sort((a, b) => (a[0] < b[0] ? 1 : -1));
   return [
-    h("p", h("strong", formatBytes(result.size_bytes)), " in all"),
+    h("p", h("strong", formatBytes(result.size_bytes)), " in total"),
     h("h3", "By pack"),
     buildBars(packs),
     h("h3", "By month"),
     buildBars(months),
-    h("h3", "Left behind"),
+    h("h3", "Leftover files"),
     result.conflict_copy_count + result.leftover_count === 0
       ? h("p.ok", "No conflict copies, no temporary files")
       : [
           result.conflict_copy_count
             ? h(
                 "p",
-                `${plural(result.conflict_copy_count, "conflict cop").replace("cops", "copies").replace(/cop$/, "copy")} of feedback: what they say counts already; stablenew repair folds them in.`,
+                `${formatCount(result.conflict_copy_count)} ${result.conflict_copy_count === 1 ? "conflict copy" : "conflict copies"} of feedback; their content counts already; stablenew repair folds them in.`,
               )
             : null,
           result.leftover_count

@@ -26,13 +26,13 @@ export function describeProgress(task, now = Date.now()) {
 
 function describeEnd(task) {
   first = null;
-  if (task.is_cancelled) return "Stopped; what was taken in stays, and the next import goes on there.";
+  if (task.is_cancelled) return "Stopped. What was imported stays; the next import continues there.";
   if (task.error) return `The import ended: ${task.error}`;
   const total = (name) => task.result.imports.reduce((sum, report) => sum + report[name], 0);
   const leftOut = task.result.imports
     .flatMap((report) => Object.values(report.left_out))
     .reduce((sum, n) => sum + n, 0);
-  return `${plural(total("imported"), "image")} taken in${leftOut ? ", " + plural(leftOut, "file") + " left out" : ""}`;
+  return `${plural(total("imported"), "image")} imported${leftOut ? ", " + plural(leftOut, "file") + " left out" : ""}`;
 }
 
 /** Show imports from now on; `app` is what screens get. */

@@ -30,7 +30,7 @@ class ImportScreen {
   async load() {
     this.build();
     if (this.app.status.is_read_only) {
-      fill(this.places, h("p.hint", "This page was started with --read-only: nothing is taken in here."));
+      fill(this.places, h("p.hint", "This page was started with --read-only: nothing can be imported here."));
       return;
     }
     await this.reload();
@@ -216,7 +216,7 @@ class ImportScreen {
         preview.known ? `; ${formatCount(preview.known)} more are known already` : "",
       ),
       isSome ? h("p.hint", `Of ${formatCount(preview.looked_at)} that were looked at:`) : null,
-      buildCounts(preview.tools, "would be taken in"),
+      buildCounts(preview.tools, "would be imported"),
       buildCounts(preview.not_taken, "would be left out", "soft"),
       preview.new
         ? h(
@@ -224,7 +224,7 @@ class ImportScreen {
             h(
               "button.primary",
               { disabled: !taken, click: () => this.begin(path, watch.checked) },
-              isSome || !taken ? "Take them in" : `Take in ${plural(taken, "image")}`,
+              isSome || !taken ? "Import them" : `Import ${plural(taken, "image")}`,
             ),
             h("label", watch, " and go on with what is saved there from now on"),
           )

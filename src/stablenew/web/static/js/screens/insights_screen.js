@@ -2,10 +2,13 @@
 
 import { fill, h } from "../parts/dom.js";
 import { formatCount, plural } from "../data/format.js";
+import { nameSetting } from "../parts/settings/setting_curve.js";
 import { buildPairs, findJobs } from "../parts/heat_map.js";
 import { live } from "../data/live.js";
 import { LearningTask } from "../parts/settings/learning_task.js";
 
+/** The mean of fewer says little. */
+const FEW_IMAGES = 10;
 const MAX_STARS = 5;
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
@@ -67,9 +70,9 @@ class InsightsScreen {
         h(
           "form.actions",
           { role: "search", submit: (event) => this.submit(event, field.value.trim()) },
-          h("label", { for: "insights-query" }, "Which runs"),
+          h("label", { for: "insights-query" }, "Runs"),
           field,
-          h("button", { type: "submit" }, "Look"),
+          h("button", { type: "submit" }, "Show"),
         ),
         this.task.elements,
       ),
@@ -109,9 +112,9 @@ function buildLegend() {
 function buildSetting(insight) {
   return h(
     "section.setting",
-    { "aria-label": insight.setting },
-    h("h2", insight.setting),
-    insight.warnings.map((warning) => h("p.warning", warning)),
+    { "aria-label": nameSetting(insight.setting) },
+    h("h2", nameSetting(insight.setting)),
+    insight.warnings.filter((warning) => !isOfValue(warning)).map((warning) => h("p.warning", inPeoplesWords(warning))),
     buildValues(insight),
     buildComparisons(insight),
     buildPreferences(insight),
@@ -120,6 +123,22 @@ function buildSetting(insight) {
       : h("p.hint", `Raters agree ${insight.agreement.toFixed(2)}, where 1 is always and 0 is no more than random.`),
   );
 }
+
+/** Whether a warning is about one value, and stands beside it. */
+const isOfValue = (warning) => warning.startsWith("fewer than") || warning.includes(" was only ever used ");
+
+const inPeoplesWords = (text) => text.replace(/\b[a-z0-9]+\.[a-z_]+\b/g, nameSetting);
+
+/** What to know before one trusts the mean of a value. */
+function warnOf({ setting, warnings }, { value, image_count: count }) {
+  const about = `${setting} ${nameOf(value)} was `;
+  const found = warnings.filter((warning) => warning.startsWith(about));
+  const words = found.map((warning) => capitalise(inPeoplesWords(warning.slice(about.length))));
+  if (count < FEW_IMAGES) words.unshift("Few images");
+  return words.map((text) => h("p.warning", text));
+}
+
+const capitalise = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 function buildTable(heads, rows) {
   return h(
@@ -135,7 +154,7 @@ function buildValues(insight) {
     h("td.number", formatCount(value.image_count)),
     h("td", buildStars(value.stars)),
     h("td.wide-only", buildMean(value.mean)),
-    h("td.number", showInterval(value.mean)),
+    h("td.number", showInterval(value.mean), warnOf(insight, value)),
   ]);
   const more = insight.value_count - insight.values.length;
   return [

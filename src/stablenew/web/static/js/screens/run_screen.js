@@ -122,7 +122,7 @@ class RunScreen {
         this.stripBox,
         this.variantBox,
         this.reproduction,
-        h("h2", "What people think"),
+        h("h2", "Opinions"),
         this.opinions,
         this.neighbours,
         h("h2", "The run"),
