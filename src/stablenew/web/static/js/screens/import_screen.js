@@ -128,7 +128,7 @@ class ImportScreen {
     }
     fill(
       this.sources,
-      h("h2", "Taken in"),
+      h("h2", "Imported"),
       h(
         "ul.import-places",
         sources.map((source) => this.buildSource(source)),

@@ -127,18 +127,25 @@ function buildSetting(insight) {
 /** Whether a warning is about one value, and stands beside it. */
 const isOfValue = (warning) => warning.startsWith("fewer than") || warning.includes(" was only ever used ");
 
-const inPeoplesWords = (text) => text.replace(/\b[a-z0-9]+\.[a-z_]+\b/g, nameSetting);
+const inPeoplesWords = (text) => text.replace(/\b[a-z0-9]+\.[a-z_]+\b/gi, nameSetting);
 
 /** What to know before one trusts the mean of a value. */
 function warnOf({ setting, warnings }, { value, image_count: count }) {
   const about = `${setting} ${nameOf(value)} was `;
   const found = warnings.filter((warning) => warning.startsWith(about));
-  const words = found.map((warning) => capitalise(inPeoplesWords(warning.slice(about.length))));
-  if (count < FEW_IMAGES) words.unshift("Few images");
-  return words.map((text) => h("p.warning", text));
+  const shorts = found.map((warning) =>
+    inPeoplesWords(
+      warning
+        .slice(about.length)
+        .split(":")[0]
+        .replace(/.*used /, ""),
+    ),
+  );
+  return [
+    count < FEW_IMAGES ? h("p.warning", "Few images") : null,
+    shorts.length ? h("p.warning", { title: found.join("\n") }, `Always ${shorts.join(", ")}`) : null,
+  ];
 }
-
-const capitalise = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 function buildTable(heads, rows) {
   return h(
