@@ -4,12 +4,9 @@ import re
 import zipfile
 
 import pytest
-from stablenew.engines.sketch_engine import SketchEngine
 
-from stablenew import PipelineConfig, PipelineRunner, RunRecorder, RunStore
-from stablenew.pipeline.prompt_pack import Prompt
+from stablenew import PipelineConfig, PipelineRunner, Prompt, RunRecorder, RunStore, SketchEngine, VariantPlan
 from stablenew.pipeline.randomizer import SWEEP, Axis
-from stablenew.pipeline.variant_plan import VariantPlan
 from tests.web.browser import expect
 from tests.web.serving import events_of, wait_for
 from tests.web.test_loupe import current
