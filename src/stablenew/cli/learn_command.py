@@ -249,6 +249,12 @@ def propose(
     if not found:
         out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
     out.print(f"{plural(len(changes), 'proposal')}; nothing was changed")
+    for proposal in found:
+        if proposal.difference is not None:
+            together = show_value(proposal.together)
+            out.print(
+                f"{proposal.name}: one model of all settings expects {together} to be best; {proposal.difference}"
+            )
     for proposal in changes:
         out.print(f"  stablenew run PACK --set {proposal.name}={show_value(proposal.proposed)}")
     return 0

@@ -6,9 +6,9 @@ point of the group `stablenew.proposers`: a callable that takes a `Dataset` and 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from stablenew.learning.evidence.evidence_table import (
 )
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
 from stablenew.learning.evidence.value_evidence import build_values
+
+if TYPE_CHECKING:
+    from stablenew.learning.evidence.best_settings import BestSettings
 
 GROUP: Final = "stablenew.proposers"
 BUILT_IN: Final = "evidence"
@@ -153,6 +156,10 @@ class Proposal:
     """Matched pairs behind it."""
     run_ids: tuple[str, ...]
     """The runs behind it."""
+    together: Any = None
+    """What one model of all settings together expects to be best; None where it supports no change."""
+    difference: str | None = None
+    """Why `together` is another value, in words; None where the two agree or one of them is silent."""
 
 
 class LearningContract(Protocol):
@@ -215,7 +222,7 @@ class EvidenceContract:
     def get_current_best_defaults(self) -> dict[str, BestDefault]:
         """For each setting known of rated images, the value to use."""
         used = most_used(self._table)
-        proposals = {proposal.name: proposal for proposal in self.propose_new_defaults(current=used)}
+        proposals = {proposal.name: proposal for proposal in self._propose_single(self._table, used)}
         names = [modifier.name for modifier in self.get_available_modifiers()]
         return {name: self._best(name, used[name], proposals.get(name)) for name in names}
 
@@ -242,10 +249,26 @@ class EvidenceContract:
         Raises:
             ConfigError: `current` names a setting that does not exist.
         """
+        from stablenew.learning.evidence.best_settings import find_best_settings  # noqa: PLC0415  SciPy takes a second
+
         table = self._table if dataset is None else read_evidence_table(dataset)
+        together = find_best_settings(table, current)
+        return [_with_surface(proposal, together) for proposal in self._propose_single(table, current)]
+
+    def _propose_single(self, table: EvidenceTable, current: Mapping[str, Any] | None) -> list[Proposal]:
+        """From matched pairs alone."""
         used = dict(most_used(table)) | {table.find_setting(name): value for name, value in (current or {}).items()}
         varied = [factor for factor in table.factors.values() if len(_values_seen(factor)) > 1]
         return [_propose(table, factor, used[factor.name]) for factor in varied]
+
+
+def _with_surface(proposal: Proposal, found: "BestSettings") -> Proposal:
+    """The proposal with what the model of all settings says beside it."""
+    from stablenew.learning.evidence.best_settings import compare_value  # noqa: PLC0415  SciPy takes a second
+
+    value = proposal.current if proposal.proposed is None else proposal.proposed
+    together, reason = compare_value(proposal.name, value, found, is_supported=proposal.is_supported)
+    return replace(proposal, together=together, difference=reason)
 
 
 def _is_known(factor: Factor) -> Any:

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from stablenew.learning.evidence.best_settings import BestSettings
+from stablenew.learning.evidence.best_settings import BestSettings, compare_value
 from stablenew.learning.learning_contract import BestDefault
-
-_CLOSE: Final = 0.1
-"""Numbers are one answer if they differ by at most this part of the larger."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +26,4 @@ def compare_answers(defaults: Mapping[str, BestDefault], found: BestSettings) ->
 
 
 def _compare(default: BestDefault, found: BestSettings) -> TwoAnswers:
-    if not found.is_supported or default.name not in found.settings:
-        return TwoAnswers(default, None, None)
-    together = found.settings[default.name]
-    if _is_close(default.value, together):
-        return TwoAnswers(default, together, None)
-    if default.is_supported:
-        reason = (
-            "matched pairs compare it with the other settings as they were; "
-            f"{together} is expected to be better together with the other best settings"
-        )
-    else:
-        reason = f"too few images match in everything else; {together} comes from all {found.image_count} images"
-    return TwoAnswers(default, together, reason)
-
-
-def _is_close(value: Any, other: Any) -> bool:
-    if all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in (value, other)):
-        return bool(abs(value - other) <= _CLOSE * max(abs(value), abs(other)))
-    return bool(value == other)
+    return TwoAnswers(default, *compare_value(default.name, default.value, found, is_supported=default.is_supported))

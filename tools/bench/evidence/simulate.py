@@ -1,150 +1,234 @@
-"""Does the surface find good settings, and do its intervals keep what they say? Simulated users of known taste.
+"""Do proposals find good settings, does the program keep what it says, and does it stop in time? Simulated users.
 
-    python tools/bench/evidence/simulate.py [--users 40] [--stars 48 96] [--families plateau ridge ...]
+    python tools/bench/evidence/simulate.py [--users 20] [--first 3000] [--families plateau ridge ...] [--ways ...]
 
-Each user tries random choices of six settings (five samplers, three schedulers, four numbers) over eight prompts and
-rates each image in whole stars, with noise. Printed for each family: the median regret (the share of the distance from
-the best choice to the average one that is lost) of the settings of the best-rated image and of those that the surface
-recommends; how often 95 % intervals of differences between random choices hold the truth; the calibration error of the
-probability that one choice is better than another; how often the recommended settings are claimed to be better (at
-95 %) than those of the first image, and how often that is true; and the processor time of learning and recommending.
+Each user has a known taste over six settings (`simulated_users.py`) and rates images in whole stars, with noise.
+Printed for each way of choosing settings, with 24, 48 and 96 stars: the median regret, which is the share of the
+distance from the best settings to average ones that is lost, over all families and for each. Of the ways with the
+model also: how often 95 % intervals of differences hold the truth, the expected calibration error of "X is better than
+Y", how many users are told to stop when less than some share is left to gain, after how many stars and with which
+regret, and the processor time a user. The family `nothing` shows how often settings without any effect are said to
+matter. Users from 3000 on were never used to choose anything in the program.
 """
 
 import argparse
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-
-from stablenew.learning.evidence.best_settings import SUPPORT
-from stablenew.learning.evidence.rating_statistics import CONFIDENCE
-from stablenew.learning.surface.observations import Observations
-from stablenew.learning.surface.preference_model import Surface
-from stablenew.learning.surface.setting_kernel import Dimension, SettingSpace
-
-SAMPLERS, SCHEDULERS, PROMPTS = 5, 3, 8
-SPACE = SettingSpace(
-    (
-        Dimension("txt2img.sampler", tuple(f"sampler {number}" for number in range(SAMPLERS)), is_number=False),
-        Dimension("txt2img.scheduler", tuple(f"scheduler {number}" for number in range(SCHEDULERS)), is_number=False),
-        *(Dimension(f"number {number}", (0.0, 1.0), is_number=True) for number in range(4)),
-    )
+from scipy.special import ndtr
+from simulated_users import (
+    BOUNDS,
+    FAMILIES,
+    NUMBERS,
+    SAMPLERS,
+    SCHEDULERS,
+    SPACE,
+    RatedImages,
+    SimulatedUser,
+    draw_points,
 )
-Floats = npt.NDArray[np.float64]
-Taste = Callable[[Floats], Floats]
+
+from stablenew.learning.evidence.best_settings import FEWEST_IMAGES, SUPPORT
+from stablenew.learning.surface.next_batch import propose_batch
+from stablenew.learning.surface.preference_model import Surface
+
+STARS = (24, 48, 96)
+ROUND = 4
+SHARES = (0.1, 0.07, 0.05, 0.035)
+"""Of what settings can bring: to stop when less is left is compared for these."""
+_FIXED = np.zeros(len(SPACE.dimensions))
+Figures = dict[str, list[Any]]
+Way = Callable[[SimulatedUser, Figures], dict[int, float]]
 
 
-def family(name: str, chance: np.random.Generator) -> Taste:
-    """The true worth of points, in stars."""
-    samplers, schedulers = chance.normal(0, 0.4, SAMPLERS), chance.normal(0, 0.25, SCHEDULERS)
-    centre, other = chance.uniform(0.15, 0.85, 4), chance.uniform(0.15, 0.85, 4)
-    weights = chance.dirichlet(np.ones(4)) * 2.0
-
-    def words(points: Floats) -> Floats:
-        return np.asarray(samplers[points[:, 0].astype(int)] + schedulers[points[:, 1].astype(int)])
-
-    def hill(points: Floats, middle: Floats, height: float) -> Floats:
-        return np.asarray(height * np.exp(-np.sum((points[:, 2:4] - middle[:2]) ** 2, axis=1) / 0.06))
-
-    def corner(points: Floats) -> Floats:
-        return np.asarray((points[:, 0] < 2) & (points[:, 2] > centre[0]) & (points[:, 3] > centre[1]), float)
-
-    tastes: dict[str, Taste] = {
-        "bowl": lambda points: words(points) - (points[:, 2:] - centre) ** 2 @ (weights * 3),
-        "plateau": lambda points: words(points) - 2 * np.max(np.abs(points[:, 2:4] - centre[:2]), axis=1).clip(0.2),
-        "ridge": lambda points: words(points) - 3 * np.abs(points[:, 2] + points[:, 3] - centre[0] - centre[1]),
-        "two_optima": lambda points: words(points) + np.maximum(hill(points, centre, 2), hill(points, other, 1.6)),
-        "interaction": lambda points: words(points) / 2 + 1.5 * corner(points) - (points[:, 4] - centre[2]) ** 2,
-        "nothing": lambda points: np.zeros(len(points)),
-    }
-    return tastes.get(name, tastes["bowl"])
-
-
-FAMILIES = ("bowl", "plateau", "ridge", "two_optima", "interaction", "careless", "prompts", "nothing")
+def with_model(user: SimulatedUser, figures: Figures, *, is_active: bool) -> dict[int, float]:
+    """Settings proposed by the program, or random ones; recommended by the surface."""
+    images = RatedImages()
+    regrets: dict[int, float] = {}
+    stopped: set[float] = set()
+    while True:
+        count = len(images)
+        is_asked = count in STARS
+        surface = Surface(images.observe()) if count >= 8 and (is_active or is_asked) else None
+        batch = propose_batch(SPACE, BOUNDS, _FIXED, surface, size=ROUND)
+        if batch.best is not None and batch.left is not None and surface is not None:
+            regret = user.regret(batch.best)
+            for share in SHARES:
+                if count >= FEWEST_IMAGES and batch.left.share < share and share not in stopped:
+                    stopped.add(share)
+                    figures[f"stopped at {share}"].append((count, regret))
+        if is_asked and surface is not None and batch.best is not None:
+            regrets[count] = user.regret(batch.best)
+            check_statements(user, surface, batch.best, figures)
+        if count >= STARS[-1]:
+            figures["users"].append(1)
+            figures["says they matter"].append(surface is not None and surface.support >= SUPPORT)
+            return regrets
+        images.rate(user, batch.points if is_active else draw_points(ROUND, user.chance))
 
 
-def draw_points(count: int, chance: np.random.Generator) -> Floats:
-    words = [chance.integers(0, SAMPLERS, count), chance.integers(0, SCHEDULERS, count)]
-    return np.column_stack([*words, chance.uniform(0, 1, (count, 4))]).astype(float)
+def check_statements(user: SimulatedUser, surface: Surface, best: Any, figures: Figures) -> None:
+    """Whether intervals hold the truth and probabilities come true: of random pairs, and of the best against others."""
+    others = draw_points(30, np.random.default_rng(len(surface.observed.stars)))
+    points = np.concatenate([best[None], others])
+    mean, covariance = surface.predict(points)
+    worth = user.taste(points)
+    first, second = np.array([0] * 10 + list(range(11, 21))), np.array([*range(1, 11), *range(21, 31)])
+    variance = covariance[first, first] + covariance[second, second] - 2 * covariance[first, second]
+    deviation = np.sqrt(np.maximum(variance, 1e-9))
+    gain, truth = mean[first] - mean[second], worth[first] - worth[second]
+    figures["held"].extend((np.abs(truth - gain) <= 1.96 * deviation).tolist())
+    figures["statements"].extend(zip(ndtr(gain / deviation).tolist(), (truth > 0).tolist(), strict=True))
 
 
-def observe(name: str, taste: Taste, count: int, chance: np.random.Generator) -> Observations:
-    points = draw_points(count, chance)
-    prompts = chance.integers(0, PROMPTS, count)
-    of_prompts = chance.normal(0, 1.2 if name == "prompts" else 0.4, PROMPTS)
-    noise = np.full(count, chance.uniform(0.5, 0.9))
-    if name == "careless":
-        noise[chance.random(count) < 0.15] = 3.0
-    felt = 2.5 + taste(points) - taste(draw_points(2000, chance)).mean() + of_prompts[prompts]
-    stars = np.clip(np.floor(felt + chance.normal(0, 1, count) * noise + 0.5), 0, 5)
-    nothing = np.empty(0, np.int64)
-    return Observations(
-        SPACE, points, prompts, np.arange(count), np.arange(count), np.zeros(count, np.int64), stars,
-        nothing, nothing, np.empty(0),
-    )  # fmt: skip
+def best_image(user: SimulatedUser, _: Figures) -> dict[int, float]:
+    """Random settings; those of the best-rated image are taken."""
+    images, regrets = RatedImages(), {}
+    while len(images) < STARS[-1]:
+        images.rate(user, draw_points(ROUND, user.chance))
+        if len(images) in STARS:
+            regrets[len(images)] = user.regret(images.points[int(images.stars.argmax())])
+    return regrets
 
 
-def measure(name: str, count: int, users: int) -> dict[str, float]:
-    """Figures for one family, as the module's docstring names them."""
-    regrets, best_image, costs = [], [], []
-    held: list[bool] = []
-    claims: list[bool] = []
-    statements: list[tuple[float, bool]] = []
-    for user in range(users):
-        chance = np.random.default_rng([user, count, FAMILIES.index(name)])
-        taste = family(name, chance)
-        observed = observe(name, taste, count, chance)
-        worth = taste(draw_points(50_000, chance))
-        start = time.process_time()
-        surface = Surface(observed)
-        found = surface.find_best()
-        costs.append(time.process_time() - start)
-        span = max(worth.max() - worth.mean(), 1e-9)
-        regrets.append((worth.max() - taste(found[None])[0]) / span)
-        best_image.append((worth.max() - taste(observed.points[[observed.stars.argmax()]])[0]) / span)
-        claimed, usual = surface.compare(found, observed.points[0]), observed.points[0]
-        if claimed.probability >= CONFIDENCE and surface.support >= SUPPORT:
-            claims.append(bool(taste(found[None])[0] > taste(usual[None])[0]))
-        pairs = draw_points(40, chance).reshape(20, 2, 6)
-        for first, second in pairs:
-            gain, truth = surface.compare(first, second), float(np.diff(taste(np.stack([second, first])))[0])
-            held.append(gain.low <= truth <= gain.high)
-            if truth:
-                statements.append((gain.probability, truth > 0))
-    return {
-        "best image": float(np.median(best_image)),
-        "surface": float(np.median(regrets)),
-        "intervals": float(np.mean(held)),
-        "calibration error": calibration_error(statements),
-        "claims": len(claims) / users,
-        "true claims": float(np.mean(claims)) if claims else float("nan"),
-        "seconds": float(np.median(costs)),
-    }
+def full_grid(user: SimulatedUser, _: Figures) -> dict[int, float]:
+    """All of three samplers, two schedulers and three values of two numbers, in random order; the best mean wins."""
+    cells = np.array([[sampler, scheduler, one / 2, two / 2, 0.5, 0.5] for sampler in range(3) for scheduler in range(2)
+                      for one in range(3) for two in range(3)])  # fmt: skip
+    order = np.concatenate([user.chance.permutation(len(cells)) for _ in range(2)])[: STARS[-1]]
+    return _best_mean(user, cells[order])
+
+
+def _best_mean(user: SimulatedUser, points: Any) -> dict[int, float]:
+    images, regrets, sums = RatedImages(), {}, defaultdict(list)
+    for start in range(0, STARS[-1], ROUND):
+        images.rate(user, points[start : start + ROUND])
+        for point, stars in zip(images.points[-ROUND:], images.stars[-ROUND:], strict=True):
+            sums[tuple(point)].append(stars)
+        if len(images) in STARS:
+            regrets[len(images)] = user.regret(np.array(max(sums, key=lambda point: np.mean(sums[point]))))
+    return regrets
+
+
+def one_at_a_time(user: SimulatedUser, _: Figures) -> dict[int, float]:
+    """From the middle, one setting after the other, two images for each word or for four values of a number."""
+    images, regrets = RatedImages(), {}
+    point = np.array([0, 0, 0.5, 0.5, 0.5, 0.5])
+    values = [np.arange(SAMPLERS), np.arange(SCHEDULERS), *[np.linspace(0.125, 0.875, 4)] * NUMBERS]
+    while True:
+        for index, tried in enumerate(values):
+            means = []
+            for value in tried:
+                here = np.tile(point, (2, 1))
+                here[:, index] = value
+                images.rate(user, here)
+                means.append(images.stars[-2:].mean())
+                if len(images) in STARS:
+                    now = point.copy()
+                    now[index] = tried[int(np.argmax(means))]
+                    regrets[len(images)] = user.regret(now)
+                if len(images) >= STARS[-1]:
+                    return regrets
+            point[index] = tried[int(np.argmax(means))]
+
+
+def tpe(user: SimulatedUser, _: Figures) -> dict[int, float]:
+    """Optuna's multivariate TPE and its `best_params`."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = optuna.samplers.TPESampler(multivariate=True, seed=1)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    images, regrets = RatedImages(), {}
+    while len(images) < STARS[-1]:
+        trials = [study.ask() for _ in range(ROUND)]
+        images.rate(user, np.array([_suggest(trial) for trial in trials]))
+        for trial, stars in zip(trials, images.stars[-ROUND:], strict=True):
+            study.tell(trial, float(stars))
+        if len(images) in STARS:
+            regrets[len(images)] = user.regret(np.array(list(study.best_params.values()), float))
+    return regrets
+
+
+def _suggest(trial: Any) -> list[float]:
+    words = [trial.suggest_categorical("sampler", list(range(SAMPLERS))),
+             trial.suggest_categorical("scheduler", list(range(SCHEDULERS)))]  # fmt: skip
+    return [*map(float, words), *(trial.suggest_float(f"number {number}", 0, 1) for number in range(NUMBERS))]
+
+
+WAYS: dict[str, Way] = {
+    "proposals": lambda user, figures: with_model(user, figures, is_active=True),
+    "random, model": lambda user, figures: with_model(user, figures, is_active=False),
+    "best image": best_image,
+    "full grid": full_grid,
+    "one at a time": one_at_a_time,
+    "TPE": tpe,
+}
 
 
 def calibration_error(statements: list[tuple[float, bool]]) -> float:
     """The expected calibration error of probabilities, in ten bins."""
-    if not statements:
-        return float("nan")
     said, came = np.array([p for p, _ in statements]), np.array([true for _, true in statements], float)
     bins = np.minimum((said * 10).astype(int), 9)
     gaps = [abs(said[bins == b].mean() - came[bins == b].mean()) * np.mean(bins == b) for b in np.unique(bins)]
     return float(np.sum(gaps))
 
 
+def run_way(name: str, families: list[str], users: range) -> None:
+    """Print the figures of one way."""
+    pooled: dict[int, list[float]] = defaultdict(list)
+    everything: Figures = defaultdict(list)
+    start = time.process_time()
+    for family in families:
+        figures: Figures = defaultdict(list)
+        found = [WAYS[name](SimulatedUser(family, user), figures) for user in users]
+        text = " ".join(f"{stars}: {np.median([regrets[stars] for regrets in found]):.3f}" for stars in STARS)
+        if family != "nothing":
+            for stars in STARS:
+                pooled[stars] += [regrets[stars] for regrets in found]
+            for key, values in figures.items():
+                everything[key] += values
+        print(f"{name:14} {family:12} {text}", describe(figures), flush=True)
+    seconds = (time.process_time() - start) / (len(families) * len(users))
+    text = " ".join(
+        f"{stars}: {np.median(regrets):.3f} (mean {np.mean(regrets):.3f})" for stars, regrets in pooled.items()
+    )
+    print(f"{name:14} {'POOLED':12} {text} {describe(everything)} {seconds:.2f} s a user", flush=True)
+
+
+def describe(figures: Figures) -> str:
+    """What the model said, and whether it was so."""
+    if not figures["held"]:
+        return ""
+    stops = [
+        f"{share}: {len(figures[f'stopped at {share}']) / len(figures['users']):.0%}"
+        f" at {np.median([count for count, _ in figures[f'stopped at {share}']] or [0]):.0f}"
+        f" with {np.median([regret for _, regret in figures[f'stopped at {share}']] or [0]):.3f}"
+        for share in SHARES
+    ]
+    return (
+        f"| held {np.mean(figures['held']):.3f} of {len(figures['held'])}"
+        f", calibration error {calibration_error(figures['statements']):.3f}"
+        f", settings matter {np.mean(figures['says they matter']):.0%}, stopped {'; '.join(stops)}"
+    )
+
+
 def main() -> None:
+    """Print the figures of each way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=40)
-    parser.add_argument("--stars", type=int, nargs="*", default=[48, 96])
+    parser.add_argument("--users", type=int, default=20)
+    parser.add_argument("--first", type=int, default=3000)
     parser.add_argument("--families", nargs="*", choices=FAMILIES, default=FAMILIES)
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS))
     arguments = parser.parse_args()
-    for count in arguments.stars:
-        for name in arguments.families:
-            figures = measure(name, count, arguments.users)
-            print(
-                f"{count:4} {name:12}", *(f"{key} {value:.3f}" for key, value in figures.items()), sep="  ", flush=True
-            )
+    for name in arguments.ways:
+        try:
+            run_way(name, list(arguments.families), range(arguments.first, arguments.first + arguments.users))
+        except ModuleNotFoundError as error:
+            print(f"{name:14} skipped: {error}")
 
 
 if __name__ == "__main__":

@@ -87,6 +87,13 @@ class LearningPackage(Document):
     """Krippendorff's alpha of the raters."""
     settings: Array[PackagedSetting]
     proposals: Array[PackagedProposal]
+    together: JsonObject | None = None
+    """What one model of all settings says; None where too few images are rated.
+
+    `settings` are those that it expects to be rated best, `gain` the stars by which they are better than what most
+    rated images had, from `low` to `high`, with a `probability` that they are better at all; `is_supported` and
+    `reason`; and `influences`, each with `name`, `effect` in stars and `best`.
+    """
     best: Array[PackagedExample]
     worst: Array[PackagedExample]
     left_out: dict[str, Count]

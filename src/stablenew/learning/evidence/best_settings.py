@@ -26,6 +26,8 @@ Raftery (Bayes Factors, 1995)."""
 _BACKGROUND: Final = 200
 """Images over whose other settings the effect of one setting is averaged."""
 _NEAREST: Final = 12
+_CLOSE: Final = 0.1
+"""Numbers are one answer if they differ by at most this part of the larger."""
 
 
 @dataclass(frozen=True)
@@ -195,3 +197,29 @@ def _find_nearest(table: EvidenceTable, surface: Surface, rated: Floats, best: F
     alike = surface.parts.setting_covariance(surface.observed.space, best[None], rated)[0]
     images = np.argsort(-alike, kind="stable")[:_NEAREST]
     return tuple(table.run_ids[run] for run in np.unique(table.runs[images]).tolist())
+
+
+def compare_value(name: str, value: Any, found: BestSettings, *, is_supported: bool) -> tuple[Any, str | None]:
+    """What one model says of a setting for which matched pairs favour `value`, and why that differs.
+
+    None where it supports no change or does not know the setting, or where there is no difference.
+    """
+    if not found.is_supported or name not in found.settings:
+        return None, None
+    together = found.settings[name]
+    if _is_close(value, together):
+        return together, None
+    if is_supported:
+        reason = (
+            "matched pairs compare it with the other settings as they were; "
+            f"{together} is expected to be better together with the other best settings"
+        )
+    else:
+        reason = f"too few images match in everything else; {together} comes from all {found.image_count} images"
+    return together, reason
+
+
+def _is_close(value: Any, other: Any) -> bool:
+    if all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in (value, other)):
+        return bool(abs(value - other) <= _CLOSE * max(abs(value), abs(other)))
+    return bool(value == other)

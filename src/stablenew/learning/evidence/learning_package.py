@@ -9,6 +9,7 @@ from stablenew.formats.documents.learning_package import LearningPackage
 from stablenew.learning.dataset.columns import MAIN_SETTINGS
 from stablenew.learning.dataset.exports.export_writer import to_plain_json
 from stablenew.learning.dataset.reader import Dataset
+from stablenew.learning.evidence.best_settings import BestSettings, find_best_settings
 from stablenew.learning.evidence.evidence import Comparison, Evidence, build_evidence
 from stablenew.learning.evidence.evidence_table import read_evidence_table
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE
@@ -18,7 +19,8 @@ _GUIDE: Final = (
     "Images were made with these settings and rated 0 to 5 by people. `values`: shrunken means of all images with a "
     "value; other settings may be behind them, see `warnings`. `comparisons`: differences in stars between images that "
     "are alike in prompt and every other setting; trust `controlled` before `observational`. Where low and high have "
-    "different signs the difference may be chance. Do not advise where `is_supported` is false."
+    "different signs the difference may be chance. `together`: one model of all settings, which also learns from "
+    "images that match no others. Do not advise where `is_supported` is false."
 )
 _VALUES: Final = 12
 _COMPARISONS: Final = 12
@@ -56,6 +58,7 @@ def package_for_llm(dataset: Dataset, *, examples: int = 10) -> LearningPackage:
                 }
                 for proposal in contract.propose_new_defaults()
             ],
+            **_describe_together(find_best_settings(table)),
             "best": best,
             "worst": worst,
             "left_out": {
@@ -65,6 +68,25 @@ def package_for_llm(dataset: Dataset, *, examples: int = 10) -> LearningPackage:
             },
         }
     )
+
+
+def _describe_together(found: BestSettings) -> dict[str, Any]:
+    if found.gain is None:
+        return {}
+    surface = {
+        "settings": to_plain_json(dict(found.settings)),
+        "is_supported": found.is_supported,
+        "reason": found.reason,
+        "gain": _round(found.gain.estimate),
+        "low": _round(found.gain.low),
+        "high": _round(found.gain.high),
+        "probability": _round(found.gain.probability),
+        "influences": [
+            {"name": influence.setting, "effect": _round(influence.effect), "best": influence.best}
+            for influence in found.influences
+        ],
+    }
+    return {"together": surface}
 
 
 def _describe_setting(evidence: Evidence) -> dict[str, Any]:

@@ -39,7 +39,7 @@ _TRIES: Final = 8
 _JITTER: Final = 1e-5
 FEWEST_NEW: Final = 2
 """New images of a batch, so that there is something to compare."""
-ENOUGH: Final = 0.10
+ENOUGH: Final = 0.07
 """Stop when less than this part of the way from average to best settings is expected to be left."""
 
 

@@ -20,6 +20,8 @@ from stablenew.learning.surface.posterior import find_posterior
 _FOR_SIZES: Final = 200
 """Ratings that the sizes of the parts are found from; each step takes time by the third power of their number."""
 _LEAST: Final = 1e-12
+_WIDER: Final = 1.15**2
+"""The sizes of the parts are taken as known, and they are not: by so much variances are larger (measured)."""
 
 
 class Gain(NamedTuple):
@@ -66,12 +68,14 @@ class Surface:
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and covariance, in stars, of what settings contribute at some points."""
         mean, half = self._posterior.explain(points)
-        return mean, self.parts.setting_covariance(self.observed.space, points, points) - half.T @ half
+        covariance = self.parts.setting_covariance(self.observed.space, points, points) - half.T @ half
+        return mean, _WIDER * covariance
 
     def predict_each(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and variance, in stars, at each point by itself: cheaper than `predict` for many points."""
         mean, half = self._posterior.explain(points)
-        return mean, np.maximum(self.parts.setting_variance - np.einsum("ij,ij->j", half, half), _LEAST)
+        variances = self.parts.setting_variance - np.einsum("ij,ij->j", half, half)
+        return mean, np.maximum(_WIDER * variances, _LEAST)
 
     def compare(self, point: Floats, other: Floats) -> Gain:
         """How much better the settings `point` are than `other`."""
