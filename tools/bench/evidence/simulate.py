@@ -8,7 +8,7 @@ distance from the best settings to average ones that is lost, over all families 
 model also: how often 95 % intervals of differences hold the truth, the expected calibration error of "X is better than
 Y", how many users are told to stop when less than some share is left to gain, after how many stars and with which
 regret, and the processor time a user. The family `nothing` shows how often settings without any effect are said to
-matter. Users from 3000 on were never used to choose anything in the program.
+matter. Users from 3000 on were used to choose the widening of variances and the limit for stopping, and nothing else.
 """
 
 import argparse

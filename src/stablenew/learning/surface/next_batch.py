@@ -1,8 +1,7 @@
 """Which settings to try next, and whether there is much left to learn about the best ones.
 
 Half of each batch are the settings that teach most about which are best (`batch_value`), among many that are spread
-over the space or lie around the best. The other half is random, spread evenly: it guards against a wrong surface, and
-less of it did worse in simulations.
+over the space or lie around the best. The other half is random, spread evenly: it guards against a wrong surface.
 """
 
 from collections.abc import Mapping
