@@ -40,7 +40,9 @@ def test_the_description_is_openapi_and_names_every_endpoint(client):
 def test_jobs_are_what_history_prints(server, client):
     jobs = client.get("/api/jobs?limit=3")
     printed = json.loads(server.run("history", "--json", "--limit", "3"))
-    assert [{key: value for key, value in job.items() if key != "number"} for job in jobs["jobs"]] == printed
+    for_rows = {"number", "settings"}  # what the list of jobs shows beside
+    assert [{key: value for key, value in job.items() if key not in for_rows} for job in jobs["jobs"]] == printed
+    assert all(job["settings"]["model"] == {"values": ["sketch-1"], "count": 1} for job in jobs["jobs"])
     rest = client.get(f"/api/jobs?limit=3&after={jobs['next_cursor']}")
     assert [len(rest["jobs"]), rest["next_cursor"]] == [1, None]
     found = numbers(client)

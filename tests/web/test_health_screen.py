@@ -16,7 +16,7 @@ def test_the_state_of_store_and_index(open_page, root, keep_screen):
     facts = page.get_by_role("region", name="Store and index")
     expect(facts).to_contain_text(str(root))
     expect(facts).to_contain_text("kept up to date by this server")
-    expect(facts).to_contain_text("the system tells it")
+    expect(facts).to_contain_text("reported by the system")
     keep_screen(page, "health")
 
 
@@ -57,7 +57,7 @@ def test_a_survey_says_how_much_lies_where_and_what_was_left_behind(open_page, s
     page = open_page("/health")
     page.get_by_role("button", name="Look through the folders").click()
     section = page.get_by_role("region", name="Look through the folders")
-    expect(section).to_contain_text("in all")
+    expect(section).to_contain_text("in total")
     expect(section).to_contain_text("1 conflict copy of feedback")
     expect(section).to_contain_text("1 temporary file;")
     expect(section.locator(".bar-row")).not_to_have_count(0)
