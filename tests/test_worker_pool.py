@@ -73,6 +73,7 @@ def test_a_worker_executes_nothing_of_the_current_folder(ask, tmp_path, monkeypa
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.heavy
 def test_no_command_starts_a_process_that_imports_from_the_current_folder(tmp_path, monkeypatch):
     """Every module that can be a worker of ours, as the pool starts it."""
     (tmp_path / "json.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write('x')")
@@ -103,6 +104,7 @@ def test_our_own_modules_run_in_any_folder(hostile_folder):
     assert not (hostile_folder / "EXECUTED").exists()
 
 
+@pytest.mark.heavy
 def test_the_recorder_inside_another_program_imports_nothing_from_its_folder(hostile_folder):
     from stablenew.tool_hooks.bridge import Bridge
 

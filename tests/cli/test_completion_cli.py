@@ -42,6 +42,7 @@ def complete(*words):
     )
 
 
+@pytest.mark.heavy
 def test_bash_completes_commands_members_and_options(shell):
     assert shell(complete("ver")) == ["verify"]
     assert shell(complete("learn", "def")) == ["defaults"]
@@ -49,6 +50,7 @@ def test_bash_completes_commands_members_and_options(shell):
     assert shell(complete("zzz")) == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["zsh", "fish", "powershell"])
 def test_other_shells_have_scripts_too(shell, name):
     assert "_STABLENEW_COMPLETE" in " ".join(shell(f"stablenew completion {name}"))

@@ -98,6 +98,7 @@ def test_history_sees_what_another_command_has_just_done(store, cli):
     assert listed(cli("--json", "history", "jobrating:5")) == ["newer"]
 
 
+@pytest.mark.heavy
 def test_follow_prints_jobs_as_they_come_until_ctrl_c(store):
     process = start_with_interrupts_ignored("--json", "history", "--follow")
     try:
@@ -130,6 +131,7 @@ def test_index_rebuild_and_update_say_what_they_did(store, cli):
     assert json.loads(cli("--json", "index", "update", "--deep").stdout) == {"change_count": 0}
 
 
+@pytest.mark.heavy
 def test_index_watch_prints_what_happens(store):
     process = start_with_interrupts_ignored("--json", "index", "watch")
     try:

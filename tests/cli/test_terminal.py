@@ -76,6 +76,7 @@ def test_history_shows_stars_at_every_width_and_names_what_it_left_out(root, col
     assert lines[-1].startswith("(no room for ")
 
 
+@pytest.mark.heavy
 def test_show_calls_images_as_rate_does(root):
     for columns in (80, 60):
         lines = on_terminal(root, columns, "show", "latest")
@@ -145,6 +146,7 @@ def test_a_command_whose_streams_are_closed_does_its_work(root, closed):
     assert any(opinion.rating == 3 for said in opinions.images.values() for opinion in said.values())
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_below_the_output_is_named(root):
     with Path("/dev/full").open("w") as full:

@@ -134,6 +134,7 @@ def test_tags_of_any_length_do_not_lose_the_image(listener, runs, tmp_path):
     assert run.metadata.learning_tags == ("keeper",)
 
 
+@pytest.mark.heavy
 def test_bad_messages_stop_no_message_after_them(runs, tmp_path):
     good = json.dumps(prompt(save(tmp_path, "a.png", png()))).encode()
     bad = [b"no json", b"[]", b'{"do":"dance"}', b'{"do":"prompt","images":5}', b'{"do":"finish"}', b'{"do":"image"}']

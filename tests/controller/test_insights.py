@@ -9,6 +9,7 @@ from stablenew.learning.evidence.value_ranges import ValueRange
 from stablenew.pipeline.randomizer import SWEEP, Axis
 
 
+@pytest.mark.heavy
 def test_every_varied_setting_is_described_with_the_queries_for_its_values(rated_controller):
     found = rated_controller.look_at_insights()
     assert found["rated_image_count"] == 24
@@ -64,6 +65,7 @@ def test_of_very_many_values_those_of_most_images_are_crossed(rated_controller, 
     assert [len(pair[name]) for name in ("values", "others", "cells")] == [1, 1, 1]
 
 
+@pytest.mark.heavy
 def test_only_the_runs_that_a_query_finds_count(rated_controller):
     assert rated_controller.look_at_insights("0th")["rated_image_count"] == 4
     assert rated_controller.look_at_insights("nowhere") == {"rated_image_count": 0, "settings": [], "pairs": []}
@@ -71,6 +73,7 @@ def test_only_the_runs_that_a_query_finds_count(rated_controller):
         rated_controller.look_at_insights("colour:red")
 
 
+@pytest.mark.heavy
 def test_they_are_worked_out_again_only_when_something_is_new(rated_controller):
     first = rated_controller.look_at_insights()
     assert rated_controller.look_at_insights() is first

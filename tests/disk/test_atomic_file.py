@@ -154,6 +154,7 @@ RACE = """
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("function", ["write_once", "replace_then_write_once"])
 def test_of_two_processes_exactly_one_creates_a_file(tmp_path, function):
     command = [sys.executable, "-c", textwrap.dedent(RACE), tmp_path]
@@ -174,6 +175,7 @@ def test_of_two_processes_exactly_one_creates_a_file(tmp_path, function):
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("has_links", [True, False])
 @pytest.mark.parametrize("count", [2, 5])
 def test_of_many_threads_exactly_one_creates_a_file(tmp_path, monkeypatch, has_links, count):

@@ -87,6 +87,7 @@ def test_a_forked_child_holds_nothing_of_its_parents(path):
     assert os.waitpid(child, 0)[1] == 0
 
 
+@pytest.mark.heavy
 def test_processes_that_take_it_away_never_hold_it_together(path, tmp_path):
     """Each that holds the file makes another one that must not be there yet."""
     script = """

@@ -190,6 +190,7 @@ def test_a_prompt_that_was_changed_with_all_digests_is_not_the_recorded_one(star
     assert "not the recorded one" in said
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "change",
     [

@@ -31,6 +31,7 @@ def test_the_suite_holds_the_cases_and_nothing_else():
     assert sum(path.stat().st_size for path in SUITE.iterdir()) < 1_000_000
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", NAMES)
 def test_our_reader_makes_of_a_store_what_the_suite_says(opened, name):
     case, root = opened(name)
@@ -39,6 +40,7 @@ def test_our_reader_makes_of_a_store_what_the_suite_says(opened, name):
     assert {key: found[key] for key in ("images", "findings")} == {key: case[key] for key in ("images", "findings")}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", NAMES)
 def test_history_tells_the_states_that_the_suite_says(opened, name):
     case, root = opened(name)
@@ -48,11 +50,13 @@ def test_history_tells_the_states_that_the_suite_says(opened, name):
     assert told == {run_id: (run["state"], run["status"]) for run_id, run in case["runs"].items()}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_our_writers_still_make_the_stores_of_the_suite(tmp_path, case):
     assert encode_case(build_case(case, tmp_path)) == (SUITE / f"{case.name}.json").read_bytes()
 
 
+@pytest.mark.heavy
 def test_a_reader_that_knows_only_the_specification_agrees():
     runner = SCHEMAS / "readers" / "python" / "conformance.py"
     done = subprocess.run([sys.executable, runner], capture_output=True, text=True)
@@ -70,6 +74,7 @@ def test_the_reader_of_a_stranger_uses_nothing_of_ours():
         assert text.count("\n") < 300, path
 
 
+@pytest.mark.heavy
 def test_a_wrong_answer_in_the_suite_is_noticed(tmp_path):
     case = json.loads((SUITE / "every-op.json").read_bytes())
     next(iter(case["runs"].values()))["feedback"]["run"]["anna"]["rating"] = 4

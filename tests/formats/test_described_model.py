@@ -86,6 +86,7 @@ def test_threads_that_use_a_model_first_at_once_find_the_whole_model():
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.heavy
 def test_a_part_that_was_made_within_a_whole_can_be_written_alone():
     code = (
         "from tests.formats.test_described_model import Part, Whole\n"

@@ -54,6 +54,7 @@ def properties_of(schema, place=""):
             yield f"{place}{name}.{field} is required", None
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", SCHEMA_NAMES)
 def test_the_schemas_of_today_have_all_that_the_released_ones_have(name):
     released = dict(properties_of(json.loads((FROZEN / "v1.0" / file_name(name)).read_bytes())))
@@ -62,6 +63,7 @@ def test_the_schemas_of_today_have_all_that_the_released_ones_have(name):
     assert {place for place in today.keys() - released.keys() if "is required" in place} == set()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [name for name in SCHEMA_NAMES if name != "records"])
 def test_what_a_released_schema_accepts_is_still_accepted(name):
     released = Draft202012Validator(json.loads((FROZEN / "v1.0" / file_name(name)).read_bytes()))

@@ -53,6 +53,7 @@ def test_a_large_image_is_decoded_and_pillows_own_limit_stays(size):
     assert before == Image.MAX_IMAGE_PIXELS
 
 
+@pytest.mark.heavy
 def test_an_image_beyond_the_limit_is_called_too_large_and_not_damaged():
     data = encode(Image.new("1", (20_000, 10_001)))
     with pytest.raises(ImageTooLarge, match="more than 200,000,000 pixels"), open_image(data):
@@ -106,6 +107,7 @@ def test_an_interruption_is_not_taken_for_a_damaged_image():
         raise KeyboardInterrupt
 
 
+@pytest.mark.heavy
 def test_large_images_are_decoded_one_at_a_time():
     data = encode(Image.new("L", (7000, 7000), 9), compress_level=1)
     inside, most = [], []

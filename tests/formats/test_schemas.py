@@ -26,6 +26,7 @@ EXAMPLES = ROOT / "schemas" / "examples" / "v1.0"
 MUTATIONS_PER_KIND = 4_400
 
 
+@pytest.mark.heavy
 def test_published_schemas_are_those_of_the_models():
     for name, data in iter_schema_files():
         assert (ROOT / "schemas" / "v1" / name).read_bytes() == data, f"run tools/write_schemas.py: {name}"

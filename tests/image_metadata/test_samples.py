@@ -44,6 +44,7 @@ def test_manifests_are_found():
     assert all(read(path).has_c2pa and read(path).c2pa_generator for path in files_of("C2PA"))
 
 
+@pytest.mark.heavy
 def test_the_measurement_finds_nearly_all_that_there_is():
     script = ROOT / "tools" / "bench" / "importing" / "read_metadata.py"
     done = subprocess.run([sys.executable, script, "samples", SAMPLES], capture_output=True, text=True, check=True)

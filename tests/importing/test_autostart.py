@@ -129,6 +129,7 @@ def test_what_could_not_be_started_is_told_as_commands(tmp_path, monkeypatch):
     assert Path(built.path).exists(), "the file is there for the time when there is one"
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_the_command_that_is_written_really_watches(tmp_path):
     from tests.importing.images import fill

@@ -46,6 +46,7 @@ def test_a_preview_counts_by_tool_and_writes_nothing(tmp_path):
     assert SourceRoots(store.root).list() == []
 
 
+@pytest.mark.heavy
 def test_a_preview_says_what_the_import_then_does(store, tmp_path):
     fill(tmp_path / "outputs", 30)
     (tmp_path / "outputs" / "plain.png").write_bytes(make_png(90, text=""))

@@ -155,6 +155,7 @@ def pattern(number, size=(160, 120)):
     return buffer.getvalue()
 
 
+@pytest.mark.heavy
 def test_a_lossless_copy_is_the_same_picture_and_a_lossy_one_a_candidate(store, tmp_path):
     outputs = tmp_path / "outputs"
     outputs.mkdir()
@@ -188,6 +189,7 @@ def test_pixels_are_worked_out_by_a_process_of_its_own(store, tmp_path):
         assert pixels.update() == 0
 
 
+@pytest.mark.heavy
 def test_an_image_that_cannot_be_decoded_stops_no_other_and_is_not_tried_for_ever(store, tmp_path):
     outputs = tmp_path / "outputs"
     fill(outputs, 2)

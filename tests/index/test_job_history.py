@@ -55,6 +55,7 @@ def test_every_summary_is_what_a_plain_scan_finds(world):
         assert bool(problem) == run.facts["has_problem"] or run.summary["created_at"] is None
 
 
+@pytest.mark.heavy
 def test_summaries_fit_their_published_schema(world):
     _, history, _ = world
     for row in history.page("", limit=100).rows:

@@ -176,6 +176,7 @@ def test_the_strict_readers_decide_what_the_quick_ones_do_not_know(store, tmp_pa
     assert rebuilt(store.root, tmp_path) == expected
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("number", ["1" + "0" * 30, "-1" + "0" * 30, "1e999", "9" * 400])
 def test_a_number_beyond_all_bounds_hides_no_run(store, number):
     run = samples.sealed_run(store, "odd-run")
@@ -190,6 +191,7 @@ def test_a_number_beyond_all_bounds_hides_no_run(store, number):
     history.close()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("damage", ["other version", "no database", "half", "deleted"])
 def test_an_index_that_cannot_be_used_comes_back(store, tmp_path, damage):
     history = JobHistory(store.root)

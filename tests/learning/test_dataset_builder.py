@@ -425,6 +425,7 @@ def test_the_ledger_is_a_valid_document(tmp_path):
     assert DatasetLedger.from_dict(document).to_dict() == document
 
 
+@pytest.mark.heavy
 def test_runs_and_feedback_can_be_collected_as_models(tmp_path):
     store = make_store(tmp_path / "runs", 14, count=30)
     builder = DatasetBuilder(store)
@@ -467,6 +468,7 @@ def test_whatever_the_ledger_names_is_on_the_disk_before_it_and_old_files_go_aft
         FeedbackManager(store, rater="dora").record_feedback(first["run_id"], first["image_id"], 5)
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes")
 def test_folders_whose_names_are_not_unicode_hold_stores_and_datasets(tmp_path):
     odd = tmp_path / os.fsdecode(b"disk\xff")

@@ -40,6 +40,7 @@ def test_modifiers_are_the_settings_that_were_used():
     assert found[0].rated_image_count == 12
 
 
+@pytest.mark.heavy
 def test_ranges_are_those_of_the_format_and_of_the_runs():
     ranges = contract((5.0, 6, [2]), (9.0, 6, [4])).get_modifier_ranges()
     cfg = ranges["txt2img.cfg_scale"]
@@ -120,6 +121,7 @@ def test_another_proposer_plugs_in_by_entry_point(tmp_path, monkeypatch):
         open_contract(dataset, "other")
 
 
+@pytest.mark.heavy
 def test_a_package_is_small_valid_and_says_what_it_left_out(tmp_path):
     store = make_store(tmp_path / "runs", 2, count=80)
     DatasetBuilder(store).build_learning_dataset(tmp_path / "ds")

@@ -143,6 +143,7 @@ def test_a_batch_that_the_disk_takes_in_part_says_so_and_keeps_what_it_took(stor
         assert (run.path / "feedback.json").exists() == (run.run_id != "run-4")
 
 
+@pytest.mark.heavy
 def test_batches_in_threads_that_meet_from_both_ends_all_end(store, manager):
     names = [f"run-{number}" for number in range(40)]
     for name in names:
@@ -232,6 +233,7 @@ def test_an_edit_after_seeing_another_wins_whatever_the_clocks_say(store, run):
     assert opinion(FeedbackManager(store, rater="alice"), "0/0").rating == 5
 
 
+@pytest.mark.heavy
 def test_four_raters_at_once_in_threads_lose_nothing(store, run):
     def work(name):
         manager = FeedbackManager(store, rater=name)

@@ -137,6 +137,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal of its own needs POSIX")
 def test_a_terminal_is_told_once_where_the_runs_can_be_looked_at(tmp_path):
     import pty

@@ -48,6 +48,7 @@ def as_another_user():
         os.seteuid(0)
 
 
+@pytest.mark.heavy
 def test_a_full_disk_ends_recording_but_not_the_run(tmp_path):
     """Room for the store and a few images; then it is full, for records and seal as well."""
     with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=400k", "tmpfs") as disk:
@@ -165,6 +166,7 @@ def test_a_run_beneath_a_folder_that_may_not_be_entered_is_not_called_absent(tmp
     assert [finding.code for finding in findings] == ["run-unreadable"]
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user")
 def test_what_somebody_may_not_read_is_named_and_hides_no_other(tmp_path):
     store = RunStore(tmp_path / "runs")

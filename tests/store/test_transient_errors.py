@@ -84,6 +84,7 @@ def rated_store(root):
     return store
 
 
+@pytest.mark.heavy
 def test_rating_loses_nobody_elses_rating_whichever_call_fails(tmp_path, monkeypatch):
     template = rated_store(tmp_path / "template").root
 
@@ -111,6 +112,7 @@ def interrupted_run(root):
     return store
 
 
+@pytest.mark.heavy
 def test_repair_seals_all_or_nothing_whichever_call_fails(tmp_path, monkeypatch):
     template = interrupted_run(tmp_path / "template").root
 
@@ -171,6 +173,7 @@ def test_a_feedback_file_that_cannot_be_opened_once_is_not_set_aside(store):
     ]
 
 
+@pytest.mark.heavy
 @traced
 def test_records_that_cannot_be_read_once_are_asked_again_by_the_same_process(store):
     run = sealed_run(store)
@@ -187,6 +190,7 @@ def test_records_that_cannot_be_read_once_are_asked_again_by_the_same_process(st
     assert run_traced(run.path / "records.jsonl", "openat", script) == ["Unreadable", "rated 5"]
 
 
+@pytest.mark.heavy
 @traced
 def test_a_folder_that_cannot_be_synced_after_the_first_line_leaves_a_run_that_verifies(tmp_path):
     script = f"""

@@ -72,6 +72,7 @@ def test_a_png_gives_exif_xmp_and_a_c2pa_manifest():
     assert container.rating == 4
 
 
+@pytest.mark.heavy
 def test_text_that_unpacks_to_too_much_is_cut_and_that_is_reported():
     bomb = zlib.compress(bytes(MAX_TEXT_BYTES * 4).replace(b"\0", b"a"))
     container = read_container(make_png(chunks=[(b"zTXt", b"bomb\0\0" + bomb)]))

@@ -164,6 +164,7 @@ def test_images_that_moved_are_found_by_the_hash_that_the_database_has(store, im
     assert ratings(store) == STARS
 
 
+@pytest.mark.heavy
 def test_images_that_moved_are_found_by_the_hash_of_their_pixels(store, images, tmp_path):
     stars = rated(images)
     gone = {tmp_path / "long gone" / path.name: rating for path, rating in stars.items()}
@@ -173,6 +174,7 @@ def test_images_that_moved_are_found_by_the_hash_of_their_pixels(store, images, 
     assert ratings(store) == STARS
 
 
+@pytest.mark.heavy
 def test_files_that_were_renamed_and_stripped_are_found_by_bytes_and_by_pixels(store, images, tmp_path):
     (tmp_path / "sorted").mkdir()
     stars = {}
@@ -249,6 +251,7 @@ def test_sidecars_are_read_in_both_forms_of_their_name(store, images):
     assert 3 not in found
 
 
+@pytest.mark.heavy
 def test_stars_inside_of_images_are_read(store, images, tmp_path):
     text = images[5].read_bytes()
     (tmp_path / "edited").mkdir()
@@ -302,6 +305,7 @@ def test_a_database_of_another_program_names_those_that_are_known(store, images,
         take(store, tmp_path / "other.db")
 
 
+@pytest.mark.heavy
 def test_of_several_images_with_the_same_pixels_only_one_of_the_same_name_is_meant(store, tmp_path):
     outputs = tmp_path / "outputs"
     outputs.mkdir()

@@ -13,6 +13,7 @@ def run_path(tmp_path):
     return samples.sealed_run(RunStore(tmp_path / "runs"), "first").path
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("is_sealed", [True, False])
 def test_a_folder_whose_files_are_being_replaced_is_there_all_the_same(run_path, is_sealed):
     if not is_sealed:

@@ -208,6 +208,7 @@ def test_documents_changed_in_nasty_ways_give_the_same_rows_or_are_named(tmp_pat
     assert quick.problems
 
 
+@pytest.mark.heavy
 def test_one_bad_run_hides_no_other(tmp_path, monkeypatch):
     runs = read_all(make_store(tmp_path / "runs", 3))
     good = [run for run in runs if isinstance(run, RunFiles)]

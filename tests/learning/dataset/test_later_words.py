@@ -52,6 +52,7 @@ def test_trash_and_removals_are_columns_and_hide_no_row(store, tmp_path):
     assert found == [(True, False), (False, False), (False, False)]
 
 
+@pytest.mark.heavy
 def test_scores_that_come_later_are_metrics_and_the_newest_counts(store, tmp_path):
     writer = store.create(samples.metadata())
     image = samples.build_image(samples.png(), variant=0, stage="txt2img", number=0)
@@ -83,6 +84,7 @@ def batch(**fields):
     return json.dumps(usual | {"scored_at": "2026-11-22T00:00:00.000Z"} | fields).encode() + b"\n"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "line",
     [

@@ -43,6 +43,7 @@ def test_every_scalar_is_in_the_list_and_has_a_column_where_values_agree(store, 
     assert int(lists[1]["count"]) == 2**70
 
 
+@pytest.mark.heavy
 def test_all_parts_have_the_same_columns_however_they_were_built(store, tmp_path, monkeypatch):
     monkeypatch.setattr(state, "_FEWEST_RUNS", 2)
     monkeypatch.setattr(state, "_MOST_RUNS", 3)

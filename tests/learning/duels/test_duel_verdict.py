@@ -43,6 +43,7 @@ def test_equal_sides_rarely_have_a_winner_however_often_one_looks():
     assert sessions.count(EQUAL) > 0.8 * len(sessions)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rate", [0.60, 0.65, 0.70])
 def test_a_better_side_is_found_with_fewer_votes_than_a_fixed_design_needs(rate):
     rng = random.Random(11)
@@ -119,6 +120,7 @@ def test_where_the_winner_stood_is_measured():
     assert judge_duel(votes, 2).left_rate.estimate == 0.75
 
 
+@pytest.mark.heavy
 def test_several_sides_share_the_error():
     rng, false_winners = random.Random(2), 0
     rule = DuelRule(matters=0.2)

@@ -50,6 +50,7 @@ def test_aliases_and_beginnings_name_the_setting_they_mean(planted):
         planted.find_setting("rescle")
 
 
+@pytest.mark.heavy
 def test_seeds_under_other_names_are_no_settings_to_compare(planted):
     assert "settings.noise_seed_2" not in planted.factors
     ranges = EvidenceContract(planted).get_modifier_ranges()["settings.rescale"]

@@ -127,6 +127,7 @@ ON_THEIR_WAY = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ON_THEIR_WAY)
 @pytest.mark.parametrize("folder", ["", "outputs"])
 def test_a_file_that_is_still_coming_in_is_no_damage(store, name, folder):

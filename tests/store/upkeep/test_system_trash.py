@@ -1,6 +1,7 @@
 """Where a file may go to the system's trash, and where it may not."""
 
 import hashlib
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ from stablenew.store.upkeep import system_trash
 from stablenew.store.upkeep.system_trash import NoTrash, find_trash_folders, move_to_system_trash
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="each system keeps its trash in its own place")
+
+needs_send2trash = pytest.mark.skipif(
+    importlib.util.find_spec("send2trash") is None, reason="needs pip install 'stablenew[trash]'"
+)
 
 
 @pytest.fixture
@@ -52,6 +57,7 @@ def test_a_removable_disk_has_none(file, tmp_path, monkeypatch):
     assert file.exists()
 
 
+@needs_send2trash
 def test_another_file_than_the_recorded_one_stays(file, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     with pytest.raises(NoTrash, match="not the file that was recorded"):
@@ -59,6 +65,7 @@ def test_another_file_than_the_recorded_one_stays(file, tmp_path, monkeypatch):
     assert file.exists()
 
 
+@needs_send2trash
 def test_a_file_that_does_not_arrive_in_the_trash_is_reported(file, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     import send2trash

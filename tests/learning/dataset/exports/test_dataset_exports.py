@@ -229,6 +229,8 @@ def test_numbers_are_numbers_in_json_where_every_seed_fits(store, tmp_path):
     assert loaded["negative_prompt"] == [None] * 4 if "negative_prompt" in loaded.column_names else True
 
 
+@pytest.mark.heavy
+@pytest.mark.usefixtures("needs_datasets")
 def test_seeds_on_both_sides_of_2_to_the_53_have_one_type_in_json_lines(store, tmp_path):
     from datasets import load_dataset
 
@@ -240,6 +242,7 @@ def test_seeds_on_both_sides_of_2_to_the_53_have_one_type_in_json_lines(store, t
     assert lines["train"]["seed"] == ["3", str(2**64 - 1)]
 
 
+@pytest.mark.usefixtures("needs_datasets")
 def test_splits_of_which_one_has_no_ratings_still_load_with_exact_seeds_and_nulls(rated, tmp_path):
     from datasets import load_dataset
 
@@ -263,6 +266,7 @@ def test_splits_of_which_one_has_no_ratings_still_load_with_exact_seeds_and_null
         assert row["tags"] is None or row["tags"] == "keeper"
 
 
+@pytest.mark.usefixtures("needs_datasets")
 def test_videos_and_what_does_not_open_are_left_out_and_counted(rated, tmp_path):
     from datasets import load_dataset
 
@@ -279,6 +283,8 @@ def test_videos_and_what_does_not_open_are_left_out_and_counted(rated, tmp_path)
     assert len([row["image"].size for row in loaded]) == 12
 
 
+@pytest.mark.heavy
+@pytest.mark.usefixtures("needs_datasets")
 def test_names_longer_than_ustar_allows_are_in_the_shard(store, tmp_path):
     import webdataset
 
@@ -293,6 +299,7 @@ def test_names_longer_than_ustar_allows_are_in_the_shard(store, tmp_path):
     assert (image.size, facts["run_id"]) == ((16, 12), "a" * 64)
 
 
+@pytest.mark.heavy
 def test_comparisons_across_splits_are_left_out_and_counted_apart(store, tmp_path):
     """Of one prompt, `dawn` was put in on the left and written on the right: two families, hence perhaps two splits."""
     writer = store.create(samples.metadata("run-0"))
@@ -344,6 +351,7 @@ def test_comparisons_of_images_of_two_runs_are_pairs(store, tmp_path):
     assert {row["image_0_uid"], row["image_1_uid"]} == {images[0][0], images[1][0]}
 
 
+@pytest.mark.usefixtures("needs_datasets")
 def test_the_card_says_what_the_columns_are_and_what_was_left_out(rated, tmp_path):
     from datasets import load_dataset
 

@@ -1,8 +1,11 @@
+import pytest
+
 from stablenew import RunStore
 from stablenew.learning.dataset.source.run_source import VANISHED, LocalSource
 from tests import restless, samples
 
 
+@pytest.mark.heavy
 def test_runs_that_come_and_go_meanwhile_hide_no_other(tmp_path):
     store = RunStore(tmp_path / "runs")
     samples.sealed_run(store, "first")
