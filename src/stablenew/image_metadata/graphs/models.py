@@ -105,7 +105,7 @@ def _is_on(inputs: Mapping[str, Any], number: str) -> bool:
     if isinstance(count, int) and int(number) > count:
         return False
     switch = inputs.get(f"switch_{number}", inputs.get(f"lora_{number}_enabled", True))
-    return switch not in {"Off", "off", False}
+    return switch not in ("Off", "off", False)  # it may be a list, which no set can look for
 
 
 def _numbered_weight(inputs: Mapping[str, Any], number: str) -> Any:

@@ -125,7 +125,7 @@ class Values:
             return self._joined(key, depth)
         if {"positive", "negative"} <= inputs.keys():
             said = self._graph.output_name(key, slot)
-            name = said if said in {"positive", "negative"} else ("negative" if slot == 1 else "positive")
+            name = said if said in ("positive", "negative") else ("negative" if slot == 1 else "positive")
             return self._text(inputs[name], Place(key, name), depth)
         return self._stored(key, depth)
 

@@ -137,7 +137,7 @@ class _Converter:
             if len(self.nodes) >= _MOST_NODES:
                 break
             kind = node.get("type")
-            if not isinstance(kind, str) or node.get("mode") in {_MUTED, _BYPASSED}:
+            if not isinstance(kind, str) or node.get("mode") in (_MUTED, _BYPASSED):
                 continue
             if kind in self._subgraphs and depth < _DEEPEST:
                 scope.unfold(key)
@@ -152,7 +152,7 @@ class _Converter:
     def _unfold(self, node: Mapping[str, Any], scope: "_Scope", prefix: str, depth: int) -> list[Any] | None:
         """What the outputs of a subgraph are, whose nodes are added; None where the node is not a subgraph."""
         graph = self._subgraphs.get(str(node.get("type")))
-        if graph is None or depth >= _DEEPEST or node.get("mode") in {_MUTED, _BYPASSED}:
+        if graph is None or depth >= _DEEPEST or node.get("mode") in (_MUTED, _BYPASSED):
             return None
         return self.convert(graph, f"{prefix}{node['id']}:", _given_to_subgraph(node, graph, scope), depth + 1)
 

@@ -88,7 +88,7 @@ def _read(said: Mapping[str, Any]) -> Generation:
     if isinstance(sampler, str):
         pairs["sampler_name"] = _SAMPLERS.get(sampler, sampler)
     clip_skip = pairs.pop("clip_skip", None)
-    if clip_skip in {True, "true", "True"}:
+    if clip_skip in (True, "true", "True"):  # it may be a list or an object, which no set can look for
         pairs["clip_skip"] = 2  # here it is a switch
     return Generation(
         tool=Tool.EASY_DIFFUSION,
