@@ -11,7 +11,7 @@ from stablenew.image_metadata.containers.item_boxes import find_items, read_item
 from stablenew.image_metadata.containers.xmp import read_xmp
 from stablenew.image_metadata.text_decoding import decode_text
 
-_MAX_BOXES: Final = 20_000
+MAX_BOXES: Final = 20_000
 _BRANDS: Final = {
     b"avif": "image/avif",
     b"avis": "image/avif",
@@ -42,6 +42,20 @@ def read_iso_media(source: ByteSource, container: Container) -> None:
     _Boxes(source, container).read()
 
 
+def read_box(source: ByteSource, begin: int, end: int) -> Box | None:
+    """The box that begins at `begin`, cut off at `end`; None where none is."""
+    head = source.read(begin, 16)
+    if len(head) < 8:
+        return None
+    size, kind = struct.unpack(">I4s", head[:8])
+    inner = 8
+    if size == 1 and len(head) == 16:
+        size, inner = int.from_bytes(head[8:16], "big"), 16
+    elif size == 0:
+        size = end - begin
+    return Box(kind, begin + inner, min(begin + size, end)) if size >= inner else None
+
+
 def _media_type(source: ByteSource) -> str:
     head = source.read(0, 64)
     length = min(int.from_bytes(head[:4], "big"), len(head))
@@ -55,7 +69,7 @@ class _Boxes:
     def __init__(self, source: ByteSource, container: Container) -> None:
         self._source = source
         self._container = container
-        self._left = _MAX_BOXES
+        self._left = MAX_BOXES
 
     def read(self) -> None:
         """Read what stands at the top."""
@@ -70,19 +84,11 @@ class _Boxes:
     def _iter(self, begin: int, end: int) -> Iterator[Box]:
         while begin + 8 <= end and self._left > 0:
             self._left -= 1
-            head = self._source.read(begin, 16)
-            if len(head) < 8:
+            box = read_box(self._source, begin, end)
+            if box is None:
                 return
-            size, kind = struct.unpack(">I4s", head[:8])
-            inner = 8
-            if size == 1 and len(head) == 16:
-                size, inner = int.from_bytes(head[8:16], "big"), 16
-            elif size == 0:
-                size = end - begin
-            if size < inner:
-                return
-            yield Box(kind, begin + inner, min(begin + size, end))
-            begin += size
+            yield box
+            begin = box.end
 
     def _bytes(self, box: Box, most: int = MAX_TEXT_BYTES) -> bytes:
         return self._source.read(box.begin, min(box.end - box.begin, most))

@@ -1,18 +1,17 @@
 """JPEG XL: EXIF and XMP in the boxes of its container (ISO 18181-2), and the size in the head of its pixels."""
 
-import struct
 from collections.abc import Iterator
 from typing import Final
 
 from stablenew.image_metadata.containers.byte_source import ByteSource
 from stablenew.image_metadata.containers.container import MAX_TEXT_BYTES, Container
 from stablenew.image_metadata.containers.exif import read_exif
+from stablenew.image_metadata.containers.iso_media import MAX_BOXES, Box, read_box
 from stablenew.image_metadata.containers.xmp import read_xmp
 from stablenew.image_metadata.text_decoding import decode_text
 
 SIGNATURE: Final = bytes.fromhex("0000000c4a584c200d0a870a")
 CODESTREAM: Final = b"\xff\x0a"
-_MAX_BOXES: Final = 20_000
 _RATIOS: Final = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _SIZE_BITS: Final = (9, 13, 18, 30)
 
@@ -23,9 +22,9 @@ def read_jxl(source: ByteSource, container: Container) -> None:
     if source.read(0, 2) == CODESTREAM:
         _read_size(source.read(2, 16), container)
         return
-    for kind, begin, length in _iter_boxes(source):
+    for kind, begin, end in _iter_boxes(source):
         if kind in {b"Exif", b"xml ", b"jumb"}:
-            _read_box(kind, source.read(begin, min(length, MAX_TEXT_BYTES)), container)
+            _read_box(kind, source.read(begin, min(end - begin, MAX_TEXT_BYTES)), container)
         elif kind == b"brob":
             container.report("packed metadata (Brotli) was not read")
         elif kind in {b"jxlc", b"jxlp"} and container.width is None:
@@ -34,23 +33,14 @@ def read_jxl(source: ByteSource, container: Container) -> None:
                 _read_size(head[2:], container)
 
 
-def _iter_boxes(source: ByteSource) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, beginning and length of each box."""
-    offset = 0
-    for _ in range(_MAX_BOXES):
-        head = source.read(offset, 16)
-        if len(head) < 8:
+def _iter_boxes(source: ByteSource) -> Iterator[Box]:
+    begin = 0
+    for _ in range(MAX_BOXES):
+        box = read_box(source, begin, source.size)
+        if box is None:
             return
-        size, kind = struct.unpack(">I4s", head[:8])
-        inner = 8
-        if size == 1 and len(head) == 16:
-            size, inner = int.from_bytes(head[8:16], "big"), 16
-        elif size == 0:
-            size = source.size - offset
-        if size < inner:
-            return
-        yield kind, offset + inner, size - inner
-        offset += size
+        yield box
+        begin = box.end
 
 
 def _read_box(kind: bytes, data: bytes, container: Container) -> None:
