@@ -5,7 +5,7 @@ import json
 import re
 import ssl
 
-from tests.web.serving import READ_SECONDS, Server
+from tests.web.serving import READ_SECONDS, Client, Server
 
 LAN = ("--port", "0", "--lan", "--lan-address", "127.0.0.1", "--lan-port", "0")
 
@@ -33,35 +33,13 @@ class LanServer(Server):
         return json.loads(self.run("devices", "pair", "--json", *options))["code"]
 
 
-class Device:
+class Device(Client):
     """Something on the network that speaks HTTPS, with the cookie it was given."""
-
-    def __init__(self, server):
-        self.server = server
-        self.cookie = None
 
     def connect(self):
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return http.client.HTTPSConnection("127.0.0.1", self.server.lan_port, timeout=READ_SECONDS, context=context)
-
-    def ask(self, method, path, body=None, **headers):
-        """Status, headers and body. Names of headers are given with _ for -."""
-        connection = self.connect()
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        if self.cookie:
-            given.setdefault("Cookie", self.cookie)
-        try:
-            connection.request(method, path, body=body, headers=given)
-            answer = connection.getresponse()
-            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-        finally:
-            connection.close()
-
-    def get(self, path, expected=200):
-        status, _, body = self.ask("GET", path)
-        assert status == expected, (status, body)
-        return json.loads(body)
 
     def post(self, path, body, expected=200):
         status, _, answer = self.post_raw(path, json.dumps(body))

@@ -104,9 +104,12 @@ class Client:
         self.cookie = headers["set-cookie"].partition(";")[0]
         return self
 
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=READ_SECONDS)
+
     def ask(self, method, path, body=None, **headers):
         """Status, headers and body. Names of headers are given with _ for -."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=READ_SECONDS)
+        connection = self.connect()
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.cookie:
             given.setdefault("Cookie", self.cookie)
@@ -117,9 +120,9 @@ class Client:
         finally:
             connection.close()
 
-    def get(self, path):
+    def get(self, path, expected=200):
         status, _, body = self.ask("GET", path)
-        assert status == 200, (status, body)
+        assert status == expected, (status, body)
         return json.loads(body)
 
     def post(self, path, body, expected=200):
