@@ -287,6 +287,23 @@ def test_rejected_images_are_hidden_by_a_chip_that_one_click_removes(page):
     expect(cells(page)).to_have_count(1)
 
 
+def test_a_key_after_an_undo_counts_though_the_server_is_behind(page):
+    page.keyboard.press("x")
+    expect(page.locator(".counts")).to_have_text("11 images · 11 unrated")
+    expect(page.get_by_role("button", name=re.compile(r"Rejected\s*1"))).to_be_visible()
+    held = []
+    page.route("**/api/undo", lambda route: held.append(route))  # noqa: PLW0108
+    with page.expect_response(lambda answer: "/api/images/rows" in answer.url):
+        page.keyboard.press("z")
+    expect(cell(page, 1)).not_to_have_class(re.compile("rejected"))
+    page.keyboard.press("x")
+    expect(page.locator(".counts")).to_have_text("11 images · 11 unrated")
+    held[0].continue_()
+    expect(page.locator("#saving")).to_be_hidden()
+    page.reload()
+    expect(cells(page)).to_have_count(11)
+
+
 def test_an_image_goes_to_the_trash_and_comes_back(page, root, run_ids):
     page.keyboard.press("Backspace")
     expect(page.locator(".counts")).to_contain_text("11 images")

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { load } from "./browser.mjs";
 
-const { applyActs, applyFeedback } = await load("data/opinions.js");
+const { applyActs, applyFeedback, reversedFeedback } = await load("data/opinions.js");
 
 const RUN = "run-1";
 const IMAGE = "sha256:1";
@@ -74,4 +74,26 @@ test("redo counts again, under its new key, and can be undone by that", () => {
   const redo = { ...rate("a", 2), kind: "redo", as_act: "b" };
   assert.deepEqual(applyActs({}, [rate("a", 2), undo, redo], RUN, IMAGE), { rating: 2 });
   assert.deepEqual(applyActs({}, [rate("a", 2), undo, redo, { ...undo, act: "b" }], RUN, IMAGE), {});
+});
+
+test("an answer from before an undo is corrected by what the undo takes back", () => {
+  const input = { run_id: RUN, image_id: IMAGE, flag: "reject", rating: 2, tags: ["a", "b"], remove_tags: ["c"] };
+  const before = { rating: 4, tags: ["a", "c"] };
+  const says = [reversedFeedback({ ...input, trashed: true, notes: "dull" }, before)];
+  const stale = applyFeedback(before, { ...input, trashed: true, notes: "dull" });
+  const acts = [
+    { kind: "say", act: "a", says: [{ ...input, act: "a" }] },
+    { kind: "undo", act: "a", says },
+  ];
+  assert.deepEqual(applyActs(stale, acts, RUN, IMAGE), { ...before, notes: [] });
+});
+
+test("what is submitted after an undo counts", () => {
+  const undo = { kind: "undo", act: "a", says: [reversedFeedback({ run_id: RUN, image_id: IMAGE, rating: 2 }, {})] };
+  assert.deepEqual(applyActs({ rating: 2 }, [rate("a", 2), undo], RUN, IMAGE), {});
+  assert.deepEqual(applyActs({ rating: 2 }, [rate("a", 2), undo, rate("b", 5)], RUN, IMAGE), { rating: 5 });
+});
+
+test("an undo of an older page, which does not hold what it takes back, still ends its act", () => {
+  assert.deepEqual(applyActs({}, [rate("a", 2), { kind: "undo", act: "a" }], RUN, IMAGE), {});
 });

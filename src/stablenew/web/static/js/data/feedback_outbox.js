@@ -3,7 +3,7 @@
 
 import { postJson, Refused, Unreachable } from "./api.js";
 import { FeedbackQueue } from "./feedback_queue.js";
-import { applyActs } from "./opinions.js";
+import { applyActs, reversedFeedback } from "./opinions.js";
 import { UndoHistory } from "./undo_history.js";
 
 const FIRST_RETRY_MILLISECONDS = 300;
@@ -79,7 +79,10 @@ export class FeedbackOutbox extends EventTarget {
   /** Undo the last act. Gives it, with the opinions before it; null when there is none. */
   undo() {
     const entry = this.history.undo();
-    if (entry) this.enqueue({ kind: "undo", act: entry.act, run_ids: runIds(entry.says) });
+    if (!entry) return null;
+    const { act, says, before } = entry;
+    const reversed = says.map((input, place) => reversedFeedback(input, before[place]));
+    this.enqueue({ kind: "undo", act, run_ids: runIds(says), says: reversed });
     return entry;
   }
 

@@ -32,14 +32,34 @@ export function applyFeedback(opinion, input) {
 }
 
 /**
+ * What takes `input` back from an opinion that was `before`: an answer of the server may be older than the undo.
+ * @param {FeedbackInput} input @param {Opinion | undefined} before @returns {FeedbackInput}
+ */
+export function reversedFeedback(input, before = {}) {
+  /** @type {FeedbackInput} */
+  const reversed = { run_id: input.run_id, image_id: input.image_id };
+  if ("rating" in input) reversed.rating = before.rating ?? null;
+  if ("flag" in input) reversed.flag = before.flag ?? null;
+  if (input.trashed !== undefined) reversed.trashed = before.trashed ?? false;
+  if (input.notes !== undefined) reversed.notes = before.notes?.[0]?.text ?? "";
+  const had = before.tags ?? [];
+  const added = (input.tags ?? []).filter((tag) => !had.includes(tag));
+  const removed = (input.remove_tags ?? []).filter((tag) => had.includes(tag));
+  if (added.length || removed.length) Object.assign(reversed, { tags: removed, remove_tags: added });
+  return reversed;
+}
+
+/**
  * The opinion of one image, or of a run where `imageId` is null, after `acts` in their order.
  * @param {Opinion} opinion @param {Act[]} acts
  */
 export function applyActs(opinion, acts, runId, imageId) {
   const inForce = new Map();
   for (const { kind, act, as_act: redoneAs, says } of acts) {
-    if (kind === "undo") inForce.delete(act);
-    else inForce.set(kind === "redo" ? redoneAs : act, says);
+    if (kind === "undo") {
+      inForce.delete(act);
+      inForce.set(`undo:${act}`, says ?? []);
+    } else inForce.set(kind === "redo" ? redoneAs : act, says);
   }
   const inputs = [...inForce.values()].flat();
   return inputs.filter((input) => input.run_id === runId && input.image_id === imageId).reduce(applyFeedback, opinion);

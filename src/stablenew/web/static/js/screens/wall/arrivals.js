@@ -60,7 +60,7 @@ export class WallArrivals {
       if (screen.list !== list || abort.signal.aborted) return;
       if (!list.length && head.total) return await screen.reload();
       const added = list.search.group || list.search.sort !== "newest" ? -1 : list.countArrived(head);
-      if (added === 0) return;
+      if (added === 0 || (added > 0 && screen.hiding.holds(head.ids.subarray(0, added)))) return;
       if (added > 0 && screen.mayMove) screen.prepend(head, added);
       else if (head.total > list.total) this.offer(head.total - list.total);
     } catch (error) {

@@ -12,6 +12,11 @@ export class WallHiding {
     this.hidden = [];
   }
 
+  /** Whether one of these images was taken out here: the index may not know yet that the search leaves it out. */
+  holds(/** @type {Int32Array} */ ids) {
+    return this.hidden.some(({ id }) => ids.includes(id));
+  }
+
   /** Take those of these images out of the wall that its search leaves out. */
   hide(/** @type {{index: number, image: any}[]} */ targets) {
     const { screen } = this;
