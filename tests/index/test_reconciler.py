@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from stablenew import FeedbackManager, JobHistory, RunStore, merge_stores, worker_pool
 from stablenew.errors import RunLocked
+from stablenew.formats.strict_json import canonical_bytes
 from stablenew.index import index_schema, reconciler
 from stablenew.index.index_keeper import BEHIND, FOLLOWED, FRESH, IndexKeeper, try_index_lock
 from stablenew.index.index_schema import CONTENT_TABLES, FULL_TEXT_TABLES, OPINION_TABLES, RUN, index_path
@@ -132,6 +133,90 @@ def test_a_run_whose_writer_dies_changes_its_state(store):
         assert found.index.state_of("running-one") == "interrupted"
 
 
+def interrupted_run(store, run_id):
+    writer = store.create(samples.metadata(run_id, source={"name": "StableNew", "host_id": host_id()}))
+    samples.write_variant(writer, 0)
+    writer.abandon()
+    return store.root / run_id
+
+
+def append_record(path):
+    with (path / "records.jsonl").open("ab") as file:
+        file.write(canonical_bytes(samples.record(path.name, index=1).to_dict()) + b"\n")
+
+
+def receive_feedback(path):
+    FeedbackManager(RunStore(path.parent), rater="carol").record_feedback(path.name, None, 3)
+
+
+def receive_seal(path):
+    repair_run(RunStore(path.parent).open(path.name))
+
+
+def receive_output(path):
+    (path / "outputs" / "0001-txt2img-0.0123456789ab.png").write_bytes(samples.png(b"another"))
+
+
+@pytest.mark.parametrize(
+    ("change", "shows_at_once"),
+    [(append_record, False), (receive_feedback, True), (receive_seal, True), (receive_output, False)],
+)
+def test_what_happens_to_an_old_interrupted_run_is_found_within_a_round_of_looks(
+    tmp_path, monkeypatch, change, shows_at_once
+):
+    monkeypatch.setattr(reconciler, "NEWEST_HOT", 1)
+    store = RunStore(tmp_path / "runs")
+    folders = [interrupted_run(store, f"20261110-00000{number}-000-{'a' * 10}") for number in range(5)]
+    age(store.root)
+    with reconciling(store.root) as found:
+        found.sweep()
+        for path in folders:
+            change(path)
+            looks = [found.check_hot_runs().changed for _ in range(1 if shows_at_once else reconciler.SLICES)]
+            assert [changed for changed in looks if changed] == [[path.name]]
+        assert not any(len(found.check_hot_runs()) for _ in range(reconciler.SLICES))
+        assert dump(found.index.path) == rebuilt(store.root, tmp_path)
+
+
+def test_an_output_that_grows_in_place_makes_a_sealed_run_whole_within_a_round_of_looks(tmp_path, monkeypatch):
+    monkeypatch.setattr(reconciler, "NEWEST_HOT", 0)
+    store = RunStore(tmp_path / "runs")
+    output = next((samples.sealed_run(store, "half-synced").path / "outputs").iterdir())
+    data = output.read_bytes()
+    output.chmod(0o644)
+    output.write_bytes(data[:-5])
+    age(store.root)
+    with reconciling(store.root) as found:
+        found.sweep()
+        assert found.index.state_of("half-synced") == "incomplete"
+        output.write_bytes(data)
+        looks = [found.check_hot_runs().changed for _ in range(reconciler.SLICES)]
+        assert [changed for changed in looks if changed] == [["half-synced"]]
+        assert found.index.state_of("half-synced") == "sealed"
+
+
+def test_a_look_inspects_the_runs_being_written_the_newest_and_a_slice_of_the_others(tmp_path, monkeypatch):
+    store = RunStore(tmp_path / "runs")
+    for number in range(60):
+        (store.root / f"20261110-0000{number:02d}-000-{'a' * 10}").mkdir(parents=True)
+    writer = store.create(samples.metadata("named", created_at="2026-01-01T00:00:00.000Z"))
+    age(store.root)
+    inspected = []
+    take_snapshot = reconciler.take_snapshot
+    monkeypatch.setattr(reconciler, "take_snapshot", lambda path: inspected.append(path) or take_snapshot(path))
+    with reconciling(store.root) as found:
+        found.sweep()
+        for look, count in ((found.check_attended_runs, 0), (found.check_hot_runs, 60 - reconciler.NEWEST_HOT)):
+            inspected.clear()
+            for _ in range(reconciler.SLICES):
+                look()
+            always = [path for path in set(inspected) if inspected.count(path) == reconciler.SLICES]
+            assert len(always) == reconciler.NEWEST_HOT + 1
+            assert str(store.root / "named") in always
+            assert len(inspected) == len(always) * reconciler.SLICES + count
+    writer.abandon()
+
+
 def test_an_interrupted_filling_goes_on(tmp_path, read_ids, monkeypatch):
     store = stores.make_store(tmp_path / "runs", 5, count=9)
     monkeypatch.setattr(reconciler, "BATCH", 2)
@@ -225,7 +310,7 @@ def test_refresh_says_how_it_found_the_index(store, monkeypatch):
     for run_id in ("a", "b"):
         shutil.rmtree(store.root / run_id, ignore_errors=True)
     with contextlib.closing(RunIndex(keeper.path)) as index:
-        index.mark_settled(index.hot_run_ids())
+        index.mark_settled([run.run_id for run in index.hot_runs()])
     assert keeper.is_fresh()
     assert keeper.refresh().state == FRESH
     samples.sealed_run(store, "one-more")

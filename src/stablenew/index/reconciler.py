@@ -1,33 +1,37 @@
 """Reconciling the index with the run folders: only what changed is read.
 
 A sweep lists the store, compares the signature of every run folder with the stored one, and reads those that differ.
-A file that is written in place does not change the folder, only the file signature. That one is compared for hot runs
-(not sealed, or written a moment ago) every time, and for one run folder in `SLICES` with each sweep, in turn.
+A look does the same for hot runs (not whole, or written a moment ago). A file that is written in place does not change
+the folder, only the file signature. That one is compared every time for runs that are being written, were written a
+moment ago, or are among the newest hot ones; for all others in turn, one in `SLICES` with each look and each sweep.
 """
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from stablenew import garbage_collection
-from stablenew.disk.folder_signature import YOUNG_NS, folder_signature
+from stablenew.disk.folder_signature import YOUNG_NS, folder_signature, looking_into
 from stablenew.formats.run_id import is_run_id
 from stablenew.index.reading.folder_snapshot import (
     UNREADABLE,
+    FolderSnapshot,
     is_marked_unread,
     mark_unread,
     root_signature,
     take_snapshot,
 )
 from stablenew.index.reading.reader_pool import iter_rows
-from stablenew.index.run_index import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, Known, RunChange, RunIndex
+from stablenew.index.run_index import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, HotRun, Known, RunChange, RunIndex
 from stablenew.store.change_hints import NOWHERE, end_of_hints, hints_path, read_hints
-from stablenew.store.run_folder import is_run_entry
+from stablenew.store.run_folder import SEAL, is_run_entry
 
 SLICES: Final = 32
+NEWEST_HOT: Final = 16
+"""So many of the newest hot runs are inspected every time: another machine may be writing one of them."""
 BATCH: Final = 2_000
 MANY_CHANGES: Final = 20_000
 """From this number on, followers are notified of a reset instead of each change."""
@@ -76,6 +80,7 @@ class Reconciler:
     def __init__(self, index: RunIndex, root: Path) -> None:
         self.index = index
         self._root = root
+        self._looks = time.time_ns()  # programs that look only once do not all begin with the same slice
 
     def sweep(self, *, deep: bool = False, progress: Progress | None = None) -> Changes:
         """Find and read everything that changed; with `deep`, inspect every folder.
@@ -124,30 +129,49 @@ class Reconciler:
         return changes
 
     def check_hot_runs(self) -> Changes:
-        """Inspect the runs that are being written, or were a moment ago; read those that changed."""
+        """Look at the runs that are being written, were a moment ago, or are not whole; read those that changed."""
+        hot = self.index.hot_runs()
+        attended = _attended(hot)
+        self._looks += 1
         scan = _Scan()
-        for run_id in self.index.hot_run_ids():
-            self._inspect(run_id, self.index.known_of(run_id), scan)
+        for run, signature in zip(hot, _folder_signatures(self._root, hot), strict=True):
+            is_turn = run.folder_signature % SLICES == self._looks % SLICES
+            if signature != run.folder_signature:
+                scan.to_read.append(run.run_id)
+            elif is_turn or run.run_id in attended:
+                self._inspect(run.run_id, run.known, scan)
+        return self._finish_look(scan)
+
+    def check_attended_runs(self) -> Changes:
+        """The same only for runs that are being written, were a moment ago, or are the newest that are not whole."""
+        scan = _Scan()
+        for run in _attended(self.index.hot_runs()).values():
+            self._inspect(run.run_id, run.known, scan)
+        return self._finish_look(scan)
+
+    def _finish_look(self, scan: _Scan) -> Changes:
         self.index.mark_settled(scan.settled)
         return self._read(scan.to_read)
 
     def _scan(self, known: dict[str, Known], part: int) -> _Scan:
         """List the store. Consumes `known`: the runs left over at the end have disappeared."""
         scan = _Scan()
+        attended = _attended(self.index.hot_runs())
         try:
             scan.root_signature = root_signature(self._root)
             with os.scandir(self._root) as entries:
                 for entry in entries:
                     name = entry.name
                     if is_run_id(name) and entry.is_dir(follow_symlinks=False):
-                        self._compare(entry, known.pop(name, None), part, scan)
+                        is_turn = name in attended or part == SLICES or entry.inode() % SLICES == part
+                        self._compare(entry, known.pop(name, None), scan, is_turn=is_turn)
         except (FileNotFoundError, NotADirectoryError):
             scan.root_signature = 0
         scan.new.sort(reverse=True)  # so that the newest runs are searchable first
         scan.to_read.extend(known)
         return scan
 
-    def _compare(self, entry: os.DirEntry[str], before: Known | None, part: int, scan: _Scan) -> None:
+    def _compare(self, entry: os.DirEntry[str], before: Known | None, scan: _Scan, *, is_turn: bool) -> None:
         if before is None:
             if is_run_entry(entry):
                 scan.new.append(entry.name)
@@ -158,7 +182,7 @@ class Reconciler:
             signature = -1
         if before.folder_signature != signature:
             scan.to_read.append(entry.name)
-        elif before.is_hot or part == SLICES or entry.inode() % SLICES == part:
+        elif is_turn:
             self._inspect(entry.name, before, scan)
 
     def _inspect(self, run_id: str, before: Known | None, scan: _Scan) -> None:
@@ -176,7 +200,7 @@ class Reconciler:
         elif is_marked_unread(signature):
             self._retry(run_id, scan)
         elif before.is_hot:
-            self._compare_state(run_id, snapshot.newest_ns, scan)
+            self._compare_state(run_id, snapshot, scan)
 
     def _retry(self, run_id: str, scan: _Scan) -> None:
         """A document that could not be read may be readable now, without a trace in its folder."""
@@ -185,15 +209,19 @@ class Reconciler:
         if RunReader(self._root).is_readable(run_id):
             scan.to_read.append(run_id)
 
-    def _compare_state(self, run_id: str, newest_ns: int, scan: _Scan) -> None:
-        """A run that is not sealed changes state when its writer dies, without a trace in its folder."""
-        from stablenew.store.run import SEALED, Run  # noqa: PLC0415
+    def _compare_state(self, run_id: str, snapshot: FolderSnapshot, scan: _Scan) -> None:
+        """A run that is not whole changes state without a trace in its folder: its writer dies, an output grows."""
+        from stablenew.store.run import RUNNING, SEALED, Run  # noqa: PLC0415
+        from stablenew.store.run_lock import RunLock  # noqa: PLC0415
 
         state = self.index.state_of(run_id)
         if state == SEALED:
-            if newest_ns < time.time_ns() - YOUNG_NS:
+            if snapshot.newest_ns < time.time_ns() - YOUNG_NS:
                 scan.settled.append(run_id)
-        elif Run(self._root / run_id).state != state:
+        elif SEAL in snapshot.names:
+            if Run(self._root / run_id).state != state:
+                scan.to_read.append(run_id)
+        elif RunLock(self._root, run_id).is_held() != (state == RUNNING):
             scan.to_read.append(run_id)
 
     def _read(
@@ -212,3 +240,23 @@ class Reconciler:
                     if progress is not None:
                         progress(done, len(run_ids))
         return changes
+
+
+def _attended(hot: list[HotRun]) -> dict[str, HotRun]:
+    """The runs that are inspected every time; `hot` has the newest first."""
+    from stablenew.store.run import RUNNING, SEALED  # noqa: PLC0415
+
+    return {run.run_id: run for place, run in enumerate(hot) if place < NEWEST_HOT or run.state in (RUNNING, SEALED)}
+
+
+def _folder_signatures(root: Path, runs: Iterable[HotRun]) -> Iterator[int]:
+    """The signatures of run folders as they are now; -1 for one that is gone."""
+    try:
+        with looking_into(os.fspath(root)) as status_of:
+            for run in runs:
+                try:
+                    yield folder_signature(status_of(run.run_id))
+                except OSError:
+                    yield -1
+    except OSError:
+        yield from (-1 for _ in runs)

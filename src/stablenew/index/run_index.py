@@ -57,6 +57,20 @@ class Known(NamedTuple):
     is_hot: bool
 
 
+class HotRun(NamedTuple):
+    """A run whose folder may change at any time, as it was when it was last read."""
+
+    run_id: str
+    state: str
+    folder_signature: int
+    file_signature: int
+
+    @property
+    def known(self) -> Known:
+        """Its signatures."""
+        return Known(self.folder_signature, self.file_signature, is_hot=True)
+
+
 class _Change(NamedTuple):
     run_id: str
     kind: str
@@ -74,6 +88,7 @@ class RunIndex:
         self._connection = open_for_writing(path)
         self._connection.execute("CREATE TEMP TABLE touched(id INTEGER PRIMARY KEY)")
         self.inode = path.stat().st_ino
+        self._hot: tuple[int, list[HotRun]] | None = None
         self._texts: dict[TextKind, TextIds] = {
             "word": WordIds(self._connection),
             "image": ImageIds(self._connection),
@@ -106,9 +121,12 @@ class RunIndex:
         row = self._connection.execute(query, (run_id,)).fetchone()
         return None if row is None else Known(row[0], row[1], bool(row[2]))
 
-    def hot_run_ids(self) -> list[str]:
-        """The runs whose folders must be inspected every time, newest first."""
-        return [row[0] for row in self._connection.execute("SELECT run_id FROM run WHERE is_hot ORDER BY id DESC")]
+    def hot_runs(self) -> list[HotRun]:
+        """The runs whose folders may change at any time, newest first."""
+        change_count = self._connection.total_changes  # nobody else writes the index
+        if self._hot is None or self._hot[0] != change_count:
+            self._hot = change_count, list(map(HotRun._make, self._connection.execute(_HOT_RUNS)))
+        return self._hot[1]
 
     def newest_run_ids(self, limit: int) -> list[str]:
         """The newest runs."""
@@ -264,6 +282,12 @@ class RunIndex:
     def _insert_rows(self, table: Table, rows: Sequence[Row]) -> None:
         sources = {place: self._texts[kind].ids_of for place, kind in table.texts.items()}
         self._connection.executemany(table.insert_sql, with_ids(rows, sources))
+
+
+_HOT_RUNS: Final = """
+    SELECT run_id, text, folder_signature, file_signature FROM run JOIN name ON name.id = run.state
+    WHERE is_hot ORDER BY run.id DESC
+"""
 
 
 class _Stored(NamedTuple):

@@ -3,7 +3,8 @@
 File system events are hints; reconciliation decides. One watch on the store reports run folders that are added or
 removed, another one reports the hints of this machine's programs that wrote to a run; unfinished runs are inspected
 several times a second. What these miss (overflowing event queues, changes on another machine, a suspended laptop) is
-found by the next sweep, and sweeps take at most one twentieth of the time.
+found by the next sweep. Sweeps take at most one twentieth of the time, and so do the inspections of unfinished runs but
+those that are being written and the newest.
 
 Of several watchers of one store, one is the leader and writes the index; the others follow, and one of them takes over
 when it ends.
@@ -202,6 +203,7 @@ class _Leader:
         self._root = root
         self._events = events
         self._swept_at = 0.0
+        self._next_look = 0.0
         self._wall = time.time()
         self._monotonic = time.monotonic()
         self._has_missed = False
@@ -226,11 +228,21 @@ class _Leader:
             after_step()
         if self._reconciler.apply_hints() is None:
             self._has_missed = True
-        self._reconciler.check_hot_runs()
+        self._look()
         after_step()
         if self._is_sweep_due():
             self._sweep()
             after_step()
+
+    def _look(self) -> None:
+        """Look at all hot runs, but for no more than one twentieth of the time: thousands may lack their seal."""
+        started = time.monotonic()
+        if started < self._next_look:
+            self._reconciler.check_attended_runs()
+            return
+        self._reconciler.check_hot_runs()
+        ended = time.monotonic()
+        self._next_look = ended + COST_FACTOR * (ended - started) - TICK_SECONDS
 
     def _is_sweep_due(self) -> bool:
         if self._events.renew() or self._has_clock_jumped():

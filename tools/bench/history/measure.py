@@ -7,6 +7,7 @@
     python tools/bench/history/measure.py queries FOLDER      pages, facets, bytes a run, the whole command's CPU
     python tools/bench/history/measure.py queries FOLDER --fill 1000000     the same for runs that have no folders
     python tools/bench/history/measure.py hostile FOLDER --fill 100000      the slowest of queries made to be slow
+    python tools/bench/history/measure.py unsealed FOLDER     a look at runs without a seal, or with outputs missing
     python tools/bench/history/measure.py watch               a burst of new folders, and how soon one is heard of
 
 The index is made in a state folder of its own, `FOLDER.state`, and kept there.
@@ -43,7 +44,7 @@ QUERIES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["rebuild", "sweep", "queries", "hostile", "watch"])
+    parser.add_argument("what", choices=["rebuild", "sweep", "queries", "hostile", "unsealed", "watch"])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cold", action="store_true", help="let the system forget all files before each measurement")
@@ -60,6 +61,7 @@ def main() -> None:
         "sweep": measure_sweep,
         "queries": measure_queries,
         "hostile": measure_hostile,
+        "unsealed": measure_unsealed,
         "watch": measure_watch,
     }
     print(json.dumps(measures[arguments.what](folder, arguments.rounds), indent=2))
@@ -145,6 +147,33 @@ def measure_sweep(folder: Path, rounds: int) -> dict[str, Any]:
         sweeps.append(timed(keeper.sweep))
     floor, sweep = statistics.median(bare), statistics.median(sweeps)
     return {"bare_scan_seconds": floor, "sweep_seconds": sweep, "ratio": sweep / floor}
+
+
+def measure_unsealed(folder: Path, rounds: int) -> dict[str, Any]:
+    """A look at a store without a single whole run: three of four lose their seal, the others an output.
+
+    In milliseconds of processor time. The runs in the folder are spoilt for other measurements.
+    """
+    from contextlib import closing
+
+    from stablenew.index.index_keeper import IndexKeeper
+    from stablenew.index.reconciler import Reconciler
+    from stablenew.index.run_index import RunIndex
+
+    runs = sorted(run for run in folder.iterdir() if (run / "outputs").is_dir())
+    for number, run in enumerate(runs):
+        outputs = sorted((run / "outputs").iterdir())
+        lost = outputs[:1] if number % 4 == 0 else [run / "SHA256SUMS"]
+        for path in lost:
+            path.unlink(missing_ok=True)
+    keeper = IndexKeeper(folder)
+    keeper.rebuild()
+    with closing(RunIndex(keeper.path)) as index:
+        reconciler = Reconciler(index, folder)
+        looks = [processor_ms(lambda _: reconciler.check_hot_runs(), "") for _ in range(4 * rounds)]
+        attended = [processor_ms(lambda _: reconciler.check_attended_runs(), "") for _ in range(4 * rounds)]
+        sweeps = [processor_ms(lambda _: reconciler.sweep(), "") for _ in range(4 * rounds)]
+    return {"runs": len(runs), "look_ms": looks, "attended_ms": attended, "sweep_ms": sweeps}
 
 
 def fill(folder: Path, count: int) -> None:
