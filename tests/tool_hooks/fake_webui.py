@@ -1,10 +1,12 @@
 """A program that calls an extension as AUTOMATIC1111 1.10 does: python fake_webui.py EXTENSION OUTPUT_FOLDER WHAT
 
-Built from `modules/processing.py` (process_images), `modules/images.py` (save_image) and `modules/script_callbacks.py`:
-what is called when, with which fields, and that an exception of an extension is printed and swallowed.
+Built from `modules/txt2img.py`, `modules/processing.py` (process_images), `modules/images.py` (save_image),
+`scripts/xyz_grid.py` and `modules/script_callbacks.py`: what is called when, with which fields, on which object, and
+that an exception of an extension is printed and swallowed. With WHAT "no setup" as SD.Next does: nothing tells of a job.
 """
 
 import contextlib
+import copy
 import json
 import sys
 import time
@@ -59,6 +61,8 @@ class StableDiffusionProcessingTxt2Img:
         self.width, self.height, self.seed, self.batch_size, self.n_iter = 64, 48, -1, 2, 2
         self.override_settings, self.denoising_strength = {}, None
         vars(self).update(fields)
+        if WHAT != "no setup":
+            script.setup(self)
 
     def close(self):
         self.is_closed = True
@@ -103,6 +107,34 @@ def process_images(p, first_seed, script, *, ends=True):
         script.postprocess(p, types.SimpleNamespace())
 
 
+def plot(p, values, *, fails_at=None, model_at=None, waits_at=None):
+    """As X/Y/Z plot: each cell is a copy of `p`, and one that raises is printed and left out."""
+    with contextlib.closing(p):
+        for number, value in enumerate(values):
+            if number == waits_at:
+                wait_for_the_test()
+            cell = copy.copy(p)
+            cell.cfg_scale, cell.batch_size, cell.n_iter = value, 1, 1
+            if number == model_at:
+                other = OUTPUT / "other.safetensors"
+                other.write_bytes(b"other weights")
+                shared.sd_model.sd_checkpoint_info.filename = str(other)
+            script.before_process(cell)
+            cell.seed = 5
+            script.process(cell)
+            if number == fails_at:
+                continue
+            save_image(cell, f"{number:05}-5", 5, number)
+            script.postprocess(cell, types.SimpleNamespace())
+        save_image(types.SimpleNamespace(prompt="a quiet harbour"), "xyz_grid-0000-5", 5, 50)  # a Processed
+
+
+def wait_for_the_test():
+    time.sleep(float(sys.argv[4]))
+    print("told", flush=True)
+    sys.stdin.read()
+
+
 names = []
 source = EXTENSION / "scripts" / "stablenew_recorder.py"
 namespace = {"__file__": str(source), "__name__": "stablenew_recorder"}
@@ -112,12 +144,23 @@ script = namespace["StableNewRecorder"]()
 OUTPUT.mkdir(parents=True, exist_ok=True)
 (OUTPUT / "dreamshaper_8.safetensors").write_bytes(b"weights")
 if WHAT == "two runs":
-    process_images(StableDiffusionProcessingTxt2Img(), 11, script)
-    process_images(StableDiffusionProcessingTxt2Img(batch_size=1, n_iter=1), 77, script)
+    for first_seed, fields in ((11, {}), (77, {"batch_size": 1, "n_iter": 1})):
+        with contextlib.closing(StableDiffusionProcessingTxt2Img(**fields)) as p:
+            process_images(p, first_seed, script)
+elif WHAT == "no setup":
+    p = StableDiffusionProcessingTxt2Img(batch_size=1, n_iter=1)
+    process_images(p, 11, script)
+    process_images(p, 77, script)
+elif WHAT == "plot":
+    plot(StableDiffusionProcessingTxt2Img(seed=5), [3, 5, 7, 9], fails_at=2, model_at=3)
+elif WHAT == "loopback":
+    with contextlib.closing(StableDiffusionProcessingTxt2Img(batch_size=1, n_iter=1)) as p:
+        for first_seed in (11, 12, 13):
+            process_images(p, first_seed, script)
 elif WHAT == "api":
-    p = StableDiffusionProcessingTxt2Img()
-    script.before_process(p)
-    script.postprocess(p, None)
+    with contextlib.closing(StableDiffusionProcessingTxt2Img()) as p:
+        script.before_process(p)
+        script.postprocess(p, None)
 elif WHAT == "raises":
     for fails_after in (0, 2, None):
         p = StableDiffusionProcessingTxt2Img()
@@ -126,24 +169,27 @@ elif WHAT == "raises":
         assert p.is_closed
     time.sleep(2.0)
 elif WHAT == "interrupted":
-    p = StableDiffusionProcessingTxt2Img(batch_size=1)
-    script.before_process(p)
-    save_image(p, "00001-0", 11, 11)
-    shared.state.interrupted = True
-    save_image(p, "00001-1", 12, 12)
-    script.postprocess(p, types.SimpleNamespace())
+    with contextlib.closing(StableDiffusionProcessingTxt2Img(batch_size=1)) as p:
+        script.before_process(p)
+        save_image(p, "00001-0", 11, 11)
+        shared.state.interrupted = True
+        save_image(p, "00001-1", 12, 12)
+        script.postprocess(p, types.SimpleNamespace())
 elif WHAT == "extras":
     save_image(None, "00001", 5, 9)
 elif WHAT == "crash":
     process_images(StableDiffusionProcessingTxt2Img(), 11, script, ends=False)
-    time.sleep(float(sys.argv[4]))
-    print("told", flush=True)
-    sys.stdin.read()
+    wait_for_the_test()
+elif WHAT == "waits":
+    plot(StableDiffusionProcessingTxt2Img(seed=5), [3, 5, 7, 9, 11], waits_at=2)
+elif WHAT == "crash in a plot":
+    plot(StableDiffusionProcessingTxt2Img(seed=5), [3, 5, 7, 9], waits_at=2)
 elif WHAT == "many":
-    process_images(StableDiffusionProcessingTxt2Img(), 11, script)
+    with contextlib.closing(StableDiffusionProcessingTxt2Img()) as p:
+        process_images(p, 11, script)
     time.sleep(float(sys.argv[4]))
     for _ in range(8000):
-        p = StableDiffusionProcessingTxt2Img()
-        script.process(p)
-        script.postprocess(p, None)
+        with contextlib.closing(StableDiffusionProcessingTxt2Img()) as p:
+            script.process(p)
+            script.postprocess(p, None)
 print(json.dumps({"saved": len(names)}))

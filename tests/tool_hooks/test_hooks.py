@@ -53,6 +53,13 @@ def wait_for_runs(runs, count, seconds=30):
     raise AssertionError(f"{len(found)} runs, {[run.is_sealed for run in found]}")
 
 
+def wait_for_seals(runs, count, seconds=30):
+    end = time.monotonic() + seconds
+    while sum(run.is_sealed for run in RunStore(runs).iter_runs()) < count:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_a_webui_records_what_it_saves(installed, tmp_path):
     folder, runs = installed("webui")
     assert folder == tmp_path / "webui" / "extensions" / "stablenew-recorder"
@@ -90,6 +97,27 @@ def test_a_generation_that_raises_is_a_failed_run_at_once(installed, tmp_path):
     assert some.metadata.error.message == "RuntimeError: could not find upscaler named Nosuch"
 
 
+def test_every_cell_of_a_plot_is_a_variant_of_one_run(installed, tmp_path):
+    folder, runs = installed("webui")
+    run_program("webui", folder, tmp_path, "plot")
+    (run,) = wait_for_runs(runs, 1)
+    records = list(run.iter_records())
+    assert [record.requested.cfg_scale for record in records] == [3, 5, 7, 9]
+    assert [record.status for record in records] == ["completed", "completed", "failed", "completed"]
+    assert "ended without an image" in records[2].error.message
+    assert [model.name for model in run.metadata.closure.models] == ["dreamshaper_8.safetensors", "other.safetensors"]
+    assert run.metadata.status == "completed"
+
+
+@pytest.mark.parametrize(("what", "seeds"), [("loopback", [[11, 12, 13]]), ("no setup", [[11], [77]])])
+def test_a_job_is_a_run_where_the_webui_tells_of_jobs_and_else_each_generation(installed, tmp_path, what, seeds):
+    folder, runs = installed("webui")
+    run_program("webui", folder, tmp_path, what)
+    found = [[record.outputs[0].seed for record in run.iter_records()] for run in wait_for_runs(runs, len(seeds))]
+    assert sorted(found) == seeds
+    assert all(run.metadata.status == "completed" for run in RunStore(runs).iter_runs())
+
+
 def test_an_image_that_was_stopped_is_not_recorded_as_finished(installed, tmp_path):
     folder, runs = installed("webui")
     run_program("webui", folder, tmp_path, "interrupted")
@@ -125,16 +153,32 @@ def test_an_image_of_the_extras_is_a_run_of_its_own(installed, tmp_path):
     assert record.outputs[0].stage == "upscale"
 
 
-def test_a_webui_that_is_killed_leaves_what_it_had_saved(installed, tmp_path):
+@pytest.mark.parametrize(("what", "count"), [("crash", 4), ("crash in a plot", 2)])
+def test_a_webui_that_is_killed_leaves_what_it_had_saved(installed, tmp_path, what, count):
     folder, runs = installed("webui")
-    program = [sys.executable, str(HERE / "fake_webui.py"), str(folder), str(tmp_path / "made"), "crash", "2"]
+    program = [sys.executable, str(HERE / "fake_webui.py"), str(folder), str(tmp_path / "made"), what, "2"]
     process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"told\n"
     process.kill()
     process.communicate()
     (run,) = wait_for_runs(runs, 1)
     assert run.metadata.status == "cancelled"
-    assert len(list(run.iter_records())) == 4
+    assert len(list(run.iter_records())) == count
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to find the recorder")
+def test_a_recorder_that_is_killed_loses_no_image_and_the_rest_of_the_job_stays_together(installed, tmp_path):
+    folder, runs = installed("webui")
+    program = [sys.executable, str(HERE / "fake_webui.py"), str(folder), str(tmp_path / "made"), "waits", "2"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"told\n"
+        time.sleep(10)  # so long a recorder that died is not started again
+        os.kill(recorder_of(folder)[0], signal.SIGKILL)
+        process.communicate()
+    wait_for_seals(runs, 1)
+    begun, rest = sorted(RunStore(runs).iter_runs(), key=lambda run: run.run_id)
+    assert [len(list(run.iter_records())) for run in (begun, rest)] == [2, 3]
+    assert (begun.is_sealed, rest.metadata.status) == (False, "completed")
 
 
 def recorder_of(folder):

@@ -58,6 +58,7 @@ class HookListener:
         handlers = {
             "start": self._start,
             "image": self._image,
+            "failure": self._failure,
             "surroundings": self._surroundings,
             "finish": self._finish,
             "begin": self._begin,
@@ -83,14 +84,25 @@ class HookListener:
 
     def _image(self, message: Mapping[str, Any]) -> None:
         """One image of a WebUI, with the text it carries: a record of its own, as each may have another prompt."""
-        run = self._open.get(str(message.get("run")))
-        if run is None:
+        if not message.get("run"):
             with self._new_run(message, _standard(message.get("settings"))) as alone:
                 self._record_image(alone, message)
             return
+        self._record_image(self._find_run(message), message)
+
+    def _failure(self, message: Mapping[str, Any]) -> None:
+        """A generation of a script that made no image."""
+        _record_webui_failure(self._find_run(message), message, str(message.get("error") or ""))
+
+    def _find_run(self, message: Mapping[str, Any]) -> RunRecorder:
+        """The open run of a message; another one for the rest of a run that a recorder before us was killed in."""
+        name = str(message["run"])
+        if name not in self._open:
+            self._open[name] = self._new_run(message, _standard(message.get("settings")))
+        run = self._open[name]
         if run.run is None:
             run.start()
-        self._record_image(run, message)
+        return run
 
     def _record_image(self, run: RunRecorder, message: Mapping[str, Any]) -> None:
         file = SavedFile.from_message(message)

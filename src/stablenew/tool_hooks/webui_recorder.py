@@ -1,8 +1,8 @@
 """An extension of the Stable Diffusion WebUI (AUTOMATIC1111, Forge, reForge, SD.Next): records what it saves.
 
 Written by `stablenew engines install webui DIR`. It uses the WebUI's own hooks, `on_image_saved` and an always visible
-script (`modules/script_callbacks.py`, `modules/scripts.py`), which tell of images and of where a generation begins and
-ends. The recorder reads the very files that the WebUI saved.
+script (`modules/script_callbacks.py`, `modules/scripts.py`), which tell of images and of where a job and its
+generations begin and end. The recorder reads the very files that the WebUI saved.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import stablenew_bridge  # noqa: E402  # it lies in that folder
 harmless = stablenew_bridge.harmless
 bridge = stablenew_bridge.Bridge(FOLDER / "stablenew.json")
 
+_JOB = "_stablenew_job"
 _RUN = "_stablenew_run"
-_IS_WATCHED = "_stablenew_is_watched"
-_IS_DESCRIBED = "_stablenew_is_described"
+_OWNER = "stablenew_owner"
 _LIBRARIES = ("torch", "torchvision", "diffusers", "transformers", "safetensors", "xformers", "numpy")
 _REQUESTED = "_stablenew_requested"
 _GRID_NAME = re.compile(r"(?:[a-z]+_)?grid-[0-9]{4}(?:-|$)")
@@ -41,6 +41,7 @@ _BESIDE = {
 """Endings of what the WebUI and ADetailer save beside an image, each with the option that makes them do so."""
 _NOT_A_LETTER = re.compile(r"[^a-z0-9]+")
 _COMPARED = 40
+_NO_IMAGE = "this generation of a script ended without an image; the WebUI's console has the reason"
 _SETTINGS = (
     "steps", "cfg_scale", "sampler_name", "scheduler", "width", "height", "seed", "subseed", "subseed_strength",
     "denoising_strength", "batch_size", "n_iter", "enable_hr", "hr_scale", "hr_upscaler", "hr_second_pass_steps",
@@ -49,8 +50,31 @@ _OPTIONS = ("sd_model_checkpoint", "CLIP_stop_at_last_layers")
 """Settings that the WebUI keeps among its options."""
 
 
+class Job:
+    """One press of Generate, or one call of the API: a run, however many generations a script makes of it.
+
+    An X/Y/Z plot, a loopback or a batch of files begins and ends many generations, with the object that the WebUI made
+    for the job or with copies of it, which carry the job with them. The job ends when the WebUI closes that object.
+    """
+
+    def __init__(self, owner: int) -> None:
+        self.run = uuid.uuid4().hex
+        self.owner = owner
+        """The object of the whole job, by its `id`."""
+        self.is_told = False
+        self.ends_with_close = False
+        self.is_stopped = False
+        self.under_way: dict[str, Any] | None = None
+        """What is being generated."""
+        self.files: dict[str, dict[str, Any]] = {}
+        """The model files that were used so far, by path."""
+
+    def __deepcopy__(self, _memo: Any) -> Job:
+        return self
+
+
 class StableNewRecorder(scripts.Script):
-    """Says where a generation begins and ends."""
+    """Says where a job and each of its generations begin and end."""
 
     def title(self) -> str:
         """Its name in the WebUI."""
@@ -59,6 +83,10 @@ class StableNewRecorder(scripts.Script):
     def show(self, _is_img2img: bool) -> Any:
         """Always there, with nothing to set."""
         return scripts.AlwaysVisible
+
+    def setup(self, p: Any, *_args: Any) -> None:
+        """A job begins, before a script makes generations of it."""
+        begin_job(p)
 
     def before_process(self, p: Any, *_args: Any) -> None:
         """A generation begins; the seed is still the one that was asked for."""
@@ -75,53 +103,96 @@ class StableNewRecorder(scripts.Script):
 
 
 @harmless
-def begin(p: Any) -> None:
-    """Tell of a run, once for each generation."""
-    if getattr(p, _RUN, None):
-        return
-    run = uuid.uuid4().hex
-    setattr(p, _RUN, run)
-    requested = settings_of(p)
-    setattr(p, _REQUESTED, requested)
-    setattr(p, _IS_DESCRIBED, False)
-    watch_close(p)
-    total = int(requested.get("batch_size", 1)) * int(requested.get("n_iter", 1))
-    bridge.send(do="start", run=run, tool="webui", version=version(), config=requested, total=total)
-
-
-def watch_close(p: Any) -> None:
-    """Have the run end with a generation that raises: nothing else tells of it, but the WebUI closes `p` then, too."""
-    close = getattr(p, "close", None)
-    if close is None or hasattr(p, _IS_WATCHED):
-        return
-
-    def close_and_finish(*args: Any, **kwargs: Any) -> Any:
-        finish(p, error=sys.exc_info()[1])
-        return close(*args, **kwargs)
-
-    setattr(p, _IS_WATCHED, True)
-    p.close = close_and_finish
+def begin_job(p: Any) -> None:
+    """Remember the object of a job that the WebUI has just made, and will close when the job is over."""
+    if getattr(p, _JOB, None) is None:
+        job = Job(id(p))
+        setattr(p, _JOB, job)
+        job.ends_with_close = watch_close(p)
 
 
 @harmless
-def finish(p: Any, error: BaseException | None = None) -> None:
-    """Tell that a run is over, once."""
-    run = getattr(p, _RUN, None)
-    if not run:
+def begin(p: Any) -> None:
+    """Tell of a generation that begins, and of its run with the first one."""
+    if getattr(p, _RUN, None):
+        return
+    if getattr(p, _JOB, None) is None:  # a WebUI that tells of no jobs: each generation is one
+        setattr(p, _JOB, Job(id(p)))
+        watch_close(p)
+    job = getattr(p, _JOB)
+    if job.owner != id(p):
+        unwatch_close(p)
+    tell_lost(job)
+    requested = settings_of(p)
+    setattr(p, _RUN, job.run)
+    setattr(p, _REQUESTED, requested)
+    job.under_way = {"settings": requested, **texts_of(p), "stage": stage_of(p)}
+    if not job.is_told:
+        job.is_told = True
+        total = int(requested.get("batch_size", 1)) * int(requested.get("n_iter", 1))
+        bridge.send(do="start", run=job.run, tool="webui", version=version(), config=requested, total=total)
+
+
+def tell_lost(job: Job) -> None:
+    """Tell of a generation that never ended: a script went on without it, as X/Y/Z plot does when a cell raises."""
+    lost, job.under_way = job.under_way, None
+    if lost is not None:
+        bridge.send(do="failure", run=job.run, error=_NO_IMAGE, **lost)
+
+
+def watch_close(p: Any) -> bool:
+    """Have the job end when the WebUI closes `p`, also after an exception; whether it does so at all."""
+    unwatch_close(p)
+    close = getattr(p, "close", None)
+    if close is None or hasattr(close, _OWNER):
+        return close is not None
+
+    def close_and_finish(*args: Any, **kwargs: Any) -> Any:
+        finish_job(p, error=sys.exc_info()[1])
+        return close(*args, **kwargs)
+
+    setattr(close_and_finish, _OWNER, id(p))
+    p.close = close_and_finish
+    return True
+
+
+def unwatch_close(p: Any) -> None:
+    """Take from a copy what closes the object that it was copied from."""
+    if getattr(vars(p).get("close"), _OWNER, id(p)) != id(p):
+        del p.close
+
+
+@harmless
+def finish(p: Any) -> None:
+    """Note that a generation is over, and with it the job, where nothing else tells of the job's end."""
+    job = getattr(p, _JOB, None)
+    if job is None or not getattr(p, _RUN, None):
         return
     setattr(p, _RUN, None)
+    job.under_way = None
+    job.is_stopped = is_interrupted() or bool(getattr(shared.state, "stopping_generation", False))
+    if not job.ends_with_close:
+        finish_job(p)
+
+
+@harmless
+def finish_job(p: Any, error: BaseException | None = None) -> None:
+    """Tell that a run is over, once."""
+    job = getattr(p, _JOB, None)
+    setattr(p, _JOB, None)
+    setattr(p, _RUN, None)
+    if job is None or not job.is_told:
+        return
     if error is None:
-        is_stopped = is_interrupted() or getattr(shared.state, "stopping_generation", False)
-        bridge.send(do="finish", run=run, status="cancelled" if is_stopped else "completed")
+        tell_lost(job)
+        bridge.send(do="finish", run=job.run, status="cancelled" if job.is_stopped else "completed")
         return
     bridge.send(
         do="finish",
-        run=run,
+        run=job.run,
         status="failed",
         error=f"{type(error).__name__}: {error}",
-        settings=getattr(p, _REQUESTED, None) or settings_of(p),
-        **texts_of(p),
-        stage=stage_of(p),
+        **(job.under_way or {"settings": settings_of(p), **texts_of(p), "stage": stage_of(p)}),
     )
 
 
@@ -139,7 +210,7 @@ def on_image_saved(params: Any) -> None:
         return
     bridge.send(
         do="image",
-        run=getattr(p, _RUN, None) if p is not None else None,
+        run=run_of(p),
         tool="webui",
         version=version(),
         path=str(path),
@@ -150,24 +221,33 @@ def on_image_saved(params: Any) -> None:
         stage=stage_of(p),
         unfinished=p is not None and is_interrupted(),
     )
-    describe_once(p)
+    describe_new_files(p)
+
+
+def run_of(p: Any) -> str | None:
+    """The run that an image belongs to; None for what no job makes, as in the tab Extras."""
+    job = getattr(p, _JOB, None)
+    return job.run if job is not None and job.is_told else None
 
 
 @harmless
-def describe_once(p: Any) -> None:
-    """Report what the images of a run depend on, when its first image is there: the model is loaded then."""
-    run = getattr(p, _RUN, None)
-    if not run or getattr(p, _IS_DESCRIBED, True):
+def describe_new_files(p: Any) -> None:
+    """Report what the images of a run depend on, with its first image and whenever other model files are loaded."""
+    job = getattr(p, _JOB, None)
+    if job is None:
         return
-    setattr(p, _IS_DESCRIBED, True)
+    files = {file["path"]: file for file in find_files()}
+    if job.files and files.keys() <= job.files.keys():
+        return
+    job.files.update(files)
     torch = sys.modules.get("torch")
     modules = ((name, sys.modules.get(name)) for name in _LIBRARIES)
     bridge.send(
         do="surroundings",
-        run=run,
+        run=job.run,
         program=program(),
         version=version(),
-        files=find_files(),
+        files=list(job.files.values()),
         libraries={name: str(getattr(found, "__version__", "")) for name, found in modules if found is not None},
         python=sys.version.split()[0],
         device=torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else "cpu",
