@@ -28,6 +28,7 @@ SAMPLERS = ["Euler a", "Euler", "DPM++ 2M", "DDIM"]
 SCHEDULERS = ["Automatic", "Normal", "Karras"]
 MODELS = [("dreamshaper_8", "879db523c3"), ("sd_xl_base_1.0", "31e35c80fc")]
 UPSCALERS = ["None", "Lanczos", "R-ESRGAN 4x+"]
+LORAS = ["detail_tweaker", "film_grain"]
 DETAILERS = ["yolo11m", "face-yolo8n", "hand_yolov8n"]
 MODULES = {"ae.safetensors": "/models/VAE/ae.safetensors"}
 OPTIONS = {
@@ -78,6 +79,7 @@ class FakeWebUI:
             Route("/sdapi/v1/options", self.answer_options, **get),
             Route("/sdapi/v1/options", self.set_options, **post),
             Route("/sdapi/v1/scripts", self.list_scripts, **get),
+            Route("/sdapi/v1/loras", self.answer([{"name": name, "alias": name, "path": ""} for name in LORAS]), **get),
         ]
         if self.kin == "sdnext":
             routes += [
@@ -286,6 +288,9 @@ class FakeWebUI:
         asked = body.get("scheduler") if self.kin != "sdnext" else None
         scheduler = asked if asked in SCHEDULERS else "Automatic"
         params = {} if scheduler == "Automatic" else {"Schedule type": scheduler}
+        called = [name for name in LORAS if f"<lora:{name}:" in body.get("prompt", "")]
+        if called and self.kin != "sdnext":
+            params["Lora hashes"] = ", ".join(f"{name}: 0123456789ab" for name in called)
         if body.get("enable_hr"):
             params |= {"Hires prompt": None, "Hires upscale": body.get("hr_scale")}
         clip_skip = body.get("clip_skip", 1) if self.kin == "sdnext" else self.options["CLIP_stop_at_last_layers"]

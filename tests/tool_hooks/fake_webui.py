@@ -2,7 +2,7 @@
 
 Built from `modules/txt2img.py`, `modules/processing.py` (process_images), `modules/images.py` (save_image),
 `scripts/xyz_grid.py` and `modules/script_callbacks.py`: what is called when, with which fields, on which object, and
-that an exception of an extension is printed and swallowed. With WHAT "no setup" as SD.Next does: nothing tells of a job.
+that an exception of an extension is printed and swallowed. With WHAT "no setup", as SD.Next, nothing tells of a job.
 """
 
 import contextlib

@@ -22,16 +22,21 @@ def export_xmp(
     ctx: typer.Context,
     query: _QueryArgument = None,
     folder: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write the sidecars beneath this folder.")
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write beneath this folder.")
     ] = None,
     beside: Annotated[
-        bool, typer.Option("--beside", help="Write them beside the images; what others wrote there is kept.")
+        bool, typer.Option("--beside", help="Write sidecars beside the images; what others wrote there is kept.")
+    ] = False,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Copy PNG, JPEG and WebP images beneath DIR with the packet in them.")
     ] = False,
 ) -> int:
-    """Write XMP sidecars: stars, reject, colour, tags, and the prompt."""
+    """Write XMP sidecars, or copies of images with XMP in them: stars, reject, colour, tags, prompt, origin."""
     out: Output = ctx.obj
-    if (folder is None) != beside:
-        raise typer.BadParameter("give either -o DIR or --beside")
+    if (folder is None) != beside or (embed and beside):
+        raise typer.BadParameter("give either -o DIR, with --embed for copies, or --beside")
+    if embed and folder is not None:
+        return _export_copies(out, query, folder)
     from stablenew.exporting.image_places import ImagePlaces
     from stablenew.exporting.xmp_export import export_sidecars
 
@@ -44,6 +49,17 @@ def export_xmp(
     out.print(f"{plural(len(report.written), 'sidecar')} written {where}, {report.unchanged:,} said it already")
     if report.backups:
         out.print(f"  copies of {plural(len(report.backups), 'sidecar')} of other programs are kept as *.xmp.backup")
+    return _end(out, [f"{image}: {reason}" for image, reason in report.problems])
+
+
+def _export_copies(out: Output, query: list[str] | None, folder: Path) -> int:
+    from stablenew.exporting.image_places import ImagePlaces
+    from stablenew.exporting.xmp_copies import export_copies
+
+    images, places = _find(out, query), ImagePlaces(out.controller.run_store)
+    report = out.with_bar("Copying images", lambda progress: export_copies(places, images, folder, progress=progress))
+    out.json(report.to_dict())
+    out.print(f"{len(report.names):,} copies written beneath {folder}, {report.unchanged:,} were there")
     return _end(out, [f"{image}: {reason}" for image, reason in report.problems])
 
 

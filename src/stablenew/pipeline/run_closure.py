@@ -20,8 +20,8 @@ from stablenew.store.file_hashes import (
     note_pending,
 )
 
-_GRACE_SECONDS: Final = 0.25
-"""How long the end of a run waits for a look that is on its way."""
+_GRACE_SECONDS: Final = 1.0
+"""How long the end of a run waits for a look that is on its way; it takes milliseconds but on a busy machine."""
 _HASH_SECONDS: Final = 120.0
 _LOOK_SECONDS: Final = 0.2
 
@@ -65,6 +65,8 @@ class ClosureWatch:
                 self._found = found or self._found
                 self._is_looking = False
                 self._changed.notify_all()
+            if found is not None:  # only now: the end of the run needs no hash
+                self._channel.call(find_sha256, [file for file in map(_identify, found.files) if file is not None])
 
     def _wait(self) -> bool:
         with self._changed:
@@ -73,11 +75,7 @@ class ClosureWatch:
             return self._is_looking
 
     def _ask(self) -> Dependencies | None:
-        if self._engine is None:
-            return None
-        found = self._engine.find_dependencies()
-        find_sha256([file for file in map(_identify, found.files) if file is not None])
-        return found
+        return None if self._engine is None else self._engine.find_dependencies()
 
 
 def build_closure(found: Dependencies, run_id: str) -> Closure:

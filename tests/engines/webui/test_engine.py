@@ -65,6 +65,12 @@ def ask(engine, stage="txt2img", *, inputs=(), monitor=None, prompt=PROMPT, **se
     return engine.run_stage(request, monitor or StageMonitor())
 
 
+def interrupt_when_it_works(fake):
+    while fake.task is None:
+        time.sleep(0.01)
+    fake.interrupted.set()
+
+
 def run_pipeline(engine, root, **config):
     controller = PipelineController(engine=engine, runs_dir=root)
     return controller.run(PipelineConfig(prompt=PROMPT, learning_enabled=True, **config))
@@ -195,6 +201,21 @@ def test_substitutes_for_a_sampler_and_a_schedule_are_recorded(webui):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("kin", ["a1111", "forge", "sdnext"])
+def test_a_lora_that_the_server_has_not_is_said_and_recorded(webui, kin):
+    _, engine = webui(kin=kin)
+    result = ask(engine, prompt="a quiet harbour <lora:film_grain:0.5> <lora:nosuchlora:0.7>")
+    assert result.actual["missing_loras"] == ["nosuchlora"]
+    assert result.notices == ("the server has no LoRA 'nosuchlora': the images were made without it",)
+    assert [file.name for file in engine.find_dependencies().files if file.kind == "lora"] == ["film_grain"]
+
+
+def test_loras_that_are_there_are_nothing_to_say(webui):
+    _, engine = webui()
+    result = ask(engine, prompt="a quiet harbour <lora:film_grain:0.5>")
+    assert (result.notices, "missing_loras" in result.actual) == ((), False)
+
+
 def test_a_server_that_says_nothing_of_its_model_says_it_in_the_infotext(webui):
     fake, engine = webui("keeps_model", kin="sdnext")
     result = ask(engine, model="sd_xl_base_1.0", clip_skip=2)
@@ -266,7 +287,7 @@ def test_the_version_is_known_before_the_first_image(webui, kin, version):
 @pytest.mark.parametrize("kin", ["a1111", "sdnext"])
 def test_a_generation_that_somebody_stopped_is_not_finished(webui, tmp_path, count, kin):
     fake, engine = webui(seconds_per_image=1.0, kin=kin)
-    threading.Timer(0.3, fake.interrupted.set).start()
+    threading.Thread(target=interrupt_when_it_works, args=(fake,)).start()
     result = run_pipeline(engine, tmp_path / "runs", txt2img={**SETTINGS, **count})
     assert result.status == "cancelled"
     (run,) = controller_runs(tmp_path)

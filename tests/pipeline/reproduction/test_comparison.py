@@ -9,6 +9,7 @@ from PIL import Image
 from stablenew.formats.documents.run_metadata import Closure
 from stablenew.pipeline.reproduction.change import Change
 from stablenew.pipeline.reproduction.changes import find_changes
+from stablenew.pipeline.reproduction.closure_changes import compare_closures
 from stablenew.pipeline.reproduction.comparison import ImageComparison, Reproduction
 from stablenew.pipeline.reproduction.pixels import compare_pixels
 
@@ -89,3 +90,11 @@ def test_a_hash_that_is_pending_or_absent_is_unknown_and_no_change():
     found = find_changes((before, after), ())
     assert found.found == ()
     assert len(found.unknown) == 2
+
+
+def test_files_that_one_run_does_not_name_are_unknown_and_no_change():
+    named = Closure.model_validate({"models": [{"name": "a", "sha256": "a" * 64}], "versions": {"torch": "2"}})
+    silent = Closure.model_validate({"versions": {"torch": "2"}})
+    for pair in ((named, silent), (silent, named)):
+        changes, unknown = compare_closures(*pair)
+        assert (changes, unknown) == ([], ["which files were used: one of the two runs does not say"])

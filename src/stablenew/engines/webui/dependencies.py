@@ -56,6 +56,20 @@ class WebUIDependencies:
             self._used["vae", vae] = None
         self._used |= {("lora", name): None for name in loras}
 
+    def find_missing_loras(self, called: Iterable[str], actual: Mapping[str, JsonValue]) -> list[str]:
+        """LoRAs that a prompt called and the server has not: it makes the image without them, and does not say so.
+
+        Those whose hashes stand in the reply were there; of the others its list knows, if it gives one.
+        """
+        params = actual.get("generation_params")
+        hashes = str(params.get("Lora hashes") or "") if isinstance(params, dict) else ""
+        used = {entry.rpartition(":")[0].strip().strip('"') for entry in hashes.split(",")}
+        doubtful = [name for name in dict.fromkeys(called) if name not in used]
+        listed = self._client.find(_LISTS["lora"][0]) if doubtful else None
+        if not isinstance(listed, list):
+            return []
+        return [name for name in doubtful if not _find_entry(listed, "lora", name)]
+
     def find(self, program: str, version: str) -> Dependencies:
         """All that is known; the server is asked for what is not known yet.
 

@@ -170,14 +170,18 @@ class WebUIEngine:
             reply = read_reply(self._work(path, adapted, task_id, monitor), parent=parent)
             was_interrupted = TaskProgress(self._client, task_id).was_interrupted()
         self._notice(reply)
-        self._dependencies.note_used(reply.actual, (name for name, _ in find_loras(str(body.get("prompt") or ""))))
+        loras = [name for name, _ in find_loras(str(body.get("prompt") or ""))]
+        missing: list[JsonValue] = [*self._dependencies.find_missing_loras(loras, reply.actual)]
+        self._dependencies.note_used(reply.actual, (name for name in loras if name not in missing))
+        actual = {**reply.actual, "missing_loras": missing} if missing else reply.actual
+        notices = tuple(f"the server has no LoRA {name!r}: the images were made without it" for name in missing)
         failure = None
         if reply.missing or was_interrupted:
             failure = Cancelled(
                 f"somebody stopped the generation at the server: {len(reply.images)} of "
                 f"{len(reply.images) + reply.missing} images came, and the last of them may be unfinished"
             )
-        return StageResult(reply.images, reply.actual, failure)
+        return StageResult(reply.images, actual, failure, notices)
 
     def _notice(self, reply: WebUIReply) -> None:
         if isinstance(reply.info.get("version"), str):

@@ -12,12 +12,13 @@ from stablenew.store.file_hashes import PENDING
 
 _TITLES: Final = {"lora": "LoRA", "vae": "VAE", "text_encoder": "text encoder", "clip_vision": "CLIP vision model"}
 _SHORT: Final = 12
+_NO_FILES: Final = "which files were used: one of the two runs does not say"
 Item = TypeVar("Item")
 
 
 def compare_closures(before: Closure, after: Closure) -> tuple[list[Change], list[str]]:
     """What is otherwise, and what cannot be compared because one of the two does not say it."""
-    files, unknown = _compare_files(before.models or (), after.models or ())
+    files, unknown = _compare_files(before.models, after.models)
     return [
         *files,
         *_compare_versions(before, after),
@@ -26,8 +27,12 @@ def compare_closures(before: Closure, after: Closure) -> tuple[list[Change], lis
     ], unknown
 
 
-def _compare_files(before: Sequence[ModelFile], after: Sequence[ModelFile]) -> tuple[list[Change], list[str]]:
+def _compare_files(
+    before: Sequence[ModelFile] | None, after: Sequence[ModelFile] | None
+) -> tuple[list[Change], list[str]]:
     """Changes by model, and the files whose bytes cannot be compared."""
+    if before is None or after is None:
+        return [], [] if before is after else [_NO_FILES]
     first, second = ({(file.kind, file.name): file for file in files} for files in (before, after))
     changed: dict[str, list[ModelFile]] = {}
     changes, unknown = [], []
