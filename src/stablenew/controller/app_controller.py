@@ -310,7 +310,7 @@ class AppController:
     ) -> "DatasetLedger":
         """Build a dataset of the images that `query` finds; see `DatasetBuilder.build_learning_dataset`.
 
-        With `has_whole_runs` it takes all images of their runs, so that less is built anew when other images fit.
+        With `has_whole_runs` it takes all images of their runs, so that less is rebuilt when other images fit.
 
         `source` is another store than this one, such as one on object storage; a query cannot search it.
 

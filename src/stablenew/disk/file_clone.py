@@ -1,4 +1,4 @@
-"""Clones: copies that share their bytes on the disk until one of both is written, where the file system has them."""
+"""Clones: copies that share their bytes on the disk until one of the two is written, where the file system has them."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""All that was ever said, in one file: a line a run with its events, which are the same on every machine.
+"""All feedback that was ever given, in one file: a line per run with its events, which are the same on every machine.
 
 A backup is taken back by merging: events that are here already count once, and nothing is lost.
 """

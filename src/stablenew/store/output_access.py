@@ -133,7 +133,7 @@ def _is_foreign(part: bytes) -> bool:
 
 
 def _open_in_place(run: Run, output: OutputReference, origin: Origin) -> BinaryIO:
-    """The file in its place, or where it was met after it was moved."""
+    """The file in its place, or where it was found after it was moved."""
     try:
         return _open_at(run, output, origin)
     except OutputNotFound:

@@ -1,6 +1,6 @@
 """MovedFiles: where images lie now whose files were moved or renamed after their import. This machine's own state.
 
-A sealed record keeps the place that an image had. When its bytes are met at another place beneath a source, that is
+A sealed record keeps the place that an image had. When its bytes are found at another place in a source, that is
 noted here by digest; whoever opens such a file still checks its size and SHA-256.
 """
 
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS moved(digest TEXT PRIMARY KEY, root TEXT NOT NULL, pa
 
 
 class MovedFiles:
-    """The latest place of images of one store, for those that were met elsewhere than their records say."""
+    """Where images of one store were found last, for those that are not where their records say."""
 
     def __init__(self, store_root: Path) -> None:
         self._file = state_folder() / "sources" / f"{store_key(store_root)}-moved.sqlite"
@@ -39,7 +39,7 @@ class MovedFiles:
                 connection.commit()
 
     def find(self, digest: str) -> Origin | None:
-        """Where an image was met last; None where it never was met but in its own place."""
+        """Where an image was found last; None unless it was found away from its recorded place."""
         if not self._file.exists():
             return None
         with contextlib.suppress(sqlite3.Error), self._open() as connection:

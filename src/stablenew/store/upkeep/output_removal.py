@@ -1,7 +1,7 @@
 """Removing the bytes of outputs on purpose. Record, digest and tombstone stay; other bytes are never touched.
 
 A run holds its outputs, and there the file is deleted. An image in place belongs to another program: it goes to the
-system's trash, where it can be had back, and only from a disk of this machine.
+system's trash, from where it can be restored, and only from a disk of this machine.
 """
 
 import contextlib
