@@ -83,7 +83,7 @@ class NotAStore(StoreError, NotADirectoryError):
 
 
 class RunNotFound(StoreError, LookupError):
-    """No run answers to the given id or prefix."""
+    """No run has the given id or prefix."""
 
     exit_code = USAGE
     http_status = 404
@@ -152,7 +152,7 @@ class WriteFailed(_SystemError):
 
 
 class SyncFailed(WriteFailed):
-    """The disk failed an fsync. That is final: asking again answers "done" and lies."""
+    """The disk failed an fsync. That is final: a second fsync reports success though the bytes are lost."""
 
 
 class CacheFailed(StableNewError, OSError):

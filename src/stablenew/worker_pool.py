@@ -1,8 +1,8 @@
 """Child processes for work that threads cannot share, such as parsing.
 
 A worker is a module that calls `serve`. It reads tasks, a line of JSON each, and answers each with a pickle that its
-length precedes. When the parent is killed the pipe closes, and its workers end. Unlike `multiprocessing` this asks
-nothing of the main program of whoever calls us.
+length precedes. When the parent is killed the pipe closes, and its workers end. Unlike `multiprocessing`, this never
+imports the main program of the caller.
 """
 
 import contextlib

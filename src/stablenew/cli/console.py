@@ -39,7 +39,7 @@ class Progress(Protocol):
     def update(
         self, task: Any, /, *, total: float | None = ..., completed: float | None = ..., description: str | None = ...
     ) -> None:
-        """Move it on."""
+        """Advance it."""
 
 
 class _NoProgress:

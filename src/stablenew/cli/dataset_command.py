@@ -1,4 +1,4 @@
-"""`stablenew dataset`: one joined row an image, for whatever learns from it."""
+"""`stablenew dataset`: one joined row per image, for programs that learn from it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stablenew.learning.dataset.source.run_source import RunSource
     from stablenew.learning.dataset.split_plan import SplitPlan
 
-app = typer.Typer(help="Datasets: records and feedback joined, one row an image.", no_args_is_help=True)
+app = typer.Typer(help="Datasets: records and feedback joined, one row per image.", no_args_is_help=True)
 
 _BUILD_HELP = """Build a dataset of the images of every sealed run, or of the images that fit QUERY, into DIR.
 

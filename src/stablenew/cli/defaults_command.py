@@ -1,4 +1,4 @@
-"""`stablenew learn defaults`: the settings that the ratings favour, looked at in two ways."""
+"""`stablenew learn defaults`: the settings that the ratings favour, worked out in two ways."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""`stablenew demo`: a sample job, recorded, and what to try next."""
+"""`stablenew demo`: record a sample job, and say what to try next."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`stablenew duel`: what blind votes say about the values of a setting."""
+"""`stablenew duel`: the result of blind votes between the values of a setting."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 

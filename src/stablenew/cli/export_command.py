@@ -1,4 +1,4 @@
-"""`stablenew export`: what was recorded and said, in the files that other programs read."""
+"""`stablenew export`: recordings and opinions as files that other programs read."""
 
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""`stablenew import`: take in the images that are there already."""
+"""`stablenew import`: take in images that you already have."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,7 +44,7 @@ def import_images(
         ),
     ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on: take in what is saved there, until Ctrl-C; one process a folder.")
+        bool, typer.Option("--watch", help="Go on: take in what is saved there, until Ctrl-C; one process per folder.")
     ] = False,
     install: Annotated[
         bool, typer.Option("--install", help="With --watch: start watching now and at every login.")

@@ -1,4 +1,4 @@
-"""Importer: takes in the images of a folder, the newest first, a hundred a run, and goes on where it was."""
+"""Importer: takes in the images of a folder, the newest first, a hundred per run, and resumes where it stopped."""
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence

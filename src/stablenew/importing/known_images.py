@@ -1,6 +1,6 @@
 """KnownImages: which images a store describes already, and which files were looked at. A cache.
 
-One SQLite file a store, in the user's cache folder. Deleted, it comes back from the records of the runs; then every
+One SQLite file per store, in the user's cache folder. Deleted, it comes back from the records of the runs; then every
 file is read once more, and found to be known.
 """
 

@@ -1,6 +1,6 @@
 """PixelIndex: which images of a store have the same pixels, or look alike. A cache that grows when it is asked to.
 
-One SQLite file a store, in the user's cache folder. It goes on where it was; deleted, it comes back.
+One SQLite file per store, in the user's cache folder. It goes on where it was; deleted, it comes back.
 """
 
 import contextlib

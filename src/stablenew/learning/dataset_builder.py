@@ -1,4 +1,4 @@
-"""DatasetBuilder: walks run folders and joins records with feedback into one row an image.
+"""DatasetBuilder: walks run folders and joins records with feedback into one row per image.
 
 The rows are kept in parts, a Parquet file for each range of runs. Another build into the same folder makes only those
 parts again whose runs changed. `dataset.json` is replaced last, so a build that is stopped leaves the old dataset

@@ -277,7 +277,7 @@ def _randomization_axes(document: Mapping[str, Any], pack_data: Mapping[str, Any
 
 
 def _wildcard_files(source: Path, prompts: Iterable[tuple[str, str]], axes: Sequence[Axis]) -> list[Axis]:
-    """Wildcards that `wildcards/<name>.txt` beside the pack gives values for, one a line."""
+    """Wildcards that `wildcards/<name>.txt` beside the pack gives values for, one per line."""
     known = {axis.name for axis in axes if axis.kind == WILDCARD}
     found = []
     for name in sorted(_wildcard_names(prompts) - known):

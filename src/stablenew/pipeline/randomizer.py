@@ -1,6 +1,6 @@
 """What can vary in a prompt: search and replace, wildcards, matrix slots; and in the settings: sweeps.
 
-Written as text, one a line::
+Written as text, one per line::
 
     person => man | woman        search and replace
     __mood__: calm | stormy      wildcard

@@ -1,4 +1,4 @@
-"""RecordedPlan: the variants of a run that was, to be run again: as they were, with other seeds or other settings."""
+"""RecordedPlan: the variants of an earlier run, to be run again: unchanged, or with other seeds or settings."""
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence

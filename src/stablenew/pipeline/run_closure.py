@@ -115,7 +115,7 @@ def _describe(used: UsedFile, file: FileIdentity | None, hashes: dict[FileIdenti
 
 
 def read_closure(metadata: RunMetadata) -> Closure | None:
-    """The closure of a run, with hashes that came to be known here after its end."""
+    """The closure of a run, with hashes that were worked out after its end."""
     closure = metadata.closure
     if closure is None or not any(model.sha256 == PENDING for model in closure.models or ()):
         return closure
@@ -124,7 +124,7 @@ def read_closure(metadata: RunMetadata) -> Closure | None:
 
 
 def await_hashes(closure: Closure | None, run_id: str, seconds: float = _HASH_SECONDS) -> Closure | None:
-    """The closure of a run with the hashes that are being worked out beside, for which it waits so long."""
+    """The closure of a run, after waiting up to `seconds` for the hashes that are still being worked out."""
     end = time.monotonic() + seconds
     while closure is not None and (pending := [model for model in closure.models or () if model.sha256 == PENDING]):
         closure = closure.model_copy(

@@ -25,7 +25,7 @@ LARGEST_UNASKED_PLAN: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What to change about a pack, or about a run that shall run again."""
+    """What to change about a pack, or about a run that is run again."""
 
     settings: Sequence[str] = ()
     """`STAGE.KEY=VALUE`; one turns its stage on."""
@@ -46,7 +46,7 @@ def plan_pack(pack: PromptPack, request: RunRequest) -> tuple[PipelineConfig, Va
 
     Raises:
         PromptPackError: a line of the randomization has none of the three forms.
-        ConfigError: a setting that does not exist or does not fit, an unknown mode, or too many variants to be meant.
+        ConfigError: a setting that does not exist or does not fit, an unknown mode, or far too many variants.
     """
     preset = PipelineConfig(**pack.preset, one_click_action=request.action, learning_tags=tuple(request.tags))
     config, sweeps = preset.with_overrides(_overrides(request)), _sweep_axes(request)
@@ -66,7 +66,7 @@ def plan_pack(pack: PromptPack, request: RunRequest) -> tuple[PipelineConfig, Va
 def plan_again(
     run: Run, request: RunRequest, *, has_new_seeds: bool = False
 ) -> tuple[PipelineConfig, RecordedPlan, PromptPack | None]:
-    """Config and variants of a run that was, with what the request changes, and the pack it was made from, by name.
+    """Config and variants of an earlier run, with what the request changes, and its pack, by name.
 
     Raises:
         ConfigError: it has no variants that could run again, or see `plan_pack`.
@@ -110,7 +110,7 @@ def check_plan_size(plan: Plan, request: RunRequest) -> None:
 
 
 def warnings_about(plan: Plan) -> list[str]:
-    """What will run, though probably nobody means it."""
+    """What will run, though probably nobody meant it."""
     tokens = unresolved_tokens(plan.prompts, plan.axes) if isinstance(plan, VariantPlan) else []
     return [f"{token} has no values; it is sent as it stands" for token in tokens]
 

@@ -1,4 +1,4 @@
-"""What ran otherwise than it was asked for: a server may know another checkpoint, sampler or size only."""
+"""What ran differently from what was asked for: a server may have only another checkpoint, sampler or size."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple

@@ -124,7 +124,7 @@ class FeedbackManager:
         return self.record_comparisons([given], rater=rater)[0]
 
     def record_comparisons(self, batch: Iterable[ComparisonInput], *, rater: str | None = None) -> list[Feedback]:
-        """Record comparisons of images of any runs: one durable write a run, in the order in which they first appear.
+        """Record comparisons of images of any runs: one durable write per run, in the order in which they first appear.
 
         Everything is checked before anything is written. Each stands in the log of the run of the image with the lower
         digest.
@@ -185,7 +185,7 @@ class FeedbackManager:
         return self._finder(self._store.open(run_id)).find(name).digest
 
     def record_many(self, batch: Iterable[FeedbackInput], *, rater: str | None = None) -> list[Feedback]:
-        """Record feedback on many images: one durable write a run, in the order in which the runs first appear.
+        """Record feedback on many images: one durable write per run, in the order in which the runs first appear.
 
         Everything is checked before anything is written. Raises: see `record_feedback`.
         """
@@ -245,7 +245,7 @@ class FeedbackManager:
     def _with_retractions(
         self, drafts: list[FeedbackEvent], reading: FeedbackReading, sound: str
     ) -> list[FeedbackEvent]:
-        """`drafts`, after a retraction of what the rater's clock, when it was wrong, had put after them for ever."""
+        """`drafts`, after a retraction of what the rater's clock, when it ran ahead, had dated after them."""
         replaced = {_register_of(draft) for draft in drafts if draft.op in _REPLACING}
         ahead = [event for event in reading.events if event.clock > sound and _register_of(event) in replaced]
         if not ahead:

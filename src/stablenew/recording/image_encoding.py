@@ -122,7 +122,7 @@ def to_array(image: Any) -> "np.ndarray[Any, Any]":
 
 
 def encode_numbers(array: "np.ndarray[Any, Any]") -> bytes:
-    """An array of numbers of any kind as a file of NumPy (NPY). Raises ValueError: it cannot be meant as an image."""
+    """An array of numbers of any kind as a file of NumPy (NPY). Raises ValueError: it is no image."""
     import numpy as np  # noqa: PLC0415
 
     if array.ndim < 2 or not array.size or array.dtype.kind not in "buifcV":

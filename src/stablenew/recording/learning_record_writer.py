@@ -53,7 +53,7 @@ class LearningRecordWriter:
             append_line(path, line)
 
     def write_record(self, record: LearningRecord) -> None:
-        """Do `append_record`: both names were asked for."""
+        """The same as `append_record`."""
         self.append_record(record)
 
     def write(self, record: LearningRecord) -> Path:
@@ -106,7 +106,7 @@ class InMemoryLearningRecordWriter:
             self._records.append(record)
 
     def write_record(self, record: LearningRecord) -> None:
-        """Do `append_record`."""
+        """The same as `append_record`."""
         self.append_record(record)
 
     def iter_records(self) -> Iterator[LearningRecord]:

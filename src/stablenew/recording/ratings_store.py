@@ -92,7 +92,7 @@ class EarlyRatings:
             )
 
     def save_with(self, job_id: str, manager: FeedbackManager) -> None:
-        """Save the ratings of a run in it, if it is there by now, and forget them here."""
+        """Save the ratings of a run in the run, if it is there by now, and forget them here."""
         for rater, jobs in self.read().items():
             if job_id not in jobs:
                 continue

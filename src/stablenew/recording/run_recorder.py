@@ -67,7 +67,7 @@ class RunRecorder:
         quiet: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """With `quiet` nothing is printed of where the run can be looked at; only a terminal gets it in any case."""
+        """`quiet` leaves out the line that says where to look at the run, which is printed on a terminal only."""
         self._store = runs if isinstance(runs, RunStore) else RunStore(runs)
         self._options: dict[str, Any] = {
             "config": {} if config is None else config,

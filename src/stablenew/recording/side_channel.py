@@ -79,7 +79,7 @@ class SideChannel:
 
 
 def log_warning(text: str) -> None:
-    """Tell the user of a program that records something that it should do otherwise."""
+    """Warn the user of a recording program about something that it should do differently."""
     import logging  # noqa: PLC0415  # see above
 
     logging.getLogger(_LOGGER_NAME).warning(text)
@@ -93,7 +93,7 @@ def log_error(text: str) -> None:
 
 
 def print_place_once(root: Path) -> None:
-    """Print the command that shows the runs under `root`: once a store and process, and only on a terminal.
+    """Print the command that shows the runs under `root`: once per store and process, and only on a terminal.
 
     It goes to standard error, so that the output of a program stays what it is.
     """

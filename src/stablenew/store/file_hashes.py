@@ -1,4 +1,4 @@
-"""SHA-256 of model files: worked out once a file, beside whatever goes on, and remembered in the state folder.
+"""SHA-256 of model files: worked out once per file, beside whatever goes on, and remembered in the state folder.
 
 A model has gigabytes, and nothing waits for its hash: where it is not known yet it is `pending`, and a process of its
 own works it out, which goes on when this one ends. A file counts as the one that was hashed as long as its path, size,

@@ -113,7 +113,7 @@ def begin_job(p: Any) -> None:
 
 @harmless
 def begin(p: Any) -> None:
-    """Tell of a generation that begins, and of its run with the first one."""
+    """Report a generation that begins, and with the first one its run."""
     if getattr(p, _RUN, None):
         return
     if getattr(p, _JOB, None) is None:  # a WebUI that tells of no jobs: each generation is one
@@ -134,7 +134,7 @@ def begin(p: Any) -> None:
 
 
 def tell_lost(job: Job) -> None:
-    """Tell of a generation that never ended: a script went on without it, as X/Y/Z plot does when a cell raises."""
+    """Report a generation that never ended: a script went on without it, as X/Y/Z plot does when a cell raises."""
     lost, job.under_way = job.under_way, None
     if lost is not None:
         bridge.send(do="failure", run=job.run, error=_NO_IMAGE, **lost)
@@ -177,7 +177,7 @@ def finish(p: Any) -> None:
 
 @harmless
 def finish_job(p: Any, error: BaseException | None = None) -> None:
-    """Tell that a run is over, once."""
+    """Report that a run is over, once."""
     job = getattr(p, _JOB, None)
     setattr(p, _JOB, None)
     setattr(p, _RUN, None)

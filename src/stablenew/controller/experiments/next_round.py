@@ -29,7 +29,7 @@ def build_round(
 ) -> LearningPlan:
     """The plan of one round. Each round takes the next of the prompts and another seed.
 
-    `prompts` are by default those of the rated images. What is not tuned is as most rated images had it, unless
+    `prompts` are by default those of the rated images. Settings that are not tuned are as in most rated images, unless
     `overrides` says otherwise.
 
     Raises:

@@ -202,7 +202,7 @@ class Grid:
         return ", ".join(map(str, values)), overrides
 
     def encode_data(self) -> str:
-        """The grid as CSV, a line an image."""
+        """The grid as CSV, one line per image."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         x, y, *panels = self.names

@@ -131,7 +131,7 @@ class TrashCan:
         all_raters: bool = False,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> EmptyReport:
-        """Remove the bytes of images that `choose` chose. What became of interest to others since stays."""
+        """Remove the bytes of images that `choose` chose. What others picked or rated highly since then stays."""
         report, chosen = EmptyReport(), list(images)
         for done, image in enumerate(chosen, 1):
             try:
@@ -159,7 +159,7 @@ class TrashCan:
         return sum(freed.values())
 
     def _remove_output(self, output: RemovableOutput) -> None:
-        """The tombstone comes first: after a crash between both the bytes are still there, and nothing is wrong."""
+        """The tombstone comes first: after a crash between the two the bytes are still there, and nothing is wrong."""
         run_id, reference = output.run.run_id, output.output
         fields = {"digest": reference.digest, "sha256": output.sha256, "size_bytes": reference.size_bytes}
         event_id = self._feedback.record_removal(run_id, {**fields, "reason": _REASON})

@@ -71,7 +71,7 @@ class ComfyUIDependencies:
 
 
 def dependencies_inside(graph: Graph, version: str, said: Mapping[str, Any]) -> Dependencies:
-    """The dependencies of a workflow, as a recorder inside ComfyUI has said them: its folders lie on this machine."""
+    """The dependencies of a workflow, as a recorder inside ComfyUI reported them: its folders lie on this machine."""
     folders = said.get("folders") or {}
     versions = {"comfyui": version, **{name: str(said.get(name) or "") for name in ("python", "torch")}}
     return Dependencies(

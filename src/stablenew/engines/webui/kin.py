@@ -1,4 +1,4 @@
-"""Which of the WebUIs a server is, and how it takes what the others take otherwise.
+"""Which of the WebUIs a server is, and what it takes differently from the others.
 
 Facts are of AUTOMATIC1111 1.10.1 and SD.Next of July 2026 as they answered, and of the sources of Forge (June 2025) and
 Forge Classic (February 2025).

@@ -1,6 +1,6 @@
 """Leaving a WebUI's options as they were.
 
-A call's `override_settings` shall hold for that call only. AUTOMATIC1111, Forge and reForge put back only those that
+A call's `override_settings` are meant for that call only. AUTOMATIC1111, Forge and reForge put back only those that
 stand in their config file (`process_images` in `modules/processing.py`), and a server whose owner never saved its
 settings has few there: what one call overrode would hold for everybody until the next start.
 """

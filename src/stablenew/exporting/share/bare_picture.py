@@ -1,4 +1,4 @@
-"""Pictures that carry nothing but what is to be seen: no metadata, and no text hidden in the pixels."""
+"""Pictures that carry nothing but what can be seen: no metadata, and no text hidden in the pixels."""
 
 import io
 import struct

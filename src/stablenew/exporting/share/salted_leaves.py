@@ -1,4 +1,4 @@
-"""Salted leaves: digests that stand for values one by one, so that some can be left out and nothing be guessed of them.
+"""Salted leaves: digests that stand for values one by one, so that some can be left out without a way to guess them.
 
 Each value is hashed with its name and 16 random bytes of its own. Whoever has a salt and a value can check that leaf.
 Without its salt, not even a list of all likely values tells which one a leaf stands for. The root stands for all.

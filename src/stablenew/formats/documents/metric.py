@@ -1,7 +1,7 @@
 """Metric and MetricBatch: scores of images by programs.
 
 A score that is given while a variant is recorded stands in its record. Later ones are lines of
-`metrics.<replica>.jsonl` in the run, outside the seal; one machine writes a file, one line a batch. They are not
+`metrics.<replica>.jsonl` in the run, outside the seal; one machine writes a file, one line per batch. They are not
 feedback: nobody undoes them, and there may be millions.
 """
 

@@ -1,4 +1,4 @@
-"""What a container reader gives: the texts a file holds and the facts of its format."""
+"""What a container reader gives: the texts that a file holds, and the facts of its format."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

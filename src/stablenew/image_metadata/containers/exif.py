@@ -50,7 +50,7 @@ def read_exif(data: bytes, container: Container) -> None:
 
 
 def _read_directory(data: bytes, offset: int, order: str, container: Container) -> list[int]:
-    """The strings of one directory go to the container; what it gives are the places of others."""
+    """Put the strings of one directory into the container; returns the places of other directories."""
     if offset + 2 > len(data):
         return []
     (count,) = struct.unpack_from(f"{order}H", data, offset)

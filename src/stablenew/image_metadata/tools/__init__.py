@@ -1,1 +1,1 @@
-"""One module a family of tools: what its texts look like, and what they say."""
+"""One module per family of tools: what its texts look like, and what they say."""

@@ -1,4 +1,4 @@
-"""Easy Diffusion: one text a setting in PNG, JSON elsewhere; beside the image JSON or lines with readable names."""
+"""Easy Diffusion: one text per setting in PNG, JSON elsewhere; beside the image JSON or lines with readable names."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Programs that nobody knows: values under plain names, as JSON or a text each; a prompt and settings beside it."""
+"""Programs that nobody knows: values under plain names, as JSON or one text each; a prompt and settings beside it."""
 
 from collections.abc import Mapping
 from dataclasses import replace

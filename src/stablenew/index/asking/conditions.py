@@ -42,7 +42,7 @@ RUN_NUMBER_COLUMNS: Final = {
     "duration": "duration",
 }
 _MAX_KEPT: Final = 32
-"""Masks of conditions that are kept; each takes a byte a row."""
+"""Masks of conditions that are kept; each takes a byte per row."""
 ORIENTATIONS: Final = ("portrait", "landscape", "square")
 _OPINIONS: Final = frozenset(
     {*IMAGE_NUMBERS, *RUN_NUMBERS, *RUN_WORD_COLUMNS, "unrated", "noted", "note", "flag", "label", "album", "tag"}

@@ -20,7 +20,7 @@ configs:
 {_MARK}
 """
 _EXPORTS: Final = {
-    "jsonl": "`images.jsonl`: one image a line, without the columns that are null.",
+    "jsonl": "`images.jsonl`: one image per line, without the columns that are null.",
     "csv": "`images.csv`: every column; lists as JSON.",
     "pairs": "`pairs/<split>.parquet`: comparisons of two images of one prompt, in the columns of Pick-a-Pic v2.",
     "imagefolder": '`imagefolder/`: copies of the images, for `load_dataset("imagefolder", data_dir=...)`.',

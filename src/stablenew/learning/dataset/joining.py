@@ -45,7 +45,7 @@ class FeedbackColumns:
     """The feedback on the images of some runs."""
 
     columns: dict[str, pa.Array]
-    """`FEEDBACK_COLUMNS`, one row an image."""
+    """`FEEDBACK_COLUMNS`, one row per image."""
     preferences: pa.Table
     """`PREFERENCES_SCHEMA`."""
     runs: pa.Table

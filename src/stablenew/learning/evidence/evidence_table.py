@@ -108,8 +108,8 @@ def used_codes(codes: npt.NDArray[np.int32]) -> tuple[list[int], Codes]:
 class EvidenceTable:
     """Rated images, their ratings and their comparisons, as arrays.
 
-    Arrays of rated images have one entry an image, those that begin with `rating_` one entry a rating by one rater, and
-    those that begin with `compared_` one entry for each image that was rated or compared.
+    Arrays of rated images have one entry per image, those that begin with `rating_` one per rating by one rater, and
+    those that begin with `compared_` one per image that was rated or compared.
     """
 
     run_ids: list[str]

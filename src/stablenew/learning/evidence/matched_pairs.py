@@ -42,7 +42,7 @@ class RatingGroups(NamedTuple):
 
 
 class MatchedPairs(NamedTuple):
-    """Where two values of a setting were rated in the same stratum. `images` apart, one entry a pair of groups."""
+    """Where two values of a setting were rated in the same stratum. `images` apart, one entry per pair of groups."""
 
     differences: Floats
     """Mean stars of the first value minus those of the second."""

@@ -77,7 +77,7 @@ class Batch:
     """What to try next."""
 
     points: Floats
-    """Settings to make images of, as `SettingSpace.encode` has them; one row an image."""
+    """Settings to make images of, as `SettingSpace.encode` has them; one row per image."""
     is_random: tuple[bool, ...]
     """For each row whether it was drawn at random."""
     existing: tuple[int, ...]

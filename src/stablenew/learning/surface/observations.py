@@ -17,7 +17,7 @@ MOST_OBSERVATIONS: Final = 5_000
 
 @dataclass(frozen=True)
 class Observations:
-    """Ratings and comparisons of images. The arrays that describe images have one entry an image."""
+    """Ratings and comparisons of images. The arrays that describe images have one entry per image."""
 
     space: SettingSpace
     """The settings that were varied."""

@@ -1,4 +1,4 @@
-"""Change: one thing that is otherwise in a run than in the run that it repeats."""
+"""Change: one thing in which a run differs from the run that it repeats."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,7 +17,7 @@ _SHOWN: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that is otherwise than it was."""
+    """One thing that changed."""
 
     kind: str
     name: str

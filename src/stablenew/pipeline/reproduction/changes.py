@@ -1,4 +1,4 @@
-"""What changed between two runs that should be one.
+"""What changed between a run and its repetition.
 
 What a record says a second time does not count again: the number type beside that of the closure, the configuration of
 a scheduler beside the file that it was read from, the file of another model beside its name.
@@ -20,7 +20,7 @@ _IN_CLOSURE: Final = {"dtype": DTYPE, "device": DEVICE}
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is otherwise, and what cannot be compared because one of the two runs does not say it."""
+    """What changed, and what cannot be compared because one of the two runs does not say it."""
 
     found: tuple[Change, ...]
     unknown: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 
 
 def compare_closures(before: Closure, after: Closure) -> tuple[list[Change], list[str]]:
-    """What is otherwise, and what cannot be compared because one of the two does not say it."""
+    """What changed, and what cannot be compared because one of the two does not say it."""
     files, unknown = _compare_files(before.models, after.models)
     return [
         *files,

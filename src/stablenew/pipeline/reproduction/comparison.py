@@ -128,7 +128,7 @@ def compare_runs(before: RunFacts, after: RunFacts, choices: int = 1) -> Reprodu
 
 
 def _kept_images(records: Sequence[LearningRecord]) -> Iterator[str]:
-    """What nobody computed again: a server may give the images that it has kept of the same workflow."""
+    """What was not computed again: a server may return images that it cached for the same workflow."""
     kept = [record for record in records if record.actual is not None and record.actual.to_dict().get("cached")]
     if kept:
         yield f"whether the server draws the same again: it gave what it had kept (variants: {len(kept)})"

@@ -38,7 +38,7 @@ _PROMPTS: Final = ("positive", "negative")
 
 
 def _compare_settings(before: LearningRecord, after: LearningRecord) -> list[Change]:
-    """What ran otherwise; and what was asked for otherwise, where nothing says what ran."""
+    """What ran differently; and what was asked for differently, where nothing says what ran."""
     asked = _differences(_asked_of(before), _asked_of(after))
     ran = {}
     if before.actual is not None and after.actual is not None:

@@ -24,7 +24,7 @@ from stablenew.learning.dataset.exports.export_writer import (
 
 
 def write_json_lines(export: Export) -> None:
-    """`images.jsonl`: one line an image, without the columns that are null."""
+    """`images.jsonl`: one line per image, without the columns that are null."""
 
     def write(file: CountingFile) -> int:
         count = 0

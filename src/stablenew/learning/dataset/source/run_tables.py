@@ -1,4 +1,4 @@
-"""The documents of many runs as two Arrow tables: metadata, one row a run, and records, one row an executed variant.
+"""The documents of many runs as two Arrow tables: metadata, one row per run, and records, one row per executed variant.
 
 All are parsed together. If that fails, the runs are halved until those that caused it stand alone; these are read by
 the strict readers, which report exactly what is wrong and affect no other run.
