@@ -73,6 +73,49 @@ def test_a_range_that_makes_no_sense_is_named(cli, over, words):
     assert words in cli("learn", "next", "--over", over, "--prompt", "a hill", code=2).stderr
 
 
-def test_nothing_to_tune_and_no_prompt_are_said(cli):
-    assert "nothing to tune" in cli("learn", "next", "--prompt", "a hill", code=2).stderr
-    assert "name a prompt" in cli("learn", "next", *OVER, code=2).stderr
+def test_without_any_image_only_a_prompt_is_missing(cli):
+    assert "name one, as with --prompt" in cli("learn", "next", code=2).stderr
+    found = json.loads(cli("learn", "next", "--prompt", "a hill", "--json").stdout)
+    assert [tuned["name"] for tuned in found["tuned"]] == ["txt2img.cfg_scale", "txt2img.steps"]
+    assert found["is_random"] == [True] * 4
+
+
+def test_before_anything_is_rated_the_images_that_are_there_come_first(cli):
+    cli("demo")
+    found = json.loads(cli("learn", "next", "--json").stdout)
+    assert found["tuned"] == [{"name": "txt2img.cfg_scale", "values": [4.0, 12.0]}]
+    assert len(found["rate_first"]) == 2
+    assert len({image["image_id"] for image in found["rate_first"]}) == 2
+    assert len(found["settings"]) == 2
+    assert found["unrated_count"] == 6
+    said = cli("learn", "next").stdout
+    command = next(line.split() for line in said.splitlines() if "stablenew rate 2" in line)
+    cli(*command[1:-1], "4")
+    assert json.loads(cli("learn", "next", "--json").stdout)["rating_count"] == 1
+
+
+def test_images_of_a_round_that_nobody_rated_yet_are_not_proposed_for_making_again(cli):
+    first = json.loads(cli("learn", "next", *OVER, "--prompt", "a hill", *SMALL, "--json", "--run").stdout)
+    assert first["ran"] == 1
+    second = json.loads(cli("learn", "next", *OVER, "--batch", "8", "--json").stdout)
+    assert len(second["rate_first"]) == 4
+    assert not [settings for settings in second["settings"] if settings in first["settings"]]
+
+
+def test_what_it_says_leads_to_the_next_round(cli):
+    said = cli("learn", "next", *OVER, "--prompt", "a hill", *SMALL, "-o", "a.json").stdout
+    assert "stablenew plan run a.json" in said
+    again = next(line for line in said.splitlines() if "stablenew learn next" in line)
+    assert "--over 'cfg=3..12,steps=10..40,sampler=Euler|DDIM|UniPC' --prompt 'a hill'" in again
+    ran = cli("learn", "next", *OVER, "--prompt", "a hill", *SMALL, "-o", "b.json", "--run").stdout
+    assert "then: stablenew learn next --over" in ran
+
+
+def test_defaults_show_what_was_varied_and_count_the_rest(cli):
+    cli("learn", "next", *OVER, "--batch", "6", "--prompt", "a hill", *SMALL, "--run")
+    rate_everything(closeness)
+    said = cli("learn", "defaults").stdout
+    assert "never varied" not in said
+    assert "settings that rated images do not differ in: --all" in said
+    assert "`stablenew learn next` proposes" in said
+    assert "never varied" in cli("learn", "defaults", "--all").stdout

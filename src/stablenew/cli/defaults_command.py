@@ -27,6 +27,7 @@ def defaults(
     query: QueryArgument = None,
     dataset: DatasetOption = None,
     proposer: ProposerOption = "evidence",
+    show_all: Annotated[bool, typer.Option("--all", help="Also the settings that were never varied.")] = False,
     together: Annotated[
         bool, typer.Option("--together", help="Only the best settings as a whole, with what matters how much.")
     ] = False,
@@ -45,21 +46,27 @@ def defaults(
     found = find_best_settings(table)
     if together:
         return _show_together(out, found)
-    answers = compare_answers(EvidenceContract(table).get_current_best_defaults(), found)
+    contract = EvidenceContract(table)
+    answers = compare_answers(contract.get_current_best_defaults(), found)
     out.json(
         [
             to_json(answer.default) | {"together": answer.together, "difference": answer.difference}
             for answer in answers.values()
         ]
     )
-    _show_answers(out, list(answers.values()))
     if not answers:
         out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
         return 0
+    shown = [answer for name, answer in answers.items() if show_all or name in contract.varied_settings]
+    _show_answers(out, shown)
+    if len(shown) < len(answers):
+        out.print(f"{plural(len(answers) - len(shown), 'setting')} that rated images do not differ in: --all")
     for answer in answers.values():
         if answer.difference is not None:
             out.print(f"! {answer.default.name}: {answer.difference}")
     out.print(f"all settings together: {found.reason}; {plural(found.image_count, 'image')}")
+    if not found.is_supported:
+        out.print("`stablenew learn next` proposes the images that teach most about that")
     return 0
 
 
@@ -80,9 +87,9 @@ def _show_answers(out: Output, answers: "list[TwoAnswers]") -> None:
         [
             "setting",
             Column("value", least=8),
-            Column("together", rank=3),
-            Column("mean stars", rank=2),
-            Column("images", rank=1, is_right=True),
+            Column("together", rank=1),
+            Column("mean stars", rank=3),
+            Column("images", rank=2, is_right=True),
             REASON,
         ],
         [

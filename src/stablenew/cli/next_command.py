@@ -1,21 +1,27 @@
 """`stablenew learn next`: the batch of images that teaches most about which settings are best, as a learning plan."""
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from stablenew.cli.console import Output, plural
+from stablenew.cli.console import Output, plural, shorten_ids
+from stablenew.cli.history_command import read_query
 from stablenew.cli.learn_command import DatasetOption, QueryArgument, open_dataset, show_value
 from stablenew.cli.table import Column
 
 if TYPE_CHECKING:
     from stablenew.formats.documents.learning_plan import LearningPlan
-    from stablenew.learning.next_experiment import NextExperiment
+    from stablenew.learning.next_experiment import ImageName, NextExperiment
 
 HELP = """Propose the images that teach most about the best settings, as a learning plan.
 
-Run the plan, rate its images, and ask again. It stops by itself when there is little left to gain."""
+Run the plan, rate its images, and ask again, until it says that there is little left to gain."""
+DEFAULT_BATCH: Final = 4
+_DIGITS: Final = 12
+"""Of a digest, enough to find an image of a run."""
 
 
 def next_batch(
@@ -25,8 +31,10 @@ def next_batch(
         list[str] | None,
         typer.Option(metavar="SETTING=LOW..HIGH,...", help="What to tune: cfg=3..12,sampler=Euler|DPM++ 2M."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=2, max=64, help="So many images.")] = 4,
-    prompt: Annotated[list[str] | None, typer.Option(help="A prompt; by default those of the rated images.")] = None,
+    batch: Annotated[int, typer.Option(min=2, max=64, help="So many images.")] = DEFAULT_BATCH,
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="A prompt; by default those of the images that are there.")
+    ] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE")] = None,
     engine: Annotated[str | None, typer.Option(help="The engine to use.")] = None,
     url: Annotated[str | None, typer.Option(help="The address of the engine's server, with --run.")] = None,
@@ -36,6 +44,7 @@ def next_batch(
 ) -> int:
     """Propose a batch, write its plan, and run it with --run."""
     out: Output = ctx.obj
+    from stablenew.cli.plan_command import run_file
     from stablenew.controller.experiments.next_round import build_round
     from stablenew.controller.experiments.plan_controller import save_plan
     from stablenew.learning.next_experiment import find_next
@@ -47,13 +56,28 @@ def next_batch(
     plan = build_round(found, prompts, parse_assignments(setting or [], is_dotted=False), engine)
     path = output or Path(f"next-{plan.plan_id}.plan.json")
     save_plan(plan, path)
-    out.json({"plan_id": plan.plan_id, "path": str(path)} | found.to_dict())
+    described = {"plan_id": plan.plan_id, "path": str(path)} | found.to_dict()
     _show(out, found, plan, path)
-    if not is_run:
-        return 0
-    from stablenew.cli.plan_command import run_file
+    again = _repeat(read_query(query), over or [], batch, prompt or [], setting or [], engine)
+    if is_run:
+        return run_file(out, path, engine=engine, url=url, then=again, described=described)
+    out.json(described)
+    if not over:
+        out.print("tuned is what images differ in; other settings with --over cfg=3..12,steps=12..40")
+    steps = (f"stablenew plan run {shlex.quote(str(path))}", "stablenew serve", again)
+    out.print("", "Next")
+    out.facts(zip(steps, ("make them", "rate them there, or by stablenew rate RUN 0/0 STARS", "again"), strict=True))
+    return 0
 
-    return run_file(out, path, engine=engine, url=url)
+
+def _repeat(
+    query: str, over: list[str], batch: int, prompts: list[str], settings: list[str], engine: str | None
+) -> str:
+    """The same command for the next round, without the file that it wrote."""
+    words = ["stablenew", "learn", "next", *shlex.split(query)]
+    for option, values in (("--over", over), ("--prompt", prompts), ("--set", settings), ("--engine", [engine])):
+        words += [word for value in values if value for word in (option, value)]
+    return shlex.join(words + (["--batch", str(batch)] if batch != DEFAULT_BATCH else []))
 
 
 def _show(out: Output, found: "NextExperiment", plan: "LearningPlan", path: Path) -> None:
@@ -69,15 +93,22 @@ def _show(out: Output, found: "NextExperiment", plan: "LearningPlan", path: Path
             for number, (settings, is_random) in enumerate(rows)
         ],
     )
-    for image in found.rate_first:
-        out.print(f"not rated yet, and as good as a new image: {image.run_id} {image.image_id}")
-    if found.left is None or found.best is None:
-        out.print(f"{plural(found.rating_count, 'rating')} so far: these are spread over everything that may be tried")
-    else:
-        best = ", ".join(f"{name.partition('.')[2]} {show_value(value)}" for name, value in found.best.items())
-        out.print(f"best known after {plural(found.rating_count, 'rating')}: {best}")
-        out.print(f"still to gain: {found.left.stars:.2f} stars, {found.left.share:.0%} of what settings can bring")
-    if found.is_done:
-        out.print("that is little: you may stop here")
     out.print(f"{path}: prompt {plan.prompts[0].positive!r}, seed {plan.seeds[0]}")
-    out.print(f"next: stablenew plan run {path}, rate its images, and ask again")
+    if found.rate_first:
+        _show_images(out, "not rated yet, and worth as much as new images:", found.rate_first)
+    if found.left is None or found.best is None:
+        out.print(f"{plural(found.rating_count, 'rating')} so far: the settings are spread over all that may be tried")
+        return
+    best = ", ".join(f"{name.partition('.')[2]} {show_value(value)}" for name, value in found.best.items())
+    out.print(f"best known after {plural(found.rating_count, 'rating')}: {best}")
+    out.print(f"still to gain: {found.left.stars:.2f} stars, {found.left.share:.0%} of what settings can bring")
+    if found.is_done:
+        out.print("that is little: you may stop here; `stablenew learn defaults` shows what was learned")
+
+
+def _show_images(out: Output, words: str, images: "Sequence[ImageName]") -> None:
+    """Commands that rate images."""
+    out.print(words)
+    names = shorten_ids([image.run_id for image in images])
+    for name, image in zip(names, images, strict=True):
+        out.print(f"  stablenew rate {name} {image.image_id.partition(':')[2][:_DIGITS]} STARS")

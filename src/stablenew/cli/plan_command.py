@@ -1,6 +1,8 @@
 """`stablenew plan`: experiments on purpose. One setting varied, two against each other, or presets compared."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -103,8 +105,19 @@ def run(
     return run_file(ctx.obj, file, engine=engine, url=url)
 
 
-def run_file(out: Output, file: Path, *, engine: str | None, url: str | None) -> int:
-    """Run what is left of the plan in a file, and show how far it is. Gives the exit code."""
+def run_file(
+    out: Output,
+    file: Path,
+    *,
+    engine: str | None,
+    url: str | None,
+    then: str = "stablenew learn evidence",
+    described: "Mapping[str, JsonValue]" = MappingProxyType({}),
+) -> int:
+    """Run what is left of the plan in a file, and show how far it is. Gives the exit code.
+
+    `then` is the command for when its images are rated; `described` goes into the JSON.
+    """
     from stablenew.cli.run_command import run_plan
 
     plans = _open(out, file)
@@ -121,10 +134,10 @@ def run_file(out: Output, file: Path, *, engine: str | None, url: str | None) ->
         if result.status == "cancelled":
             break
     after = runner.status()
-    out.json(_describe(plans, after) | {"ran": len(statuses)})
+    out.json(dict(described) | _describe(plans, after) | {"ran": len(statuses)})
     if not before.pending:
         out.print("nothing is left to run")
-    _show_status(out, plans, after)
+    _show_status(out, plans, after, then)
     if statuses and statuses[-1] == "cancelled":
         return INTERRUPTED
     return 0 if after.is_done else FAILURE
@@ -162,13 +175,15 @@ def _describe(plans: "PlanController", found: "PlanStatus") -> dict[str, Any]:
     }
 
 
-def _show_status(out: Output, plans: "PlanController", found: "PlanStatus") -> None:
+def _show_status(
+    out: Output, plans: "PlanController", found: "PlanStatus", then: str = "stablenew learn evidence"
+) -> None:
     total = len(plans.plan.steps)
     out.print(f"{plans.plan.name}: {bar(len(found.done) / total)} {len(found.done)} of {plural(total, 'run')} done")
     if found.undone:
         out.table(["run", "of", ""], [(run.run_id, f"{run.step + 1}", run.status) for run in found.undone])
     if found.is_done:
-        out.print(f"rate its images (`stablenew serve`, tag:{plans.plan.tag}), then `stablenew learn evidence`")
+        out.print(f"rate its images: `stablenew serve`, and search tag:{plans.plan.tag}", f"then: {then}")
 
 
 @app.command()

@@ -26,6 +26,7 @@ from simulated_users import (
     SAMPLERS,
     SCHEDULERS,
     SPACE,
+    TUNING_FAMILIES,
     RatedImages,
     SimulatedUser,
     draw_points,
@@ -221,7 +222,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=20)
     parser.add_argument("--first", type=int, default=3000)
-    parser.add_argument("--families", nargs="*", choices=FAMILIES, default=FAMILIES)
+    parser.add_argument("--families", nargs="*", choices=(*FAMILIES, *TUNING_FAMILIES), default=FAMILIES)
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS))
     arguments = parser.parse_args()
     for name in arguments.ways:

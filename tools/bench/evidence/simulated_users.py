@@ -27,6 +27,8 @@ BOUNDS: Final = {
 FAMILIES: Final = (
     "bowl", "plateau", "ridge", "two_optima", "interaction", "drifting", "careless", "prompts", "nothing"
 )  # fmt: skip
+TUNING_FAMILIES: Final = ("wavy", "dependent", "saturating", "patchy")
+"""Other tastes, for choosing between versions of the model: the families that are reported have not been seen then."""
 SPAN: Final = (2.0, 3.0)
 """Stars between average settings and the best, lowest and highest: with these, the settings of the best-rated of 48
 images are 0.4 of the way from best to average, as people's way was found to be."""
@@ -40,6 +42,8 @@ Taste = Callable[[Floats], Floats]
 
 def draw_taste(family: str, chance: np.random.Generator) -> Taste:
     """The true worth of points, in stars."""
+    if family in TUNING_FAMILIES:
+        return _draw_tuning_taste(family, chance)
     samplers, schedulers = chance.normal(0, 0.4, SAMPLERS), chance.normal(0, 0.25, SCHEDULERS)
     centre, other = chance.uniform(0.15, 0.85, NUMBERS), chance.uniform(0.15, 0.85, NUMBERS)
     weights = chance.dirichlet(np.ones(NUMBERS)) * 2.0
@@ -63,6 +67,28 @@ def draw_taste(family: str, chance: np.random.Generator) -> Taste:
     return tastes.get(family, lambda points: words(points) - (points[:, 2:] - centre) ** 2 @ (weights * 3))
 
 
+def _draw_tuning_taste(family: str, chance: np.random.Generator) -> Taste:
+    """As `draw_taste`, of the families for tuning."""
+    samplers, schedulers = chance.normal(0, 0.5, SAMPLERS), chance.normal(0, 0.3, SCHEDULERS)
+    centres = chance.uniform(0.15, 0.85, (SAMPLERS, NUMBERS))
+    waves, phases = chance.normal(0, 1.8, (12, NUMBERS)), chance.uniform(0, 2 * np.pi, 12)
+    weights = chance.dirichlet(np.ones(NUMBERS)) * 3.0
+
+    def words(points: Floats) -> Floats:
+        return np.asarray(samplers[points[:, 0].astype(int)] + schedulers[points[:, 1].astype(int)])
+
+    def apart(points: Floats) -> Floats:
+        return np.asarray((points[:, 2:] - centres[points[:, 0].astype(int)]) ** 2)
+
+    tastes: dict[str, Taste] = {
+        "wavy": lambda points: words(points) + np.cos(points[:, 2:] @ waves.T + phases).mean(axis=1) * 2,
+        "dependent": lambda points: words(points) - apart(points) @ weights,
+        "saturating": lambda points: words(points) + (1 - np.exp(-5 * points[:, 2:])) @ weights - 2 * points[:, 4] ** 2,
+        "patchy": lambda points: words(points) - 1.5 * (np.abs(points[:, 2:] - centres[0]) > 0.25) @ weights,
+    }
+    return tastes[family]
+
+
 def draw_points(count: int, chance: np.random.Generator) -> Floats:
     """Random settings."""
     words = [chance.integers(0, SAMPLERS, count), chance.integers(0, SCHEDULERS, count)]
@@ -73,7 +99,8 @@ class SimulatedUser:
     """One user: what settings are worth to them, and how they rate."""
 
     def __init__(self, family: str, number: int) -> None:
-        self.chance = np.random.default_rng([number, FAMILIES.index(family), 20261128])
+        index = (*FAMILIES, *TUNING_FAMILIES).index(family)
+        self.chance = np.random.default_rng([number, index, 20261128])
         self.family, self.raw = family, draw_taste(family, self.chance)
         points = draw_points(20_000, self.chance)
         mean, best = float(self.raw(points).mean()), self._climb(points)

@@ -37,7 +37,7 @@ def build_round(
     """
     known = list(prompts) or [Prompt(positive, negative) for positive, negative in experiment.prompts]
     if not known:
-        raise ConfigError("no image is rated yet: name a prompt with --prompt TEXT")
+        raise ConfigError("there is no image yet to take a prompt from: name one, as with --prompt 'a hill at dawn'")
     round_number = experiment.rating_count // max(1, len(experiment.settings) + len(experiment.rate_first))
     presets = {
         ", ".join(f"{name.partition('.')[2]} {value}" for name, value in settings.items()): dict(settings)

@@ -110,7 +110,7 @@ def build_observations(table: EvidenceTable, ranges: Mapping[str, tuple[Any, ...
     `ranges` names settings to look at in any case, with values that shall lie within the space.
     """
     wider = ranges or {}
-    factors = _compared_factors(table)
+    factors = compared_factors(table)
     varied = [factor for factor in factors.values() if len(_known(factor)) > 1 or factor.name in wider]
     chosen = sorted(varied, key=lambda factor: (factor.name not in wider, -_count_known(factor)))[:MOST_DIMENSIONS]
     dimensions = tuple(_build_dimension(factor, wider.get(factor.name, ())) for factor in chosen)
@@ -140,7 +140,7 @@ def build_observations(table: EvidenceTable, ranges: Mapping[str, tuple[Any, ...
 
 def encode_images(space: SettingSpace, table: EvidenceTable) -> Floats:
     """The settings of all images of a table as points of a space, one row each."""
-    factors = _compared_factors(table)
+    factors = compared_factors(table)
     unknown = np.full(len(table.compared_prompts), UNKNOWN)
     columns = [
         _encode(dimension, factors[dimension.name]) if dimension.name in factors else unknown
@@ -149,7 +149,8 @@ def encode_images(space: SettingSpace, table: EvidenceTable) -> Floats:
     return np.column_stack(columns) if columns else np.empty((len(table.compared_prompts), 0))
 
 
-def _compared_factors(table: EvidenceTable) -> dict[str, Factor]:
+def compared_factors(table: EvidenceTable) -> dict[str, Factor]:
+    """Every setting with its value of each image of the table, rated or not."""
     return {name: Factor(name, table.factors[name].values, codes) for name, codes in table.compared_codes.items()}
 
 

@@ -397,11 +397,17 @@ def _flatten(lists: pa.ListArray) -> tuple[Codes, pa.Array]:
 
 
 def most_used(table: EvidenceTable) -> Mapping[str, Any]:
-    """The value of each setting that most rated images had; None if it is never known."""
-    return {name: _most_used(factor) for name, factor in table.factors.items()}
+    """The value of each setting that most rated images had; without any, that most images had. None: not known.
+
+    Images that a learning plan made do not count where there are others: what was tried is not what is in use.
+    """
+    if not len(table.stars):
+        return {name: _most_used(table.factors[name].values, codes) for name, codes in table.compared_codes.items()}
+    rows = slice(None) if table.is_controlled.all() else ~table.is_controlled
+    return {name: _most_used(factor.values, factor.codes[rows]) for name, factor in table.factors.items()}
 
 
-def _most_used(factor: Factor) -> Any:
-    counts = np.bincount(factor.codes, minlength=len(factor.values)).astype(float)
-    counts[[value is None for value in factor.values]] *= 1e-9
-    return factor.values[int(counts.argmax())] if len(counts) else None
+def _most_used(values: Sequence[Any], codes: npt.NDArray[np.int32]) -> Any:
+    counts = np.bincount(codes, minlength=len(values)).astype(float)
+    counts[[value is None for value in values]] *= 1e-9
+    return values[int(counts.argmax())] if len(counts) else None

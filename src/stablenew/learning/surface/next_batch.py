@@ -106,12 +106,13 @@ def propose_batch(
     search = _Search(space, bounds, fixed)
     count = 0 if surface is None else len(surface.observed.stars) + len(surface.observed.winners)
     chance = np.random.default_rng([count, size, len(bounds)])
+    known = np.empty((0, len(fixed))) if made is None else made
     if surface is None or count < FEWEST_RATINGS:
-        points = search.spread_new(size, count, np.empty((0, len(fixed))))
-        return Batch(points, (True,) * len(points), (), None, None)
+        existing = _spread_apart(known, max(0, size - FEWEST_NEW))
+        points = search.spread_new(size - len(existing), count + len(known), known)
+        return Batch(points, (True,) * len(points), existing, None, None)
     best, candidates = search.gather(surface, chance)
     candidates = candidates[_keep_promising(surface, candidates, _PROMISING)]
-    known = np.empty((0, len(fixed))) if made is None else made
     kept = _keep_promising(surface, known, _PROMISING_MADE)
     everything = np.concatenate([candidates, known[kept]])
     mean, covariance = surface.predict(everything)
@@ -121,10 +122,22 @@ def propose_batch(
     is_made = np.arange(len(everything)) >= len(candidates)
     choice = choose_batch(mean, covariance, surface.rating_variance, size - random, chance, is_made)
     new = everything[[pick for pick in choice.picks if not is_made[pick]]]
-    spread = search.spread_new(max(random, FEWEST_NEW - len(new)), count, new)
+    spread = search.spread_new(max(random, FEWEST_NEW - len(new)), count + len(known), np.concatenate([new, known]))
     existing = tuple(int(kept[pick - len(candidates)]) for pick in choice.picks if is_made[pick])
     is_random = (False,) * len(new) + (True,) * len(spread)
     return Batch(np.concatenate([new, spread]), is_random, existing, best, left)
+
+
+def _spread_apart(points: Floats, count: int) -> tuple[int, ...]:
+    """Indices of at most `count` points that differ, each as far as can be from those before."""
+    if not len(points) or not count:
+        return ()
+    picks = [0]
+    nearest = np.abs(points - points[0]).sum(axis=1)
+    while len(picks) < count and nearest.max() > 0:
+        picks.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, np.abs(points - points[picks[-1]]).sum(axis=1))
+    return tuple(picks)
 
 
 def _count_random(size: int, count: int) -> int:
