@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,10 +17,12 @@ from typing import Final, Self
 
 from stablenew import worker_pool
 from stablenew.importing.pixel_facts import PixelFacts, iter_facts
+from stablenew.store.change_hints import note_change
 from stablenew.store.local_state import cache_folder, store_key
 from stablenew.store.run import Run
 from stablenew.store.run_lock import file_lock
 from stablenew.store.run_store import RunStore
+from stablenew.store.sources.same_pictures import write_same_pictures
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS pixels(
@@ -30,6 +33,7 @@ CREATE INDEX IF NOT EXISTS pixels_sha512 ON pixels(sha512);
 PRAGMA user_version=1;
 """
 _MOST_OF_A_TASK: Final = 16
+_SHARE_SECONDS: Final = 10.0
 _processes: list[subprocess.Popen[bytes]] = []
 """Kept, because Python warns of a process that nobody holds while it runs."""
 LOOK_DISTANCE: Final = 4
@@ -61,13 +65,23 @@ class PixelIndex:
         """Work out what is missing; gives how many images were decoded. Stopped, it goes on there next time."""
         tasks = list(self.missing())
         total = sum(len(digests) for _, digests in tasks)
-        done = 0
+        done, shared_at = 0, time.monotonic()
         for found in iter_facts(self._store.root, tasks, processes=processes):
             self._connection.executemany("INSERT OR REPLACE INTO pixels VALUES (?, ?, ?, ?)", found)
             self._connection.commit()
             done += len(found)
             on_progress(done, total)
+            if time.monotonic() - shared_at > _SHARE_SECONDS:
+                self._share()
+                shared_at = time.monotonic()
+        self._share()
         return done
+
+    def _share(self) -> None:
+        """Let history know which images are one picture."""
+        newest = next(self._store.iter_runs(newest_first=True), None)
+        if newest is not None and write_same_pictures(self._store.root, self.copies()):
+            note_change(newest.path)  # whoever keeps the index links copies when it has read a run
 
     def missing(self) -> Iterator[tuple[str, list[str]]]:
         """Runs with the digests of those of their images that were not looked at yet, the newest first."""
@@ -93,9 +107,12 @@ class PixelIndex:
         return [row[0] for row in self._connection.execute(query, (value,))]
 
     def copies(self) -> list[list[str]]:
-        """Images of several digests and the same pixels: one picture, saved again without loss."""
+        """Images of several digests and the same pixels: one picture, saved again without loss.
+
+        Those of a single colour are left out: they are what several pictures became that failed.
+        """
         groups: dict[str, list[str]] = defaultdict(list)
-        query = "SELECT pixel_digest, digest FROM pixels WHERE pixel_digest != '' ORDER BY digest"
+        query = "SELECT pixel_digest, digest FROM pixels WHERE pixel_digest != '' AND look != 0 ORDER BY digest"
         for pixel_digest, digest in self._connection.execute(query):
             groups[pixel_digest].append(digest)
         return [group for group in groups.values() if len(group) > 1]

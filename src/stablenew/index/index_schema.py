@@ -1,8 +1,9 @@
 """The tables of the index, and opening it. One SQLite file per store, in the user's cache folder.
 
 A row of `place` is an output of a run: an image in one of its places. A row of `image` is an image, which is a digest,
-wherever it lies; opinions and scores refer to it. `image.rating` and `image.is_trashed` fold what all runs that hold
-the digest say.
+wherever it lies; opinions and scores refer to it. Several images may be one picture, such as copies with the same
+pixels: `image.picture` of each but the first is the id of the first, and null for all others. `image.rating` and
+`image.is_trashed` fold what all runs that hold a file of the picture say.
 
 Run ids (the integers of this index) sort by time: milliseconds since 1970, then 20 bits of the run id's hash. Words
 that repeat (models, samplers, tags) are stored once, in the table `name`, and rows refer to them by id; so are prompts,
@@ -22,7 +23,7 @@ from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
 
-VERSION: Final = 8
+VERSION: Final = 9
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
@@ -40,10 +41,12 @@ NO_POSITION: Final = -1
 NO_IMAGE: Final = 0
 """The image id of the whole run."""
 LABEL_PREFIX: Final = "label:"
+"""A colour label is a tag that begins with this."""
 ALBUM_PREFIX: Final = "album:"
 TAG_PREFIXES: Final = {"label": LABEL_PREFIX, "album": ALBUM_PREFIX}
 """Fields that are tags with such a beginning."""
-"""A colour label is a tag that begins with this."""
+COPY_PREFIX: Final = "copy:"
+"""Images that carry the same tag with this beginning are one picture, as a person said."""
 
 Row: TypeAlias = tuple[Any, ...]
 TextKind: TypeAlias = Literal["word", "prompt", "negative", "note", "image"]
@@ -274,7 +277,8 @@ CREATE TABLE name(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 INSERT INTO name(id, text) VALUES (1, 'completed');
 CREATE TABLE text(id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body TEXT NOT NULL);
 CREATE TABLE image(
-  id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, rating REAL, rater_count INTEGER, is_trashed INTEGER
+  id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, rating REAL, rater_count INTEGER, is_trashed INTEGER,
+  picture INTEGER
 );
 INSERT INTO image(id, digest) VALUES ({NO_IMAGE}, x'');
 {" ".join(table.create_sql for table in (RUN, *CONTENT_TABLES, *OPINION_TABLES))}
@@ -282,6 +286,7 @@ CREATE INDEX opinion_image ON opinion(image);
 CREATE INDEX tag_image ON tag(image);
 CREATE INDEX note_image ON note(image);
 CREATE INDEX image_trashed ON image(id) WHERE is_trashed;
+CREATE INDEX image_picture ON image(picture) WHERE picture IS NOT NULL;
 CREATE INDEX trash_image ON trash(image);
 CREATE INDEX note_body ON note(body);
 CREATE INDEX score_image ON score(image);

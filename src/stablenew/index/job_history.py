@@ -308,12 +308,16 @@ class JobHistory:
         return self._reader.image_ids(digests)
 
     def digests(self, query: "str | Query" = "") -> list[str]:
-        """The digests of all images that fit, in any order."""
+        """The digests of all images that fit, and of their copies, in any order."""
         return self._reader.digests(self.image_snapshot(query).images.tolist())
 
     def digests_by_run(self, query: "str | Query" = "") -> dict[str, list[str]]:
-        """For each run the digests of its images that fit."""
+        """For each run the digests of its images that fit, or of which copies do."""
         return self._reader.digests_by_run(self.image_snapshot(query).images.tolist())
+
+    def copies(self) -> list[list[str]]:
+        """The digests of each picture that is there in several files: of the same pixels, or as a person said."""
+        return self._reader.copies()
 
     def runs_holding(self, digest: str) -> list[str]:
         """The runs that have an image among their final outputs, the oldest first."""

@@ -16,6 +16,7 @@ from typing import Final
 from stablenew import garbage_collection
 from stablenew.disk.folder_signature import YOUNG_NS, folder_signature, looking_into
 from stablenew.formats.run_id import is_run_id
+from stablenew.index.picture_links import SamePictures
 from stablenew.index.reading.folder_snapshot import (
     UNREADABLE,
     FolderSnapshot,
@@ -81,6 +82,7 @@ class Reconciler:
         self.index = index
         self._root = root
         self._looks = time.time_ns()  # programs that look only once do not all begin with the same slice
+        index.pictures = SamePictures(root)
 
     def sweep(self, *, deep: bool = False, progress: Progress | None = None) -> Changes:
         """Find and read everything that changed; with `deep`, inspect every folder.
@@ -239,6 +241,7 @@ class Reconciler:
                     waiting.clear()
                     if progress is not None:
                         progress(done, len(run_ids))
+        changes.add(self.index.link_pictures())
         return changes
 
 

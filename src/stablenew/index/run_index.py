@@ -21,12 +21,14 @@ from stablenew.index.index_schema import (
     OPINION_TABLES,
     PLACE,
     RUN,
+    TAG,
     TRASH,
     Row,
     Table,
     TextKind,
     open_for_writing,
 )
+from stablenew.index.picture_links import SamePictures, concerns_copies, link_copies, runs_about
 from stablenew.index.reading.index_rows import RunRows
 from stablenew.index.text_ids import BodyIds, ImageIds, TextIds, WordIds, with_ids
 
@@ -45,6 +47,8 @@ class RunChange(NamedTuple):
 
 
 KEPT_CHANGES: Final = 100_000
+_PICTURES_MARK: Final = "pictures_mark"
+"""What was known of copies when they were linked last; absent where more of them may have come since."""
 
 _identifier: Final = attrgetter("identifier")
 
@@ -86,7 +90,12 @@ class RunIndex:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = open_for_writing(path)
-        self._connection.execute("CREATE TEMP TABLE touched(id INTEGER PRIMARY KEY)")
+        self._connection.executescript(
+            "CREATE TEMP TABLE touched(id INTEGER PRIMARY KEY, picture INTEGER); "
+            "CREATE INDEX temp.touched_picture ON touched(picture);"
+        )
+        self.pictures: SamePictures | None = None
+        """Which images have the same pixels, where whoever keeps the index follows that."""
         self.inode = path.stat().st_ino
         self._hot: tuple[int, list[HotRun]] | None = None
         self._texts: dict[TextKind, TextIds] = {
@@ -168,6 +177,7 @@ class RunIndex:
             known = {} if are_new else self._find_stored(latest)
             self._connection.execute("DELETE FROM touched")
             opined = [rows for run_id, rows in latest.items() if _is_same_content(rows, known.get(run_id))]
+            self._notice_copies(latest.values(), known.values())
             self._replace_opinions([rows.moved_to(known[rows.run_id].identifier) for rows in opined])
             same = {rows.run_id for rows in opined}
             for run_id, stored in known.items():
@@ -181,6 +191,30 @@ class RunIndex:
             if not is_quiet:
                 self._announce(changes)
         return [RunChange(change.kind, change.run_id) for change in changes]
+
+    def _notice_copies(self, runs: Iterable[RunRows], replaced: "Iterable[_Stored]") -> None:
+        """Where copies may come or go, have them linked before long."""
+        places = (row for rows in runs if rows.content for row in rows.content[CONTENT_TABLES.index(PLACE)])
+        tags = (row for rows in runs if rows.opinions for row in rows.opinions[OPINION_TABLES.index(TAG)])
+        same = self.pictures.current() if self.pictures else {}
+        if concerns_copies(self._connection, same, places, tags, [stored.identifier for stored in replaced]):
+            self._connection.execute("DELETE FROM meta WHERE key = ?", (_PICTURES_MARK,))
+
+    def link_pictures(self) -> list[RunChange]:
+        """Make images with the same pixels, and those that a person said are copies, one picture each."""
+        mark = self.pictures.mark if self.pictures else ""
+        if self.get_meta(_PICTURES_MARK) == mark:
+            return []
+        same = self.pictures.current() if self.pictures else {}
+        with self._transaction():
+            self._connection.execute("DELETE FROM touched")
+            images = ((image,) for image in link_copies(self._connection, same))
+            self._connection.executemany("INSERT INTO touched(id) VALUES (?)", images)
+            about = runs_about(self._connection)
+            self._fold_ratings(are_new=False)
+            self._announce([_Change(run_id, RUN_CHANGED, identifier, identifier) for identifier, run_id in about])
+            self.set_meta(**{_PICTURES_MARK: mark})
+        return [RunChange(RUN_CHANGED, run_id) for _, run_id in about]
 
     def finish_filling(self) -> None:
         """Build the SQL indexes that would have slowed the first filling down."""
@@ -220,7 +254,7 @@ class RunIndex:
     def _touch(self, table: Table, identifier: int) -> None:
         """Remember the images of a run in a table: their ratings may change, or nothing may be left of them."""
         for column in table.image_columns:
-            query = f"INSERT OR IGNORE INTO touched SELECT {column} FROM {table.name} WHERE run = ?"
+            query = f"INSERT OR IGNORE INTO touched(id) SELECT {column} FROM {table.name} WHERE run = ?"
             self._connection.execute(query, (identifier,))
 
     def _replace_opinions(self, runs: Sequence[RunRows]) -> None:
@@ -236,7 +270,7 @@ class RunIndex:
             self._insert_rows(table, [row for rows in runs for row in rows.opinions[place]])
             if table in (OPINION, TRASH):
                 ids = [(rows.identifier,) for rows in runs if rows.opinions[place]]
-                query = f"INSERT OR IGNORE INTO touched SELECT image FROM {table.name} WHERE run = ?"
+                query = f"INSERT OR IGNORE INTO touched(id) SELECT image FROM {table.name} WHERE run = ?"
                 self._connection.executemany(query, ids)
 
     def _fold_ratings(self, *, are_new: bool) -> None:
@@ -322,28 +356,41 @@ def _mark_latest(mark: str, at: str, value: str) -> tuple[str, str]:
         UPDATE opinion SET {mark} = 1 WHERE (run, image, rater) IN (
           SELECT run, image, rater FROM (
             SELECT run, image, rater, row_number() OVER (
-              PARTITION BY image, rater ORDER BY {at} DESC, {value} DESC, run DESC) AS place
-            FROM opinion WHERE {at} IS NOT NULL AND image IN (SELECT id FROM touched))
+              PARTITION BY picture, rater ORDER BY {at} DESC, {value} DESC, run DESC) AS place
+            FROM touched JOIN opinion ON opinion.image = touched.id WHERE {at} IS NOT NULL)
           WHERE place = 1)
         """,
     )
 
 
 _FOLD_RATINGS: Final = (
+    # What is said of one file of a picture is said of all of them.
+    "UPDATE touched SET picture = coalesce((SELECT picture FROM image WHERE image.id = touched.id), id)",
+    """
+    INSERT OR IGNORE INTO touched(id, picture)
+    SELECT image.id, image.picture FROM touched JOIN image ON image.picture = touched.picture
+    """,
+    "INSERT OR IGNORE INTO touched(id, picture) SELECT DISTINCT picture, picture FROM touched",
     *_mark_latest("is_latest", "rated_at", "rating"),
     *_mark_latest("is_flag_latest", "flagged_at", "flag"),
     """
     UPDATE image SET (rating, rater_count) = (
-      SELECT avg(rating), nullif(count(rating), 0) FROM opinion WHERE opinion.image = image.id AND is_latest)
+      SELECT avg(opinion.rating), nullif(count(opinion.rating), 0) FROM touched
+      JOIN touched AS copy ON copy.picture = touched.picture JOIN opinion ON opinion.image = copy.id
+      WHERE touched.id = image.id AND is_latest)
     WHERE id IN (SELECT id FROM touched)
     """,
     """
     UPDATE image SET is_trashed = (
-      SELECT is_in FROM trash WHERE trash.image = image.id ORDER BY clock DESC, is_in DESC LIMIT 1)
+      SELECT is_in FROM touched JOIN touched AS copy ON copy.picture = touched.picture
+      JOIN trash ON trash.image = copy.id WHERE touched.id = image.id ORDER BY clock DESC, is_in DESC LIMIT 1)
     WHERE id IN (SELECT id FROM touched)
     """,
 )
-_DELETE_UNUSED_IMAGES: Final = "DELETE FROM image WHERE id IN (SELECT id FROM touched) " + " ".join(
+_DELETE_UNUSED_IMAGES: Final = (
+    "DELETE FROM image WHERE id IN (SELECT id FROM touched) "
+    "AND NOT EXISTS (SELECT 1 FROM image AS copy WHERE copy.picture = image.id) "
+) + " ".join(
     f"AND NOT EXISTS (SELECT 1 FROM {table.name} WHERE {table.name}.{column} = image.id)"
     for table in (PLACE, *OPINION_TABLES)
     for column in table.image_columns

@@ -83,19 +83,25 @@ class ImageIds(_RecentIds):
             yield from self._connection.execute(f"SELECT digest, id FROM image WHERE digest IN ({places})", part)
 
 
+def hash_body(text: str, kind: TextKind) -> bytes:
+    """What a prompt, negative prompt or note is found by in the table `text`."""
+    person = b"" if kind == "prompt" else kind.encode()
+    return hashlib.blake2b(text.encode(), digest_size=16, person=person).digest()
+
+
 class BodyIds(_RecentIds):
     """The ids of prompts, negative prompts or notes, which are also searchable."""
 
     def __init__(self, connection: sqlite3.Connection, kind: TextKind) -> None:
         super().__init__(connection)
-        self._kind = b"" if kind == "prompt" else kind.encode()
+        self._kind: TextKind = kind
         self._full_text = FULL_TEXT_TABLES[kind]
 
     def _find_or_add(self, texts: Sequence[str]) -> Iterator[tuple[str, int]]:
         return ((text, self._find_or_add_one(text)) for text in texts)
 
     def _find_or_add_one(self, text: str) -> int:
-        digest = hashlib.blake2b(text.encode(), digest_size=16, person=self._kind).digest()
+        digest = hash_body(text, self._kind)
         row = self._connection.execute("SELECT id FROM text WHERE hash = ?", (digest,)).fetchone()
         return int(row[0]) if row is not None else self._insert(digest, text)
 

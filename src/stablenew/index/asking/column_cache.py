@@ -210,7 +210,7 @@ class ColumnCache:
         """The beginning of a list of images; None where the whole of it is quicker to have, or there already."""
         if (IMAGES, query, sort) in self._lists or limit > _MOST_FIRST:
             return None
-        fits = self._matching(query.conditions) & self.table.has_image
+        fits = self.table.with_prompts(self._matching(query.conditions) & self.table.has_image)
         is_of_images = sort.removeprefix("-") in _OF_IMAGES or "metric." in sort or "aspect." in sort
         name = sort.removeprefix("-")
         source = self._conditions.numbers.score(name) if name.startswith(("metric.", "aspect.")) else None
@@ -258,7 +258,7 @@ class ColumnCache:
 
     def _sorted_images(self, query: Query, sort: str) -> _List:
         order = self.table.row_order
-        fits = self._matching(query.conditions) & self.table.has_image
+        fits = self.table.with_prompts(self._matching(query.conditions) & self.table.has_image)
         order = order[fits[order]]
         if sort != OLDEST:
             order = order[::-1]

@@ -19,6 +19,7 @@ from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import HASH_BITS, NO_IMAGE
 from stablenew.index.run_index import RESET
 from stablenew.index.stored_values import read_seed
+from stablenew.index.text_ids import hash_body
 
 _RUN_TYPES: Final[dict[str, Any]] = {
     "id": np.int64,
@@ -88,6 +89,10 @@ class ColumnTable:
         self.tags = Arrays(_TAG_TYPES)
         self.image_ratings: Column = np.empty(0, np.float32)
         """The mean rating of each image, by its id."""
+        self.copies: Column = np.empty(0, np.int64)
+        """The ids of images that are copies of another, in order; `pictures` has those of the others."""
+        self.pictures: Column = np.empty(0, np.int64)
+        self._no_prompts: list[int] = []
         self.is_trashed: Mask = np.empty(0, np.bool_)
         """Which images are in the trash, by their ids."""
         self.touched_runs: set[int] | None = set()
@@ -113,6 +118,8 @@ class ColumnTable:
             version = (f"{_LAYOUT} {token}", last)
             if self._version is None:
                 self._load()
+            else:
+                self._read_copies()
             if not self._patch(version):
                 self._read_everything()
                 self._save(version)
@@ -128,6 +135,7 @@ class ColumnTable:
             for table in _SAVED_TABLES:
                 arrays: Arrays = getattr(self, table)
                 arrays.append({name: saved[f"{table}.{name}"] for name in arrays.types})
+            self._read_copies()
             self.image_ratings, self.is_trashed = saved["image_ratings"], saved["is_trashed"]
             self._order()
             self._version = (str(saved["token"]), int(saved["change"]))
@@ -145,8 +153,40 @@ class ColumnTable:
         with contextlib.suppress(OSError):
             replace_cached_by(self._path, lambda file: np.savez(file, allow_pickle=False, **saved))
 
+    def _read_copies(self) -> None:
+        rows = self._reader.fetch("SELECT id, picture FROM image WHERE picture IS NOT NULL ORDER BY id")
+        pairs = np.array(rows, np.int64).reshape(-1, 2)
+        self.copies, self.pictures = pairs[:, 0], pairs[:, 1]
+        empty = self._reader.fetch("SELECT id FROM text WHERE hash = ?", (hash_body("", "prompt"),)) if rows else []
+        self._no_prompts = [-1, *(number for (number,) in empty)]
+
+    def pictures_of(self, images: Column) -> Column:
+        """For each of some images the one that stands for its picture: itself, unless it is a copy."""
+        if not len(self.copies):
+            return images
+        places = np.minimum(np.searchsorted(self.copies, images), len(self.copies) - 1)
+        found: Column = np.where(self.copies[places] == images, self.pictures[places], images)
+        return found.astype(images.dtype)
+
+    def with_copies(self, images: Column) -> Column:
+        """Some images, and the copies that they stand for."""
+        return np.union1d(images, self.copies[np.isin(self.pictures, images)])
+
+    def with_prompts(self, fits: Mask) -> Mask:
+        """Some rows without those of copies that say nothing of how they were made, where another of the same does."""
+        rows, images = self._copy_rows, self.rows["image"][self._copy_rows]
+        says_something = ~np.isin(self.rows["prompt"][rows], self._no_prompts)
+        described = images[fits[rows] & says_something]
+        hidden = rows[~says_something & np.isin(images, described)]
+        if not len(hidden):
+            return fits
+        found = fits.copy()
+        found[hidden] = False
+        return found
+
     def _read_everything(self) -> None:
         self._clear()
+        self._read_copies()
         self._append_runs(None)
         self._append_where(self.opinions, "opinion", "1")
         self._append_where(self.tags, "tag", "1")
@@ -175,7 +215,8 @@ class ColumnTable:
         ids = np.fromiter(touched, np.int64, len(touched))
         runs = f"run IN ({','.join(map(str, sorted(touched)))})"
         trashed = [image for (image,) in self._reader.fetch(f"SELECT DISTINCT image FROM trash WHERE {runs}")]
-        images = np.union1d(self.opinions["image"][np.isin(self.opinions["run"], ids)], trashed)
+        trashed_pictures = self.pictures_of(np.array(trashed, np.int64))
+        images = np.union1d(self.opinions["image"][np.isin(self.opinions["run"], ids)], trashed_pictures)
         images = np.union1d(images, self.rows["image"][self._rows_of(ids)])
         self.touched_images = images
         self.tags.keep(~np.isin(self.tags["run"], ids))
@@ -196,10 +237,10 @@ class ColumnTable:
     def _patch_opinions(self, ids: Column, runs: str, images: Column) -> None:
         """Read again what is said in these runs, and of these images in all: another word may be the last."""
         found = [row for (row,) in self._reader.fetch(f"SELECT DISTINCT image FROM opinion WHERE {runs}")]
-        images = np.union1d(images, found)
+        images = np.union1d(images, self.pictures_of(np.array(found, np.int64)))
         images = images[images > NO_IMAGE].astype(np.int64)
         self.opinions.keep(~np.isin(self.opinions["run"], ids) & ~np.isin(self.opinions["image"], images))
-        listed = (json.dumps(images.tolist()),)
+        listed = (json.dumps(self.with_copies(images).tolist()),)
         self._append_where(self.opinions, "opinion", "image IN (SELECT value FROM json_each(?))", listed)
         self._append_where(self.opinions, "opinion", f"{runs} AND image = {NO_IMAGE}")
         self._set_images([(image, None, None) for image in images.tolist()])
@@ -234,6 +275,7 @@ class ColumnTable:
             columns["run"] = (first + np.searchsorted(new_ids, columns["run"])).astype(np.int32)
             columns |= _seed_columns([row[1] for row in rows])
             columns["is_alive"] = np.ones(len(rows), np.bool_)
+            columns["image"] = self.pictures_of(columns["image"])
             self.rows.append(columns)
         slots = self.rows["run"][start:]
         self.runs["first_row"][first:] = start + np.searchsorted(slots, np.arange(first, self.runs.count))
@@ -251,7 +293,9 @@ class ColumnTable:
     def _append_where(self, arrays: Arrays, table: str, condition: str, parameters: Sequence[Any] = ()) -> None:
         query = f"SELECT {', '.join(arrays.types)} FROM {table} WHERE {condition}"
         for rows in self._reader.iter_chunks(query, _CHUNK, parameters):
-            arrays.append_rows(rows)
+            columns = read_columns(arrays.types, rows)
+            columns["image"] = self.pictures_of(columns["image"])
+            arrays.append(columns)
 
     def _append_labels(self, only: list[int] | None) -> None:
         chosen = "" if only is None else f"WHERE run IN ({','.join(map(str, only))})"
@@ -290,6 +334,7 @@ class ColumnTable:
         self.place_counts: Column = np.bincount(held, minlength=self.image_count)
         """In how many places each image is, by its id."""
         self.has_shared_images = bool((self.place_counts > 1).any())
+        self._copy_rows = np.flatnonzero(is_in(images, np.unique(self.pictures)) & self.has_image)
 
     def slots_of(self, run_ids: Column) -> Column:
         """The slots of runs, which must be in the index."""

@@ -243,7 +243,7 @@ class Conditions:
             some = ",".join(map(str, bodies[start : start + 10_000]))
             found += self._reader.fetch(f"SELECT image, run FROM note WHERE body IN ({some})")
         pairs = np.array(found, np.int64).reshape(-1, 2)
-        return self._of_opinions(pairs[:, 0], pairs[:, 1])
+        return self._of_opinions(self._table.pictures_of(pairs[:, 0]), pairs[:, 1])
 
     def _unrated(self, condition: Condition) -> Mask:
         is_mine = any(getattr(value, "is_mine", False) for value in condition.values)
@@ -267,7 +267,7 @@ class Conditions:
         images: list[int] = []
         for pattern in condition.patterns():
             images += self._reader.find_images(pattern)
-        return is_in(self._table.rows["image"], images)
+        return is_in(self._table.rows["image"], self._table.pictures_of(np.array(images, np.int64)))
 
 
 def _seed_in_ranges(seeds: Column, low_bits: Column, ranges: list[Range]) -> Mask:

@@ -17,15 +17,16 @@ _TEXTS: Final = {column.name: column.text for column in VARIANT.columns}
 _SETTINGS: Final = ", ".join(f"v.{setting.name}" for setting in INDEXED)
 _SELECT: Final = (
     "SELECT r.run_id, coalesce(v.made, r.created), v.number, p.number, p.path, p.width, p.height, p.type, p.stage, "
-    "p.image, i.digest, i.rating, i.rater_count, i.is_trashed, (SELECT body FROM text WHERE id = v.prompt), "
+    "coalesce(i.picture, i.id), i.digest, i.rating, i.rater_count, i.is_trashed, "
+    "(SELECT body FROM text WHERE id = v.prompt), "
     f"(SELECT body FROM text WHERE id = v.negative), v.other_settings, v.other_values, {_SETTINGS} "
     "FROM place p JOIN run r ON r.id = p.run JOIN variant v ON v.run = p.run AND v.position = p.position "
     "JOIN image i ON i.id = p.image WHERE p.run = ? AND p.position = ? AND p.number = ?"
 )
 _SELECT_PLACES: Final = (
-    "SELECT r.run_id, v.number, p.number, p.path FROM place p JOIN run r ON r.id = p.run "
-    "JOIN variant v ON v.run = p.run AND v.position = p.position WHERE p.image = ? "
-    f"ORDER BY p.run, p.position, p.number LIMIT {MAX_PLACES}"
+    "SELECT r.run_id, v.number, p.number, p.path, i.digest FROM image i JOIN place p ON p.image = i.id "
+    "JOIN run r ON r.id = p.run JOIN variant v ON v.run = p.run AND v.position = p.position "
+    f"WHERE i.id = ? OR i.picture = ? ORDER BY p.run, p.position, p.number LIMIT {MAX_PLACES}"
 )
 _SETTINGS_AT: Final = 18
 _MAX_PARAMETERS: Final = 500
@@ -60,13 +61,22 @@ class _Said:
         self.opinions = _by_image(
             reader,
             images,
-            "SELECT image, who.text, rating, CASE WHEN is_flag_latest THEN flags.text END, note_count, is_latest "
-            "FROM opinion "
+            "SELECT {picture}, who.text, opinion.rating, CASE WHEN is_flag_latest THEN flags.text END, note_count, "
+            "is_latest FROM opinion JOIN image ON image.id = opinion.image "
             "JOIN name AS who ON who.id = rater LEFT JOIN name AS flags ON flags.id = flag",
         )
-        self.tags = _by_image(reader, images, "SELECT DISTINCT image, text FROM tag JOIN name ON name.id = tag.name")
+        self.tags = _by_image(
+            reader,
+            images,
+            "SELECT DISTINCT {picture}, text FROM tag JOIN image ON image.id = tag.image "
+            "JOIN name ON name.id = tag.name",
+        )
         self.scores = _by_image(
-            reader, images, "SELECT image, text, value FROM score JOIN name ON name.id = score.name", "scored_at, value"
+            reader,
+            images,
+            "SELECT {picture}, text, value FROM score JOIN image ON image.id = score.image "
+            "JOIN name ON name.id = score.name",
+            "scored_at, value",
         )
 
     def of(self, image: int) -> Row:
@@ -89,12 +99,13 @@ class _Said:
 
 
 def _by_image(reader: IndexReader, images: list[int], select: str, order: str = "") -> _ByImage:
-    """The rows of a query about some images, by image."""
+    """The rows of a query about some images, or about copies of them, by image."""
     found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     for start in range(0, len(images), _MAX_PARAMETERS):
         some = ",".join(map(str, images[start : start + _MAX_PARAMETERS]))
         suffix = f" ORDER BY {order}" if order else ""
-        for row in reader.fetch(f"{select} WHERE image IN ({some}){suffix}"):
+        chosen = f"WHERE image.id IN ({some}) OR image.picture IN ({some})"
+        for row in reader.fetch(f"{select.format(picture='coalesce(image.picture, image.id)')} {chosen}{suffix}"):
             found[row[0]].append(row)
     return found
 
@@ -122,8 +133,8 @@ def _build(reader: IndexReader, row: tuple[Any, ...], said: _Said) -> Row:
         "is_trashed": bool(row[13]),
         **said.of(image),
         "places": [
-            {"run_id": run_id, "name": f"{variant}/{number}", "path": path}
-            for run_id, variant, number, path in reader.fetch(_SELECT_PLACES, (image,))
+            {"run_id": run_id, "name": f"{variant}/{number}", "path": path, "digest": unpack_digest(digest)}
+            for run_id, variant, number, path, digest in reader.fetch(_SELECT_PLACES, (image, image))
         ],
     }
 

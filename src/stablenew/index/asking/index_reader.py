@@ -221,36 +221,49 @@ class IndexReader:
         return found
 
     def image_ids(self, digests: Iterable[str]) -> dict[str, int]:
-        """The ids of images by digest; those that the index does not have, and what is no digest, are left out."""
+        """The ids of images by digest, for copies that of their picture; what the index does not have is left out."""
         found = {}
         for digest in digests:
             if is_digest(digest):
-                for (number,) in self.fetch("SELECT id FROM image WHERE digest = ?", (pack_digest(digest),)):
+                query = "SELECT coalesce(picture, id) FROM image WHERE digest = ?"
+                for (number,) in self.fetch(query, (pack_digest(digest),)):
                     found[digest] = int(number)
         return found
 
     def digests(self, images: Sequence[int]) -> list[str]:
-        """The digests of images by their ids, in any order."""
+        """The digests of images and of their copies by their ids, in any order."""
         found: list[str] = []
         for start in range(0, len(images), _MAX_PARAMETERS):
             some = ",".join(map(str, images[start : start + _MAX_PARAMETERS]))
             found += [
-                unpack_digest(digest) for (digest,) in self.fetch(f"SELECT digest FROM image WHERE id IN ({some})")
+                unpack_digest(digest)
+                for (digest,) in self.fetch(f"SELECT digest FROM image WHERE id IN ({some}) OR picture IN ({some})")
             ]
         return found
 
     def digests_by_run(self, images: Sequence[int]) -> dict[str, list[str]]:
-        """For each run the digests of those of some images that are among its final outputs."""
+        """For each run the digests of those of some images, or of their copies, that are among its final outputs."""
         found: dict[str, set[str]] = defaultdict(set)
         for start in range(0, len(images), _MAX_PARAMETERS):
             some = ",".join(map(str, images[start : start + _MAX_PARAMETERS]))
             query = (
                 "SELECT r.run_id, i.digest FROM place p JOIN run r ON r.id = p.run JOIN image i ON i.id = p.image "
-                f"WHERE p.image IN ({some})"
+                f"WHERE i.id IN ({some}) OR i.picture IN ({some})"
             )
             for run_id, digest in self.fetch(query):
                 found[run_id].add(unpack_digest(digest))
         return {run_id: sorted(digests) for run_id, digests in found.items()}
+
+    def copies(self) -> list[list[str]]:
+        """The digests of each picture that is there in several files."""
+        groups: dict[int, list[str]] = defaultdict(list)
+        query = (
+            "SELECT coalesce(picture, id), digest FROM image "
+            "WHERE picture IS NOT NULL OR id IN (SELECT picture FROM image WHERE picture IS NOT NULL) ORDER BY digest"
+        )
+        for picture, digest in self.fetch(query):
+            groups[picture].append(unpack_digest(digest))
+        return list(groups.values())
 
     def runs_holding(self, digest: str) -> list[str]:
         """The runs that have an image among their final outputs, the oldest first."""
@@ -315,9 +328,11 @@ class IndexReader:
         return _output(*rows[0]) if rows else None
 
     def newest_place(self, image: int) -> tuple[int, int, int] | None:
-        """Run, position and number of the newest place of an image; None when it was deleted."""
-        query = "SELECT run, position, number FROM place WHERE image = ? ORDER BY run DESC, position DESC LIMIT 1"
-        rows = self.fetch(query, (image,))
+        """Run, position and number of the newest place of an image; None when it was deleted.
+
+        Of copies one with a prompt is taken, where there is any.
+        """
+        rows = self.fetch(_SELECT_NEWEST, (image, image))
         return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
     def run_id_of(self, identifier: int) -> str | None:
@@ -384,8 +399,14 @@ _SELECT_FIRST_VARIANT: Final = (
     "SELECT model, body FROM variant LEFT JOIN text ON text.id = prompt WHERE run = ? AND position = 0"
 )
 _SELECT_COMPARISONS: Final = (
-    "SELECT r.run_id, c.winner, c.loser, c.rater, c.outcome, c.shown, c.asked, c.repeat, c.clock "
-    "FROM comparison c JOIN run r ON r.id = c.run"
+    "SELECT r.run_id, coalesce(w.picture, w.id), coalesce(l.picture, l.id), c.rater, c.outcome, c.shown, c.asked, "
+    "c.repeat, c.clock FROM comparison c JOIN run r ON r.id = c.run "
+    "JOIN image w ON w.id = c.winner JOIN image l ON l.id = c.loser"
+)
+_SELECT_NEWEST: Final = (
+    "SELECT p.run, p.position, p.number FROM image i JOIN place p ON p.image = i.id "
+    "JOIN variant v ON v.run = p.run AND v.position = p.position LEFT JOIN text t ON t.id = v.prompt "
+    "WHERE i.id = ? OR i.picture = ? ORDER BY coalesce(t.body, '') = '', p.run DESC, p.position DESC LIMIT 1"
 )
 _SELECT_OUTPUTS: Final = "SELECT path, digest FROM place JOIN image ON image.id = place.image WHERE run = ?"
 

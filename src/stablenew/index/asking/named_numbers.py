@@ -65,7 +65,8 @@ class NamedNumbers:
         if touched:
             listed = ",".join(map(str, touched))
             named = self._reader.fetch(f"SELECT DISTINCT image FROM score WHERE run IN ({listed})")
-            images = np.union1d(self._table.touched_images, [image for (image,) in named])
+            scored = self._table.pictures_of(np.array([image for (image,) in named], np.int64))
+            images = np.union1d(self._table.touched_images, scored)
             images = images[images > NO_IMAGE].astype(np.int64)
             for field, scores in self._scores.items():
                 found = self._read_scores(field, scores, images)
@@ -135,13 +136,13 @@ class NamedNumbers:
         """The scores of a field by image id: those of `images` are read again, or with None all of them."""
         names = ",".join(map(str, self._find_ids(field))) or "NULL"
         chosen = f"name IN ({names}) AND image <> {NO_IMAGE}"
-        parameters = () if images is None else (json.dumps(images.tolist()),)
+        parameters = () if images is None else (json.dumps(self._table.with_copies(images).tolist()),)
         if images is not None:  # the plus keeps SQLite from going through all scores of that name
             chosen = f"+{chosen} AND image IN (SELECT value FROM json_each(?))"
         rows = self._reader.fetch(
             f"SELECT image, value FROM score WHERE {chosen} ORDER BY scored_at, value", parameters
         )
-        places = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        places = self._table.pictures_of(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
         found = np.fromiter((row[1] for row in rows), np.float64, len(rows))
         size = max(self._table.image_count, len(known), int(places.max(initial=-1)) + 1)
         values = np.full(size, np.nan)
