@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests import forked_commands
-from tests.importing.images import fill, make_png
+from tests.importing.images import fill, make_pictured_png
 from tests.importing.stars import databases
 from tests.importing.test_moved_and_held import pattern, rewrite
 
@@ -62,10 +62,13 @@ def test_all_feedback_is_backed_up_and_taken_back(cli, tmp_path):
 
 
 def test_images_are_held_and_copies_of_them_found(cli, tmp_path):
-    fill(tmp_path / "outputs", 3)
-    (tmp_path / "outputs" / "again.png").write_bytes(make_png(0, extra={"Note": "written by another program"}))
+    fill(tmp_path / "outputs", 2)
+    (tmp_path / "outputs" / "once.png").write_bytes(make_pictured_png(7))
+    note = {"Note": "written by another program"}
+    (tmp_path / "outputs" / "again.png").write_bytes(make_pictured_png(7, extra=note))
     cli("import", tmp_path / "outputs")
     assert "1 picture in several files" in cli("copies").stdout
+    assert len(json.loads(cli("images", "--json").stdout)) == 3
     assert "(0 images decoded now)" in cli("copies", "--alike").stdout
     assert "4 images copied into the store" in cli("hold").stdout
     assert "4 were there already" in cli("hold").stdout
@@ -84,13 +87,14 @@ def test_a_lossy_copy_is_one_picture_when_a_person_says_so(cli, tmp_path):
     first, second = (digest.removeprefix("xxh128:") for digest in pairs[0]["images"])
     third = pairs[1]["images"][1].removeprefix("xxh128:")
     assert "one picture" in cli("copies", "--confirm", first[:12], f"xxh128:{second}").stdout
-    assert len(json.loads(cli("copies", "--alike", "--json").stdout)) == 2
+    assert len(json.loads(cli("copies", "--alike", "--json").stdout)) == 1, "two files of one picture ask once"
     cli("copies", "--confirm", third[:12], second[:12])
     assert "0 pairs to look at" in cli("copies", "--alike").stdout
     assert json.loads(cli("copies", "--json").stdout) == [
         sorted({digest for pair in pairs for digest in pair["images"]})
     ]
-    assert len(json.loads(cli("images", "tag:copy:*", "--json").stdout)) == 3
+    (image,) = json.loads(cli("images", "tag:copy:*", "--json").stdout)
+    assert len(image["places"]) == 3
     assert "fits no image" in cli("copies", "--confirm", first[:12], "0" * 12, code=2).stderr
     assert "the same image" in cli("copies", "--confirm", first[:12], first, code=2).stderr
 
@@ -133,3 +137,18 @@ def test_the_second_watcher_of_a_folder_names_the_first_and_ends(cli, tmp_path):
         assert "end that one first" in told
     with watching(tmp_path / "outputs" / "today", 0):
         pass  # a lock whose holder was killed is free
+
+
+def test_two_pictures_that_look_alike_are_not_asked_about_again(cli, tmp_path):
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    (outputs / "first.png").write_bytes(pattern(0))
+    (outputs / "lossy.jpg").write_bytes(rewrite(pattern(0), "JPEG", quality=60))
+    cli("import", outputs, "--all")
+    told = cli("copies", "--alike")
+    first, second = told.stdout.split("--refuse ")[1].split()[:2]
+    assert "two pictures" in cli("copies", "--refuse", first, second).stdout
+    assert "0 pairs to look at" in cli("copies", "--alike").stdout
+    assert len(json.loads(cli("images", "--json").stdout)) == 2
+    cli("copies", "--confirm", first, second)
+    assert len(json.loads(cli("images", "--json").stdout)) == 1, "the later word counts"

@@ -1,0 +1,175 @@
+"""Copies: which files are one picture, and which might be. A person decides where the pixels differ.
+
+What a person says is a tag of both images (`copy:` and a digest) or, that they are two pictures, a tag of one that
+names the other (`no-copy:`). So it is undone, merged and kept like every tag.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from stablenew.errors import ConfigError
+from stablenew.formats.documents.feedback_input import FeedbackInput
+from stablenew.importing.pixel_index import PixelIndex
+from stablenew.index.index_schema import COPY_PREFIX
+
+if TYPE_CHECKING:
+    from stablenew.index.job_history import JobHistory
+    from stablenew.recording.feedback_manager import FeedbackManager
+    from stablenew.store.run_store import RunStore
+
+NO_COPY_PREFIX: Final = "no-copy:"
+_SHORT: Final = 12
+_LEAST_PREFIX: Final = 6
+
+
+class Picture(NamedTuple):
+    """A picture that is there in several files."""
+
+    digests: tuple[str, ...]
+    is_confirmed: bool
+    """Whether a person said so; otherwise all have the same pixels."""
+
+
+class Candidate(NamedTuple):
+    """Two images that look alike and have not been judged."""
+
+    first: str
+    second: str
+    bits: int
+    """How many bits of 64 differ in what both look like."""
+
+
+class Copies:
+    """The copies of one store, and what the rater of `feedback` says of them."""
+
+    def __init__(self, store: "RunStore", history: "JobHistory", feedback: "FeedbackManager") -> None:
+        self._store = store
+        self._history = history
+        self._feedback = feedback
+
+    def update(self, on_progress: Callable[[int, int], object] = lambda _done, _total: None) -> int:
+        """Decode the images that were not looked at yet; how many those were. Stopped, it goes on there next time."""
+        with PixelIndex(self._store) as pixels:
+            return pixels.update(on_progress)
+
+    def count_missing(self) -> int:
+        """How many images were not decoded yet."""
+        with PixelIndex(self._store) as pixels:
+            return sum(len(digests) for _, digests in pixels.missing())
+
+    def pictures(self) -> list[Picture]:
+        """The pictures that history shows once and that are there in several files."""
+        with PixelIndex(self._store) as pixels:
+            same = list(map(set, pixels.copies()))
+        return [
+            Picture(tuple(digests), not any(group.issuperset(digests) for group in same))
+            for digests in self._history.copies()
+        ]
+
+    def candidates(self) -> list[Candidate]:
+        """The pairs to look at, those that look most alike first."""
+        joined = {frozenset(pair) for group in self._history.copies() for pair in combinations(group, 2)}
+        picture_of = {digest: group[0] for group in self._history.copies() for digest in group}
+        refused = {frozenset(pair) for pair in self._refused()}
+        with PixelIndex(self._store) as pixels:
+            alike = [Candidate(*pair) for pair in pixels.alike()]
+        found: dict[frozenset[str], Candidate] = {}
+        for pair in sorted(alike, key=lambda candidate: (candidate.bits, candidate)):
+            if frozenset(pair[:2]) in joined:
+                continue
+            pictures = frozenset(picture_of.get(digest, digest) for digest in pair[:2])
+            if not any({_short(a), _short(b)} in refused for a, b in self._files_of(pair, picture_of)):
+                found.setdefault(pictures, pair)
+        return list(found.values())
+
+    def _files_of(self, pair: Candidate, picture_of: dict[str, str]) -> Iterator[tuple[str, str]]:
+        """All pairs of files of the two pictures: what was said of any counts for both."""
+        sides = []
+        for digest in pair[:2]:
+            picture = picture_of.get(digest)
+            sides.append([other for other, first in picture_of.items() if first == picture] if picture else [digest])
+        yield from ((first, second) for first in sides[0] for second in sides[1])
+
+    def _refused(self) -> Iterator[tuple[str, str]]:
+        for image in self._history.search_images(f"tag:{NO_COPY_PREFIX}*"):
+            named = [tag.removeprefix(NO_COPY_PREFIX) for tag in image["tags"] if tag.startswith(NO_COPY_PREFIX)]
+            files = {_short(place["digest"]) for place in image["places"]}
+            yield from ((file, other) for file in files for other in named)
+
+    def find(self, name: str) -> str:
+        """The digest that is meant by its beginning.
+
+        Raises:
+            ConfigError: no image has such a digest, or several have.
+        """
+        hexadecimal = name.lower().removeprefix("xxh128:")
+        is_prefix = len(hexadecimal) >= _LEAST_PREFIX and not set(hexadecimal) - set("0123456789abcdef")
+        files = self._history.digests(f"digest:{hexadecimal}") if is_prefix else []  # with copies of what fits
+        found = [digest for digest in files if digest.removeprefix("xxh128:").startswith(hexadecimal)]
+        if len(found) != 1:
+            reason = "several images" if found else "no image"
+            raise ConfigError(f"expected the digest of an image or its beginning, found {name!r}, which fits {reason}")
+        return found[0]
+
+    def confirm(self, first: str, second: str) -> str:
+        """Say that two images are one picture; the tag that both carry then.
+
+        Raises:
+            ConfigError: they are the same image, or history does not have one of them.
+        """
+        rows = self._both(first, second)
+        known = [tag for row in rows for tag in row["tags"] if tag.startswith(COPY_PREFIX)]
+        tag = known[0] if known else f"{COPY_PREFIX}{_short(min(first, second))}"
+        self._say([(first, tag), (second, tag)])
+        return tag
+
+    def refuse(self, first: str, second: str) -> str:
+        """Say that two images that look alike are two pictures; the tag that says so.
+
+        Raises: see `confirm`.
+        """
+        self._both(first, second)
+        first, second = sorted((first, second))
+        tag = f"{NO_COPY_PREFIX}{_short(first)}"
+        self._say([(second, tag)])
+        return tag
+
+    def take_back(self, first: str, second: str) -> None:
+        """Forget what was said of two images: they are a candidate again.
+
+        Raises: see `confirm`.
+        """
+        self._both(first, second)
+        tags = {digest: self._own_tags(digest) for digest in (first, second)}
+        shared = {tag for tag in tags[first] & tags[second] if tag.startswith(COPY_PREFIX)}
+        pairs = ((first, second), (second, first))
+        said = {(digest, f"{NO_COPY_PREFIX}{_short(other)}") for digest, other in pairs}
+        said = {(digest, tag) for digest, tag in said if tag in tags[digest]}
+        self._say([*said, *((digest, tag) for digest in (first, second) for tag in shared)], is_taken_back=True)
+
+    def _own_tags(self, digest: str) -> set[str]:
+        opinions = (self._feedback.opinions(run_id) for run_id in self._history.runs_holding(digest))
+        return {tag for found in opinions for (image, _), said in found.items() if image == digest
+                for tag in said.get("tags") or ()}  # fmt: skip
+
+    def _both(self, first: str, second: str) -> list[dict[str, Any]]:
+        if first == second:
+            raise ConfigError(f"{first} and {second} are the same image")
+        rows = [row for digest in (first, second) for row in self._history.find_images(f"digest:{digest}").rows]
+        if len(rows) < 2:
+            raise ConfigError(f"history does not have both of {first} and {second}")
+        return rows
+
+    def _say(self, tags: Sequence[tuple[str, str]], *, is_taken_back: bool = False) -> None:
+        field = "remove_tags" if is_taken_back else "tags"
+        says = [
+            FeedbackInput.build(run_id=self._history.runs_holding(digest)[-1], image_id=digest, **{field: [tag]})
+            for digest, tag in tags
+        ]
+        if says:
+            self._feedback.record_many(says)
+
+
+def _short(digest: str) -> str:
+    return digest.rpartition(":")[2][:_SHORT]
