@@ -106,18 +106,19 @@ def _with_opinions(context: "WebContext", row: dict[str, Any], own: str, cached:
     """A row with the opinions as the feedback files have them: the index may be a moment behind."""
     feedback = context.controller.feedback
     folded: dict[str, Mapping[str, Any]] = {}
+    files = {row["digest"], *(place["digest"] for place in row["places"])}
     for run_id in dict.fromkeys(place["run_id"] for place in reversed(row["places"])):
         if run_id not in cached:
             cached[run_id] = feedback.opinions(run_id)
         for (image, rater), opinion in cached[run_id].items():
-            if image == row["digest"]:
+            if image in files:
                 folded[rater] = merge_opinions(folded.get(rater, {}), opinion)
     colour = context.thumbnails.colour(row["digest"])
     return row | {"mine": folded.pop(own, {}), "others": folded, "colour": colour}
 
 
 def merge_opinions(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What one rater thinks of an image that is in two runs: the later rating counts, tags and notes add up."""
+    """What one rater thinks of an image in two runs or files: the later rating counts, tags and notes add up."""
     later, earlier = (other, one) if other.get("rated_at", "") >= one.get("rated_at", "") else (one, other)
     added = {name: [*one[name], *other[name]] for name in ("tags", "notes") if name in one and name in other}
     return {**earlier, **later, **added}

@@ -71,7 +71,10 @@ export class ImageList {
   /** The index of an image among those that are known; -1 when it is not. */
   find(runId, digest) {
     for (const [id, row] of this.rows)
-      if (row.digest === digest && (row.run_id === runId || row.places.some((place) => place.run_id === runId)))
+      if (
+        (row.digest === digest && row.run_id === runId) ||
+        row.places.some((place) => place.run_id === runId && (place.digest ?? row.digest) === digest)
+      )
         return this.indexOf(id);
     return -1;
   }
