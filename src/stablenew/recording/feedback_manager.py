@@ -23,6 +23,7 @@ from stablenew.formats.documents.feedback import (
 from stablenew.formats.documents.feedback_fold import fold_opinions, standing_removals
 from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
 from stablenew.formats.strict_json import JsonValue
+from stablenew.recording.feedback_acts import drop_known, find_dated_ahead, redo_body, replay_acts
 from stablenew.store.feedback.feedback_files import FeedbackReading
 from stablenew.store.feedback.feedback_log import FeedbackLog, writing_all
 from stablenew.store.local_state import replica_id, user_id
@@ -36,8 +37,6 @@ OUTCOMES: Final = ("win", "tie", "both_bad")
 _CACHED_RUNS: Final = 256
 _AT_ONCE: Final = 100
 """Runs written in step; each has a file open."""
-_REPLACING: Final = frozenset({"rate", "tag", "note", "flag", "trash"})
-"""Ops of which the latest event of a rater counts, and no other."""
 _Plan: TypeAlias = tuple[Run, list[FeedbackEvent]]
 
 
@@ -227,7 +226,7 @@ class FeedbackManager:
         with writing_all(logs) as readings:
             return perform_together(
                 [
-                    log.append_steps(reading, self._at_now(_without_known(drafts, reading), reading))
+                    log.append_steps(reading, self._at_now(drop_known(drafts, reading.events), reading))
                     for log, reading, (_, drafts) in zip(logs, readings, plans, strict=True)
                 ]
             )
@@ -246,12 +245,7 @@ class FeedbackManager:
         self, drafts: list[FeedbackEvent], reading: FeedbackReading, sound: str
     ) -> list[FeedbackEvent]:
         """`drafts`, after a retraction of what the rater's clock, when it ran ahead, had dated after them."""
-        replaced = {_register_of(draft) for draft in drafts if draft.op in _REPLACING}
-        ahead = [event for event in reading.events if event.clock > sound and _register_of(event) in replaced]
-        if not ahead:
-            return drafts
-        retracted = {target for event in reading.events for target in event.event_ids or ()}
-        later = [event.id for event in ahead if event.id not in retracted]
+        later = find_dated_ahead(drafts, reading.events, sound)
         if not later:
             return drafts
         return self._draft([{"op": "retract", "event_ids": later}], drafts[0].rater) + drafts
@@ -311,7 +305,7 @@ class FeedbackManager:
                 return []
             retraction, events = undone[-1]
             name = {"act": as_act} if as_act else {}
-            bodies = [_redo_body(event, retraction) | name for event in events]
+            bodies = [redo_body(event, retraction) | name for event in events]
             again = self._at_now(self._draft(bodies, rater), reading)
             log.append(reading, again)
             return again
@@ -321,62 +315,9 @@ def _find_digest(finder: OutputFinder | None, item: FeedbackInput) -> str | None
     return finder.find(item.image_id).digest if finder is not None and item.image_id is not None else None
 
 
-def _without_known(drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
-    """The drafts that are not recorded yet: acts are idempotency keys, so a client may send one again."""
-    new = list(drafts)
-    names = {draft.act for draft in new}
-    known = {_idempotency_key(event) for event in reading.events if event.act in names}
-    return [draft for draft in new if _idempotency_key(draft) not in known]
-
-
-def _register_of(event: FeedbackEvent) -> tuple[str | None, ...]:
-    """The one thing that an event of a rater sets."""
-    return (event.rater, event.op, event.image_id, event.aspect, event.tag, event.note_id)
-
-
-def _idempotency_key(event: FeedbackEvent) -> tuple[str | None, ...]:
-    compared = sorted(filter(None, (event.winner, event.loser)))
-    return (event.rater, event.act, event.op, event.image_id, event.aspect, event.tag, event.note_id, *compared)
-
-
 def _forget_oldest(cache: dict[Path, Any]) -> None:
     while len(cache) >= _CACHED_RUNS:
         cache.pop(next(iter(cache)))
-
-
-def replay_acts(
-    events: Iterable[FeedbackEvent], rater: str
-) -> tuple[list[list[FeedbackEvent]], list[tuple[FeedbackEvent, list[FeedbackEvent]]]]:
-    """A rater's acts that stand, and those undone since the last new act: each with its retraction. Latest last.
-
-    It follows from the events alone, so undo and redo survive a restart and other machines.
-    """
-    done: list[list[FeedbackEvent]] = []
-    undone: list[tuple[FeedbackEvent, list[FeedbackEvent]]] = []
-    retracted: set[str] = set()
-    for event in events:
-        if event.op == "remove":  # undoing that would not bring the bytes back
-            continue
-        if event.rater != rater or event.id in retracted:  # a clock that was wrong puts an event after its retraction
-            continue
-        if event.op == "retract":
-            targets = set(event.event_ids or ())
-            retracted |= targets
-            taken = [act for act in done if targets & {target.id for target in act}]
-            done = [act for act in done if act not in taken]
-            undone.extend((event, act) for act in taken)
-        elif done and event.act is not None and done[-1][-1].act == event.act:
-            done[-1].append(event)
-        else:
-            done.append([event])
-            undone = [pair for pair in undone if pair[0].id != event.redo_of] if event.redo_of else []
-    return done, undone
-
-
-def _redo_body(event: FeedbackEvent, retraction: FeedbackEvent) -> dict[str, JsonValue]:
-    own = {"id", "clock", "replica", "rater", "act", "redo_of"}
-    body = {key: value for key, value in event.to_dict().items() if key not in own}
-    return body | {"redo_of": retraction.id}
 
 
 def parse_stars(text: str) -> int | None:
