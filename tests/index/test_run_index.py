@@ -68,8 +68,9 @@ def test_a_batch_that_fails_leaves_no_trace_and_no_number_of_it_is_used(index, r
     before = contents(index)
     state = RUN.positions["state"]
     renamed = third._replace(run=(*third.run[:state], "a new word", *third.run[state + 1 :]))
+    broken = second._replace(run=(*second.run[:state], None, *second.run[state + 1 :]))
     with pytest.raises(sqlite3.IntegrityError):
-        index.upsert_runs([renamed, first], are_new=True)  # it is not
+        index.upsert_runs([renamed, broken])
     assert contents(index) == before
     index.upsert_runs([second])
     index.upsert_runs([renamed])

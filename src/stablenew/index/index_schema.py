@@ -23,7 +23,7 @@ from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
 
-VERSION: Final = 9
+VERSION: Final = 10
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
@@ -40,6 +40,12 @@ NO_POSITION: Final = -1
 """The position of what is said of a whole run."""
 NO_IMAGE: Final = 0
 """The image id of the whole run."""
+DIGEST_KEY_BYTES: Final = 5
+DIGEST_KEY: Final = f"substr(digest, 1, {DIGEST_KEY_BYTES})"
+"""What images are found by: the beginnings of digests rarely agree, and an index of them is half as large."""
+_RUN_KEY: Final = "substr(run_id, -6)"
+RUN_IS: Final = f"{_RUN_KEY} = substr(?1, -6) AND run_id = ?1"
+"""The condition that finds a run by its id. The ends of run ids are random."""
 LABEL_PREFIX: Final = "label:"
 """A colour label is a tag that begins with this."""
 ALBUM_PREFIX: Final = "album:"
@@ -104,7 +110,7 @@ RUN: Final = Table(
     "run",
     (
         Column("id", "INTEGER PRIMARY KEY"),
-        Column("run_id", "TEXT NOT NULL UNIQUE"),
+        Column("run_id", "TEXT NOT NULL"),
         Column("folder_signature", "INTEGER NOT NULL"),
         Column("file_signature", "INTEGER NOT NULL"),
         Column("content_signature", "INTEGER NOT NULL"),
@@ -136,11 +142,9 @@ VARIANT: Final = Table(
         Column("run", "INTEGER NOT NULL"),
         Column("position", "INTEGER NOT NULL"),
         Column("number", "INTEGER NOT NULL"),
-        Column("status", text="word"),
         Column("prompt", text="prompt"),
         Column("negative", text="negative"),
         *map(setting_column, INDEXED),
-        Column("duration", "REAL"),
         Column("made"),
         Column("other_settings", text="word"),
         Column("other_values", "TEXT"),
@@ -156,7 +160,7 @@ PLACE: Final = Table(
         Column("position", "INTEGER NOT NULL"),
         Column("number", "INTEGER NOT NULL"),
         Column("image", "INTEGER NOT NULL", "image"),
-        Column("path", "TEXT"),
+        Column("path", ""),
         Column("width"),
         Column("height"),
         Column("type", text="word"),
@@ -164,7 +168,8 @@ PLACE: Final = Table(
     ),
     "PRIMARY KEY(run, position, number)",
 )
-"""The final outputs of variants; `number` counts those of a variant from 0."""
+"""The final outputs of variants; `number` counts those of a variant from 0. For `path` see `store_path`. `width` and
+`height` are None where they are those of the variant's settings, and 0 where they are not known."""
 LABEL: Final = Table(
     "label",
     (
@@ -233,11 +238,14 @@ SCORE: Final = Table(
         Column("image", "INTEGER NOT NULL", "image"),
         Column("source", "INTEGER NOT NULL", "word"),
         Column("value", "REAL"),
-        Column("scored_at", "TEXT NOT NULL"),
+        Column("scored_at", ""),
+        Column("is_apart", "INTEGER NOT NULL"),
     ),
-    "PRIMARY KEY(run, name, image, source)",
+    "PRIMARY KEY(image, name, run, source)",
 )
-"""Numbers of images: `metric.NAME` by a scorer, `aspect.NAME` by a rater."""
+"""Numbers of images: `metric.NAME` by a scorer, `aspect.NAME` by a rater. `scored_at` is in milliseconds since 1970,
+and None in a record, which is older. `is_apart` marks the scores of images that are no final outputs of the run: those
+of a run are found by its images and this mark, because an index by run would be nearly as large as the table."""
 COMPARISON: Final = Table(
     "comparison",
     (
@@ -277,11 +285,13 @@ CREATE TABLE name(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 INSERT INTO name(id, text) VALUES (1, 'completed');
 CREATE TABLE text(id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body TEXT NOT NULL);
 CREATE TABLE image(
-  id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, rating REAL, rater_count INTEGER, is_trashed INTEGER,
+  id INTEGER PRIMARY KEY, digest BLOB NOT NULL, rating REAL, rater_count INTEGER, is_trashed INTEGER,
   picture INTEGER
 );
 INSERT INTO image(id, digest) VALUES ({NO_IMAGE}, x'');
 {" ".join(table.create_sql for table in (RUN, *CONTENT_TABLES, *OPINION_TABLES))}
+CREATE INDEX run_key ON run({_RUN_KEY});
+CREATE INDEX image_digest ON image({DIGEST_KEY});
 CREATE INDEX opinion_image ON opinion(image);
 CREATE INDEX tag_image ON tag(image);
 CREATE INDEX note_image ON note(image);
@@ -289,8 +299,7 @@ CREATE INDEX image_trashed ON image(id) WHERE is_trashed;
 CREATE INDEX image_picture ON image(picture) WHERE picture IS NOT NULL;
 CREATE INDEX trash_image ON trash(image);
 CREATE INDEX note_body ON note(body);
-CREATE INDEX score_image ON score(image);
-CREATE INDEX score_name ON score(name);
+CREATE INDEX score_apart ON score(run) WHERE is_apart;
 CREATE INDEX comparison_winner ON comparison(winner);
 CREATE INDEX comparison_loser ON comparison(loser);
 {_CREATE_FULL_TEXT}
@@ -303,8 +312,7 @@ INSERT INTO prompt_text(prompt_text, rank) VALUES ('automerge', 0), ('crisismerg
 """
 FINISH: Final = """
 CREATE INDEX IF NOT EXISTS run_hot ON run(id) WHERE is_hot;
-CREATE INDEX IF NOT EXISTS variant_seed ON variant(seed, run) WHERE seed IS NOT NULL;
-CREATE INDEX IF NOT EXISTS variant_prompt ON variant(prompt, run);
+REINDEX image_digest;
 CREATE INDEX IF NOT EXISTS place_image ON place(image);
 INSERT INTO prompt_text(prompt_text) VALUES ('optimize');
 INSERT INTO prompt_text(prompt_text, rank) VALUES ('automerge', 4), ('crisismerge', 16);

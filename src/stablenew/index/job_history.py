@@ -457,7 +457,7 @@ class JobHistory:
         identifier = self._reader.id_of(run_id)
         if identifier is None:
             raise RunNotFound(f"no run {run_id!r} in the index of {self.root}")
-        return find_similar_variants(self._reader, identifier, limit)
+        return find_similar_variants(self._reader, self.columns.table, identifier, limit)
 
 
 def _check_sort(sort: str) -> None:

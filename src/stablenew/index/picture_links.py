@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.index.index_schema import COPY_PREFIX, OPINION_TABLES, PLACE, TAG, Row
+from stablenew.index.text_ids import find_images
 from stablenew.store.sources.same_pictures import mark_of_same_pictures, read_same_pictures
 
-_MAX_PARAMETERS: Final = 500
 _IMAGE_AT: Final = PLACE.positions["image"]
 _PLACES_AT: Final = 1
 _TAGS_AT: Final = OPINION_TABLES.index(TAG)
@@ -73,12 +73,8 @@ def link_copies(connection: sqlite3.Connection, same: Mapping[bytes, bytes]) -> 
 
 def _groups_of_pixels(connection: sqlite3.Connection, same: Mapping[bytes, bytes]) -> Iterable[list[int]]:
     groups: dict[bytes, list[int]] = {}
-    digests = list(same)
-    for start in range(0, len(digests), _MAX_PARAMETERS):
-        some = digests[start : start + _MAX_PARAMETERS]
-        query = f"SELECT id, digest FROM image WHERE digest IN ({','.join('?' * len(some))})"
-        for image, digest in connection.execute(query, some):
-            groups.setdefault(same[digest], []).append(image)
+    for digest, image in find_images(connection, list(same)):
+        groups.setdefault(same[digest], []).append(image)
     return groups.values()
 
 

@@ -21,6 +21,8 @@ from stablenew.index.index_schema import (
     OPINION_TABLES,
     PLACE,
     RUN,
+    RUN_IS,
+    SCORE,
     TAG,
     TRASH,
     Row,
@@ -126,7 +128,7 @@ class RunIndex:
 
     def known_of(self, run_id: str) -> Known | None:
         """The signatures of one run; None when the index does not have it."""
-        query = "SELECT folder_signature, file_signature, is_hot FROM run WHERE run_id = ?"
+        query = f"SELECT folder_signature, file_signature, is_hot FROM run WHERE {RUN_IS}"
         row = self._connection.execute(query, (run_id,)).fetchone()
         return None if row is None else Known(row[0], row[1], bool(row[2]))
 
@@ -143,7 +145,7 @@ class RunIndex:
 
     def state_of(self, run_id: str) -> str | None:
         """The state a run had when it was read."""
-        query = "SELECT text FROM run JOIN name ON name.id = run.state WHERE run_id = ?"
+        query = f"SELECT text FROM run JOIN name ON name.id = run.state WHERE {RUN_IS}"
         row = self._connection.execute(query, (run_id,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -153,7 +155,7 @@ class RunIndex:
             return
         with self._transaction():
             rows = ((run_id,) for run_id in run_ids)
-            self._connection.executemany("UPDATE run SET is_hot = 0 WHERE run_id = ?", rows)
+            self._connection.executemany(f"UPDATE run SET is_hot = 0 WHERE {RUN_IS}", rows)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -234,7 +236,7 @@ class RunIndex:
 
     def _find_stored(self, run_ids: Iterable[str]) -> "dict[str, _Stored]":
         """Those of these runs that the index has."""
-        query = "SELECT id, content_signature FROM run WHERE run_id = ?"
+        query = f"SELECT id, content_signature FROM run WHERE {RUN_IS}"
         found = {run_id: self._connection.execute(query, (run_id,)).fetchone() for run_id in run_ids}
         return {run_id: _Stored(*row) for run_id, row in found.items() if row is not None}
 
@@ -249,13 +251,16 @@ class RunIndex:
     def _delete_opinions(self, identifier: int) -> None:
         for table in OPINION_TABLES:
             self._touch(table, identifier)
-            self._connection.execute(f"DELETE FROM {table.name} WHERE run = ?", (identifier,))
+            for condition in _conditions(table):
+                self._connection.execute(f"DELETE FROM {table.name} WHERE {condition}", {"run": identifier})
 
     def _touch(self, table: Table, identifier: int) -> None:
         """Remember the images of a run in a table: their ratings may change, or nothing may be left of them."""
         for column in table.image_columns:
-            query = f"INSERT OR IGNORE INTO touched(id) SELECT {column} FROM {table.name} WHERE run = ?"
-            self._connection.execute(query, (identifier,))
+            query = (
+                f"INSERT OR IGNORE INTO touched(id) SELECT {column} FROM {table.name} WHERE {_conditions(table)[-1]}"
+            )
+            self._connection.execute(query, {"run": identifier})
 
     def _replace_opinions(self, runs: Sequence[RunRows]) -> None:
         """Update runs of which only opinions and scores changed."""
@@ -322,6 +327,13 @@ _HOT_RUNS: Final = """
     SELECT run_id, text, folder_signature, file_signature FROM run JOIN name ON name.id = run.state
     WHERE is_hot ORDER BY run.id DESC
 """
+
+
+def _conditions(table: Table) -> tuple[str, ...]:
+    """What finds the rows of the run `:run` in a table, the last those whose images may be found in no other way."""
+    if table is SCORE:
+        return "image IN (SELECT image FROM place WHERE run = :run) AND run = :run", "run = :run AND is_apart"
+    return ("run = :run",)
 
 
 class _Stored(NamedTuple):

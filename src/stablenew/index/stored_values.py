@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
+from stablenew.store.run_folder import OUTPUTS, output_name
 
 _UNSPACED = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9d])")
 
@@ -29,6 +30,7 @@ MAX_SHOWN_OUTPUTS: Final = 8
 
 _DIGEST_PREFIX: Final = "xxh128:"
 _NAME_SEPARATOR: Final = "\x1f"
+_MAX_DIGITS: Final = 9
 
 
 def pack_digest(digest: str) -> bytes:
@@ -39,6 +41,23 @@ def pack_digest(digest: str) -> bytes:
 def unpack_digest(packed: bytes) -> str:
     """The digest that `pack_digest` packed."""
     return f"{_DIGEST_PREFIX}{packed.hex()}"
+
+
+def store_path(path: str | None, variant: int, stage: str, digest: str, media_type: str) -> int | str | None:
+    """A path in the run as a number, where it is the one that the format gives that output of a stage."""
+    if path is None:
+        return None
+    start = f"{OUTPUTS}/{variant:04d}-{stage}-"
+    number = path[len(start) :].partition(".")[0]
+    is_number = number.isdecimal() and number.isascii() and len(number) <= _MAX_DIGITS
+    if is_number and output_name(variant, stage, int(number), digest, media_type) == path:
+        return int(number)
+    return path
+
+
+def read_path(stored: int | str | None, variant: int, stage: str, digest: str, media_type: str) -> str | None:
+    """The path that `store_path` stored."""
+    return output_name(variant, stage, stored, digest, media_type) if isinstance(stored, int) else stored
 
 
 def join_names(names: Sequence[str]) -> str | None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from stablenew.index.index_schema import FULL_TEXT_TABLES, TextKind
+from stablenew.index.index_schema import DIGEST_KEY, DIGEST_KEY_BYTES, FULL_TEXT_TABLES, NO_IMAGE, TextKind
 from stablenew.index.stored_values import searchable
 
 _MAX_CACHED: Final = 20_000
@@ -23,6 +23,15 @@ def with_ids(rows: Sequence[tuple[Any, ...]], sources: Mapping[int, IdSource]) -
         for place, ids_of in sources.items():
             columns[place] = ids_of(columns[place])  # type: ignore[arg-type]
     return zip(*columns, strict=True)
+
+
+def find_images(connection: sqlite3.Connection, digests: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
+    """The images of some digests, with their ids."""
+    wanted = set(digests)
+    for start in range(0, len(digests), _MAX_PARAMETERS):
+        keys = [digest[:DIGEST_KEY_BYTES] for digest in digests[start : start + _MAX_PARAMETERS]]
+        query = f"SELECT digest, id FROM image WHERE {DIGEST_KEY} IN ({','.join('?' * len(keys))})"
+        yield from (row for row in connection.execute(query, keys) if row[0] in wanted)
 
 
 class TextIds(ABC):
@@ -72,15 +81,21 @@ class _RecentIds(TextIds):
 
 
 class ImageIds(_RecentIds):
-    """The ids of images, by their digests as bytes."""
+    """The ids of images, by their digests as bytes; the empty one stands for a whole run."""
+
+    def forget(self) -> None:
+        """Drop the cache but for what cannot be looked up: SQLite finds no beginning of an empty digest."""
+        super().forget()
+        self._ids[b""] = NO_IMAGE
 
     def _find_or_add(self, texts: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
         """All at once: there are more images than anything else, and nearly all are new."""
-        self._connection.executemany("INSERT OR IGNORE INTO image(digest) VALUES (?)", ((text,) for text in texts))
-        for start in range(0, len(texts), _MAX_PARAMETERS):
-            part = texts[start : start + _MAX_PARAMETERS]
-            places = ",".join("?" * len(part))
-            yield from self._connection.execute(f"SELECT digest, id FROM image WHERE digest IN ({places})", part)
+        found = dict(find_images(self._connection, texts))
+        ((last,),) = self._connection.execute("SELECT max(id) FROM image")
+        new = list(enumerate((text for text in texts if text not in found), last + 1))
+        self._connection.executemany("INSERT INTO image(id, digest) VALUES (?, ?)", new)
+        yield from found.items()
+        yield from ((text, identifier) for identifier, text in new)
 
 
 def hash_body(text: str, kind: TextKind) -> bytes:

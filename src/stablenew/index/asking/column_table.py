@@ -16,6 +16,7 @@ from stablenew.disk.atomic_file import replace_cached_by
 from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.arrays import Arrays, Column, Mask, is_in, read_columns
 from stablenew.index.asking.index_reader import IndexReader
+from stablenew.index.asking.saved_columns import pack_column, unpack_column
 from stablenew.index.index_schema import HASH_BITS, NO_IMAGE
 from stablenew.index.run_index import RESET
 from stablenew.index.stored_values import read_seed
@@ -43,7 +44,7 @@ _EXTRA_TYPES: Final[dict[str, Any]] = {
 }
 _SIZES: Final = ("width", "height")
 _ROW_SQL: Final = ", ".join(
-    f"COALESCE(p.{name}, v.{name})"
+    f"COALESCE(NULLIF(p.{name}, 0), v.{name})"
     if name in _SIZES
     else f"p.{name}"
     if name in ("number", "image", "type", "stage")
@@ -63,12 +64,15 @@ _OPINION_TYPES: Final[dict[str, Any]] = {
     "is_flag_latest": np.bool_,
 }
 _TAG_TYPES: Final[dict[str, Any]] = {"run": np.int64, "image": np.int32, "name": np.int32}
-_LAYOUT: Final = " ".join([*_RUN_TYPES, *_ROW_TYPES, *_EXTRA_TYPES, *_LABEL_TYPES, *_OPINION_TYPES, *_TAG_TYPES])
+_LAYOUT: Final = " ".join(
+    ["packed", *_RUN_TYPES, *_ROW_TYPES, *_EXTRA_TYPES, *_LABEL_TYPES, *_OPINION_TYPES, *_TAG_TYPES]
+)
 """A saved table with other columns was written by another version of the program."""
 _SELECT_IMAGES: Final = "SELECT id, rating, is_trashed FROM image"
 _MAX_PATCHED: Final = 5_000
 _MAX_DEAD: Final = 0.25
 _CHUNK: Final = 100_000
+_MAX_SEED: Final = float(1 << 62)
 _SAVED_TABLES: Final = ("runs", "rows", "labels", "opinions", "tags")
 
 
@@ -134,24 +138,40 @@ class ColumnTable:
                 return
             for table in _SAVED_TABLES:
                 arrays: Arrays = getattr(self, table)
-                arrays.append({name: saved[f"{table}.{name}"] for name in arrays.types})
+                columns = {name: unpack_column(f"{table}.{name}", saved, kind) for name, kind in arrays.types.items()}
+                arrays.append(columns)
             self._read_copies()
-            self.image_ratings, self.is_trashed = saved["image_ratings"], saved["is_trashed"]
+            for name, expected in self._expected().items():
+                self.rows[name][:] += expected
+            self.image_ratings = unpack_column("image_ratings", saved, np.float32)
+            self.is_trashed = unpack_column("is_trashed", saved, np.bool_)
             self._order()
             self._version = (str(saved["token"]), int(saved["change"]))
         if self._version is None:
             self._clear()
 
     def _save(self, version: tuple[str, int]) -> None:
-        saved = {
+        columns = {
             f"{table}.{name}": column
             for table in _SAVED_TABLES
             for name, column in getattr(self, table).saved().items()
         }
-        saved |= {"token": np.array(version[0]), "change": np.array(version[1])}
-        saved |= {"image_ratings": self.image_ratings, "is_trashed": self.is_trashed}
+        columns |= {f"rows.{name}": self.rows[name] - expected for name, expected in self._expected().items()}
+        columns |= {"image_ratings": self.image_ratings, "is_trashed": self.is_trashed}
+        saved = {"token": np.array(version[0]), "change": np.array(version[1])}
+        for name, column in columns.items():
+            saved |= pack_column(name, column)
         with contextlib.suppress(OSError):
             replace_cached_by(self._path, lambda file: np.savez(file, allow_pickle=False, **saved))
+
+    def _expected(self) -> dict[str, Column]:
+        """What columns hold in nearly all rows, because it follows from others; only the difference is saved."""
+        seeds = self.rows["seed"]
+        whole = np.where(np.abs(seeds) < _MAX_SEED, seeds, 0).astype(np.int64)
+        return {
+            "time": self.runs["id"][self.rows["run"]] >> HASH_BITS,
+            "seed_low": (whole & 0xFFFF_FFFF).astype(np.uint32),
+        }
 
     def _read_copies(self) -> None:
         rows = self._reader.fetch("SELECT id, picture FROM image WHERE picture IS NOT NULL ORDER BY id")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.index_reader import IndexReader, Row, timestamp_of
+from stablenew.index.asking.index_reader import PATH_COLUMNS, IndexReader, Row, timestamp_of
 from stablenew.index.index_schema import LABEL_PREFIX, VARIANT
 from stablenew.index.stored_values import read_seed, split_names, unpack_digest, write_seed
 
@@ -16,7 +16,8 @@ _NOT_COMPARED: Final = ("seed", "width", "height")
 _TEXTS: Final = {column.name: column.text for column in VARIANT.columns}
 _SETTINGS: Final = ", ".join(f"v.{setting.name}" for setting in INDEXED)
 _SELECT: Final = (
-    "SELECT r.run_id, coalesce(v.made, r.created), v.number, p.number, p.path, p.width, p.height, p.type, p.stage, "
+    "SELECT r.run_id, coalesce(v.made, r.created), v.number, p.number, p.path, "
+    "nullif(coalesce(p.width, v.width), 0), nullif(coalesce(p.height, v.height), 0), p.type, p.stage, "
     "coalesce(i.picture, i.id), i.digest, i.rating, i.rater_count, i.is_trashed, "
     "(SELECT body FROM text WHERE id = v.prompt), "
     f"(SELECT body FROM text WHERE id = v.negative), v.other_settings, v.other_values, {_SETTINGS} "
@@ -24,7 +25,7 @@ _SELECT: Final = (
     "JOIN image i ON i.id = p.image WHERE p.run = ? AND p.position = ? AND p.number = ?"
 )
 _SELECT_PLACES: Final = (
-    "SELECT r.run_id, v.number, p.number, p.path, i.digest FROM image i JOIN place p ON p.image = i.id "
+    f"SELECT r.run_id, p.number, {PATH_COLUMNS} FROM image i JOIN place p ON p.image = i.id "
     "JOIN run r ON r.id = p.run JOIN variant v ON v.run = p.run AND v.position = p.position "
     f"WHERE i.id = ? OR i.picture = ? ORDER BY p.run, p.position, p.number LIMIT {MAX_PLACES}"
 )
@@ -119,7 +120,7 @@ def _build(reader: IndexReader, row: tuple[Any, ...], said: _Said) -> Row:
         "name": f"{row[2]}/{row[3]}",
         "variant": row[2],
         "output": row[3],
-        "path": row[4],
+        "path": reader.path_of((row[4], row[2], row[8], row[7], row[10])),
         "created_at": None if row[1] is None else timestamp_of(row[1]),
         "width": row[5],
         "height": row[6],
@@ -133,8 +134,9 @@ def _build(reader: IndexReader, row: tuple[Any, ...], said: _Said) -> Row:
         "is_trashed": bool(row[13]),
         **said.of(image),
         "places": [
-            {"run_id": run_id, "name": f"{variant}/{number}", "path": path, "digest": unpack_digest(digest)}
-            for run_id, variant, number, path, digest in reader.fetch(_SELECT_PLACES, (image, image))
+            {"run_id": run_id, "name": f"{stored[1]}/{number}", "path": reader.path_of(stored), "digest": digest}
+            for run_id, number, *stored in reader.fetch(_SELECT_PLACES, (image, image))
+            for digest in [unpack_digest(stored[-1])]
         ],
     }
 

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stablenew.formats.digest import is_digest
 from stablenew.index.index_schema import (
+    DIGEST_KEY,
+    DIGEST_KEY_BYTES,
     FIELD_PACK,
     FIELD_TAG,
     LARGEST_ID,
     NO_POSITION,
+    RUN_IS,
     open_for_reading,
     sqlite_errors,
 )
@@ -21,6 +24,7 @@ from stablenew.index.stored_values import (
     MAX_SHOWN_OUTPUTS,
     is_joined,
     pack_digest,
+    read_path,
     split_names,
     unpack_digest,
     write_seed,
@@ -45,6 +49,7 @@ _MAX_PARAMETERS: Final = 500
 Cursor = tuple[Any, ...]
 """Where a page ended: what the next one starts after."""
 _DIGEST_BYTES: Final = 16
+_SCORES: Final = ("metric.", "aspect.")
 
 
 class ComparisonRow(NamedTuple):
@@ -178,7 +183,9 @@ class IndexReader:
             return []
         low = bytes.fromhex(prefix.ljust(2 * _DIGEST_BYTES, "0"))
         high = bytes.fromhex(prefix.ljust(2 * _DIGEST_BYTES, "f"))
-        return [row[0] for row in self.fetch("SELECT id FROM image WHERE digest BETWEEN ? AND ?", (low, high))]
+        query = f"SELECT id FROM image WHERE {DIGEST_KEY} BETWEEN ? AND ? AND digest BETWEEN ? AND ?"
+        keys = (low[:DIGEST_KEY_BYTES], high[:DIGEST_KEY_BYTES])
+        return [row[0] for row in self.fetch(query, (*keys, low, high))]
 
     def family_names(self) -> list[str]:
         """The fields of families that this index has: `settings.NAME`, `metric.NAME` and `aspect.NAME`."""
@@ -186,14 +193,10 @@ class IndexReader:
         return [f"settings.{name}" for name in settings] + self._score_names()
 
     def _score_names(self) -> list[str]:
-        """The names of scores: one look-up for each of them."""
-        least = "SELECT min(name) FROM score"
-        query = (
-            f"WITH RECURSIVE found(name) AS ({least} UNION ALL "
-            f"SELECT ({least} WHERE score.name > found.name) FROM found WHERE name IS NOT NULL) "
-            "SELECT text FROM found JOIN name ON name.id = found.name"
-        )
-        return [text for (text,) in self.fetch(query)]
+        """The names of scores. Words are never forgotten, so each is looked for."""
+        words = [(number, text) for number, text in self.names() if text.startswith(_SCORES)]
+        query = "SELECT EXISTS (SELECT 1 FROM score WHERE name = ?)"
+        return [text for number, text in words if self.fetch(query, (number,)) == [(1,)]]
 
     def names(self) -> list[tuple[int, str]]:
         """Every word, in the order of its id."""
@@ -225,8 +228,8 @@ class IndexReader:
         found = {}
         for digest in digests:
             if is_digest(digest):
-                query = "SELECT coalesce(picture, id) FROM image WHERE digest = ?"
-                for (number,) in self.fetch(query, (pack_digest(digest),)):
+                query = f"SELECT coalesce(picture, id) FROM image i WHERE {_DIGEST_IS}"
+                for (number,) in self.fetch(query, _digest_keys(digest)):
                     found[digest] = int(number)
         return found
 
@@ -268,10 +271,10 @@ class IndexReader:
     def runs_holding(self, digest: str) -> list[str]:
         """The runs that have an image among their final outputs, the oldest first."""
         query = (
-            "SELECT DISTINCT r.run_id, r.id FROM place p JOIN run r ON r.id = p.run "
-            "JOIN image i ON i.id = p.image WHERE i.digest = ? ORDER BY r.id"
+            "SELECT DISTINCT r.run_id, r.id FROM image i JOIN place p ON p.image = i.id JOIN run r ON r.id = p.run "
+            f"WHERE {_DIGEST_IS} ORDER BY r.id"
         )
-        return [run_id for run_id, _ in self.fetch(query, (pack_digest(digest),))]
+        return [run_id for run_id, _ in self.fetch(query, _digest_keys(digest))]
 
     def comparisons(self, asked: str | None = None) -> list[ComparisonRow]:
         """Every comparison that stands, the oldest first; with `asked` those that answered this question."""
@@ -300,7 +303,7 @@ class IndexReader:
 
     def id_of(self, run_id: str) -> int | None:
         """The id of a run; None when the index does not have it."""
-        rows = self.fetch("SELECT id FROM run WHERE run_id = ?", (run_id,))
+        rows = self.fetch(f"SELECT id FROM run WHERE {RUN_IS}", (run_id,))
         return rows[0][0] if rows else None
 
     def rows(self, ids: Iterable[int]) -> list[Row]:
@@ -314,18 +317,27 @@ class IndexReader:
     def outputs(self, identifier: int) -> list[tuple[int, str, str]]:
         """Variant, path and digest of the final outputs that a run holds, in order."""
         rows = self.fetch(
-            "SELECT v.number, p.path, i.digest FROM place p "
-            "JOIN variant v ON v.run = p.run AND v.position = p.position JOIN image i ON i.id = p.image "
-            "WHERE p.run = ? AND p.path IS NOT NULL ORDER BY p.position, p.number",
+            f"{_SELECT_OUTPUTS} AND path IS NOT NULL ORDER BY p.position, p.number",
             (identifier,),
         )
-        return [(number, path, unpack_digest(digest)) for number, path, digest in rows]
+        return [(row[1], self.path_of(row) or "", unpack_digest(row[4])) for row in rows]
 
     def output_at(self, run: int, position: int, number: int) -> dict[str, Any] | None:
         """Path and digest of one output; None when it was deleted."""
-        query = f"{_SELECT_OUTPUTS} AND position = ? AND number = ?"
+        query = f"{_SELECT_OUTPUTS} AND p.position = ? AND p.number = ?"
         rows = self.fetch(query, (run, position, number))
-        return _output(*rows[0]) if rows else None
+        return self._output(rows[0]) if rows else None
+
+    def path_of(self, stored: Sequence[Any]) -> str | None:
+        """The path in the run of what `PATH_COLUMNS` selected; None for an image in place."""
+        path, variant, stage, kind, digest = stored
+        if not isinstance(path, int):
+            return path  # type: ignore[no-any-return]
+        media_type = self.name(kind).rpartition("\0")[2]
+        return read_path(path, variant, self.name(stage), unpack_digest(digest), media_type)
+
+    def _output(self, stored: Sequence[Any]) -> dict[str, Any]:
+        return {"path": self.path_of(stored), "digest": unpack_digest(stored[4])}
 
     def newest_place(self, image: int) -> tuple[int, int, int] | None:
         """Run, position and number of the newest place of an image; None when it was deleted.
@@ -358,8 +370,8 @@ class IndexReader:
         labels = connection.execute(query, (identifier, NO_POSITION)).fetchall()
         tags = connection.execute("SELECT DISTINCT name FROM tag WHERE run = ?", (identifier,)).fetchall()
         tag_ids = {name for kind, name in labels if kind == FIELD_TAG} | {name for (name,) in tags}
-        query = f"{_SELECT_OUTPUTS} ORDER BY position, number LIMIT ?"
-        outputs = connection.execute(query, (identifier, MAX_SHOWN_OUTPUTS))
+        query = f"{_SELECT_OUTPUTS} ORDER BY p.position, p.number LIMIT ?"
+        outputs = connection.execute(query, (identifier, MAX_SHOWN_OUTPUTS)).fetchall()
         return {
             "kind": "stablenew.job_summary",
             "schema_version": "1.0",
@@ -385,7 +397,7 @@ class IndexReader:
             "pick_count": run[15],
             "reject_count": run[16],
             "note_count": run[17],
-            "outputs": [_output(path, digest) for path, digest in outputs],
+            "outputs": list(map(self._output, outputs)),
             "fitting": None,
             "problem": run[18],
         }
@@ -408,11 +420,19 @@ _SELECT_NEWEST: Final = (
     "JOIN variant v ON v.run = p.run AND v.position = p.position LEFT JOIN text t ON t.id = v.prompt "
     "WHERE i.id = ? OR i.picture = ? ORDER BY coalesce(t.body, '') = '', p.run DESC, p.position DESC LIMIT 1"
 )
-_SELECT_OUTPUTS: Final = "SELECT path, digest FROM place JOIN image ON image.id = place.image WHERE run = ?"
+_DIGEST_IS: Final = f"{DIGEST_KEY} = ? AND i.digest = ?"
+PATH_COLUMNS: Final = "p.path, v.number, p.stage, p.type, i.digest"
+"""What `path_of` needs, of the tables `place`, `variant` and `image`."""
+_SELECT_OUTPUTS: Final = (
+    f"SELECT {PATH_COLUMNS} FROM place p JOIN variant v ON v.run = p.run AND v.position = p.position "
+    "JOIN image i ON i.id = p.image WHERE p.run = ?"
+)
 
 
-def _output(path: str | None, digest: bytes) -> dict[str, Any]:
-    return {"path": path, "digest": unpack_digest(digest)}
+def _digest_keys(digest: str) -> tuple[bytes, bytes]:
+    """The parameters of the condition that finds an image by its digest."""
+    packed = pack_digest(digest)
+    return packed[:DIGEST_KEY_BYTES], packed
 
 
 def timestamp_of(milliseconds: int) -> str:

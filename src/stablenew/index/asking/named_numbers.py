@@ -64,7 +64,7 @@ class NamedNumbers:
             self._append_settings(field, values, changed)  # rows of the past are dead, and their values harmless
         if touched:
             listed = ",".join(map(str, touched))
-            named = self._reader.fetch(f"SELECT DISTINCT image FROM score WHERE run IN ({listed})")
+            named = self._reader.fetch(f"SELECT DISTINCT image FROM score WHERE is_apart AND run IN ({listed})")
             scored = self._table.pictures_of(np.array([image for (image,) in named], np.int64))
             images = np.union1d(self._table.touched_images, scored)
             images = images[images > NO_IMAGE].astype(np.int64)
@@ -137,8 +137,8 @@ class NamedNumbers:
         names = ",".join(map(str, self._find_ids(field))) or "NULL"
         chosen = f"name IN ({names}) AND image <> {NO_IMAGE}"
         parameters = () if images is None else (json.dumps(self._table.with_copies(images).tolist()),)
-        if images is not None:  # the plus keeps SQLite from going through all scores of that name
-            chosen = f"+{chosen} AND image IN (SELECT value FROM json_each(?))"
+        if images is not None:
+            chosen = f"{chosen} AND image IN (SELECT value FROM json_each(?))"
         rows = self._reader.fetch(
             f"SELECT image, value FROM score WHERE {chosen} ORDER BY scored_at, value", parameters
         )

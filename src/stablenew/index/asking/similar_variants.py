@@ -1,8 +1,13 @@
 """Similar variants: pairs that differ in exactly one setting, which therefore made the difference."""
 
+import json
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from stablenew.formats.settings import BY_NAME
+from stablenew.index.asking.arrays import Column
+from stablenew.index.asking.column_table import ColumnTable
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import VARIANT
 from stablenew.index.stored_values import read_seed
@@ -29,7 +34,7 @@ class SimilarVariant(NamedTuple):
     other_value: Any
 
 
-def find_similar_variants(reader: IndexReader, run: int, limit: int) -> list[SimilarVariant]:
+def find_similar_variants(reader: IndexReader, table: ColumnTable, run: int, limit: int) -> list[SimilarVariant]:
     """Variants that differ from one of a run in exactly one indexed setting, the newest first.
 
     Such variants share the prompt or the seed, so only variants with either are compared.
@@ -37,15 +42,26 @@ def find_similar_variants(reader: IndexReader, run: int, limit: int) -> list[Sim
     rows: dict[tuple[Any, ...], None] = {}
     for column in ("prompt", "seed"):
         query = (
-            f"SELECT v.run, v.position, o.run, o.position FROM variant v CROSS JOIN "
-            f"(SELECT * FROM variant WHERE {column} IN (SELECT {column} FROM variant WHERE run = ?) "
-            f"ORDER BY run DESC LIMIT {_MOST_CANDIDATES}) o "
-            f"WHERE v.run = ? AND o.{column} = v.{column} AND {_DIFFERENCES} = 1 "
-            f"ORDER BY o.run DESC, o.position, v.position LIMIT ?"
+            "SELECT v.run, v.position, o.run, o.position FROM json_each(?) AS found "
+            "JOIN variant o ON o.run = json_extract(found.value, '$[0]') "
+            "AND o.position = json_extract(found.value, '$[1]') "
+            f"JOIN variant v ON v.run = ? AND v.{column} = o.{column} WHERE {_DIFFERENCES} = 1 "
+            "ORDER BY o.run DESC, o.position, v.position LIMIT ?"
         )
-        rows |= dict.fromkeys(reader.fetch(query, (run, run, limit)))
+        rows |= dict.fromkeys(reader.fetch(query, (json.dumps(_candidates(table, run, column)), run, limit)))
     newest = sorted(rows, key=lambda row: (-row[2], row[3], row[1]))[:limit]
     return [_describe(reader, *row) for row in newest]
+
+
+def _candidates(table: ColumnTable, run: int, column: str) -> list[list[int]]:
+    """Run and position of the newest variants that may have the same value of a column as one of a run."""
+    slots, _ = table.known_slots_of(np.array([run]))
+    values: Column = table.rows[column][np.isin(table.rows["run"], slots)]
+    known = values[values >= 0]
+    rows = np.flatnonzero(np.isin(table.rows[column], known) & table.rows["is_alive"])
+    keys = np.stack([table.runs["id"][table.rows["run"][rows]], table.rows["position"][rows]], axis=1)
+    newest = np.unique(keys, axis=0)[::-1]  # a variant with several outputs has several rows
+    return newest[:_MOST_CANDIDATES].tolist()  # type: ignore[no-any-return]
 
 
 def _describe(reader: IndexReader, run: int, position: int, other_run: int, other_position: int) -> SimilarVariant:

@@ -43,18 +43,20 @@ from stablenew.index.reading.run_entry import (
     ImageOpinion,
     RunEntry,
     RunReading,
+    ScoreEntry,
     VariantEntry,
+    milliseconds_of,
 )
-from stablenew.index.stored_values import join_names, pack_digest, store_seed, type_label
+from stablenew.index.stored_values import join_names, pack_digest, store_path, store_seed, type_label
 
 _SETTING_NAMES = tuple(setting.name for setting in INDEXED)
-_SEED = _SETTING_NAMES.index("seed")
+_SEED, _WIDTH, _HEIGHT = map(_SETTING_NAMES.index, ("seed", "width", "height"))
 _variant_of = VARIANT.row_of(
-    "run", "position", "number", "status", "prompt", "negative", "duration", "made",
-    "other_settings", "other_values", *_SETTING_NAMES,
+    "run", "position", "number", "prompt", "negative", "made", "other_settings", "other_values", *_SETTING_NAMES,
 )  # fmt: skip
 _place_of = PLACE.row_of("run", "position", "number", "image", "path", "width", "height", "type", "stage")
 _opinion_of = OPINION.row_of("run", "image", *ImageOpinion._fields[1:], "is_latest", "is_flag_latest")
+_score_of = SCORE.row_of("run", *ScoreEntry._fields, "is_apart")
 _POSITIVE = (1 << 63) - 1
 _AGE = attrgetter("scored_at", "value")
 
@@ -122,10 +124,8 @@ def _variant_row(run: int, position: int, variant: VariantEntry) -> Row:
             run,
             position,
             variant.number,
-            variant.status or None,
             variant.prompt,
             variant.negative,
-            variant.duration_seconds,
             variant.made_ms,
             join_names([name for name, _ in variant.other_settings]),
             _pack_values(variant.other_settings),
@@ -135,6 +135,7 @@ def _variant_row(run: int, position: int, variant: VariantEntry) -> Row:
 
 
 def _place_rows(run: int, position: int, variant: VariantEntry) -> list[Row]:
+    width, height = variant.settings[_WIDTH], variant.settings[_HEIGHT]
     return [
         _place_of(
             (
@@ -142,9 +143,9 @@ def _place_rows(run: int, position: int, variant: VariantEntry) -> list[Row]:
                 position,
                 number,
                 pack_digest(output.digest),
-                output.path,
-                output.width,
-                output.height,
+                store_path(output.path, variant.number, output.stage, output.digest, output.media_type),
+                None if output.width == width else output.width or 0,
+                None if output.height == height else output.height or 0,
                 type_label(output.media_type),
                 output.stage,
             )
@@ -207,7 +208,19 @@ def _score_rows(run: int, entry: RunEntry) -> list[Row]:
     """The newest score of each image, name and source: those that were added after the recording count first."""
     recorded = sorted((score for variant in entry.variants for score in variant.scores), key=_AGE)
     newest = {score[:3]: score for score in (*recorded, *entry.scores, *entry.opinions.scores)}
-    return [SCORE.row(score._asdict() | {"run": run, "image": pack_digest(score.image)}) for score in newest.values()]
+    images = {output.digest for variant in entry.variants for output in variant.outputs} if newest else ()
+    return [
+        _score_of((run, pack_digest(score.image), *score[1:4], _store_time(score.scored_at), score.image not in images))
+        for score in newest.values()
+    ]
+
+
+def _store_time(timestamp: str) -> int | str | None:
+    """A time of a score in milliseconds; one that is no time as it is, and none as None: they sort in this order."""
+    try:
+        return milliseconds_of(timestamp) if timestamp else None
+    except ValueError:
+        return timestamp
 
 
 def _run_row(identifier: int, signature: int, reading: RunReading, entry: RunEntry) -> Row:
