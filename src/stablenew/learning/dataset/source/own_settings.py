@@ -51,7 +51,8 @@ def has_own_names(data: bytes, records: pa.Table) -> bool:
 
 def _has_own_overrides(data: bytes) -> bool:
     for text in set(_iter_objects(data, _OVERRIDES)):
-        if not _is_flat(text) or not _KNOWN_OVERRIDES.issuperset(_KEY.findall(text)):
+        is_cut = text.count(b'"') & 1  # at a brace within a name
+        if is_cut or not _is_flat(text) or not _KNOWN_OVERRIDES.issuperset(_KEY.findall(text)):
             return True
     return False
 
