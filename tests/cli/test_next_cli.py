@@ -119,3 +119,34 @@ def test_defaults_show_what_was_varied_and_count_the_rest(cli):
     assert "settings that rated images do not differ in: --all" in said
     assert "`stablenew learn next` proposes" in said
     assert "never varied" in cli("learn", "defaults", "--all").stdout
+
+
+def test_images_are_asked_about_again_and_what_is_said_shows_how_sure_stars_are(cli):
+    cli("learn", "next", *OVER, "--batch", "24", "--prompt", "a hill", *SMALL, "--run")
+    rate_everything(closeness)
+    asked = ("learn", "next", *OVER, "--json")
+    again = json.loads(cli(*asked).stdout)["rate_again"]
+    assert not again, "they were rated by another"
+    cli("config", "set", "rater", "anna")
+    found = json.loads(cli(*asked).stdout)
+    assert len(found["rate_again"]) == 2
+    assert found["constancy"] == []
+    for image in found["rate_again"]:
+        cli("rate", image["run_id"], image["image_id"], "0")
+    (anna,) = json.loads(cli(*asked).stdout)["constancy"]
+    assert (anna["rater"], anna["repeat_count"]) == ("anna", 2)
+    assert anna["noise"] > 0.7, "what was among the best is said to be the worst"
+    said = cli("learn", "next", *OVER).stdout
+    assert "anna rated 2 images again: stars differ by" in said
+
+
+def test_stars_that_correct_others_at_once_are_no_second_opinion(cli):
+    cli("learn", "next", *OVER, "--batch", "8", "--prompt", "a hill", *SMALL, "--run")
+    store = RunStore("runs")
+    manager = FeedbackManager(store, rater="anna")
+    for run in store.iter_runs():
+        for record, output in run.iter_outputs():
+            for stars in (0, round(closeness(record.requested))):
+                manager.record_feedback(run.run_id, output.digest, stars)
+    found = json.loads(cli("learn", "next", *OVER, "--json").stdout)
+    assert (found["rating_count"], found["constancy"]) == (8, [])

@@ -14,7 +14,7 @@ from stablenew.cli.table import Column
 
 if TYPE_CHECKING:
     from stablenew.formats.documents.learning_plan import LearningPlan
-    from stablenew.learning.next_experiment import ImageName, NextExperiment
+    from stablenew.learning.next_experiment import ImageName, NextExperiment, RaterConstancy
 
 HELP = """Propose the images that teach most about the best settings, as a learning plan.
 
@@ -51,7 +51,7 @@ def next_batch(
     from stablenew.pipeline.prompt_pack import Prompt
     from stablenew.pipeline.run_request import parse_assignments
 
-    found = find_next(open_dataset(out, dataset, query), over or [], size=batch)
+    found = find_next(open_dataset(out, dataset, query), over or [], size=batch, rater=out.controller.feedback.rater)
     prompts = [Prompt(text) for text in prompt or ()]
     plan = build_round(found, prompts, parse_assignments(setting or [], is_dotted=False), engine)
     path = output or Path(f"next-{plan.plan_id}.plan.json")
@@ -96,6 +96,12 @@ def _show(out: Output, found: "NextExperiment", plan: "LearningPlan", path: Path
     out.print(f"{path}: prompt {plan.prompts[0].positive!r}, seed {plan.seeds[0]}")
     if found.rate_first:
         _show_images(out, "not rated yet, and worth as much as new images:", found.rate_first)
+    if found.rate_again:
+        _show_images(
+            out, "rate again, without a look at the stars they have, to show how sure stars are:", found.rate_again
+        )
+    for rater in found.constancy:
+        out.print(_describe_constancy(rater))
     if found.left is None or found.best is None:
         out.print(f"{plural(found.rating_count, 'rating')} so far: the settings are spread over all that may be tried")
         return
@@ -104,6 +110,16 @@ def _show(out: Output, found: "NextExperiment", plan: "LearningPlan", path: Path
     out.print(f"still to gain: {found.left.stars:.2f} stars, {found.left.share:.0%} of what settings can bring")
     if found.is_done:
         out.print("that is little: you may stop here; `stablenew learn defaults` shows what was learned")
+
+
+def _describe_constancy(rater: "RaterConstancy") -> str:
+    words = (
+        f"{rater.rater} rated {plural(rater.repeat_count, 'image')} again: stars differ by {rater.noise:.1f} by chance"
+    )
+    if not rater.is_drifting:
+        return words
+    way = "higher" if rater.drift > 0 else "lower"
+    return f"{words}, and become {abs(rater.drift):.1f} {way} over 100 ratings, which is allowed for"
 
 
 def _show_images(out: Output, words: str, images: "Sequence[ImageName]") -> None:

@@ -365,6 +365,7 @@ class AppController:
         *,
         over: Sequence[str] = (),
         size: int = 4,
+        rater: str | None = None,
         progress: "Progress" = lambda _done, _total: None,
     ) -> dict[str, Any]:
         """What to try next to learn the best settings, and what is known of them; see `describe_tuning`.
@@ -375,7 +376,8 @@ class AppController:
         """
         from stablenew.controller.experiments.tuning import describe_tuning
 
-        return describe_tuning(self.open_dataset(query, progress=progress), over, size=size, query=query)
+        dataset = self.open_dataset(query, progress=progress)
+        return describe_tuning(dataset, over, size=size, query=query, rater=rater or self.feedback.rater)
 
     @LazyPart
     def _insights(self) -> "RememberedInsights":

@@ -16,6 +16,7 @@ from stablenew.learning.evidence.evidence_table import (
     most_used,
     read_images_for_evidence,
 )
+from stablenew.learning.surface.asking_again import choose_again
 from stablenew.learning.surface.next_batch import Batch, Bounds, Left, propose_batch
 from stablenew.learning.surface.observations import Floats, Observations
 from stablenew.learning.surface.preference_model import Surface
@@ -35,6 +36,20 @@ class ImageName(NamedTuple):
     image_id: str
 
 
+class RaterConstancy(NamedTuple):
+    """How constant the stars of a rater are, from images that they rated again."""
+
+    rater: str
+    repeat_count: int
+    """Ratings of images that the rater had rated before."""
+    noise: float
+    """How much two stars of theirs for one image differ by chance, as a standard deviation of each."""
+    drift: float
+    """Stars by which their scale moves over 100 ratings; this is allowed for."""
+    is_drifting: bool
+    """Whether that is surely more than nothing."""
+
+
 @dataclass(frozen=True)
 class NextExperiment:
     """What to do next to learn which settings are best."""
@@ -49,6 +64,10 @@ class NextExperiment:
     """For each of them whether it was drawn at random."""
     rate_first: tuple[ImageName, ...]
     """Images that are there already and teach as much as new ones would."""
+    rate_again: tuple[ImageName, ...]
+    """Images that the rater gave stars long ago; said again, without a look at them, they show how sure they are."""
+    constancy: tuple[RaterConstancy, ...]
+    """Of each rater who rated images again."""
     best: Mapping[str, Any] | None
     """The best known settings; None before there are enough ratings."""
     left: Left | None
@@ -76,6 +95,8 @@ class NextExperiment:
             "settings": [dict(settings) for settings in self.settings],
             "is_random": list(self.is_random),
             "rate_first": [image._asdict() for image in self.rate_first],
+            "rate_again": [image._asdict() for image in self.rate_again],
+            "constancy": [rater._asdict() for rater in self.constancy],
             "best": None if self.best is None else dict(self.best),
             "left": None if self.left is None else self.left._asdict(),
             "is_done": self.is_done,
@@ -86,8 +107,8 @@ class NextExperiment:
         }
 
 
-def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4) -> NextExperiment:
-    """The next `size` images to make or to rate.
+def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4, rater: str | None = None) -> NextExperiment:
+    """The next `size` images to make or to rate, and those that `rater` should rate again.
 
     `over` are ranges as `parse_ranges` reads them; for what is tuned without any see `find_ranges`.
 
@@ -117,6 +138,8 @@ def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4) -> N
         settings=tuple(_decode(observed, batch, row, bounds) for row in range(len(batch.points))),
         is_random=batch.is_random,
         rate_first=tuple(unrated.names[index] for index in batch.existing),
+        rate_again=_ask_again(surface, table, images.judged, rater),
+        constancy=_describe_raters(surface, table.raters),
         best=None if batch.best is None else _only(observed.space.decode(batch.best), bounds),
         left=batch.left,
         rating_count=count,
@@ -124,6 +147,33 @@ def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4) -> N
         prompts=_frequent_prompts(images.judged) or _frequent_prompts(images.others),
         surface=surface,
         bounds=bounds,
+    )
+
+
+def _ask_again(
+    surface: Surface | None, table: EvidenceTable, judged: pa.Table, rater: str | None
+) -> tuple[ImageName, ...]:
+    if surface is None or rater not in table.raters or len(judged) != len(surface.observed.points):
+        return ()
+    rows = choose_again(surface, table.raters.index(rater))
+    named = judged.select(["run_id", "image_id"]).take(rows).to_pylist()
+    return tuple(ImageName(image["run_id"], image["image_id"]) for image in named)
+
+
+def _describe_raters(surface: Surface | None, raters: Sequence[str]) -> tuple[RaterConstancy, ...]:
+    if surface is None:
+        return ()
+    habits = surface.habits
+    return tuple(
+        RaterConstancy(
+            raters[rater],
+            int(count),
+            round(float(surface.parts.noise * habits.noise[rater]), 2),
+            round(float(habits.drift[rater]), 2),
+            habits.is_drifting(rater),
+        )
+        for rater, count in enumerate(habits.repeat_counts.tolist())
+        if count
     )
 
 

@@ -14,7 +14,7 @@ from stablenew.formats.documents.feedback import (
     merge_events,
     merge_feedback,
 )
-from stablenew.formats.documents.feedback_fold import fold_trash
+from stablenew.formats.documents.feedback_fold import fold_earlier_ratings, fold_trash
 from tests.samples import digest_of
 from tests.strategies import event_lists
 
@@ -111,6 +111,19 @@ def test_a_retraction_uncovers_what_was_said_before():
         clock="2026-11-21T08:00:09.000Z-0000", replica="r1", rater="alice", op="retract", event_ids=[second.id]
     )
     assert fold_events([first, second, undo]).images[IMAGE]["alice"].rating == 2
+
+
+def test_what_was_said_before_is_kept_apart_from_the_latest_stars():
+    first, second, third = rate(2, 1), rate(4, 2), rate(3, 3)
+    key = (IMAGE, "alice")
+    assert fold_earlier_ratings([first, second, third]) == {key: [(2, first.clock), (4, second.clock)]}
+    assert fold_earlier_ratings([first]) == {}
+    assert fold_earlier_ratings([first, rate(None, 2), third]) == {}, "stars that were taken away were not meant"
+    assert fold_earlier_ratings([first, rate(5, 2, aspect="anatomy"), rate(4, 3, rater="bob")]) == {}
+    retraction = build_event(
+        clock="2026-11-21T08:00:09.000Z-0000", replica="r1", rater="alice", op="retract", event_ids=[second.id]
+    )
+    assert fold_earlier_ratings([first, second, retraction]) == {}
 
 
 def test_aspects_are_rated_apart_from_the_whole():

@@ -9,6 +9,7 @@ from stablenew.learning.surface import kernel_sizes, observations
 from stablenew.learning.surface.likelihood import Likelihood
 from stablenew.learning.surface.observations import Observations
 from stablenew.learning.surface.preference_model import Surface
+from stablenew.learning.surface.rater_habits import measure_drift
 from stablenew.learning.surface.setting_kernel import Dimension, SettingSpace
 
 SPACE = SettingSpace(
@@ -136,7 +137,8 @@ def test_gradient_and_curvature_are_those_of_the_likelihood(given_values, stars,
         SPACE, np.zeros((5, 3)), np.zeros(5, int), np.zeros(5, int), np.arange(5), np.zeros(5, int),
         np.array(stars, float), np.arange(3), np.arange(3) + 1, np.array([1.0, 0.5, 1.0]),
     )  # fmt: skip
-    likelihood, at, step = Likelihood.of(observed, 2.5, noise), np.array(given_values), 1e-5
+    habits = measure_drift(observed, noise)
+    likelihood, at, step = Likelihood.of(observed, 2.5, noise, habits), np.array(given_values), 1e-5
     log, gradient, curvature = likelihood.evaluate(at)
     assert np.isfinite(log)
     assert (curvature > 0).all()

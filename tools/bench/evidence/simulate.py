@@ -37,7 +37,13 @@ from stablenew.learning.surface.next_batch import propose_batch
 from stablenew.learning.surface.preference_model import Surface
 
 STARS = (24, 48, 96)
+WARM_STARS = (0, 12, 24)
 ROUND = 4
+NEAR = 0.05
+"""The regret below which there is little left to gain."""
+IN_TIME = 0.2 * STARS[-1]
+OLD = 500
+"""Ratings that a warm start begins with."""
 SHARES = (0.1, 0.07, 0.05, 0.035)
 """Of what settings can bring: to stop when less is left is compared for these."""
 _FIXED = np.zeros(len(SPACE.dimensions))
@@ -50,6 +56,7 @@ def with_model(user: SimulatedUser, figures: Figures, *, is_active: bool) -> dic
     images = RatedImages()
     regrets: dict[int, float] = {}
     stopped: set[float] = set()
+    reached = stop = None
     while True:
         count = len(images)
         is_asked = count in STARS
@@ -57,6 +64,10 @@ def with_model(user: SimulatedUser, figures: Figures, *, is_active: bool) -> dic
         batch = propose_batch(SPACE, BOUNDS, _FIXED, surface, size=ROUND)
         if batch.best is not None and batch.left is not None and surface is not None:
             regret = user.regret(batch.best)
+            if stop is None:
+                reached = None if regret >= NEAR else reached or count
+            if stop is None and count >= FEWEST_IMAGES and batch.left.is_little:
+                stop = count
             for share in SHARES:
                 if count >= FEWEST_IMAGES and batch.left.share < share and share not in stopped:
                     stopped.add(share)
@@ -66,9 +77,31 @@ def with_model(user: SimulatedUser, figures: Figures, *, is_active: bool) -> dic
             check_statements(user, surface, batch.best, figures)
         if count >= STARS[-1]:
             figures["users"].append(1)
+            figures["stops"].append((reached, stop))
             figures["says they matter"].append(surface is not None and surface.support >= SUPPORT)
             return regrets
         images.rate(user, batch.points if is_active else draw_points(ROUND, user.chance))
+
+
+def warm_start(user: SimulatedUser, _: Figures) -> dict[int, float]:
+    """Proposals after 500 old ratings of images made as people do: around habits, with a few other words and numbers.
+
+    Stars are counted from then on.
+    """
+    images, regrets = RatedImages(), {}
+    habits = draw_points(3, user.chance)
+    for _ in range(OLD // ROUND):
+        points, other = habits[user.chance.integers(0, len(habits), ROUND)], draw_points(ROUND, user.chance)
+        points[:, 2:] = np.clip(points[:, 2:] + user.chance.normal(0, 0.1, (ROUND, NUMBERS)), 0, 1)
+        is_other = user.chance.random(points.shape) < 0.2
+        images.rate(user, np.where(is_other, other, points))
+    while True:
+        batch = propose_batch(SPACE, BOUNDS, _FIXED, Surface(images.observe()), size=ROUND)
+        if batch.best is not None:
+            regrets[len(images) - OLD] = user.regret(batch.best)
+        if len(images) - OLD >= WARM_STARS[-1]:
+            return {stars: regrets[stars] for stars in WARM_STARS}
+        images.rate(user, batch.points)
 
 
 def check_statements(user: SimulatedUser, surface: Surface, best: Any, figures: Figures) -> None:
@@ -167,6 +200,7 @@ WAYS: dict[str, Way] = {
     "full grid": full_grid,
     "one at a time": one_at_a_time,
     "TPE": tpe,
+    "warm start": warm_start,
 }
 
 
@@ -186,9 +220,9 @@ def run_way(name: str, families: list[str], users: range) -> None:
     for family in families:
         figures: Figures = defaultdict(list)
         found = [WAYS[name](SimulatedUser(family, user), figures) for user in users]
-        text = " ".join(f"{stars}: {np.median([regrets[stars] for regrets in found]):.3f}" for stars in STARS)
+        text = " ".join(f"{stars}: {np.median([regrets[stars] for regrets in found]):.3f}" for stars in found[0])
         if family != "nothing":
-            for stars in STARS:
+            for stars in found[0]:
                 pooled[stars] += [regrets[stars] for regrets in found]
             for key, values in figures.items():
                 everything[key] += values
@@ -214,7 +248,16 @@ def describe(figures: Figures) -> str:
         f"| held {np.mean(figures['held']):.3f} of {len(figures['held'])}"
         f", calibration error {calibration_error(figures['statements']):.3f}"
         f", settings matter {np.mean(figures['says they matter']):.0%}, stopped {'; '.join(stops)}"
+        f", {describe_stops(figures['stops'])}"
     )
+
+
+def describe_stops(stops: list[tuple[int | None, int | None]]) -> str:
+    """How many who came near the best, and stayed there, were told to stop in time; how many were before."""
+    near = [(reached, stop) for reached, stop in stops if reached is not None]
+    late = [stop is None or stop - reached > IN_TIME for reached, stop in near if reached + IN_TIME <= STARS[-1]]
+    early = [reached is None or stop < reached for reached, stop in stops if stop is not None]
+    return f"too late {sum(late)} of {len(late)}, before regret {NEAR} {sum(early)} of {len(early)}"
 
 
 def main() -> None:
@@ -223,7 +266,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=20)
     parser.add_argument("--first", type=int, default=3000)
     parser.add_argument("--families", nargs="*", choices=(*FAMILIES, *TUNING_FAMILIES), default=FAMILIES)
-    parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=[way for way in WAYS if way != "warm start"])
     arguments = parser.parse_args()
     for name in arguments.ways:
         try:

@@ -15,7 +15,9 @@ MOST_MAPPED: Final = 4
 """Settings that are looked at two at a time: those whose curves vary most."""
 
 
-def describe_tuning(dataset: "Dataset", over: Sequence[str] = (), *, size: int = 4, query: str = "") -> dict[str, Any]:
+def describe_tuning(
+    dataset: "Dataset", over: Sequence[str] = (), *, size: int = 4, query: str = "", rater: str | None = None
+) -> dict[str, Any]:
     """The next experiment, a curve for each tuned setting, and a map for each two of the most important.
 
     Curves and maps are empty before anything is rated.
@@ -23,7 +25,7 @@ def describe_tuning(dataset: "Dataset", over: Sequence[str] = (), *, size: int =
     Raises:
         ConfigError: see `find_next`.
     """
-    found = find_next(dataset, over, size=size)
+    found = find_next(dataset, over, size=size, rater=rater)
     curves: list[dict[str, Any]] = []
     maps: list[dict[str, Any]] = []
     if found.surface is not None:

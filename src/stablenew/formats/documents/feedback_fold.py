@@ -66,6 +66,21 @@ def latest_words(ordered: Sequence[EventFields], op: str) -> dict[tuple[str, str
     return {(event.image_id or "", event.rater): event.clock for event in said}
 
 
+def fold_earlier_ratings(ordered: Sequence[EventFields]) -> dict[tuple[str, str], list[tuple[int, str]]]:
+    """What raters said of images before their latest stars, by (image id, rater): stars and clocks, the first first.
+
+    Where stars were taken away, what was said before that does not count; for `ordered` see `fold_opinions`.
+    """
+    said: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for event in _without_retracted([event for event in ordered if event.op in ("rate", "retract")]):
+        key = (event.image_id or "", event.rater)
+        if event.rating is None and event.aspect is None:
+            said.pop(key, None)
+        elif event.rating is not None and event.aspect is None:
+            said.setdefault(key, []).append((event.rating, event.clock))
+    return {key: stars[:-1] for key, stars in said.items() if len(stars) > 1}
+
+
 def _without_retracted(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
     """Retractions of one's own events count; a retraction itself cannot be retracted: redo is a new event."""
     retractions = [event for event in events if event.op == "retract"]

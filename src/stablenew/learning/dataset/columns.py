@@ -178,6 +178,7 @@ def _feedback_columns() -> Iterator[Column]:
     yield Column("rating", pa.float64(), "mean of the raters' stars, 0 to 5; null when nobody rated it")
     yield Column("rating_count", count, "raters")
     yield Column("ratings", RATINGS, "stars by rater")
+    yield Column("earlier_ratings", RATINGS, "stars that a rater gave it before those in `ratings`, the first first")
     yield Column("aspects", ASPECTS, "stars for one aspect, by rater")
     yield Column("tags", _TEXTS, "tags that people gave the image")
     yield Column("pick_count", count, "raters who flagged it as a pick")
@@ -246,7 +247,7 @@ PREFERENCE_COLUMNS: Final = (
     Column("shown", pa.string(), "the side on which the winner was shown"),
 )
 
-COLUMNS_VERSION: Final = 3
+COLUMNS_VERSION: Final = 4
 """Increases when a column is added, removed or changes its meaning; parts of another version are made again."""
 
 

@@ -124,17 +124,19 @@ def build_observations(table: EvidenceTable, ranges: Mapping[str, tuple[Any, ...
         and winner != loser
     ]
     winners, losers, points = (np.array(column) for column in zip(*pairs, strict=True)) if pairs else ([], [], [])
+    order = table.order
     return Observations(
         space=SettingSpace(dimensions),
         points=np.column_stack(columns) if columns else np.empty((len(table.compared_prompts), 0)),
         prompts=table.compared_prompts,
         seeds=table.compared_seeds,
-        rated=table.rated_rows[table.rating_images],
-        raters=table.rating_raters,
-        stars=table.rating_stars,
+        rated=table.rated_rows[np.concatenate([table.rating_images, order.images])],
+        raters=np.concatenate([table.rating_raters, order.raters]),
+        stars=np.concatenate([table.rating_stars, order.stars]),
         winners=np.asarray(winners, np.int64),
         losers=np.asarray(losers, np.int64),
         points_won=np.asarray(points, np.float64),
+        positions=np.concatenate([order.positions, order.earlier_positions]),
     )
 
 

@@ -21,6 +21,7 @@ from stablenew.formats.settings import standard_name
 from stablenew.learning.dataset.columns import COLUMNS, MAIN_SETTINGS, SEED, STAGE_SETTINGS, stage_column, whole
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.matched_pairs import Codes, RatingGroups, group_ratings
+from stablenew.learning.evidence.rating_order import EARLIER, RatingOrder, flatten_lists, order_ratings
 from stablenew.learning.evidence.rating_statistics import measure_agreement
 
 _NOT_COMPARED: Final = frozenset({"model_hash"})
@@ -33,7 +34,7 @@ _CONTEXT: Final = ("prompt", "negative_prompt", "engine")
 """What must be equal, besides settings and LoRAs, for two images to be compared."""
 _OTHER: Final = (
     "run_id", "image_id", "settings", "seed", "image_seed", "prompt_family", "loras", "learning_tags",
-    "rating", "ratings", "role",
+    "rating", "ratings", EARLIER, "role",
 )  # fmt: skip
 
 
@@ -136,6 +137,8 @@ class EvidenceTable:
     """For each rating its stars."""
     raters: list[str]
     """Names of the raters."""
+    order: RatingOrder
+    """When each rating was given, and what raters said of the same images before."""
     preferences: list[dict[str, Any]] = field(default_factory=list)
     """Comparisons, in the columns of a dataset's table of preferences."""
     compared: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -209,7 +212,8 @@ def read_images_for_evidence(dataset: Dataset, *, most_others: int = 0) -> Image
     """What is rated or compared, and at most `most_others` of the images that nobody has rated."""
     preferences = dataset.read_preferences().to_pylist()
     wanted = _compared_ids(preferences)
-    columns = image_columns()
+    known = {column.name for column in dataset.columns}
+    columns = [name for name in image_columns() if name != EARLIER or name in known]  # older datasets lack it
     tables: list[pa.Table] = []
     others: list[pa.Table] = []
     for table in dataset.iter_tables(columns):
@@ -266,6 +270,7 @@ def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]]
         rating_raters=ratings[1],
         rating_stars=ratings[2],
         raters=ratings[3],
+        order=order_ratings(rated, ratings[3]),
         preferences=list(preferences),
         compared=_find_compared(images, preferences),
         compared_codes={name: factor.codes for name, factor in factors.items()},
@@ -307,7 +312,7 @@ def _build_own_factors(column: pa.ChunkedArray) -> dict[str, Factor]:
 
     Its values need not agree on a type.
     """
-    rows, entries = _flatten(whole(column))
+    rows, entries = flatten_lists(whole(column))
     names, values = (pc.struct_field(entries, field) for field in ("name", "value"))
     counts = Counter({count["values"]: count["counts"] for count in pc.value_counts(names).to_pylist()})
     factors = {}
@@ -367,7 +372,7 @@ def hash_codes(name: str, codes: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np
 def _hash_lists(name: str, column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     """A hash of each list of objects, equal for equal lists."""
     lists = whole(column)
-    parents, entries = _flatten(lists)
+    parents, entries = flatten_lists(lists)
     positions = np.arange(len(parents)) - np.searchsorted(parents, parents)
     keys = np.zeros(len(parents), np.uint64)
     for member in entries.type:
@@ -378,22 +383,16 @@ def _hash_lists(name: str, column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
 
 
 def _has_plan_tag(tags: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    parents, entries = _flatten(whole(tags))
+    parents, entries = flatten_lists(whole(tags))
     found = np.zeros(len(tags), bool)
     found[parents[pc.starts_with(entries, PLAN_TAG).to_numpy(zero_copy_only=False).astype(bool)]] = True
     return found
 
 
 def _flatten_ratings(rated: pa.Table) -> tuple[Codes, Codes, npt.NDArray[np.float64], list[str]]:
-    images, entries = _flatten(whole(rated["ratings"]))
+    images, entries = flatten_lists(whole(rated["ratings"]))
     raters, codes = _encode(pc.struct_field(entries, "rater"))
     return images, codes, pc.struct_field(entries, "rating").to_numpy(zero_copy_only=False).astype(float), raters
-
-
-def _flatten(lists: pa.ListArray) -> tuple[Codes, pa.Array]:
-    """The index of the list of each entry, and all entries joined."""
-    parents = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False).astype(np.int64)
-    return parents, pc.list_flatten(lists)
 
 
 def most_used(table: EvidenceTable) -> Mapping[str, Any]:

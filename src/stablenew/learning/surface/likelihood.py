@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from stablenew.learning.surface.observations import Floats, Observations
+from stablenew.learning.surface.rater_habits import RaterHabits
 
 _LEAST: Final = 1e-12
 
@@ -25,12 +26,15 @@ class Likelihood:
     """The standard deviation of each rating, then of each comparison's difference."""
 
     @classmethod
-    def of(cls, observed: Observations, mean: float, noise: float, own: Floats | None = None) -> "Likelihood":
+    def of(
+        cls, observed: Observations, mean: float, noise: float, habits: RaterHabits, own: Floats | None = None
+    ) -> "Likelihood":
         """That of these observations; `own` has variances that single observations have beside the noise."""
-        upper = np.where(observed.stars >= 5, np.inf, observed.stars + 0.5 - mean)
-        lower = np.where(observed.stars <= 0, -np.inf, observed.stars - 0.5 - mean)
-        both = 2 * noise**2  # both images of a comparison are felt with noise
-        variances = np.concatenate([np.full(len(upper), noise**2), np.full(len(observed.winners), both)])
+        middles = observed.stars - mean - habits.drifted(observed)
+        upper = np.where(observed.stars >= 5, np.inf, middles + 0.5)
+        lower = np.where(observed.stars <= 0, -np.inf, middles - 0.5)
+        both = np.full(len(observed.winners), 2 * noise**2)  # both images of a comparison are felt with noise
+        variances = np.concatenate([(noise * habits.noise[observed.raters]) ** 2, both])
         return cls(upper, lower, observed.points_won, np.sqrt(variances if own is None else variances + own))
 
     def evaluate(self, values: Floats) -> tuple[float, Floats, Floats]:

@@ -39,6 +39,21 @@ class Observations:
     """For each comparison the index of the other image."""
     points_won: Floats
     """For each comparison 1 where the winner won, 0.5 for a tie."""
+    positions: Codes | None = None
+    """For each rating how many its rater had given before; None where that is not known.
+
+    A rater may have rated an image several times: then each time is a rating.
+    """
+
+    def latest_ratings(self) -> Codes:
+        """Indices of the ratings without those that the rater of an image repeated later."""
+        if self.positions is None:
+            return np.arange(len(self.stars))
+        order = np.lexsort((self.positions, self.raters, self.rated))
+        following = np.append(order[1:], -1)
+        is_repeated = (self.rated[order] == self.rated[following]) & (self.raters[order] == self.raters[following])
+        is_repeated[-1:] = False
+        return np.sort(order[~is_repeated])
 
     def thinned(self) -> "Observations":
         """At most `MOST_OBSERVATIONS`, evenly chosen, and only the images that they are about."""
@@ -53,6 +68,7 @@ class Observations:
         return Observations(
             self.space, self.points[used], self.prompts[used], self.seeds[used],
             rated, self.raters[ratings], self.stars[ratings], winners, losers, self.points_won[pairs],
+            None if self.positions is None else self.positions[ratings],
         )  # fmt: skip
 
 

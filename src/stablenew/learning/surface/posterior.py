@@ -13,6 +13,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from stablenew.learning.surface.likelihood import Likelihood
 from stablenew.learning.surface.observations import Codes, Floats, ImagesOfObservations, Observations, every
+from stablenew.learning.surface.rater_habits import RaterHabits
 from stablenew.learning.surface.setting_kernel import KernelParts
 
 MOST_EXACT: Final = 500
@@ -34,13 +35,15 @@ class Posterior(Protocol):
         """Its mean, and a matrix whose product with itself is what the observations take from the covariance."""
 
 
-def find_posterior(observed: Observations, parts: KernelParts, scales: Floats, mean: float) -> Posterior:
+def find_posterior(
+    observed: Observations, parts: KernelParts, scales: Floats, mean: float, habits: RaterHabits
+) -> Posterior:
     """What the observations say; `scales` are those of raters, `mean` is that of all stars."""
     images = ImagesOfObservations.of(observed, scales)
     count = len(observed.stars) + len(observed.winners)
     if count <= MOST_EXACT:
-        return _ExactPosterior(observed, parts, images, Likelihood.of(observed, mean, parts.noise))
-    return _InducedPosterior(observed, parts, images, mean)
+        return _ExactPosterior(observed, parts, images, Likelihood.of(observed, mean, parts.noise, habits))
+    return _InducedPosterior(observed, parts, images, mean, habits)
 
 
 class _ExactPosterior:
@@ -128,7 +131,14 @@ class _Groups:
 class _InducedPosterior:
     """The same in terms of few weights, whose prior is a standard normal."""
 
-    def __init__(self, observed: Observations, parts: KernelParts, images: ImagesOfObservations, mean: float) -> None:
+    def __init__(
+        self,
+        observed: Observations,
+        parts: KernelParts,
+        images: ImagesOfObservations,
+        mean: float,
+        habits: RaterHabits,
+    ) -> None:
         self._parts, self._space = parts, observed.space
         unique = np.unique(observed.points, axis=0)
         self._inducing = unique[every(len(unique), min(1.0, INDUCING / len(unique)))]
@@ -141,13 +151,13 @@ class _InducedPosterior:
             for codes, size in ((observed.prompts, parts.prompt), (observed.seeds, parts.seed))
         ]
         of_images = np.column_stack([settings, *(found.features(size) for found, size in groups)])
-        own = np.maximum(parts.setting_variance - np.einsum("ij,ij->i", settings, settings), 0)
+        own = np.maximum(parts.setting_variance - np.einsum("ij,ij->i", settings, settings), 0) + parts.image
         for found, size in groups:
             own += size * (found.columns < 0)
         raters = np.zeros((len(observed.stars) + len(observed.winners), int(observed.raters.max(initial=-1)) + 1))
         raters[np.arange(len(observed.stars)), observed.raters] = parts.rater**0.5
         features = np.column_stack([images.across(of_images.T).T, raters])
-        likelihood = Likelihood.of(observed, mean, parts.noise, images.add_variances(own))
+        likelihood = Likelihood.of(observed, mean, parts.noise, habits, images.add_variances(own))
         weights, inverse = _find_weights(features, likelihood)
         count = len(self._inducing)
         self._weights = weights[:count]

@@ -16,6 +16,7 @@ from scipy.special import ndtr
 from stablenew.learning.surface.kernel_sizes import ROUNDING, SizeSearch, usual_parts
 from stablenew.learning.surface.observations import Floats, Observations, every
 from stablenew.learning.surface.posterior import find_posterior
+from stablenew.learning.surface.rater_habits import measure_drift, measure_noise
 
 _FOR_SIZES: Final = 200
 """Ratings that the sizes of the parts are found from; each step takes time by the third power of their number."""
@@ -51,9 +52,13 @@ class Surface:
             raise ValueError("there is nothing to learn from: no image is rated or compared")
         self.mean = float(observed.stars.mean()) if len(observed.stars) else 0.0
         self.scales = _rater_scales(observed)
-        self._sizes = _search_sizes(observed, self.scales, self.mean)
-        self.parts = self._sizes.find_parts() if self._sizes else usual_parts(len(observed.space.dimensions))
-        self._posterior = find_posterior(observed, self.parts, self.scales, self.mean)
+        usual = usual_parts(len(observed.space.dimensions))
+        drift = measure_drift(observed, usual.noise)
+        self._sizes = _search_sizes(observed, self.scales, self.mean + drift.drifted(observed))
+        found = self._sizes.find_parts() if self._sizes else usual
+        self.habits, self.parts = measure_noise(observed, drift, found)
+        """How constant the raters are, and how much each part contributes."""
+        self._posterior = find_posterior(observed, self.parts, self.scales, self.mean, self.habits)
 
     @cached_property
     def support(self) -> float:
@@ -63,7 +68,7 @@ class Surface:
     @property
     def rating_variance(self) -> float:
         """How much the ratings of equal images differ, as a variance in squared stars."""
-        return self.parts.noise**2 + ROUNDING
+        return self.parts.noise**2 + self.parts.image + ROUNDING
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and covariance, in stars, of what settings contribute at some points."""
@@ -125,16 +130,20 @@ def _rater_scales(observed: Observations) -> Floats:
     return scales
 
 
-def _search_sizes(observed: Observations, scales: Floats, mean: float) -> SizeSearch | None:
-    """The search for the sizes of all parts; None where there are no ratings to find them from."""
-    if len(observed.stars) < 2:
+def _search_sizes(observed: Observations, scales: Floats, middles: Floats) -> SizeSearch | None:
+    """The search for the sizes of all parts; None where there are no ratings to find them from.
+
+    `middles` has for each rating the stars of an image of average worth.
+    """
+    latest = observed.latest_ratings()
+    if len(latest) < 2:
         return None
-    rows = every(len(observed.stars), min(1.0, _FOR_SIZES / len(observed.stars)))
+    rows = latest[every(len(latest), min(1.0, _FOR_SIZES / len(latest)))]
     images = observed.rated[rows]
     return SizeSearch(
         observed.space,
         observed.points[images],
-        (observed.stars[rows] - mean),
+        (observed.stars - middles)[rows],
         scales[observed.raters[rows]],
         {"prompt": observed.prompts[images], "seed": observed.seeds[images], "rater": observed.raters[rows]},
     )

@@ -176,6 +176,8 @@ class KernelParts:
     """Variance between the means of raters."""
     noise: float
     """Standard deviation of a rating."""
+    image: float = 0.0
+    """Variance between images that are alike in settings, prompt and seed."""
 
     def setting_covariance(self, space: SettingSpace, points: Floats, others: Floats) -> Floats:
         """The covariance of what the settings contribute at some points and at others."""
@@ -194,7 +196,9 @@ class KernelParts:
         """The covariance of what images are worth."""
         covariance = self.setting_covariance(space, points, points)
         covariance += self.prompt * same_entries(prompts)
-        return np.asarray(covariance + self.seed * same_entries(seeds))
+        covariance += self.seed * same_entries(seeds)
+        covariance[np.diag_indices_from(covariance)] += self.image
+        return np.asarray(covariance)
 
 
 def combine(similar: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:

@@ -26,7 +26,8 @@ def _tuning(call: Call) -> dict[str, Any]:
     kind = f"tuning {size} {over} {query}".strip()
 
     def look(report: Any) -> dict[str, Any]:
-        return controller.look_at_tuning(query, over=[over] if over else [], size=size, progress=report)
+        ranges = [over] if over else []
+        return controller.look_at_tuning(query, over=ranges, size=size, rater=call.rater, progress=report)
 
     return call.context.tasks.start(kind, look).to_dict()
 

@@ -11,6 +11,7 @@ from pyarrow import compute as pc
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.event_fields import EventFields
 from stablenew.formats.documents.feedback_fold import (
+    fold_earlier_ratings,
     fold_opinions,
     fold_preferences,
     fold_removals,
@@ -34,6 +35,8 @@ class RunOpinions:
     events: Sequence[EventFields] = ()
     by_image: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """Opinions by image id and rater; the image id of the whole run is empty."""
+    earlier: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=dict)
+    """Stars that were given before others, with their clocks, by image id and rater."""
     preferences: list[dict[str, Any]] = field(default_factory=list)
     trashed: frozenset[str] = frozenset()
     """Images that are in the trash."""
@@ -68,17 +71,26 @@ def read_run_opinions(run: RunFiles) -> RunOpinions:
         if opinion:
             by_image.setdefault(image, {})[rater] = opinion
     removed = frozenset(removal["digest"] for removal in fold_removals(events))
-    return RunOpinions(events, by_image, fold_preferences(events), fold_trash(events), removed, problems)
+    return RunOpinions(
+        events,
+        by_image,
+        fold_earlier_ratings(events),
+        fold_preferences(events),
+        fold_trash(events),
+        removed,
+        problems,
+    )
 
 
 def build_image_columns(images: Iterable[tuple[RunOpinions, str]]) -> dict[str, pa.Array]:
     """For each image that anybody spoke of (what is said of its run, image id) its feedback columns."""
     rows: list[_ImageRow] = []
-    ratings, aspects = _Lists(RATINGS), _Lists(ASPECTS)
+    ratings, earlier, aspects = _Lists(RATINGS), _Lists(RATINGS), _Lists(ASPECTS)
     for run, image in images:
         said = sorted(run.by_image.get(image, {}).items())
         rated = [(rater, opinion["rating"], opinion["rated_at"]) for rater, opinion in said if "rating" in opinion]
         ratings.append(rated)
+        earlier.append((rater, *word) for rater, *_ in rated for word in run.earlier.get((image, rater), ()))
         aspects.append(
             [
                 (rater, *pair)
@@ -93,7 +105,8 @@ def build_image_columns(images: Iterable[tuple[RunOpinions, str]]) -> dict[str, 
         rows.append(row._replace(trashed=image in run.trashed, removed=image in run.removed))
     columns = zip(*rows, strict=True) if rows else ([] for _ in _ImageRow._fields)
     arrays = {name: pa.array(column, _TYPES[name]) for name, column in zip(_ImageRow._fields, columns, strict=True)}
-    return arrays | {"ratings": ratings.build(), "aspects": aspects.build()}
+    lists = {"ratings": ratings, "earlier_ratings": earlier, "aspects": aspects}
+    return arrays | {name: column.build() for name, column in lists.items()}
 
 
 class _ImageRow(NamedTuple):
