@@ -56,7 +56,8 @@ def with_model(user: SimulatedUser, figures: Figures, *, is_active: bool) -> dic
     images = RatedImages()
     regrets: dict[int, float] = {}
     stopped: set[float] = set()
-    reached = stop = None
+    reached: int | None = None
+    stop: int | None = None
     while True:
         count = len(images)
         is_asked = count in STARS
@@ -88,9 +89,10 @@ def warm_start(user: SimulatedUser, _: Figures) -> dict[int, float]:
 
     Stars are counted from then on.
     """
-    images, regrets = RatedImages(), {}
+    images = RatedImages()
+    regrets: dict[int, float] = {}
     habits = draw_points(3, user.chance)
-    for _ in range(OLD // ROUND):
+    while len(images) < OLD:
         points, other = habits[user.chance.integers(0, len(habits), ROUND)], draw_points(ROUND, user.chance)
         points[:, 2:] = np.clip(points[:, 2:] + user.chance.normal(0, 0.1, (ROUND, NUMBERS)), 0, 1)
         is_other = user.chance.random(points.shape) < 0.2
