@@ -188,15 +188,15 @@ def test_what_others_gave_an_image_is_shown(open_page, server, run_ids):
 
 def test_going_on_can_be_turned_off(page):
     page.keyboard.press("a")
-    expect(page.get_by_label("Go on after rating")).not_to_be_checked()
+    expect(page.get_by_label("Advance after rating")).not_to_be_checked()
     page.keyboard.press("3")
     at(page, 1)
     expect(marks(page, 1)).to_have_text("★★★")
     page.keyboard.press("-")
     expect(marks(page, 1)).to_have_text("")
     page.reload()
-    expect(page.get_by_label("Go on after rating")).not_to_be_checked()
-    page.get_by_label("Go on after rating").check()
+    expect(page.get_by_label("Advance after rating")).not_to_be_checked()
+    page.get_by_label("Advance after rating").check()
     page.keyboard.press("CapsLock")
     page.keyboard.press("2")
     at(page, 2)

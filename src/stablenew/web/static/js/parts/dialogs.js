@@ -10,6 +10,7 @@ function openDialog(dialog) {
     if (before instanceof HTMLElement && before.isConnected) before.focus();
   });
   dialog.showModal();
+  dialog.scrollTop = 0; // the focus may be at its end
   return dialog;
 }
 

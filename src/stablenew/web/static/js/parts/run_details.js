@@ -109,7 +109,7 @@ export function describeEvent(event) {
     case "flag":
       return { pick: "picked", reject: "rejected" }[event.flag] ?? "flag removed";
     case "trash":
-      return event.present ? "moved to the trash" : "taken out of the trash";
+      return event.present ? "moved to the trash" : "restored from the trash";
     case "retract":
       return "undone";
     case "prefer":

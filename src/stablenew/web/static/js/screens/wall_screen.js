@@ -216,7 +216,7 @@ class WallScreen {
       this.counts,
       this.pace,
       this.chosen,
-      this.isReadOnly ? null : h("label.switch", { for: "advance" }, this.advanceBox, "Go on after rating"),
+      this.isReadOnly ? null : h("label.switch", { for: "advance" }, this.advanceBox, "Advance after rating"),
       h("label.size", { for: "size" }, "Size", this.slider),
     );
   }
@@ -556,7 +556,7 @@ class WallScreen {
     this.autoAdvance = isOn;
     this.advanceBox.checked = isOn;
     setItem(AUTO_ADVANCE_KEY, isOn ? "on" : "off");
-    toast(isOn ? "Rating goes on to the next image" : "Rating stays at the image");
+    toast(isOn ? "Rating moves on to the next image" : "Rating stays on the image");
   }
 
   onKey(event) {

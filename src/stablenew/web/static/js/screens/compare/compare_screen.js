@@ -135,7 +135,7 @@ class CompareScreen {
     return h(
       "div",
       { class: place === this.active ? "answer-cell active" : "answer-cell" },
-      place === this.active ? h("b", { "aria-label": "keys are about this picture" }, "▸ ") : null,
+      h("b", place === this.active ? { "aria-label": "keys are about this picture" } : {}, place === this.active ? "▸" : ""),
       stars,
       " ",
       isReadOnly ? null : h("button.quiet", { click: () => this.prefer(place) }, "Better"),

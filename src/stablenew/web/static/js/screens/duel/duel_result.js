@@ -18,7 +18,7 @@ export function buildResult(report, { isUsedUp = false, onGoOn = null } = {}) {
     h("p", explain(report, isUsedUp)),
     h(
       "div.actions",
-      onGoOn ? h("button.primary", { click: onGoOn }, "Go on voting") : null,
+      onGoOn ? h("button.primary", { click: onGoOn }, report.vote_count ? "Keep voting" : "Start voting") : null,
       h("a", { href: "/duel", "data-link": true }, "Another duel"),
     ),
     report.vote_count ? h("h2", `${settingTitle(report.by)}, by how often it wins`) : null,

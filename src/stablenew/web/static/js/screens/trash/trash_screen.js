@@ -80,7 +80,7 @@ class TrashScreen {
           ? `Remove ${plural(due.count, "image")} (${formatBytes(due.size_bytes)})…`
           : "Nothing of yours to remove",
       ),
-      h("button", { click: () => this.restore(null) }, "Take everything out"),
+      h("button", { click: () => this.restore(null) }, "Restore all"),
       kept.count ? h("span.soft", `${plural(kept.count, "image")} stay: others like them.`) : null,
     );
   }
@@ -101,14 +101,14 @@ class TrashScreen {
         : h("div.gone", "removed"),
       h("div", `by ${image.trashed_by.join(", ")}, ${formatTime(image.trashed_at)}`),
       image.kept_for.length ? h("div.warn", image.kept_for.join(", ")) : null,
-      isReadOnly ? null : h("button.quiet", { click: () => this.restore([image.digest]) }, "Take out"),
+      isReadOnly ? null : h("button.quiet", { click: () => this.restore([image.digest]) }, "Restore"),
     );
   }
 
   async restore(digests) {
     try {
       const { restored, without_bytes: gone } = await postJson("/api/trash/restore", { digests });
-      toast(`${plural(restored, "image")} taken out of the trash`);
+      toast(`${plural(restored, "image")} restored from the trash`);
       if (gone) toast(`The bytes of ${gone} are not here; merging a store that has them brings them back`);
     } catch (error) {
       toast(error.message, { isError: true });
