@@ -41,7 +41,7 @@ test("structured settings are compared by what they hold, zero and false are val
   assert.deepEqual(compare({ loras: [{ name: "a" }], eta: 0, tiling: false }, { loras: [{ name: "a" }], eta: 0.5 }), [
     ["loras", '[{"name":"a"}]', '[{"name":"a"}]', false],
     ["eta", "0", "0.5", true],
-    ["tiling", "false", "", false],
+    ["tiling", "off", "", false],
   ]);
 });
 

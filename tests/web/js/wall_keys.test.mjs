@@ -12,9 +12,8 @@ function pressed(key, { shiftKey = false, code = "", target = {}, ...screen } = 
   const calls = [];
   const note = (name) => (value) => calls.push([name, value]);
   const all = {
-    rate: note("rate"),
+    acts: { rate: note("rate"), trash: note("trash") },
     moveTo: note("moveTo"),
-    trash: note("trash"),
     feedback: { toggleColour: note("colour") },
     isLoupeOpen: false,
     cursor: 10,

@@ -14,7 +14,7 @@ import { QueryBox } from "./parts/query_box.js";
 const SCREENS = [
   { path: /^\/$/, name: "wall", title: "Wall", load: () => import("./screens/wall_screen.js") },
   { path: /^\/jobs$/, name: "jobs", title: "Jobs", load: () => import("./screens/jobs_screen.js") },
-  { path: /^\/runs\/([^/]+)$/, name: "jobs", title: "Run", load: () => import("./screens/run_screen.js") },
+  { path: /^\/runs\/([^/]+)$/, name: "jobs", title: "Run", load: () => import("./screens/run/run_screen.js") },
   { path: /^\/compare$/, name: "compare", title: "Compare", load: () => import("./screens/compare/compare_screen.js") },
   { path: /^\/duel$/, name: "duel", title: "Duel", load: () => import("./screens/duel/duel_screen.js") },
   { path: /^\/grid$/, name: "grid", title: "Grid", load: () => import("./screens/grid/grid_screen.js") },

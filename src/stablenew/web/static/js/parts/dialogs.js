@@ -1,6 +1,6 @@
 // Small windows: keys, a text to enter; and short messages.
 
-import { fill, h } from "./dom.js";
+import { buttonLink, fill, h } from "./dom.js";
 
 function openDialog(dialog) {
   const before = document.activeElement;
@@ -123,8 +123,33 @@ export function toast(text, { action = null, onAction = null, isError = false } 
   setTimeout(() => message.remove(), isError ? 12000 : 6000);
 }
 
-/** A screen that has nothing to show, and what to do about it. */
-export function showEmpty(element, title, ...rest) {
+/** Say what went wrong. */
+export const showError = (/** @type {Error} */ error) => toast(error.message, { isError: true });
+
+/**
+ * Why a list is empty, and what to do about it.
+ * @param {"image" | "job"} name of what it lists
+ * @param {{is_indexed: boolean, store: string}} status
+ * @param {(() => void) | null} onShowAll takes back the search that finds nothing; null where there is none
+ */
+export function showEmpty(element, name, status, onShowAll) {
+  const isImage = name === "image";
   element.hidden = false;
-  fill(element, h("h2", title), rest);
+  if (!status.is_indexed)
+    fill(
+      element,
+      h("h2", "Reading the run folders…"),
+      h("p", isImage ? "Images" : "Jobs", " appear here as they are found."),
+    );
+  else if (onShowAll)
+    fill(element, h("h2", `No ${name} matches this search`), h("button", { click: onShowAll }, `Show all ${name}s`));
+  else
+    fill(
+      element,
+      h("h2", isImage ? "No images yet" : "No runs yet"),
+      h("p", "Start a run here, or record your own pipeline into ", h("code", status.store), "."),
+      h("p", buttonLink("/import", "Where are your images?")),
+      h("p", buttonLink("/new", "New run")),
+      h("p.hint", "In a terminal: ", h("code", "stablenew demo")),
+    );
 }

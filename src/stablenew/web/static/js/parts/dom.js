@@ -80,3 +80,83 @@ export function isTyping(event) {
     !/^(checkbox|radio|range|button)$/.test(target.getAttribute("type") ?? "")
   );
 }
+
+/** A link to another screen of the page. */
+export const link = (href, ...content) => h("a", { "data-link": true, href }, content);
+
+/** The same, as a button. */
+export const buttonLink = (href, text) => h("a.button", { "data-link": true, href }, text);
+
+/**
+ * A list to choose from; `onChange` gets the value that was chosen.
+ * @param {any[][]} options value and text of each
+ * @param {any} value what is chosen now
+ */
+export function buildSelect(options, value, onChange, attributes = {}) {
+  const element = h("select", { ...attributes, change: () => onChange(element.value) }, buildOptions(options));
+  element.value = value;
+  return element;
+}
+
+export const buildOptions = (options) => options.map(([value, text]) => h("option", { value }, text));
+
+/**
+ * A table. A heading is a text, or a text and its class; a cell is what stands in it, or a cell already.
+ * @param {any[]} heads
+ * @param {any[][]} rows
+ */
+export function buildTable(heads, rows) {
+  const isCell = (cell) => cell instanceof HTMLTableCellElement;
+  return h(
+    "table",
+    h(
+      "thead",
+      h(
+        "tr",
+        heads.map((head) => {
+          const [text, kind] = [head].flat();
+          return text ? h("th", { scope: "col", class: kind }, text) : h("td");
+        }),
+      ),
+    ),
+    h(
+      "tbody",
+      rows.map((cells) =>
+        h(
+          "tr",
+          cells.map((cell) => (isCell(cell) ? cell : h("td", cell))),
+        ),
+      ),
+    ),
+  );
+}
+
+/** The heading of a row. */
+export const rowHead = (...content) => h("th", { scope: "row" }, content);
+
+/** Names and what they stand for; null without any that is known. */
+export function buildDefinitions(kind, lines) {
+  const known = lines.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  if (!known.length) return null;
+  return h(
+    `dl.${kind}`,
+    known.map(([name, value]) => [h("dt", name), h("dd", value)]),
+  );
+}
+
+/** Show how far a task of the server is. */
+export function showProgress(bar, { is_over: isOver, total, done }) {
+  bar.hidden = isOver;
+  if (!total) return;
+  bar.max = total;
+  bar.value = done;
+}
+
+/** Whether a key is pressed together with one that makes it the browser's. */
+export const isShortcut = ({ ctrlKey, metaKey, altKey }) => ctrlKey || metaKey || altKey;
+
+/** The name of a key, in lower case where it is a letter: Caps Lock changes nothing. */
+export const keyOf = ({ key }) => (key.length === 1 ? key.toLowerCase() : key);
+
+/** The digit of a key by its place on the keyboard, so that no layout needs Shift; undefined for other keys. */
+export const digitOf = ({ code = "" }) => /^(?:Digit|Numpad)([0-9])$/.exec(code)?.[1];

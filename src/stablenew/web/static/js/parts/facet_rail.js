@@ -1,27 +1,16 @@
 // The values there are, how many images or jobs have them, and a button for each that narrows the search down.
 
 import { formatCount } from "../data/format.js";
+import { settingTitle } from "../data/images/image_facts.js";
 import { quoteValue } from "../data/query_text.js";
 import { h } from "./dom.js";
 import { STATUS_WORDS } from "./job_row.js";
 
-const FACET_TITLES = {
-  rating: "Rating",
-  flag: "Flag",
-  model: "Checkpoint",
-  sampler: "Sampler",
-  scheduler: "Scheduler",
-  cfg: "CFG scale",
-  steps: "Steps",
-  album: "Album",
-  tag: "Tag",
-  pack: "Prompt pack",
-  stage: "Stage",
-  engine: "Engine",
-  source: "Source",
-  status: "Status",
-  type: "File type",
-};
+const FACETS = "rating flag model sampler scheduler cfg steps album tag pack stage engine source status type".split(
+  " ",
+);
+/** Facets that are called otherwise than settings of their name. */
+const FACET_TITLES = { cfg: "CFG scale", pack: "Prompt pack", type: "File type" };
 const FLAG_WORDS = { pick: "Picked", reject: "Rejected" };
 /** Facets that say nothing when everything has the same value. */
 const ONLY_WITH_CHOICE = ["status", "stage", "engine", "source", "type"];
@@ -35,7 +24,7 @@ const ONLY_WITH_CHOICE = ["status", "stage", "engine", "source", "type"];
  * @param {(field: string, value: any) => void} onToggle
  */
 export function buildFacets(facets, chosen, onToggle) {
-  return Object.keys(FACET_TITLES).map((field) => buildFacet(field, valuesOf(facets, field), chosen, onToggle));
+  return FACETS.map((field) => buildFacet(field, valuesOf(facets, field), chosen, onToggle));
 }
 
 /** The values of a facet as [field, value, count], in the order they are shown. */
@@ -55,7 +44,7 @@ function buildFacet(field, lines, chosen, onToggle) {
   if (!lines.length || (ONLY_WITH_CHOICE.includes(field) && lines.length < 2 && !isChosen)) return null;
   return h(
     "section.facet",
-    h("h2", FACET_TITLES[field]),
+    h("h2", FACET_TITLES[field] ?? settingTitle(field)),
     h(
       "ul",
       lines.map(([name, value, count]) => h("li", buildValue(name, value, count, chosen, onToggle))),

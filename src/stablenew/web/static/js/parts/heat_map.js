@@ -1,6 +1,6 @@
 // Two settings together: a table of means, coloured by stars, strong where many images are behind them.
 
-import { fill, h } from "./dom.js";
+import { buildSelect, buildTable, fill, h, link, rowHead } from "./dom.js";
 import { formatCount } from "../data/format.js";
 import { nameSetting } from "./settings/setting_curve.js";
 
@@ -18,16 +18,14 @@ export function buildPairs(pairs, showValue) {
   const map = h("div.sideways");
   const show = () => fill(map, buildMap(pairs, down.value, across.value, showValue));
   const choose = (id, chosen, other) =>
-    h(
-      "select",
-      {
-        id,
-        change: ({ target }) => {
-          if (down.value === across.value) other().value = names.find((name) => name !== target.value);
-          show();
-        },
+    buildSelect(
+      names.map((name) => [name, nameSetting(name)]),
+      chosen,
+      (value) => {
+        if (down.value === across.value) other().value = names.find((name) => name !== value);
+        show();
       },
-      names.map((name) => h("option", { value: name, selected: name === chosen }, nameSetting(name))),
+      { id },
     );
   const down = choose("pair-down", names[0], () => across);
   const across = choose("pair-across", names[1], () => down);
@@ -58,20 +56,13 @@ function buildMap(pairs, down, across, showValue) {
     pair ?? transpose(pairs.find((other) => other.setting === across && other.against === down));
   const found = new Map(cells.map((cell) => [`${cell.value} ${cell.other}`, cell]));
   const most = Math.max(...cells.map((cell) => cell.image_count));
-  return h(
-    "table.heat",
-    h("thead", h("tr", h("td"), ...others.map((other) => h("th", { scope: "col" }, showValue(other))))),
-    h(
-      "tbody",
-      ...values.map((value, row) =>
-        h(
-          "tr",
-          h("th", { scope: "row" }, showValue(value)),
-          ...others.map((other, column) => buildCell(found.get(`${row} ${column}`), most, [value, other])),
-        ),
-      ),
-    ),
-  );
+  const rows = values.map((value, row) => [
+    rowHead(showValue(value)),
+    ...others.map((other, column) => buildCell(found.get(`${row} ${column}`), most, [value, other])),
+  ]);
+  const table = buildTable(["", ...others.map(showValue)], rows);
+  table.className = "heat";
+  return table;
 }
 
 /** The same pair the other way round. */
@@ -93,9 +84,7 @@ function buildCell(cell, most, both) {
       style: { "--strength": `${strength}%` },
       title: `${mean} (${low.toFixed(2)} to ${high.toFixed(2)} with 95 % confidence)`,
     },
-    both.every(({ query }) => query)
-      ? h("a", { "data-link": true, href: findJobs(both.map(({ query }) => query).join(" ")) }, mean)
-      : mean,
+    both.every(({ query }) => query) ? link(findJobs(both.map(({ query }) => query).join(" ")), mean) : mean,
     h("small", formatCount(cell.image_count)),
   );
 }

@@ -1,7 +1,8 @@
 // One record of a run: its images by stage, its settings, its timing.
 
 import { thumbnailUrl } from "../data/api.js";
-import { h } from "./dom.js";
+import { formatSetting, settingTitle } from "../data/images/image_facts.js";
+import { buildSelect, buildTable, h } from "./dom.js";
 import { formatBytes, formatDuration } from "../data/format.js";
 
 /** The outputs of a record that are its result; all of them when none is marked as final. */
@@ -37,15 +38,15 @@ function buildSlider(runId, earlier, last, build) {
   const range = h("input", { type: "range", min: 0, max: 100, "aria-label": "Before and after", input: cut });
   range.value = "50";
   cut();
-  const choose = ({ target }) => {
-    const output = earlier[target.selectedIndex];
-    before.src = thumbnailUrl(runId, output.digest, 1024);
-    name.textContent = output.stage;
+  const choose = (place) => {
+    before.src = thumbnailUrl(runId, earlier[place].digest, 1024);
+    name.textContent = earlier[place].stage;
   };
-  const choice = h(
-    "select",
-    { "aria-label": "Stage before", change: choose },
-    earlier.map((output) => h("option", { selected: output === latest }, output.stage)),
+  const choice = buildSelect(
+    earlier.map(({ stage }, place) => [place, stage]),
+    earlier.length - 1,
+    choose,
+    { "aria-label": "Stage before" },
   );
   return [
     h("div.slider", before, after),
@@ -107,27 +108,13 @@ export function compareSettings({ requested, actual }) {
     .filter(([, wish, result]) => wish || result);
 }
 
-function formatSetting(value) {
-  if (value === undefined || value === null) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
-}
-
 function buildSettings(record) {
-  const rows = compareSettings(record).map(([name, wish, result, differs]) =>
-    h("tr", { class: differs ? "differs" : "" }, h("td", name), h("td", wish), h("td", result)),
-  );
-  return h(
-    "table",
-    h("caption.sr-only", "Settings"),
-    h(
-      "thead",
-      h(
-        "tr",
-        ["Setting", "Requested", "Used"].map((name) => h("th", { scope: "col" }, name)),
-      ),
-    ),
-    h("tbody", rows),
-  );
+  const lines = compareSettings(record);
+  const rows = lines.map(([name, wish, result]) => [settingTitle(name), wish, result]);
+  const table = buildTable(["Setting", "Requested", "Used"], rows);
+  lines.forEach(([, , , differs], place) => table.tBodies[0].rows[place].classList.toggle("differs", differs));
+  table.prepend(h("caption.sr-only", "Settings"));
+  return table;
 }
 
 function buildTiming(record) {

@@ -2,7 +2,9 @@
 
 import { runUrl } from "../data/api.js";
 import { formatBytes, formatLongTime, plural } from "../data/format.js";
-import { h } from "./dom.js";
+import { buildDefinitions, buildTable, h, link } from "./dom.js";
+import { formatSetting } from "../data/images/image_facts.js";
+import { nameSetting } from "./settings/setting_curve.js";
 import { starText } from "./stars.js";
 
 const MAX_EVENTS = 200;
@@ -19,15 +21,8 @@ export function buildFacts(run) {
     ["Tags", (run.metadata?.learning_tags ?? []).join(", ")],
     ["Error", run.metadata?.error?.message],
     ["Digest", run.digest],
-  ].filter(([, value]) => value);
-  return h(
-    "div.panel",
-    h(
-      "dl.pairs",
-      pairs.map(([name, value]) => [h("dt", name), h("dd", value)]),
-    ),
-    run.metadata ? buildConfig(run.metadata.config) : null,
-  );
+  ];
+  return h("div.panel", buildDefinitions("pairs", pairs), run.metadata ? buildConfig(run.metadata.config) : null);
 }
 
 /**
@@ -64,33 +59,17 @@ export function buildFeedback({ events, problems }, nameImage) {
   ];
 }
 
-const buildEventTable = (events, nameImage) =>
-  h(
-    "table",
-    h("caption.sr-only", "Opinions, the latest first"),
-    buildHead(["When", "Who", "About", "What"]),
-    h(
-      "tbody",
-      events.map((event) =>
-        h(
-          "tr",
-          h("td", formatLongTime(timeOf(event))),
-          h("td", event.rater),
-          h("td", event.image_id ? nameImage(event.image_id) : "the run"),
-          h("td", describeEvent(event)),
-        ),
-      ),
-    ),
-  );
-
-const buildHead = (names) =>
-  h(
-    "thead",
-    h(
-      "tr",
-      names.map((name) => h("th", { scope: "col" }, name)),
-    ),
-  );
+function buildEventTable(events, nameImage) {
+  const rows = events.map((event) => [
+    formatLongTime(timeOf(event)),
+    event.rater,
+    event.image_id ? nameImage(event.image_id) : "the run",
+    describeEvent(event),
+  ]);
+  const table = buildTable(["When", "Who", "About", "What"], rows);
+  table.prepend(h("caption.sr-only", "Opinions, the latest first"));
+  return table;
+}
 
 /** When an event was recorded: the beginning of its clock. Null when that has no time. */
 export const timeOf = (event) => /^[0-9-]+T[0-9:.]+Z/.exec(event.clock)?.[0] ?? null;
@@ -123,19 +102,13 @@ export function describeEvent(event) {
 export function buildNeighbours(neighbours) {
   const rows = neighbours
     .slice(0, MAX_NEIGHBOURS)
-    .map((neighbour) =>
-      h(
-        "tr",
-        h("td", neighbour.setting),
-        h("td", String(neighbour.value ?? "")),
-        h("td", String(neighbour.other_value ?? "")),
-        h("td", h("a", { "data-link": true, href: runUrl(neighbour.other_run_id) }, neighbour.other_run_id)),
-      ),
-    );
-  return [
-    h("h2", "Differs in one setting"),
-    h("div.panel", h("table", buildHead(["Setting", "Here", "There", "Run"]), h("tbody", rows))),
-  ];
+    .map(({ setting, value, other_value: other, other_run_id: runId }) => [
+      nameSetting(setting),
+      formatSetting(value),
+      formatSetting(other),
+      link(runUrl(runId), runId),
+    ]);
+  return [h("h2", "Differs in one setting"), h("div.panel", buildTable(["Setting", "Here", "There", "Run"], rows))];
 }
 
 /** Whether the images of a run are those of the run that it repeats, and what changed. */
@@ -150,7 +123,7 @@ export function buildReproduction(found) {
         "p",
         h("span", { class: found.is_exact ? "ok" : "bad" }, counts.join(", ") || "no images to compare"),
         " with ",
-        h("a", { "data-link": true, href: runUrl(found.parent_run_id) }, found.parent_run_id),
+        link(runUrl(found.parent_run_id), found.parent_run_id),
         `: ${found.conclusion}`,
       ),
       others.map((image) => h("p.soft", describeComparison(image))),

@@ -1,7 +1,7 @@
 // The runs of this server: how far each is, what it has made, and a way to stop it.
 
 import { getJson, postJson, runUrl } from "../data/api.js";
-import { fill, h } from "./dom.js";
+import { buttonLink, fill, h, link } from "./dom.js";
 import { formatDuration, plural } from "../data/format.js";
 import { live } from "../data/live.js";
 import { outbox } from "../data/feedback_outbox.js";
@@ -67,7 +67,7 @@ export class RunningJobs {
 
   buildJob(job) {
     const parts = {
-      link: h("a", { "data-link": true, href: runUrl(job.run_id) }, job.run_id),
+      link: link(runUrl(job.run_id), job.run_id),
       words: h("span", { role: "status" }),
       error: h("p.bad"),
       bar: h("progress", { max: 1, "aria-label": `Progress of ${job.run_id}` }),
@@ -77,7 +77,7 @@ export class RunningJobs {
         { click: () => postJson(`/api/running/${job.run_id}/cancel`).then((state) => this.showJob(state)) },
         "Cancel",
       ),
-      review: h("a.button", { "data-link": true, href: `/?q=run:${job.run_id}` }, "Show its images"),
+      review: buttonLink(`/?q=run:${job.run_id}`, "Show its images"),
       figures: new Map(),
       revision: -1,
     };

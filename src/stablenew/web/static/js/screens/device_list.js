@@ -2,8 +2,8 @@
 
 import { getJson, postJson } from "../data/api.js";
 import { formatTime } from "../data/format.js";
-import { toast } from "../parts/dialogs.js";
-import { fill, h } from "../parts/dom.js";
+import { showError } from "../parts/dialogs.js";
+import { buildOptions, fill, h } from "../parts/dom.js";
 
 const LOOK_MILLISECONDS = 1500;
 
@@ -51,7 +51,11 @@ export class DeviceList {
   }
 
   buildForm() {
-    const role = h("select", { "aria-label": "It may" }, option("rate", "look and rate"), option("look", "only look"));
+    const roles = [
+      ["rate", "look and rate"],
+      ["look", "only look"],
+    ];
+    const role = h("select", { "aria-label": "It may" }, buildOptions(roles));
     const blind = h("input", { type: "checkbox" });
     const pair = () => this.ask("invite", { role: role.value, is_blind: blind.checked });
     return h("div.actions", button("Pair a device", pair), role, h("label", blind, " hide from it what others think"));
@@ -63,7 +67,7 @@ export class DeviceList {
       if (act === "revoke") this.show(answer);
       else this.showCode(answer);
     } catch (error) {
-      toast(error.message, { isError: true });
+      showError(error);
     }
   }
 
@@ -87,6 +91,4 @@ export class DeviceList {
   }
 }
 
-const option = (value, text) => h("option", { value }, text);
-const button = (text, onClick, label = null) =>
-  h("button", { type: "button", "aria-label": label, on: { click: onClick } }, text);
+const button = (text, onClick, label = null) => h("button", { "aria-label": label, click: onClick }, text);

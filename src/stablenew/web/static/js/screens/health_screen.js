@@ -1,8 +1,8 @@
 // Health: is everything where it should be, and is it still what it was?
 
 import { getJson, postJson, runUrl } from "../data/api.js";
-import { toast } from "../parts/dialogs.js";
-import { fill, h } from "../parts/dom.js";
+import { showError, toast } from "../parts/dialogs.js";
+import { buildDefinitions, buildTable, fill, h, link, showProgress } from "../parts/dom.js";
 import { formatBytes, formatCount, formatDuration, formatTime, plural } from "../data/format.js";
 import { live } from "../data/live.js";
 import { acceptTaskState } from "../data/task_states.js";
@@ -58,15 +58,8 @@ class HealthScreen {
       h(
         "div.page",
         h("h1", "Health"),
-        h("p", h("a", { href: "/trash", "data-link": true }, "Trash: see what is in it, and free the disk")),
-        h(
-          "section.panel",
-          { "aria-label": "Store and index" },
-          h(
-            "dl.pairs",
-            facts.map(([name, value]) => [h("dt", name), h("dd", value)]),
-          ),
-        ),
+        h("p", link("/trash", "Trash: see what is in it, and free the disk")),
+        h("section.panel", { "aria-label": "Store and index" }, buildDefinitions("pairs", facts)),
         this.devices.element,
         h("h2", "Interrupted runs"),
         this.buildInterrupted(interrupted, isReadOnly),
@@ -109,7 +102,7 @@ class HealthScreen {
       const count = reports.filter((report) => report.actions.some((action) => action.code === "sealed")).length;
       toast(`${plural(count, "run")} repaired`);
     } catch (error) {
-      toast(error.message, { isError: true });
+      showError(error);
     }
     setTimeout(() => this.load(), 300);
   }
@@ -143,11 +136,7 @@ class HealthScreen {
     if (!parts || !acceptTaskState(task)) return;
     parts.button.disabled = !task.is_over || this.app.status.is_read_only;
     parts.stop.hidden = task.is_over;
-    parts.bar.hidden = task.is_over;
-    if (task.total) {
-      parts.bar.max = task.total;
-      parts.bar.value = task.done;
-    }
+    showProgress(parts.bar, task);
     parts.words.textContent = task.is_over
       ? ""
       : task.total
@@ -159,30 +148,11 @@ class HealthScreen {
   }
 }
 
-function buildRunTable(runs, note = (job) => job.packs.join(", ")) {
-  return h(
-    "table",
-    h(
-      "thead",
-      h(
-        "tr",
-        ["Run", "Time", "Status", ""].map((name) => h("th", { scope: "col" }, name)),
-      ),
-    ),
-    h(
-      "tbody",
-      runs.map((job) =>
-        h(
-          "tr",
-          h("td", h("a", { "data-link": true, href: runUrl(job.run_id) }, job.run_id)),
-          h("td", formatTime(job.created_at)),
-          h("td", job.status),
-          h("td", note(job)),
-        ),
-      ),
-    ),
+const buildRunTable = (runs, note = (job) => job.packs.join(", ")) =>
+  buildTable(
+    ["Run", "Time", "Status", ""],
+    runs.map((job) => [link(runUrl(job.run_id), job.run_id), formatTime(job.created_at), job.status, note(job)]),
   );
-}
 
 function buildVerdict(result) {
   const counted = `${plural(result.runs, "run")}, ${plural(result.files, "file")}, ${formatBytes(result.size_bytes)}`;
@@ -195,7 +165,7 @@ function buildVerdict(result) {
     result.reports.map((report) =>
       h(
         "div.panel",
-        h("a", { "data-link": true, href: runUrl(report.run_id) }, report.run_id),
+        link(runUrl(report.run_id), report.run_id),
         report.findings.map(({ severity, code, path, line, message }) =>
           h("div", { class: `finding-${severity}` }, `${code} ${path}${line ? ", line " + line : ""}: ${message}`),
         ),
@@ -236,9 +206,7 @@ function buildSurvey(result) {
             "ul",
             [...result.conflict_copies, ...result.leftovers]
               .slice(0, 50)
-              .map(({ run_id: runId, name }) =>
-                h("li", h("a", { "data-link": true, href: runUrl(runId) }, runId), ` ${name}`),
-              ),
+              .map(({ run_id: runId, name }) => h("li", link(runUrl(runId), runId), ` ${name}`)),
           ),
         ],
   ];

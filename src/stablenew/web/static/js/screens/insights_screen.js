@@ -1,6 +1,6 @@
 // Insights: what the ratings say about settings, how sure that is, and what speaks against believing it.
 
-import { fill, h } from "../parts/dom.js";
+import { buildTable, fill, h, link, rowHead } from "../parts/dom.js";
 import { formatCount, plural } from "../data/format.js";
 import { nameSetting } from "../parts/settings/setting_curve.js";
 import { buildPairs, findJobs } from "../parts/heat_map.js";
@@ -95,8 +95,6 @@ function buildInsights({ rated_image_count: count, settings, pairs }) {
   return [buildLegend(), settings.map(buildSetting), buildPairs(pairs, showValue)];
 }
 
-const link = (href, text) => h("a", { "data-link": true, href }, text);
-
 function buildLegend() {
   return h(
     "p.legend",
@@ -147,28 +145,17 @@ function warnOf({ setting, warnings }, { value, image_count: count }) {
   ];
 }
 
-function buildTable(heads, rows) {
-  return h(
-    "table",
-    h("thead", h("tr", ...heads.map(([head, kind]) => h("th", { scope: "col", class: kind }, head)))),
-    h("tbody", ...rows.map((cells) => h("tr", ...cells))),
-  );
-}
-
 function buildValues(insight) {
   const rows = insight.values.map((value) => [
-    h("th", { scope: "row" }, showValue(value)),
+    rowHead(showValue(value)),
     h("td.number", formatCount(value.image_count)),
-    h("td", buildStars(value.stars)),
+    buildStars(value.stars),
     h("td.wide-only", buildMean(value.mean)),
     h("td.number", showInterval(value.mean), warnOf(insight, value)),
   ]);
   const more = insight.value_count - insight.values.length;
   return [
-    buildTable(
-      [["Value"], ["Images", "number"], ["Stars"], ["Mean, from 0 to 5", "wide-only"], ["95 %", "number"]],
-      rows,
-    ),
+    buildTable(["Value", ["Images", "number"], "Stars", ["Mean, from 0 to 5", "wide-only"], ["95 %", "number"]], rows),
     more > 0 ? h("p.hint", `and ${plural(more, "more value")}`) : null,
   ];
 }
@@ -207,8 +194,8 @@ const showConfidence = (part) => (part < 0.995 ? `${Math.round(100 * part)} %` :
 function buildComparisons(insight) {
   if (!insight.comparisons.length) return null;
   const rows = insight.comparisons.map(({ value, other, kind, difference, is_of_few_prompts: isOfFew }) => [
-    h("th", { scope: "row" }, `${nameOf(value)} over ${nameOf(other)}`),
-    h("td", isOfFew ? `${kind}, few prompts` : kind),
+    rowHead(`${nameOf(value)} over ${nameOf(other)}`),
+    isOfFew ? `${kind}, few prompts` : kind,
     h("td.number", `+${showInterval(difference.interval)}`),
     h("td.number", formatCount(difference.place_count)),
     h("td.number", showConfidence(difference.confidence)),
@@ -216,7 +203,7 @@ function buildComparisons(insight) {
   const more = insight.comparison_count - insight.comparisons.length;
   return [
     h("h3", "Where all else was alike"),
-    buildTable([["Better"], ["Kind"], ["Stars", "number"], ["Places", "number"], ["Sure", "number"]], rows),
+    buildTable(["Better", "Kind", ["Stars", "number"], ["Places", "number"], ["Sure", "number"]], rows),
     more > 0 ? h("p.hint", `and ${plural(more, "more comparison")}`) : null,
   ];
 }
@@ -225,9 +212,9 @@ function buildPreferences(insight) {
   if (!insight.preferences.length) return null;
   const share = (part) => `${Math.round(100 * part)} %`;
   const rows = insight.preferences.map(({ value, win_rate: rate, comparison_count: count }) => [
-    h("th", { scope: "row" }, nameOf(value)),
+    rowHead(nameOf(value)),
     h("td.number", `${share(rate.estimate)} (${share(rate.low)} to ${share(rate.high)})`),
     h("td.number", formatCount(count)),
   ]);
-  return [h("h3", "Preferred"), buildTable([["Value"], ["How often", "number"], ["Comparisons", "number"]], rows)];
+  return [h("h3", "Preferred"), buildTable(["Value", ["How often", "number"], ["Comparisons", "number"]], rows)];
 }

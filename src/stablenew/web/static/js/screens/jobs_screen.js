@@ -7,7 +7,7 @@ import { mergeDescending } from "../data/job_list.js";
 import { live } from "../data/live.js";
 import { splitQuery, toggleCondition } from "../data/query_text.js";
 import { showEmpty } from "../parts/dialogs.js";
-import { debounce, fill, h, setText } from "../parts/dom.js";
+import { buildSelect, buttonLink, debounce, fill, h, isShortcut, setText } from "../parts/dom.js";
 import { buildFacets } from "../parts/facet_rail.js";
 import { JobRows } from "./job_rows.js";
 
@@ -84,13 +84,8 @@ class JobsScreen {
 
   buildToolbar() {
     this.total = h("span.total", { role: "status" });
-    this.order = h(
-      "select",
-      { "aria-label": "Order", change: () => this.reorder(this.order.value) },
-      ORDERS.map(([value, text]) => h("option", { value }, text)),
-    );
-    this.order.value = this.sort;
-    this.images = h("a.button", { "data-link": true, href: "/" }, "Show images");
+    this.order = buildSelect(ORDERS, this.sort, (sort) => this.reorder(sort), { "aria-label": "Order" });
+    this.images = buttonLink("/", "Show images");
     return h("div.toolbar", this.total, h("div.toolbar-end", this.order, this.images));
   }
 
@@ -182,28 +177,11 @@ class JobsScreen {
     this.rows.element.hidden = isEmpty;
     this.empty.hidden = !isEmpty;
     if (!isEmpty) return;
-    if (this.query && this.app.status.is_indexed) {
-      showEmpty(
-        this.empty,
-        "No job matches this search",
-        h("button", { click: () => this.box.set("") }, "Show all jobs"),
-      );
-    } else if (!this.app.status.is_indexed) {
-      showEmpty(this.empty, "Reading the run folders…", h("p", "Jobs appear here as they are found."));
-    } else {
-      showEmpty(
-        this.empty,
-        "No runs yet",
-        h("p", "Start a run here, or record your own pipeline into ", h("code", this.app.status.store), "."),
-        h("p", h("a.button.primary", { "data-link": true, href: "/import" }, "Where are your images?")),
-        h("p", h("a.button", { "data-link": true, href: "/new" }, "New run")),
-        h("p.hint", "In a terminal: ", h("code", "stablenew demo")),
-      );
-    }
+    showEmpty(this.empty, "job", this.app.status, this.query ? () => this.box.set("") : null);
   }
 
   onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isShortcut(event)) return;
     if (!this.rows.onKey(event)) {
       if (event.key === "v") this.app.go(this.images.getAttribute("href"));
       else if (event.key === "n" && !this.pill.hidden) this.showNew();

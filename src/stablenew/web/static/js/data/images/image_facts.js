@@ -2,32 +2,23 @@
 
 const TITLES = {
   model: "Checkpoint",
-  model_hash: "Model hash",
   vae: "VAE",
-  sampler: "Sampler",
-  scheduler: "Scheduler",
-  steps: "Steps",
   cfg_scale: "CFG scale",
-  seed: "Seed",
-  width: "Width",
-  height: "Height",
-  denoising_strength: "Denoising strength",
-  clip_skip: "Clip skip",
-  eta: "Eta",
   loras: "LoRA",
   hr_scale: "Hires upscale",
   hr_upscaler: "Hires upscaler",
   hr_second_pass_steps: "Hires steps",
   subseed: "Variation seed",
   subseed_strength: "Variation strength",
-  restore_faces: "Restore faces",
-  tiling: "Tiling",
-  refiner_switch_at: "Refiner switch at",
   refiner_checkpoint: "Refiner",
 };
 const SIZE = ["width", "height"];
 /** The order in which settings stand; others follow by name. */
-const ORDER = Object.keys(TITLES);
+const ORDER = (
+  "model model_hash vae sampler scheduler steps cfg_scale seed width height denoising_strength clip_skip eta loras " +
+  "hr_scale hr_upscaler hr_second_pass_steps subseed subseed_strength restore_faces tiling refiner_switch_at " +
+  "refiner_checkpoint"
+).split(" ");
 
 /** What people call a setting: `CFG scale` for `cfg_scale`; a name of a pipeline's own stays readable. */
 export const settingTitle = (name) =>

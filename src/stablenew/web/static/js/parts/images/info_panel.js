@@ -10,8 +10,8 @@ import {
   listSettings,
   markDifferences,
 } from "../../data/images/image_facts.js";
-import { toast } from "../dialogs.js";
-import { fill, h } from "../dom.js";
+import { showError, toast } from "../dialogs.js";
+import { buildDefinitions, fill, h, link } from "../dom.js";
 import { ALBUM_PREFIX, albumsOf, buildDots, shownTags } from "../image_words.js";
 import { quoteValue } from "../../data/query_text.js";
 import { buildAgainCommand, describeEvent, timeOf } from "../run_details.js";
@@ -147,10 +147,10 @@ export class InfoPanel {
     const parent = details?.correlation?.parent_run_id;
     return pairs([
       ["Made", formatLongTime(row.created_at)],
-      ["Job", this.hasJobs ? h("a", { href: runUrl(row.run_id), "data-link": true }, row.run_id) : row.run_id],
+      ["Job", this.hasJobs ? link(runUrl(row.run_id), row.run_id) : row.run_id],
       ["Name", `${row.name} of this job`],
       ["Stages", stages.length > 1 ? stages.join(" → ") : (row.stage ?? "")],
-      ["Repeats", parent ? h("a", { href: runUrl(parent), "data-link": true }, parent) : null],
+      ["Repeats", parent ? link(runUrl(parent), parent) : null],
       ["Engine", [details?.source?.engine, details?.source?.engine_version].filter(Boolean).join(" ")],
       ["Also in", row.places.length > 1 ? `${row.places.length - 1} more places` : null],
     ]);
@@ -196,14 +196,7 @@ export class InfoPanel {
 
 const section = (title, content) => (content && content.length !== 0 ? h("section", h("h2", title), content) : null);
 
-function pairs(lines) {
-  const known = lines.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  if (!known.length) return null;
-  return h(
-    "dl.facts-list",
-    known.map(([name, value]) => [h("dt", name), h("dd", value)]),
-  );
-}
+const pairs = (lines) => buildDefinitions("facts-list", lines);
 
 function buildMetrics(row) {
   return pairs(
@@ -226,9 +219,9 @@ function buildTags(row) {
 }
 
 const buildAlbums = (row) =>
-  albumsOf(row).map((album) => h("p", h("a", { "data-link": true, href: albumUrl(album) }, album)));
-
-const albumUrl = (album) => "/?q=" + encodeURIComponent(ALBUM_PREFIX + quoteValue(album));
+  albumsOf(row).map((album) =>
+    h("p", link(`/?q=${encodeURIComponent(ALBUM_PREFIX + quoteValue(album))}&sort=album`, album)),
+  );
 
 const button = (name, onClick) => h("button", { click: onClick }, name);
 
@@ -242,7 +235,7 @@ async function copyWorkflow(row) {
     const { workflow } = await getJson("/api/images/workflow", { id: row.id });
     await copyText(JSON.stringify(workflow), "Paste it into ComfyUI: workflow");
   } catch (error) {
-    toast(error.message, { isError: true });
+    showError(error);
   }
 }
 

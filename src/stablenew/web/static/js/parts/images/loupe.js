@@ -2,7 +2,6 @@
 
 import { outputUrl, thumbnailUrl } from "../../data/api.js";
 import { formatCount } from "../../data/format.js";
-import { fileName } from "../../data/images/image_facts.js";
 import { getItem, setItem } from "../../data/local_storage.js";
 import { fill, h, setText } from "../dom.js";
 import { buildStars } from "../stars.js";
@@ -285,11 +284,6 @@ export class Loupe {
     else if (window.innerWidth <= 700 && !this.info.element.hidden) this.setInfo(false);
     else return false;
     return true;
-  }
-
-  /** The name under which a copy of the image is saved. */
-  get fileName() {
-    return fileName(this.list.row(this.index));
   }
 }
 

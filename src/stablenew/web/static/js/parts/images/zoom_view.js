@@ -53,6 +53,7 @@ export class ZoomView {
     this.isFit = true;
     /** @type {Map<number, {x: number, y: number}>} */
     this.pointers = new Map();
+    /** @type {any} */
     this.drag = null;
     this.frame = 0;
     stage.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
@@ -72,7 +73,7 @@ export class ZoomView {
     cancelAnimationFrame(this.frame);
   }
 
-  isPicture(target) {
+  isPicture(/** @type {any} */ target) {
     return target === this.stage || target === this.element;
   }
 
@@ -100,6 +101,11 @@ export class ZoomView {
     return 2;
   }
 
+  /** The smallest scale it can be zoomed to. */
+  get least() {
+    return Math.min(this.fitted.scale, 1);
+  }
+
   /** How large the picture is shown, 1 for pixel by pixel. */
   get scale() {
     return this.place.scale * (window.devicePixelRatio || 1);
@@ -118,10 +124,10 @@ export class ZoomView {
   }
 
   zoomTo(scale, px = this.box.width / 2, py = this.box.height / 2) {
-    const least = this.fitted.scale;
-    const wanted = Math.max(Math.min(least, 1), Math.min(MAX_SCALE, scale));
+    const fitted = this.fitted.scale;
+    const wanted = Math.max(this.least, Math.min(MAX_SCALE, scale));
     this.place = clampPlace(zoomPlace(this.place, wanted / this.place.scale, px, py), this.box, this.picture);
-    this.isFit = Math.abs(this.place.scale - least) < 1e-3 * least;
+    this.isFit = Math.abs(this.place.scale - fitted) < 1e-3 * fitted;
     if (this.isFit) this.place = this.fitted;
     this.write();
   }
@@ -198,9 +204,8 @@ export class ZoomView {
     const before = this.pointers.get(id);
     if (!other || !before) return;
     const spread = (a, b) => Math.hypot(a.x - b.x, a.y - b.y) || 1;
-    const box = this.stage.getBoundingClientRect();
-    const middle = [(now.x + other.x) / 2 - box.left, (now.y + other.y) / 2 - box.top];
-    this.zoomBy(spread(now, other) / spread(before, other), middle[0], middle[1]);
+    const middle = this.point({ clientX: (now.x + other.x) / 2, clientY: (now.y + other.y) / 2, target: this.stage });
+    this.zoomBy(spread(now, other) / spread(before, other), ...middle);
     if (!this.isFit) this.panBy((now.x - before.x) / 2, (now.y - before.y) / 2);
   }
 

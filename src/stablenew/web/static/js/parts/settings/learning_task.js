@@ -4,7 +4,7 @@ import { getJson } from "../../data/api.js";
 import { formatCount, plural } from "../../data/format.js";
 import { live } from "../../data/live.js";
 import { acceptTaskState } from "../../data/task_states.js";
-import { fill, h } from "../dom.js";
+import { fill, h, showProgress } from "../dom.js";
 
 /** One task of the server, shown from its start to its result. */
 export class LearningTask {
@@ -42,11 +42,7 @@ export class LearningTask {
 
   show(task) {
     if (task.kind !== this.kind || !acceptTaskState(task)) return;
-    this.bar.hidden = task.is_over;
-    if (task.total) {
-      this.bar.max = task.total;
-      this.bar.value = task.done;
-    }
+    showProgress(this.bar, task);
     if (!task.is_over) {
       this.words.textContent = task.total
         ? `Reading ${formatCount(task.done)} of ${plural(task.total, "run")}`

@@ -1,17 +1,16 @@
 // Two to four images beside or on each other, and only what differs between them.
 
 import { outbox } from "../../data/feedback_outbox.js";
-import { applyFeedback } from "../../data/opinions.js";
 import { differingSettings, listSettings, markDifferences } from "../../data/images/image_facts.js";
+import { showRedone, showUndone, submitFor } from "../../data/images/row_feedback.js";
 import { loadImages } from "../../data/images/chosen_images.js";
 import { toast } from "../../parts/dialogs.js";
-import { fill, h } from "../../parts/dom.js";
+import { digitOf, fill, h, isShortcut, keyOf, link } from "../../parts/dom.js";
 import { buildStars } from "../../parts/stars.js";
-import { MODES, Stage } from "./stage.js";
+import { MODES, Panes } from "./panes.js";
 
 const MOST = 4;
 const KEY_OF_MODE = { s: MODES[0], w: MODES[1], f: MODES[2], d: MODES[3] };
-const DIGIT = /^(?:Digit|Numpad)([0-5])$/;
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { search, app }) => new CompareScreen(root, app, search.get("q") ?? app.query ?? "");
@@ -23,11 +22,11 @@ class CompareScreen {
     this.query = query;
     this.active = 0;
     this.rows = [];
-    this.stage = new Stage();
+    this.panes = new Panes();
   }
 
   close() {
-    this.stage.close();
+    this.panes.close();
   }
 
   onQuery(query) {
@@ -43,12 +42,7 @@ class CompareScreen {
         h(
           "div.page",
           h("h1", "Compare"),
-          h(
-            "p",
-            "Select two to four images on the ",
-            h("a", { href: "/", "data-link": true }, "wall"),
-            " and press C.",
-          ),
+          h("p", "Select two to four images on the ", link("/", "wall"), " and press C."),
         ),
       );
       return;
@@ -71,21 +65,21 @@ class CompareScreen {
           "div.compare-bar",
           { role: "toolbar", "aria-label": "How to compare" },
           rows.length === 2 ? this.modes : null,
-          h("button.quiet", { click: () => this.stage.fit() }, "Fit"),
+          h("button.quiet", { click: () => this.panes.fit() }, "Fit"),
           h("span.soft", total > MOST ? `the first ${MOST} of ${total} images` : ""),
         ),
-        this.stage.element,
+        this.panes.stage,
         this.facts,
       ),
     );
-    this.stage.show(rows);
+    this.panes.compare(rows);
     this.render();
   }
 
   setMode(mode) {
     if (this.rows.length !== 2) return;
     this.modes.forEach((button, place) => button.setAttribute("aria-pressed", String(MODES[place] === mode)));
-    this.stage.show(this.rows, mode);
+    this.panes.compare(this.rows, mode);
   }
 
   render() {
@@ -135,7 +129,11 @@ class CompareScreen {
     return h(
       "div",
       { class: place === this.active ? "answer-cell active" : "answer-cell" },
-      h("b", place === this.active ? { "aria-label": "keys are about this picture" } : {}, place === this.active ? "▸" : ""),
+      h(
+        "b",
+        place === this.active ? { "aria-label": "keys are about this picture" } : {},
+        place === this.active ? "▸" : "",
+      ),
       stars,
       " ",
       isReadOnly ? null : h("button.quiet", { click: () => this.prefer(place) }, "Better"),
@@ -146,8 +144,7 @@ class CompareScreen {
   say(place, input) {
     if (this.app.status.is_read_only) return;
     const row = this.rows[place];
-    outbox.submit([{ run_id: row.run_id, image_id: row.digest, ...input }], [row.opinion]);
-    row.opinion = applyFeedback(row.opinion, input);
+    submitFor(row, input);
     this.render();
   }
 
@@ -168,19 +165,19 @@ class CompareScreen {
   }
 
   undo() {
-    const entry = outbox.undo();
-    if (!entry) return;
-    entry.says.forEach((input, place) => {
-      const row = this.rows.find(({ digest }) => digest === input.image_id);
-      if (row) row.opinion = entry.before[place] ?? {};
-    });
+    showUndone(outbox.undo(), this.rows);
+    this.render();
+  }
+
+  redo() {
+    showRedone(outbox.redo(), this.rows);
     this.render();
   }
 
   onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || !this.rows.length) return;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const digit = DIGIT.exec(event.code)?.[1];
+    if (isShortcut(event) || !this.rows.length) return;
+    const key = keyOf(event);
+    const rating = Number(digitOf(event) ?? NaN);
     const actions = {
       ArrowLeft: () => this.activate(this.active - 1),
       ArrowRight: () => this.activate(this.active + 1),
@@ -188,14 +185,14 @@ class CompareScreen {
       p: () => this.say(this.active, { flag: "pick" }),
       x: () => this.say(this.active, { flag: "reject" }),
       u: () => this.say(this.active, { flag: null }),
-      z: () => this.undo(),
-      ".": () => this.stage.fit(),
+      z: () => (event.shiftKey ? this.redo() : this.undo()),
+      ".": () => this.panes.fit(),
       Escape: () => history.back(),
     };
     const action =
-      digit === undefined
-        ? (actions[key] ?? (KEY_OF_MODE[key] ? () => this.setMode(KEY_OF_MODE[key]) : null))
-        : () => this.say(this.active, { rating: Number(digit) });
+      rating <= 5
+        ? () => this.say(this.active, { rating })
+        : (actions[key] ?? (KEY_OF_MODE[key] ? () => this.setMode(KEY_OF_MODE[key]) : null));
     if (!action) return;
     event.preventDefault();
     action();

@@ -2,7 +2,7 @@
 
 import { plural } from "../../data/format.js";
 import { settingTitle } from "../../data/images/image_facts.js";
-import { h } from "../../parts/dom.js";
+import { buildTable, h, link, rowHead } from "../../parts/dom.js";
 
 const percent = (share) => `${Math.round(100 * share)} %`;
 const interval = ({ low, high }) => `${Math.round(100 * low)}–${Math.round(100 * high)} %`;
@@ -19,7 +19,7 @@ export function buildResult(report, { isUsedUp = false, onGoOn = null } = {}) {
     h(
       "div.actions",
       onGoOn ? h("button.primary", { click: onGoOn }, report.vote_count ? "Keep voting" : "Start voting") : null,
-      h("a", { href: "/duel", "data-link": true }, "Another duel"),
+      link("/duel", "Another duel"),
     ),
     report.vote_count ? h("h2", `${settingTitle(report.by)}, by how often it wins`) : null,
     report.vote_count
@@ -70,35 +70,14 @@ function buildPairs({ pairs }) {
   const titles = ["", "won", "lost", "ties", "both bad", "win rate", "verdict"];
   const verdict = (pair) =>
     VERDICTS[pair.verdict] ?? `${pair[pair.verdict]} is better, after ${plural(pair.decided_after, "vote")}`;
-  return h(
-    "div.table-scroll",
-    { tabindex: 0, role: "region", "aria-label": "Each two sides" },
-    h(
-      "table.numbers",
-      h(
-        "thead",
-        h(
-          "tr",
-          titles.map((title) => (title ? h("th", { scope: "col" }, title) : h("td"))),
-        ),
-      ),
-      h(
-        "tbody",
-        pairs.map((pair) =>
-          h(
-            "tr",
-            h("th", { scope: "row" }, `${pair.first} : ${pair.second}`),
-            [pair.wins, pair.losses, pair.ties, pair.both_bad].map((count) => h("td.number", count)),
-            h(
-              "td.number",
-              pair.win_rate.trials ? `${percent(pair.win_rate.estimate)} (${interval(pair.win_rate)})` : "",
-            ),
-            h("td", verdict(pair)),
-          ),
-        ),
-      ),
-    ),
-  );
+  const rows = pairs.map((pair) => [
+    rowHead(`${pair.first} : ${pair.second}`),
+    ...[pair.wins, pair.losses, pair.ties, pair.both_bad].map((count) => h("td.number", count)),
+    h("td.number", pair.win_rate.trials ? `${percent(pair.win_rate.estimate)} (${interval(pair.win_rate)})` : ""),
+    verdict(pair),
+  ]);
+  const region = { tabindex: 0, role: "region", "aria-label": "Each two sides" };
+  return h("div.table-scroll.numbers", region, buildTable(titles, rows));
 }
 
 function listChecks({ agreement, left_rate: left, second_votes: again }) {

@@ -4,8 +4,8 @@ import { getJson } from "../../data/api.js";
 import { outbox } from "../../data/feedback_outbox.js";
 import { plural } from "../../data/format.js";
 import { settingTitle } from "../../data/images/image_facts.js";
-import { toast } from "../../parts/dialogs.js";
-import { fill, h } from "../../parts/dom.js";
+import { showError, toast } from "../../parts/dialogs.js";
+import { fill, h, isShortcut, link } from "../../parts/dom.js";
 import { PairQueue } from "./pair_queue.js";
 import { buildResult } from "./duel_result.js";
 
@@ -94,13 +94,13 @@ class DuelScreen {
   }
 
   buildChoice(name, values) {
-    const address = addressOf({ ...this.question, by: name });
-    return h(
-      "a.side-choice",
-      { href: address, "data-link": true },
+    const choice = link(
+      addressOf({ ...this.question, by: name }),
       h("b", settingTitle(name === "cfg" ? "cfg_scale" : name)),
       h("span.soft", values.map(({ value, count }) => `${value} (${count})`).join(", ")),
     );
+    choice.className = "side-choice";
+    return choice;
   }
 
   async showVoting() {
@@ -185,7 +185,7 @@ class DuelScreen {
     });
     this.voted.push(pair);
     this.queue.advance();
-    await this.next().catch((error) => toast(error.message, { isError: true }));
+    await this.next().catch(showError);
   }
 
   undo() {
@@ -212,7 +212,7 @@ class DuelScreen {
   }
 
   onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isShortcut(event)) return;
     const answer = ANSWER_OF_KEY[event.key];
     if (answer && this.stage) {
       event.preventDefault();

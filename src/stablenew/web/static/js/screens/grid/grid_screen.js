@@ -3,17 +3,16 @@
 import { getJson, outputUrl, postJson, runUrl, thumbnailUrl } from "../../data/api.js";
 import { outbox } from "../../data/feedback_outbox.js";
 import { plural } from "../../data/format.js";
-import { applyFeedback } from "../../data/opinions.js";
+import { showRedone, showUndone, submitFor } from "../../data/images/row_feedback.js";
 import { queryOf } from "../../data/images/chosen_images.js";
 import { settingTitle } from "../../data/images/image_facts.js";
-import { toast } from "../../parts/dialogs.js";
-import { fill, h } from "../../parts/dom.js";
+import { showError, toast } from "../../parts/dialogs.js";
+import { buildSelect, digitOf, fill, h, isShortcut, keyOf } from "../../parts/dom.js";
 import { PictureLoader } from "../../parts/images/picture_loader.js";
 import { buildStars } from "../../parts/stars.js";
 import { saveSheet } from "./grid_sheet.js";
 import { GridView } from "./grid_view.js";
 
-const DIGIT = /^(?:Digit|Numpad)([0-5])$/;
 const MAX_ROWS_PER_REQUEST = 100;
 const AXES = ["y", "x", "panel", "across"];
 
@@ -66,7 +65,7 @@ class GridScreen {
     this.large = h(
       "aside.grid-large",
       { "aria-label": "The image" },
-      h("p.soft", "Hover over a cell, or move with the arrow keys."),
+      h("p.soft", "Hover over a cell, tap it, or move with the arrow keys."),
     );
     const room = h("div.grid-room", { tabindex: 0, role: "application", "aria-label": "Grid of images" });
     fill(
@@ -117,20 +116,13 @@ class GridScreen {
     const known = this.grid.axes;
     const chosen = this.grid[name]?.name ?? "";
     const label = { x: "Across", y: "Down", panel: "Panels down", across: "Panels across" }[name];
-    const select = h(
-      "select",
-      { id: `grid-${name}`, change: () => this.change({ [name]: select.value }) },
-      h("option", { value: "" }, name === "x" ? "choose" : "none"),
-      known.map((axis) =>
-        h(
-          "option",
-          { value: axis.name, selected: axis.name === chosen },
-          `${settingTitle(axis.name)} (${axis.value_count})`,
-        ),
-      ),
-      chosen && !known.some((axis) => axis.name === chosen)
-        ? h("option", { value: chosen, selected: true }, settingTitle(chosen))
-        : null,
+    const options = known.map((axis) => [axis.name, `${settingTitle(axis.name)} (${axis.value_count})`]);
+    if (chosen && !known.some((axis) => axis.name === chosen)) options.push([chosen, settingTitle(chosen)]);
+    const select = buildSelect(
+      [["", name === "x" ? "choose" : "none"], ...options],
+      chosen,
+      (value) => this.change({ [name]: value }),
+      { id: `grid-${name}` },
     );
     return h("span", h("label", { for: `grid-${name}` }, `${label} `), select);
   }
@@ -162,7 +154,7 @@ class GridScreen {
         onAction: () => this.app.go("/new"),
       });
     } catch (error) {
-      toast(error.message, { isError: true });
+      showError(error);
     }
   }
 
@@ -238,28 +230,23 @@ class GridScreen {
   rate(cell, input) {
     const row = this.rowOf(cell);
     if (!row || this.app.status.is_read_only) return;
-    outbox.submit([{ run_id: row.run_id, image_id: row.digest, ...input }], [row.opinion]);
-    row.opinion = applyFeedback(row.opinion, input);
-    this.view.redraw();
-    this.showLarge(cell);
+    submitFor(row, input);
+    this.showOpinions(cell);
   }
 
   undo() {
-    this.showAgain(outbox.undo(), (_, entry, place) => entry.before[place] ?? {});
+    showUndone(outbox.undo(), this.rows.values());
+    this.showOpinions(this.view.cursor);
   }
 
   redo() {
-    this.showAgain(outbox.redo(), (row, entry, place) => applyFeedback(row.opinion, entry.says[place]));
+    showRedone(outbox.redo(), this.rows.values());
+    this.showOpinions(this.view.cursor);
   }
 
-  /** Give the images of an undone or redone act their opinions. */
-  showAgain(entry, opinionOf) {
-    if (!entry) return;
-    for (const [place, input] of entry.says.entries())
-      for (const row of this.rows.values())
-        if (row?.digest === input.image_id) row.opinion = opinionOf(row, entry, place);
+  showOpinions(cell) {
     this.view.redraw();
-    this.showLarge(this.view.cursor);
+    this.showLarge(cell);
   }
 
   /** The images of a stack, or the image and its neighbour. */
@@ -272,10 +259,10 @@ class GridScreen {
   }
 
   onKey(event) {
-    if (!this.view || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!this.view || isShortcut(event)) return;
     const cell = this.view.cursor;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const digit = DIGIT.exec(event.code)?.[1];
+    const key = keyOf(event);
+    const rating = Number(digitOf(event) ?? NaN);
     const isInGrid = (event.target === document.body && !this.onCell) || this.view.room.contains(event.target);
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
     const inCell = {
@@ -293,7 +280,7 @@ class GridScreen {
     };
     let action = general[key];
     if (step && isInGrid) action = () => this.go(this.view.step(step[0], step[1]));
-    else if (digit !== undefined && cell) action = () => this.rate(cell, { rating: Number(digit) });
+    else if (rating <= 5 && cell) action = () => this.rate(cell, { rating });
     else if (key === "Tab" && cell?.count > 1 && isInGrid && !event.shiftKey)
       action = () => {
         cell.top = ((cell.top ?? 0) + 1) % cell.images.length;

@@ -8,7 +8,10 @@ const HEAD = 32;
 const SIDE = 112;
 const SMALLEST = 48;
 const LARGEST = 512;
+/** How wide cells are that do not all fit beside each other. */
 const FIRST = 168;
+/** How wide they are where they do. */
+const [NARROWEST, WIDEST] = [112, 320];
 
 /** @typedef {{x: number, y: number, count: number, images: number[], rating: number | null, top?: number}} Cell */
 
@@ -39,8 +42,8 @@ export class GridView {
     this.edges = [];
     /** @type {Cell | null} */
     this.cursor = null;
-    const share = (room.clientWidth - SIDE) / this.columns - GAP;
-    const size = Math.max(SMALLEST, Math.min(320, Math.max(FIRST, share)));
+    const share = Math.floor((room.clientWidth - SIDE) / this.columns - GAP);
+    const size = share < NARROWEST ? FIRST : Math.min(WIDEST, share);
     this.cell = { width: size, height: size };
     this.frame = 0;
     this.rest = 0;

@@ -3,8 +3,8 @@
 import { getJson, postJson, runUrl, thumbnailUrl } from "../../data/api.js";
 import { formatBytes, formatTime, plural } from "../../data/format.js";
 import { live } from "../../data/live.js";
-import { toast } from "../../parts/dialogs.js";
-import { fill, h } from "../../parts/dom.js";
+import { showError, toast } from "../../parts/dialogs.js";
+import { buildSelect, fill, h, link, showProgress } from "../../parts/dom.js";
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { app }) => new TrashScreen(root, app);
@@ -58,21 +58,14 @@ class TrashScreen {
 
   buildActions() {
     const { due, kept } = this.trash;
-    const choice = h(
-      "select",
-      {
-        id: "trash-age",
-        change: () => {
-          this.older = choice.value;
-          this.load();
-        },
-      },
-      AGES.map(([value, text]) => h("option", { value, selected: value === this.older }, text)),
-    );
+    const choose = (older) => {
+      this.older = older;
+      this.load();
+    };
     return h(
       "div.actions",
       h("label", { for: "trash-age" }, "Trashed "),
-      choice,
+      buildSelect(AGES, this.older, choose, { id: "trash-age" }),
       h(
         "button.danger",
         { disabled: !due.count, click: () => this.confirm() },
@@ -89,9 +82,8 @@ class TrashScreen {
     return h(
       "li",
       image.held_bytes
-        ? h(
-            "a",
-            { href: runUrl(image.run_id), "data-link": true },
+        ? link(
+            runUrl(image.run_id),
             h("img", {
               src: thumbnailUrl(image.run_id, image.digest, 320),
               alt: image.prompt ?? "image",
@@ -111,7 +103,7 @@ class TrashScreen {
       toast(`${plural(restored, "image")} restored from the trash`);
       if (gone) toast(`The bytes of ${gone} are not here; merging a store that has them brings them back`);
     } catch (error) {
-      toast(error.message, { isError: true });
+      showError(error);
     }
     setTimeout(() => this.load().catch(() => {}), 300); // the index takes a moment to know
   }
@@ -148,18 +140,14 @@ class TrashScreen {
     try {
       this.showTask(await postJson("/api/trash/empty", { older: this.older || null, expected_count: count }));
     } catch (error) {
-      toast(error.message, { isError: true });
+      showError(error);
       this.load();
     }
   }
 
   showTask(task) {
     if (task.kind !== "empty trash") return;
-    this.progress.hidden = task.is_over;
-    if (task.total) {
-      this.progress.max = task.total;
-      this.progress.value = task.done;
-    }
+    showProgress(this.progress, task);
     if (!task.is_over) return;
     if (task.result)
       toast(`${plural(task.result.removed, "image")} removed, ${formatBytes(task.result.freed_bytes)} freed`);

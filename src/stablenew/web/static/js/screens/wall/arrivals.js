@@ -22,7 +22,7 @@ export class WallArrivals {
     this.waiting = 0;
     this.isIndexBehind = false;
     this.lookSoon = debounce(() => this.look(), RELOAD_MILLISECONDS);
-    this.facetsSoon = debounce(() => screen.loadFacets(), FACETS_MILLISECONDS);
+    this.facetsSoon = debounce(() => screen.rail.load(), FACETS_MILLISECONDS);
     const onSaved = () => {
       if (this.isIndexBehind && !outbox.unsaved) this.facetsSoon();
       this.isIndexBehind = outbox.unsaved > 0;
@@ -46,7 +46,7 @@ export class WallArrivals {
     const runIds = new Set(changes.map((change) => change.run_id));
     if (isReset) list.expireAll();
     else list.expire(runIds);
-    this.screen.showAgain();
+    this.screen.loading.showAgain();
     this.facetsSoon();
     this.lookSoon();
   }
@@ -58,7 +58,7 @@ export class WallArrivals {
     try {
       const head = await list.fetchHead(abort.signal);
       if (screen.list !== list || abort.signal.aborted) return;
-      if (!list.length && head.total) return await screen.reload();
+      if (!list.length && head.total) return await screen.loading.reload();
       const added = list.search.group || list.search.sort !== "newest" ? -1 : list.countArrived(head);
       if (added === 0 || (added > 0 && screen.hiding.holds(head.ids.subarray(0, added)))) return;
       if (added > 0 && screen.mayMove) screen.prepend(head, added);
@@ -76,6 +76,6 @@ export class WallArrivals {
 
   async showNew() {
     this.offer(0);
-    await this.screen.reload({ isFromTop: true });
+    await this.screen.loading.reload({ isFromTop: true });
   }
 }

@@ -2,37 +2,40 @@
 
 import { queryOf } from "../../data/images/chosen_images.js";
 import { changeAlbum, exportImages } from "./selection_acts.js";
-import { toast } from "../../parts/dialogs.js";
+import { showError } from "../../parts/dialogs.js";
+import { digitOf, keyOf } from "../../parts/dom.js";
 
 const COLOURS = { 6: "red", 7: "yellow", 8: "green", 9: "blue" };
-const DIGIT = /^(?:Digit|Numpad)([0-9])$/;
 
 /** What a key does on the wall; null when it does nothing. Digits go by their place on the keyboard. */
-export function wallAction(screen, { key: pressed, code = "", shiftKey, target }) {
-  const key = pressed.length === 1 ? pressed.toLowerCase() : pressed;
-  const digit = DIGIT.exec(code)?.[1] ?? (/^[0-9]$/.test(key) ? key : undefined);
+export function wallAction(screen, event) {
+  const { key: pressed, shiftKey, target } = event;
+  const key = keyOf(event);
+  const digit = digitOf(event) ?? (/^[0-9]$/.test(key) ? key : undefined);
   if (digit !== undefined && !/^[[\]\\]$/.test(key))
-    return digit in COLOURS ? () => screen.feedback.toggleColour(COLOURS[digit]) : () => screen.rate(Number(digit));
+    return digit in COLOURS
+      ? () => screen.feedback.toggleColour(COLOURS[digit])
+      : () => screen.acts.rate(Number(digit));
   if (stepFor(screen, key, 0) !== undefined)
     return () =>
       screen.moveTo(stepFor(screen, key, screen.cursor), { isExtending: shiftKey && pressed.startsWith("Arrow") });
   if ((key === "Enter" || key === " ") && target.closest?.("a, button, input, select")) return null;
   const actions = {
-    "-": () => screen.rate(null),
-    p: () => screen.flag("pick"),
-    x: () => screen.flag("reject"),
-    u: () => screen.flag(null),
-    Backspace: () => screen.trash(),
-    Delete: () => screen.trash(),
+    "-": () => screen.acts.rate(null),
+    p: () => screen.acts.flag("pick"),
+    x: () => screen.acts.flag("reject"),
+    u: () => screen.acts.flag(null),
+    Backspace: () => screen.acts.trash(),
+    Delete: () => screen.acts.trash(),
     " ": () => screen.toggleLoupe(),
     Enter: () => screen.toggleLoupe(),
     c: () => goWith(screen, "/compare", 2),
     d: () => goWith(screen, "/duel", 4),
     t: () => screen.feedback.editTags(),
     n: () => screen.feedback.editNote(),
-    z: () => (shiftKey ? screen.redo() : screen.undo()),
-    a: () => screen.setAutoAdvance(!screen.autoAdvance),
-    "]": () => screen.goUnrated(1),
+    z: () => (shiftKey ? screen.acts.redo() : screen.acts.undo()),
+    a: () => screen.acts.setAutoAdvance(!screen.acts.autoAdvance),
+    "]": () => screen.acts.goUnrated(1),
     "[": () => screen.toggleFacets(),
     i: () => screen.inLoupe((loupe) => loupe.setInfo(loupe.info.element.hidden)),
     f: () => screen.inLoupe((loupe) => loupe.toggleFullscreen()),
@@ -99,7 +102,7 @@ export class ActionQueue {
     this.pending += 1;
     this.last = done
       .catch((error) => {
-        if (error.name !== "AbortError") toast(error.message, { isError: true });
+        if (error.name !== "AbortError") showError(error);
       })
       .finally(() => {
         this.pending -= 1;

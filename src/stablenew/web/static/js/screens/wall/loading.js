@@ -1,0 +1,107 @@
+// How the wall gets its list of images, and the rows of those it shows; what it shows where there are none.
+
+import { ImageList, readSnapshot } from "../../data/images/image_list.js";
+import { showEmpty } from "../../parts/dialogs.js";
+
+const RETRY_MILLISECONDS = 1000;
+
+export class WallLoading {
+  /** @param {any} screen */
+  constructor(screen) {
+    this.screen = screen;
+    this.isLoading = false;
+    /** The images that are wanted, from the first up to the last. */
+    this.range = [0, 0];
+  }
+
+  /** Show what the server put into the page, if it fits; then all. */
+  async load() {
+    const { screen } = this;
+    const { app, list } = screen;
+    const first = screen.isStacked ? null : app.takeFirst(screen.search);
+    if (first) {
+      list.use(readSnapshot(first.snapshot));
+      first.rows.forEach((row, index) => row && list.cache(row.id, row, index));
+      this.start();
+      if (list.isWhole && list.length) return screen.rail.load();
+    }
+    try {
+      list.use(await list.fetch(screen.abort.signal));
+    } catch (error) {
+      if (error.status === 422) return app.box.apply(); // the box shows what is wrong with the search
+      throw error;
+    }
+    if (first?.rows.length) screen.view.relayout();
+    else this.start();
+    this.showState();
+    screen.rail.load();
+  }
+
+  start() {
+    const { screen } = this;
+    this.showState();
+    if (!screen.list.length) return;
+    const index = screen.startImage ? screen.list.indexOf(screen.startImage) : 0;
+    screen.selection.moveTo(Math.max(0, index));
+    screen.view.reset();
+    screen.changeSelection(() => {});
+    if (screen.isLoupeOpen) screen.openLoupe(screen.cursor);
+    else screen.layer.focus({ preventScroll: true });
+  }
+
+  /** Load the list as it is now; the cursor stays on its image. */
+  async reload({ isFromTop = false } = {}) {
+    const { screen } = this;
+    const id = screen.list.ids[screen.cursor];
+    const list = new ImageList(screen.search);
+    list.use(await list.fetch(screen.abort.signal));
+    for (const [key, row] of screen.list.rows) list.rows.set(key, row);
+    list.expireAll();
+    for (const part of [screen, screen.view, screen.loupe, screen.loupe.film, screen.feedback]) part.list = list;
+    const index = isFromTop ? 0 : Math.max(0, list.indexOf(id));
+    screen.selection.moveTo(Math.min(index, Math.max(0, list.length - 1)));
+    if (isFromTop && screen.loupe.isOpen) screen.closeLoupe();
+    screen.view.reset(isFromTop ? null : screen.view.anchor());
+    if (list.length) screen.changeSelection(() => {});
+    screen.remember();
+    this.showState();
+    screen.rail.load();
+  }
+
+  /** The wall shows these images now: load those it lacks. One request at a time, for the latest range. */
+  async loadRange(first, last) {
+    this.range = [first, last];
+    if (this.isLoading) return;
+    this.isLoading = true;
+    try {
+      for (let loaded = null; loaded !== this.range;) {
+        loaded = this.range;
+        if (await this.screen.list.ensureLoaded(loaded[0], loaded[1])) this.screen.view.refreshAll();
+      }
+    } catch {
+      setTimeout(() => this.showAgain(), RETRY_MILLISECONDS);
+    } finally {
+      this.isLoading = false;
+    }
+  }
+
+  /** Rows were forgotten because they changed: load and show them again. */
+  showAgain() {
+    const { list, loupe, cursor, view } = this.screen;
+    const [first, last] = view.range;
+    this.loadRange(first, last);
+    if (loupe.isOpen) list.ensureLoaded(cursor - 1, cursor + 2).then(() => loupe.showWords());
+  }
+
+  /** How many images there are; where there are none, why. */
+  showState() {
+    const { app, query, list, viewport, empty, status } = this.screen;
+    const isEmpty = !list.length;
+    viewport.hidden = isEmpty;
+    empty.hidden = !isEmpty;
+    status.show();
+    if (!isEmpty) return;
+    const isFiltered = query && query !== app.defaultQuery;
+    showEmpty(empty, "image", app.status, isFiltered ? () => app.box.set(app.defaultQuery) : null);
+  }
+}
