@@ -11,7 +11,7 @@ from PIL import Image
 
 from stablenew.formats.digest import digest_bytes
 from stablenew.web.pictures.picture_worker import PictureWorker
-from stablenew.web.pictures.thumbnail_making import SMALL, NoPicture, make_thumbnails
+from stablenew.web.pictures.thumbnail_making import SIZES, SMALL, NoPicture, make_thumbnails
 from stablenew.web.pictures.thumbnails import ThumbnailCache
 from tests.samples import huge_png
 
@@ -50,7 +50,7 @@ def test_what_is_no_whole_image_has_none(data):
         make_thumbnails(data)
 
 
-def test_one_is_made_once_and_kept(tmp_path):
+def test_small_ones_are_made_once_and_kept_and_the_large_one_when_it_is_wanted(tmp_path):
     data, reads = picture(500, 400), []
 
     def read():
@@ -64,9 +64,22 @@ def test_one_is_made_once_and_kept(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(reads) == 1
-    assert ThumbnailCache(tmp_path).get(digest, 320, read) == cache.path(digest, 320).read_bytes()
-    assert len(reads) == 1
+    assert len(reads) <= 2
+    count = len(reads)
+    kept = ThumbnailCache(tmp_path)
+    for size in SIZES:
+        assert kept.get(digest, size, read) == cache.path(digest, size).read_bytes()
+    assert len(reads) == count
+    cache.close()
+
+
+def test_a_wall_makes_no_large_ones(tmp_path):
+    data, cache = picture(1600, 1200), ThumbnailCache(tmp_path)
+    digest = digest_bytes(data)
+    cache.get(digest, SMALL, lambda: data)
+    assert [size for size in SIZES if cache.path(digest, size).exists()] == [320, 512]
+    cache.get(digest, 1024, lambda: data)
+    assert [size for size in SIZES if cache.path(digest, size).exists()] == [320, 512, 1024]
     cache.close()
 
 

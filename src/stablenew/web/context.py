@@ -66,9 +66,10 @@ class WebContext:
             threading.Thread(target=self._load_columns, name="stablenew-warm", daemon=True).start()
 
     def _load_columns(self) -> None:
-        attempt(self.thumbnails.start)
+        attempt(lambda: self.thumbnails.start(1))
         attempt(lambda: self.controller.history.columns)  # a request that needs them reports what is wrong
         self.is_warm = True
+        attempt(self.thumbnails.start)  # the others, when the first screen no longer waits for the processor
 
     def stop(self) -> None:
         """Stop everything that was started; runs in progress are sealed as cancelled."""

@@ -6,7 +6,7 @@ import subprocess
 import threading
 from typing import Any, Final
 
-from stablenew.web.pictures.thumbnail_making import LENGTH_BYTES, NoPicture, make_thumbnails
+from stablenew.web.pictures.thumbnail_making import LARGE, LENGTH_BYTES, SIZE_BYTES, NoPicture, make_thumbnails
 from stablenew.worker_pool import is_available, module_command
 
 _MODULE: Final = "stablenew.web.pictures.thumbnail_making"
@@ -31,7 +31,7 @@ class PictureWorker:
             self._process.kill()
             self._process.communicate()
 
-    def make(self, data: bytes) -> dict[int, bytes]:
+    def make(self, data: bytes, largest: int = LARGE) -> dict[int, bytes]:
         """See `make_thumbnails`.
 
         Raises:
@@ -39,7 +39,7 @@ class PictureWorker:
         """
         with self._guard:
             process = self._running()
-            return make_thumbnails(data) if process is None else _ask(process, data)
+            return make_thumbnails(data, largest) if process is None else _ask(process, data, largest)
 
     def _running(self) -> "subprocess.Popen[bytes] | None":
         """The child; None where this Python cannot start one."""
@@ -52,13 +52,13 @@ class PictureWorker:
         return self._process
 
 
-def _ask(process: "subprocess.Popen[bytes]", data: bytes) -> dict[int, bytes]:
+def _ask(process: "subprocess.Popen[bytes]", data: bytes, largest: int) -> dict[int, bytes]:
     assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101
     watch = threading.Timer(_MOST_SECONDS, process.kill)
     watch.start()
     try:
         with contextlib.suppress(BrokenPipeError):  # its missing answer says so
-            process.stdin.write(len(data).to_bytes(LENGTH_BYTES) + data)
+            process.stdin.write(len(data).to_bytes(LENGTH_BYTES) + largest.to_bytes(SIZE_BYTES) + data)
             process.stdin.flush()
         line = process.stdout.readline()
         if not line.endswith(b"\n"):

@@ -20,6 +20,8 @@ SIZES: Final = (SMALL, MEDIUM, LARGE)
 COLOUR_MARK: Final = b"avgc"
 """What stands before the average colour, three bytes at the very end of a thumbnail, where readers of WebP stop."""
 LENGTH_BYTES: Final = 8
+SIZE_BYTES: Final = 2
+"""A request: the length of an image, the largest size wanted of it, the image."""
 _QUALITY: Final = 80
 _METHOD: Final = 2
 
@@ -28,19 +30,22 @@ class NoPicture(StableNewError, ValueError):
     """An output of which no thumbnail can be made; the message says why."""
 
 
-def make_thumbnails(data: bytes) -> dict[int, bytes]:
-    """WebP pictures of an image by size, each cut from the next larger. A smaller image is not enlarged.
+def make_thumbnails(data: bytes, largest: int = LARGE) -> dict[int, bytes]:
+    """WebP pictures of an image by size up to `largest`, each cut from the next larger.
+
+    A smaller image is not enlarged.
 
     Raises:
         NoPicture: it is no image we know, cut off, or too large.
     """
     try:
         with open_image(data) as image:
-            picture = _fit(_upright(to_8_bit(image)), LARGE)
+            image.draft(None, (2 * largest, 2 * largest))  # of a JPEG no more pixels are decoded than are needed
+            picture = _fit(_upright(to_8_bit(image)), largest)
     except UndecodableImage as error:
         raise NoPicture(f"it cannot be decoded: {error}") from None
     pictures = {}
-    for size in reversed(SIZES):
+    for size in (size for size in reversed(SIZES) if size <= largest):
         picture = _fit(picture, size)
         pictures[size] = _encode(picture)
     colour = COLOUR_MARK + _average(picture)
@@ -64,7 +69,9 @@ def _fit(image: "Image", size: int) -> "Image":
     if longest <= size:
         return fitted
     width, height = (max(1, round(side * size / longest)) for side in fitted.size)
-    return fitted.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    # Halving is averaging: for small pictures that is as good, and takes a tenth of the time.
+    gap = 2.0 if size > MEDIUM else 1.0
+    return fitted.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=gap)
 
 
 def _encode(image: "Image") -> bytes:
@@ -81,12 +88,13 @@ def _average(image: "Image") -> bytes:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer images, each after its length, until there are no more: a line of JSON, then the pictures it counts."""
-    while len(head := requests.read(LENGTH_BYTES)) == LENGTH_BYTES:
+    """Answer images, each after its head, until there are no more: a line of JSON, then the pictures it counts."""
+    while len(head := requests.read(LENGTH_BYTES + SIZE_BYTES)) == LENGTH_BYTES + SIZE_BYTES:
         made: dict[int, bytes] = {}
         says: dict[str, object] = {}
         try:
-            made = make_thumbnails(requests.read(int.from_bytes(head)))
+            length, largest = int.from_bytes(head[:LENGTH_BYTES]), int.from_bytes(head[LENGTH_BYTES:])
+            made = make_thumbnails(requests.read(length), largest)
             says["sizes"] = {str(size): len(picture) for size, picture in made.items()}
         except NoPicture as error:
             says["error"] = str(error)

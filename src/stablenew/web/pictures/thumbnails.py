@@ -1,6 +1,7 @@
 """Thumbnails: small pictures of outputs, made when they are first looked at and kept by the digest of the output.
 
-Each size is cut from the next larger one. They are a cache in the user's cache folder.
+Each size is cut from the next larger one. A wall asks for the small ones, and the largest costs a third of the time:
+it is made when somebody looks closer. They are a cache in the user's cache folder.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from stablenew.formats.digest import digest_bytes
 from stablenew.formats.image_files import MAX_IMAGE_BYTES
 from stablenew.store.local_state import thumbnail_folder, thumbnail_path
 from stablenew.web.pictures.picture_worker import PictureWorker
-from stablenew.web.pictures.thumbnail_making import COLOUR_MARK, SMALL, NoPicture
+from stablenew.web.pictures.thumbnail_making import COLOUR_MARK, LARGE, MEDIUM, SMALL, NoPicture
 
 MAX_BYTES: Final = MAX_IMAGE_BYTES
 _WORKERS: Final = 2
@@ -39,9 +40,10 @@ class ThumbnailCache:
             self._free.put(worker)
         self._turns = [threading.Lock() for _ in range(_TURNS)]
 
-    def start(self) -> None:
-        """Get ready to make thumbnails, so that the first one comes sooner."""
-        self._workers[0].start()
+    def start(self, count: int = _WORKERS) -> None:
+        """Start the first `count` children, so that the first thumbnails come sooner."""
+        for worker in self._workers[:count]:
+            worker.start()
 
     def close(self) -> None:
         """Stop making thumbnails."""
@@ -88,11 +90,12 @@ class ThumbnailCache:
             raise NoPicture("the file is not the one that was recorded")
         worker = self._free.get()
         try:
-            made = worker.make(data)
+            made = worker.make(data, MEDIUM if size <= MEDIUM else LARGE)
         finally:
             self._free.put(worker)
         for side, picture in made.items():
-            self._keep(self.path(digest, side), picture)
+            if side == size or not self.path(digest, side).exists():
+                self._keep(self.path(digest, side), picture)
         return made[size]
 
     def _keep(self, path: Path, data: bytes) -> None:

@@ -46,7 +46,7 @@ export class PictureLoader {
     this.frame = 0;
     const isStill = this.speed === 0;
     let starts = this.speed > FAST_PIXELS_A_FRAME ? 0 : isStill ? Infinity : STARTS_A_FRAME;
-    for (const [picture, source] of this.wanted) {
+    for (const [picture, source] of this.inOrder()) {
       if (starts <= 0 || this.inFlight >= MAX_IN_FLIGHT) break;
       this.wanted.delete(picture);
       this.start(picture, source);
@@ -54,6 +54,13 @@ export class PictureLoader {
     }
     this.speed = 0;
     if (this.wanted.size && this.inFlight < MAX_IN_FLIGHT) this.schedule();
+  }
+
+  /** What is in view before what is kept ready around it. */
+  inOrder() {
+    const wanted = [...this.wanted];
+    const isInView = ([/** @type {any} */ picture]) => Boolean(picture.isInView);
+    return [...wanted.filter(isInView), ...wanted.filter((each) => !isInView(each))];
   }
 
   start(/** @type {any} */ picture, source) {

@@ -120,6 +120,7 @@ export class WallView extends ScrolledView {
   place(index, [left, top, width, height], isForced) {
     const known = this.nodes.get(index);
     const node = known ?? this.addNode(index);
+    node.parts.picture.isInView = top + height > this.lastScroll && top < this.lastScroll + this.viewHeight;
     const transform = `translate(${left.toFixed(2)}px,${top.toFixed(2)}px)`;
     if (node.style.transform !== transform) node.style.transform = transform;
     if (node.boxWidth !== width || node.boxHeight !== height) {
