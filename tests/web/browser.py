@@ -1,8 +1,9 @@
 """What tests of the page use of Playwright. Without it, those that need a browser are skipped."""
 
 try:
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
     from playwright.sync_api import expect
 except ImportError:
-    expect = None
+    expect = PlaywrightTimeout = None
 else:
     expect.set_options(timeout=20_000)  # a busy machine is slow, and not wrong

@@ -1,15 +1,14 @@
 """Duels in a real browser: blind, by keys, mouse and touch, and nothing is lost when the server dies."""
 
 import re
-import time
 
 import pytest
 
 from stablenew import RunStore
 from stablenew.store.feedback.feedback_log import FeedbackLog
-from tests.web.browser import expect
+from tests.web.browser import PlaywrightTimeout, expect
 from tests.web.conftest import GONE
-from tests.web.serving import wait_for
+from tests.web.serving import make_runs, wait_for
 
 ADDRESS = "/duel?by=cfg"
 
@@ -106,34 +105,35 @@ def cfg_of(root, source):
     raise AssertionError(source)
 
 
+HAS_PAIR = "() => document.querySelector('.answers button')?.disabled === false"
+
+
+@pytest.mark.heavy
 def test_300_votes_typed_while_the_server_is_killed_twice_are_there_once(open_page, root, server):
+    """Typing goes on while the server is away, as long as there are pairs; more come when it is back."""
+    make_runs(root, [f"a lake at {hour} o'clock" for hour in range(12)], values=range(3, 11), size=64)
     open_page.tolerated = GONE
-    page = open_page("/duel?by=cfg&matters=0.01")
-    wait_for_pair(page)
-    build = """(count) => import('/static/js/data/feedback_outbox.js').then(({ outbox }) => {
-      const images = window.pairs;
-      for (let number = 0; number < count; number += 1) {
-        const [left, right] = images[number % images.length];
-        outbox.vote({ winner_run_id: left.run_id, winner: left.digest, loser_run_id: right.run_id,
-          loser: right.digest, outcome: number % 5 ? "win" : "tie", shown: number % 2 ? "left" : "right",
-          asked: "duel: cfg_scale", repeat: number });
-      }
-    })"""
-    pairs = page.evaluate(
-        "() => fetch('/api/duel/pairs?by=cfg&count=20').then((answer) => answer.json())"
-        ".then(({ pairs }) => pairs.map(({ left, right }) => [left, right]))"
-    )
-    page.evaluate("(pairs) => { window.pairs = pairs; }", pairs)
-    for _ in range(2):
-        page.evaluate(build, 100)
-        wait_for(lambda: len(votes_in(root)) > 5)
+    page = open_page("/jobs")
+    expect(page.locator(".total")).to_have_text("16 jobs")
+    page.goto("/duel?by=cfg&matters=0.01")
+    typed = 0
+
+    def type_votes(count, most_milliseconds=60_000):
+        nonlocal typed
+        for _ in range(count):
+            page.wait_for_function(HAS_PAIR, timeout=most_milliseconds)
+            page.keyboard.press(["ArrowLeft", "ArrowRight", "ArrowLeft", "ArrowDown", "ArrowRight"][typed % 5])
+            typed += 1
+
+    for target in (100, 200):
+        type_votes(target - typed)
         server.kill()
-        page.evaluate(build, 25)
-        page.wait_for_timeout(300)
+        with pytest.raises(PlaywrightTimeout):
+            type_votes(20, most_milliseconds=1500)
+        assert typed > target, "nothing could be typed without the server"
         server.restart()
-    page.evaluate(build, 50)
+    type_votes(300 - typed)
     expect(page.locator("#saving")).to_be_hidden(timeout=120_000)
-    time.sleep(1)
     events = votes_in(root)
     assert len(events) == 300
     assert len({event.act for event in events}) == 300

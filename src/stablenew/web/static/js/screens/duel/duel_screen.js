@@ -54,6 +54,7 @@ class DuelScreen {
 
   close() {
     this.isClosed = true;
+    this.queue?.close();
   }
 
   onQuery(query) {

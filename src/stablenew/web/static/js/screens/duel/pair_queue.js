@@ -1,8 +1,9 @@
 // The next pairs of a duel: drawn by the server, their pictures decoded before they are shown.
 
-import { getJson, outputUrl } from "../../data/api.js";
+import { getJson, outputUrl, Unreachable } from "../../data/api.js";
 
 const AHEAD = 3;
+const RETRY_MILLISECONDS = 1000;
 /** The server may know these a moment later than the page: it is told not to draw them again. */
 const REMEMBERED = 12;
 
@@ -17,14 +18,14 @@ export class PairQueue {
     /** @type {string[]} */
     this.shown = [];
     this.state = { is_decided: false, progress: 0, vote_count: 0 };
-    this.isUsedUp = false;
+    this.isClosed = false;
     /** @type {Promise<void> | null} */
     this.request = null;
   }
 
-  /** The pair to show, or null when all were voted on. */
+  /** The pair to show, or null when all were voted on. Waits while the server is away: votes wait in the outbox. */
   async current() {
-    if (!this.pairs.length) await this.draw();
+    while (!this.pairs.length && !(await this.tryToDraw())) await this.rest();
     if (this.pairs.length) await Promise.all(this.pairs[0].pictures.map((picture) => picture.decode().catch(() => {})));
     return this.pairs[0] ?? null;
   }
@@ -42,6 +43,27 @@ export class PairQueue {
     this.shown = this.shown.filter((name) => name !== nameOf(pair));
   }
 
+  /** Gives whether the server could be asked. */
+  async tryToDraw() {
+    try {
+      await this.draw();
+      return true;
+    } catch (error) {
+      if (!(error instanceof Unreachable) || this.isClosed) throw error;
+      return false;
+    }
+  }
+
+  rest() {
+    return new Promise((resolve) => {
+      setTimeout(resolve, RETRY_MILLISECONDS);
+    });
+  }
+
+  close() {
+    this.isClosed = true;
+  }
+
   draw() {
     this.request ??= this.fetch().finally(() => {
       this.request = null;
@@ -53,7 +75,6 @@ export class PairQueue {
     const excluded = [...this.shown, ...this.pairs.map(nameOf)].join(",");
     const { pairs, ...state } = await getJson("/api/duel/pairs", { ...this.question, count: AHEAD, excluded });
     this.state = state;
-    this.isUsedUp = !pairs.length;
     this.pairs.push(...pairs.map((pair) => ({ ...pair, pictures: [pair.left, pair.right].map(buildPicture) })));
   }
 }
