@@ -50,20 +50,23 @@ def verify(
 
 
 def _verify_all(out: Output, store: "RunStore", names: list[str], *, deep: bool) -> "list[VerifyReport]":
+    from stablenew.store.upkeep.digest_collisions import DigestCollisions
     from stablenew.store.upkeep.store_files import verify_store_entries, verify_store_files
 
     if not names:
         store.check_exists()
-    reports = []
+    reports, collisions = [], DigestCollisions()
     with out.progress() as progress:
         task = progress.add_task("verifying", total=None)
         for report, done, total in out.controller.iter_verify(names, deep=deep):
             reports.append(report)
+            collisions.add(report)
             progress.update(task, completed=done, total=total)
     if not names and (store.root / ".stablenew").exists():
         reports.append(verify_store_files(store.root))
-    if not names and (entries := verify_store_entries(store.root)).findings:
-        reports.append(entries)
+    if not names:
+        of_store = (verify_store_entries(store.root), collisions.find(store))
+        reports += [report for report in of_store if report.findings]
     return reports
 
 

@@ -3,7 +3,8 @@
 A row of `place` is an output of a run: an image in one of its places. A row of `image` is an image, which is a digest,
 wherever it lies; opinions and scores refer to it. Several images may be one picture, such as copies with the same
 pixels: `image.picture` of each but the first is the id of the first, and null for all others. `image.rating` and
-`image.is_trashed` fold what all runs that hold a file of the picture say.
+`image.is_trashed` fold what all runs that hold a file of the picture say. In `image.digest` the beginning of the
+SHA-256 follows, where it is known: a file that has the digest of another one is an image of its own.
 
 Run ids (the integers of this index) sort by time: milliseconds since 1970, then 20 bits of the run id's hash. Words
 that repeat (models, samplers, tags) are stored once, in the table `name`, and rows refer to them by id; so are prompts,
@@ -23,7 +24,7 @@ from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
 
-VERSION: Final = 10
+VERSION: Final = 11
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.index.index_schema import COPY_PREFIX, OPINION_TABLES, PLACE, TAG, Row
+from stablenew.index.stored_values import DIGEST_BYTES
 from stablenew.index.text_ids import find_images
 from stablenew.store.sources.same_pictures import mark_of_same_pictures, read_same_pictures
 
@@ -50,7 +51,7 @@ def concerns_copies(
     replaced: Sequence[int],
 ) -> bool:
     """Whether new rows, or those of runs that are about to be replaced, may change which images are one picture."""
-    if same and any(row[_IMAGE_AT] in same for row in places):
+    if same and any(row[_IMAGE_AT][:DIGEST_BYTES] in same for row in places):
         return True
     if any(row[_TAG_AT].startswith(COPY_PREFIX) for row in tags):
         return True
@@ -74,7 +75,7 @@ def link_copies(connection: sqlite3.Connection, same: Mapping[bytes, bytes]) -> 
 def _groups_of_pixels(connection: sqlite3.Connection, same: Mapping[bytes, bytes]) -> Iterable[list[int]]:
     groups: dict[bytes, list[int]] = {}
     for digest, image in find_images(connection, list(same)):
-        groups.setdefault(same[digest], []).append(image)
+        groups.setdefault(same[digest[:DIGEST_BYTES]], []).append(image)
     return groups.values()
 
 

@@ -28,19 +28,24 @@ MAX_SHOWN_OUTPUTS: Final = 8
 """How many outputs a job summary shows."""
 
 
+DIGEST_BYTES: Final = 16
 _DIGEST_PREFIX: Final = "xxh128:"
+_SHA256_DIGITS: Final = 8
 _NAME_SEPARATOR: Final = "\x1f"
 _MAX_DIGITS: Final = 9
 
 
-def pack_digest(digest: str) -> bytes:
-    """A digest as 16 bytes; the empty text, which stands for a whole run, as none."""
-    return bytes.fromhex(digest.removeprefix(_DIGEST_PREFIX))
+def pack_digest(digest: str, sha256: str | None = None) -> bytes:
+    """A digest as 16 bytes; the empty text, which stands for a whole run, as none.
+
+    With the SHA-256 of the same bytes its beginning follows, so that files of one digest can be told apart.
+    """
+    return bytes.fromhex(digest.removeprefix(_DIGEST_PREFIX) + (sha256 or "")[:_SHA256_DIGITS])
 
 
 def unpack_digest(packed: bytes) -> str:
     """The digest that `pack_digest` packed."""
-    return f"{_DIGEST_PREFIX}{packed.hex()}"
+    return f"{_DIGEST_PREFIX}{packed[:DIGEST_BYTES].hex()}"
 
 
 def store_path(path: str | None, variant: int, stage: str, digest: str, media_type: str) -> int | str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from stablenew.index.index_schema import DIGEST_KEY, DIGEST_KEY_BYTES, FULL_TEXT_TABLES, NO_IMAGE, TextKind
-from stablenew.index.stored_values import searchable
+from stablenew.index.stored_values import DIGEST_BYTES, searchable
 
 _MAX_CACHED: Final = 20_000
 _MAX_PARAMETERS: Final = 500
@@ -26,12 +26,12 @@ def with_ids(rows: Sequence[tuple[Any, ...]], sources: Mapping[int, IdSource]) -
 
 
 def find_images(connection: sqlite3.Connection, digests: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
-    """The images of some digests, with their ids."""
+    """The images of some digests, each as the index keeps it, and its id."""
     wanted = set(digests)
     for start in range(0, len(digests), _MAX_PARAMETERS):
         keys = [digest[:DIGEST_KEY_BYTES] for digest in digests[start : start + _MAX_PARAMETERS]]
         query = f"SELECT digest, id FROM image WHERE {DIGEST_KEY} IN ({','.join('?' * len(keys))})"
-        yield from (row for row in connection.execute(query, keys) if row[0] in wanted)
+        yield from (row for row in connection.execute(query, keys) if row[0][:DIGEST_BYTES] in wanted)
 
 
 class TextIds(ABC):
@@ -81,7 +81,10 @@ class _RecentIds(TextIds):
 
 
 class ImageIds(_RecentIds):
-    """The ids of images, by their digests as bytes; the empty one stands for a whole run."""
+    """The ids of images, by what `pack_digest` makes of digests, with their SHA-256 or without.
+
+    Outputs of one digest are one image, unless their SHA-256 differ. The empty digest stands for a whole run.
+    """
 
     def forget(self) -> None:
         """Drop the cache but for what cannot be looked up: SQLite finds no beginning of an empty digest."""
@@ -90,12 +93,24 @@ class ImageIds(_RecentIds):
 
     def _find_or_add(self, texts: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
         """All at once: there are more images than anything else, and nearly all are new."""
-        found = dict(find_images(self._connection, texts))
+        known: dict[bytes, dict[bytes, int]] = {text[:DIGEST_BYTES]: {} for text in texts}
+        for stored, identifier in find_images(self._connection, list(known)):
+            known[stored[:DIGEST_BYTES]][stored[DIGEST_BYTES:]] = identifier
         ((last,),) = self._connection.execute("SELECT max(id) FROM image")
-        new = list(enumerate((text for text in texts if text not in found), last + 1))
+        new, completed, found = [], [], []
+        for text in texts:
+            sha256, ids = text[DIGEST_BYTES:], known[text[:DIGEST_BYTES]]
+            if sha256 and sha256 not in ids and b"" in ids:  # known without its SHA-256 until now
+                ids[sha256] = ids.pop(b"")
+                completed.append((text, ids[sha256]))
+            elif sha256 not in ids and (sha256 or not ids):
+                last += 1
+                ids[sha256] = last
+                new.append((last, text))
+            found.append((text, ids[sha256] if sha256 in ids else min(ids.values())))
         self._connection.executemany("INSERT INTO image(id, digest) VALUES (?, ?)", new)
-        yield from found.items()
-        yield from ((text, identifier) for identifier, text in new)
+        self._connection.executemany("UPDATE image SET digest = ? WHERE id = ?", completed)
+        yield from found
 
 
 def hash_body(text: str, kind: TextKind) -> bytes:

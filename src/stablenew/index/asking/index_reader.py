@@ -21,6 +21,7 @@ from stablenew.index.index_schema import (
     sqlite_errors,
 )
 from stablenew.index.stored_values import (
+    DIGEST_BYTES,
     MAX_SHOWN_OUTPUTS,
     is_joined,
     pack_digest,
@@ -48,7 +49,6 @@ Row = dict[str, Any]
 _MAX_PARAMETERS: Final = 500
 Cursor = tuple[Any, ...]
 """Where a page ended: what the next one starts after."""
-_DIGEST_BYTES: Final = 16
 _SCORES: Final = ("metric.", "aspect.")
 
 
@@ -179,11 +179,14 @@ class IndexReader:
     def find_images(self, pattern: "Pattern") -> list[int]:
         """The ids of the images whose digest begins with the hex digits of a pattern."""
         prefix = pattern.text.lower().removeprefix("xxh128:").rstrip("*")
-        if not prefix or set(prefix) - set("0123456789abcdef") or len(prefix) > 2 * _DIGEST_BYTES:
+        if not prefix or set(prefix) - set("0123456789abcdef") or len(prefix) > 2 * DIGEST_BYTES:
             return []
-        low = bytes.fromhex(prefix.ljust(2 * _DIGEST_BYTES, "0"))
-        high = bytes.fromhex(prefix.ljust(2 * _DIGEST_BYTES, "f"))
-        query = f"SELECT id FROM image WHERE {DIGEST_KEY} BETWEEN ? AND ? AND digest BETWEEN ? AND ?"
+        low = bytes.fromhex(prefix.ljust(2 * DIGEST_BYTES, "0"))
+        high = bytes.fromhex(prefix.ljust(2 * DIGEST_BYTES, "f"))
+        query = (
+            f"SELECT id FROM image WHERE {DIGEST_KEY} BETWEEN ? AND ? AND substr(digest, 1, {DIGEST_BYTES}) "
+            "BETWEEN ? AND ?"
+        )
         keys = (low[:DIGEST_KEY_BYTES], high[:DIGEST_KEY_BYTES])
         return [row[0] for row in self.fetch(query, (*keys, low, high))]
 
@@ -225,12 +228,12 @@ class IndexReader:
 
     def image_ids(self, digests: Iterable[str]) -> dict[str, int]:
         """The ids of images by digest, for copies that of their picture; what the index does not have is left out."""
-        found = {}
+        found: dict[str, int] = {}
         for digest in digests:
             if is_digest(digest):
-                query = f"SELECT coalesce(picture, id) FROM image i WHERE {_DIGEST_IS}"
+                query = f"SELECT coalesce(picture, id) FROM image i WHERE {_DIGEST_IS} ORDER BY id"
                 for (number,) in self.fetch(query, _digest_keys(digest)):
-                    found[digest] = int(number)
+                    found.setdefault(digest, int(number))
         return found
 
     def digests(self, images: Sequence[int]) -> list[str]:
@@ -420,7 +423,7 @@ _SELECT_NEWEST: Final = (
     "JOIN variant v ON v.run = p.run AND v.position = p.position LEFT JOIN text t ON t.id = v.prompt "
     "WHERE i.id = ? OR i.picture = ? ORDER BY coalesce(t.body, '') = '', p.run DESC, p.position DESC LIMIT 1"
 )
-_DIGEST_IS: Final = f"{DIGEST_KEY} = ? AND i.digest = ?"
+_DIGEST_IS: Final = f"{DIGEST_KEY} = ? AND substr(i.digest, 1, {DIGEST_BYTES}) = ?"
 PATH_COLUMNS: Final = "p.path, v.number, p.stage, p.type, i.digest"
 """What `path_of` needs, of the tables `place`, `variant` and `image`."""
 _SELECT_OUTPUTS: Final = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlia
 from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from stablenew.formats.model_base import BIG_INTEGER_PATTERN, Digest, OutputPath, SchemaVersion, Slug, Timestamp
+from stablenew.formats.model_base import BIG_INTEGER_PATTERN, Digest, OutputPath, SchemaVersion, Sha256, Slug, Timestamp
 from stablenew.formats.settings import INDEXED
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER, is_too_deep
 from stablenew.store.feedback.fast_feedback_reader import NeedsStrictReader
@@ -108,6 +108,7 @@ class FastOutput(TypedDict):
     width: NotRequired[FastCount | None]
     height: NotRequired[FastCount | None]
     stage: Slug
+    sha256: NotRequired[Sha256 | None]
 
 
 class FastRecord(TypedDict):

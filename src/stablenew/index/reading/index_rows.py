@@ -6,7 +6,7 @@ millions of them and they are sent between processes.
 
 import json
 import marshal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import NamedTuple, Self
 
@@ -113,7 +113,16 @@ def build_rows(reading: RunReading) -> RunRows:
     )
     signature = xxhash.xxh3_64_intdigest(marshal.dumps(content, 2)) & _POSITIVE  # version 2: equal values, equal bytes
     run = _run_row(identifier, signature, reading, entry)
-    return RunRows(entry.run_id, identifier, signature, run, content, _opinion_rows(identifier, entry))
+    return RunRows(entry.run_id, identifier, signature, run, content, _opinion_rows(identifier, entry, _packer(entry)))
+
+
+def _packer(entry: RunEntry) -> Callable[[str], bytes]:
+    """How the digests that opinions name are packed: those of the run's own outputs as these are."""
+    own: dict[str, bytes] = {}
+    for variant in entry.variants:
+        for output in variant.outputs:
+            own.setdefault(output.digest, pack_digest(output.digest, output.sha256))
+    return lambda digest: own.get(digest) or pack_digest(digest)
 
 
 def _variant_row(run: int, position: int, variant: VariantEntry) -> Row:
@@ -142,7 +151,7 @@ def _place_rows(run: int, position: int, variant: VariantEntry) -> list[Row]:
                 run,
                 position,
                 number,
-                pack_digest(output.digest),
+                pack_digest(output.digest, output.sha256),
                 store_path(output.path, variant.number, output.stage, output.digest, output.media_type),
                 None if output.width == width else output.width or 0,
                 None if output.height == height else output.height or 0,
@@ -172,24 +181,24 @@ def _iter_labels(run: int, entry: RunEntry) -> Iterator[Row]:
                 yield LABEL.row({"run": run, "position": position, "field": field, "name": name})
 
 
-def _opinion_rows(run: int, entry: RunEntry) -> tuple[tuple[Row, ...], ...]:
-    opinions = [_opinion_row(run, opinion) for opinion in entry.opinions.opinions]
-    tags = [TAG.row({"run": run, "image": pack_digest(image), "name": tag}) for image, tag in entry.opinions.image_tags]
-    notes = [NOTE.row({"run": run, "image": pack_digest(image), "body": body}) for image, body in entry.opinions.notes]
+def _opinion_rows(run: int, entry: RunEntry, pack: Callable[[str], bytes]) -> tuple[tuple[Row, ...], ...]:
+    opinions = [_opinion_row(run, opinion, pack) for opinion in entry.opinions.opinions]
+    tags = [TAG.row({"run": run, "image": pack(image), "name": tag}) for image, tag in entry.opinions.image_tags]
+    notes = [NOTE.row({"run": run, "image": pack(image), "body": body}) for image, body in entry.opinions.notes]
     trash = [
-        TRASH.row({"run": run, "image": pack_digest(image), "clock": clock, "is_in": is_in})
+        TRASH.row({"run": run, "image": pack(image), "clock": clock, "is_in": is_in})
         for image, clock, is_in in entry.opinions.trash
     ]
-    scores = _score_rows(run, entry)
-    comparisons = [_comparison_row(run, comparison) for comparison in entry.opinions.comparisons]
+    scores = _score_rows(run, entry, pack)
+    comparisons = [_comparison_row(run, comparison, pack) for comparison in entry.opinions.comparisons]
     return tuple(opinions), tuple(tags), tuple(notes), tuple(trash), tuple(scores), tuple(comparisons)
 
 
-def _opinion_row(run: int, opinion: ImageOpinion) -> Row:
+def _opinion_row(run: int, opinion: ImageOpinion, pack: Callable[[str], bytes]) -> Row:
     return _opinion_of(
         (
             run,
-            pack_digest(opinion.image),
+            pack(opinion.image),
             *opinion[1:],
             opinion.rated_at is not None,
             opinion.flagged_at is not None,
@@ -197,20 +206,18 @@ def _opinion_row(run: int, opinion: ImageOpinion) -> Row:
     )
 
 
-def _comparison_row(run: int, comparison: ComparisonEntry) -> Row:
-    digests = ("event", "winner", "loser")
-    return COMPARISON.row(
-        comparison._asdict() | {"run": run} | {name: pack_digest(getattr(comparison, name)) for name in digests}
-    )
+def _comparison_row(run: int, comparison: ComparisonEntry, pack: Callable[[str], bytes]) -> Row:
+    images = {"winner": pack(comparison.winner), "loser": pack(comparison.loser)}
+    return COMPARISON.row(comparison._asdict() | {"run": run, "event": pack_digest(comparison.event)} | images)
 
 
-def _score_rows(run: int, entry: RunEntry) -> list[Row]:
+def _score_rows(run: int, entry: RunEntry, pack: Callable[[str], bytes]) -> list[Row]:
     """The newest score of each image, name and source: those that were added after the recording count first."""
     recorded = sorted((score for variant in entry.variants for score in variant.scores), key=_AGE)
     newest = {score[:3]: score for score in (*recorded, *entry.scores, *entry.opinions.scores)}
     images = {output.digest for variant in entry.variants for output in variant.outputs} if newest else ()
     return [
-        _score_of((run, pack_digest(score.image), *score[1:4], _store_time(score.scored_at), score.image not in images))
+        _score_of((run, pack(score.image), *score[1:4], _store_time(score.scored_at), score.image not in images))
         for score in newest.values()
     ]
 

@@ -42,6 +42,7 @@ class OutputEntry(NamedTuple):
     height: int | None
     media_type: str
     stage: str
+    sha256: str | None = None
 
 
 class ScoreEntry(NamedTuple):
@@ -262,6 +263,7 @@ def _output_entry(output: FastOutput) -> OutputEntry:
         output.get("height"),
         output["media_type"],
         output["stage"],
+        output.get("sha256"),
     )
 
 

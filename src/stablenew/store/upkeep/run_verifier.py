@@ -39,6 +39,7 @@ from stablenew.store.run_folder import (
     is_unsealed,
 )
 from stablenew.store.seal import read_seal
+from stablenew.store.upkeep.digest_collisions import pack_hashes
 from stablenew.store.upkeep.verify_report import CODES, Finding, ImagePlaces, VerifyReport
 
 _MOST_ATTEMPTS = 3
@@ -128,6 +129,7 @@ class _Verification:
             files=len(self._hashes),
             size_bytes=sum(hashes.size_bytes for hashes in self._hashes.values()),
             digest=self._run.digest if self._run.is_sealed else None,
+            hashes=pack_hashes(self._sha256s),
             state=state,
             images=self._count_images(),
         )

@@ -40,7 +40,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "the bytes of an output are not there, because they were removed on purpose",
     ),
     "output-changed": (ERROR, "an output's bytes have another digest or size than its record says"),
-    "digest-collision": (ERROR, "outputs of the run have one digest and, by their SHA-256, different bytes"),
+    "digest-collision": (ERROR, "outputs have one digest and, by their SHA-256, different bytes"),
     "output-unrecorded": (INFO, "an output that no record names: its variant was never finished"),
     "origin-missing": (WARNING, "an image that an import left in its place is not there any more"),
     "origin-changed": (ERROR, "another file is where an image in place was recorded"),
@@ -132,6 +132,8 @@ class VerifyReport:
     """The run's digest, when it is sealed."""
     state: str | None = None
     images: ImagePlaces = ImagePlaces()
+    hashes: bytes = b""
+    """Of each output the beginning of its digest and of its SHA-256; see `digest_collisions`."""
 
     @property
     def is_ok(self) -> bool:

@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from stablenew import __version__
 from stablenew.store.local_state import store_key
 from stablenew.store.run import INCOMPLETE, INTERRUPTED
+from stablenew.store.upkeep.digest_collisions import DigestCollisions
 from stablenew.store.upkeep.verify_report import ImagePlaces
 from stablenew.web.api import NO_STORE, Call, Endpoint
 from stablenew.web.lan.device_view import describe_device_status, show_event
@@ -82,13 +83,18 @@ def verify_store(controller: "AppController", report: Callable[[int, int], None]
     counts: Counter[str] = Counter()
     images = ImagePlaces()
     bad, runs, files, size = [], 0, 0, 0
+    collisions = DigestCollisions()
     for run_report, done, total in controller.iter_verify(deep=deep):
         runs, files, size = runs + 1, files + run_report.files, size + run_report.size_bytes
         images += run_report.images
+        collisions.add(run_report)
         counts.update(finding.severity for finding in run_report.findings)
         if not run_report.is_ok:
             bad.append(run_report.to_dict())
         report(done, total)
+    of_store = collisions.find(controller.run_store)
+    counts.update(finding.severity for finding in of_store.findings)
+    bad += [of_store.to_dict()] if of_store.findings else []
     return {
         "ok": not bad,
         "runs": runs,
