@@ -133,3 +133,17 @@ def hide_text(text, *, mode="RGBA", size=(64, 64), is_packed=True):
     flat[: len(bits)] |= bits
     columns[:, :, [3] if mode == "RGBA" else [0, 1, 2]] = flat.reshape(shape)
     return pixels
+
+
+def make_jxl(*boxes, size="ff0acb06"):
+    """A JPEG XL in its container, with the head of one of 64 by 48 pixels as libjxl writes it."""
+    head = bytes.fromhex("0000000c4a584c200d0a870a") + box(b"ftyp", b"jxl ", bytes(4), b"jxl ")
+    return head + box(b"jxlp", bytes(4), bytes.fromhex(size), bytes(30)) + b"".join(boxes)
+
+
+def stored_brotli(data):
+    """A Brotli stream (RFC 7932) that holds `data` as it is."""
+    # window of 16 bits; not the last; length in 4 nibbles; uncompressed; then an empty last block
+    assert len(data) <= 1 << 16
+    head = 0 | 0 << 1 | 0 << 2 | (len(data) - 1) << 4 | 1 << 20
+    return head.to_bytes(3, "little") + data + b"\x03"

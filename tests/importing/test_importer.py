@@ -10,10 +10,11 @@ import pytest
 
 from stablenew import FeedbackManager, RunStore, RunVerifier
 from stablenew.errors import ConfigError
-from stablenew.importing.importer import KNOWN, NO_DATA, Importer
+from stablenew.importing.importer import KNOWN, NO_DATA, PACKED, Importer
 from stablenew.importing.undo import list_imports, undo_import
 from stablenew.store.source_roots import SourceRoots
-from tests.importing.images import fill, make_png
+from tests.image_metadata.files import box, exif_with_comment, make_jxl, stored_brotli
+from tests.importing.images import INFOTEXT, fill, make_png
 
 
 def records_of(store):
@@ -226,3 +227,14 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path):
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     seeds = [record.actual.seed for run in store.iter_runs() if run.is_sealed for record in run.iter_records()]
     assert sorted(seeds) == list(range(300))
+
+
+def test_what_lacks_a_package_to_be_read_is_counted_as_that_and_looked_at_again(store, tmp_path, monkeypatch):
+    packed = box(b"brob", b"Exif" + stored_brotli(bytes(4) + exif_with_comment(INFOTEXT.format(seed=1, steps=20))))
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "packed.jxl").write_bytes(make_jxl(packed))
+    monkeypatch.setitem(sys.modules, "brotli", None)
+    assert Importer(store).run(tmp_path / "outputs").left_out == {PACKED: 1}
+    monkeypatch.undo()
+    pytest.importorskip("brotli", "1.2")
+    assert Importer(store).run(tmp_path / "outputs").imported == 1

@@ -100,9 +100,12 @@ def _describe_image(said: "ImageMetadata") -> str:
 
 
 def _rows(said: "ImageMetadata", sidecar: str | None) -> list[tuple[str, str]]:
+    from stablenew.image_metadata.containers.packed_text import NEEDS_BROTLI
+
     generation = said.generation
     if not said.has_generation_data:
-        nothing = "nothing about how it was made" if not said.has_c2pa else ""
+        is_closed = said.has_c2pa or NEEDS_BROTLI in said.problems
+        nothing = "" if is_closed else "nothing about how it was made"
         return [("says", nothing), ("c2pa", _describe_c2pa(said)), *_problem_rows(said)]
     return [
         ("tool", _describe_tool(generation)),
@@ -138,7 +141,9 @@ def _describe_c2pa(said: "ImageMetadata") -> str:
 
 
 def _problem_rows(said: "ImageMetadata") -> list[tuple[str, str]]:
-    return [("problem", problem) for problem in said.problems]
+    from stablenew.image_metadata.containers.packed_text import NEEDS_BROTLI
+
+    return [("note" if problem == NEEDS_BROTLI else "problem", problem) for problem in said.problems]
 
 
 def _setting_rows(generation: "Generation") -> list[tuple[str, str]]:

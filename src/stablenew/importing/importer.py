@@ -10,6 +10,7 @@ from stablenew.disk.file_clone import can_clone
 from stablenew.errors import ConfigError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.run_id import new_run_id
+from stablenew.image_metadata.containers.packed_text import NEEDS_BROTLI
 from stablenew.importing.file_reading import ReadFile, iter_read
 from stablenew.importing.folder_walk import FolderWalk, FoundFile
 from stablenew.importing.imported_run import MOST_IMAGES, ImportedRun
@@ -22,6 +23,7 @@ from stablenew.store.sources.moved_files import MovedFiles
 IMPORTED: Final = "imported"
 KNOWN: Final = "images that are known already"
 NO_DATA: Final = "images without generation data"
+PACKED: Final = "images whose metadata is compressed with Brotli (pip install brotli)"
 BESIDE: Final = {"grid": "grids", "preview": "previews", "input": "input images"}
 UNREADABLE: Final = "files that cannot be read"
 _TEMPORARY: Final = frozenset({"temp", "tmp"})
@@ -188,6 +190,8 @@ class Importer:
                     yield read
                 else:
                     report.left_out[reason] += 1
+                    if reason == PACKED:  # it is tried again: what is missing may be installed by then
+                        continue
                     if read.problem is None:  # a file that could not be read is tried again
                         outcomes.append((read.file, reason))
                         met += [(read.digest, root.id, read.file.path)] if reason == KNOWN else []
@@ -225,7 +229,9 @@ def reason_to_leave(read: ReadFile, *, takes_all: bool = False) -> str | None:
         return UNREADABLE
     if takes_all:
         return None
-    return _beside(read) or (None if read.metadata.has_generation_data else NO_DATA)
+    if read.metadata.has_generation_data:
+        return _beside(read)
+    return _beside(read) or (PACKED if NEEDS_BROTLI in read.metadata.problems else NO_DATA)
 
 
 def _beside(read: ReadFile) -> str | None:

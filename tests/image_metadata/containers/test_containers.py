@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 import zlib
 
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 
 from stablenew.image_metadata.containers.byte_source import ByteSource
 from stablenew.image_metadata.containers.container import MAX_TEXT_BYTES
-from stablenew.image_metadata.containers.packed_text import unpack_text
+from stablenew.image_metadata.containers.packed_text import NEEDS_BROTLI, unpack_text
 from stablenew.image_metadata.containers.sniffing import read_container
 from tests.image_metadata.files import (
     box,
@@ -17,10 +18,12 @@ from tests.image_metadata.files import (
     make_exif,
     make_gif,
     make_image,
+    make_jxl,
     make_mp4,
     make_png,
     make_webm,
     png_chunk,
+    stored_brotli,
 )
 
 XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>
@@ -194,12 +197,6 @@ def test_a_directory_of_exif_that_leads_to_itself_ends():
     assert texts_of(make_image("JPEG", exif=exif)) == {}
 
 
-def make_jxl(*boxes, size="ff0acb06"):
-    """A JPEG XL in its container, with the head of one of 64 by 48 pixels as libjxl writes it."""
-    head = bytes.fromhex("0000000c4a584c200d0a870a") + box(b"ftyp", b"jxl ", bytes(4), b"jxl ")
-    return head + box(b"jxlp", bytes(4), bytes.fromhex(size), bytes(30)) + b"".join(boxes)
-
-
 def test_jpeg_xl_gives_exif_xmp_and_its_size():
     exif = exif_with_comment("a cat")
     for data in (bytes(4) + exif, exif, bytes(4) + b"Exif\0\0" + exif):  # writers differ in what stands before
@@ -207,8 +204,36 @@ def test_jpeg_xl_gives_exif_xmp_and_its_size():
         assert texts_of(found)["exif", "UserComment"] == "a cat"
         assert texts_of(found)["xmp", "Description"] == "a & b"
         assert facts_of(found) == ("image/jxl", 64, 48)
-    packed = read_container(make_jxl(box(b"brob", b"Exif" + bytes(20))))
-    assert packed.problems == ["packed metadata (Brotli) was not read"]
+
+
+def test_jpeg_xl_whose_metadata_is_compressed_says_what_it_takes_to_read_it(monkeypatch):
+    packed = box(b"brob", b"Exif" + stored_brotli(bytes(4) + exif_with_comment("a cat")))
+    data = make_jxl(packed, box(b"brob", b"xml " + stored_brotli(XMP)))
+    monkeypatch.setitem(sys.modules, "brotli", None)  # as where it is not installed
+    without = read_container(data)
+    assert (without.texts, without.problems) == ([], [NEEDS_BROTLI])
+    assert (without.width, without.height) == (64, 48)
+    other = read_container(make_jxl(box(b"brob", b"jbrd" + bytes(20))))
+    assert other.problems == [], "what holds no metadata needs no package"
+
+
+def test_jpeg_xl_whose_metadata_is_compressed_is_read_where_brotli_is_installed():
+    exif = exif_with_comment("a cat, much of it " * 50)
+    brotli = pytest.importorskip("brotli", "1.2")
+    for pack in (stored_brotli, brotli.compress):
+        boxes = [box(b"brob", b"Exif" + pack(bytes(4) + exif)), box(b"brob", b"xml " + pack(XMP))]
+        found = read_container(make_jxl(*boxes))
+        assert found.problems == []
+        assert found.values("UserComment") == ["a cat, much of it " * 50]
+        assert found.values("Description") == ["a & b"]
+
+
+def test_what_brotli_cannot_unpack_or_unpacks_to_too_much_is_a_problem():
+    brotli = pytest.importorskip("brotli", "1.2")
+    whole = brotli.compress(bytes(4) + exif_with_comment("a cat"))
+    for data in (whole[:-9], b"\xff" * 40, b"", brotli.compress(bytes(4) + b"II" + bytes(100 << 20))):
+        container = read_container(make_jxl(box(b"brob", b"Exif" + data)))
+        assert "Brotli" in " ".join(container.problems)
 
 
 @pytest.mark.parametrize(

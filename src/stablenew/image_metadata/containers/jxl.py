@@ -7,11 +7,13 @@ from stablenew.image_metadata.containers.byte_source import ByteSource
 from stablenew.image_metadata.containers.container import MAX_TEXT_BYTES, Container
 from stablenew.image_metadata.containers.exif import read_exif
 from stablenew.image_metadata.containers.iso_media import MAX_BOXES, Box, read_box
+from stablenew.image_metadata.containers.packed_text import NEEDS_BROTLI, unpack_brotli
 from stablenew.image_metadata.containers.xmp import read_xmp
 from stablenew.image_metadata.text_decoding import decode_text
 
 SIGNATURE: Final = bytes.fromhex("0000000c4a584c200d0a870a")
 CODESTREAM: Final = b"\xff\x0a"
+_TELLING: Final = {b"Exif", b"xml ", b"jumb"}
 _RATIOS: Final = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _SIZE_BITS: Final = (9, 13, 18, 30)
 
@@ -23,10 +25,10 @@ def read_jxl(source: ByteSource, container: Container) -> None:
         _read_size(source.read(2, 16), container)
         return
     for kind, begin, end in _iter_boxes(source):
-        if kind in {b"Exif", b"xml ", b"jumb"}:
+        if kind in _TELLING:
             _read_box(kind, source.read(begin, min(end - begin, MAX_TEXT_BYTES)), container)
-        elif kind == b"brob":
-            container.report("packed metadata (Brotli) was not read")
+        elif kind == b"brob" and source.read(begin, 4) in _TELLING:
+            _read_packed(source.read(begin, min(end - begin, MAX_TEXT_BYTES)), container)
         elif kind in {b"jxlc", b"jxlp"} and container.width is None:
             head = source.read(begin + (4 if kind == b"jxlp" else 0), 18)
             if head.startswith(CODESTREAM):
@@ -41,6 +43,19 @@ def _iter_boxes(source: ByteSource) -> Iterator[Box]:
             return
         yield box
         begin = box.end
+
+
+def _read_packed(data: bytes, container: Container) -> None:
+    """A box of another kind, which stands in front, compressed with Brotli."""
+    unpacked = unpack_brotli(data[4:], min(container.room, MAX_TEXT_BYTES))
+    if unpacked is None:
+        container.report(NEEDS_BROTLI)
+        return
+    text, is_whole = unpacked
+    if not is_whole:
+        container.report("metadata compressed with Brotli is damaged, or too long")
+    if text:
+        _read_box(data[:4], text, container)
 
 
 def _read_box(kind: bytes, data: bytes, container: Container) -> None:
