@@ -85,12 +85,16 @@ class PixelIndex:
 
     def missing(self) -> Iterator[tuple[str, list[str]]]:
         """Runs with the digests of those of their images that were not looked at yet, the newest first."""
-        known = {row[0] for row in self._connection.execute("SELECT digest FROM pixels")}
+        known = self.known()
         for run in self._store.iter_runs(newest_first=True):
             wanted = [digest for digest in _image_digests(run) if digest not in known]
             known.update(wanted)
             for start in range(0, len(wanted), _MOST_OF_A_TASK):
                 yield run.run_id, wanted[start : start + _MOST_OF_A_TASK]
+
+    def known(self) -> set[str]:
+        """The digests of the images that were looked at."""
+        return {row[0] for row in self._connection.execute("SELECT digest FROM pixels")}
 
     def same_pixels(self, facts: PixelFacts) -> list[str]:
         """Digests of the images with exactly these pixels."""

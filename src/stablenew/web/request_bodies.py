@@ -51,6 +51,15 @@ class RestoreBody(_Body):
     digests: Annotated[list[Digest], Field(min_length=1, max_length=2000)] | None = None
 
 
+class CopiesBody(_Body):
+    """What somebody says of two images that look alike."""
+
+    first: Digest
+    second: Digest
+    is_same: bool | None
+    """Whether they are one picture; null takes back what was said."""
+
+
 class EmptyBody(_Body):
     """Emptying the trash, as `stablenew trash empty` does."""
 
@@ -187,7 +196,7 @@ class RepairBody(_Body):
 class TaskBody(_Body):
     """A scan of the store to start or to stop."""
 
-    kind: Annotated[str, Field(pattern="^(verify|survey)$")]
+    kind: Annotated[str, Field(pattern="^(verify|survey|pixels)$")]
     deep: bool = False
     stop: bool = False
 

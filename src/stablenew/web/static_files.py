@@ -28,6 +28,7 @@ SCREENS: Final = (
     "/duel",
     "/grid",
     "/trash",
+    "/copies",
     "/new",
     "/insights",
     "/tune",

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from stablenew.web.api import NO_STORE, Endpoint, json_response
 from stablenew.web.context import WebContext
 from stablenew.web.endpoints import (
+    copies,
     devices,
     duels,
     engines,
@@ -42,6 +43,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *duels.ENDPOINTS,
     *grids.ENDPOINTS,
     *trash.ENDPOINTS,
+    *copies.ENDPOINTS,
     *running.ENDPOINTS,
     *engines.ENDPOINTS,
     *importing.ENDPOINTS,

@@ -130,15 +130,20 @@ def measure_rescan(folder: Path, count: int) -> None:
     assert importer(folder).run(folder / "outputs").imported == count
     print(f"{count:,} small images taken in: {count / (time.perf_counter() - began):,.0f} a second")
     floors, rescans = [], []
-    for _ in range(3):
-        began = time.perf_counter()
+    floor_work, rescan_work = [], []
+    for _ in range(5):
+        worked, began = processor_seconds(), time.perf_counter()
         assert look(str(folder / "outputs")) == count
         floors.append(time.perf_counter() - began)
-        began = time.perf_counter()
+        floor_work.append(processor_seconds() - worked)
+        worked, began = processor_seconds(), time.perf_counter()
         assert importer(folder).run(folder / "outputs").imported == 0
         rescans.append(time.perf_counter() - began)
+        rescan_work.append(processor_seconds() - worked)
     floor, took = min(floors), min(rescans)
     print(f"nothing new in {count:,}: {took:.2f} s, {took / floor:.2f} times scandir and stat ({floor:.2f} s)")
+    work, least = min(rescan_work), min(floor_work)
+    print(f"processor time: {work:.2f} s, {work / least:.2f} times scandir and stat")
 
 
 def measure_memory(folder: Path, count: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from stablenew.errors import ConfigError
+from stablenew.errors import ConfigError, OutputNotFound
 from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.importing.pixel_index import PixelIndex
 from stablenew.index.index_schema import COPY_PREFIX
@@ -56,7 +56,7 @@ class Copies:
     def count_missing(self) -> int:
         """How many images were not decoded yet."""
         with PixelIndex(self._store) as pixels:
-            return sum(len(digests) for _, digests in pixels.missing())
+            return len(set(self._history.digests("type:image*")) - pixels.known())
 
     def pictures(self) -> list[Picture]:
         """The pictures that history shows once and that are there in several files."""
@@ -96,6 +96,25 @@ class Copies:
             named = [tag.removeprefix(NO_COPY_PREFIX) for tag in image["tags"] if tag.startswith(NO_COPY_PREFIX)]
             files = {_short(place["digest"]) for place in image["places"]}
             yield from ((file, other) for file in files for other in named)
+
+    def describe(self, digest: str) -> dict[str, Any]:
+        """What helps to tell a file from its copies: size, place and prompt, as its newest record has them."""
+        run_id = self._history.runs_holding(digest)[-1]
+        for record, output in self._store.open(run_id).iter_outputs():
+            if output.digest == digest:
+                place = output.origin.path if output.origin else output.path
+                return {
+                    "digest": digest,
+                    "run_id": run_id,
+                    "path": place,
+                    "is_in_place": output.origin is not None,
+                    "width": output.width,
+                    "height": output.height,
+                    "size_bytes": output.size_bytes,
+                    "media_type": output.media_type,
+                    "prompt": record.prompt.positive,
+                }
+        raise OutputNotFound(f"run {run_id} has no output {digest}")
 
     def find(self, name: str) -> str:
         """The digest that is meant by its beginning.

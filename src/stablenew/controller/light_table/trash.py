@@ -102,9 +102,17 @@ class TrashCan:
         self._clock = clock
 
     def iter_images(self) -> Iterator[TrashedImage]:
-        """Everything in the trash, the newest images first."""
+        """Everything in the trash, the newest images first; of a picture in several files those that were put there.
+
+        Its other files go only when somebody says so of them: they may hold more than the pixels that are compared.
+        """
         for row in self._history.search_images(IN_TRASH):
-            yield self._describe(row)
+            files = {place["digest"]: place for place in reversed(row["places"])}
+            if len(files) <= 1:
+                yield self._describe(row)
+                continue
+            found = [self._describe({**row, **place, "files": tuple(files)}) for place in files.values()]
+            yield from (image for image in found if image.trashed_by)
 
     def choose(
         self, *, older: str | None = None, all_raters: bool = False, images: Iterable[TrashedImage] | None = None
@@ -230,25 +238,38 @@ class TrashCan:
         opinions: dict[str, list[Mapping[str, Any]]] = {}
         said_at: dict[str, str] = {}
         for run_id in run_ids:
-            for (image, rater), opinion in self._feedback.opinions(run_id).items():
-                if image == digest:
-                    opinions.setdefault(rater, []).append(opinion)
+            for rater, opinion in self._opinions(run_id, [digest]):
+                opinions.setdefault(rater, []).append(opinion)
             for rater, clock in _latest_trash(self._feedback.read(run_id), digest):
                 said_at[rater] = max(clock, said_at.get(rater, ""))
         trashed_by = tuple(rater for rater, said in opinions.items() if any(each.get("trashed") for each in said))
         owner = self._feedback.rater
         moment = said_at.get(owner) if owner in trashed_by else max(said_at.values(), default="")
         held, in_place = self._measure(run_ids, digest)
+        of_picture = self._of_picture(row) if "files" in row else opinions
         return TrashedImage(
             row=row,
             run_ids=run_ids,
             trashed_by=trashed_by,
             trashed_at=(moment or "")[:24],
             is_own=owner in trashed_by,
-            kept_for=tuple(_iter_reasons(opinions, owner)),
+            kept_for=tuple(_iter_reasons(of_picture, owner)),
             held_bytes=held,
             is_in_place=in_place,
         )
+
+    def _opinions(self, run_id: str, files: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for (image, rater), opinion in self._feedback.opinions(run_id).items():
+            if image in files:
+                yield rater, opinion
+
+    def _of_picture(self, row: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+        """What is said of any file of a picture, by rater: others who like one keep them all."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for run_id in {run_id for digest in row["files"] for run_id in self._history.runs_holding(digest)}:
+            for rater, opinion in self._opinions(run_id, row["files"]):
+                found.setdefault(rater, []).append(opinion)
+        return found
 
     def _measure(self, run_ids: Iterable[str], digest: str) -> tuple[int, bool]:
         """The bytes of an image that are on this machine, and whether some are in place."""

@@ -12,6 +12,7 @@ from stablenew.store.run import INCOMPLETE, INTERRUPTED
 from stablenew.store.upkeep.digest_collisions import DigestCollisions
 from stablenew.store.upkeep.verify_report import ImagePlaces
 from stablenew.web.api import NO_STORE, Call, Endpoint
+from stablenew.web.endpoints.copies import open_copies
 from stablenew.web.lan.device_view import describe_device_status, show_event
 from stablenew.web.lan.roles import OWNER, Viewer
 
@@ -75,6 +76,8 @@ def _task(call: Call) -> dict[str, Any]:
         return {"tasks": [task.to_dict() for task in tasks.tasks()]}
     if body.kind == "survey":
         return tasks.start(body.kind, lambda report: survey_store(controller, report)).to_dict()
+    if body.kind == "pixels":
+        return tasks.start(body.kind, lambda report: {"decoded": open_copies(controller).update(report)}).to_dict()
     return tasks.start(body.kind, lambda report: verify_store(controller, report, deep=body.deep)).to_dict()
 
 

@@ -19,6 +19,7 @@ const SCREENS = [
   { path: /^\/duel$/, name: "duel", title: "Duel", load: () => import("./screens/duel/duel_screen.js") },
   { path: /^\/grid$/, name: "grid", title: "Grid", load: () => import("./screens/grid/grid_screen.js") },
   { path: /^\/trash$/, name: "health", title: "Trash", load: () => import("./screens/trash/trash_screen.js") },
+  { path: /^\/copies$/, name: "health", title: "Copies", load: () => import("./screens/copies/copies_screen.js") },
   { path: /^\/new$/, name: "new", title: "New run", load: () => import("./screens/new_screen.js") },
   { path: /^\/tune$/, name: "tune", title: "Tune", load: () => import("./screens/tune_screen.js") },
   { path: /^\/insights$/, name: "insights", title: "Insights", load: () => import("./screens/insights_screen.js") },

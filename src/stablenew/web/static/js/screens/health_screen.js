@@ -59,6 +59,7 @@ class HealthScreen {
         "div.page",
         h("h1", "Health"),
         h("p", link("/trash", "Trash: see what is in it, and free the disk")),
+        h("p", link("/copies", "Copies: pictures that are there in several files")),
         h("section.panel", { "aria-label": "Store and index" }, buildDefinitions("pairs", facts)),
         this.devices.element,
         h("h2", "Interrupted runs"),
@@ -162,6 +163,7 @@ function buildVerdict(result) {
       { class: result.ok ? "ok" : "bad" },
       `${result.ok ? "✓" : "✗"} ${counted}: ${result.ok ? "all as recorded" : "not all as recorded"}`,
     ),
+    buildPlaces(result.images),
     result.reports.map((report) =>
       h(
         "div.panel",
@@ -173,6 +175,26 @@ function buildVerdict(result) {
     ),
     result.left_out ? h("p.hint", `and ${plural(result.left_out, "run")} more; stablenew verify names them all`) : null,
   ];
+}
+
+const PLACES = [
+  ["held", "in the store", "ok"],
+  ["in_place", "where they were found", "ok"],
+  ["missing", "missing", "bad"],
+  ["removed", "removed on purpose", ""],
+  ["elsewhere", "in folders that this machine does not know", ""],
+];
+
+/** Where the images are, by how many. */
+function buildPlaces(images) {
+  const there = PLACES.filter(([name], place) => place < 3 || images[name]);
+  return h(
+    "ul.image-places",
+    { "aria-label": "Images" },
+    there.map(([name, words, kind]) =>
+      h("li", { class: images[name] ? kind : "soft" }, h("span.number", formatCount(images[name])), ` ${words}`),
+    ),
+  );
 }
 
 function buildSurvey(result) {

@@ -69,6 +69,7 @@ class ImportScreen {
         this.problem,
         this.previewList,
         this.sources,
+        h("p", h("a", { "data-link": true, href: "/copies" }, "Copies: pictures that are there in several files")),
         h(
           "p.hint",
           "No images yet? ",
