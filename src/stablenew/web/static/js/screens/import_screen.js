@@ -2,7 +2,7 @@
 
 import { postJson } from "../data/api.js";
 import { toast } from "../parts/dialogs.js";
-import { fill, h } from "../parts/dom.js";
+import { fill, h, link } from "../parts/dom.js";
 import { formatBytes, formatCount, formatTime, plural } from "../data/format.js";
 import { live } from "../data/live.js";
 import { acceptTaskState } from "../data/task_states.js";
@@ -69,7 +69,7 @@ class ImportScreen {
         this.problem,
         this.previewList,
         this.sources,
-        h("p", h("a", { "data-link": true, href: "/copies" }, "Copies: pictures that are there in several files")),
+        h("p", link("/copies", "Copies: pictures that are there in several files")),
         h(
           "p.hint",
           "No images yet? ",

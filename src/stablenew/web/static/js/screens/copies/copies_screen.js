@@ -6,7 +6,7 @@ import { queryOf } from "../../data/images/chosen_images.js";
 import { live } from "../../data/live.js";
 import { acceptTaskState } from "../../data/task_states.js";
 import { toast } from "../../parts/dialogs.js";
-import { fill, h } from "../../parts/dom.js";
+import { fill, h, link } from "../../parts/dom.js";
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { app }) => new CopiesScreen(root, app);
@@ -126,8 +126,11 @@ class CopiesScreen {
     const key = (text) => h("kbd", { "aria-hidden": "true" }, text);
     fill(
       this.stage,
-      h("h2", "One picture, or two?"),
-      h("p.soft", { role: "status" }, `${plural(this.total, "pair")} to look at`),
+      h(
+        "div.copy-question",
+        h("h2", "One picture, or two?"),
+        h("span.soft", { role: "status" }, `${plural(this.total, "pair")} to look at`),
+      ),
       h("section.copy-pair", { "aria-label": "Pair" }, this.pair.images.map(buildSide)),
       h(
         "div.answers",
@@ -135,11 +138,7 @@ class CopiesScreen {
         h("button", { disabled: isReadOnly, click: say(false) }, key("n"), "Two pictures"),
         h("button", { click: () => this.putOff() }, key("→"), "Later"),
       ),
-      h(
-        "div.duel-foot",
-        h("a", { href: compareUrl(this.pair), "data-link": true }, "Compare in detail"),
-        this.said.length ? this.buildUndo() : null,
-      ),
+      h("div.duel-foot", link(compareUrl(this.pair), "Compare in detail"), this.said.length ? this.buildUndo() : null),
     );
   }
 
