@@ -31,8 +31,10 @@ from stablenew.formats.documents.feedback import event_id
 from stablenew.formats.run_id import is_run_id
 from stablenew.formats.schema_catalog import DOCUMENTS
 from stablenew.formats.strict_json import encode_json, parse_json
+from stablenew.store.run import Run
 from stablenew.store.run_folder import SEAL, is_unsealed
 from stablenew.store.seal import encode_seal
+from stablenew.store.upkeep.run_verifier import RunVerifier
 
 SCHEMAS: Final = Path(__file__).parents[1] / "schemas"
 _ANSWERING: Final = """
@@ -61,6 +63,20 @@ _TEXTS: Final = (
 )  # fmt: skip
 
 
+_PLACES: Final = {
+    "run_metadata": "run_metadata.json",
+    "learning_record": "records.jsonl",
+    "feedback": "feedback.json",
+    "feedback_event": "feedback.x.jsonl",
+    "metric_batch": "metrics.x.jsonl",
+}
+"""Where a document lies in a run."""
+_REFUSALS: Final = {
+    "metadata-unreadable", "record-unreadable", "feedback-unreadable", "metrics-unreadable", "newer-format",
+}  # fmt: skip
+"""What `verify` says of a document that it does not take."""
+
+
 class NodeReader:
     """The reader in Node, which answers one question after another."""
 
@@ -85,10 +101,11 @@ class NodeReader:
         self._process.wait()
 
 
-def compare_documents(node: NodeReader, count: int, rng: random.Random) -> Iterator[str]:
-    """Documents that a reader takes and another refuses."""
+def compare_documents(node: NodeReader, count: int, rng: random.Random, folder: Path) -> Iterator[str]:
+    """Documents that a reader takes and another, or `verify`, refuses."""
     seeds = [(path.name.partition(".")[0], json.loads(path.read_bytes())) for path in _examples()]
     verdicts: Counter[bool] = Counter()
+    verified = 0
     for _ in range(count):
         kind, value = rng.choice(seeds)
         text = _change_text(json.dumps(mutated(copy.deepcopy(value), rng)).encode(), rng, share=0.2)
@@ -97,7 +114,23 @@ def compare_documents(node: NodeReader, count: int, rng: random.Random) -> Itera
         verdicts[ours] += 1
         if ours != theirs:
             yield f"{kind}: we say {ours}, the reader in Node says {theirs}: {text!r}"
-    print(f"documents: {count}, {verdicts[True]} of them valid")
+        if kind in _PLACES and b"\n" not in text:
+            verified += 1
+            if (found := _is_taken_by_verify(folder, kind, text)) != ours:
+                yield f"{kind}: we say {ours}, verify says {found}: {text!r}"
+    print(f"documents: {count}, {verdicts[True]} of them valid; {verified} of them also verified in a run")
+
+
+def _is_taken_by_verify(folder: Path, kind: str, text: bytes) -> bool:
+    """Whether `verify` takes a document in its place in a run."""
+    run = folder / "sample-run"
+    shutil.rmtree(run, ignore_errors=True)
+    run.mkdir(parents=True)
+    metadata = (SCHEMAS / "examples" / "v1.0" / "valid" / "run_metadata.minimal.json").read_bytes()
+    (run / "run_metadata.json").write_bytes(metadata)
+    (run / _PLACES[kind]).write_bytes(text + b"\n" * _PLACES[kind].endswith("l"))
+    findings = RunVerifier(Run(run)).verify().findings
+    return not any(finding.code in _REFUSALS and finding.path == _PLACES[kind] for finding in findings)
 
 
 def _examples() -> list[Path]:
@@ -284,7 +317,7 @@ def main() -> int:
     os.environ["STABLENEW_STATE_DIR"] = f"{folder}/state"
     node, rng = NodeReader(arguments.modules), random.Random(arguments.seed)
     differences = 0
-    for difference in (*compare_documents(node, arguments.documents, rng),):
+    for difference in (*compare_documents(node, arguments.documents, rng, folder / "documents"),):
         differences += 1
         print(difference)
     for difference in compare_stores(node, arguments.stores, rng, folder):
