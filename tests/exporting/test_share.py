@@ -12,13 +12,18 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from stablenew import FeedbackManager, JobHistory, RunRecorder, RunStore
 from stablenew.controller.app_controller import AppController
 from stablenew.errors import ConfigError
+from stablenew.exporting.content_credentials.signing_identity import make_identity
 from stablenew.exporting.share.bare_picture import read_bare
+from stablenew.exporting.share.check_signature import ORDER, is_signed, message_of
+from stablenew.exporting.share.pack_signer import PackSigner
 from stablenew.exporting.share.salted_leaves import LeafList, hash_leaf, hash_root
 from stablenew.exporting.share.share_pack import write_pack
 from stablenew.image_metadata.reading import read_image_metadata
@@ -345,7 +350,100 @@ def test_the_script_has_sixty_lines_and_needs_no_package(stars, tmp_path):
     assert imported == [
         "import hashlib",
         "import json",
+        "import runpy",
         "import sys",
         "from pathlib import Path",
         "from typing import Any",
     ]
+
+
+def sign_again(folder, change, signer=None):
+    """Change what is signed of a pack; with a signer it is signed anew, as a forger with a key of their own would."""
+    listed = json.loads((folder / "pack.json").read_text())
+    change(listed)
+    if signer is not None:
+        listed["signature"] = signer.sign(message_of(listed))
+    (folder / "pack.json").write_text(json.dumps(listed))
+
+
+def test_a_root_is_signed_with_one_key_for_all_packs(stars, tmp_path):
+    folder, report = pack(stars, tmp_path, "prompts")
+    code, said = check(folder)
+    assert (code, report.is_certified) == (0, False)
+    assert f"It is signed by the key {report.key}" in said
+    again, other = pack(stars, tmp_path, "prompts", name="again")
+    assert other.key == report.key
+    assert check(again)[0] == 0
+    kept = local_state.state_folder() / "share" / "key.txt"
+    assert kept.read_text().strip() not in (folder / "pack.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda listed: listed.update(created_at="2020-01-01T00:00:00.000Z"),
+        lambda listed: listed["signature"].update(value="0" * 128),
+        lambda listed: listed["signature"].update(value=listed["signature"]["value"][:-1] + "g"),
+        lambda listed: listed["signature"].update(key="1" * 128),
+        lambda listed: listed["signature"].update(key=""),
+        lambda listed: listed.pop("signature"),
+    ],
+)
+def test_a_signature_that_is_not_the_sharers_is_noticed(stars, tmp_path, change):
+    folder, _ = pack(stars, tmp_path, "prompts")
+    sign_again(folder, change)
+    code, said = check(folder)
+    assert code == 1
+    assert "the signature of the root is not valid" in said
+
+
+def test_whoever_signs_a_changed_pack_again_shows_another_key(stars, tmp_path):
+    folder, report = pack(stars, tmp_path, "prompts")
+    forger = PackSigner(12345)
+    sign_again(folder, lambda listed: listed.update(created_at="2020-01-01T00:00:00.000Z"), forger)
+    code, said = check(folder)
+    assert code == 0
+    assert forger.fingerprint in said
+    assert report.key not in said
+
+
+def test_the_key_of_a_certificate_signs_and_its_name_stays_out(stars, tmp_path):
+    pytest.importorskip("cryptography", reason="needs pip install 'stablenew[c2pa]'")
+    from cryptography import x509
+
+    path = make_identity("Zqname Certificate")
+    folder, report = pack(stars, tmp_path, "prompts")
+    assert report.is_certified
+    assert check(folder)[0] == 0
+    assert "Zqname" not in (folder / "pack.json").read_text()
+    numbers = x509.load_pem_x509_certificates(path.read_bytes())[0].public_key().public_numbers()
+    assert json.loads((folder / "pack.json").read_text())["signature"]["key"] == f"{numbers.x:064x}{numbers.y:064x}"
+
+
+@given(secret=st.integers(1, ORDER - 1), message=st.binary(max_size=64), flip=st.integers(0, 511))
+def test_signatures_are_those_of_other_programs(secret, message, flip):
+    ec = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ec")
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    ours = PackSigner(secret)
+    signed = ours.sign(message)
+    theirs = ec.derive_private_key(secret, ec.SECP256R1())
+    r, s = int(signed["value"][:64], 16), int(signed["value"][64:], 16)
+    theirs.public_key().verify(encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
+    x, y = decode_dss_signature(theirs.sign(message, ec.ECDSA(SHA256())))
+    assert is_signed(ours.key, message, f"{x:064x}{y:064x}")
+    bent = f"{int(signed['value'], 16) ^ 1 << flip:0128x}"
+    assert not is_signed(ours.key, message, bent)
+    with pytest.raises(InvalidSignature):
+        r, s = int(bent[:64], 16), int(bent[64:], 16)
+        theirs.public_key().verify(encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
+
+
+def test_a_key_that_is_none_says_where_it_lies(stars, tmp_path):
+    pack(stars, tmp_path, "prompts")
+    kept = local_state.state_folder() / "share" / "key.txt"
+    kept.write_text("0\n")
+    with pytest.raises(ConfigError, match=r"key\.txt holds no key"):
+        pack(stars, tmp_path, "prompts", name="other")

@@ -80,6 +80,7 @@ def _show(out: Output, report: "ShareReport", output: Path, parts: frozenset[str
         out.print(
             "Left out: prompts, tags, notes, scores, names of people, jobs and computers; pictures were made new.",
             f"Root, for who gets it to compare: {report.root}",
+            f"Signed with your key {report.key}" + (", that of your certificate" if report.is_certified else ""),
             "It proves your word, made now; the seals of the runs prove nothing of this pack.",
         )
     else:

@@ -2,7 +2,8 @@
 
 With nothing left out, the documents and outputs of sealed runs are in it byte for byte, beside the seals that cover
 them. Without prompts every picture is made new, no document of a run is in it, and the sharer's word for what is shown
-is a root of salted leaves: it proves what was said when the pack was made, and not what was recorded.
+is a root of salted leaves, signed with their key: it proves what was said when the pack was made, and not what was
+recorded.
 """
 
 import hashlib
@@ -19,6 +20,8 @@ from stablenew.disk.regular_file import read_regular
 from stablenew.errors import ConfigError, StableNewError
 from stablenew.exporting.image_places import ImagePlaces
 from stablenew.exporting.share.bare_picture import encode_bare, encode_thumbnail, read_bare
+from stablenew.exporting.share.check_signature import message_of
+from stablenew.exporting.share.pack_signer import open_signer
 from stablenew.exporting.share.salted_leaves import LeafList
 from stablenew.exporting.share.shown_image import Anonymous, show_evidence, show_image, show_image_without_prompts
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
@@ -35,7 +38,7 @@ IMAGES: Final = "images"
 _DATA: Final = "data.js"
 _DATA_BEGINS: Final = "const PACK = "
 _PAGE_FILES: Final = ("index.html", "page.css", "page.js", "README.txt")
-_SCRIPT: Final = "check_pack.py"
+_SCRIPTS: Final = ("check_pack.py", "check_signature.py")
 _LONGEST_DOCUMENT: Final = 1 << 30
 _STAMP: Final = (1980, 1, 1, 0, 0, 0)
 """The time of every file in the zip: the real one would tell of the sharer's clock."""
@@ -52,6 +55,10 @@ class ShareReport:
     runs: int = 0
     root: str | None = None
     """What stands for what the sharer says, where something was left out."""
+    key: str | None = None
+    """The fingerprint of the key that signed the root."""
+    is_certified: bool = False
+    """Whether that is the key of the sharer's certificate."""
     withheld: list[dict[str, Any]] = field(default_factory=list)
     """What opens the leaves of what was left out. It is not in the pack."""
     problems: list[str] = field(default_factory=list)
@@ -63,6 +70,7 @@ class ShareReport:
             "runs": self.runs,
             "sealed_files": self.sealed_files,
             "root": self.root,
+            "key": self.key,
             "problems": self.problems,
         }
 
@@ -155,7 +163,8 @@ class _PackWriter:
         self._pack.put(_DATA, f"{_DATA_BEGINS}{_encode(data)};\n".encode("ascii"))
         for name in _PAGE_FILES:
             self._pack.put(name, (resources.files(__package__) / "page" / name).read_bytes())
-        self._pack.put(_SCRIPT, (resources.files(__package__) / _SCRIPT).read_bytes())
+        for name in _SCRIPTS:
+            self._pack.put(name, (resources.files(__package__) / name).read_bytes())
         self._pack.write("pack.json", _encode(self._describe(clock), indent=1).encode("ascii"))
         self._report.image_count, self._report.runs = len(shown), len(self._runs)
         self._report.withheld = self._leaves.withheld
@@ -172,6 +181,9 @@ class _PackWriter:
         if not self._has_prompts:
             self._report.root = self._leaves.root
             described |= {"root": self._leaves.root, "leaves": self._leaves.leaves}
+            signer = open_signer()
+            described["signature"] = signer.sign(message_of(described))
+            self._report.key, self._report.is_certified = signer.fingerprint, signer.is_certified
         return described
 
     def _show(self, image: Image, number: int) -> dict[str, Any]:

@@ -124,6 +124,6 @@ document.addEventListener("keydown", (event) => {
 byId("evidence").hidden = !PACK.evidence.length;
 byId("evidence").append(...PACK.evidence.map(buildTable));
 byId("word").textContent = PACK.withheld.includes("prompts")
-  ? "It proves the word of who shared it, and not what the seals of the runs prove: prompts were left out."
+  ? "It proves the signed word of who shared it, and not what the seals of the runs prove: prompts were left out."
   : "What runs hold is checked against their own seals; stars and order are the word of who shared them.";
 fillWall();
