@@ -1,102 +1,18 @@
 """From a workflow as ComfyUI's page saves it to a graph in API format, as far as it says itself. Pure.
 
-The page knows what each widget is called; a workflow of an older page does not say it, so the order of the widgets of
-core nodes stands here. Muted nodes are left out, bypassed ones are stepped over, subgraphs are unfolded.
+Muted nodes are left out, bypassed ones are stepped over, subgraphs are unfolded.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from stablenew.image_metadata.graphs.graph import GUESSED_TEXT, Nodes
+from stablenew.image_metadata.graphs.graph import Nodes
+from stablenew.image_metadata.graphs.widgets import iter_widgets, widget_name, without_controls
 
 _MUTED: Final = 2
 _BYPASSED: Final = 4
 _MOST_NODES: Final = 5_000
 _DEEPEST: Final = 8
-_CONTROLS: Final = {"fixed", "increment", "decrement", "randomize"}
-"""What stands behind a seed in the list, and is no input; the oldest pages had a truth value there."""
-_WIDGETS: Final[dict[str, tuple[str, ...]]] = {
-    "BasicScheduler": ("scheduler", "steps", "denoise"),
-    "BetaSamplingScheduler": ("steps", "alpha", "beta"),
-    "CheckpointLoader": ("config_name", "ckpt_name"),
-    "CheckpointLoaderSimple": ("ckpt_name",),
-    "CLIPSetLastLayer": ("stop_at_clip_layer",),
-    "CLIPTextEncode": ("text",),
-    "CLIPTextEncodeFlux": ("clip_l", "t5xxl", "guidance"),
-    "CLIPTextEncodeSDXL": (
-        "width", "height", "crop_w", "crop_h", "target_width", "target_height", "text_g", "text_l",
-    ),
-    "CLIPTextEncodeSDXLRefiner": ("ascore", "width", "height", "text"),
-    "CLIPVisionEncode": ("crop",),
-    "CLIPVisionLoader": ("clip_name",),
-    "ControlNetApplyAdvanced": ("strength", "start_percent", "end_percent"),
-    "ControlNetLoader": ("control_net_name",),
-    "DualCFGGuider": ("cfg_conds", "cfg_cond2_negative", "style"),
-    "EmptyLatentImage": ("width", "height", "batch_size"),
-    "EmptySD3LatentImage": ("width", "height", "batch_size"),
-    "EmptyChromaRadianceLatentImage": ("width", "height", "batch_size"),
-    "EmptyHunyuanLatentVideo": ("width", "height", "length", "batch_size"),
-    "EmptyLTXVLatentVideo": ("width", "height", "length", "batch_size"),
-    "EmptyMochiLatentVideo": ("width", "height", "length", "batch_size"),
-    "FluxGuidance": ("guidance",),
-    "CFGGuider": ("cfg",),
-    "KSampler": ("seed", "steps", "cfg", "sampler_name", "scheduler", "denoise"),
-    "KSamplerAdvanced": (
-        "add_noise", "noise_seed", "steps", "cfg", "sampler_name", "scheduler", "start_at_step", "end_at_step",
-        "return_with_leftover_noise",
-    ),
-    "KSamplerSelect": ("sampler_name",),
-    "LatentUpscale": ("upscale_method", "width", "height", "crop"),
-    "LatentUpscaleBy": ("upscale_method", "scale_by"),
-    "LoadImage": ("image",),
-    "LoadImageOutput": ("image",),
-    "LoadVideo": ("file",),
-    "LoraLoader": ("lora_name", "strength_model", "strength_clip"),
-    "LoraLoaderModelOnly": ("lora_name", "strength_model"),
-    "LTXVImgToVideo": ("width", "height", "length", "batch_size", "strength"),
-    "LTXVScheduler": ("steps", "max_shift", "base_shift", "stretch", "terminal"),
-    "PreviewImage": (),
-    "PrimitiveFloat": ("value",),
-    "PrimitiveInt": ("value",),
-    "PrimitiveNode": ("value",),
-    "PrimitiveString": ("value",),
-    "PrimitiveStringMultiline": ("value",),
-    "RandomNoise": ("noise_seed",),
-    "SamplerCustom": ("add_noise", "noise_seed", "cfg"),
-    "SaveAnimatedWEBP": ("filename_prefix", "fps", "lossless", "quality", "method"),
-    "SaveImage": ("filename_prefix",),
-    "SaveVideo": ("filename_prefix", "format", "codec"),
-    "SDTurboScheduler": ("steps", "denoise"),
-    "SDParameterGenerator": (
-        "ckpt_name", "vae_name", "model_version", "config_name", "seed", "steps", "refiner_start", "cfg",
-        "sampler_name", "scheduler", "positive_ascore", "negative_ascore", "aspect_ratio", "width", "height",
-        "batch_size",
-    ),
-    "SDPromptReader": ("image", "upload", "parameter_index", "positive", "negative", "setting"),
-    "SVD_img2vid_Conditioning": (
-        "width", "height", "video_frames", "motion_bucket_id", "fps", "augmentation_level",
-    ),
-    "StableZero123_Conditioning": ("width", "height", "batch_size", "elevation", "azimuth"),
-    "StringConcatenate": ("string_a", "string_b", "delimiter"),
-    "StringReplace": ("string", "find", "replace"),
-    "TextEncodeAceStepAudio": ("tags", "lyrics", "lyrics_strength"),
-    "TextEncodeQwenImageEdit": ("prompt",),
-    "TextEncodeQwenImageEditPlus": ("prompt",),
-    "UNETLoader": ("unet_name", "weight_dtype"),
-    "UpscaleModelLoader": ("model_name",),
-    "VAELoader": ("vae_name",),
-    "WanCameraEmbedding": ("camera_pose", "width", "height", "length", "speed", "fx", "fy", "cx", "cy"),
-    **dict.fromkeys(
-        (
-            "Wan22FunControlToVideo", "Wan22ImageToVideoLatent", "WanAnimateToVideo", "WanCameraImageToVideo",
-            "WanFirstLastFrameToVideo", "WanFunControlToVideo", "WanFunInpaintToVideo", "WanHuMoImageToVideo",
-            "WanImageToVideo", "WanSoundImageToVideo", "WanVaceToVideo",
-        ),
-        ("width", "height", "length", "batch_size"),
-    ),
-    "unCLIPCheckpointLoader": ("ckpt_name",),
-    "ImageOnlyCheckpointLoader": ("ckpt_name",),
-}  # fmt: skip
 
 
 def convert_workflow(workflow: Any) -> Nodes | None:
@@ -218,7 +134,7 @@ class _Scope:
 
 
 def _inputs_of(node: Mapping[str, Any], scope: _Scope) -> dict[str, Any]:
-    inputs = dict(_iter_widgets(node))
+    inputs = dict(iter_widgets(node))
     for given in _dicts(node.get("inputs")):
         name, link = given.get("name"), given.get("link")
         if isinstance(name, str) and _is_key(link) and (origin := scope.resolve(link)):
@@ -231,7 +147,7 @@ def _given_to_subgraph(node: Mapping[str, Any], graph: Mapping[str, Any], scope:
     slots = _dicts(graph.get("inputs"))
     at = {slot.get("name"): number for number, slot in enumerate(slots)}
     values = node.get("widgets_values")
-    kept = _without_controls(values) if isinstance(values, list) else []
+    kept = without_controls(values) if isinstance(values, list) else []
     widgets = [number for number, slot in enumerate(slots) if _is_widget(slot, graph)]
     found: dict[int, Any] = {}
     if len(widgets) == len(kept):
@@ -247,40 +163,7 @@ def _is_widget(slot: Mapping[str, Any], graph: Mapping[str, Any]) -> bool:
     ids = slot.get("linkIds")
     inner = (given for node in _dicts(graph.get("nodes")) for given in _dicts(node.get("inputs")))
     links = ids if isinstance(ids, list) else []
-    return any(given.get("link") in links and _widget_name(given) for given in inner if given.get("link") is not None)
-
-
-def _iter_widgets(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    values = node.get("widgets_values")
-    if isinstance(values, dict):
-        yield from ((str(name), value) for name, value in values.items())
-        return
-    if not isinstance(values, list):
-        return
-    kind = str(node.get("type"))
-    listed = [widget for given in _dicts(node.get("inputs")) if (widget := _widget_name(given))]
-    names = _WIDGETS.get(kind) or (listed if kind != "PrimitiveNode" else ["value"])
-    kept = _without_controls(values)
-    if names and (kind in _WIDGETS or len(names) == len(kept)):
-        yield from zip(names, kept, strict=False)
-    elif texts := [value for value in kept if isinstance(value, str) and len(value) > 1]:
-        yield GUESSED_TEXT, max(texts, key=len)
-
-
-def _without_controls(values: list[Any]) -> list[Any]:
-    return [value for at, value in enumerate(values) if not (at and _is_control(value, values[at - 1]))]
-
-
-def _is_control(value: Any, before: Any) -> bool:
-    if not isinstance(before, int) or isinstance(before, bool):
-        return False
-    return isinstance(value, bool) or (isinstance(value, str) and value in _CONTROLS)
-
-
-def _widget_name(given: Mapping[str, Any]) -> str | None:
-    widget = given.get("widget")
-    name = widget.get("name") if isinstance(widget, dict) else None
-    return name if isinstance(name, str) else None
+    return any(given.get("link") in links and widget_name(given) for given in inner if given.get("link") is not None)
 
 
 def _iter_links(links: Any) -> Iterator[tuple[Any, tuple[str, int]]]:
