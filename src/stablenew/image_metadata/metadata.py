@@ -10,7 +10,7 @@ from stablenew.image_metadata.containers.container import EmbeddedText
 Scalar: TypeAlias = str | int | float | bool
 Kind: TypeAlias = Literal["image", "grid", "preview", "input"]
 
-READER_VERSION: Final = 3
+READER_VERSION: Final = 4
 """Grows whenever the same bytes give other derived facts, so that who keeps these can read again."""
 
 
@@ -35,6 +35,7 @@ class Tool(StrEnum):
     SWARMUI = "SwarmUI"
     DRAW_THINGS = "Draw Things"
     EASY_DIFFUSION = "Easy Diffusion"
+    MIDJOURNEY = "Midjourney"
     HUGGING_FACE = "Hugging Face Space"
 
 

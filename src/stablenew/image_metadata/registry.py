@@ -17,6 +17,7 @@ from stablenew.image_metadata.tools.easy_diffusion import read_easy_diffusion
 from stablenew.image_metadata.tools.fooocus import read_fooocus
 from stablenew.image_metadata.tools.hugging_face import read_hugging_face
 from stablenew.image_metadata.tools.invokeai import read_invokeai
+from stablenew.image_metadata.tools.midjourney import read_midjourney
 from stablenew.image_metadata.tools.novelai import read_novelai
 from stablenew.image_metadata.tools.plain_values import read_plain_values
 from stablenew.image_metadata.tools.stability_matrix import read_stability_matrix
@@ -40,6 +41,7 @@ READERS: Final = (
     Reader("easy_diffusion", read_easy_diffusion),
     Reader("hugging_face", read_hugging_face),
     Reader("draw_things", read_draw_things),
+    Reader("midjourney", read_midjourney),
     Reader("novelai", read_novelai),
     Reader("civitai", read_civitai),
     Reader("comfyui", read_comfyui),

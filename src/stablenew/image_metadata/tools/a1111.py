@@ -25,8 +25,9 @@ _BY_VERSION: Final = (
     (re.compile(r"f\d+\.\d+"), Tool.FORGE),
     (re.compile(r"comfy", re.IGNORECASE), Tool.COMFYUI),
     (re.compile(r"fooocus", re.IGNORECASE), Tool.FOOOCUS),
+    (re.compile(r"[0-9a-f]{7,8}$"), Tool.SD_NEXT),
 )
-_SD_NEXT: Final = ({"Pipeline", "Operations"}, {"Backend"}, {"Parser", "Operations"})
+_SD_NEXT: Final = ({"Pipeline", "Operations"}, {"Backend"}, {"Parser"}, {"Latent sampler"})
 """Names that only SD.Next writes: since 2025, and from 2023 on."""
 _TEXT_ONLY: Final = {"Version", "Model", "Sampler", "Created Date"}
 _ENLARGED: Final = re.compile(r"hires|upscale|resize|refine", re.IGNORECASE)
