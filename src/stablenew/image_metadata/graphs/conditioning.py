@@ -2,7 +2,7 @@
 
 from typing import Any, Final, Literal
 
-from stablenew.image_metadata.graphs.graph import Graph, Link, Place
+from stablenew.image_metadata.graphs.graph import CARRIERS, Graph, Link, Place
 from stablenew.image_metadata.graphs.node_inputs import CHECKPOINT_INPUTS
 from stablenew.image_metadata.graphs.values import Found, Values, iter_distinct
 
@@ -23,7 +23,6 @@ _NO_TEXT: Final = {
     "model", "clip", "vae", "control_net", "image", "images", "pixels", "latent", "samples", "mask", "style_model",
     "clip_vision", "clip_vision_output", "start_image", "end_image", "reference_image", "control_video",
 }  # fmt: skip
-_CARRIERS: Final = ("pipe", "basic_pipe", "detailer_pipe", "context", "guider", "ctx_01", "base_ctx")
 _DEEPEST: Final = 200
 
 
@@ -54,13 +53,14 @@ class Conditionings:
             return []
         inputs = self._graph.inputs(key)
         names = [role, *(("conditioning", "cond1", "cond") if role == "positive" else ())]
-        for name in (*(["cond2"] if self._is_negative_cond2(key, role) else []), *names, *_OF_ROLE[role]):
+        names += [*_OF_ROLE[role], *(name for name in inputs if name.endswith(f"_{role}"))]
+        for name in (*(["cond2"] if self._is_negative_cond2(key, role) else []), *names):
             value = inputs.get(name)
             if isinstance(value, str):
                 return [Found(value, Place(key, name))]
             if link := self._graph.link(value, name):
                 return self._behind(link, role, depth + 1)
-        carriers = [link for link in self._graph.links(key) if link.name in _CARRIERS]
+        carriers = [link for link in self._graph.links(key) if link.name in CARRIERS]
         return [found for link in carriers for found in self._of_holder(link.node, role, depth + 1)]
 
     def _is_negative_cond2(self, key: str, role: Role) -> bool:
@@ -80,12 +80,25 @@ class Conditionings:
         if changed:  # what else stands there, such as the label of a box, is not the prompt
             return [text for found in changed for text in self._behind(found, role, depth + 1)]
         if {"positive", "negative"} <= inputs.keys():
-            is_by_slot = link.slot < len(ROLES) and not self._is_loader(key)
-            chosen: Role = ROLES[link.slot] if is_by_slot else role
-            return self._of_holder(key, chosen, depth + 1)
+            return self._of_holder(key, self._role_of(link, role), depth + 1)
         if any(name in inputs for name in _ENCODED):
             return self._encoded(key, role)
         return self._encoded(key, role) or self._elsewhere(key, role, depth)
+
+    def _role_of(self, link: Link, role: Role) -> Role:
+        """The role of one output of a node that has both."""
+        key = link.node
+        said = self._graph.output_name(key, link.slot)
+        if said in ROLES:
+            return "positive" if said == "positive" else "negative"
+        if self._is_loader(key):
+            return role
+        at = link.slot - self._passes_model(key)
+        return ROLES[at] if 0 <= at < len(ROLES) else role
+
+    def _passes_model(self, key: str) -> bool:
+        """Whether the first output of a node is the model that it got."""
+        return self._graph.link(self._graph.inputs(key).get("model")) is not None
 
     def _is_loader(self, key: str) -> bool:
         """Whether a node loads a model and encodes its own texts: its first output is the model."""

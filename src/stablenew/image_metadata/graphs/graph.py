@@ -3,6 +3,7 @@
 `{node id: {"class_type": …, "inputs": {name: value or [node id, slot]}}}`.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -11,7 +12,20 @@ Nodes: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 GUESSED_TEXT: Final = "longest_text"
 """The input under which a node of unknown class has its longest text: it may be a prompt, and nothing else."""
+PIPES: Final = (
+    "pipe", "basic_pipe", "base_basic_pipe", "detailer_pipe", "context", "sdxl_pipe", "sdxl_tuple", "text_embeds",
+)  # fmt: skip
+CARRIERS: Final = (*PIPES, "guider", "ctx_01", "base_ctx")
+"""Inputs that bring many values at once, each under the name that it has at the node it comes from."""
 _MOST_NODES: Final = 5_000
+_MOST_SWITCHES: Final = 64
+_SWITCH: Final = re.compile(r"switch|branch|if ?else")
+_SELECTORS: Final = ("switch", "boolean", "select", "index", "Input", "cond")
+_SIDES: Final = {True: ("on_true", "true", "tt_value"), False: ("on_false", "false", "ff_value")}
+_FLAGS: Final = ("value", "boolean", "bool", "int", "number", "Number")
+_CHANGES_FLAG: Final = re.compile(r"not\b|logic|invert|compare")
+_FIRST_OF: Final = re.compile(r"(?:ctx|any)_\d\d")
+"""Inputs of switches that pass on the first that is connected (rgthree)."""
 _MOST_STEPS: Final = 200_000
 
 
@@ -82,11 +96,54 @@ class Graph:
         return inputs
 
     def link(self, value: Any, name: str = "") -> Link | None:
-        """The link that a value is, if it leads to a node of this graph."""
+        """The link that a value is, if it leads to a node of this graph; what a switch passes on stands for it."""
+        found = self._direct_link(value, name)
+        for _ in range(_MOST_SWITCHES):
+            chosen = self.chosen_input(found.node) if found else None
+            onward = self._direct_link(self.inputs(found.node)[chosen], name) if found and chosen else None
+            if onward is None:
+                break
+            # a context of several values keeps its slot, whichever context it is
+            found = onward if found is None or onward.slot or not found.slot else onward._replace(slot=found.slot)
+        return found
+
+    def _direct_link(self, value: Any, name: str = "") -> Link | None:
         if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], (str, int)):
             return None
         node, slot = str(value[0]), value[1]
         return Link(name, node, slot) if isinstance(slot, int) and node in self.nodes else None
+
+    def chosen_input(self, key: str) -> str | None:
+        """The input that a switch passes on; None for other nodes, and where only a run would decide."""
+        if not _SWITCH.search(self.kind(key)):
+            return None
+        inputs = self.inputs(key)
+        chosen = next((flag for name in _SELECTORS if (flag := self._flag(inputs.get(name))) is not None), None)
+        if chosen is None:
+            return next((name for name in sorted(inputs) if _FIRST_OF.fullmatch(name)), None)
+        if isinstance(chosen, bool):
+            return next((name for name in _SIDES[chosen] if name in inputs), None)
+        return next((name for name in inputs if re.fullmatch(rf"\D+0?{chosen}", name)), None)
+
+    def unchosen_inputs(self, value: Any) -> tuple[Place, ...]:
+        """The sides that the switch behind a link does not pass on."""
+        link = self._direct_link(value)
+        chosen = self.chosen_input(link.node) if link else None
+        if link is None or chosen is None:
+            return ()
+        sides = (name for names in _SIDES.values() for name in names)
+        return tuple(Place(link.node, name) for name in sides if name != chosen and name in self.inputs(link.node))
+
+    def _flag(self, value: Any, depth: int = 0) -> bool | int | None:
+        """A truth value or a number that stands in a node behind a link, or here."""
+        if isinstance(value, int):
+            return value
+        link = self._direct_link(value)
+        if link is None or depth > _MOST_SWITCHES or _CHANGES_FLAG.search(self.kind(link.node)):
+            return None
+        inputs = self.inputs(link.node)
+        name = next((name for name in _FLAGS if name in inputs), None)
+        return self._flag(inputs[name], depth + 1) if name else None
 
     def links(self, key: str) -> tuple[Link, ...]:
         """Every input of a node that is another node's output; none once the graph proved too large."""

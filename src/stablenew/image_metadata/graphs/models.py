@@ -10,7 +10,9 @@ from stablenew.image_metadata.graphs.values import Found, Values
 from stablenew.image_metadata.metadata import Lora
 from stablenew.image_metadata.prompt_tags import find_loras, merge_loras
 
-_MODEL_LINKS: Final = re.compile(r"model|unet|lora|pipe|context|guider|ckpt|^any|source|^input$|ctx|^$", re.IGNORECASE)
+_MODEL_LINKS: Final = re.compile(
+    r"model|unet|lora|pipe|tuple|context|guider|ckpt|^any|source|^input$|ctx|^$", re.IGNORECASE
+)
 _NOT_MODELS: Final = re.compile(r"upscale|clip_vision|style_model|control|detector|sam_model|vae|patch|audio")
 _NUMBERED: Final = re.compile(r"lora_?(?:name)?_?(\d+)(?:_name)?$")
 _NONE: Final = {"none", ""}
@@ -78,7 +80,7 @@ class Models:
         if "lora" not in self._graph.kind(key) and not any("lora" in name for name in self._graph.inputs(key)):
             return
         inputs = self._graph.inputs(key)
-        if found := self._values.scalar(key, "lora_name"):
+        if found := self._values.scalar(key, "lora_name", *(["lora"] if self._is_word(key, "lora") else [])):
             weight = self._values.scalar(key, "strength_model", "strength", "lora_strength", "weight")
             yield from _one_lora(found.value, weight.value if weight else None)
         for name, value in inputs.items():

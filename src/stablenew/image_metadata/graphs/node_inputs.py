@@ -17,7 +17,7 @@ SAMPLER_INPUTS: Final[Mapping[str, tuple[str, ...]]] = {
 TEXT_ENCODER_INPUTS: Final[Mapping[str, tuple[str, ...]]] = {"clip_skip": ("stop_at_clip_layer", "clip_skip")}
 """Between a checkpoint and the nodes that encode its prompts. Layers are counted from the end there: -2 is 2."""
 CHECKPOINT_INPUTS: Final = (
-    "ckpt_name", "unet_name", "base_ckpt_name", "gguf_name", "checkpoint", "model_path", "ckpt",
+    "ckpt_name", "unet_name", "base_ckpt_name", "gguf_name", "checkpoint", "base_checkpoint", "model_path", "ckpt",
 )  # fmt: skip
 """At loaders of models."""
 SIZE_INPUTS: Final = (("width", "height"), ("empty_latent_width", "empty_latent_height"))

@@ -7,7 +7,7 @@ from typing import Final
 from stablenew.image_metadata.graphs.conditioning import ROLES, Conditionings, join_texts
 from stablenew.image_metadata.graphs.graph import Graph, Nodes, Place
 from stablenew.image_metadata.graphs.models import Models
-from stablenew.image_metadata.graphs.node_inputs import SIZE_INPUTS
+from stablenew.image_metadata.graphs.node_inputs import CHECKPOINT_INPUTS, SIZE_INPUTS
 from stablenew.image_metadata.graphs.sampling import Samplers
 from stablenew.image_metadata.graphs.values import Found, Values
 from stablenew.image_metadata.metadata import InputImage, Lora, Scalar
@@ -16,7 +16,8 @@ from stablenew.image_metadata.settings import convert, read_size, sort_settings
 _IMAGES: Final = {"images", "image", "video", "frames", "pixels", "filenames", "image_pass", "images_opt", "image_1"}
 _SHOWS: Final = ("preview", "compare", "show", "display")
 _MOST_OUTPUTS: Final = 32
-_PROMPTS: Final = ("prompt", "text_prompt", "positive_prompt", "prompt_text")
+_PROMPTS: Final = ("prompt", "text_prompt", "positive_prompt", "prompt_text", "main_prompt")
+_NEGATIVES: Final = ("negative_prompt", "negative_main_prompt")
 _LOADS: Final = ("loadimage", "load image", "imageload", "image load", "load_image")
 _PLAIN: Final = ("save", "preview", "loadimage", "load image", "imagescale", "reroute", "mask")
 
@@ -34,6 +35,8 @@ class SamplingPass:
     prompt_places: tuple[Place, ...] = ()
     """Every input that holds a text of the prompt, also parts of one that nodes put together."""
     negative_places: tuple[Place, ...] = ()
+    is_draft: bool = False
+    """A program rewrote the prompt; this is what it was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,7 @@ class _OutputReader:
             join_texts(negative),
             chain.loras,
             *self._text_places(sampler),
+            is_draft=any(text.is_draft for text in positive),
         )
 
     def _text_places(self, sampler: str) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
@@ -225,27 +229,32 @@ class _OutputReader:
                 return
 
     def _made_elsewhere(self, path: list[str]) -> tuple[_Facts, tuple[str | None, str | None]]:
-        """An image that a service made: the node that has a prompt says how."""
+        """An image that a service made, or nodes that give all they know on as one: the one with a prompt says how."""
         facts = _Facts()
         for key in path:
             found = self._values.text(key, *_PROMPTS)
             if found is None:
                 continue
-            for name, fields in (
-                ("seed", ("seed",)),
-                ("steps", ("steps",)),
-                ("width", ("width",)),
-                ("height", ("height",)),
-            ):
-                facts.add(name, self._values.scalar(key, *fields))
-            facts.add(
-                "model", self._values.scalar(key, "model", "model_name") or Found(self._graph.class_type(key), None)
-            )
-            negative = self._values.text(key, "negative_prompt")
+            for holder in [key, *self._holders(path)]:
+                for name, setting in self._samplers.settings_of(holder).items():
+                    facts.add(name, setting)
+                for name in ("width", "height"):
+                    facts.add(name, self._values.scalar(holder, name))
+            facts.add("model", self._model_of(key, path))
+            negative = self._values.text(key, *_NEGATIVES)
             if found.place:
                 facts.places["prompt"] = found.place
             return facts, (str(found.value), str(negative.value) if negative else None)
         return facts, (None, None)
+
+    def _holders(self, path: list[str]) -> list[str]:
+        return [key for key in path if {"seed", "steps"} <= self._graph.inputs(key).keys()][:1]
+
+    def _model_of(self, key: str, path: list[str]) -> Found:
+        """The model that a node names, else a checkpoint on the way to it, else the node: a service has one model."""
+        named = self._values.scalar(key, "model", "model_name")
+        loaded = (self._values.scalar(node, *CHECKPOINT_INPUTS) for node in path)
+        return named or next(filter(None, loaded), None) or Found(self._graph.class_type(key), None)
 
     def _input_images(self, output: str, path: set[str]) -> tuple[InputImage, ...]:
         found = {}

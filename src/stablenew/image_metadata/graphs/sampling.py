@@ -3,11 +3,11 @@
 import itertools
 from typing import Final
 
-from stablenew.image_metadata.graphs.graph import Graph, Link
+from stablenew.image_metadata.graphs.graph import PIPES, Graph, Link
 from stablenew.image_metadata.graphs.node_inputs import SAMPLER_INPUTS, setting_of_class
 from stablenew.image_metadata.graphs.values import Found, Values
 
-_TEXTS: Final = {"positive", "guider", "conditioning", "pipe", "basic_pipe", "detailer_pipe", "context"}
+_TEXTS: Final = {"positive", "guider", "conditioning", *PIPES}
 _NOISE: Final = {"steps", "sigmas", "seed", "noise_seed", "noise"}
 _ASIDE: Final = {
     "model", "clip", "vae", "positive", "negative", "conditioning", "guider", "sigmas", "noise", "sampler",
@@ -15,8 +15,7 @@ _ASIDE: Final = {
     "detailer_hook", "clip_vision", "style_model", "mask", "text", "filename_prefix", "model_opt", "clip_opt",
 }  # fmt: skip
 """Links that carry something else than the image itself."""
-_PIPES: Final = {"pipe", "basic_pipe", "detailer_pipe", "context"}
-_CARRIERS: Final = {"noise", "guider", "sigmas", "sampler", *_PIPES}
+_CARRIERS: Final = {"noise", "guider", "sigmas", "sampler", *PIPES}
 _MOST_PASSES: Final = 8
 
 
@@ -39,7 +38,7 @@ class Samplers:
                 break
             passes.insert(0, found)
             start = [
-                link.node for link in self._graph.links(found) if link.name not in _ASIDE and link.name not in _PIPES
+                link.node for link in self._graph.links(found) if link.name not in _ASIDE and link.name not in PIPES
             ]
         return passes
 
@@ -79,7 +78,7 @@ class Samplers:
         )
 
     def _goes_on_from(self, sampler: str, others: list[str]) -> bool:
-        behind = self._graph.walk([sampler], lambda link: link.name not in _ASIDE and link.name not in _PIPES)
+        behind = self._graph.walk([sampler], lambda link: link.name not in _ASIDE and link.name not in PIPES)
         return any(key in others for key in itertools.islice(behind, 1, None))
 
     def _is_sampler(self, key: str) -> bool:
@@ -88,4 +87,4 @@ class Samplers:
 
 
 def _carries_image(link: Link) -> bool:
-    return link.name not in _ASIDE and link.name not in _PIPES
+    return link.name not in _ASIDE and link.name not in PIPES

@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from stablenew.image_metadata.graphs.graph import GUESSED_TEXT, Graph, Place
+from stablenew.image_metadata.graphs.graph import CARRIERS, GUESSED_TEXT, Graph, Link, Place
 from stablenew.image_metadata.infotext import parse_parameters
 from stablenew.image_metadata.metadata import Scalar
+from stablenew.image_metadata.settings import as_number
 
 _TEXTS: Final = (
     "populated_text", "text", "string", "value", "prompt", "Text", "STRING", "String", "Prompt", "text_0",
@@ -19,16 +20,29 @@ _TEXTS: Final = (
 )  # fmt: skip
 _WORDS: Final = ("string", "text", "Text", "STRING", "String")
 _NUMBERS: Final = ("value", "int", "float", "number", "Number", "Value", "INT", "FLOAT", "seed", "input", "any", "a")
-_ALIASES: Final = {"noise_seed": ("noise_seed", "seed"), "seed": ("seed", "noise_seed"), "cfg": ("cfg", "cfg_scale")}
+_ALIASES: Final = {
+    "noise_seed": ("noise_seed", "seed"),
+    "seed": ("seed", "noise_seed"),
+    "cfg": ("cfg", "cfg_scale"),
+    "steps": ("steps", "steps_total"),
+}
 _MAKERS: Final = re.compile(
     r"regex|extract|random|llm|gpt|ollama|caption|interrogat|tagger|florence|joytag|describe|translat|gemini|openai"
-    r"|claude|vlm|chat|qwenvl|replace|substring|split|slice"
+    r"|claude|vlm|chat|qwenvl|replace|substring|split|slice|text ?generat|generate ?text|prompt ?generat"
 )
 _JOINERS: Final = re.compile(r"concat|join|append|combine|merge")
 _DELIMITERS: Final = ("delimiter", "separator", "deliminator", "delim")
-_FLAGS: Final = {*_DELIMITERS, "clean_whitespace", "linebreak_addition", "mode", "trim", "font", "operation"}
+_LINE_BREAKS: Final = "linebreak_addition"
+_FLAGS: Final = {*_DELIMITERS, _LINE_BREAKS, "clean_whitespace", "mode", "trim", "font", "operation"}
 _PROMPT_READER: Final = "sdpromptreader"
-_READ_NAMES: Final = {"seed": "Seed", "noise_seed": "Seed", "steps": "Steps", "cfg": "CFG scale"}
+_READ_NAMES: Final = {
+    "seed": "Seed",
+    "noise_seed": "Seed",
+    "steps": "Steps",
+    "cfg": "CFG scale",
+    "ckpt_name": "Model",
+    "model_name": "Model",
+}
 _DEEPEST: Final = 24
 _LONGEST_TEXT: Final = 1024 * 1024
 """Nodes that join their own output would double it again and again."""
@@ -42,6 +56,8 @@ class Found(NamedTuple):
     place: Place | None
     parts: tuple[Place, ...] = ()
     """Where the texts stand that it was put together from."""
+    is_draft: bool = False
+    """A program rewrote the text in a way that the graph does not say; this is what it was given."""
 
     @property
     def sources(self) -> tuple[Place, ...]:
@@ -73,19 +89,31 @@ class Values:
         inputs = self._graph.inputs(link.node)
         if self._graph.kind(link.node) == _PROMPT_READER:
             return self._from_image(link.node, name)
-        for wanted in (*_ALIASES.get(name, (name,)), *_NUMBERS, *_WORDS):
+        if chosen := self._graph.chosen_input(link.node):
+            return self._scalar(link.node, chosen, depth + 1)
+        aliases = _ALIASES.get(name, (name,))
+        for wanted in (*aliases, *_NUMBERS, *_WORDS):
             if wanted in inputs and (found := self._scalar(link.node, wanted, depth + 1)):
                 return found
-        return None
+        carriers = [carrier for carrier in self._graph.links(link.node) if carrier.name in CARRIERS]
+        return next((found for carrier in carriers if (found := self._carried(carrier, aliases, depth + 1))), None)
+
+    def _carried(self, carrier: Link, names: tuple[str, ...], depth: int) -> Found | None:
+        """A value that a node passes on with many others, as it got them from the node before."""
+        if depth > _DEEPEST or not self._graph.spend():
+            return None
+        inputs = self._graph.inputs(carrier.node)
+        for name in names:
+            if name in inputs:
+                return self._scalar(carrier.node, name, depth + 1)
+        onward = [link for link in self._graph.links(carrier.node) if link.name in CARRIERS]
+        return next((found for link in onward if (found := self._carried(link, names, depth + 1))), None)
 
     def _from_image(self, key: str, name: str) -> Found | None:
         """What a node that reads the parameters of an image gives on: it keeps them as the text that it shows."""
         shown = self._graph.inputs(key).get("setting")
         value = parse_parameters(shown).get(_READ_NAMES.get(name, "")) if isinstance(shown, str) else None
-        try:
-            return Found(float(value) if "." in value else int(value), None) if value else None
-        except ValueError:
-            return None
+        return Found(value if _READ_NAMES[name] == "Model" else as_number(value), None) if value else None
 
     def text(self, key: str, *names: str) -> Found | None:
         """The first of some inputs of a node that comes to a text."""
@@ -101,7 +129,14 @@ class Values:
         link = self._graph.link(value)
         if link is None or depth > _DEEPEST or not self._graph.spend():
             return None
-        return self._made_text(link.node, link.slot, depth + 1)
+        return self._made_text(link.node, link.slot, depth + 1) or self._draft(value, depth + 1)
+
+    def _draft(self, value: Any, depth: int) -> Found | None:
+        """The text that a switch would have passed on had it not chosen what a program makes of it."""
+        for place in self._graph.unchosen_inputs(value):
+            if found := self._text(self._graph.inputs(place.node)[place.input], place, depth):
+                return found._replace(is_draft=True)
+        return None
 
     def _made_text(self, key: str, slot: int, depth: int) -> Found | None:
         """The text that a node gives, worked out once."""
@@ -117,8 +152,8 @@ class Values:
             return self._text(inputs["populated_text"], Place(key, "populated_text"), depth)
         if kind in _EXACT:
             return self._exact(key, kind, depth)
-        if "switch" in kind and (name := self._switched(key)):
-            return self._text(inputs.get(name), Place(key, name), depth)
+        if name := self._graph.chosen_input(key):
+            return self._text(inputs[name], Place(key, name), depth)
         if _MAKERS.search(kind):
             return None
         if _JOINERS.search(kind):
@@ -149,14 +184,16 @@ class Values:
 
     def _joined(self, key: str, depth: int) -> Found | None:
         inputs = self._graph.inputs(key)
-        delimiter = next((inputs[name] for name in _DELIMITERS if isinstance(inputs.get(name), str)), ", ")
+        delimiter = next((inputs[name] for name in _DELIMITERS if isinstance(inputs.get(name), str)), None)
+        if delimiter is None:  # nodes that have a switch for a new line join with nothing otherwise
+            delimiter = {"true": "\n", "false": ""}.get(str(inputs.get(_LINE_BREAKS)).casefold(), ", ")
         parts = [
             found
             for name, value in inputs.items()
             if name not in _FLAGS and (found := self._text(value, Place(key, name), depth))
         ]
         kept = [text for part in parts if (text := str(part.value)).strip()]
-        if not kept or sum(map(len, kept)) > _LONGEST_TEXT:
+        if not parts or sum(map(len, kept)) > _LONGEST_TEXT:
             return None
         sources = dict.fromkeys(source for part in parts for source in part.sources)
         return Found(delimiter.replace("\\n", "\n").join(kept), None, tuple(sources)[:_MOST_PARTS])
@@ -169,28 +206,6 @@ class Values:
             return None
         arguments = [str(other.value) for other in others if other]
         return Found(_CHANGES[kind](str(text.value), *arguments), None, text.sources)
-
-    def _switched(self, key: str) -> str | None:
-        """The input that a switch passes on."""
-        inputs = self._graph.inputs(key)
-        chosen = next((found for name in _SELECTORS if (found := self._chosen(key, name)) is not None), None)
-        if isinstance(chosen, bool):
-            names: Iterable[str] = ("on_true", "true") if chosen else ("on_false", "false")
-        elif chosen is not None:
-            names = (f"input{chosen}", f"input_{chosen}", f"text{chosen}", f"text_{chosen}", f"value{chosen}")
-        else:
-            return None
-        return next((name for name in names if name in inputs), None)
-
-    def _chosen(self, key: str, name: str) -> bool | int | None:
-        value = self._graph.inputs(key).get(name)
-        if isinstance(value, (bool, int)):
-            return value
-        found = self._scalar(key, name, 0) if value is not None else None
-        return found.value if found and isinstance(found.value, int) else None
-
-
-_SELECTORS: Final = ("switch", "boolean", "select", "index", "Input")
 
 
 def _replace(text: str, find: str, replace: str) -> str:

@@ -14,6 +14,8 @@ from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, me
 from stablenew.image_metadata.settings import sort_settings
 from stablenew.image_metadata.tools.a1111 import build_generation as build_from_infotext
 
+_EMPTY: Final = ("the workflow has no nodes that say how an image is made",)
+_DRAFT: Final = "a program in the graph rewrote the prompt; this is the text it was given"
 _PREFIXES: Final = ("prompt:", "workflow:")
 _UNKNOWN: Final = {"", "unknown"}
 
@@ -26,7 +28,10 @@ def read_comfyui(evidence: Evidence) -> Generation | None:
         nodes = next((found for value in _iter_values(evidence) if (found := convert_workflow(value))), None)
         note = ("only the workflow of the page is there: names of values are partly a guess",)
     if nodes is None:
-        return None
+        is_workflow = any(
+            isinstance(value, dict) and {"nodes", "links"} <= value.keys() for value in _iter_values(evidence)
+        )
+        return Generation(tool=Tool.COMFYUI, notes=_EMPTY) if is_workflow else None
     generation = build_generation(nodes, evidence)
     return _completed(replace(generation, notes=(*note, *generation.notes)), evidence)
 
@@ -47,7 +52,7 @@ def build_generation(nodes: Nodes, evidence: Evidence) -> Generation:
         embeddings=find_embeddings(texts),
         input_images=chosen.input_images,
         kind=_kind_of(chosen),
-        notes=(*_ambiguity(outputs), *(() if chosen.is_complete else ("the graph is too large to be read whole",))),
+        notes=(*_ambiguity(outputs), *_doubts(chosen)),
     )
 
 
@@ -74,6 +79,13 @@ def _ambiguity(outputs: tuple[GraphOutput, ...]) -> tuple[str, ...]:
     if len(saving) < 2 or all((o.prompt, o.settings) == (saving[0].prompt, saving[0].settings) for o in saving):
         return ()
     return (f"the graph saves {len(saving)} images; which of them this one is, it does not say",)
+
+
+def _doubts(output: GraphOutput) -> Iterator[str]:
+    if output.passes and output.passes[0].is_draft:
+        yield _DRAFT
+    if not output.is_complete:
+        yield "the graph is too large to be read whole"
 
 
 def _find_graph(evidence: Evidence) -> Nodes | None:
