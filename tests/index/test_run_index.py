@@ -7,8 +7,9 @@ import pytest
 
 from stablenew import RunStore
 from stablenew.index.index_schema import HASH_BITS, RUN
-from stablenew.index.reading.index_rows import RunRows, build_rows
+from stablenew.index.reading.index_rows import build_rows
 from stablenew.index.reading.run_reading import RunReader
+from stablenew.index.reading.run_rows import RunRows
 from stablenew.index.run_index import RunIndex
 from tests import samples
 

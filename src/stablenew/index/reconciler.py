@@ -247,6 +247,8 @@ class Reconciler:
 
 def _attended(hot: list[HotRun]) -> dict[str, HotRun]:
     """The runs that are inspected every time; `hot` has the newest first."""
+    if not hot:
+        return {}
     from stablenew.store.run import RUNNING, SEALED  # noqa: PLC0415
 
     return {run.run_id: run for place, run in enumerate(hot) if place < NEWEST_HOT or run.state in (RUNNING, SEALED)}

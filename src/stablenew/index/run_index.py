@@ -31,7 +31,7 @@ from stablenew.index.index_schema import (
     open_for_writing,
 )
 from stablenew.index.picture_links import SamePictures, concerns_copies, link_copies, runs_about
-from stablenew.index.reading.index_rows import RunRows
+from stablenew.index.reading.run_rows import RunRows
 from stablenew.index.text_ids import BodyIds, ImageIds, TextIds, WordIds, with_ids
 
 RUN_ADDED: Final = "run_added"

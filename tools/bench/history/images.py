@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from stablenew.formats.settings import INDEXED
-from stablenew.index.reading.index_rows import RunRows, build_rows
+from stablenew.index.reading.index_rows import build_rows
 from stablenew.index.reading.run_entry import (
     ImageOpinion,
     MetadataEntry,
@@ -32,6 +32,7 @@ from stablenew.index.reading.run_entry import (
     ScoreEntry,
     VariantEntry,
 )
+from stablenew.index.reading.run_rows import RunRows
 
 WORDS = 30_000
 OWN_NAMES = 150

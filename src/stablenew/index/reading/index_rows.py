@@ -8,14 +8,12 @@ import json
 import marshal
 from collections.abc import Callable, Iterator
 from operator import attrgetter
-from typing import NamedTuple, Self
 
 import xxhash
 
 from stablenew.formats.settings import INDEXED
 from stablenew.index.index_schema import (
     COMPARISON,
-    CONTENT_TABLES,
     FIELD_EMBEDDING,
     FIELD_LORA,
     FIELD_OTHER_PACK,
@@ -26,7 +24,6 @@ from stablenew.index.index_schema import (
     NO_POSITION,
     NOTE,
     OPINION,
-    OPINION_TABLES,
     PLACE,
     RUN,
     SCORE,
@@ -34,7 +31,6 @@ from stablenew.index.index_schema import (
     TRASH,
     VARIANT,
     Row,
-    Table,
     first_id,
 )
 from stablenew.index.reading.run_entry import (
@@ -47,6 +43,7 @@ from stablenew.index.reading.run_entry import (
     VariantEntry,
     milliseconds_of,
 )
+from stablenew.index.reading.run_rows import RunRows
 from stablenew.index.stored_values import join_names, pack_digest, store_path, store_seed, type_label
 
 _SETTING_NAMES = tuple(setting.name for setting in INDEXED)
@@ -59,43 +56,6 @@ _opinion_of = OPINION.row_of("run", "image", *ImageOpinion._fields[1:], "is_late
 _score_of = SCORE.row_of("run", *ScoreEntry._fields, "is_apart")
 _POSITIVE = (1 << 63) - 1
 _AGE = attrgetter("scored_at", "value")
-
-
-class RunRows(NamedTuple):
-    """A run as the index keeps it."""
-
-    run_id: str
-    identifier: int = 0
-    """The id that the run gets, unless another run of the same millisecond has it."""
-    content_signature: int = 0
-    """Changes with the rows in `content`."""
-    run: Row | None = None
-    """None when there is no such run, or no longer."""
-    content: tuple[tuple[Row, ...], ...] = ()
-    """The rows of each of `CONTENT_TABLES`."""
-    opinions: tuple[tuple[Row, ...], ...] = ()
-    """The rows of each of `OPINION_TABLES`."""
-
-    def moved_to(self, identifier: int) -> Self:
-        """The same run under another id."""
-        assert self.run is not None  # noqa: S101
-        return self._replace(
-            identifier=identifier,
-            run=_with_run(RUN, [self.run], identifier, "id")[0],
-            content=_all_with_run(CONTENT_TABLES, self.content, identifier),
-            opinions=_all_with_run(OPINION_TABLES, self.opinions, identifier),
-        )
-
-
-def _all_with_run(
-    tables: tuple[Table, ...], rows: tuple[tuple[Row, ...], ...], identifier: int
-) -> tuple[tuple[Row, ...], ...]:
-    return tuple(_with_run(table, some, identifier) for table, some in zip(tables, rows, strict=True))
-
-
-def _with_run(table: Table, rows: tuple[Row, ...] | list[Row], identifier: int, column: str = "run") -> tuple[Row, ...]:
-    place = table.positions[column]
-    return tuple((*row[:place], identifier, *row[place + 1 :]) for row in rows)
 
 
 def build_rows(reading: RunReading) -> RunRows:

@@ -1,5 +1,6 @@
 """Reading many runs in parallel, in child processes: parsing takes most of the time, and threads cannot share it."""
 
+import contextlib
 import os
 import sys
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew import garbage_collection, worker_pool
-from stablenew.index.reading.index_rows import RunRows, build_rows
+from stablenew.index.reading.run_rows import RunRows
 
 CHUNK: Final = 200
 WORTH_PROCESSES: Final = 4_000
@@ -27,7 +28,7 @@ class ReaderCount:
         self._seconds = self._busy_seconds = 0.0
 
     def add(self, seconds: float, busy_seconds: float) -> None:
-        """Account for a chunk: how long it took, and for how much of that the reader used the processor."""
+        """Account for a chunk: how long it took, and for how much of that the reader was not waiting for the disk."""
         self._seconds += seconds
         self._busy_seconds += busy_seconds
 
@@ -41,6 +42,8 @@ class ReaderCount:
 def iter_rows(root: Path, run_ids: Sequence[str]) -> Iterator[list[RunRows]]:
     """The rows of the runs as they are now, in the given order, a chunk at a time."""
     chunks = [run_ids[start : start + CHUNK] for start in range(0, len(run_ids), CHUNK)]
+    if not run_ids:
+        return
     if len(run_ids) < WORTH_PROCESSES or not worker_pool.is_available():
         yield from map(_chunk_reader(root), chunks)
         return
@@ -52,6 +55,7 @@ def iter_rows(root: Path, run_ids: Sequence[str]) -> Iterator[list[RunRows]]:
 
 
 def _chunk_reader(root: Path) -> Callable[[Sequence[str]], list[RunRows]]:
+    from stablenew.index.reading.index_rows import build_rows  # noqa: PLC0415
     from stablenew.index.reading.run_reading import RunReader  # noqa: PLC0415
 
     reader = RunReader(root)
@@ -62,12 +66,20 @@ def _serve(root: Path) -> None:
     read = _chunk_reader(root)
 
     def answer(run_ids: Sequence[str]) -> tuple[tuple[float, float], list[tuple[Any, ...]]]:
-        started = time.perf_counter(), time.process_time()
+        started = time.perf_counter(), _busy_seconds()
         found: list[tuple[Any, ...]] = [tuple(rows) for rows in read(run_ids)]  # plain tuples are much faster to pickle
-        return (time.perf_counter() - started[0], time.process_time() - started[1]), found
+        return (time.perf_counter() - started[0], _busy_seconds() - started[1]), found
 
     with garbage_collection.paused():
         worker_pool.serve(answer)
+
+
+def _busy_seconds() -> float:
+    """For how long this process used a processor, or waited for others who do: one more reader would wait as well."""
+    waited = 0.0
+    with contextlib.suppress(OSError, ValueError, IndexError), open("/proc/self/schedstat", "rb") as file:
+        waited = int(file.read().split()[1]) / 1e9
+    return time.process_time() + waited
 
 
 if __name__ == "__main__":
