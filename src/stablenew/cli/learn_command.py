@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stablenew.learning.evidence.evidence_table import EvidenceTable
     from stablenew.learning.evidence.metric_evidence import MetricScale
     from stablenew.learning.evidence.rating_statistics import Interval
+    from stablenew.learning.learning_contract import Proposal
 
 app = typer.Typer(help="What the ratings say about settings.", no_args_is_help=True)
 
@@ -251,10 +252,7 @@ def propose(
     out.print(f"{plural(len(changes), 'proposal')}; nothing was changed")
     for proposal in found:
         if proposal.difference is not None:
-            together = show_value(proposal.together)
-            out.print(
-                f"{proposal.name}: one model of all settings expects {together} to be best; {proposal.difference}"
-            )
+            out.print(f"{proposal.name}: {_say_difference(proposal)}")
     for proposal in changes:
         out.print(f"  stablenew run PACK --set {proposal.name}={show_value(proposal.proposed)}")
     return 0
@@ -279,3 +277,10 @@ def package(
     out.json(found.to_dict())
     out.print(f"{output}: {plural(len(found.settings), 'setting')}, {len(data):,} bytes")
     return 0
+
+
+def _say_difference(proposal: "Proposal") -> str:
+    """Why matched pairs and one model of all settings say different things, as a sentence."""
+    if proposal.proposed == proposal.together:
+        return str(proposal.difference)
+    return f"one model of all settings expects {show_value(proposal.together)} to be best; {proposal.difference}"

@@ -7,6 +7,7 @@ point of the group `stablenew.proposers`: a callable that takes a `Dataset` and 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -27,11 +28,13 @@ from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
 from stablenew.learning.evidence.value_evidence import build_values
 
 if TYPE_CHECKING:
-    from stablenew.learning.evidence.best_settings import BestSettings
+    from stablenew.learning.evidence.best_settings import BestSettings, SettingAnswer
 
 GROUP: Final = "stablenew.proposers"
 BUILT_IN: Final = "evidence"
 NOT_ENOUGH: Final = "not enough evidence"
+TOGETHER: Final = "together"
+"""The kind of evidence that is one model of all settings."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,11 @@ class ModifierRange:
     """The highest number that rated images had."""
     values_seen: tuple[Any, ...]
     """All values that rated images had."""
+    likely_best: tuple[Any, ...] = ()
+    """The values that may be the best together with the best of other settings: of a number the lowest and the highest,
+    else each. Empty where the ratings do not tell."""
+    difference: str | None = None
+    """Why the value that matched pairs favour is not among them, in words; None where it is, or one does not tell."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +159,7 @@ class Proposal:
     confidence: float | None
     """The probability that proposed is better than current, corrected for the number of values tried."""
     kind: str | None
-    """`controlled` or `observational`."""
+    """`controlled` or `observational`, or `together` where one model of all settings speaks for it."""
     place_count: int
     """Matched pairs behind it."""
     run_ids: tuple[str, ...]
@@ -205,19 +213,28 @@ class EvidenceContract:
         return [modifier.name for modifier in self.get_available_modifiers() if modifier.is_varied]
 
     def get_modifier_ranges(self) -> dict[str, ModifierRange]:
-        """The values each setting may have by its format, and those that rated images had."""
-        ranges = {}
+        """The values each setting may have by its format, those that rated images had, and those that may be best."""
+        ranges, pairs = {}, {proposal.name: proposal for proposal in self._propose_single(self._table, None)}
         for factor in self._table.factors.values():
             seen = _values_seen(factor)
             numbers = [value for value in seen if isinstance(value, (int, float)) and not isinstance(value, bool)]
+            likely, difference = _likely_values(pairs.get(factor.name), self._together.answers.get(factor.name))
             ranges[factor.name] = ModifierRange(
                 factor.name,
                 limits_of(factor.name, seen),
                 min(numbers, default=None),
                 max(numbers, default=None),
                 seen,
+                likely,
+                difference,
             )
         return ranges
+
+    @cached_property
+    def _together(self) -> "BestSettings":
+        from stablenew.learning.evidence.best_settings import find_best_settings  # noqa: PLC0415  SciPy takes a second
+
+        return find_best_settings(self._table)
 
     def get_current_best_defaults(self) -> dict[str, BestDefault]:
         """For each setting known of rated images, the value to use."""
@@ -262,13 +279,45 @@ class EvidenceContract:
         return [_propose(table, factor, used[factor.name]) for factor in varied]
 
 
+def _likely_values(proposal: Proposal | None, answer: "SettingAnswer | None") -> tuple[tuple[Any, ...], str | None]:
+    """The values that may be best by the surface, and why matched pairs say otherwise, if they do."""
+    if answer is None:
+        return (), None
+    if proposal is None or proposal.proposed is None or answer.holds(proposal.proposed):
+        return answer.likely, None
+    return answer.likely, (
+        f"matched pairs favour {proposal.proposed}, with the other settings as they were; "
+        "these are with the others at their best"
+    )
+
+
 def _with_surface(proposal: Proposal, found: "BestSettings") -> Proposal:
-    """The proposal with what the model of all settings says beside it."""
+    """The proposal with what the model of all settings says beside it, or instead where pairs favour no value."""
     from stablenew.learning.evidence.best_settings import compare_value  # noqa: PLC0415  SciPy takes a second
 
+    answer = found.answers.get(proposal.name)
+    if proposal.proposed is None and found.is_supported and answer and answer.gain.probability >= CONFIDENCE:
+        return _propose_together(proposal, found, answer)
     value = proposal.current if proposal.proposed is None else proposal.proposed
     together, reason = compare_value(proposal.name, value, found, is_supported=proposal.is_supported)
     return replace(proposal, together=together, difference=reason)
+
+
+def _propose_together(proposal: Proposal, found: "BestSettings", answer: "SettingAnswer") -> Proposal:
+    value, (estimate, low, high, probability) = found.settings[proposal.name], answer.gain
+    return replace(
+        proposal,
+        proposed=value,
+        is_supported=True,
+        reason=f"{value} is expected to be rated {estimate:+.2f} stars against {proposal.current} by a model of all "
+        f"settings, the others at their best ({found.image_count} images)",
+        gain=Interval(estimate, low, high),
+        confidence=probability,
+        kind=TOGETHER,
+        run_ids=found.run_ids,
+        together=value,
+        difference=f"matched pairs alone propose no change: {proposal.reason}",
+    )
 
 
 def _is_known(factor: Factor) -> Any:

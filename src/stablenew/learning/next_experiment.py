@@ -91,7 +91,7 @@ class NextExperiment:
     def to_dict(self) -> dict[str, Any]:
         """As JSON, without the surface."""
         return {
-            "tuned": [{"name": name, "values": list(values)} for name, values, _ in self.tuned],
+            "tuned": [range_._asdict() for range_ in self.tuned],
             "settings": [dict(settings) for settings in self.settings],
             "is_random": list(self.is_random),
             "rate_first": [image._asdict() for image in self.rate_first],

@@ -1,10 +1,18 @@
 """The best settings together, from a table of evidence."""
 
+import numpy as np
 import pytest
 
 from stablenew.errors import ConfigError
-from stablenew.learning.evidence.best_settings import FEWEST_IMAGES, build_observations, find_best_settings
-from stablenew.learning.evidence.evidence_table import build_evidence_table
+from stablenew.learning.evidence.best_settings import (
+    FEWEST_IMAGES,
+    SettingAnswer,
+    build_observations,
+    find_best_settings,
+)
+from stablenew.learning.evidence.evidence_table import build_evidence_table, most_used
+from stablenew.learning.learning_contract import TOGETHER, EvidenceContract
+from stablenew.learning.surface.preference_model import Gain
 from tests.learning.simulated_user import User, build_images
 
 
@@ -58,3 +66,49 @@ def test_comparisons_and_unrated_images_are_observations():
     observed = build_observations(build_evidence_table(images, same_run))
     assert len(observed.winners) == 0, "an image is not compared with itself, and two bad ones say nothing"
     assert len(observed.stars) == len(images)
+
+
+def tuned_table(count=60, seed=5):
+    """Images as rounds of proposals have them: every number another, all made by a plan, CFG scales near 6 liked."""
+    chance = np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        cfg, sampler = round(float(chance.uniform(3, 12)), 2), str(chance.choice(["Euler a", "DDIM"]))
+        stars = 4.5 - abs(cfg - 6) * 0.6 + (sampler == "DDIM") * 0.8 + chance.normal(0, 0.4)
+        settings = {"model": "m", "sampler": sampler, "cfg_scale": cfg}
+        rows.append((f"run-{number}", number % 4, settings, int(np.clip(round(stars), 0, 5))))
+    return build_evidence_table(build_images(rows, ["plan:0123456789ab"]))
+
+
+def test_what_plans_tried_is_not_what_is_in_use():
+    used = most_used(tuned_table())
+    assert used["txt2img.cfg_scale"] == 7.0, "the default: no value was used often"
+    mixed = [("run", prompt, {"model": "m", "sampler": "Euler a", "cfg_scale": 5.0}, 3) for prompt in range(3)]
+    assert most_used(build_evidence_table(build_images(mixed)))["txt2img.cfg_scale"] == 5.0
+
+
+@pytest.mark.heavy
+def test_the_contract_answers_from_the_surface_where_no_images_match():
+    contract = EvidenceContract(tuned_table())
+    current = {"cfg_scale": 11.0, "sampler": "Euler a"}
+    proposals = {proposal.name: proposal for proposal in contract.propose_new_defaults(current=current)}
+    cfg = proposals["txt2img.cfg_scale"]
+    assert (cfg.kind, cfg.is_supported) == (TOGETHER, True)
+    assert cfg.proposed == cfg.together == pytest.approx(6, abs=1)
+    assert cfg.gain.low > 0
+    assert cfg.difference.startswith("matched pairs alone propose no change: not enough evidence")
+    assert proposals["txt2img.sampler"].proposed == "DDIM"
+    likely = contract.get_modifier_ranges()
+    low, high = likely["txt2img.cfg_scale"].likely_best
+    assert 3 <= low <= 6 <= high < 9
+    assert likely["txt2img.sampler"].likely_best == ("DDIM",)
+    assert likely["txt2img.model"].likely_best == ()
+
+
+@pytest.mark.parametrize(
+    ("proposed", "likely", "is_said"),
+    [(9.0, (5.0, 7.0), True), (6.0, (5.0, 7.0), False), ("DDIM", ("Euler",), True), ("DDIM", ("Euler", "DDIM"), False)],
+)
+def test_a_range_without_the_value_that_pairs_favour_says_why(proposed, likely, is_said):
+    answer = SettingAnswer(Gain(1, 0.5, 1.5, 0.99), likely)
+    assert answer.holds(proposed) is not is_said

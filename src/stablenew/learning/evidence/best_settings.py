@@ -4,7 +4,7 @@ The evidence about single settings (`evidence`) and this answer rest on differen
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -43,6 +43,23 @@ class Influence:
 
 
 @dataclass(frozen=True)
+class SettingAnswer:
+    """What the surface says of one setting, the others being at their best."""
+
+    gain: Gain
+    """How many stars its best value is better than the one in use."""
+    likely: tuple[Any, ...]
+    """The values that may be as good as its best: of a number the lowest and the highest, else each."""
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is one of these."""
+        numbers = [number for number in (*self.likely, value) if _is_number(number)]
+        if len(numbers) > len(self.likely) > 0:
+            return bool(self.likely[0] <= value <= self.likely[-1])
+        return value in self.likely
+
+
+@dataclass(frozen=True)
 class BestSettings:
     """The settings that the surface expects to be rated best, compared with those in use."""
 
@@ -62,6 +79,8 @@ class BestSettings:
     """Rated or compared images behind it."""
     run_ids: tuple[str, ...]
     """The runs of the rated images that are most like the best settings."""
+    answers: Mapping[str, SettingAnswer] = field(default_factory=dict)
+    """By setting; empty where settings may not matter at all."""
 
 
 def find_best_settings(table: EvidenceTable, current: Mapping[str, Any] | None = None) -> BestSettings:
@@ -92,6 +111,7 @@ def find_best_settings(table: EvidenceTable, current: Mapping[str, Any] | None =
         influences=_find_influences(surface),
         image_count=count,
         run_ids=_find_nearest(table, surface, observed.points[table.rated_rows], best),
+        answers=_answer_each(surface, best, compared_with) if surface.support >= SUPPORT else {},
     )
 
 
@@ -195,6 +215,29 @@ def _find_influences(surface: Surface) -> tuple[Influence, ...]:
     return tuple(sorted(found, key=lambda influence: -influence.effect))
 
 
+def _answer_each(surface: Surface, best: Floats, current: Mapping[str, Any]) -> dict[str, SettingAnswer]:
+    space = surface.observed.space
+    candidates = zip(space.dimensions, space.candidates(surface.observed.points), strict=True)
+    return {
+        dimension.name: _answer(surface, best, index, codes[codes != UNKNOWN], current[dimension.name])
+        for index, (dimension, codes) in enumerate(candidates)
+    }
+
+
+def _answer(surface: Surface, best: Floats, index: int, codes: Floats, current: Any) -> SettingAnswer:
+    dimension = surface.observed.space.dimensions[index]
+    moved = np.tile(best, (len(codes) + 1, 1))
+    moved[:, index] = [*codes, dimension.encode(current)]
+    gains = surface.compare_with(best, moved)
+    likely = [code for code, gain in zip(codes.tolist(), gains, strict=False) if gain.low <= 0]
+    ends = [likely[0], likely[-1]] if dimension.is_number and likely else likely
+    return SettingAnswer(gains[-1], tuple(dict.fromkeys(dimension.decode(code) for code in ends)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _find_nearest(table: EvidenceTable, surface: Surface, rated: Floats, best: Floats) -> tuple[str, ...]:
     """The runs of the rated images, whose points are `rated`, that are most like the best settings."""
     alike = surface.parts.setting_covariance(surface.observed.space, best[None], rated)[0]
@@ -223,6 +266,6 @@ def compare_value(name: str, value: Any, found: BestSettings, *, is_supported: b
 
 
 def _is_close(value: Any, other: Any) -> bool:
-    if all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in (value, other)):
+    if _is_number(value) and _is_number(other):
         return bool(abs(value - other) <= _CLOSE * max(abs(value), abs(other)))
     return bool(value == other)

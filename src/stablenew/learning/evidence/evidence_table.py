@@ -18,7 +18,15 @@ from pyarrow import compute as pc
 from stablenew.errors import ConfigError
 from stablenew.formats.documents.learning_plan import PLAN_TAG
 from stablenew.formats.settings import standard_name
-from stablenew.learning.dataset.columns import COLUMNS, MAIN_SETTINGS, SEED, STAGE_SETTINGS, stage_column, whole
+from stablenew.learning.dataset.columns import (
+    COLUMNS,
+    MAIN_SETTINGS,
+    SEED,
+    STAGE_SETTINGS,
+    stage_column,
+    stage_model,
+    whole,
+)
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.matched_pairs import Codes, RatingGroups, group_ratings
 from stablenew.learning.evidence.rating_order import EARLIER, RatingOrder, flatten_lists, order_ratings
@@ -30,6 +38,8 @@ OWN: Final = "settings."
 """How the names of settings begin that are not in the table of settings, as in a query."""
 MOST_OWN_SETTINGS: Final = 256
 """Those that most images have are looked at."""
+_SPREAD: Final = 0.25
+"""A setting whose most frequent value has a smaller share than this was not used but tried."""
 _CONTEXT: Final = ("prompt", "negative_prompt", "engine")
 """What must be equal, besides settings and LoRAs, for two images to be compared."""
 _OTHER: Final = (
@@ -398,12 +408,28 @@ def _flatten_ratings(rated: pa.Table) -> tuple[Codes, Codes, npt.NDArray[np.floa
 def most_used(table: EvidenceTable) -> Mapping[str, Any]:
     """The value of each setting that most rated images had; without any, that most images had. None: not known.
 
-    Images that a learning plan made do not count where there are others: what was tried is not what is in use.
+    Images that a learning plan made do not count where there are others: what was tried is not what is in use. Where
+    there are only such, a setting that was tried all over its range has its default.
     """
     if not len(table.stars):
         return {name: _most_used(table.factors[name].values, codes) for name, codes in table.compared_codes.items()}
-    rows = slice(None) if table.is_controlled.all() else ~table.is_controlled
-    return {name: _most_used(factor.values, factor.codes[rows]) for name, factor in table.factors.items()}
+    if table.is_controlled.all():
+        return {name: _default_within(factor) for name, factor in table.factors.items()}
+    return {
+        name: _most_used(factor.values, factor.codes[~table.is_controlled]) for name, factor in table.factors.items()
+    }
+
+
+def _default_within(factor: Factor) -> Any:
+    """The default of a number that was spread over a range with it; else what is used most."""
+    stage, _, key = factor.name.partition(".")
+    numbers = [factor.values[code] for code in factor.used[0] if isinstance(factor.values[code], (int, float))]
+    share = float(np.bincount(factor.used[1]).max()) / len(factor.codes)
+    if share < _SPREAD and numbers and not factor.name.startswith(OWN):
+        field = stage_model(stage).model_fields.get(key)
+        if field is not None and isinstance(field.default, (int, float)) and numbers[0] <= field.default <= numbers[-1]:
+            return field.default
+    return _most_used(factor.values, factor.codes)
 
 
 def _most_used(values: Sequence[Any], codes: npt.NDArray[np.int32]) -> Any:

@@ -84,13 +84,21 @@ class Surface:
 
     def compare(self, point: Floats, other: Floats) -> Gain:
         """How much better the settings `point` are than `other`."""
-        mean, covariance = self.predict(np.stack([point, other]))
-        estimate = float(mean[0] - mean[1])
-        variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
-        deviation = max(variance, _LEAST) ** 0.5
-        return Gain(
-            estimate, estimate - 1.96 * deviation, estimate + 1.96 * deviation, float(ndtr(estimate / deviation))
+        return self.compare_with(point, other[None])[0]
+
+    def compare_with(self, point: Floats, others: Floats) -> list[Gain]:
+        """How much better the settings `point` are than each of `others`, one row each."""
+        mean, covariance = self.predict(np.concatenate([point[None], others]))
+        estimates = mean[0] - mean[1:]
+        variances = covariance[0, 0] + covariance.diagonal()[1:] - 2 * covariance[0, 1:]
+        deviations = np.sqrt(np.maximum(variances, _LEAST))
+        columns = (
+            estimates,
+            estimates - 1.96 * deviations,
+            estimates + 1.96 * deviations,
+            ndtr(estimates / deviations),
         )
+        return [Gain(*row) for row in np.column_stack(columns).tolist()]
 
     def find_best(self, *, starts: int = 8, sweeps: int = 4) -> Floats:
         """The point with the highest expected value, within what was tried.
