@@ -83,7 +83,7 @@ def test_without_any_image_only_a_prompt_is_missing(cli):
 def test_before_anything_is_rated_the_images_that_are_there_come_first(cli):
     cli("demo")
     found = json.loads(cli("learn", "next", "--json").stdout)
-    assert found["tuned"] == [{"name": "txt2img.cfg_scale", "values": [4.0, 12.0]}]
+    assert found["tuned"] == [{"name": "txt2img.cfg_scale", "values": [4.0, 12.0], "is_interval": True}]
     assert len(found["rate_first"]) == 2
     assert len({image["image_id"] for image in found["rate_first"]}) == 2
     assert len(found["settings"]) == 2
@@ -137,7 +137,7 @@ def test_images_are_asked_about_again_and_what_is_said_shows_how_sure_stars_are(
     assert (anna["rater"], anna["repeat_count"]) == ("anna", 2)
     assert anna["noise"] > 0.7, "what was among the best is said to be the worst"
     said = cli("learn", "next", *OVER).stdout
-    assert "anna rated 2 images again: stars differ by" in said
+    assert "anna: 2 images rated again; stars differ by" in said
 
 
 def test_stars_that_correct_others_at_once_are_no_second_opinion(cli):

@@ -148,9 +148,9 @@ def make_runs(root, prompts, *, values=(5.0,), size=96, sampler="Euler a", stage
     return ids
 
 
-def rate_all(root):
-    """Every image of such runs, by its CFG scale."""
-    manager = FeedbackManager(RunStore(root), rater="anna")
+def rate_all(root, rater="anna"):
+    """Every image of such runs, by its CFG scale; None is the rater of the page."""
+    manager = FeedbackManager(RunStore(root), rater=rater)
     for run in RunStore(root).iter_runs():
         for record, output in run.iter_outputs():
             stars = {4.0: 2, 7.0: 5}.get(record.actual.cfg_scale, 1)

@@ -113,9 +113,8 @@ def _show(out: Output, found: "NextExperiment", plan: "LearningPlan", path: Path
 
 
 def _describe_constancy(rater: "RaterConstancy") -> str:
-    words = (
-        f"{rater.rater} rated {plural(rater.repeat_count, 'image')} again: stars differ by {rater.noise:.1f} by chance"
-    )
+    count = plural(rater.repeat_count, "image")
+    words = f"{rater.rater}: {count} rated again; stars differ by {rater.noise:.1f} by chance"
     if not rater.is_drifting:
         return words
     way = "higher" if rater.drift > 0 else "lower"

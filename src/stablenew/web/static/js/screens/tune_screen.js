@@ -6,6 +6,7 @@ import { toast } from "../parts/dialogs.js";
 import { RunningJobs } from "../parts/running_jobs.js";
 import { buildMaps } from "../parts/settings/surface_map.js";
 import { buildCurve, nameSetting, showSettingValue } from "../parts/settings/setting_curve.js";
+import { buildRateHere } from "../parts/settings/rate_here.js";
 import { LearningTask } from "../parts/settings/learning_task.js";
 import { fill, h } from "../parts/dom.js";
 
@@ -77,7 +78,7 @@ class TuneScreen {
     making.prompt.required = !found.prompts.length;
     return [
       buildBest(found, isReadOnly ? null : keeping),
-      buildRound(found, isReadOnly ? null : making),
+      buildRound(found, isReadOnly ? null : making, isReadOnly),
       buildCurves(found),
       buildMaps(found.maps),
     ];
@@ -116,7 +117,7 @@ class TuneScreen {
   }
 }
 
-function buildBest({ best, left, is_done: isDone }, keeping) {
+function buildBest({ best, left, is_done: isDone, constancy }, keeping) {
   if (!best) return null;
   const share = Math.round(100 * left.share);
   return h(
@@ -134,30 +135,51 @@ function buildBest({ best, left, is_done: isDone }, keeping) {
       isDone ? "There is little left to gain: " : "Still to gain: ",
       `${left.stars.toFixed(2)} stars, ${share} % of what these settings can bring.`,
     ),
+    constancy.map((rater) => h("p.hint", describeRater(rater))),
     h("p.actions", h("a", { "data-link": true, href: newRunWith(best) }, "New run with these settings"), keeping),
   );
 }
 
+function describeRater({ rater, repeat_count: count, noise, drift, is_drifting: isDrifting }) {
+  const words = `${rater}: ${plural(count, "image")} rated again; stars differ by ${noise.toFixed(1)} by chance`;
+  const way = drift > 0 ? "higher" : "lower";
+  return isDrifting
+    ? `${words}, and become ${Math.abs(drift).toFixed(1)} ${way} over 100 ratings, which is allowed for.`
+    : `${words}.`;
+}
+
+const describeRange = ({ name, values, is_interval: isInterval }) =>
+  `${nameSetting(name)} ${values.map(showSettingValue).join(isInterval ? " to " : ", ")}`;
+
 const newRunWith = (settings) =>
   `/new?${new URLSearchParams(Object.entries(settings).map(([name, value]) => ["set", name + "=" + value]))}`;
 
-function buildRound({ settings, is_random: isRandom, rate_first: rateFirst, tuned, command }, making) {
+function buildRound(found, making, isReadOnly) {
+  const { settings, is_random: isRandom, rate_first: rateFirst, rate_again: rateAgain, tuned, best, command } = found;
   const names = tuned.map(({ name }) => name);
   return h(
     "section.setting",
     { "aria-label": "The next round" },
     h("h2", "The next round"),
-    rateFirst.length
-      ? h(
+    best
+      ? null
+      : h(
           "p",
-          `${plural(rateFirst.length, "image")} that you have not rated would teach as much as new ones: `,
-          rateFirst.map(({ run_id: runId }, index) => [
-            index ? ", " : null,
-            h("a", { "data-link": true, href: `/?q=run:${runId}+unrated:mine` }, runId),
-          ]),
-          ".",
-        )
-      : null,
+          "Little is known yet: these are spread over all that may be tried. After 8 ratings the best stands here.",
+        ),
+    h("p.hint", `Tried: ${tuned.map(describeRange).join("; ")}.`),
+    buildRateHere(
+      "Not rated yet",
+      `${plural(rateFirst.length, "image")} that nobody has rated would teach as much as new ones. Rate them here:`,
+      rateFirst,
+      { isReadOnly },
+    ),
+    buildRateHere(
+      "Rated long ago",
+      "Rate these again, without a look at what you said: it shows how sure your stars are.",
+      rateAgain,
+      { isReadOnly },
+    ),
     h(
       "div.sideways",
       h(
