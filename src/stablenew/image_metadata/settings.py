@@ -33,6 +33,10 @@ _NUMBER: Final = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
 _SCHEDULES: Final = (
     "Karras", "Exponential", "Polyexponential", "SGM Uniform", "Uniform", "Simple", "Normal", "Beta", "Turbo",
 )  # fmt: skip
+_BAKED: Final = ("baked", ".use_ckpt")
+"""How nodes of ComfyUI call the VAE that is part of the checkpoint."""
+_OLD_SAMPLER: Final = "sample_"
+"""Before the names of samplers in the first versions of ComfyUI."""
 _MAX_SETTINGS: Final = 1_000
 _LONGEST_NAME: Final = 200
 _LONGEST_WORD: Final = 100
@@ -91,9 +95,11 @@ def convert(name: str, value: Any) -> Scalar | None:
     if name in {"sampler", "scheduler"} and (len(text) > _LONGEST_WORD or "\n" in text):
         return None
     if name == "sampler":
-        text = _sampler(text)
+        text = _sampler(text.removeprefix(_OLD_SAMPLER))
     elif name == "scheduler":
         text = common_scheduler(text.casefold()) if text.islower() else text
+    elif name == "vae" and text.casefold().startswith(_BAKED):
+        return None
     return text or None
 
 

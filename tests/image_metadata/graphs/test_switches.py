@@ -175,3 +175,37 @@ def test_blank_texts_that_are_joined_are_an_empty_prompt():
         "6": node("CLIPTextEncode", text=["50", 0]),
     }
     assert only(**join).prompt == ""
+
+
+def test_a_context_gives_on_its_negative_prompt_too():
+    contexts = {
+        "22": node("Context (rgthree)", positive=["6", 0], negative=["7", 0]),
+        "23": node("Context (rgthree)", base_ctx=["22", 0]),
+        "3": sampler(positive=["23", 4], negative=["23", 5]),
+    }
+    output = only(**contexts)
+    assert (output.prompt, output.negative_prompt) == ("a quiet harbour", "blurry")
+
+
+def test_a_stage_that_another_one_is_conditioned_on_is_the_base_pass():
+    stages = {
+        "30": node("StableCascade_StageB_Conditioning", conditioning=["6", 0], stage_c=["3", 0]),
+        "31": sampler(seed=7, steps=10, positive=["30", 0], model=["32", 0]),
+        "32": node("CheckpointLoaderSimple", ckpt_name="stage_b.safetensors"),
+        "8": node("VAEDecode", samples=["31", 0]),
+    }
+    output = only(**stages)
+    assert [sampling.node for sampling in output.passes] == ["3", "31"]
+    assert (output.settings["seed"], output.settings["model"]) == (42, "tiny.safetensors")
+
+
+def test_samplers_of_the_first_comfyui_have_the_names_of_today():
+    assert only(**{"3": sampler(sampler_name="sample_dpmpp_2m")}).settings["sampler"] == "DPM++ 2M"
+
+
+@pytest.mark.parametrize("name", ["Baked VAE", "baked VAE", ".use_ckpt_vae"])
+def test_the_vae_of_the_checkpoint_is_none_of_its_own(name):
+    loader = {"60": node("Loader", vae_name=name), "8": node("VAEDecode", samples=["3", 0], vae=["60", 0])}
+    output = only(**loader)
+    assert "vae" not in output.settings
+    assert str(output.places["vae"]) == "60.vae_name"

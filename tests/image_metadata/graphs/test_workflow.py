@@ -172,3 +172,53 @@ def test_a_seed_that_a_node_read_from_another_image_is_the_one_that_it_shows():
     )
     workflow["links"].append([20, 30, 4, 3, 0, "INT"])
     assert only(workflow).settings["seed"] == 2302238556
+
+
+def typed(workflow, **types):
+    """The same workflow whose nodes say what type their output has."""
+    for each in workflow["nodes"]:
+        each["outputs"] = [{"name": kind, "type": kind} for kind in types.get(each["type"], ["X"])]
+    return workflow
+
+
+def test_links_by_name_are_followed():
+    nodes = [
+        (1, "CLIPTextEncode", ["a harbour"], {}, {}),
+        (2, "SetNode", ["Cond+"], {"CONDITIONING": 1}, {}),
+        (3, "GetNode", ["Cond+"], {}, {}),
+        (4, "GetNode", ["nothing"], {}, {}),
+        (5, "KSampler", [42, "fixed", 20, 7.0, "euler", "karras", 1.0], {"positive": 2, "negative": 3}, {}),
+        (6, "SaveImage", ["x"], {"images": 4}, {}),
+    ]
+    output = only(workflow_of(nodes, [(1, 1, 0), (2, 3, 0), (3, 4, 0), (4, 5, 0)]))
+    assert (output.prompt, output.negative_prompt) == ("a harbour", None)
+
+
+def test_what_a_node_gives_to_all_inputs_of_a_type_is_followed():
+    nodes = [
+        (1, "CLIPTextEncode", ["a harbour"], {}, {}),
+        (2, "CLIPTextEncode", ["fog"], {}, {}),
+        (3, "Prompts Everywhere", [], {"CONDITIONING": 1, "CONDITIONING1": 2}, {}),
+        (4, "CheckpointLoaderSimple", ["tiny.safetensors"], {}, {}),
+        (5, "Anything Everywhere3", [], {"MODEL": 3}, {}),
+        (6, "KSampler", [42, "fixed", 20, 7.0, "euler", "karras", 1.0], {}, {}),
+        (7, "SaveImage", ["x"], {"images": 4}, {}),
+    ]
+    workflow = workflow_of(nodes, [(1, 1, 0), (2, 2, 0), (3, 4, 0), (4, 6, 0)])
+    slots = {"positive": "CONDITIONING", "negative": "CONDITIONING", "model": "MODEL", "latent_image": "LATENT"}
+    workflow["nodes"][5]["inputs"] = [{"name": name, "type": kind, "link": None} for name, kind in slots.items()]
+    output = only(typed(workflow, CLIPTextEncode=["CONDITIONING"], CheckpointLoaderSimple=["MODEL", "CLIP"]))
+    assert (output.prompt, output.negative_prompt, output.settings["model"]) == ("a harbour", "fog", "tiny.safetensors")
+
+
+@pytest.mark.parametrize(("widgets", "joined"), [(["false"], "a boatat dawn"), ([", ", ""], "a boat, at dawn")])
+def test_the_widget_of_a_node_that_joins_texts_is_no_text(widgets, joined):
+    nodes = [
+        (1, "Text Multiline", ["a boat"], {}, {}),
+        (2, "Text Multiline", ["at dawn"], {}, {}),
+        (3, "Text Concatenate", widgets, {"text_a": 1, "text_b": 2}, {}),
+        (4, "CLIPTextEncode", [""], {"text": 3}, {}),
+        (5, "KSampler", [42, "fixed", 20, 7.0, "euler", "karras", 1.0], {"positive": 4}, {}),
+        (6, "SaveImage", ["x"], {"images": 5}, {}),
+    ]
+    assert only(workflow_of(nodes, [(1, 1, 0), (2, 2, 0), (3, 3, 0), (4, 4, 0), (5, 5, 0)])).prompt == joined

@@ -88,6 +88,8 @@ class Conditionings:
     def _role_of(self, link: Link, role: Role) -> Role:
         """The role of one output of a node that has both."""
         key = link.node
+        if link.name in CARRIERS:
+            return role
         said = self._graph.output_name(key, link.slot)
         if said in ROLES:
             return "positive" if said == "positive" else "negative"

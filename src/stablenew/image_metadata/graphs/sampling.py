@@ -8,6 +8,8 @@ from stablenew.image_metadata.graphs.node_inputs import SAMPLER_INPUTS, setting_
 from stablenew.image_metadata.graphs.values import Found, Values
 
 _TEXTS: Final = {"positive", "guider", "conditioning", *PIPES}
+_CONDITIONINGS: Final = {"positive", "conditioning"}
+_STAGES: Final = {"stage_c"}
 _NOISE: Final = {"steps", "sigmas", "seed", "noise_seed", "noise"}
 _ASIDE: Final = {
     "model", "clip", "vae", "positive", "negative", "conditioning", "guider", "sigmas", "noise", "sampler",
@@ -40,7 +42,14 @@ class Samplers:
             start = [
                 link.node for link in self._graph.links(found) if link.name not in _ASIDE and link.name not in PIPES
             ]
+            start += self._stages_before(found)
         return passes
+
+    def _stages_before(self, sampler: str) -> list[str]:
+        """What an earlier stage sampled that a sampler gets as a conditioning and not as its image (Cascade)."""
+        starts = [link.node for link in self._graph.links(sampler) if link.name in _CONDITIONINGS]
+        path = self._graph.walk(starts, lambda link: link.name in _CONDITIONINGS)
+        return [link.node for key in path for link in self._graph.links(key) if link.name in _STAGES]
 
     def image_path(self, start: str) -> list[str]:
         """Every node that the image itself went through before a node."""

@@ -5,7 +5,7 @@ that only it knows (a language model, a tagger, a random choice) is unknown, and
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from stablenew.image_metadata.graphs.graph import CARRIERS, GUESSED_TEXT, Graph, Link, Place
@@ -28,11 +28,13 @@ _ALIASES: Final = {
 }
 _MAKERS: Final = re.compile(
     r"regex|extract|random|llm|gpt|ollama|caption|interrogat|tagger|florence|joytag|describe|translat|gemini|openai"
-    r"|claude|vlm|chat|qwenvl|replace|substring|split|slice|text ?generat|generate ?text|prompt ?generat"
+    r"|claude|vlm|chat|qwenvl|replace|substring|split|slice|preset|text ?generat|generate ?text|prompt ?generat"
 )
 _JOINERS: Final = re.compile(r"concat|join|append|combine|merge")
 _DELIMITERS: Final = ("delimiter", "separator", "deliminator", "delim")
 _LINE_BREAKS: Final = "linebreak_addition"
+_LINE_BREAK: Final = {"true": "\n", "false": ""}
+"""Nodes that have a switch for a new line join with nothing otherwise."""
 _FLAGS: Final = {*_DELIMITERS, _LINE_BREAKS, "clean_whitespace", "mode", "trim", "font", "operation"}
 _PROMPT_READER: Final = "sdpromptreader"
 _READ_NAMES: Final = {
@@ -184,19 +186,30 @@ class Values:
 
     def _joined(self, key: str, depth: int) -> Found | None:
         inputs = self._graph.inputs(key)
-        delimiter = next((inputs[name] for name in _DELIMITERS if isinstance(inputs.get(name), str)), None)
-        if delimiter is None:  # nodes that have a switch for a new line join with nothing otherwise
-            delimiter = {"true": "\n", "false": ""}.get(str(inputs.get(_LINE_BREAKS)).casefold(), ", ")
+        delimiter, flags = self._delimiter(inputs)
         parts = [
             found
             for name, value in inputs.items()
-            if name not in _FLAGS and (found := self._text(value, Place(key, name), depth))
+            if name not in flags and (found := self._text(value, Place(key, name), depth))
         ]
         kept = [text for part in parts if (text := str(part.value)).strip()]
         if not parts or sum(map(len, kept)) > _LONGEST_TEXT:
             return None
         sources = dict.fromkeys(source for part in parts for source in part.sources)
         return Found(delimiter.replace("\\n", "\n").join(kept), None, tuple(sources)[:_MOST_PARTS])
+
+    def _delimiter(self, inputs: Mapping[str, Any]) -> tuple[str, set[str]]:
+        """What a joining node puts between its texts, and its inputs that are none of these."""
+        given = next((inputs[name] for name in _DELIMITERS if isinstance(inputs.get(name), str)), None)
+        if given is not None:
+            return given, _FLAGS
+        widget = inputs.get(GUESSED_TEXT)  # of a node of unknown class the one text is a switch or a delimiter
+        switch = str(inputs.get(_LINE_BREAKS, widget)).casefold()
+        if switch in _LINE_BREAK:
+            return _LINE_BREAK[switch], _FLAGS | {GUESSED_TEXT}
+        if isinstance(widget, str) and not any(letter.isalnum() for letter in widget):
+            return widget, _FLAGS | {GUESSED_TEXT}
+        return ", ", _FLAGS
 
     def _exact(self, key: str, kind: str, depth: int) -> Found | None:
         """What the core nodes that change a text make of it."""

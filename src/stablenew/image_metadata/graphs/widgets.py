@@ -15,6 +15,11 @@ from stablenew.image_metadata.graphs.graph import GUESSED_TEXT
 _CONTROLS: Final = {"fixed", "increment", "decrement", "randomize"}
 """What stands behind a seed in the list, and is no input; the oldest pages had a truth value there."""
 _WIDGETS: Final[dict[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("AlignYourStepsScheduler", "GITSScheduler"), ("model_type", "steps", "denoise")),
+    **dict.fromkeys(
+        ("ExponentialScheduler", "KarrasScheduler", "PolyexponentialScheduler", "VPScheduler", "Flux2Scheduler"),
+        ("steps",),
+    ),
     "BasicScheduler": ("scheduler", "steps", "denoise"),
     "BetaSamplingScheduler": ("steps", "alpha", "beta"),
     "CheckpointLoader": ("config_name", "ckpt_name"),

@@ -4,6 +4,7 @@ Muted nodes are left out, bypassed ones are stepped over, subgraphs are unfolded
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from stablenew.image_metadata.graphs.graph import Nodes
@@ -11,6 +12,10 @@ from stablenew.image_metadata.graphs.widgets import iter_widgets, widget_name, w
 
 _MUTED: Final = 2
 _BYPASSED: Final = 4
+_EVERYWHERE: Final = "Anything Everywhere"
+_PROMPTS_EVERYWHERE: Final = "Prompts Everywhere"
+_SETTER: Final = "SetNode"
+_NAMED_LINKS: Final = {_SETTER, "GetNode"}
 _MOST_NODES: Final = 5_000
 _DEEPEST: Final = 8
 
@@ -57,7 +62,7 @@ class _Converter:
                 continue
             if kind in self._subgraphs and depth < _DEEPEST:
                 scope.unfold(key)
-            elif kind not in {"Note", "MarkdownNote", "Reroute"}:
+            elif kind not in {"Note", "MarkdownNote", "Reroute", *_NAMED_LINKS}:
                 self.nodes[prefix + key] = {"class_type": kind, "inputs": {}, "_meta": {"title": node.get("title")}}
                 self.nodes[prefix + key]["outputs"] = [output.get("name") for output in _dicts(node.get("outputs"))]
         for key, node in nodes.items():
@@ -111,9 +116,43 @@ class _Scope:
             return None
         if (outputs := self.unfold(origin)) is not None:
             return outputs[slot] if 0 <= slot < len(outputs) else None
+        if node.get("type") in _NAMED_LINKS:
+            return self._follow_name(node, depth)
         if node.get("mode") == _BYPASSED or node.get("type") == "Reroute":
             return self._step_over(node, slot, depth)
         return [self._prefix + origin, slot]
+
+    def broadcast_to(self, given: Mapping[str, Any]) -> Any:
+        """What an input without a link gets from a node that gives to all of a type or a name (cg-use-everywhere)."""
+        link = self._broadcasts.get(str(given.get("name")), self._broadcasts.get(given.get("type")))
+        return self.resolve(link) if link is not None else None
+
+    @cached_property
+    def _broadcasts(self) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        for node in self._nodes.values():
+            linked = [given["link"] for given in _dicts(node.get("inputs")) if _is_key(given.get("link"))]
+            if node.get("type") == _PROMPTS_EVERYWHERE:
+                found |= dict(zip(("positive", "negative"), linked, strict=False))
+            elif str(node.get("type")).startswith(_EVERYWHERE):
+                found |= {kind: link for link in linked if (kind := self._type_of(link))}
+        return found
+
+    def _type_of(self, link: Any) -> str | None:
+        origin, slot = self._links.get(link, ("", -1))
+        outputs = _dicts(self._nodes.get(origin, {}).get("outputs"))
+        kind = outputs[slot].get("type") if 0 <= slot < len(outputs) else None
+        return kind if isinstance(kind, str) and kind != "*" else None
+
+    def _follow_name(self, node: Mapping[str, Any], depth: int) -> Any:
+        """What a pair of nodes that share a name passes on in place of a link (KJNodes)."""
+        name = _first_value(node)
+        setter = next(
+            (other for other in self._nodes.values() if other.get("type") == _SETTER and _first_value(other) == name),
+            None,
+        )
+        given = _dicts(setter.get("inputs"))[:1] if setter else []
+        return self.resolve(given[0].get("link"), depth + 1) if given else None
 
     def _step_over(self, node: Mapping[str, Any], slot: int, depth: int) -> Any:
         """What a bypassed node passes on: its first input of the type of that output."""
@@ -139,6 +178,9 @@ def _inputs_of(node: Mapping[str, Any], scope: _Scope) -> dict[str, Any]:
         name, link = given.get("name"), given.get("link")
         if isinstance(name, str) and _is_key(link) and (origin := scope.resolve(link)):
             inputs[name] = origin.value if isinstance(origin, _Value) else origin
+        elif isinstance(name, str) and link is None and name not in inputs and not widget_name(given):
+            found = scope.broadcast_to(given)
+            inputs |= {name: found} if isinstance(found, list) else {}
     return inputs
 
 
@@ -177,6 +219,11 @@ def _iter_links(links: Any) -> Iterator[tuple[Any, tuple[str, int]]]:
             continue
         if _is_key(key) and _is_key(origin) and isinstance(slot, int):
             yield key, (str(origin), slot)
+
+
+def _first_value(node: Mapping[str, Any]) -> Any:
+    values = node.get("widgets_values")
+    return values[0] if isinstance(values, list) and values else None
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
