@@ -109,13 +109,16 @@ def _find_parameters(lines: list[str]) -> tuple[int | None, dict[str, str]]:
         if ":" not in lines[at]:
             continue
         found = parse_parameters(lines[at])
-        if lines[at].lstrip().startswith("Steps:"):
-            wrapped = parse_parameters(", ".join(_known_lines(lines[at:])))
-            if len(found) >= _LEAST_PARAMETERS or Infotext("", "", wrapped).is_generation:
-                return at, found
+        if lines[at].lstrip().startswith("Steps:") and (len(found) >= _LEAST_PARAMETERS or _is_wrapped(lines[at:])):
+            return at, found
         if at == len(lines) - 1 and Infotext("", "", found).is_generation:
             fallback = at, found
     return fallback
+
+
+def _is_wrapped(lines: list[str]) -> bool:
+    """Whether the parameters of a generation begin in the first line and go on in the next ones."""
+    return Infotext("", "", parse_parameters(", ".join(_known_lines(lines)))).is_generation
 
 
 def _known_lines(lines: list[str]) -> Iterator[str]:

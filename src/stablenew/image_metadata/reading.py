@@ -46,8 +46,8 @@ def read_sidecar(data: bytes, name: str, image_name: str | None = None) -> Image
 
 
 def _build(container: Container, reader: str | None, generation: Generation) -> ImageMetadata:
-    if generation.made_at is None:
-        generation = replace(generation, made_at=_exif_time(container))
+    if generation.made_at is None and (made_at := _exif_time(container)):
+        generation = replace(generation, made_at=made_at)
     return ImageMetadata(
         media_type=container.media_type,
         width=container.width,

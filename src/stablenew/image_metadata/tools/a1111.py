@@ -160,7 +160,7 @@ def _civitai_loras(parameters: Mapping[str, str]) -> Iterator[Lora]:
 
 def _with_grid(generation: Generation, parameters: Mapping[str, str], evidence: Evidence) -> Generation:
     kind: Kind = "grid" if _is_grid(parameters, evidence) else "image"
-    return replace(generation, kind=kind)
+    return generation if kind == generation.kind else replace(generation, kind=kind)
 
 
 def _is_grid(parameters: Mapping[str, str], evidence: Evidence) -> bool:
