@@ -101,13 +101,15 @@ def _import(out: Output, importer: "Importer", folder: Path) -> "ImportReport":
 
 
 def _show(out: Output, report: "ImportReport", *, dry_run: bool) -> None:
+    from stablenew.importing.importer import OPTIONAL
+
     verb = "would be taken in" if dry_run else "taken in"
     tools = ", ".join(f"{count:,} {tool}" for tool, count in report.tools.most_common())
-    out.print(
-        f"{plural(report.imported, 'image')} {verb}, {format_bytes(report.size_bytes)}{f': {tools}' if tools else ''}"
-    )
+    size = f", {format_bytes(report.size_bytes)}: {tools}" if report.imported else ""
+    out.print(f"{plural(report.imported, 'image')} {verb}{size}")
     for reason, count in report.left_out.most_common():
-        out.print(f"  left out: {count:,} {reason}")
+        remedy = " (--all takes them too)" if reason in OPTIONAL else ""
+        out.print(f"  left out: {count:,} {reason}{remedy}")
     for path, reason in report.problems[:_SHOWN_PROBLEMS]:
         out.warn(f"{path}: {reason}")
     if len(report.problems) > _SHOWN_PROBLEMS:

@@ -36,6 +36,8 @@ def list_sources(ctx: typer.Context) -> int:
     out.table(
         ["id", "folder", ""], [(root.id, str(root.path), "" if is_there else "not there") for root, is_there in roots]
     )
+    for root in (root for root, is_there in roots if not is_there):
+        out.print(f"moved? stablenew sources move {root.id} DIR says where it is now")
     return 0 if all(is_there for _, is_there in roots) else FAILURE
 
 
@@ -65,7 +67,7 @@ def move_source(
 
     root = SourceRoots(out.controller.run_store.root).move(source, folder)
     out.json({"id": root.id, "path": str(root.path)})
-    out.print(f"{root.id} {root.path}")
+    out.print(f"{root.id} is {root.path} now; `stablenew verify` looks whether its images are there")
     return 0
 
 

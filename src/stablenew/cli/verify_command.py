@@ -1,6 +1,7 @@
 """`stablenew verify`: is every byte still what was recorded?"""
 
-from typing import TYPE_CHECKING, Annotated
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -45,6 +46,8 @@ def verify(
     for report in reports:
         _show_report(out, report)
     _show_total(out, reports, counts)
+    if count_images(reports).missing:
+        _show_missing_sources(out, store)
     is_whole = not strict or all(report.is_whole for report in reports)
     return 0 if is_ok and is_whole else FAILURE
 
@@ -74,8 +77,19 @@ def _of_runs(reports: "list[VerifyReport]") -> "list[VerifyReport]":
     return [report for report in reports if not report.subject.startswith(".")]
 
 
+_IN_PLACE: Final = "origin-"
+"""How the codes of findings about images in place begin: where a folder was moved, each of its images has one."""
+_SHOWN_IN_PLACE: Final = 3
+
+
 def _show_report(out: Output, report: "VerifyReport") -> None:
+    left_out: Counter[str] = Counter()
+    shown: Counter[str] = Counter()
     for finding in report.findings:
+        shown[finding.code] += 1
+        if finding.code.startswith(_IN_PLACE) and shown[finding.code] > _SHOWN_IN_PLACE:
+            left_out[finding.code] += 1
+            continue
         place = "/".join(part for part in (report.subject, finding.path) if part)
         line = f", line {finding.line}" if finding.line else ""
         text = f"{finding.severity:7} {finding.code:22} {place}{line}: {finding.message}"
@@ -83,6 +97,16 @@ def _show_report(out: Output, report: "VerifyReport") -> None:
             out.warn(text)
         else:
             out.print(text, style={"error": RED, "warning": YELLOW}.get(finding.severity, DIM))
+    for code, count in left_out.items():
+        out.print(f"        {code:22} {report.subject}: and {count:,} more like these (--json names them)", style=DIM)
+
+
+def _show_missing_sources(out: Output, store: "RunStore") -> None:
+    from stablenew.store.source_roots import SourceRoots
+
+    for root in SourceRoots(store.root).list():
+        if not root.path.is_dir():
+            out.warn(f"{root.path} is not there: `stablenew sources move {root.id} DIR` says where its images are now")
 
 
 def _show_total(out: Output, reports: "list[VerifyReport]", counts: dict[str, int]) -> None:

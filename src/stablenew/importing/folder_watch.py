@@ -22,7 +22,7 @@ from stablenew.disk.network_share import network_share_type
 from stablenew.importing.file_reading import ReadFile, read_files
 from stablenew.importing.folder_walk import FolderWalk, FoundFile, find_file
 from stablenew.importing.imported_run import MOST_IMAGES, ImportedRun
-from stablenew.importing.importer import IMPORTED, KNOWN, Importer, ImportReport, tool_of
+from stablenew.importing.importer import IMPORTED, KNOWN, PACKED, Importer, ImportReport, tool_of
 from stablenew.importing.known_images import KnownImages
 from stablenew.store.source_roots import SourceRoot
 from stablenew.store.sources.moved_files import MovedFiles
@@ -39,6 +39,8 @@ _RESCAN_SECONDS: Final = 60.0
 """How often the whole folder is looked through: events overflow, and a folder may have been away."""
 _POLL_SECONDS: Final = 5.0
 """As `_RESCAN_SECONDS`, on a network share, whose changes no event tells."""
+_AWAY_SECONDS: Final = 1.0
+"""As `_RESCAN_SECONDS`, while the folder is away."""
 _AGAIN_SECONDS: Final = 0.5
 _WRITING_SECONDS: Final = 60.0
 """A file that is cut off and was not changed for so long will not become whole any more."""
@@ -140,9 +142,10 @@ class FolderWatch:
                 self._take(root, known, import_id, self._arrivals.pop_due())
                 if time.monotonic() - self._last_taken > _SEAL_SECONDS:
                     self._seal(known)
-                if time.monotonic() >= next_rescan:
+                if time.monotonic() >= next_rescan or (self._observer is not None and not self._is_observing):
                     self._rescan(root, known)
-                    next_rescan = time.monotonic() + rescan_seconds
+                    is_away = not self._folder.is_dir()
+                    next_rescan = time.monotonic() + (_AWAY_SECONDS if is_away else rescan_seconds)
         finally:
             self._seal(known)
 
@@ -160,7 +163,8 @@ class FolderWatch:
             if reason is not None:
                 if read.problem is not None:
                     continue  # the next look through the folder tries it again
-                known.note(root.id, [(read.file, reason)])
+                if reason != PACKED:  # what lacks may be installed at the next start
+                    known.note(root.id, [(read.file, reason)])
                 if reason == KNOWN:
                     MovedFiles(self._importer.store.root).note([(read.digest, root.id, read.file.path)])
                 continue
@@ -206,10 +210,14 @@ class FolderWatch:
             if known.outcome(root.id, file) is None:
                 self._arrivals.add(os.path.join(root.path, *file.path.split("/")), now)
 
-    def _start_observer(self) -> None:
+    @property
+    def _is_observing(self) -> bool:
+        """Whether events come. A folder that is deleted or moved ends its emitter; the observer goes on without it."""
         observer = self._observer
-        # A folder that is deleted or moved ends its emitter, and the observer goes on without it.
-        if observer is not None and observer.emitters and all(emitter.is_alive() for emitter in observer.emitters):
+        return bool(observer and observer.emitters and all(emitter.is_alive() for emitter in observer.emitters))
+
+    def _start_observer(self) -> None:
+        if self._is_observing:
             return
         self._stop_observer()
         from watchdog.observers import Observer  # noqa: PLC0415

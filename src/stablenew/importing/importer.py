@@ -25,6 +25,8 @@ KNOWN: Final = "images that are known already"
 NO_DATA: Final = "images without generation data"
 PACKED: Final = "images whose metadata is compressed with Brotli (pip install brotli)"
 BESIDE: Final = {"grid": "grids", "preview": "previews", "input": "input images"}
+OPTIONAL: Final = frozenset({NO_DATA, *BESIDE.values()})
+"""What is left out unless everything is asked for."""
 UNREADABLE: Final = "files that cannot be read"
 _TEMPORARY: Final = frozenset({"temp", "tmp"})
 _FIRST_RUN: Final = 16

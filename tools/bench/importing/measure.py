@@ -7,6 +7,14 @@
     python tools/bench/importing/measure.py stars [--count 1000]      six programs' databases, images that moved
 
 Everything is made in a temporary folder (`TMPDIR`), with a state folder of its own.
+
+What `images` cannot go below, as processor time beside one SHA-256 of all bytes (1.00, some 1 ms a file on the machine
+where this was measured): the second digest 0.05, metadata of an A1111 PNG 0.15, start of two reading processes 0.12 at
+2,000 files, building, checking and writing records 0.13, answers from process to process 0.03, runs, seals and the
+cache of known files 0.1: 1.6 in all, and 1.75 was the least of a whole import on a busy machine. Records that the
+reading processes build as finished lines were measured in turn with those of the importing process, 2,000 files, four
+rounds: 1.78 beside 1.63, for each process must load the models first, and the same work is only moved. Without the
+garbage collector in the readers: 0.02 less.
 """
 
 import argparse
