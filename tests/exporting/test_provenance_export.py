@@ -10,7 +10,9 @@ from tools.conformance.kit import record as stage_record
 
 from stablenew import LearningRecord, RunVerifier
 from stablenew.errors import ConfigError
+from stablenew.exporting.prov_document import build_prov
 from stablenew.exporting.provenance_export import export_crates, export_prov
+from stablenew.formats.documents.learning_record import GenerationSettings
 from stablenew.store.run import Run
 from tests import forked_commands
 from tests.samples import add_event, metadata, png, record, sealed_run, write_variant
@@ -124,3 +126,11 @@ def test_the_commands_export_the_runs_of_the_images_that_fit(store, tmp_path):
         folder = tmp_path / command
         forked_commands.call("--runs-dir", str(store.root), "export", command, "steps:40", "-o", str(folder))
         assert [path.name for path in folder.iterdir()] == [expected]
+
+
+def test_a_setting_named_as_a_fact_of_the_variant_is_what_ran(store):
+    run = sealed_run(store, "sample-run", variants=0)
+    ran = GenerationSettings.model_validate({"prompt": "as it ran"})
+    said = record("sample-run", 0).model_copy(update={"actual": ran})
+    activity = build_prov(run.metadata, [said])["activity"]["run:sample-run/variant/0"]
+    assert activity["sn:prompt"] == "as it ran"

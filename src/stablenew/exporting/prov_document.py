@@ -47,7 +47,7 @@ def build_prov(metadata: RunMetadata, records: Sequence[LearningRecord]) -> dict
         activity = f"{run}/variant/{record.variant.index}"
         times = {"prov:startTime": record.started_at, "prov:endTime": record.finished_at}
         said = {"sn:status": record.status, "sn:prompt": record.prompt.positive}
-        document.declare("activity", activity, **times, **said, **_settings(record))
+        document.declare("activity", activity, **{**times, **said, **_settings(record)})
         document.relate("wasAssociatedWith", activity=activity, agent=engine)
         document.relate("wasAssociatedWith", activity=activity, agent=person)
         for model in models:
