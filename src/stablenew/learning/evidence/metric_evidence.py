@@ -17,6 +17,7 @@ from stablenew.learning.dataset.columns import whole
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.evidence import Comparison, Evidence
 from stablenew.learning.evidence.evidence_table import EvidenceTable, build_evidence_table, image_columns
+from stablenew.learning.evidence.rating_order import EARLIER
 from stablenew.learning.evidence.rating_statistics import MOST_STARS, Interval
 from stablenew.learning.evidence.value_evidence import ValueEvidence
 
@@ -77,11 +78,12 @@ def _read_scores(column: pa.ChunkedArray, metric: str) -> tuple[Any, Sequence[st
 
 
 def _with_stars(images: pa.Table, stars: Any, rater: str) -> pa.Table:
-    ratings = pa.StructArray.from_arrays([pa.array([rater] * len(stars)), pa.array(stars)], ["rater", "rating"])
+    fields = {"rater": [rater] * len(stars), "rating": stars, "rated_at": np.zeros(len(stars), np.int64)}
+    ratings = pa.StructArray.from_arrays([pa.array(values) for values in fields.values()], list(fields))
     lists = pa.ListArray.from_arrays(pa.array(np.arange(len(stars) + 1), pa.int32()), ratings)
     for name, column in (("rating", pa.array(stars)), ("ratings", lists)):
         images = images.set_column(images.schema.get_field_index(name), name, pa.chunked_array([column]))
-    return images
+    return images.drop_columns([EARLIER] if EARLIER in images.column_names else [])
 
 
 def in_units(evidence: Evidence, scale: MetricScale) -> Evidence:
