@@ -85,3 +85,11 @@ def test_images_in_the_trash_are_left_out_and_counted(store, cli):
     assert "1 image in the trash left out" in cli("images").stdout
     (found,) = json.loads(cli("--json", "images", "is:trashed").stdout)
     assert found["digest"] == first["digest"]
+
+
+def test_fields_lists_what_queries_can_ask_for_settings_of_this_store_included(store, cli):
+    add_run(store, "own", {"churn": 3})
+    names = json.loads(cli("--json", "images", "--fields").stdout)
+    assert {"model", "rating", "settings.churn"} <= set(names)
+    assert "did you mean settings.churn or run?" in cli("images", "chrun:3", code=2).stderr
+    assert "`stablenew images --fields` lists" in cli("images", "zzz:3", code=2).stderr

@@ -162,8 +162,10 @@ def test_a_duel_needs_two_values_and_not_too_many(history, store):
         open_duel(history, "model:alpha")
     with pytest.raises(ConfigError, match="none has any"):
         open_duel(history, by="vae")
-    with pytest.raises(ConfigError, match="there are model"):
-        open_duel(history, by="colour")
+    with pytest.raises(ConfigError, match="`stablenew images --fields` lists"):
+        open_duel(history, by="zzz")
+    with pytest.raises(ConfigError, match=r"did you mean sampler\?"):
+        open_duel(history, by="smapler")
     with pytest.raises(InvalidQuery):
         open_duel(history, "steps:(")
     add_images(store, "many", *[{"cfg_scale": number / 2} for number in range(13)])

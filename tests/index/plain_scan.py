@@ -33,6 +33,7 @@ class Scan(dict):
         self.rater = rater
         self.images = {}
         self.last_scored = {}
+        tag_words = {}
         for run in self.values():
             for (image, who), opinion in run.facts["opinions"].items():
                 if image:
@@ -41,13 +42,18 @@ class Scan(dict):
                 if image:
                     words = self.images.setdefault(image, Opinions()).words
                     words[who, op] = max(words.get((who, op), (clock, value)), (clock, value), key=lambda word: word[0])
+            for word, (at, is_there) in run.facts["tag_words"].items():
+                tag_words[word] = max(tag_words.get(word, (at, is_there)), (at, is_there))
             for image, name, at, value in run.facts["metrics"]:
                 known = self.last_scored.get((image, name))
                 self.last_scored[image, name] = max(known, (at, value)) if known else (at, value)
 
+        for (image, _, tag), (_, is_there) in tag_words.items():
+            if image and is_there:
+                self.images.setdefault(image, Opinions()).tags.add(tag)
+
     def add(self, image, rater, opinion):
         image.raters.add(rater)
-        image.tags |= set(opinion.get("tags") or ())
         image.notes += [note["text"] for note in opinion.get("notes") or ()]
         for name, value in (opinion.get("aspects") or {}).items():
             image.aspects.setdefault(name, []).append(value)
@@ -153,6 +159,7 @@ def scan_run(run):
         "has_problem": bool(problems),
         "opinions": opinions,
         "words": last_words(run, opinions),
+        "tag_words": last_tags(run),
         "raters": {rater for (image, rater) in opinions if not image},
         "flags": {one.get("flag") for one in job},
         "tags": own_tags | set((metadata and metadata.learning_tags) or ()),
@@ -178,6 +185,17 @@ def last_words(run, opinions):
         if is_rated(opinion):
             words[image, rater, "rate"] = (opinion["rated_at"], opinion["rating"])
     return words
+
+
+def last_tags(run):
+    """The last word of each rater about each tag of an image: when, and whether it is there."""
+    reading = FeedbackLog(run.path).read()
+    retracted = {(event.rater, id_) for event in reading.events if event.op == "retract" for id_ in event.event_ids}
+    return {
+        (event.image_id or "", event.rater, event.tag): ((event.clock, event.id), event.present)
+        for event in reading.events
+        if event.op == "tag" and (event.rater, event.id) not in retracted
+    }
 
 
 def is_rated(opinion):

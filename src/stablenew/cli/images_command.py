@@ -35,6 +35,7 @@ def images(
         str | None,
         typer.Option(help="File names of the export: {date}, {time}, {seed}, {prompt:40}, {model}, {stars}, {run}, …"),
     ] = None,
+    fields: Annotated[bool, typer.Option("--fields", help="List what queries can ask for, settings included.")] = False,
     sidecar: Annotated[bool, typer.Option("--sidecar", help="Write what is known of each image beside it.")] = False,
 ) -> int:
     """List or export images."""
@@ -43,6 +44,8 @@ def images(
         raise typer.BadParameter("--name and --sidecar need --export")
     asked = read_query(query)
     history = open_history(out, asked)
+    if fields:
+        return _list_fields(out, history)
     text = without_trash(out, history, asked)
     wanted = limit if limit is not None else 0 if export else _DEFAULT_LIMIT
     found = find_images(history, text, sort, wanted)
@@ -55,6 +58,15 @@ def images(
     out.table(_COLUMNS, _cells(found))
     if len(found) == wanted:
         out.print(f"{plural(wanted, 'image')} of {history.count_images(text)} shown; --limit 0 shows all.")
+    return 0
+
+
+def _list_fields(out: Output, history: "JobHistory") -> int:
+    from stablenew.formats.query_language import FIELDS
+
+    names = sorted({*FIELDS, *(name.lower() for name in history.field_names())})
+    out.json(names)
+    out.print(", ".join(names))
     return 0
 
 

@@ -24,7 +24,7 @@ A condition on a value that is not known (such as the rating of an unrated image
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -66,6 +66,7 @@ MAX_VALUES: Final = 256
 """Values of all conditions together."""
 MAX_PATTERNS: Final = 12
 """Values with `*` or `?` in them: each is compared with every name or run id that the store has."""
+_MAX_SUGGESTED: Final = 3
 MAX_DIGITS: Final = 30
 """Digits of a number, which seeds of 64 bits stay well below."""
 MIN_PREFIX: Final = 3
@@ -244,6 +245,17 @@ class Query:
         return Query(tuple(condition for condition in self.conditions if condition.field != field))
 
 
+def suggest_names(name: str, candidates: Mapping[str, str]) -> str:
+    """A hint about an unknown field or setting: the nearest of `candidates` (typed: shown), or how to list all."""
+    import difflib  # noqa: PLC0415
+
+    close = difflib.get_close_matches(name.lower(), candidates, _MAX_SUGGESTED)
+    nearest = list(dict.fromkeys(candidates[match] for match in close))
+    if not nearest:
+        return "`stablenew images --fields` lists what there is"
+    return f"did you mean {' or '.join(filter(None, [', '.join(nearest[:-1]), nearest[-1]]))}?"
+
+
 def parse_query(text: str, now: datetime, names: Collection[str] = ()) -> Query:
     """The query in `text`; ages count from `now` (aware), dates are days of its time zone.
 
@@ -324,11 +336,8 @@ class _Reader:
             return meant[0]
         if meant:
             raise self._fail(f"{name!r} has several meanings: {', '.join(meant)}")
-        import difflib  # noqa: PLC0415
-
         candidates = {full.partition(".")[2]: full for full in known} | {name: name for name in (*known, *FIELDS)}
-        close = difflib.get_close_matches(field, candidates, 1)
-        hint = f"did you mean {candidates[close[0]]}?" if close else f"there are {', '.join(FIELDS)};"
+        hint = suggest_names(field, candidates)
         raise self._fail(f"no field {name!r}: {hint} (a word with a colon in it goes into quotes)")
 
     def _next_word(self, pattern: re.Pattern[str]) -> tuple[str, bool]:

@@ -24,7 +24,7 @@ from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
 
-VERSION: Final = 11
+VERSION: Final = 12
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
@@ -206,11 +206,17 @@ TAG: Final = Table(
     (
         Column("run", "INTEGER NOT NULL"),
         Column("image", "INTEGER NOT NULL", "image"),
+        Column("rater", "INTEGER NOT NULL", "word"),
         Column("name", "INTEGER NOT NULL", "word"),
+        Column("clock", "TEXT NOT NULL"),
+        Column("is_present", "INTEGER NOT NULL"),
+        Column("is_latest", "INTEGER NOT NULL"),
     ),
-    "PRIMARY KEY(run, image, name)",
+    "PRIMARY KEY(run, image, rater, name)",
 )
-"""The tags that people gave images, or the whole run (image 0)."""
+"""The last word of each rater about a tag of an image, or of the whole run (image 0), as one run says. `is_latest`
+marks the word that counts: of those in several runs the last by `clock`, which the id of the event follows. The view
+`standing_tag` has the tags that are there."""
 NOTE: Final = Table(
     "note",
     (
@@ -295,6 +301,7 @@ CREATE INDEX run_key ON run({_RUN_KEY});
 CREATE INDEX image_digest ON image({DIGEST_KEY});
 CREATE INDEX opinion_image ON opinion(image);
 CREATE INDEX tag_image ON tag(image);
+CREATE VIEW standing_tag AS SELECT DISTINCT run, image, name FROM tag WHERE is_latest AND is_present;
 CREATE INDEX note_image ON note(image);
 CREATE INDEX image_trashed ON image(id) WHERE is_trashed;
 CREATE INDEX image_picture ON image(picture) WHERE picture IS NOT NULL;

@@ -355,13 +355,14 @@ class JobHistory:
             InvalidQuery: the query cannot be parsed.
             ConfigError: there is no such facet.
         """
+        from stablenew.formats.query_language import suggest_names  # noqa: PLC0415
         from stablenew.index.asking.facets import IMAGE_FACETS, OTHER_FACETS  # noqa: PLC0415
 
         own = (field.lower() for field in self.field_names() if field.startswith("settings."))
         known = {*IMAGE_FACETS, *OTHER_FACETS, *own}
         wanted = [name.lower() for name in names]
         if unknown := [name for name in wanted if name not in known]:
-            raise ConfigError(f"no facet {unknown[0]!r}; there are {', '.join(sorted(known))}")
+            raise ConfigError(f"no facet {unknown[0]!r}: {suggest_names(unknown[0], {name: name for name in known})}")
         found = self.columns.facets(IMAGES, self.parse(query), wanted)
         return {name: values[:limit] for name, values in found.items()}
 

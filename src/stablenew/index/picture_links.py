@@ -83,7 +83,7 @@ def _confirmed_groups(connection: sqlite3.Connection) -> Iterable[list[int]]:
     names = ",".join(str(name) for (name,) in connection.execute(_COPY_NAMES))
     groups: dict[int, list[int]] = {}
     if names:
-        for name, image in connection.execute(f"SELECT DISTINCT name, image FROM tag WHERE name IN ({names})"):
+        for name, image in connection.execute(f"SELECT DISTINCT name, image FROM standing_tag WHERE name IN ({names})"):
             groups.setdefault(name, []).append(image)
     return groups.values()
 

@@ -273,7 +273,7 @@ class RunIndex:
     def _insert_opinions(self, runs: Sequence[RunRows]) -> None:
         for place, table in enumerate(OPINION_TABLES):
             self._insert_rows(table, [row for rows in runs for row in rows.opinions[place]])
-            if table in (OPINION, TRASH):
+            if table in (OPINION, TAG, TRASH):
                 ids = [(rows.identifier,) for rows in runs if rows.opinions[place]]
                 query = f"INSERT OR IGNORE INTO touched(id) SELECT image FROM {table.name} WHERE run = ?"
                 self._connection.executemany(query, ids)
@@ -385,6 +385,15 @@ _FOLD_RATINGS: Final = (
     "INSERT OR IGNORE INTO touched(id, picture) SELECT DISTINCT picture, picture FROM touched",
     *_mark_latest("is_latest", "rated_at", "rating"),
     *_mark_latest("is_flag_latest", "flagged_at", "flag"),
+    "UPDATE tag SET is_latest = 0 WHERE is_latest AND image IN (SELECT id FROM touched)",
+    """
+    UPDATE tag SET is_latest = 1 WHERE (run, image, rater, name) IN (
+      SELECT run, image, rater, name FROM (
+        SELECT run, image, rater, name, row_number() OVER (
+          PARTITION BY image, rater, name ORDER BY clock DESC, run DESC) AS place
+        FROM touched JOIN tag ON tag.image = touched.id)
+      WHERE place = 1)
+    """,
     """
     UPDATE image SET (rating, rater_count) = (
       SELECT avg(opinion.rating), nullif(count(opinion.rating), 0) FROM touched

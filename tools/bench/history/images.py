@@ -177,7 +177,8 @@ def opinions(chance: random.Random, digests: list[str]) -> OpinionEntry:
         for digest in rated
         for rater in ("me", "alice", "bob")[: chance.choice((1, 1, 2, 3))]
     ]
-    tags = tuple((digest, chance.choice(("keeper", "print", "label:red"))) for digest in rated if chance.random() < 0.5)
+    given = ((digest, chance.choice(("keeper", "print", "label:red"))) for digest in rated if chance.random() < 0.5)
+    tags = tuple((digest, "me", tag, AT, True) for digest, tag in given)
     ratings = tuple((one.image, one.rating or 0) for one in found)
     return OpinionEntry(image_ratings=ratings, opinions=tuple(found), image_tags=tags)
 

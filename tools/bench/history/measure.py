@@ -252,11 +252,13 @@ def with_own_images(reading: Any) -> Any:
         variants.append(variant._replace(outputs=tuple(outputs)))
     opinions = entry.opinions._replace(
         opinions=tuple(one._replace(image=renamed.get(one.image, "")) for one in entry.opinions.opinions),
-        image_tags=tuple((renamed.get(image, ""), tag) for image, tag in entry.opinions.image_tags),
+        image_tags=tuple((renamed.get(image, ""), *word) for image, *word in entry.opinions.image_tags),
         notes=tuple((renamed.get(image, ""), note) for image, note in entry.opinions.notes),
     )
     unique = {(one.image, one.rater): one for one in opinions.opinions}
-    opinions = opinions._replace(opinions=tuple(unique.values()), image_tags=tuple(set(opinions.image_tags)))
+    opinions = opinions._replace(
+        opinions=tuple(unique.values()), image_tags=tuple({tag[:3]: tag for tag in opinions.image_tags}.values())
+    )
     return reading._replace(entry=entry._replace(variants=tuple(variants), opinions=opinions, scores=()))
 
 

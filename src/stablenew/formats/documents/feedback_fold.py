@@ -66,6 +66,22 @@ def latest_words(ordered: Sequence[EventFields], op: str) -> dict[tuple[str, str
     return {(event.image_id or "", event.rater): event.clock for event in said}
 
 
+def latest_tags(ordered: Sequence[EventFields]) -> dict[tuple[str, str, str], tuple[str, bool]]:
+    """For each image, rater and tag when the rater last gave it or took it away, and whether it is there.
+
+    The time is clock and id of the event: over several runs of one image the greatest counts. For `ordered` see
+    `fold_opinions`.
+    """
+    events = [event for event in ordered if event.op in ("tag", "retract")]
+    if not events:
+        return {}
+    said = (event for event in _without_retracted(events) if event.tag)
+    return {
+        (event.image_id or "", event.rater, event.tag or ""): (f"{event.clock} {event.id}", bool(event.present))
+        for event in said
+    }
+
+
 def fold_earlier_ratings(ordered: Sequence[EventFields]) -> dict[tuple[str, str], list[tuple[int, str]]]:
     """What raters said of images before their latest stars, by (image id, rater): stars and clocks, the first first.
 

@@ -209,7 +209,7 @@ class ColumnTable:
         self._read_copies()
         self._append_runs(None)
         self._append_where(self.opinions, "opinion", "1")
-        self._append_where(self.tags, "tag", "1")
+        self._append_where(self.tags, "standing_tag", "1")
         self._append_labels(None)
         self._set_images(self._reader.fetch(f"{_SELECT_IMAGES} WHERE rating IS NOT NULL OR is_trashed"))
         self.touched_runs = None
@@ -239,8 +239,6 @@ class ColumnTable:
         images = np.union1d(self.opinions["image"][np.isin(self.opinions["run"], ids)], trashed_pictures)
         images = np.union1d(images, self.rows["image"][self._rows_of(ids)])
         self.touched_images = images
-        self.tags.keep(~np.isin(self.tags["run"], ids))
-        self._append_where(self.tags, "tag", runs)
         self._patch_opinions(ids, runs, images)
         self._update_runs(sorted(touched - changed))
         if changed:
@@ -256,13 +254,16 @@ class ColumnTable:
 
     def _patch_opinions(self, ids: Column, runs: str, images: Column) -> None:
         """Read again what is said in these runs, and of these images in all: another word may be the last."""
-        found = [row for (row,) in self._reader.fetch(f"SELECT DISTINCT image FROM opinion WHERE {runs}")]
+        query = f"SELECT image FROM opinion WHERE {runs} UNION SELECT image FROM tag WHERE {runs}"
+        found = [image for (image,) in self._reader.fetch(query)]
+        images = np.union1d(images, self.tags["image"][np.isin(self.tags["run"], ids)])
         images = np.union1d(images, self.pictures_of(np.array(found, np.int64)))
         images = images[images > NO_IMAGE].astype(np.int64)
-        self.opinions.keep(~np.isin(self.opinions["run"], ids) & ~np.isin(self.opinions["image"], images))
         listed = (json.dumps(self.with_copies(images).tolist()),)
-        self._append_where(self.opinions, "opinion", "image IN (SELECT value FROM json_each(?))", listed)
-        self._append_where(self.opinions, "opinion", f"{runs} AND image = {NO_IMAGE}")
+        for said, table in ((self.opinions, "opinion"), (self.tags, "standing_tag")):
+            said.keep(~np.isin(said["run"], ids) & ~np.isin(said["image"], images))
+            self._append_where(said, table, "image IN (SELECT value FROM json_each(?))", listed)
+            self._append_where(said, table, f"{runs} AND image = {NO_IMAGE}")
         self._set_images([(image, None, None) for image in images.tolist()])
         self._set_images(self._reader.fetch(f"{_SELECT_IMAGES} WHERE id IN (SELECT value FROM json_each(?))", listed))
 

@@ -69,8 +69,8 @@ class _Said:
         self.tags = _by_image(
             reader,
             images,
-            "SELECT DISTINCT {picture}, text FROM tag JOIN image ON image.id = tag.image "
-            "JOIN name ON name.id = tag.name",
+            "SELECT DISTINCT {picture}, text FROM standing_tag JOIN image ON image.id = standing_tag.image "
+            "JOIN name ON name.id = standing_tag.name",
         )
         self.scores = _by_image(
             reader,

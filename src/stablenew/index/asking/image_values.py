@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from stablenew.errors import ConfigError
-from stablenew.formats.query_language import Query
+from stablenew.formats.query_language import Query, suggest_names
 from stablenew.formats.settings import INDEXED, find_setting
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
 from stablenew.index.asking.arrays import Column
@@ -142,8 +142,8 @@ class ImageValues:
         known = {field.removeprefix(_PREFIX).lower() for field in self._reader.family_names() if _PREFIX in field}
         if name.lower() not in known:
             columns = [setting.query or setting.name for setting in INDEXED]
-            choices = ", ".join([*columns, *_TEXTS, *_WORDS_OF_RUNS, "run", *sorted(known)])
-            raise ConfigError(f"no setting {name!r} in this store; there are {choices}")
+            candidates = {choice: choice for choice in (*columns, *_TEXTS, *_WORDS_OF_RUNS, "run", *sorted(known))}
+            raise ConfigError(f"no setting {name!r} in this store: {suggest_names(name, candidates)}")
         found = self._cache.setting_values(f"{_PREFIX}{name.lower()}")
         codes = np.full(self._cache.table.rows.count, NONE, np.int64)
         for first, end, code in zip(found.firsts, found.ends, found.codes, strict=True):

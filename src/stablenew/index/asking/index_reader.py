@@ -371,7 +371,9 @@ class IndexReader:
         model, prompt = connection.execute(_SELECT_FIRST_VARIANT, (identifier,)).fetchone()
         query = "SELECT field, name FROM label WHERE run = ? AND position = ?"
         labels = connection.execute(query, (identifier, NO_POSITION)).fetchall()
-        tags = connection.execute("SELECT DISTINCT name FROM tag WHERE run = ?", (identifier,)).fetchall()
+        tags = connection.execute(
+            "SELECT DISTINCT name FROM tag WHERE run = ? AND is_present", (identifier,)
+        ).fetchall()
         tag_ids = {name for kind, name in labels if kind == FIELD_TAG} | {name for (name,) in tags}
         query = f"{_SELECT_OUTPUTS} ORDER BY p.position, p.number LIMIT ?"
         outputs = connection.execute(query, (identifier, MAX_SHOWN_OUTPUTS)).fetchall()

@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
 
 from stablenew.formats.documents.event_fields import EventFields
-from stablenew.formats.documents.feedback_fold import fold_opinions, latest_trash, latest_words, standing_comparisons
+from stablenew.formats.documents.feedback_fold import (
+    fold_opinions,
+    latest_tags,
+    latest_trash,
+    latest_words,
+    standing_comparisons,
+)
 from stablenew.formats.run_id import stamp_of
 from stablenew.formats.settings import BY_NAME, INDEXED, Setting, standard_names
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
@@ -144,8 +150,11 @@ class OpinionEntry(NamedTuple):
     reject_count: int = 0
     note_count: int = 0
     opinions: tuple[ImageOpinion, ...] = ()
-    image_tags: tuple[tuple[str, str], ...] = ()
-    """Image and tag; the image of the whole run is empty."""
+    image_tags: tuple[tuple[str, str, str, str, bool], ...] = ()
+    """Image, rater, tag, clock and event of the rater's last word about it, and whether the image has it.
+
+    The image of the whole run is empty.
+    """
     notes: tuple[tuple[str, str], ...] = ()
     """Image and text of notes."""
     scores: tuple[ScoreEntry, ...] = ()
@@ -365,7 +374,6 @@ def build_opinion_entry(events: Sequence[EventFields], only_image: str | None = 
     tags: set[str] = set()
     flags = {"pick": 0, "reject": 0}
     found: list[ImageOpinion] = []
-    image_tags: set[tuple[str, str]] = set()
     notes: set[tuple[str, str]] = set()
     scores: list[ScoreEntry] = []
     for (image, rater), opinion in opinions.items():
@@ -376,7 +384,6 @@ def build_opinion_entry(events: Sequence[EventFields], only_image: str | None = 
             own.append((opinion["rated_at"], rating))
         if own_tags := opinion.get("tags"):
             tags.update(own_tags)
-            image_tags.update([(image, tag) for tag in own_tags])
         if own_notes:
             notes.update([(image, note["text"]) for note in own_notes])
         if (flag := opinion.get("flag")) in flags:
@@ -395,7 +402,7 @@ def build_opinion_entry(events: Sequence[EventFields], only_image: str | None = 
         reject_count=flags["reject"],
         note_count=sum([opinion.note_count for opinion in found]),
         opinions=tuple(found),
-        image_tags=tuple(sorted(image_tags)),
+        image_tags=tuple((*key, *word) for key, word in sorted(latest_tags(events).items())),
         notes=tuple(sorted(notes)),
         scores=tuple(scores),
         trash=tuple((image, *latest) for image, latest in latest_trash(events).items()),
