@@ -82,6 +82,7 @@ def test_the_result_comes_by_itself_and_can_be_gone_beyond(open_page, root, serv
     page = open_page(ADDRESS)
     first = page.url
     for count in range(1, 80):
+        expect(page.locator(".duel-result, .answers button:enabled").first).to_be_visible()
         if page.locator(".duel-result").count():
             break
         sources = wait_for_pair(page)

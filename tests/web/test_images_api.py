@@ -133,6 +133,7 @@ def test_a_selection_is_a_zip_with_names_opinions_and_captions(client):
     snapshot = read_snapshot(client, query="harbour")
     chosen = rows(client, snapshot.ids[:2])
     say(client, chosen[0], rating=4, tags=["quay"])
+    wait_for(lambda: read_snapshot(client, query="harbour rating:4 tag:quay").total == 1)
     body = {"ids": [row["id"] for row in chosen], "template": "{prompt:7}-{seed}", "xmp": True, "captions": True}
     written = {"Origin": client.server.origin, "Content_Type": "application/json"}
     status, headers, data = client.ask("POST", "/api/images/export", json.dumps(body), **written)
@@ -154,6 +155,21 @@ def test_an_album_is_found_by_its_name_and_is_a_facet(client):
     wait_for(lambda: read_snapshot(client, query='album:"best of may"').total == 1)
     facets = client.get("/api/images/facets")
     assert facets["album"] == [{"value": "Best of May", "count": 1}]
+
+
+def test_an_album_is_in_the_order_in_which_its_images_were_put_in(client):
+    images = rows(client, read_snapshot(client).ids[:4])
+    put_in = [images[place] for place in (2, 0, 3, 1)]
+    for image in put_in:
+        say(client, image, tags=["album:Best"])
+    wait_for(lambda: read_snapshot(client, query="album:Best").total == 4)
+    first, *others = (image["id"] for image in put_in)
+    assert read_snapshot(client, query="album:best", sort="album").ids == (first, *others)
+    say(client, put_in[0], act="act-taken-out", remove_tags=["album:Best"])
+    say(client, put_in[0], act="act-put-in-again", tags=["album:Best"])
+    assert read_snapshot(client, query="album:best", sort="album").ids == (*others, first)
+    status, _, body = client.ask("GET", "/api/images/snapshot?sort=album")
+    assert (status, b"album:Best" in body) == (422, True)
 
 
 def test_the_workflow_of_an_image_is_read_from_its_file(client, root):

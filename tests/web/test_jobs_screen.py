@@ -290,14 +290,13 @@ def test_a_million_rows_scroll_as_one_list(open_page):
     for _ in range(10):
         page.mouse.wheel(0, 100)
         page.wait_for_timeout(30)
+    wait_for(lambda: page.evaluate("() => window.long.top") == top + 1000)
     page.wait_for_timeout(250)
-    assert page.evaluate("() => window.long.top") == top + 1000
     page.evaluate("() => { document.getElementById('long').scrollTop = 1e9; }")
-    page.wait_for_timeout(100)
-    assert page.evaluate(shown)[-1] == 999_999
+    wait_for(lambda: page.evaluate(shown)[-1:] == [999_999])
     page.evaluate("() => { document.getElementById('long').scrollTop = 4_000_000; }")
     page.wait_for_timeout(300)
-    assert 490_000 < page.evaluate(shown)[0] < 510_000
+    wait_for(lambda: 490_000 < page.evaluate(shown)[0] < 510_000)
     assert len(page.evaluate(shown)) < 30
 
 

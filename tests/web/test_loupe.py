@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.browser import expect
-from tests.web.serving import events_of
+from tests.web.serving import events_of, wait_for
 
 MATRIX = "(one) => new DOMMatrix(getComputedStyle(one).transform)"
 
@@ -36,7 +36,8 @@ def page(open_page):
 def test_the_next_image_follows_each_rating_by_key_or_mouse(page, root, run_ids, keep_screen):
     page.keyboard.press("5")
     at(page, 1)
-    assert current(page).evaluate("(one) => one.complete && one.naturalWidth > 0")
+    expect(current(page)).to_have_js_property("complete", True)
+    expect(current(page)).not_to_have_js_property("naturalWidth", 0)
     page.locator(".hud").get_by_role("button", name="2 stars").click()
     at(page, 2)
     keep_screen(page, "loupe")
@@ -126,14 +127,14 @@ def test_pixel_for_pixel_and_back_by_key_and_double_click(page):
     current(page).dblclick()
     assert place(page)[0] == 1.0
     current(page).dblclick()
-    assert place(page) == whole
+    wait_for(lambda: place(page) == whole)
 
 
 @pytest.mark.only_reads
 def test_it_fills_the_screen_in_black_and_runs_by_itself(page):
     page.keyboard.press("f")
     page.wait_for_function("() => document.fullscreenElement?.classList.contains('loupe')")
-    assert page.locator(".loupe").evaluate("(one) => getComputedStyle(one).backgroundColor") == "rgb(0, 0, 0)"
+    expect(page.locator(".loupe")).to_have_css("background-color", "rgb(0, 0, 0)")
     page.keyboard.press("f")
     page.wait_for_function("() => !document.fullscreenElement")
     page.clock.install()

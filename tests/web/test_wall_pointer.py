@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.web.browser import expect
-from tests.web.serving import events_of
+from tests.web.serving import events_of, wait_for
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -169,12 +169,11 @@ def test_two_fingers_zoom_and_one_moves(open_page):
     ]:
         points = [{"x": 195 - apart, "y": 400, "id": 1}, {"x": 195 + apart, "y": 400, "id": 2}] if apart else []
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    wait_for(lambda: image.bounding_box()["width"] > 2 * before)
     page.wait_for_timeout(150)
     zoomed = image.bounding_box()
-    assert zoomed["width"] > 2 * before
     touch(page, steps((200, 400), (260, 440)))
-    page.wait_for_timeout(150)
-    assert image.bounding_box()["x"] > zoomed["x"]
+    wait_for(lambda: image.bounding_box()["x"] > zoomed["x"])
     expect(image).to_have_attribute("data-index", "0")
 
 

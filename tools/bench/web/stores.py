@@ -1,6 +1,5 @@
 """Stores to look at: with pictures, or an index of very many made-up images with thumbnails for some of them."""
 
-import dataclasses
 import os
 import random
 import sys
@@ -40,7 +39,7 @@ def fill_grid(folder: Path) -> None:
         variant = build(chance, *rest)
         values = dict(zip(names, variant.settings, strict=True))
         values |= {"cfg_scale": 1 + 0.25 * chance.randrange(100), "steps": 1 + chance.randrange(100)}
-        return dataclasses.replace(variant, settings=tuple(values.values()))
+        return variant._replace(settings=tuple(values.values()))
 
     examples.build_variant = build_spread
     examples.fill(folder, 10_000, 0)

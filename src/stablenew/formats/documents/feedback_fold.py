@@ -29,6 +29,14 @@ def fold_preferences(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
     return [_preference(event) for event in standing_comparisons(ordered)]
 
 
+def standing_tags(ordered: Sequence[AnyEvent]) -> list[AnyEvent]:
+    """The events that gave the images the tags that they have; for `ordered` see `fold_opinions`."""
+    latest: dict[tuple[str, str | None, str | None], AnyEvent] = {}
+    for event in _without_retracted([event for event in ordered if event.op in ("tag", "retract")]):
+        latest[event.rater, event.image_id, event.tag] = event
+    return [event for event in latest.values() if event.present]
+
+
 def standing_comparisons(ordered: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
     """The events of all comparisons that were not taken back; for `ordered` see `fold_opinions`."""
     return _without_retracted([event for event in ordered if event.op in ("prefer", "retract")])

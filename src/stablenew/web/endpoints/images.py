@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from stablenew.web.context import WebContext
 
 QUERY: Final = Parameter("query", "A search, in the query language of history.", default="")
-SORT: Final = Parameter("sort", "newest, oldest, best, worst, random, or metric.NAME.", default="newest")
+SORT: Final = Parameter(
+    "sort", "newest, oldest, best, worst, random, metric.NAME, or album: as they were put into it.", default="newest"
+)
 _GROUP: Final = Parameter("group", "Put together what has this in common: job, prompt, seed or day.")
 _MAX_ROWS: Final = 500
 _LIMITLESS: Final = 1 << 31
@@ -38,15 +40,24 @@ Opinions = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def _snapshot(call: Call) -> Response:
-    history = call.context.controller.history
-    query, sort = _query(call), check_sort(call.get("sort"), call.viewer)
-    found = history.image_snapshot(query, sort=sort, group=call.get("group"), is_stacked=call.get("stack") == 1)
+    found = _find(call, check_sort(call.get("sort"), call.viewer))
     data = pack_snapshot(found, max(0, call.get("limit")), is_blind=call.viewer.is_blind)
     tag = f'"{digest_bytes(data)[7:]}"'
     headers = {"cache-control": "no-cache", "etag": tag}
     if call.header("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def _find(call: Call, sort: str) -> "ImageSnapshot":
+    from stablenew.controller.light_table.albums import ALBUM_ORDER, in_album_order  # noqa: PLC0415
+
+    controller, group, is_stacked = call.context.controller, call.get("group"), call.get("stack") == 1
+    if sort == ALBUM_ORDER and not group:
+        query = controller.history.parse(_query(call))
+        return in_album_order(controller.history, controller.feedback, query, is_stacked=is_stacked)
+    sort = "oldest" if sort == ALBUM_ORDER else sort
+    return controller.history.image_snapshot(_query(call), sort=sort, group=group, is_stacked=is_stacked)
 
 
 def _stack(call: Call) -> Response:

@@ -10,6 +10,7 @@ import { LearningTask } from "../parts/settings/learning_task.js";
 /** The mean of fewer says little. */
 const FEW_IMAGES = 10;
 const MAX_STARS = 5;
+const MOST_WARNINGS = 3;
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { search, app }) => new InsightsScreen(root, app, search.get("q") ?? "");
@@ -141,8 +142,17 @@ function warnOf({ setting, warnings }, { value, image_count: count }) {
   );
   return [
     count < FEW_IMAGES ? h("p.warning", "Few images") : null,
-    shorts.length ? h("p.warning", { title: found.join("\n") }, `Always ${shorts.join(", ")}`) : null,
+    shorts.length ? h("p.warning", { title: found.join("\n") }, `Always ${shorten(shorts)}`) : null,
   ];
+}
+
+/** The first of many, those that say something before those that are only not known. */
+function shorten(texts) {
+  const order = [...texts].sort((a, b) => Number(a.endsWith("unknown")) - Number(b.endsWith("unknown")));
+  const more = order.length - MOST_WARNINGS;
+  return (
+    order.slice(0, MOST_WARNINGS).join(", ") + (more > 0 ? `, and ${plural(more, "more setting")} of one value` : "")
+  );
 }
 
 function buildValues(insight) {

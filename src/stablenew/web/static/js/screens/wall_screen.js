@@ -4,7 +4,9 @@ import { ImageSelection } from "../data/image_selection.js";
 import { queryOf } from "../data/images/chosen_images.js";
 import { ImageList } from "../data/images/image_list.js";
 import { getItem, setItem } from "../data/local_storage.js";
+import { splitQuery } from "../data/query_text.js";
 import { fill, h, isShortcut } from "../parts/dom.js";
+import { ALBUM_PREFIX } from "../parts/image_words.js";
 import { HoverBar } from "../parts/images/hover_bar.js";
 import { Loupe } from "../parts/images/loupe.js";
 import { WallView } from "../parts/images/wall_view.js";
@@ -62,6 +64,11 @@ class WallScreen {
   get search() {
     const { query, sort, group } = this;
     return { query, sort, group, stack: this.isStacked && !group ? 1 : null };
+  }
+
+  /** Whether the images of an album are searched for. */
+  get hasAlbum() {
+    return splitQuery(this.query).some(({ text }) => text.startsWith(ALBUM_PREFIX));
   }
 
   /** The index of the image that has the cursor. */
@@ -152,7 +159,7 @@ class WallScreen {
   /** Another search, order or grouping of the same screen. */
   show(search) {
     Object.assign(this, search);
-    this.rail.order.value = this.sort;
+    this.rail.showOrder();
     this.startImage = 0;
     this.isLoupeOpen = false;
     return this.loading.reload({ isFromTop: true });
@@ -160,7 +167,11 @@ class WallScreen {
 
   /** The app's search changed. */
   onQuery(query) {
-    this.show({ query: query ?? this.app.defaultQuery });
+    const hadAlbum = this.hasAlbum;
+    this.query = query ?? this.app.defaultQuery;
+    if (this.hasAlbum && !hadAlbum) this.sort = "album";
+    else if (!this.hasAlbum && this.sort === "album") this.sort = "newest";
+    this.show({});
   }
 
   /** Whether images that arrive may be put at the top of what is shown. */

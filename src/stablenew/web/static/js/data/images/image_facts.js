@@ -5,8 +5,9 @@ const TITLES = {
   vae: "VAE",
   cfg_scale: "CFG scale",
   loras: "LoRA",
+  n_iter: "Batch count",
+  enable_hr: "Hires fix",
   hr_scale: "Hires upscale",
-  hr_upscaler: "Hires upscaler",
   hr_second_pass_steps: "Hires steps",
   subseed: "Variation seed",
   subseed_strength: "Variation strength",
@@ -22,7 +23,8 @@ const ORDER = (
 
 /** What people call a setting: `CFG scale` for `cfg_scale`; a name of a pipeline's own stays readable. */
 export const settingTitle = (name) =>
-  TITLES[name] ?? (/^[a-z][a-z0-9_ -]*$/.test(name) ? capitalise(name.replaceAll("_", " ")) : name);
+  TITLES[name] ??
+  (/^[a-z][a-z0-9_ -]*$/.test(name) ? capitalise(name.replace(/^hr_/, "hires_").replaceAll("_", " ")) : name);
 
 const capitalise = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
 

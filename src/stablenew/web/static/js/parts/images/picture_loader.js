@@ -59,7 +59,7 @@ export class PictureLoader {
   /** What is in view before what is kept ready around it. */
   inOrder() {
     const wanted = [...this.wanted];
-    const isInView = ([/** @type {any} */ picture]) => Boolean(picture.isInView);
+    const isInView = (/** @type {[any, string]} */ [picture]) => Boolean(picture.isInView);
     return [...wanted.filter(isInView), ...wanted.filter((each) => !isInView(each))];
   }
 

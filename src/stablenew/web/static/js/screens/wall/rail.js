@@ -3,7 +3,7 @@
 import { getJson } from "../../data/api.js";
 import { getItem, setItem } from "../../data/local_storage.js";
 import { splitQuery, toggleCondition } from "../../data/query_text.js";
-import { buildSelect, fill, h } from "../../parts/dom.js";
+import { buildOptions, buildSelect, fill, h } from "../../parts/dom.js";
 import { buildFacets } from "../../parts/facet_rail.js";
 import { isVeiled, setVeil } from "../../parts/veil.js";
 
@@ -16,6 +16,8 @@ const SORTS = [
   ["worst", "Worst first"],
   ["random", "Random"],
 ];
+/** The order of the images of an album, where one is searched for. */
+const ALBUM_ORDER = ["album", "Album order"];
 const GROUPS = [
   ["", "No groups"],
   ["day", "By day"],
@@ -29,6 +31,7 @@ export class WallRail {
   constructor(screen) {
     this.screen = screen;
     this.order = buildSelect(SORTS, screen.sort, (sort) => screen.show({ sort }), { "aria-label": "Sort" });
+    this.showOrder();
     this.facets = h("div.facet-list");
     this.element = h(
       "aside.rail",
@@ -55,6 +58,13 @@ export class WallRail {
     const chosen = new Set(splitQuery(query).map((part) => part.text));
     const toggle = (field, value) => app.box.set(toggleCondition(query, field, value));
     fill(this.facets, buildFacets(found, chosen, toggle));
+  }
+
+  /** Show the order, among those that this search can have. */
+  showOrder() {
+    const { sort, hasAlbum } = this.screen;
+    fill(this.order, buildOptions(hasAlbum ? [ALBUM_ORDER, ...SORTS] : SORTS));
+    this.order.value = sort;
   }
 
   toggle() {
