@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stablenew.formats.digest import digest_bytes
+from stablenew.web.short_names import shorten_names
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -85,8 +86,8 @@ def _modules_of(files: dict[str, PageFile], paths: Iterable[str]) -> list[str]:
 
 
 def compact_script(data: bytes) -> bytes:
-    """A script without what people need and browsers do not: comments, white space."""
-    compacted: bytes = rjsmin.jsmin(data)
+    """A script without what people need and browsers do not: comments, white space, long names of its own things."""
+    compacted: bytes = rjsmin.jsmin(shorten_names(data.decode()).encode())
     return compacted
 
 

@@ -4,7 +4,8 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 
-export const STATIC = new URL("../../../src/stablenew/web/static/js/", import.meta.url);
+/** Where the scripts are that are tested: the sources, unless the environment says otherwise. */
+export const STATIC = new URL(process.env.STABLENEW_PAGE ?? "../../../src/stablenew/web/static/js/", import.meta.url);
 
 /** A module of the page. */
 export const load = (path) => import(new URL(path, STATIC));
