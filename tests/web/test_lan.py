@@ -14,7 +14,7 @@ from stablenew.web.lan.device_book import CODE_SECONDS, MOST_WRONG_TRIES, Device
 from stablenew.web.lan.lan_guard import find_role
 from stablenew.web.lan.rate_limit import RateLimit
 from stablenew.web.lan.roles import ROLES, Role
-from stablenew.web.static_files import SCREENS
+from stablenew.web.page.static_files import SCREENS
 from stablenew.web.web_app import ENDPOINTS
 from tests.lanes import require
 from tests.web.lan_serving import Device, LanServer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stablenew.web.short_names import shorten_names
+from stablenew.web.page.short_names import shorten_names
 from tests.web.test_page_units import UNITS
 from tests.web.test_static_files import FILES
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stablenew.web.static_files import compact_script, read_page_files
+from stablenew.web.page.static_files import compact_script, read_page_files
 
 MOST_BYTES = 115_000
 """Of all scripts, as they are sent: compressed."""

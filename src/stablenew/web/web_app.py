@@ -29,11 +29,11 @@ from stablenew.web.endpoints import (
     trash,
     upkeep,
 )
-from stablenew.web.first_screen import with_first_screen
 from stablenew.web.guard import App, Guard, Keys
 from stablenew.web.lan.roles import viewer_of
 from stablenew.web.open_api import describe_api
-from stablenew.web.static_files import SCREENS, PageFile, page_response, read_page_files
+from stablenew.web.page.first_screen import with_first_screen
+from stablenew.web.page.static_files import SCREENS, PageFile, page_response, read_page_files
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *history.ENDPOINTS,

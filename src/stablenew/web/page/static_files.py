@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stablenew.formats.digest import digest_bytes
-from stablenew.web.short_names import shorten_names
+from stablenew.web.page.short_names import shorten_names
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
