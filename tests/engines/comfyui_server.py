@@ -89,9 +89,12 @@ DROPPED = {
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def refusal(kind, message, details=""):
+def refusal(kind, message, details="", more=None):
     """The answer to a prompt of which nothing can run."""
-    return {"error": {"type": kind, "message": message, "details": details, "extra_info": {}}, "node_errors": {}}
+    return {
+        "error": {"type": kind, "message": message, "details": details, "extra_info": more or {}},
+        "node_errors": {},
+    }
 
 
 NO_PROMPT = refusal("no_prompt", "No prompt provided", "No prompt provided")
@@ -178,7 +181,8 @@ class FakeComfyUI:
     def refuse_prompt(self, graph, prompt_id):
         """The answer to a prompt that cannot run at all."""
         if self.is_newer and prompt_id is not None and not UUID.fullmatch(prompt_id):
-            return refusal("invalid_prompt_id", "prompt_id must be a lowercase UUID", str(prompt_id))
+            details = "prompt_id must be a UUID string in canonical lowercase hyphenated form"
+            return refusal("invalid_prompt_id", "prompt_id must be a valid UUID", details)
         for key, node in graph.items():
             if "class_type" not in node:
                 said = "Cannot execute because a node is missing the class_type property."
@@ -187,7 +191,8 @@ class FakeComfyUI:
                 title = node.get("_meta", {}).get("title", node["class_type"])
                 if self.is_newer:
                     said = f"Node '{title}' not found. The custom node may not be installed."
-                    return refusal("missing_node_type", said, f"Node ID '#{key}'")
+                    more = {"node_id": key, "class_type": node["class_type"], "node_title": title}
+                    return refusal("missing_node_type", said, f"Node ID '#{key}'", more)
                 said = f"Cannot execute because node {node['class_type']} does not exist."
                 return refusal("invalid_prompt", said, f"Node ID '#{key}'")
         if not any(node["class_type"] in OUTPUT_NODES for node in graph.values()):
@@ -196,7 +201,7 @@ class FakeComfyUI:
 
     @property
     def is_newer(self):
-        """Whether it answers as 0.38 does."""
+        """Whether it answers as 0.38 does, in the words of its `server.py` and `execution.py`."""
         return tuple(map(int, self.system["comfyui_version"].split(".")[:2])) >= (0, 38)
 
     def has_image(self, name):

@@ -227,9 +227,13 @@ def test_newer_servers_name_missing_nodes_and_want_ids_of_their_own_kind(server)
     fake.system["comfyui_version"] = "0.38.1"
     missing = http.post("/prompt", json={"prompt": REFUSED["missing_class"]}).json()["error"]
     assert missing["type"] == "missing_node_type"
-    assert missing["message"].startswith("Node 'Nosuch' not found.")
-    assert (
-        http.post("/prompt", json={"prompt": OWN, "prompt_id": "mine"}).json()["error"]["type"] == "invalid_prompt_id"
-    )
+    assert missing["message"] == "Node 'Nosuch' not found. The custom node may not be installed."
+    assert sorted(missing["extra_info"]) == ["class_type", "node_id", "node_title"]
+    foreign = http.post("/prompt", json={"prompt": OWN, "prompt_id": "mine"})
+    assert (foreign.status_code, foreign.json()["node_errors"]) == (400, {})
+    error = foreign.json()["error"]
+    assert (error["type"], error["message"], error["extra_info"]) == (
+        "invalid_prompt_id", "prompt_id must be a valid UUID", {},
+    )  # fmt: skip
     given = str(uuid.uuid4())
     assert http.post("/prompt", json={"prompt": OWN, "prompt_id": given}).json()["prompt_id"] == given
