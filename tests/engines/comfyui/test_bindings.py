@@ -257,3 +257,23 @@ def test_width_and_height_from_one_number_share_it_and_otherwise_do_not():
     square = {**PLAIN, "5": node("EmptyLatentImage", width=["90", 0], height=["90", 0], batch_size=1)}
     square["90"] = node("PrimitiveInt", value=512)
     assert (places(square)["width"], places(square)["height"]) == ("90.value", "90.value")
+
+
+def test_a_node_that_begins_a_video_with_an_image_has_the_size_and_one_that_scales_has_not():
+    video = {"image": ["10", 0], "vae": ["4", 2], "positive": ["6", 0], "negative": ["7", 0]}
+    graph = {
+        "3": sampler(["6", 0], ["7", 0], ["77", 2]),
+        "4": node("CheckpointLoaderSimple", ckpt_name="a.safetensors"),
+        "6": node("CLIPTextEncode", text="a quiet harbour"),
+        "7": node("CLIPTextEncode", text="fog"),
+        "8": node("VAEDecode", samples=["3", 0]),
+        "9": node("SaveImage", images=["8", 0], filename_prefix="x"),
+        "10": node("LoadImage", image="first.png"),
+        "77": node("LTXVImgToVideo", width=768, height=512, length=97, **video),
+    }
+    found = places(graph)
+    assert (found["width"], found["height"]) == ("77.width", "77.height")
+    graph["77"] = node("VAEEncode", pixels=["11", 0], vae=["4", 2])
+    graph["11"] = node("ImageScale", image=["10", 0], width=768, height=512)
+    graph["3"]["inputs"]["latent_image"] = ["77", 0]
+    assert "width" not in places(graph)

@@ -220,7 +220,8 @@ class _OutputReader:
         for key in self._samplers.image_path(sampler):
             inputs = self._graph.inputs(key)
             names = next((names for names in SIZE_INPUTS if inputs.keys() >= set(names)), None)
-            if names and not any(name in inputs for name in ("image", "images", "samples")):
+            is_begun = "vae" in inputs or not any(name in inputs for name in ("image", "images", "samples"))
+            if names and is_begun:  # not scaled: what encodes an image begins a latent image of its own
                 for setting, name in zip(("width", "height", "batch_size"), (*names, "batch_size"), strict=True):
                     facts.add(setting, self._values.scalar(key, name))
                 return
