@@ -1,5 +1,8 @@
 """Copies: two images that look alike, side by side, and a person who says whether they are one picture."""
 
+import json
+import re
+
 import pytest
 
 from stablenew import RunStore
@@ -7,6 +10,7 @@ from stablenew.importing.importer import Importer
 from tests.importing.test_moved_and_held import pattern, rewrite
 from tests.web.browser import expect
 from tests.web.serving import wait_for
+from tests.web.test_loupe import at
 
 
 @pytest.fixture
@@ -50,6 +54,20 @@ def test_a_person_joins_parts_and_takes_back(open_page, client, keep_screen, ser
     page.reload()
     expect(page.get_by_text("No pairs to look at.")).to_be_visible()
     assert count_images(client) == 4, "two pictures stay two rows"
+
+
+def test_the_loupe_leads_to_the_other_files_of_a_picture(open_page, client, server):
+    server.run("copies")
+    server.cookie = client.cookie
+    wait_for(lambda: count_images(client) == 5)
+    rows = json.loads(server.run("images", "--json"))
+    (row,) = [row for row in rows if len(row["places"]) > 1]
+    (other,) = {place["digest"] for place in row["places"]} - {row["digest"]}
+    page = open_page(f"/?q=digest:{row['digest'][7:]}&view=loupe")
+    at(page, 0)
+    page.keyboard.press("i")
+    panel = page.get_by_role("complementary", name="About this image")
+    expect(panel.get_by_role("link", name=other[7:15])).to_have_attribute("href", re.compile(other[7:]))
 
 
 def test_what_was_said_by_mistake_is_taken_back(open_page, client, server):

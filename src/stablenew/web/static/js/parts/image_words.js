@@ -12,7 +12,11 @@ export const ALBUM_PREFIX = "album:";
 
 const isAlbum = (tag) => tag.startsWith(ALBUM_PREFIX);
 
-export const shownTags = (image) => (image.opinion.tags ?? []).filter((tag) => !prefixOf(tag) && !isAlbum(tag));
+/** What somebody said of copies is a tag too, which the screen of copies shows. */
+const isOfCopies = (tag) => /^(?:no-)?copy:/.test(tag);
+
+export const shownTags = (image) =>
+  (image.opinion.tags ?? []).filter((tag) => !prefixOf(tag) && !isAlbum(tag) && !isOfCopies(tag));
 
 /** The names of the albums an image is in. @returns {string[]} */
 export const albumsOf = (image) =>

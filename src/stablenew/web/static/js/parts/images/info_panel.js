@@ -1,7 +1,7 @@
 // What is known of the image in the loupe: prompt, settings, opinions, where it comes from; and texts to copy.
 
 import { getJson, outputUrl, runUrl } from "../../data/api.js";
-import { formatBytes, formatLongTime, formatTime } from "../../data/format.js";
+import { formatBytes, formatLongTime, formatTime, plural } from "../../data/format.js";
 import {
   buildInfotext,
   differingSettings,
@@ -152,7 +152,8 @@ export class InfoPanel {
       ["Stages", stages.length > 1 ? stages.join(" → ") : (row.stage ?? "")],
       ["Repeats", parent ? link(runUrl(parent), parent) : null],
       ["Engine", [details?.source?.engine, details?.source?.engine_version].filter(Boolean).join(" ")],
-      ["Also in", row.places.length > 1 ? `${row.places.length - 1} more places` : null],
+      ["Also in", row.places.length > 1 ? plural(row.places.length - 1, "more place") : null],
+      ["Copies", buildCopies(row)],
     ]);
   }
 
@@ -224,6 +225,17 @@ const buildAlbums = (row) =>
   );
 
 const button = (name, onClick) => h("button", { click: onClick }, name);
+
+/** The other files of the same picture, to be opened; null where there are none. */
+function buildCopies(row) {
+  const others = new Map(row.places.map((place) => [place.digest ?? row.digest, place]));
+  others.delete(row.digest);
+  if (!others.size) return null;
+  return [...others].map(([digest, place], at) => [
+    at ? ", " : "",
+    h("a", { href: outputUrl(place.run_id, digest), target: "_blank", rel: "noreferrer" }, digest.slice(7, 15)),
+  ]);
+}
 
 /** The beginning of a long text; a click copies all of it. */
 const buildCopied = (text, shown) =>
