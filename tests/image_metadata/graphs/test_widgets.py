@@ -99,3 +99,28 @@ def test_any_widgets_give_an_answer(values):
     assert all(isinstance(name, str) for name in found)
     node = {"1": {"class_type": "Any", "inputs": found}}
     assert read_outputs(node) is not None
+
+
+def test_a_node_that_gives_both_conditionings_has_a_prompt_for_each():
+    node = {
+        "type": "Conditioner",
+        "widgets_values": ["high quality, detailed", "bad quality, blurry"],
+        "outputs": [{"name": "positive", "type": "COND_POS"}, {"name": "negative", "type": "COND_NEG"}],
+    }
+    expected = {"positive": "high quality, detailed", "negative": "bad quality, blurry"}
+    assert expected.items() <= dict(iter_widgets(node)).items()
+
+
+def test_a_text_that_a_node_showed_is_what_a_language_model_wrote():
+    nodes = [
+        (1, "LLMSampler", ["You describe images."], {}, {}),
+        (2, "ShowText|pysssss", ["a boat at dawn"], {"text": 1}, {}),
+        (3, "CLIPTextEncode", [""], {"text": 2}, {}),
+        (4, "KSampler", [42, "fixed", 20, 7.0, "euler", "karras", 1.0], {"positive": 3}, {}),
+        (5, "SaveImage", ["x"], {"images": 4}, {}),
+    ]
+    links = [(1, 1, 0), (2, 1, 0), (3, 3, 0), (4, 4, 0)]
+    shown = read_texts({"workflow": json.dumps(workflow_of(nodes, links))})
+    assert shown.prompt == "a boat at dawn"
+    unseen = read_texts({"workflow": json.dumps(workflow_of([nodes[0], *nodes[2:]], links))})
+    assert unseen.prompt is None

@@ -6,6 +6,7 @@ that only it knows (a language model, a tagger, a random choice) is unknown, and
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from stablenew.image_metadata.graphs.graph import CARRIERS, GUESSED_TEXT, Graph, Link, Place
@@ -36,6 +37,7 @@ _LINE_BREAKS: Final = "linebreak_addition"
 _LINE_BREAK: Final = {"true": "\n", "false": ""}
 """Nodes that have a switch for a new line join with nothing otherwise."""
 _FLAGS: Final = {*_DELIMITERS, _LINE_BREAKS, "clean_whitespace", "mode", "trim", "font", "operation"}
+_SHOWN: Final = "showtext"
 _PROMPT_READER: Final = "sdpromptreader"
 _READ_NAMES: Final = {
     "seed": "Seed",
@@ -144,8 +146,19 @@ class Values:
         """The text that a node gives, worked out once."""
         if (key, slot) not in self._made:
             self._made[key, slot] = None  # what leads back to itself
-            self._made[key, slot] = self._make_text(key, slot, depth)
+            shown = self._shown.get((key, slot))
+            self._made[key, slot] = Found(shown, None) if shown else self._make_text(key, slot, depth)
         return self._made[key, slot]
+
+    @cached_property
+    def _shown(self) -> dict[tuple[str, int], str]:
+        """The texts that nodes of the page showed when the image was made, by the output that they came from."""
+        found: dict[tuple[str, int], str] = {}
+        for key in self._graph.nodes:
+            text = self._graph.inputs(key).get(GUESSED_TEXT)
+            if isinstance(text, str) and self._graph.kind(key).startswith(_SHOWN):
+                found |= {(link.node, link.slot): text for link in self._graph.links(key)}
+        return found
 
     def _make_text(self, key: str, slot: int, depth: int) -> Found | None:
         kind = self._graph.kind(key)

@@ -209,17 +209,25 @@ def _seed(values: list[Any], kept: list[Any]) -> dict[str, Any]:
 
 def _loaded(node: Mapping[str, Any], kept: list[Any]) -> dict[str, Any]:
     """The model that a node loads, and the prompts where it encodes them too: the positive one first."""
-    outputs = node.get("outputs")
-    gives = [output.get("type") for output in outputs if isinstance(output, dict)] if isinstance(outputs, list) else []
-    if not any(isinstance(kind, str) and _LOADED.fullmatch(kind) for kind in gives):
-        return {}
-    if any(given.get("name") == "model" and given.get("link") is not None for given in _inputs(node)):
-        return {}
-    files = [value for value in kept if _is_word(value, _MODEL_FILE) and not _PART_FILE.search(value)]
-    if not files:
-        return {}
     texts = [value for value in kept if isinstance(value, str) and _is_prose(value)]
-    return {"ckpt_name": files[0]} | dict(zip(("positive", "negative"), texts, strict=False))
+    prompts = dict(zip(("positive", "negative"), texts, strict=False))
+    files = [value for value in kept if _is_word(value, _MODEL_FILE) and not _PART_FILE.search(value)]
+    if files and _loads_model(node):
+        return {"ckpt_name": files[0]} | prompts
+    gives_both = set(_output_words(node, "name")) >= set(prompts)
+    return prompts if len(prompts) > 1 and gives_both else {}
+
+
+def _loads_model(node: Mapping[str, Any]) -> bool:
+    if any(given.get("name") == "model" and given.get("link") is not None for given in _inputs(node)):
+        return False
+    return any(_LOADED.fullmatch(kind.upper()) for kind in _output_words(node, "type"))
+
+
+def _output_words(node: Mapping[str, Any], field: str) -> list[str]:
+    outputs = node.get("outputs")
+    words = [output.get(field) for output in outputs if isinstance(output, dict)] if isinstance(outputs, list) else []
+    return [word.casefold() for word in words if isinstance(word, str)]
 
 
 def _is_word(value: Any, pattern: re.Pattern[str]) -> bool:

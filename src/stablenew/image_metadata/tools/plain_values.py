@@ -17,6 +17,7 @@ _NEGATIVES: Final = ("negative_prompt", "negativePrompt", "Negative Prompt", "ne
 _LEAST_SETTINGS: Final = 2
 _TELLING: Final = {"seed", "steps", "cfg_scale", "sampler", "scheduler", "distilled_cfg_scale"}
 _NAMES: Final = {"guidance": "cfg_scale", "sd_model_name": "model", "sd_model_hash": "model_hash"}
+_FLUX_MAKER: Final = "Black Forest Labs"
 _MOST_TEXTS: Final = 100
 
 
@@ -25,11 +26,25 @@ def read_plain_values(evidence: Evidence) -> Generation | None:
     for value in evidence.iter_main_objects():
         if found := _read_infotexts(value) or _read(value):
             return replace(found, tool=found.tool or _program(evidence))
+    if found := _read_flux(evidence):
+        return found
     texts = {text.key: text.text for text in evidence.texts[:_MOST_TEXTS] if text.place in {"png", "tags"}}
     if any(evidence.parse(texts[name]) is not None for name in _PROMPTS if name in texts):
         return None  # a graph, which others read
     found = _read(texts)
     return replace(found, tool=_program(evidence)) if found else None
+
+
+def _read_flux(evidence: Evidence) -> Generation | None:
+    """What the program that Black Forest Labs publishes with its models writes into EXIF."""
+    if evidence.text("Make") != _FLUX_MAKER:
+        return None
+    model = evidence.text("Model")
+    return Generation(
+        tool=_FLUX_MAKER,
+        prompt=evidence.text("ImageDescription"),
+        settings=build_settings({"model": model} if model else {}),
+    )
 
 
 def _read_infotexts(said: Mapping[str, Any]) -> Generation | None:
