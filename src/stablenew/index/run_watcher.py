@@ -221,13 +221,16 @@ class _Leader:
         return False
 
     def _step(self, names: set[str], after_step: Callable[[], None]) -> None:
-        """Runs named by events first, published at once; a sweep over everything takes longer and can wait."""
+        """Runs named by events and hints first, published at once; looking at others takes longer and can wait."""
         if names:
             self._has_missed = True
             self._reconciler.update(names)
             after_step()
-        if self._reconciler.apply_hints() is None:
+        hinted = self._reconciler.apply_hints()
+        if hinted is None:
             self._has_missed = True
+        elif len(hinted):
+            after_step()
         self._look()
         after_step()
         if self._is_sweep_due():

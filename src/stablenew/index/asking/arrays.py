@@ -81,15 +81,24 @@ def is_in(column: Column, ids: Sequence[int] | Column) -> Mask:
 
 
 _FEW = 4
+_SHORT = 8
+"""Spans of so few rows are marked one row at a time, which does not go through the whole column."""
 
 
 def spread(firsts: Column, ends: Column, count: int) -> Mask:
     """The rows from each of `firsts` up to the one before each of `ends`."""
+    longest = int((ends - firsts).max(initial=0))
+    if longest <= _SHORT:
+        mask: Mask = np.zeros(count, np.bool_)
+        for offset in range(longest):
+            rows = firsts + offset
+            mask[rows[rows < ends]] = True
+        return mask
     edges = np.zeros(count + 1, np.int32)
     np.add.at(edges, firsts, 1)
     np.add.at(edges, ends, -1)
-    mask: Mask = np.cumsum(edges[:-1]) > 0
-    return mask
+    spanned: Mask = np.cumsum(edges[:-1]) > 0
+    return spanned
 
 
 def in_ranges(column: Column, ranges: list[Range]) -> Mask:

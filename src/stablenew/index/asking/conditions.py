@@ -273,6 +273,9 @@ class Conditions:
 def _seed_in_ranges(seeds: Column, low_bits: Column, ranges: list[Range]) -> Mask:
     mask = np.zeros(len(seeds), np.bool_)
     for span in ranges:
+        if isinstance(span.single, int):
+            mask |= (seeds == float(span.single)) & (low_bits == span.single & 0xFFFF_FFFF)
+            continue
         test: Any = ~np.isnan(seeds)
         if span.low is not None:
             order = _compare_seeds(seeds, low_bits, span.low)
