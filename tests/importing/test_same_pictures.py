@@ -6,10 +6,12 @@ import pytest
 from PIL import Image
 
 from stablenew import FeedbackManager, JobHistory, RunStore, RunVerifier
+from stablenew.controller.light_table.trash import TrashCan
 from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.importing.importer import Importer
 from stablenew.importing.pixel_index import PixelIndex
 from stablenew.index.index_schema import COPY_PREFIX
+from stablenew.store.output_access import open_output
 from tests.importing.images import make_pictured_png
 from tests.importing.test_moved_and_held import outputs_of, pattern, rewrite
 
@@ -163,3 +165,36 @@ def test_a_person_joins_lossy_copies_and_parts_them_again(store, tmp_path):
         history.refresh()
         assert history.count_images() == 2
         assert history.copies() == []
+
+
+def test_emptying_the_trash_removes_the_file_that_was_put_there_and_no_other(store, tmp_path):
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    (outputs / "first.png").write_bytes(make_pictured_png(1))
+    (outputs / "stripped.png").write_bytes(rewrite(make_pictured_png(1), compress_level=1))
+    Importer(store, takes_all=True, is_copied=True).run(outputs)
+    work_out_pixels(store)
+    files = {output.size_bytes: (run.run_id, output.digest) for run, output in outputs_of(store)}
+    first, stripped = (files[(outputs / name).stat().st_size] for name in ("first.png", "stripped.png"))
+    feedback = FeedbackManager(store, rater="anna")
+    with history_of(store, rater="anna") as history:
+        trash = TrashCan(store, history, feedback)
+        trash.add([stripped[1]])
+        history.refresh()
+        assert history.count_images("-is:trashed") == 0, "the picture is out of sight"
+        (image,) = trash.iter_images()
+        assert image.digest == stripped[1]
+        FeedbackManager(store, rater="ben").record_feedback(*first, 5)
+        assert trash.choose()[0] == [], "somebody likes the picture"
+        FeedbackManager(store, rater="ben").record_feedback(*first, 1)
+        report = trash.empty(trash.choose()[0])
+        assert (report.removed, report.problems) == ([stripped[1]], [])
+        with open_output(*find_output(store, first[1])) as file:
+            assert file.read() == (outputs / "first.png").read_bytes()
+        trash.restore(trash.iter_images())
+        history.refresh()
+        assert history.count_images("-is:trashed") == 1
+
+
+def find_output(store, digest):
+    return next((run, output) for run, output in outputs_of(store) if output.digest == digest)

@@ -198,7 +198,7 @@ class TrashCan:
         if len(rows) != 1:
             what = "several images have" if rows else "no image has"
             raise ConfigError(f"{what} a digest that begins with {name!r}; give {_LEAST_PREFIX} or more hex digits")
-        return rows[0]
+        return _file_of(rows[0], hexadecimal)
 
     def restore(self, images: Iterable[TrashedImage]) -> int:
         """Take images out of the trash, those too whose bytes were removed: a merge may bring them back then."""
@@ -281,6 +281,12 @@ class TrashCan:
                 sizes[status.st_dev, status.st_ino] = status.st_size
                 in_place = in_place or is_origin
         return sum(sizes.values()), in_place
+
+
+def _file_of(row: Mapping[str, Any], hexadecimal: str) -> Mapping[str, Any]:
+    """A picture in several files as the one that was named, and not as the one that history shows."""
+    named = (place for place in row["places"] if place["digest"].removeprefix("xxh128:").startswith(hexadecimal))
+    return {**row, **next(named, {})}
 
 
 def without_trash(query: str) -> str:
