@@ -24,7 +24,7 @@ from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
 
-VERSION: Final = 12
+VERSION: Final = 13
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
@@ -301,7 +301,7 @@ CREATE INDEX run_key ON run({_RUN_KEY});
 CREATE INDEX image_digest ON image({DIGEST_KEY});
 CREATE INDEX opinion_image ON opinion(image);
 CREATE INDEX tag_image ON tag(image);
-CREATE VIEW standing_tag AS SELECT DISTINCT run, image, name FROM tag WHERE is_latest AND is_present;
+CREATE VIEW standing_tag AS SELECT run, image, name FROM tag WHERE is_latest AND is_present;
 CREATE INDEX note_image ON note(image);
 CREATE INDEX image_trashed ON image(id) WHERE is_trashed;
 CREATE INDEX image_picture ON image(picture) WHERE picture IS NOT NULL;

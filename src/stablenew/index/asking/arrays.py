@@ -43,6 +43,11 @@ class Arrays:
         """Add rows in the order of the columns."""
         self.append(read_columns(self.types, rows))
 
+    def trim(self) -> None:
+        """Give back the space that was kept for more rows."""
+        for name, column in self._columns.items():
+            self._columns[name] = column[: self.count].copy()
+
     def keep(self, mask: Mask) -> None:
         """Drop the rows that are not in `mask`."""
         self._columns = {name: self[name][mask] for name in self.types}

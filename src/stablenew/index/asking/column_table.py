@@ -213,6 +213,8 @@ class ColumnTable:
         self._append_labels(None)
         self._set_images(self._reader.fetch(f"{_SELECT_IMAGES} WHERE rating IS NOT NULL OR is_trashed"))
         self.touched_runs = None
+        for table in (self.runs, self.rows, self.labels, self.opinions, self.tags):
+            table.trim()
         self._order()
 
     def _patch(self, version: tuple[str, int]) -> bool:
@@ -352,7 +354,7 @@ class ColumnTable:
         held = images[self.has_image]
         self.image_count = int(images.max(initial=-1)) + 1
         """One more than the greatest image id, also of rows that are dead."""
-        self.place_counts: Column = np.bincount(held, minlength=self.image_count)
+        self.place_counts: Column = np.bincount(held, minlength=self.image_count).astype(np.int32)
         """In how many places each image is, by its id."""
         self.has_shared_images = bool((self.place_counts > 1).any())
         self._copy_rows = np.flatnonzero(is_in(images, np.unique(self.pictures)) & self.has_image)
