@@ -124,7 +124,7 @@ def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4, rate
     ranges = [found for found in ranges if found.name in dimensions]
     bounds = {found.name: _bounds_of(dimensions[found.name], found) for found in ranges}
     fixed = observed.space.encode(used)
-    count = len(observed.stars) + len(observed.winners)
+    count = len(observed.find_latest()) + len(observed.winners)
     unrated = _choose_unrated(images.others, others, observed, bounds, fixed)
     surface = Surface(observed) if count else None
     batch = propose_batch(observed.space, bounds, fixed, surface, size=size, made=unrated.points)
@@ -153,7 +153,7 @@ def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4, rate
 def _ask_again(
     surface: Surface | None, table: EvidenceTable, judged: pa.Table, rater: str | None
 ) -> tuple[ImageName, ...]:
-    if surface is None or rater not in table.raters or len(judged) != len(surface.observed.points):
+    if surface is None or rater not in table.raters:
         return ()
     rows = choose_again(surface, table.raters.index(rater))
     named = judged.select(["run_id", "image_id"]).take(rows).to_pylist()

@@ -75,11 +75,17 @@ def test_what_is_said_again_of_one_image_tells_the_luck_of_images_from_the_noise
     assert steady.parts.image < lucky.parts.image
 
 
+def test_before_any_rating_nothing_is_the_latest():
+    assert observe(0).find_latest().tolist() == []
+    assert len(find_repeats(observe(0)).changes) == 0
+
+
 @pytest.mark.heavy
-def test_a_star_said_twice_does_not_make_the_surface_much_surer():
-    once, twice = (Surface(observe(40, noises=(0.3,), again=again, image_noise=0.8)) for again in (0, 40))
-    point = np.array([[0.6]])
-    assert twice.predict_each(point)[1][0] > 0.5 * once.predict_each(point)[1][0]
+def test_the_latest_star_of_an_image_is_what_a_rater_thinks():
+    observed = observe(40, again=40)
+    surface = Surface(observed)
+    assert surface.observed.stars.tolist() == observed.stars[40:].tolist()
+    assert surface.habits.repeat_counts.tolist() == [40]
 
 
 @pytest.mark.heavy
@@ -88,7 +94,7 @@ def test_a_tenth_is_asked_again_and_what_was_said_long_ago_first():
     asked = choose_again(surface, 0)
     assert len(asked) == 2
     assert asked.max() < 20
-    expected = surface.expect(surface.observed.points[:20])
+    expected = surface.expect(surface.all_ratings.points[:20])
     assert expected[asked].min() >= np.sort(expected)[-2] - 1e-9
     assert not len(choose_again(Surface(observe(40, again=5)), 0))
     assert not len(choose_again(Surface(observe(10)), 0))

@@ -21,7 +21,7 @@ def choose_again(surface: Surface, rater: int) -> Codes:
     Half of what was said is long enough ago to be forgotten and to show a drift; the best images are those that it
     matters most to judge well. None where enough were rated again, or the order of ratings is not known.
     """
-    observed = surface.observed
+    observed = surface.all_ratings
     own = np.flatnonzero(observed.raters == rater)
     wanted = min(_MOST, int(len(own) * _SHARE) - int(surface.habits.repeat_counts[rater]))
     if observed.positions is None or len(own) < FEWEST_BEFORE or wanted < 1:

@@ -1,6 +1,6 @@
 """What was said of images: ratings and comparisons, as arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -45,15 +45,23 @@ class Observations:
     A rater may have rated an image several times: then each time is a rating.
     """
 
-    def latest_ratings(self) -> Codes:
+    def find_latest(self) -> Codes:
         """Indices of the ratings without those that the rater of an image repeated later."""
-        if self.positions is None:
+        if self.positions is None or not len(self.stars):
             return np.arange(len(self.stars))
         order = np.lexsort((self.positions, self.raters, self.rated))
         following = np.append(order[1:], -1)
         is_repeated = (self.rated[order] == self.rated[following]) & (self.raters[order] == self.raters[following])
         is_repeated[-1:] = False
         return np.sort(order[~is_repeated])
+
+    def latest(self) -> "Observations":
+        """The same with the latest of each rater's ratings of an image: it is what they think now."""
+        kept = self.find_latest()
+        positions = None if self.positions is None else self.positions[kept]
+        return replace(
+            self, rated=self.rated[kept], raters=self.raters[kept], stars=self.stars[kept], positions=positions
+        )
 
     def thinned(self) -> "Observations":
         """At most `MOST_OBSERVATIONS`, evenly chosen, and only the images that they are about."""

@@ -47,18 +47,19 @@ class Surface:
         Raises:
             ValueError: there are no ratings and no comparisons.
         """
-        self.observed = observed = observed.thinned()
-        if not len(observed.stars) + len(observed.winners):
+        self.all_ratings = observed
+        self.observed = latest = observed.latest().thinned()
+        if not len(latest.stars) + len(latest.winners):
             raise ValueError("there is nothing to learn from: no image is rated or compared")
-        self.mean = float(observed.stars.mean()) if len(observed.stars) else 0.0
-        self.scales = _rater_scales(observed)
+        self.mean = float(latest.stars.mean()) if len(latest.stars) else 0.0
+        self.scales = _rater_scales(latest)
         usual = usual_parts(len(observed.space.dimensions))
         drift = measure_drift(observed, usual.noise)
-        self._sizes = _search_sizes(observed, self.scales, self.mean + drift.drifted(observed))
+        self._sizes = _search_sizes(latest, self.scales, self.mean + drift.drifted(latest))
         found = self._sizes.find_parts() if self._sizes else usual
         self.habits, self.parts = measure_noise(observed, drift, found)
         """How constant the raters are, and how much each part contributes."""
-        self._posterior = find_posterior(observed, self.parts, self.scales, self.mean, self.habits)
+        self._posterior = find_posterior(latest, self.parts, self.scales, self.mean, self.habits)
 
     @cached_property
     def support(self) -> float:
@@ -143,10 +144,9 @@ def _search_sizes(observed: Observations, scales: Floats, middles: Floats) -> Si
 
     `middles` has for each rating the stars of an image of average worth.
     """
-    latest = observed.latest_ratings()
-    if len(latest) < 2:
+    if len(observed.stars) < 2:
         return None
-    rows = latest[every(len(latest), min(1.0, _FOR_SIZES / len(latest)))]
+    rows = every(len(observed.stars), min(1.0, _FOR_SIZES / len(observed.stars)))
     images = observed.rated[rows]
     return SizeSearch(
         observed.space,
