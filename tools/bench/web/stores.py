@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 THUMBNAIL_SIZES = (320, 512, 1024)
-_PATTERNS = 24
+_PATTERNS = 6
 _ROWS_AT_ONCE = 400
 
 
@@ -87,5 +87,5 @@ def make_patterns(number: int) -> dict[int, bytes]:
 
     noise = np.random.default_rng(number).integers(0, 255, (48, 48, 3), np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(noise).resize((1024, 1024), Image.Resampling.BICUBIC).save(buffer, "PNG")
+    Image.fromarray(noise).resize((1024, 1024), Image.Resampling.BICUBIC).save(buffer, "PNG", compress_level=0)
     return make_thumbnails(buffer.getvalue())
