@@ -24,7 +24,7 @@ def observe(count=80, *, noises=(0.5,), again=0, image_noise=0.0, drift=0.0, see
         rated += [*own, *own[:again]]
         raters += [rater] * (count + again)
         positions += range(count + again)
-    rated, raters, positions = np.array(rated), np.array(raters), np.array(positions)
+    rated, raters, positions = (np.array(values, np.int64) for values in (rated, raters, positions))
     felt = worth[rated] + chance.normal(0, 1, len(rated)) * np.array(noises)[raters] + drift * positions / 100
     stars = np.clip(np.round(felt), 0, 5)
     images = np.arange(len(points))
