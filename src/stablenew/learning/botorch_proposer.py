@@ -15,7 +15,7 @@ from scipy.stats import qmc
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.best_settings import FEWEST_IMAGES, NOT_ENOUGH, build_observations
-from stablenew.learning.evidence.evidence_table import EvidenceTable, most_used, read_evidence_table
+from stablenew.learning.evidence.evidence_table import EvidenceTable, most_used, read_evidence_table, values_in_use
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
 from stablenew.learning.learning_contract import (
     TOGETHER,
@@ -73,7 +73,7 @@ class BoTorchContract:
             ConfigError: `current` names a setting that does not exist.
         """
         table = self._table if dataset is None else read_evidence_table(dataset)
-        used = dict(most_used(table)) | {table.find_setting(name): value for name, value in (current or {}).items()}
+        used = values_in_use(table, current)
         observed = build_observations(table).latest()
         if len(observed.stars) < FEWEST_IMAGES:
             few = f"{NOT_ENOUGH}: {len(observed.stars)} ratings, {FEWEST_IMAGES} are needed"

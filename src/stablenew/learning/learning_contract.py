@@ -21,8 +21,10 @@ from stablenew.learning.evidence.evidence_table import (
     OWN,
     EvidenceTable,
     Factor,
+    is_number,
     most_used,
     read_evidence_table,
+    values_in_use,
 )
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
 from stablenew.learning.evidence.value_evidence import build_values
@@ -217,7 +219,7 @@ class EvidenceContract:
         ranges, pairs = {}, {proposal.name: proposal for proposal in self._propose_single(self._table, None)}
         for factor in self._table.factors.values():
             seen = _values_seen(factor)
-            numbers = [value for value in seen if isinstance(value, (int, float)) and not isinstance(value, bool)]
+            numbers = [value for value in seen if is_number(value)]
             likely, difference = _likely_values(pairs.get(factor.name), self._together.answers.get(factor.name))
             ranges[factor.name] = ModifierRange(
                 factor.name,
@@ -269,12 +271,13 @@ class EvidenceContract:
         from stablenew.learning.evidence.best_settings import find_best_settings  # noqa: PLC0415  SciPy takes a second
 
         table = self._table if dataset is None else read_evidence_table(dataset)
-        together = find_best_settings(table, current)
+        is_own = table is self._table and not current
+        together = self._together if is_own else find_best_settings(table, current)
         return [_with_surface(proposal, together) for proposal in self._propose_single(table, current)]
 
     def _propose_single(self, table: EvidenceTable, current: Mapping[str, Any] | None) -> list[Proposal]:
         """From matched pairs alone."""
-        used = dict(most_used(table)) | {table.find_setting(name): value for name, value in (current or {}).items()}
+        used = values_in_use(table, current)
         varied = [factor for factor in table.factors.values() if len(_values_seen(factor)) > 1]
         return [_propose(table, factor, used[factor.name]) for factor in varied]
 

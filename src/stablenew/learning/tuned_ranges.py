@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from stablenew.errors import ConfigError
 from stablenew.learning.evidence.best_settings import compared_factors
-from stablenew.learning.evidence.evidence_table import OWN, EvidenceTable, Factor, sort_key
+from stablenew.learning.evidence.evidence_table import OWN, EvidenceTable, Factor, is_number, sort_key
 from stablenew.learning.learning_contract import limits_of
 
 _TRIED_FIRST: Final = ("txt2img.cfg_scale", "txt2img.steps")
@@ -104,6 +104,6 @@ def _seen_ranges(factors: Iterable[Factor]) -> list[SettingRange]:
     for factor in factors:
         seen = sorted({factor.values[code] for code in factor.used[0]} - {None}, key=sort_key)
         if len(seen) > 1 and not factor.name.startswith(OWN):
-            is_number = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in seen)
-            found.append(SettingRange(factor.name, (seen[0], seen[-1]) if is_number else tuple(seen), is_number))
+            are_numbers = all(map(is_number, seen))
+            found.append(SettingRange(factor.name, (seen[0], seen[-1]) if are_numbers else tuple(seen), are_numbers))
     return found

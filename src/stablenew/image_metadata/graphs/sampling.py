@@ -39,9 +39,7 @@ class Samplers:
             if found is None or found in passes:
                 break
             passes.insert(0, found)
-            start = [
-                link.node for link in self._graph.links(found) if link.name not in _ASIDE and link.name not in PIPES
-            ]
+            start = [link.node for link in self._graph.links(found) if _carries_image(link)]
             start += self._stages_before(found)
         return passes
 
@@ -87,7 +85,7 @@ class Samplers:
         )
 
     def _goes_on_from(self, sampler: str, others: list[str]) -> bool:
-        behind = self._graph.walk([sampler], lambda link: link.name not in _ASIDE and link.name not in PIPES)
+        behind = self._graph.walk([sampler], _carries_image)
         return any(key in others for key in itertools.islice(behind, 1, None))
 
     def _is_sampler(self, key: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from stablenew.learning.evidence.evidence_table import EvidenceTable, Factor, most_used, sort_key
+from stablenew.learning.evidence.evidence_table import EvidenceTable, Factor, is_number, sort_key, values_in_use
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE
 from stablenew.learning.surface.observations import Floats, Observations
 from stablenew.learning.surface.preference_model import Gain, Surface
@@ -53,7 +53,7 @@ class SettingAnswer:
 
     def holds(self, value: Any) -> bool:
         """Whether a value is one of these."""
-        numbers = [number for number in (*self.likely, value) if _is_number(number)]
+        numbers = [number for number in (*self.likely, value) if is_number(number)]
         if len(numbers) > len(self.likely) > 0:
             return bool(self.likely[0] <= value <= self.likely[-1])
         return value in self.likely
@@ -89,7 +89,7 @@ def find_best_settings(table: EvidenceTable, current: Mapping[str, Any] | None =
     Raises:
         ConfigError: `current` names a setting that does not exist.
     """
-    used = dict(most_used(table)) | {table.find_setting(name): value for name, value in (current or {}).items()}
+    used = values_in_use(table, current)
     observed = build_observations(table)
     names = [dimension.name for dimension in observed.space.dimensions]
     compared_with = {name: used[name] for name in names}
@@ -188,8 +188,8 @@ def _count_known(factor: Factor) -> int:
 
 def _build_dimension(factor: Factor, more: tuple[Any, ...] = ()) -> Dimension:
     values = {*_known(factor), *more}
-    is_number = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
-    return Dimension(factor.name, tuple(sorted(values, key=None if is_number else sort_key)), is_number)
+    are_numbers = all(map(is_number, values))
+    return Dimension(factor.name, tuple(sorted(values, key=None if are_numbers else sort_key)), are_numbers)
 
 
 def _encode(dimension: Dimension, factor: Factor) -> Floats:
@@ -234,10 +234,6 @@ def _answer(surface: Surface, best: Floats, index: int, codes: Floats, current: 
     return SettingAnswer(gains[-1], tuple(dict.fromkeys(dimension.decode(code) for code in ends)))
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _find_nearest(table: EvidenceTable, surface: Surface, rated: Floats, best: Floats) -> tuple[str, ...]:
     """The runs of the rated images, whose points are `rated`, that are most like the best settings."""
     alike = surface.parts.setting_covariance(surface.observed.space, best[None], rated)[0]
@@ -266,6 +262,6 @@ def compare_value(name: str, value: Any, found: BestSettings, *, is_supported: b
 
 
 def _is_close(value: Any, other: Any) -> bool:
-    if _is_number(value) and _is_number(other):
+    if is_number(value) and is_number(other):
         return bool(abs(value - other) <= _CLOSE * max(abs(value), abs(other)))
     return bool(value == other)

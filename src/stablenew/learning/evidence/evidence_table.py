@@ -354,6 +354,11 @@ def _decode_values(factor: Factor) -> Factor:
     return Factor(factor.name, [unique[key] for key in order], codes)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value of a setting is a number; a truth value is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def sort_key(value: Any) -> tuple[bool, str, Any]:
     """A key to sort values by; unknown values come last."""
     return (value is None, type(value).__name__, "" if value is None else value)
@@ -418,6 +423,15 @@ def most_used(table: EvidenceTable) -> Mapping[str, Any]:
     return {
         name: _most_used(factor.values, factor.codes[~table.is_controlled]) for name, factor in table.factors.items()
     }
+
+
+def values_in_use(table: EvidenceTable, current: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The values that settings are compared with: those of `current`, for all others what is used most.
+
+    Raises:
+        ConfigError: `current` names a setting that does not exist.
+    """
+    return dict(most_used(table)) | {table.find_setting(name): value for name, value in (current or {}).items()}
 
 
 def _default_within(factor: Factor) -> Any:

@@ -45,15 +45,18 @@ class Observations:
     A rater may have rated an image several times: then each time is a rating.
     """
 
+    def pair_repeats(self) -> tuple[Codes, Codes]:
+        """Indices of ratings that their rater repeated for the same image, and of the next one of each."""
+        if self.positions is None:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        order = np.lexsort((self.positions, self.raters, self.rated))
+        first, second = order[:-1], order[1:]
+        is_pair = (self.rated[first] == self.rated[second]) & (self.raters[first] == self.raters[second])
+        return first[is_pair], second[is_pair]
+
     def find_latest(self) -> Codes:
         """Indices of the ratings without those that the rater of an image repeated later."""
-        if self.positions is None or not len(self.stars):
-            return np.arange(len(self.stars))
-        order = np.lexsort((self.positions, self.raters, self.rated))
-        following = np.append(order[1:], -1)
-        is_repeated = (self.rated[order] == self.rated[following]) & (self.raters[order] == self.raters[following])
-        is_repeated[-1:] = False
-        return np.sort(order[~is_repeated])
+        return np.setdiff1d(np.arange(len(self.stars)), self.pair_repeats()[0])
 
     def latest(self) -> "Observations":
         """The same with the latest of each rater's ratings of an image: it is what they think now."""

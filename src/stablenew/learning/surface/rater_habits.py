@@ -35,7 +35,7 @@ class Repeats(NamedTuple):
 
 @dataclass(frozen=True)
 class RaterHabits:
-    """How constant each rater is. The arrays have one entry a rater."""
+    """How constant each rater is. The arrays have one entry per rater."""
 
     repeat_counts: Codes
     """Ratings of an image that was rated before."""
@@ -64,10 +64,7 @@ def find_repeats(observed: Observations) -> Repeats:
     """Each rating of an image that its rater had rated before, with the one before it."""
     if observed.positions is None:
         return Repeats(np.empty(0, np.int64), np.empty(0), np.empty(0))
-    order = np.lexsort((observed.positions, observed.raters, observed.rated))
-    first, second = order[:-1], order[1:]
-    is_pair = (observed.rated[first] == observed.rated[second]) & (observed.raters[first] == observed.raters[second])
-    first, second = first[is_pair], second[is_pair]
+    first, second = observed.pair_repeats()
     gaps = (observed.positions[second] - observed.positions[first]) / _SPAN
     return Repeats(observed.raters[first], observed.stars[second] - observed.stars[first], gaps)
 
