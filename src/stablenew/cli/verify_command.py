@@ -83,12 +83,10 @@ _SHOWN_IN_PLACE: Final = 3
 
 
 def _show_report(out: Output, report: "VerifyReport") -> None:
-    left_out: Counter[str] = Counter()
-    shown: Counter[str] = Counter()
+    in_place: Counter[str] = Counter()
     for finding in report.findings:
-        shown[finding.code] += 1
-        if finding.code.startswith(_IN_PLACE) and shown[finding.code] > _SHOWN_IN_PLACE:
-            left_out[finding.code] += 1
+        in_place[finding.code] += finding.code.startswith(_IN_PLACE)
+        if in_place[finding.code] > _SHOWN_IN_PLACE:
             continue
         place = "/".join(part for part in (report.subject, finding.path) if part)
         line = f", line {finding.line}" if finding.line else ""
@@ -97,8 +95,11 @@ def _show_report(out: Output, report: "VerifyReport") -> None:
             out.warn(text)
         else:
             out.print(text, style={"error": RED, "warning": YELLOW}.get(finding.severity, DIM))
-    for code, count in left_out.items():
-        out.print(f"        {code:22} {report.subject}: and {count:,} more like these (--json names them)", style=DIM)
+    for code, count in in_place.items():
+        if (more := count - _SHOWN_IN_PLACE) > 0:
+            out.print(
+                f"        {code:22} {report.subject}: and {more:,} more like these (--json names them)", style=DIM
+            )
 
 
 def _show_missing_sources(out: Output, store: "RunStore") -> None:

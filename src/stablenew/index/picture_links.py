@@ -15,8 +15,6 @@ from stablenew.index.text_ids import find_images
 from stablenew.store.sources.same_pictures import mark_of_same_pictures, read_same_pictures
 
 _IMAGE_AT: Final = PLACE.positions["image"]
-_PLACES_AT: Final = 1
-_TAGS_AT: Final = OPINION_TABLES.index(TAG)
 _TAG_AT: Final = TAG.positions["name"]
 _COPY_NAMES: Final = (
     f"SELECT id FROM name WHERE text >= '{COPY_PREFIX}' AND text < '{COPY_PREFIX[:-1]}{chr(ord(COPY_PREFIX[-1]) + 1)}'"

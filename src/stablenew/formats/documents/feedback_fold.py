@@ -31,10 +31,7 @@ def fold_preferences(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
 
 def standing_tags(ordered: Sequence[AnyEvent]) -> list[AnyEvent]:
     """The events that gave the images the tags that they have; for `ordered` see `fold_opinions`."""
-    latest: dict[tuple[str, str | None, str | None], AnyEvent] = {}
-    for event in _without_retracted([event for event in ordered if event.op in ("tag", "retract")]):
-        latest[event.rater, event.image_id, event.tag] = event
-    return [event for event in latest.values() if event.present]
+    return [event for event in _latest_tag_events(ordered).values() if event.present]
 
 
 def standing_comparisons(ordered: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
@@ -80,14 +77,15 @@ def latest_tags(ordered: Sequence[EventFields]) -> dict[tuple[str, str, str], tu
     The time is clock and id of the event: over several runs of one image the greatest counts. For `ordered` see
     `fold_opinions`.
     """
+    latest = _latest_tag_events(ordered)
+    return {key: (f"{event.clock} {event.id}", bool(event.present)) for key, event in latest.items()}
+
+
+def _latest_tag_events(ordered: Sequence[AnyEvent]) -> dict[tuple[str, str, str], AnyEvent]:
+    """The last word of each rater about each tag, by image, rater and tag."""
     events = [event for event in ordered if event.op in ("tag", "retract")]
-    if not events:
-        return {}
-    said = (event for event in _without_retracted(events) if event.tag)
-    return {
-        (event.image_id or "", event.rater, event.tag or ""): (f"{event.clock} {event.id}", bool(event.present))
-        for event in said
-    }
+    said = (event for event in _without_retracted(events) if event.tag) if events else ()
+    return {(event.image_id or "", event.rater, event.tag or ""): event for event in said}
 
 
 def fold_earlier_ratings(ordered: Sequence[EventFields]) -> dict[tuple[str, str], list[tuple[int, str]]]:
