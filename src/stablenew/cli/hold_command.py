@@ -8,12 +8,12 @@ from stablenew.cli.console import Output, format_bytes, plural
 from stablenew.cli.history_command import open_history, read_query
 from stablenew.cli.table import Column
 from stablenew.errors import FAILURE
+from stablenew.formats.digest import short_digest
 
 if TYPE_CHECKING:
     from stablenew.controller.light_table.copies import Copies
 
 _SHOWN: Final = 50
-_SHORT: Final = 12
 
 
 def hold(
@@ -75,7 +75,7 @@ def _show_pictures(out: Output, found: "Copies", decoded: int) -> int:
     pictures = found.pictures()
     out.json([list(picture.digests) for picture in pictures])
     rows = [
-        ("  ".join(map(_short, picture.digests)), "confirmed" if picture.is_confirmed else "same pixels")
+        ("  ".join(map(short_digest, picture.digests)), "confirmed" if picture.is_confirmed else "same pixels")
         for picture in pictures
     ]
     out.table(["the same picture", ""], rows[:_SHOWN])
@@ -86,7 +86,7 @@ def _show_pictures(out: Output, found: "Copies", decoded: int) -> int:
 def _show_alike(out: Output, found: "Copies", decoded: int) -> int:
     pairs = found.candidates()
     out.json([{"images": [first, second], "bits": bits} for first, second, bits in pairs])
-    rows = [(_short(first), _short(second), str(bits)) for first, second, bits in pairs[:_SHOWN]]
+    rows = [(short_digest(first), short_digest(second), str(bits)) for first, second, bits in pairs[:_SHOWN]]
     out.table(["image", "looks like", Column("bits that differ, of 64", is_right=True)], rows)
     out.print(f"{plural(len(pairs), 'pair')} to look at ({plural(decoded, 'image')} decoded now)")
     if pairs:
@@ -110,7 +110,3 @@ def _refuse(out: Output, found: "Copies", first: str, second: str) -> int:
     out.json({"tag": tag, "images": images})
     out.print(f"two pictures: one of them carries the tag {tag}")
     return 0
-
-
-def _short(digest: str) -> str:
-    return digest.rpartition(":")[2][:_SHORT]

@@ -11,6 +11,7 @@ from stablenew.cli.console import Output, plural, shorten_ids
 from stablenew.cli.history_command import read_query
 from stablenew.cli.learn_command import DatasetOption, QueryArgument, open_dataset, show_value
 from stablenew.cli.table import Column
+from stablenew.formats.digest import short_digest
 
 if TYPE_CHECKING:
     from stablenew.formats.documents.learning_plan import LearningPlan
@@ -20,8 +21,6 @@ HELP = """Propose the images that teach most about the best settings, as a learn
 
 Run the plan, rate its images, and ask again, until it says that there is little left to gain."""
 DEFAULT_BATCH: Final = 4
-_DIGITS: Final = 12
-"""Of a digest, enough to find an image of a run."""
 
 
 def next_batch(
@@ -126,4 +125,4 @@ def _show_images(out: Output, words: str, images: "Sequence[ImageName]") -> None
     out.print(words)
     names = shorten_ids([image.run_id for image in images])
     for name, image in zip(names, images, strict=True):
-        out.print(f"  stablenew rate {name} {image.image_id.partition(':')[2][:_DIGITS]} STARS")
+        out.print(f"  stablenew rate {name} {short_digest(image.image_id)} STARS")

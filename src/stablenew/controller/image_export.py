@@ -14,6 +14,7 @@ from stablenew.exporting.caption_export import build_caption
 from stablenew.exporting.image_places import ImagePlaces
 from stablenew.exporting.xmp_packet import build_packet, opinion_of
 from stablenew.formats.clock import SYSTEM_CLOCK
+from stablenew.formats.digest import short_digest
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.settings import SETTINGS
 from stablenew.store.run_store import RunStore
@@ -104,7 +105,7 @@ def _values(image: Image) -> dict[str, Any]:
         "stars": "" if rating is None else int(rating + 0.5),
         "run": image["run_id"],
         "name": image["name"].replace("/", "-"),
-        "digest": image["digest"].rpartition(":")[2][:12],
+        "digest": short_digest(image["digest"]),
         "stage": image["stage"],
     }
 

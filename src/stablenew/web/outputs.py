@@ -17,6 +17,7 @@ from starlette.responses import Response, StreamingResponse
 
 from stablenew.disk.regular_file import is_plain_folder, open_regular, read_regular
 from stablenew.errors import OutputNotFound
+from stablenew.formats.digest import short_digest
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.media_type import EXTENSIONS, extension_for
 from stablenew.store.output_access import open_output
@@ -56,7 +57,7 @@ def _open_output(run: Run, digest: str) -> tuple[BinaryIO, str]:
         path = _held_path(run, found)
         return _open(path), path.name
     reference = _reference(run, found.digest)
-    stem = found.digest.partition(":")[2][:12]
+    stem = short_digest(found.digest)
     return open_output(run, reference), f"{stem}.{extension_for(reference.media_type)}"
 
 

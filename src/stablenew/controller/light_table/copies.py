@@ -5,10 +5,11 @@ names the other (`no-copy:`). So it is undone, merged and kept like every tag.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stablenew.errors import ConfigError, OutputNotFound
+from stablenew.formats.digest import short_digest
 from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.importing.pixel_index import PixelIndex
 from stablenew.index.index_schema import COPY_PREFIX
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from stablenew.store.run_store import RunStore
 
 NO_COPY_PREFIX: Final = "no-copy:"
-_SHORT: Final = 12
 _LEAST_PREFIX: Final = 6
 
 
@@ -69,32 +69,24 @@ class Copies:
 
     def candidates(self) -> list[Candidate]:
         """The pairs to look at, those that look most alike first."""
-        joined = {frozenset(pair) for group in self._history.copies() for pair in combinations(group, 2)}
-        picture_of = {digest: group[0] for group in self._history.copies() for digest in group}
+        group_of = {digest: group for group in self._history.copies() for digest in group}
         refused = {frozenset(pair) for pair in self._refused()}
         with PixelIndex(self._store) as pixels:
             alike = [Candidate(*pair) for pair in pixels.alike()]
         found: dict[frozenset[str], Candidate] = {}
         for pair in sorted(alike, key=lambda candidate: (candidate.bits, candidate)):
-            if frozenset(pair[:2]) in joined:
+            first, second = (group_of.get(digest, [digest]) for digest in pair[:2])
+            if first == second:
                 continue
-            pictures = frozenset(picture_of.get(digest, digest) for digest in pair[:2])
-            if not any({_short(a), _short(b)} in refused for a, b in self._files_of(pair, picture_of)):
-                found.setdefault(pictures, pair)
+            # What was said of any two files of the pictures counts for both pictures.
+            if not any({short_digest(a), short_digest(b)} in refused for a, b in product(first, second)):
+                found.setdefault(frozenset((first[0], second[0])), pair)
         return list(found.values())
-
-    def _files_of(self, pair: Candidate, picture_of: dict[str, str]) -> Iterator[tuple[str, str]]:
-        """All pairs of files of the two pictures: what was said of any counts for both."""
-        sides = []
-        for digest in pair[:2]:
-            picture = picture_of.get(digest)
-            sides.append([other for other, first in picture_of.items() if first == picture] if picture else [digest])
-        yield from ((first, second) for first in sides[0] for second in sides[1])
 
     def _refused(self) -> Iterator[tuple[str, str]]:
         for image in self._history.search_images(f"tag:{NO_COPY_PREFIX}*"):
             named = [tag.removeprefix(NO_COPY_PREFIX) for tag in image["tags"] if tag.startswith(NO_COPY_PREFIX)]
-            files = {_short(place["digest"]) for place in image["places"]}
+            files = {short_digest(place["digest"]) for place in image["places"]}
             yield from ((file, other) for file in files for other in named)
 
     def describe(self, digest: str) -> dict[str, Any]:
@@ -139,7 +131,7 @@ class Copies:
         """
         rows = self._both(first, second)
         known = [tag for row in rows for tag in row["tags"] if tag.startswith(COPY_PREFIX)]
-        tag = known[0] if known else f"{COPY_PREFIX}{_short(min(first, second))}"
+        tag = known[0] if known else f"{COPY_PREFIX}{short_digest(min(first, second))}"
         self._say([(first, tag), (second, tag)])
         return tag
 
@@ -150,7 +142,7 @@ class Copies:
         """
         self._both(first, second)
         first, second = sorted((first, second))
-        tag = f"{NO_COPY_PREFIX}{_short(first)}"
+        tag = f"{NO_COPY_PREFIX}{short_digest(first)}"
         self._say([(second, tag)])
         return tag
 
@@ -163,7 +155,7 @@ class Copies:
         tags = {digest: self._own_tags(digest) for digest in (first, second)}
         shared = {tag for tag in tags[first] & tags[second] if tag.startswith(COPY_PREFIX)}
         pairs = ((first, second), (second, first))
-        said = {(digest, f"{NO_COPY_PREFIX}{_short(other)}") for digest, other in pairs}
+        said = {(digest, f"{NO_COPY_PREFIX}{short_digest(other)}") for digest, other in pairs}
         said = {(digest, tag) for digest, tag in said if tag in tags[digest]}
         self._say([*said, *((digest, tag) for digest in (first, second) for tag in shared)], is_taken_back=True)
 
@@ -188,7 +180,3 @@ class Copies:
         ]
         if says:
             self._feedback.record_many(says)
-
-
-def _short(digest: str) -> str:
-    return digest.rpartition(":")[2][:_SHORT]

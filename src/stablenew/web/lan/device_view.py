@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.errors import ConfigError, InvalidQuery
+from stablenew.formats.digest import short_digest
 from stablenew.formats.media_type import extension_for
 from stablenew.formats.query_language import Condition, Pattern, Query, Switch
 from stablenew.web.lan.roles import Role, Viewer
@@ -56,7 +57,7 @@ def without_paths(value: Any, *, is_pattern: bool = False) -> Any:
 
 def show_row(row: Mapping[str, Any], viewer: Viewer) -> dict[str, Any]:
     """The row of an image, which has `mine` and `others` already, for a device."""
-    name = f"{row['digest'].partition(':')[2][:12]}.{extension_for(row['media_type'] or '')}"
+    name = f"{short_digest(row['digest'])}.{extension_for(row['media_type'] or '')}"
     places = [{**place, "path": name} for place in row["places"]]
     shown = {**row, "path": name, "places": places, "settings": without_paths(row["settings"])}
     return _hide_others(shown) if viewer.is_blind else shown
