@@ -5,7 +5,7 @@ import { outbox } from "./data/feedback_outbox.js";
 import { plural } from "./data/format.js";
 import { live } from "./data/live.js";
 import { getItem, setItem } from "./data/local_storage.js";
-import { showKeys, toast } from "./parts/dialogs.js";
+import { showError, showKeys, toast } from "./parts/dialogs.js";
 import { fill, h, isTyping } from "./parts/dom.js";
 import { icon } from "./parts/images/icons.js";
 import { isVeiled, setVeil } from "./parts/veil.js";
@@ -117,7 +117,7 @@ const app = {
       await this.screen.load();
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return;
-      toast(error.message, { isError: true });
+      showError(error);
       if (!(error instanceof Refused)) throw error;
     }
   },

@@ -1,7 +1,7 @@
 // The search: one line of text, its conditions as chips, completion of fields and values, and where it goes wrong.
 
 import { getJson, postJson } from "../data/api.js";
-import { askText, toast } from "./dialogs.js";
+import { askText, showError, toast } from "./dialogs.js";
 import { debounce, fill, h } from "./dom.js";
 import { completeCondition, conditionAt, insertCompletion, removeCondition, splitQuery } from "../data/query_text.js";
 
@@ -263,7 +263,7 @@ export class QueryBox {
       this.showViews((await postJson("/api/views", { name, query: this.query })).views);
       toast(`Saved as ${name.trim()}`);
     } catch (error) {
-      toast(error.message, { isError: true });
+      showError(error);
     }
   }
 }

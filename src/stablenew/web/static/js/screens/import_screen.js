@@ -1,7 +1,7 @@
 // "Where are your images?": folders that were found, a path to type, what would be taken in, and what is watched.
 
 import { postJson } from "../data/api.js";
-import { toast } from "../parts/dialogs.js";
+import { showError } from "../parts/dialogs.js";
 import { fill, h, link } from "../parts/dom.js";
 import { formatBytes, formatCount, formatTime, plural } from "../data/format.js";
 import { live } from "../data/live.js";
@@ -163,7 +163,7 @@ class ImportScreen {
       this.showSources(sources);
     } catch (error) {
       box.checked = !box.checked;
-      toast(error.message, { isError: true });
+      showError(error);
     }
   }
 
@@ -239,7 +239,7 @@ class ImportScreen {
       this.forget(path);
       if (acceptTaskState(task)) this.showImport(task);
     } catch (error) {
-      toast(error.message, { isError: true });
+      showError(error);
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { getJson, postJson, runUrl } from "../data/api.js";
 import { debounce, fill, h } from "../parts/dom.js";
-import { toast } from "../parts/dialogs.js";
+import { showError } from "../parts/dialogs.js";
 import { formatCount, formatDuration, plural } from "../data/format.js";
 import { buildRunRequest, completeList } from "../data/run_request.js";
 import { RunningJobs } from "../parts/running_jobs.js";
@@ -276,7 +276,7 @@ class NewScreen {
     try {
       this.running.showJob(await postJson("/api/running", this.buildRequest()));
     } catch (error) {
-      toast(error.message, { isError: true });
+      showError(error);
     } finally {
       this.parts.start.disabled = false;
     }

@@ -2,7 +2,7 @@
 
 import { postJson } from "../data/api.js";
 import { plural } from "../data/format.js";
-import { toast } from "../parts/dialogs.js";
+import { showError, toast } from "../parts/dialogs.js";
 import { RunningJobs } from "../parts/running_jobs.js";
 import { buildMaps } from "../parts/settings/surface_map.js";
 import { buildCurve, nameSetting, showSettingValue } from "../parts/settings/setting_curve.js";
@@ -91,7 +91,7 @@ class TuneScreen {
     try {
       await act();
     } catch (error) {
-      toast(error.message, { isError: true });
+      showError(error);
     } finally {
       button.disabled = false;
     }

@@ -5,8 +5,8 @@ import { formatBytes, formatCount, plural } from "../../data/format.js";
 import { queryOf } from "../../data/images/chosen_images.js";
 import { live } from "../../data/live.js";
 import { acceptTaskState } from "../../data/task_states.js";
-import { toast } from "../../parts/dialogs.js";
-import { fill, h, link } from "../../parts/dom.js";
+import { showError, toast } from "../../parts/dialogs.js";
+import { fill, h, isShortcut, link, showProgress } from "../../parts/dom.js";
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { app }) => new CopiesScreen(root, app);
@@ -69,28 +69,24 @@ class CopiesScreen {
     try {
       this.showTask(await postJson("/api/tasks", { kind: "pixels" }));
     } catch (error) {
-      toast(error.message, { isError: true });
+      showError(error);
     }
   }
 
   showTask(task) {
     if (!acceptTaskState(task)) return;
     const { box, words, button, stop, bar } = this.look;
+    showProgress(bar, task);
+    stop.hidden = task.is_over;
     if (task.is_over) {
       if (task.error && !task.is_cancelled) toast(task.error, { isError: true });
-      stop.hidden = bar.hidden = true;
       this.isLookedThrough = !task.error;
       setTimeout(() => this.reload().catch(() => {}), 300); // the index takes a moment to know
       return;
     }
     box.hidden = false;
     button.hidden = true;
-    stop.hidden = bar.hidden = false;
-    if (task.total) {
-      bar.max = task.total;
-      bar.value = task.done;
-      words.textContent = `${formatCount(task.done)} of ${plural(task.total, "image")}`;
-    } else words.textContent = "starting…";
+    words.textContent = task.total ? `${formatCount(task.done)} of ${plural(task.total, "image")}` : "starting…";
   }
 
   async reload() {
@@ -175,7 +171,7 @@ class CopiesScreen {
       if (this.pairs.every((other) => this.done.has(keyOf(other)))) await this.reload();
       else this.show();
     } catch (error) {
-      toast(error.message, { isError: true });
+      showError(error);
     } finally {
       this.isBusy = false;
     }
@@ -188,7 +184,7 @@ class CopiesScreen {
   }
 
   onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    if (isShortcut(event) || event.repeat) return;
     const isReadOnly = this.app.status.is_read_only;
     if (event.key === "y" && !isReadOnly) this.say(true);
     else if (event.key === "n" && !isReadOnly) this.say(false);
