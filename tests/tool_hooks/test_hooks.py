@@ -174,6 +174,8 @@ def test_a_recorder_that_is_killed_loses_no_image_and_the_rest_of_the_job_stays_
         assert process.stdout.readline() == b"told\n"
         time.sleep(10)  # so long a recorder that died is not started again
         os.kill(recorder_of(folder)[0], signal.SIGKILL)
+        while recorder_of(folder):  # what is said before it is dead goes into its pipe
+            time.sleep(0.01)
         process.communicate()
     wait_for_seals(runs, 1)
     begun, rest = sorted(RunStore(runs).iter_runs(), key=lambda run: run.run_id)

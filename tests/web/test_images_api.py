@@ -167,7 +167,7 @@ def test_an_album_is_in_the_order_in_which_its_images_were_put_in(client):
     assert read_snapshot(client, query="album:best", sort="album").ids == (first, *others)
     say(client, put_in[0], act="act-taken-out", remove_tags=["album:Best"])
     say(client, put_in[0], act="act-put-in-again", tags=["album:Best"])
-    assert read_snapshot(client, query="album:best", sort="album").ids == (*others, first)
+    wait_for(lambda: read_snapshot(client, query="album:best", sort="album").ids == (*others, first))
     status, _, body = client.ask("GET", "/api/images/snapshot?sort=album")
     assert (status, b"album:Best" in body) == (422, True)
 
