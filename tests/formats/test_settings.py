@@ -44,3 +44,18 @@ def test_the_standard_name_counts_where_two_names_are_given():
 def test_what_is_not_in_the_table_is_not_found():
     assert find_setting("model") is BY_NAME["model"]
     assert find_setting("prompt") is None
+
+
+@pytest.mark.parametrize("column", ["webui", "webui_option", "diffusers"])
+def test_a_program_has_one_setting_under_a_name(column):
+    names = [getattr(setting, column) for setting in SETTINGS if getattr(setting, column)]
+    assert len(names) == len(set(names))
+
+
+def test_no_input_of_a_comfyui_node_holds_two_settings():
+    inputs = [name for setting in SETTINGS for name in (*setting.comfyui, *setting.comfyui_encoder)]
+    assert len(inputs) == len(set(inputs))
+
+
+def test_a_field_of_sd_next_stands_for_an_option_of_the_others():
+    assert all(setting.webui_option for setting in SETTINGS if setting.sd_next)

@@ -45,8 +45,14 @@ class Setting:
     """The field of the WebUIs' API that it is sent in."""
     webui_option: str = ""
     """The option of the WebUIs that it is sent as, where they have no field for it."""
+    sd_next: str = ""
+    """The field of SD.Next's API for what the other WebUIs have as an option."""
     diffusers: str = ""
     """The argument of diffusers' pipelines that means the same."""
+    comfyui: tuple[str, ...] = ()
+    """The inputs that hold it at ComfyUI's samplers, and at the nodes that carry settings to them."""
+    comfyui_encoder: tuple[str, ...] = ()
+    """The inputs that hold it between a checkpoint and the nodes that encode its prompts."""
 
 
 SETTINGS: Final = (
@@ -62,30 +68,36 @@ SETTINGS: Final = (
     Setting(
         "sampler", "text", "Sampler", ("sampler_name",),
         query="sampler", has_facet=True, is_inherited=True, is_chosen=True, webui="sampler_name",
+        comfyui=("sampler_name",),
     ),
     Setting(
         "scheduler", "text", "Scheduler", ("schedule_type",),
         ("schedule", "scheduler_name", "noise_schedule", "sampler_sigma"),
         query="scheduler", has_facet=True, is_inherited=True, is_chosen=True, webui="scheduler",
+        comfyui=("scheduler", "scheduler_name"),
     ),
     Setting(
         "steps", "integer", "Steps", ("num_inference_steps", "sampling_steps"),
         query="steps", has_facet=True, webui="steps", diffusers="num_inference_steps",
+        comfyui=("steps",),
     ),
     Setting(
         "cfg_scale", "number", "CFG scale", ("cfg", "guidance_scale"),
         query="cfg", has_facet=True, is_inherited=True, webui="cfg_scale", diffusers="guidance_scale",
+        comfyui=("cfg", "cfg_scale", "cfg_conds"),
     ),
-    Setting("seed", "seed", "Seed", ("noise_seed",), query="seed", webui="seed"),
+    Setting("seed", "seed", "Seed", ("noise_seed",), query="seed", webui="seed", comfyui=("seed", "noise_seed")),
     Setting("width", "integer", "Width", unit="px", step=8, query="width", webui="width"),
     Setting("height", "integer", "Height", unit="px", step=8, query="height", webui="height"),
     Setting(
         "denoising_strength", "number", "Denoising strength", ("denoise", "strength"),
         stages=("img2img", "upscale"), query="denoise", webui="denoising_strength",
+        comfyui=("denoise", "denoising_strength"),
     ),
     Setting(
         "clip_skip", "integer", "Clip skip", ("clip_stop_at_last_layers",), ("clip_stop_at_layer",),
         query="clip_skip", is_inherited=True, webui_option="CLIP_stop_at_last_layers",
+        sd_next="clip_skip", comfyui_encoder=("stop_at_clip_layer", "clip_skip"),
     ),
     Setting(
         "eta", "number", "Eta", ("ddim_eta",), query="eta", is_inherited=True, webui="eta", diffusers="eta",

@@ -11,11 +11,12 @@ from typing import Any, Final
 from stablenew.engines.webui.client import WebUIClient
 from stablenew.errors import EngineError
 from stablenew.formats.common_names import SD_NEXT_SIGMAS, checkpoint_stem
+from stablenew.formats.settings import SETTINGS
 
 AUTOMATIC1111: Final = "AUTOMATIC1111"
 FORGE: Final = "Forge"
 SD_NEXT: Final = "SD.Next"
-_SD_NEXT_FIELDS: Final = {"CLIP_stop_at_last_layers": "clip_skip"}
+_SD_NEXT_FIELDS: Final = {setting.webui_option: setting.sd_next for setting in SETTINGS if setting.sd_next}
 """Options of the others for which SD.Next has a field."""
 _SIGMAS: Final = {*SD_NEXT_SIGMAS.values(), "lambdas", "flowmatch"}
 _MODULES: Final = "/sdapi/v1/sd-modules"

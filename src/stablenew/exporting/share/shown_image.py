@@ -4,20 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-KEPT_SETTINGS: Final = (
-    "model",
-    "vae",
-    "sampler",
-    "scheduler",
-    "steps",
-    "cfg_scale",
-    "seed",
-    "width",
-    "height",
-    "denoising_strength",
-    "clip_skip",
-    "eta",
-)
+from stablenew.formats.settings import INDEXED
+
+KEPT_SETTINGS: Final = tuple(setting.name for setting in INDEXED)
 """Settings that are shown without prompts. Others, such as LoRAs and those of one's own, may hold words of them."""
 _LONGEST_NAME: Final = 80
 

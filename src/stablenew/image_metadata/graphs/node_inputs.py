@@ -4,17 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from stablenew.formats.common_names import comfyui_sampler, comfyui_scheduler
+from stablenew.formats.settings import SETTINGS
 
-SAMPLER_INPUTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "seed": ("seed", "noise_seed"),
-    "steps": ("steps",),
-    "cfg_scale": ("cfg", "cfg_scale", "cfg_conds"),
-    "sampler": ("sampler_name",),
-    "scheduler": ("scheduler", "scheduler_name"),
-    "denoising_strength": ("denoise", "denoising_strength"),
-}
+SAMPLER_INPUTS: Final = {setting.name: setting.comfyui for setting in SETTINGS if setting.comfyui}
 """At samplers, and at the nodes that carry settings to them."""
-TEXT_ENCODER_INPUTS: Final[Mapping[str, tuple[str, ...]]] = {"clip_skip": ("stop_at_clip_layer", "clip_skip")}
+TEXT_ENCODER_INPUTS: Final = {setting.name: setting.comfyui_encoder for setting in SETTINGS if setting.comfyui_encoder}
 """Between a checkpoint and the nodes that encode its prompts. Layers are counted from the end there: -2 is 2."""
 CHECKPOINT_INPUTS: Final = (
     "ckpt_name", "unet_name", "base_ckpt_name", "gguf_name", "checkpoint", "base_checkpoint", "model_path", "ckpt",
