@@ -11,7 +11,8 @@ from stablenew.errors import CacheFailed, ConfigError, InvalidQuery, RunNotFound
 from stablenew.formats.clock import Clock
 from stablenew.formats.query_language import FIELDS, NUMBERS, SWITCHES, parse_query
 from stablenew.index import index_schema
-from stablenew.index.asking.facets import IMAGE_FACETS
+from stablenew.index.asking.columns.facets import IMAGE_FACETS
+from stablenew.index.asking.job_rows import read_jobs
 from stablenew.index.job_history import ALL_SORTS
 from tests import samples
 from tests.index import stores
@@ -328,13 +329,13 @@ def test_recent_is_a_window_and_search_is_not(world):
 def test_a_job_that_is_written_anew_while_it_is_asked_for_is_found(world, monkeypatch):
     _, history, _ = world
     run_id = history.page(limit=1).jobs[0].run_id
-    real, asked = history._reader.rows, []
+    asked = []
 
-    def rows(ids):
+    def rows(reader, ids):
         asked.append(ids)
-        return real(ids) if len(asked) > 2 else []
+        return read_jobs(reader, ids) if len(asked) > 2 else []
 
-    monkeypatch.setattr(history._reader, "rows", rows)
+    monkeypatch.setattr("stablenew.index.job_history.read_jobs", rows)
     assert history.get(run_id).run_id == run_id
     assert len(asked) == 3
 

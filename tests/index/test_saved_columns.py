@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew.index.asking.saved_columns import pack_column, unpack_column
+from stablenew.index.asking.columns.saved_columns import pack_column, unpack_column
 
 TYPES = {
     np.int64: st.integers(-(1 << 63), (1 << 63) - 1),

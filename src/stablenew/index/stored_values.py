@@ -103,3 +103,12 @@ def write_seed(stored: StoredSeed) -> int | str | None:
     """The seed as documents write it: beyond 2^53-1 as a string."""
     seed = read_seed(stored)
     return str(seed) if seed is not None and abs(seed) > MAX_SAFE_INTEGER else seed
+
+
+def timestamp_of(milliseconds: int) -> str:
+    """Milliseconds since 1970 as documents write them."""
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+    from stablenew.formats.clock import format_timestamp  # noqa: PLC0415
+
+    return format_timestamp(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds))

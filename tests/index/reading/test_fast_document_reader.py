@@ -9,7 +9,8 @@ import pytest
 from stablenew import LearningRecord, RunMetadata
 from stablenew.formats.strict_json import parse_json
 from stablenew.index.reading.fast_document_reader import read_metadata_fast, read_record_fast
-from stablenew.index.reading.run_entry import build_metadata_entry, build_variant_entry
+from stablenew.index.reading.run_entry import build_metadata_entry
+from stablenew.index.reading.variant_entry import build_variant_entry
 from tests.mutations import mutated
 from tests.samples import metadata, record
 

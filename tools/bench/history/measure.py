@@ -209,6 +209,7 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
     from stablenew.index.reading import run_entry as entries
     from stablenew.index.reading.fast_document_reader import read_metadata_fast, read_record_fast
     from stablenew.index.reading.index_rows import build_rows
+    from stablenew.index.reading.variant_entry import build_variant_entry
 
     first, last, count = part
     options = Options(Path(), seed=1, count=count, outputs="links", fresh_prompts=0.3)
@@ -217,7 +218,7 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
         run = build_run(options, number, random.Random(f"1/{number}"))
         metadata = entries.build_metadata_entry(read_metadata_fast(run.metadata))
         events = Feedback.from_json(run.feedback["feedback.json"]).events if run.feedback else ()
-        variants = tuple(entries.build_variant_entry(read_record_fast(line)) for line in run.records.splitlines())
+        variants = tuple(build_variant_entry(read_record_fast(line)) for line in run.records.splitlines())
         entry = entries.RunEntry(
             run_id=run.run_id,
             state="sealed",

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.index_reader import PATH_COLUMNS, IndexReader, Row, timestamp_of
+from stablenew.index.asking.index_reader import PATH_COLUMNS, IndexReader, Row
 from stablenew.index.index_schema import LABEL_PREFIX, VARIANT
-from stablenew.index.stored_values import read_seed, split_names, unpack_digest, write_seed
+from stablenew.index.stored_values import read_seed, split_names, timestamp_of, unpack_digest, write_seed
 
 MAX_PLACES: Final = 20
 """How many of the places of an image are shown: an all black image may have thousands."""

@@ -14,10 +14,11 @@ from stablenew.errors import ConfigError
 from stablenew.formats.query_language import Query, suggest_names
 from stablenew.formats.settings import INDEXED, find_setting
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
-from stablenew.index.asking.arrays import Column
-from stablenew.index.asking.column_cache import ColumnCache
-from stablenew.index.asking.index_reader import NEWEST, IndexReader
-from stablenew.index.asking.named_numbers import format_value
+from stablenew.index.asking.columns.arrays import Column
+from stablenew.index.asking.columns.column_cache import ColumnCache
+from stablenew.index.asking.columns.named_numbers import format_value
+from stablenew.index.asking.index_reader import IndexReader
+from stablenew.index.asking.orders import NEWEST
 
 NONE: Final = -1
 """The code of an image that has no value."""

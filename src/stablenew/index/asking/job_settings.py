@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.arrays import Column
-from stablenew.index.asking.column_table import ColumnTable
+from stablenew.index.asking.columns.arrays import Column
+from stablenew.index.asking.columns.column_table import ColumnTable
 from stablenew.index.asking.index_reader import IndexReader
 
 _SHOWN: Final = ("model", "sampler", "steps", "cfg_scale")

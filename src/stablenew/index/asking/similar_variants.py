@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from stablenew.formats.settings import BY_NAME
-from stablenew.index.asking.arrays import Column
-from stablenew.index.asking.column_table import ColumnTable
+from stablenew.index.asking.columns.arrays import Column
+from stablenew.index.asking.columns.column_table import ColumnTable
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import VARIANT
 from stablenew.index.stored_values import read_seed

@@ -32,9 +32,9 @@ from stablenew.index.reading.run_entry import (
     build_metadata_entry,
     build_opinion_entry,
     build_scores,
-    build_variant_entry,
     milliseconds_of_id,
 )
+from stablenew.index.reading.variant_entry import build_variant_entry
 from stablenew.store.feedback.fast_feedback_reader import read_events
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.feedback.removals import are_removed

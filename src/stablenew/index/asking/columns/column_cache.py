@@ -12,26 +12,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from stablenew.formats.query_language import Condition, Query
-from stablenew.index.asking.arrays import Column, Mask
-from stablenew.index.asking.column_table import ColumnTable
-from stablenew.index.asking.conditions import SETTING_COLUMNS, Conditions
-from stablenew.index.asking.facets import FACETS, IMAGE_FACETS, FacetCounter, FacetValue, Units
-from stablenew.index.asking.first_page import FirstPages
-from stablenew.index.asking.image_groups import gather_groups, group_keys, keep_first, stack_keys
-from stablenew.index.asking.index_reader import (
-    BEST,
-    IMAGES,
-    JOBS,
-    NEWEST,
-    OLDEST,
-    RANDOM,
-    TIME,
-    UNRATED,
-    WORST,
-    IndexReader,
-)
+from stablenew.index.asking.columns.arrays import Column, Mask
+from stablenew.index.asking.columns.column_table import ColumnTable
+from stablenew.index.asking.columns.conditions import SETTING_COLUMNS, Conditions
+from stablenew.index.asking.columns.facets import FACETS, IMAGE_FACETS, FacetCounter, FacetValue, Units
+from stablenew.index.asking.columns.first_page import FirstPages
+from stablenew.index.asking.columns.image_groups import gather_groups, group_keys, keep_first, stack_keys
+from stablenew.index.asking.columns.named_numbers import SettingValues
+from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.asking.job_settings import JobSettings, settings_of_jobs
-from stablenew.index.asking.named_numbers import SettingValues
+from stablenew.index.asking.orders import BEST, IMAGES, JOBS, NEWEST, OLDEST, RANDOM, TIME, UNRATED, WORST
 from stablenew.index.index_schema import NO_IMAGE
 
 _DEFAULT_FACETS: Final = {JOBS: FACETS, IMAGES: IMAGE_FACETS}

@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.arrays import Column
-from stablenew.index.asking.column_table import ColumnTable
+from stablenew.index.asking.columns.arrays import Column
+from stablenew.index.asking.columns.column_table import ColumnTable
 
 JOB: Final = "job"
 PROMPT: Final = "prompt"

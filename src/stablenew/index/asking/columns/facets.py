@@ -6,12 +6,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.arrays import Column, Mask
-from stablenew.index.asking.column_table import ColumnTable
-from stablenew.index.asking.conditions import ORIENTATIONS, RUN_WORD_COLUMNS, SETTING_COLUMNS, has_orientation
-from stablenew.index.asking.facet_codes import FacetCodes, code_variants
-from stablenew.index.asking.index_reader import JOBS, IndexReader
-from stablenew.index.asking.named_numbers import NamedNumbers, format_value
+from stablenew.index.asking.columns.arrays import Column, Mask
+from stablenew.index.asking.columns.column_table import ColumnTable
+from stablenew.index.asking.columns.conditions import ORIENTATIONS, RUN_WORD_COLUMNS, SETTING_COLUMNS, has_orientation
+from stablenew.index.asking.columns.facet_codes import FacetCodes, code_variants
+from stablenew.index.asking.columns.named_numbers import NamedNumbers, format_value
+from stablenew.index.asking.index_reader import IndexReader
+from stablenew.index.asking.orders import JOBS
 from stablenew.index.index_schema import (
     FIELD_EMBEDDING,
     FIELD_LORA,

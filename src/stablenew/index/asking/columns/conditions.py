@@ -15,10 +15,10 @@ from stablenew.formats.query_language import (
     Range,
 )
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.arrays import Column, Mask, in_ranges, is_in, spread
-from stablenew.index.asking.column_table import ColumnTable
+from stablenew.index.asking.columns.arrays import Column, Mask, in_ranges, is_in, spread
+from stablenew.index.asking.columns.column_table import ColumnTable
+from stablenew.index.asking.columns.named_numbers import NamedNumbers
 from stablenew.index.asking.index_reader import IndexReader
-from stablenew.index.asking.named_numbers import NamedNumbers
 from stablenew.index.index_schema import (
     FIELD_EMBEDDING,
     FIELD_LORA,

@@ -14,9 +14,9 @@ import numpy as np
 
 from stablenew.disk.atomic_file import replace_cached_by
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.arrays import Arrays, Column, Mask, is_in, read_columns
+from stablenew.index.asking.columns.arrays import Arrays, Column, Mask, is_in, read_columns
+from stablenew.index.asking.columns.saved_columns import pack_column, unpack_column
 from stablenew.index.asking.index_reader import IndexReader
-from stablenew.index.asking.saved_columns import pack_column, unpack_column
 from stablenew.index.index_schema import HASH_BITS, NO_IMAGE
 from stablenew.index.run_index import RESET
 from stablenew.index.stored_values import read_seed

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stablenew.index.asking.arrays import Column, Mask
-from stablenew.index.asking.column_table import ColumnTable
-from stablenew.index.asking.index_reader import BEST, NEWEST, OLDEST, RANDOM, UNRATED, WORST
+from stablenew.index.asking.columns.arrays import Column, Mask
+from stablenew.index.asking.columns.column_table import ColumnTable
+from stablenew.index.asking.orders import BEST, NEWEST, OLDEST, RANDOM, UNRATED, WORST
 
 _BLOCK: Final = 1 << 15
 _MAX_KEPT: Final = 8

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from stablenew.formats.query_language import Condition, Range, match_any
-from stablenew.index.asking.arrays import Column, Mask, in_ranges, spread
-from stablenew.index.asking.column_table import ColumnTable
+from stablenew.index.asking.columns.arrays import Column, Mask, in_ranges, spread
+from stablenew.index.asking.columns.column_table import ColumnTable
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import NO_IMAGE
 from stablenew.index.stored_values import is_joined, split_names

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from stablenew.index.asking.arrays import Column
+from stablenew.index.asking.columns.arrays import Column
 
 _MAX_CODES: Final = 256
 _SAMPLE: Final = 4_096
