@@ -24,7 +24,7 @@ from stablenew.errors import CacheFailed
 from stablenew.formats.settings import INDEXED, Setting
 from stablenew.store.local_state import cache_folder, store_key
 
-VERSION: Final = 13
+VERSION: Final = 14
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
@@ -192,7 +192,6 @@ OPINION: Final = Table(
         Column("rated_at", "TEXT"),
         Column("flag", text="word"),
         Column("flagged_at", "TEXT"),
-        Column("note_count", "INTEGER NOT NULL"),
         Column("is_empty", "INTEGER NOT NULL"),
         Column("is_latest", "INTEGER NOT NULL"),
         Column("is_flag_latest", "INTEGER NOT NULL"),
@@ -222,10 +221,16 @@ NOTE: Final = Table(
     (
         Column("run", "INTEGER NOT NULL"),
         Column("image", "INTEGER NOT NULL", "image"),
-        Column("body", "INTEGER NOT NULL", "note"),
+        Column("rater", "INTEGER NOT NULL", "word"),
+        Column("name", "INTEGER NOT NULL", "word"),
+        Column("clock", "TEXT NOT NULL"),
+        Column("body", text="note"),
+        Column("is_latest", "INTEGER NOT NULL"),
     ),
-    "PRIMARY KEY(run, image, body)",
+    "PRIMARY KEY(run, image, rater, name)",
 )
+"""The last word of each rater about a note, as one run says: its text, None where it was removed. `name` is its id in
+the log. The view `standing_note` has the notes that are there: `is_latest` is that of the table `tag`."""
 TRASH: Final = Table(
     "trash",
     (
@@ -251,7 +256,8 @@ SCORE: Final = Table(
     "PRIMARY KEY(image, name, run, source)",
 )
 """Numbers of images: `metric.NAME` by a scorer, `aspect.NAME` by a rater. `scored_at` is in milliseconds since 1970,
-and None in a record, which is older. `is_apart` marks the scores of images that are no final outputs of the run: those
+and None in a record, which is older; of an aspect it is clock and event, and the value None where the rater took it
+back. `is_apart` marks the scores of images that are no final outputs of the run: those
 of a run are found by its images and this mark, because an index by run would be nearly as large as the table."""
 COMPARISON: Final = Table(
     "comparison",
@@ -302,6 +308,7 @@ CREATE INDEX image_digest ON image({DIGEST_KEY});
 CREATE INDEX opinion_image ON opinion(image);
 CREATE INDEX tag_image ON tag(image);
 CREATE VIEW standing_tag AS SELECT run, image, name FROM tag WHERE is_latest AND is_present;
+CREATE VIEW standing_note AS SELECT run, image, body FROM note WHERE is_latest AND body IS NOT NULL;
 CREATE INDEX note_image ON note(image);
 CREATE INDEX image_trashed ON image(id) WHERE is_trashed;
 CREATE INDEX image_picture ON image(picture) WHERE picture IS NOT NULL;

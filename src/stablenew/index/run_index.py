@@ -17,6 +17,7 @@ from stablenew.index.index_schema import (
     FULL_TEXT_TABLES,
     HASH_BITS,
     NO_IMAGE,
+    NOTE,
     OPINION,
     OPINION_TABLES,
     PLACE,
@@ -273,7 +274,7 @@ class RunIndex:
     def _insert_opinions(self, runs: Sequence[RunRows]) -> None:
         for place, table in enumerate(OPINION_TABLES):
             self._insert_rows(table, [row for rows in runs for row in rows.opinions[place]])
-            if table in (OPINION, TAG, TRASH):
+            if table in (OPINION, TAG, NOTE, TRASH):
                 ids = [(rows.identifier,) for rows in runs if rows.opinions[place]]
                 query = f"INSERT OR IGNORE INTO touched(id) SELECT image FROM {table.name} WHERE run = ?"
                 self._connection.executemany(query, ids)
@@ -392,6 +393,15 @@ _FOLD_RATINGS: Final = (
         SELECT run, image, rater, name, row_number() OVER (
           PARTITION BY image, rater, name ORDER BY clock DESC, run DESC) AS place
         FROM touched JOIN tag ON tag.image = touched.id)
+      WHERE place = 1)
+    """,
+    "UPDATE note SET is_latest = 0 WHERE is_latest AND image IN (SELECT id FROM touched)",
+    """
+    UPDATE note SET is_latest = 1 WHERE (run, image, rater, name) IN (
+      SELECT run, image, rater, name FROM (
+        SELECT run, image, rater, name, row_number() OVER (
+          PARTITION BY picture, rater, name ORDER BY clock DESC, run DESC) AS place
+        FROM touched JOIN note ON note.image = touched.id)
       WHERE place = 1)
     """,
     """

@@ -173,7 +173,7 @@ def own_value(chance: random.Random, name: int) -> int | float | str:
 def opinions(chance: random.Random, digests: list[str]) -> OpinionEntry:
     rated = [digest for digest in digests if chance.random() < 0.1]
     found = [
-        ImageOpinion(digest, rater, chance.choice((1, 2, 3, 3, 4, 4, 5)), AT, None, None, 0, is_empty=False)
+        ImageOpinion(digest, rater, chance.choice((1, 2, 3, 3, 4, 4, 5)), AT, None, None, is_empty=False)
         for digest in rated
         for rater in ("me", "alice", "bob")[: chance.choice((1, 1, 2, 3))]
     ]

@@ -31,7 +31,7 @@ def fold_preferences(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
 
 def standing_tags(ordered: Sequence[AnyEvent]) -> list[AnyEvent]:
     """The events that gave the images the tags that they have; for `ordered` see `fold_opinions`."""
-    return [event for event in _latest_tag_events(ordered).values() if event.present]
+    return [event for event in _latest_by_name(ordered, "tag", "tag").values() if event.present]
 
 
 def standing_comparisons(ordered: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
@@ -77,15 +77,33 @@ def latest_tags(ordered: Sequence[EventFields]) -> dict[tuple[str, str, str], tu
     The time is clock and id of the event: over several runs of one image the greatest counts. For `ordered` see
     `fold_opinions`.
     """
-    latest = _latest_tag_events(ordered)
-    return {key: (f"{event.clock} {event.id}", bool(event.present)) for key, event in latest.items()}
+    latest = _latest_by_name(ordered, "tag", "tag")
+    return {key: (_age(event), bool(event.present)) for key, event in latest.items()}
 
 
-def _latest_tag_events(ordered: Sequence[AnyEvent]) -> dict[tuple[str, str, str], AnyEvent]:
-    """The last word of each rater about each tag, by image, rater and tag."""
-    events = [event for event in ordered if event.op in ("tag", "retract")]
-    said = (event for event in _without_retracted(events) if event.tag) if events else ()
-    return {(event.image_id or "", event.rater, event.tag or ""): event for event in said}
+def latest_notes(ordered: Sequence[EventFields]) -> dict[tuple[str, str, str], tuple[str, str | None]]:
+    """The same of notes, by image, rater and note id: when it was last written, and its text; None where removed."""
+    latest = _latest_by_name(ordered, "note", "note_id")
+    return {key: (_age(event), event.text) for key, event in latest.items()}
+
+
+def latest_aspects(ordered: Sequence[EventFields]) -> dict[tuple[str, str, str], tuple[str, int | None]]:
+    """The same of stars for one aspect, by image, rater and aspect; None where they were taken back."""
+    latest = _latest_by_name(ordered, "rate", "aspect")
+    return {key: (_age(event), event.rating) for key, event in latest.items()}
+
+
+def _latest_by_name(ordered: Sequence[AnyEvent], op: str, name: str) -> dict[tuple[str, str, str], AnyEvent]:
+    """The last word of each rater by image, rater and what the field `name` of the events of one op says."""
+    events = [event for event in ordered if event.op in (op, "retract")]
+    said = _without_retracted(events) if events else ()
+    named = ((getattr(event, name), event) for event in said)
+    return {(event.image_id or "", event.rater, own): event for own, event in named if own}
+
+
+def _age(event: EventFields) -> str:
+    """What sorts events as `merge_events` does."""
+    return f"{event.clock} {event.id}"
 
 
 def fold_earlier_ratings(ordered: Sequence[EventFields]) -> dict[tuple[str, str], list[tuple[int, str]]]:

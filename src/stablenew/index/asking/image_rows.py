@@ -62,8 +62,8 @@ class _Said:
         self.opinions = _by_image(
             reader,
             images,
-            "SELECT {picture}, who.text, opinion.rating, CASE WHEN is_flag_latest THEN flags.text END, note_count, "
-            "is_latest FROM opinion JOIN image ON image.id = opinion.image "
+            "SELECT {picture}, who.text, opinion.rating, CASE WHEN is_flag_latest THEN flags.text END, is_latest "
+            "FROM opinion JOIN image ON image.id = opinion.image "
             "JOIN name AS who ON who.id = rater LEFT JOIN name AS flags ON flags.id = flag",
         )
         self.tags = _by_image(
@@ -71,6 +71,11 @@ class _Said:
             images,
             "SELECT DISTINCT {picture}, text FROM standing_tag JOIN image ON image.id = standing_tag.image "
             "JOIN name ON name.id = standing_tag.name",
+        )
+        self.notes = _by_image(
+            reader,
+            images,
+            "SELECT {picture} FROM standing_note JOIN image ON image.id = standing_note.image",
         )
         self.scores = _by_image(
             reader,
@@ -83,8 +88,8 @@ class _Said:
     def of(self, image: int) -> Row:
         """The opinions of one image, folded."""
         opinions, tags = self.opinions[image], sorted(tag for _, tag in self.tags[image])
-        ratings = {who: rating for _, who, rating, _, _, is_latest in opinions if is_latest and rating is not None}
-        flags = {who: flag for _, who, _, flag, _, _ in opinions if flag is not None}
+        ratings = {who: rating for _, who, rating, _, is_latest in opinions if is_latest and rating is not None}
+        flags = {who: flag for _, who, _, flag, _ in opinions if flag is not None}
         metrics = [(name, value) for _, name, value in self.scores[image]]
         labels = [tag.removeprefix(LABEL_PREFIX) for tag in tags if tag.startswith(LABEL_PREFIX)]
         return {
@@ -94,7 +99,7 @@ class _Said:
             "flags": sorted(set(flags.values())),
             "labels": labels,
             "tags": tags,
-            "note_count": sum(opinion[4] for opinion in opinions),
+            "note_count": len(self.notes[image]),
             "metrics": {name.removeprefix("metric."): value for name, value in metrics if name.startswith("metric.")},
         }
 

@@ -165,7 +165,7 @@ class IndexReader:
     def _score_names(self) -> list[str]:
         """The names of scores. Words are never forgotten, so each is looked for."""
         words = [(number, text) for number, text in self.names() if text.startswith(_SCORES)]
-        query = "SELECT EXISTS (SELECT 1 FROM score WHERE name = ?)"
+        query = "SELECT EXISTS (SELECT 1 FROM score WHERE name = ? AND value IS NOT NULL)"
         return [text for number, text in words if self.fetch(query, (number,)) == [(1,)]]
 
     def names(self) -> list[tuple[int, str]]:

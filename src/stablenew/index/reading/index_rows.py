@@ -53,6 +53,7 @@ _variant_of = VARIANT.row_of(
 )  # fmt: skip
 _place_of = PLACE.row_of("run", "position", "number", "image", "path", "width", "height", "type", "stage")
 _opinion_of = OPINION.row_of("run", "image", *ImageOpinion._fields[1:], "is_latest", "is_flag_latest")
+_note_of = NOTE.row_of("run", "image", "rater", "name", "clock", "body", "is_latest")
 _tag_of = TAG.row_of("run", "image", "rater", "name", "clock", "is_present", "is_latest")
 _score_of = SCORE.row_of("run", *ScoreEntry._fields, "is_apart")
 _POSITIVE = (1 << 63) - 1
@@ -145,7 +146,7 @@ def _iter_labels(run: int, entry: RunEntry) -> Iterator[Row]:
 def _opinion_rows(run: int, entry: RunEntry, pack: Callable[[str], bytes]) -> tuple[tuple[Row, ...], ...]:
     opinions = [_opinion_row(run, opinion, pack) for opinion in entry.opinions.opinions]
     tags = [_tag_of((run, pack(image), *word, True)) for image, *word in entry.opinions.image_tags]
-    notes = [NOTE.row({"run": run, "image": pack(image), "body": body}) for image, body in entry.opinions.notes]
+    notes = [_note_of((run, pack(image), *word, True)) for image, *word in entry.opinions.notes]
     trash = [
         TRASH.row({"run": run, "image": pack(image), "clock": clock, "is_in": is_in})
         for image, clock, is_in in entry.opinions.trash

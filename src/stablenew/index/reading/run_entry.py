@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple, cast
 from stablenew.formats.documents.event_fields import EventFields
 from stablenew.formats.documents.feedback_fold import (
     fold_opinions,
+    latest_aspects,
+    latest_notes,
     latest_tags,
     latest_trash,
     latest_words,
@@ -46,8 +48,10 @@ class ScoreEntry(NamedTuple):
     """`metric.NAME` or `aspect.NAME`."""
     source: str
     """The scorer or rater."""
-    value: float
+    value: float | None
+    """None where a rater took it back."""
     scored_at: str
+    """Of an aspect clock and event."""
 
 
 class VariantEntry(NamedTuple):
@@ -106,7 +110,6 @@ class ImageOpinion(NamedTuple):
     flag: str | None
     flagged_at: str | None
     """The same of the flag."""
-    note_count: int
     is_empty: bool
     """Whether all that was said was taken back."""
 
@@ -142,8 +145,8 @@ class OpinionEntry(NamedTuple):
 
     The image of the whole run is empty.
     """
-    notes: tuple[tuple[str, str], ...] = ()
-    """Image and text of notes."""
+    notes: tuple[tuple[str, str, str, str, str | None], ...] = ()
+    """Image, rater, note id, clock and event of the last word about a note, and its text; None where it was removed."""
     scores: tuple[ScoreEntry, ...] = ()
     comparisons: tuple[ComparisonEntry, ...] = ()
     trash: tuple[tuple[str, str, bool], ...] = ()
@@ -243,37 +246,35 @@ def build_opinion_entry(events: Sequence[EventFields], only_image: str | None = 
     tags: set[str] = set()
     flags = {"pick": 0, "reject": 0}
     found: list[ImageOpinion] = []
-    notes: set[tuple[str, str]] = set()
-    scores: list[ScoreEntry] = []
     for (image, rater), opinion in opinions.items():
-        rating, own_notes = opinion.get("rating"), opinion.get("notes", ())
+        rating = opinion.get("rating")
         if rating is not None and image:
             images[image] = max(rating, images.get(image, 0))
         elif rating is not None:
             own.append((opinion["rated_at"], rating))
         if own_tags := opinion.get("tags"):
             tags.update(own_tags)
-        if own_notes:
-            notes.update([(image, note["text"]) for note in own_notes])
         if (flag := opinion.get("flag")) in flags:
             flags[flag] += 1
         rated_at = opinion.get("rated_at") or ratings.get((image, rater))
         if opinion or rated_at or (image, rater) in flagged:
-            flagged_at, count = flagged.get((image, rater)), len(own_notes)
-            found.append(ImageOpinion(image, rater, rating, rated_at, flag, flagged_at, count, is_empty=not opinion))
-        if aspects := opinion.get("aspects"):
-            scores += [ScoreEntry(image, f"aspect.{name}", rater, value, "") for name, value in aspects.items()]
+            flagged_at = flagged.get((image, rater))
+            found.append(ImageOpinion(image, rater, rating, rated_at, flag, flagged_at, is_empty=not opinion))
+    notes = latest_notes(events)
     return OpinionEntry(
         rating=max(own)[1] if own else None,
         image_ratings=tuple(sorted(images.items())),
         tags=tuple(sorted(tags)),
         pick_count=flags["pick"],
         reject_count=flags["reject"],
-        note_count=sum([opinion.note_count for opinion in found]),
+        note_count=sum([text is not None for _, text in notes.values()]),
         opinions=tuple(found),
         image_tags=tuple((*key, *word) for key, word in sorted(latest_tags(events).items())),
-        notes=tuple(sorted(notes)),
-        scores=tuple(scores),
+        notes=tuple((*key, *word) for key, word in notes.items()),
+        scores=tuple(
+            ScoreEntry(image, f"aspect.{name}", rater, stars, at)
+            for (image, rater, name), (at, stars) in latest_aspects(events).items()
+        ),
         trash=tuple((image, *latest) for image, latest in latest_trash(events).items()),
         comparisons=build_comparison_entries(events),
     )

@@ -58,7 +58,6 @@ _OPINION_TYPES: Final[dict[str, Any]] = {
     "rater": np.int32,
     "rating": np.float32,
     "flag": np.int32,
-    "note_count": np.int32,
     "is_empty": np.bool_,
     "is_latest": np.bool_,
     "is_flag_latest": np.bool_,

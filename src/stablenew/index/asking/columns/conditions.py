@@ -1,6 +1,6 @@
 """Conditions of queries as masks over the rows of the column table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -231,9 +231,7 @@ class Conditions:
         return self._of_opinions(opinions["image"][chosen], opinions["run"][chosen])
 
     def _noted(self, condition: Condition) -> Mask:
-        opinions = self._table.opinions
-        chosen = opinions["note_count"] > 0
-        mask: Mask = self._of_opinions(opinions["image"][chosen], opinions["run"][chosen]) == condition.switch
+        mask: Mask = self._with_notes(self._reader.fetch("SELECT image, run FROM standing_note")) == condition.switch
         return mask
 
     def _with_note(self, condition: Condition) -> Mask:
@@ -241,8 +239,12 @@ class Conditions:
         found = []
         for start in range(0, len(bodies), 10_000):
             some = ",".join(map(str, bodies[start : start + 10_000]))
-            found += self._reader.fetch(f"SELECT image, run FROM note WHERE body IN ({some})")
-        pairs = np.array(found, np.int64).reshape(-1, 2)
+            found += self._reader.fetch(f"SELECT image, run FROM standing_note WHERE body IN ({some})")
+        return self._with_notes(found)
+
+    def _with_notes(self, notes: Sequence[Any]) -> Mask:
+        """The rows that some notes, given by image and run, are about."""
+        pairs = np.array(notes, np.int64).reshape(-1, 2)
         return self._of_opinions(self._table.pictures_of(pairs[:, 0]), pairs[:, 1])
 
     def _unrated(self, condition: Condition) -> Mask:

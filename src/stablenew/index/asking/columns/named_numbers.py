@@ -126,7 +126,7 @@ class NamedNumbers:
     def score(self, field: str) -> Column:
         """The score or aspect that a field such as `metric.aesthetic` names, by image id; NaN where there is none.
 
-        Of a metric the newest value counts; an aspect is the mean of its raters.
+        Of a metric the newest value counts; an aspect is the mean of its raters' last words.
         """
         if field not in self._scores:
             self._scores[field] = self._read_scores(field, np.empty(0), None)
@@ -140,10 +140,10 @@ class NamedNumbers:
         if images is not None:
             chosen = f"{chosen} AND image IN (SELECT value FROM json_each(?))"
         rows = self._reader.fetch(
-            f"SELECT image, value FROM score WHERE {chosen} ORDER BY scored_at, value", parameters
+            f"SELECT image, value, source FROM score WHERE {chosen} ORDER BY scored_at, value", parameters
         )
         places = self._table.pictures_of(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
-        found = np.fromiter((row[1] for row in rows), np.float64, len(rows))
+        found = np.array([row[1] for row in rows], np.float64)  # None becomes NaN
         size = max(self._table.image_count, len(known), int(places.max(initial=-1)) + 1)
         values = np.full(size, np.nan)
         values[: len(known)] = known
@@ -152,8 +152,12 @@ class NamedNumbers:
         if field.startswith("metric."):
             values[places] = found  # of several the last
         elif len(places):
-            unique, inverse = np.unique(places, return_inverse=True)
-            values[unique] = np.bincount(inverse, found) / np.bincount(inverse)
+            sources = np.fromiter((row[2] for row in rows), np.int64, len(rows))
+            _, lasts = np.unique(np.stack([places, sources])[:, ::-1], axis=1, return_index=True)
+            lasts = len(rows) - 1 - lasts
+            standing = lasts[~np.isnan(found[lasts])]
+            unique, inverse = np.unique(places[standing], return_inverse=True)
+            values[unique] = np.bincount(inverse, found[standing]) / np.bincount(inverse)
         return values
 
     def score_mask(self, condition: Condition) -> Mask:

@@ -19,20 +19,27 @@ from tests import samples
 RUNS = ("first", "second", "third")
 TAGS = ("keeper", "print")
 
-words = st.lists(
-    st.tuples(
-        st.sampled_from(RUNS),
-        st.fixed_dictionaries(
-            {
-                "clock": st.integers(0, 3).map("2026-11-22T08:00:0{}.000Z-0000".format),
-                "rater": st.sampled_from(("me", "bob")),
-                "tag": st.sampled_from(TAGS),
-                "present": st.booleans(),
-            }
-        ),
+NOTES = ("hands", "light")
+WHO = {
+    "clock": st.integers(0, 3).map("2026-11-22T08:00:0{}.000Z-0000".format),
+    "rater": st.sampled_from(("me", "bob")),
+}
+
+one_word = st.one_of(
+    st.fixed_dictionaries({**WHO, "op": st.just("tag"), "tag": st.sampled_from(TAGS), "present": st.booleans()}),
+    st.fixed_dictionaries(
+        {
+            **WHO,
+            "op": st.just("note"),
+            "note_id": st.sampled_from(("main", "second")),
+            "text": st.sampled_from((*NOTES, None)),
+        }
     ),
-    max_size=8,
+    st.fixed_dictionaries(
+        {**WHO, "op": st.just("rate"), "aspect": st.just("hands"), "rating": st.sampled_from((1, 2, 5, None))}
+    ),
 )
+words = st.lists(st.tuples(st.sampled_from(RUNS), one_word), max_size=8)
 
 
 def add_run(store, run_id):
@@ -47,16 +54,18 @@ def add_run(store, run_id):
 
 def say(store, image, run_id, word):
     """An event in the log of a run, as another program would leave it."""
-    event = build_event(op="tag", replica="other", image_id=image, **word)
+    event = build_event(replica="other", image_id=image, **word)
     with (store.root / run_id / "feedback.other.jsonl").open("ab") as file:
         file.write(encode_json(event.to_dict()) + b"\n")
 
 
-def expected_tags(store, image):
-    """The tags by the specification, from nothing but the events."""
+def expected_opinions(store, image):
+    """What each rater thinks of the image by the specification, from nothing but the events."""
     events = [event for run_id in RUNS for event in FeedbackLog(store.root / run_id).read().events]
-    opinions = fold_opinions(sorted(events, key=lambda event: (event.clock, event.id)))
-    return sorted({tag for (about, _), said in opinions.items() if about == image for tag in said.get("tags", ())})
+    opinions = fold_opinions(
+        sorted({event.id: event for event in events}.values(), key=lambda one: (one.clock, one.id))
+    )
+    return [said for (about, _), said in opinions.items() if about == image]
 
 
 def forget(store, run_id):
@@ -78,16 +87,26 @@ def world(tmp_path_factory):
 
 
 def check(store, image, history):
-    expected = expected_tags(store, image)
+    said = expected_opinions(store, image)
+    tags = sorted({tag for opinion in said for tag in opinion.get("tags", ())})
+    notes = [note["text"] for opinion in said for note in opinion.get("notes", ())]
+    stars = [opinion["aspects"]["hands"] for opinion in said if "aspects" in opinion]
     ((row,)) = history.find_images().rows
-    assert row["tags"] == expected
+    assert row["tags"] == tags
+    assert row["note_count"] == len(notes)
     for tag in TAGS:
-        assert history.count_images(f"tag:{tag}") == (tag in expected)
-    assert [facet[:2] for facet in sorted(history.image_facets(names=["tag"])["tag"])] == [(tag, 1) for tag in expected]
+        assert history.count_images(f"tag:{tag}") == (tag in tags)
+    for note in NOTES:
+        assert history.count_images(f'note:"{note}"') == (note in notes)
+    assert history.count_images("noted:yes") == bool(notes)
+    mean = sum(stars) / len(stars) if stars else None
+    for least in (1, 2, 3, 5):
+        assert history.count_images(f"aspect.hands:>={least}") == (mean is not None and mean >= least)
+    assert [facet[:2] for facet in sorted(history.image_facets(names=["tag"])["tag"])] == [(tag, 1) for tag in tags]
 
 
 @given(words, st.permutations(RUNS), st.booleans())
-def test_the_last_word_about_a_tag_counts_in_whichever_run_it_was_said(world, said, order, is_told_at_once):
+def test_the_last_word_counts_in_whichever_run_it_was_said(world, said, order, is_told_at_once):
     store, image, reconciler, history = world
     for run_id in RUNS:
         forget(store, run_id)
