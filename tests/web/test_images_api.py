@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import struct
 import zipfile
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from stablenew import RunRecorder
 from stablenew.formats.digest import digest_bytes
 from stablenew.image_metadata.xmp_opinions import read_opinion
-from tests.web.serving import wait_for
+from tests.web.serving import Client, Server, wait_for
 
 ACT = "abcdef012345"
 
@@ -170,6 +171,106 @@ def test_an_album_is_in_the_order_in_which_its_images_were_put_in(client):
     wait_for(lambda: read_snapshot(client, query="album:best", sort="album").ids == (*others, first))
     status, _, body = client.ask("GET", "/api/images/snapshot?sort=album")
     assert (status, b"album:Best" in body) == (422, True)
+
+
+def make_album(client, count=4):
+    """An album of images of several runs. Gives their digests and rows, in the order in which they were put in."""
+    shown = rows(client, read_snapshot(client).ids[::-2][:count])
+    for image in shown:
+        say(client, image, tags=["album:Best"])
+    wait_for(lambda: read_snapshot(client, query="album:Best").total == count)
+    return [image["digest"] for image in shown], shown
+
+
+def move(client, act, images, target, query="album:best", **more):
+    return client.post(
+        "/api/albums/move",
+        {"act": act, "query": query, "images": images, "target": target, **more.pop("more", {})},
+        **more,
+    )
+
+
+def album(client):
+    return [row["digest"] for row in rows(client, read_snapshot(client, query="album:best", sort="album").ids)]
+
+
+def test_images_of_an_album_are_moved_and_moved_back_by_undo(client):
+    (a, b, c, d), shown = make_album(client)
+    move(client, "act-to-front", [d], a)
+    assert album(client) == [d, a, b, c]
+    move(client, "act-two-of-them", [c, d], b)
+    assert album(client) == [a, c, d, b]
+    move(client, "act-two-of-them", [c, d], b)  # a page that got no answer asks again
+    assert album(client) == [a, c, d, b]
+    move(client, "act-to-the-end", [a], b, is_after=True)
+    assert album(client) == [c, d, b, a]
+    runs = {image["digest"]: image["run_id"] for image in shown}
+    client.post("/api/undo", {"act": "act-two-of-them", "run_ids": [runs[c], runs[d]]})
+    assert album(client) == [d, b, c, a]
+    step = {"act": "act-two-of-them", "as_act": "act-once-more", "run_ids": list(dict.fromkeys((runs[c], runs[d])))}
+    client.post("/api/redo", step)
+    assert album(client) == [c, d, b, a]
+
+
+def test_an_image_that_is_put_in_again_forgets_its_place(client):
+    (a, b, c, d), shown = make_album(client)
+    move(client, "act-to-front", [d], a)
+    say(client, shown[3], act="act-taken-out", remove_tags=["album:Best"])
+    say(client, shown[3], act="act-put-in-again", tags=["album:Best"])
+    assert album(client) == [a, b, c, d]
+
+
+def test_what_a_filter_hides_keeps_its_place_when_others_move(client):
+    (a, b, c, d), shown = make_album(client)
+    say(client, shown[1], act="act-rejected", flag="reject")
+    move(client, "act-over-it", [d], a, query="album:Best -flag:reject", is_after=True)
+    assert album(client) == [a, d, b, c]
+
+
+def test_only_an_album_and_its_images_have_an_order(client):
+    (a, b, *_), _ = make_album(client)
+    other = next(row for row in rows(client, read_snapshot(client).ids) if row["digest"] not in album(client))
+    for refused, status in (
+        (move(client, "act-no-album", [a], b, query="harbour", expected=422), 422),
+        (move(client, "act-other-image", [other["digest"]], b, expected=404), 404),
+        (move(client, "act-itself", [a], a, expected=422), 422),
+    ):
+        assert refused["error"], status
+    assert album(client)[:2] == [a, b]
+
+
+def test_moves_on_two_machines_come_to_one_order(client, root, tmp_path):
+    (a, b, c, d), _ = make_album(client)
+    shutil.copytree(root, tmp_path / "other")
+    other = Server(tmp_path / "other", tmp_path / "machine-2").start()
+    try:
+        there = Client(other).enter()
+        wait_for(lambda: there.get("/api/status")["is_indexed"])
+        move(client, "act-here-0", [d], a)
+        move(there, "act-there-0", [c], a)
+        move(there, "act-there-1", [b], c, is_after=True)
+        assert (album(client), album(there)) == ([d, a, b, c], [c, b, a, d])
+        client.server.run("merge", str(tmp_path / "other"))
+        other.run("merge", str(root))
+        wait_for(lambda: album(client) == album(there))
+        assert sorted(album(client)) == sorted((a, b, c, d))
+        assert album(client).index(c) < album(client).index(b) < album(client).index(a)
+    finally:
+        other.close()
+
+
+def test_commands_list_and_export_an_album_in_its_order(client, server, tmp_path):
+    (a, b, c, d), _ = make_album(client)
+    move(client, "act-to-front", [d], a)
+    for options in ((), ("--sort", "album")):
+        printed = json.loads(server.run("images", "album:best", *options, "--json"))
+        assert [image["digest"] for image in printed] == [d, a, b, c]
+    server.run("images", "album:best", "--export", str(tmp_path / "best"))
+    files = sorted((tmp_path / "best").iterdir())
+    assert [digest_bytes(file.read_bytes()) for file in files] == [d, a, b, c]
+    assert [file.name[:2] for file in files] == ["1-", "2-", "3-", "4-"]
+    newest = json.loads(server.run("images", "album:best", "--sort", "oldest", "--json"))
+    assert [image["digest"] for image in newest] == sorted((a, b, c, d), key=[a, b, c, d].index)
 
 
 def test_the_workflow_of_an_image_is_read_from_its_file(client, root):

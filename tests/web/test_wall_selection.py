@@ -8,7 +8,8 @@ import pytest
 from stablenew import PipelineConfig, PipelineRunner, Prompt, RunRecorder, RunStore, SketchEngine, VariantPlan
 from stablenew.pipeline.randomizer import SWEEP, Axis
 from tests.web.browser import expect
-from tests.web.serving import events_of, wait_for
+from tests.web.serving import Client, events_of, wait_for
+from tests.web.test_images_api import album, make_album
 from tests.web.test_loupe import current
 from tests.web.test_wall_screen import cell, cells
 
@@ -160,3 +161,107 @@ def test_the_digests_and_the_workflow_are_copied_from_the_panel(open_page, root)
     page.locator(".copied").first.click()
     digest = next(RunStore(root).open(run.run_id).iter_outputs())[1].digest
     wait_for(lambda: page.evaluate("() => navigator.clipboard.readText()") == digest)
+
+
+@pytest.fixture
+def client(server):
+    """Somebody with the cookie of the page that is open."""
+    return Client(server)
+
+
+@pytest.fixture
+def open_album(open_page, client):
+    """A function that opens an album of four images; it gives the page and their digests in order."""
+
+    def open_it(**context):
+        page = open_page("/", **context)
+        client.cookie = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in page.context.cookies())
+        digests, _ = make_album(client)
+        page.goto("/?q=album:Best&sort=album")
+        expect(cells(page).locator("img.there")).to_have_count(4)
+        return page, digests
+
+    return open_it
+
+
+def expect_order(page, client, digests):
+    """The page shows the album in this order, and so does the server, and the page again when it is loaded anew."""
+    for number, digest in enumerate(digests, start=1):
+        expect(cell(page, number).locator("img")).to_have_attribute("src", re.compile(digest[7:]))
+    expect(page.locator("#saving")).to_be_hidden()
+    wait_for(lambda: album(client) == digests)
+
+
+def test_an_album_is_put_in_order_by_keys_and_undo_puts_it_back(open_album, client):
+    page, (a, b, c, d) = open_album()
+    page.keyboard.press("Alt+ArrowRight")
+    expect_order(page, client, [b, a, c, d])
+    expect(cell(page, 2)).to_have_class(re.compile("cursor"))
+    page.keyboard.press("Alt+End")
+    expect_order(page, client, [b, c, d, a])
+    page.keyboard.press("Alt+ArrowLeft")
+    expect_order(page, client, [b, c, a, d])
+    page.keyboard.press("5")
+    page.keyboard.press("z")
+    page.keyboard.press("z")
+    expect_order(page, client, [b, c, d, a])
+    page.keyboard.press("Shift+Z")
+    expect_order(page, client, [b, c, a, d])
+    page.reload()
+    expect_order(page, client, [b, c, a, d])
+
+
+def test_images_of_an_album_are_dragged_to_their_place(open_album, client, keep_screen):
+    page, (a, b, c, d) = open_album()
+    target = cell(page, 1).bounding_box()
+    start = cell(page, 4).bounding_box()
+    page.mouse.move(start["x"] + 60, start["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(target["x"] + 40, target["y"] + 60, steps=4)
+    expect(page.locator(".insertion")).to_be_visible()
+    keep_screen(page, "album-drag")
+    page.mouse.up()
+    expect_order(page, client, [d, a, b, c])
+    expect(page.locator(".insertion")).to_be_hidden()
+    cell(page, 1).click()
+    cell(page, 2).click(modifiers=["Shift"])
+    behind = cell(page, 4).bounding_box()
+    cell(page, 1).drag_to(cell(page, 4), target_position={"x": behind["width"] - 8, "y": 60})
+    expect_order(page, client, [b, c, d, a])
+    expect(page.locator('.cell[aria-selected="true"]:not([hidden])')).to_have_count(2)
+
+
+def test_images_of_an_album_are_moved_by_finger(open_album, client, keep_screen):
+    page, (a, b, c, d) = open_album(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    hold(page, cell(page, 3))
+    acts = page.get_by_role("group", name="The selection")
+    expect(acts).to_be_visible()
+    keep_screen(page, "album-phone")
+    acts.get_by_role("button", name="Earlier").tap()
+    expect_order(page, client, [a, c, b, d])
+    acts.get_by_role("button", name="Move before…").tap()
+    cell(page, 1).tap()
+    expect_order(page, client, [c, a, b, d])
+    page.get_by_role("button", name="1 selected").tap()
+    expect(acts).to_be_hidden()
+
+
+def hold(page, target):
+    """A finger that rests on an image."""
+    box = target.bounding_box()
+    session = page.context.new_cdp_session(page)
+    point = [{"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}]
+    session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": point})
+    expect(target).to_have_attribute("aria-selected", "true")
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    session.detach()
+
+
+def test_another_tab_shows_the_new_order_of_an_album(open_album, client):
+    page, (a, b, c, d) = open_album()
+    other = page.context.new_page()
+    other.goto("/?q=album:Best&sort=album")
+    expect(cells(other).locator("img.there")).to_have_count(4)
+    other.keyboard.press("Alt+End")
+    expect_order(other, client, [b, c, d, a])
+    expect_order(page, client, [b, c, d, a])

@@ -7,7 +7,7 @@ import typer
 
 from stablenew.cli.console import Output, plural
 from stablenew.cli.history_command import SETTINGS, open_history, read_query
-from stablenew.cli.images_command import find_images
+from stablenew.cli.images_command import find_sorted
 from stablenew.errors import FAILURE
 
 app = typer.Typer(no_args_is_help=True, help="Write what is known of images in the files of other programs.")
@@ -195,7 +195,7 @@ def _find_runs(out: Output, query: list[str] | None) -> list[Any]:
 
 def _find(out: Output, query: list[str] | None) -> list[dict[str, Any]]:
     text = read_query(query)
-    return find_images(open_history(out, text), text, "newest", 0)
+    return find_sorted(out, open_history(out, text), text)
 
 
 def _end(out: Output, problems: list[str]) -> int:

@@ -26,14 +26,20 @@ def images(
     query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="What to look for.")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="Show at most N images; 0 for all.", metavar="N")] = None,
     sort: Annotated[
-        str, typer.Option(help="newest, oldest, best, worst, random, or metric.NAME (-metric.NAME: the least first).")
-    ] = "newest",
+        str | None,
+        typer.Option(
+            help="newest, oldest, best, worst, random, metric.NAME (-metric.NAME: lowest first), or album, the "
+            "order of an album. By default newest, and album in a search for one."
+        ),
+    ] = None,
     export: Annotated[
         Path | None, typer.Option(help="Copy the images to a new folder or .zip file.", metavar="DIR|FILE.zip")
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="File names of the export: {date}, {time}, {seed}, {prompt:40}, {model}, {stars}, {run}, …"),
+        typer.Option(
+            help="File names of the export: {n}, {date}, {time}, {seed}, {prompt:40}, {model}, {stars}, {run}, …"
+        ),
     ] = None,
     fields: Annotated[bool, typer.Option("--fields", help="List what queries can ask for, settings included.")] = False,
     sidecar: Annotated[bool, typer.Option("--sidecar", help="Write what is known of each image beside it.")] = False,
@@ -48,9 +54,10 @@ def images(
         return _list_fields(out, history)
     text = without_trash(out, history, asked)
     wanted = limit if limit is not None else 0 if export else _DEFAULT_LIMIT
-    found = find_images(history, text, sort, wanted)
+    found = find_sorted(out, history, text, sort, wanted)
     if export is not None:
-        return _export(out, found, export, name or DEFAULT_NAME, sidecar=sidecar)
+        default = ALBUM_NAME if sort in (None, "album") and asks_for_album(history, text) else DEFAULT_NAME
+        return _export(out, found, export, name or default, sidecar=sidecar)
     out.json(found)
     if not found:
         out.print(f"No image fits {asked}" if asked else f"No images in {out.root} yet. `stablenew demo` makes some.")
@@ -84,6 +91,7 @@ def without_trash(out: Output, history: "JobHistory", query: str) -> str:
 _DEFAULT_LIMIT: Final = 20
 _PAGE: Final = 500
 DEFAULT_NAME: Final = "{date}-{time}-{seed}-{prompt:40}"
+ALBUM_NAME: Final = "{n}-{seed}-{prompt:40}"
 _COLUMNS: Final = (
     "stars",
     Column("prompt", least=24),
@@ -93,6 +101,25 @@ _COLUMNS: Final = (
     "image",
 )
 """Run and image are the two names that `stablenew rate` takes."""
+
+
+def asks_for_album(history: "JobHistory", query: str) -> bool:
+    """Whether a query is a search for an album."""
+    from stablenew.controller.light_table.albums import find_album
+
+    return find_album(history.parse(query)) is not None
+
+
+def find_sorted(
+    out: Output, history: "JobHistory", query: str, sort: str | None = None, limit: int = 0
+) -> list[dict[str, Any]]:
+    """As `find_images`; with no `sort` those of an album in its order, and others the newest first."""
+    if sort != "album" and (sort is not None or not asks_for_album(history, query)):
+        return find_images(history, query, sort or "newest", limit)
+    from stablenew.controller.light_table.albums import in_album_order
+
+    found = in_album_order(history, out.controller.feedback, history.parse(query)).images.tolist()
+    return history.image_rows(found[:limit] if limit else found)
 
 
 def find_images(history: "JobHistory", query: str, sort: str, limit: int) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import typer
 
 from stablenew.cli.console import Output, format_bytes, plural
 from stablenew.cli.history_command import open_history, read_query
-from stablenew.cli.images_command import find_images, without_trash
+from stablenew.cli.images_command import find_sorted, without_trash
 from stablenew.errors import FAILURE, StableNewError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def share(
 
     asked = read_query(query)
     history = open_history(out, asked)
-    images = find_images(history, without_trash(out, history, asked), "newest", 0)
+    images = find_sorted(out, history, without_trash(out, history, asked))
     insights = _find_insights(out, asked)
     report = out.with_bar(
         "Packing images",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from stablenew.pipeline.reproduction.comparison import Reproduction
     from stablenew.pipeline.rerun_engine import EngineChoice
     from stablenew.pipeline.run_options import RunOptions
-    from stablenew.recording.feedback_manager import FeedbackManager
+    from stablenew.recording.feedback_manager import FeedbackManager, TagPlace
     from stablenew.store.run import Run
     from stablenew.store.run_description import RunSurvey
     from stablenew.store.run_store import RunStore
@@ -272,6 +272,14 @@ class AppController:
         """Record comparisons of images of any runs; see `FeedbackManager.record_comparisons`. Listeners are told."""
         documents = self.feedback.record_comparisons(batch, rater=rater)
         self._announcer.announce(RATING_CHANGED, dict.fromkeys(document.run_id for document in documents))
+        return documents
+
+    def record_places(
+        self, places: "Sequence[TagPlace]", *, act: str | None = None, rater: str | None = None
+    ) -> "list[Feedback]":
+        """Record where images stand in an album; see `FeedbackManager.record_places`. Listeners are told."""
+        documents = self.feedback.record_places(places, act=act, rater=rater)
+        self._announcer.announce(RATING_CHANGED, dict.fromkeys(place.run_id for place in places))
         return documents
 
     def undo_feedback(

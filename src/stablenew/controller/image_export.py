@@ -52,9 +52,10 @@ def export_images(
 ) -> ExportReport:
     """Copy images, byte for byte, to a folder or (`*.zip`, or an open file) a zip; nothing that exists is overwritten.
 
-    `template` may name `{date}`, `{time}`, `{prompt:40}` (at most 40 characters), `{stars}`, `{run}`, `{digest}` and
-    any setting. Names that occur twice get a number. With `sidecar` a JSON file beside each image holds what is known
-    of it, with `xmp` an XMP packet what was said of it, with `captions` a text its prompt as trainers read it.
+    `template` may name `{n}` (the number of the image among these), `{date}`, `{time}`, `{prompt:40}` (at most 40
+    characters), `{stars}`, `{run}`, `{digest}` and any setting. Names that occur twice get a number. With `sidecar` a
+    JSON file beside each image holds what is known of it, with `xmp` an XMP packet what was said of it, with `captions`
+    a text its prompt as trainers read it.
 
     Raises:
         ConfigError: the template has a field that no image has, or `target` is a file that is there already.
@@ -70,7 +71,7 @@ def export_images(
                 report.problems.append(f"{image['run_id']} {image['name']}: {error}")
                 continue
             ending = _ending_of(output)
-            name = _free_name(build_name(template, image), ending, used)
+            name = _free_name(build_name(template, image, f"{done:0{len(str(len(images)))}}"), ending, used)
             write(f"{name}{ending}", data)
             if sidecar:
                 write(f"{name}.json", json.dumps(image, ensure_ascii=False, indent=2).encode())
@@ -83,9 +84,9 @@ def export_images(
     return report
 
 
-def build_name(template: str, image: Image) -> str:
-    """The name of an image's file, safe on every file system."""
-    values = _values(image)
+def build_name(template: str, image: Image, number: str = "1") -> str:
+    """The name of an image's file, safe on every file system; `number` is its place among those that are copied."""
+    values = _values(image) | {"n": number}
 
     def fill(match: re.Match[str]) -> str:
         text = " ".join(str(values.get(match[1], "")).split())
@@ -118,9 +119,9 @@ def _check_template(template: str, images: Iterable[Image]) -> None:
     if "{" in _FIELD.sub("", template):
         raise ConfigError(f"expected fields such as {{date}} or {{prompt:40}} in {template!r}")
     named = [match[1] for match in _FIELD.finditer(template)]
-    known = set(_ALWAYS).union(*map(_values, images))
+    known = {"n", *_ALWAYS}.union(*map(_values, images))
     unknown = [name for name in named if name not in known]
-    if unknown and known != _ALWAYS:
+    if unknown and images:
         raise ConfigError(f"no image has a {unknown[0]!r}; there are {', '.join(sorted(known))}")
 
 

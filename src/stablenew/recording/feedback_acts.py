@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from stablenew.formats.documents.feedback import FeedbackEvent
+from stablenew.formats.documents.feedback_fold import PLACE
 from stablenew.formats.strict_json import JsonValue
 
-_REPLACING: Final = frozenset({"rate", "tag", "note", "flag", "trash"})
+_REPLACING: Final = frozenset({"rate", "tag", "note", "flag", "trash", PLACE})
 """Ops of which the latest event of a rater counts, and no other."""
 
 

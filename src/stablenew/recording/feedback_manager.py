@@ -8,7 +8,7 @@ import secrets
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from stablenew.disk.group_sync import perform_together, results_of
 from stablenew.errors import ConfigError, InvalidDocument, StableNewError
@@ -20,7 +20,7 @@ from stablenew.formats.documents.feedback import (
     at_clock,
     draft_event,
 )
-from stablenew.formats.documents.feedback_fold import fold_opinions, standing_removals
+from stablenew.formats.documents.feedback_fold import PLACE, fold_opinions, standing_removals
 from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
 from stablenew.formats.strict_json import JsonValue
 from stablenew.recording.feedback_acts import drop_known, find_dated_ahead, redo_body, replay_acts
@@ -38,6 +38,17 @@ _CACHED_RUNS: Final = 256
 _AT_ONCE: Final = 100
 """Runs written in step; each has a file open."""
 _Plan: TypeAlias = tuple[Run, list[FeedbackEvent]]
+
+
+class TagPlace(NamedTuple):
+    """Where an image stands among those with a tag."""
+
+    run_id: str
+    image_id: str
+    """Its digest."""
+    tag: str
+    key: str
+    """A text between those of its neighbours."""
 
 
 class FeedbackManager:
@@ -141,6 +152,23 @@ class FeedbackManager:
                 raise InvalidDocument(f"expected two images to compare, found {winner} twice")
             home, body = item.to_event(winner, loser)
             by_run.setdefault(home, []).append(body)
+        plans = [(self._store.open(run_id), self._draft(bodies, rater)) for run_id, bodies in by_run.items()]
+        return self._append(plans)
+
+    def record_places(
+        self, places: Iterable[TagPlace], *, act: str | None = None, rater: str | None = None
+    ) -> list[Feedback]:
+        """Record where images stand among those with a tag: one durable write per run.
+
+        Raises:
+            RunNotFound: there is no such run; nothing is written.
+            WriteFailed: the disk would not take it.
+        """
+        by_run: dict[str, list[dict[str, JsonValue]]] = {}
+        common: dict[str, JsonValue] = {"op": PLACE} | ({"act": act} if act else {})
+        for place in places:
+            body: dict[str, JsonValue] = {"image_id": place.image_id, "tag": place.tag, "text": place.key}
+            by_run.setdefault(place.run_id, []).append(body | common)
         plans = [(self._store.open(run_id), self._draft(bodies, rater)) for run_id, bodies in by_run.items()]
         return self._append(plans)
 

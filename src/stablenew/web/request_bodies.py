@@ -45,6 +45,19 @@ class VotesBody(_Body):
     votes: Annotated[list[PostedVote], Field(min_length=1, max_length=200)]
 
 
+class MoveBody(_Body):
+    """Images of an album, in the order that they are to have, and where they go."""
+
+    act: Act
+    query: str
+    """A search for the album, such as `album:Best`."""
+    images: Annotated[list[Digest], Field(min_length=1, max_length=2000)]
+    target: Digest
+    """Another image of the album."""
+    is_after: bool = False
+    """Whether they go behind it; otherwise before it."""
+
+
 class RestoreBody(_Body):
     """Images to take out of the trash; without `digests` all."""
 

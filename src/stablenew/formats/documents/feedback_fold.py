@@ -1,11 +1,13 @@
 """The fold: what the events of a run's feedback mean now. Pure functions of events, whoever built them."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from stablenew.formats.documents.event_fields import EventFields
 
 AnyEvent = TypeVar("AnyEvent", bound=EventFields)
+PLACE: Final = "place"
+"""The op that gives an image a place, in `text`, among the images with a tag. It is no opinion: `state` lacks it."""
 
 
 def fold_opinions(ordered: Sequence[EventFields]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -32,6 +34,16 @@ def fold_preferences(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
 def standing_tags(ordered: Sequence[AnyEvent]) -> list[AnyEvent]:
     """The events that gave the images the tags that they have; for `ordered` see `fold_opinions`."""
     return [event for event in _latest_by_name(ordered, "tag", "tag").values() if event.present]
+
+
+def standing_places(ordered: Sequence[AnyEvent]) -> list[AnyEvent]:
+    """For each image and tag the latest event that gave the image a place among those with the tag, whoever said it.
+
+    For `ordered` see `fold_opinions`.
+    """
+    events = [event for event in ordered if event.op in (PLACE, "retract")]
+    said = (event for event in _without_retracted(events) if event.tag and event.text) if events else ()
+    return list({(event.image_id or "", event.tag or ""): event for event in said}.values())
 
 
 def standing_comparisons(ordered: Sequence[AnyEvent]) -> Sequence[AnyEvent]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.errors import StableNewError
 from stablenew.web.api import Call, Endpoint, describe_error
-from stablenew.web.lan.device_view import check_feedback
+from stablenew.web.lan.device_view import check_feedback, check_query
 from stablenew.web.lan.roles import without_places
 
 if TYPE_CHECKING:
@@ -41,6 +41,17 @@ def _post_one_by_one(call: Call, batch: "list[PostedFeedback]") -> dict[str, Any
     return {"saved": [act for act in saved if act not in refused], "refused": list(refused.values())}
 
 
+def _move(call: Call) -> dict[str, Any]:
+    from stablenew.controller.light_table.albums import plan_move  # noqa: PLC0415
+    from stablenew.web.request_bodies import MoveBody  # noqa: PLC0415
+
+    body, controller = call.body(MoveBody), call.context.controller
+    query = controller.history.parse(check_query(body.query, call.viewer, controller.history))
+    places = plan_move(controller.history, controller.feedback, query, body.images, body.target, is_after=body.is_after)
+    controller.record_places(places, act=body.act, rater=call.viewer.rater)
+    return {"moved": len(places)}
+
+
 def _undo(call: Call) -> dict[str, Any]:
     step = _read_step(call)
     return {"undone": len(call.context.controller.undo_feedback(step.run_ids, act=step.act, rater=call.viewer.rater))}
@@ -69,6 +80,7 @@ ENDPOINTS: Final = (
         (),
         "FeedbackBody",
     ),
+    Endpoint("POST", "/api/albums/move", "Give images of an album another place in it.", _move, (), "MoveBody"),
     Endpoint("POST", "/api/undo", "Undo an act.", _undo, (), "StepBody"),
     Endpoint("POST", "/api/redo", "Redo what was undone.", _redo, (), "StepBody"),
 )

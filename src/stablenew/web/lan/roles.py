@@ -80,6 +80,7 @@ ROLES: Final[dict[str, Role]] = {
     "GET /outputs/{run_id}/{digest}": Role.LOOK,
     "GET /thumbnails/{run_id}/{digest}/{size}": Role.LOOK,
     "POST /api/feedback": Role.RATE,
+    "POST /api/albums/move": Role.RATE,
     "POST /api/undo": Role.RATE,
     "POST /api/redo": Role.RATE,
     "POST /api/duel/votes": Role.RATE,

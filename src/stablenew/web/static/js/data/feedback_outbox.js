@@ -76,6 +76,17 @@ export class FeedbackOutbox extends EventTarget {
     this.history.push({ act, says: [{ run_id: home, image_id: null }], before: [] });
   }
 
+  /**
+   * Queue that images of an album get another place in it.
+   * @param {any[]} images @param {{query: string, target: string, is_after: boolean}} move as `/api/albums/move` takes it
+   */
+  move(images, move) {
+    const act = newActId();
+    const says = images.map(({ run_id, digest }) => ({ run_id, image_id: digest }));
+    this.enqueue({ kind: "move", act, says, move });
+    this.history.push({ act, says, before: images.map(({ opinion }) => opinion) });
+  }
+
   /** Undo the last act. Gives it, with the opinions before it; null when there is none. */
   undo() {
     const entry = this.history.undo();
@@ -148,9 +159,11 @@ export class FeedbackOutbox extends EventTarget {
 
   /** @param {Act[]} acts */
   async post(acts) {
-    const [{ kind, act, run_ids, as_act, votes }] = acts;
+    const [{ kind, act, run_ids, as_act, votes, move, says: moved }] = acts;
     if (kind === "undo") await postJson("/api/undo", { act, run_ids });
     else if (kind === "redo") await postJson("/api/redo", { act, run_ids, as_act });
+    else if (kind === "move")
+      await postJson("/api/albums/move", { act, images: moved?.map(({ image_id }) => image_id), ...move });
     else if (kind === "vote") this.refused.push(...(await postJson("/api/duel/votes", { votes })).refused);
     else {
       const { refused } = await postJson("/api/feedback", { says: acts.flatMap(({ says }) => says) });

@@ -4,7 +4,7 @@
 /** @typedef {{run_id: string, image_id: string | null, rating?: number | null, flag?: string | null, tags?: string[], remove_tags?: string[], notes?: string, trashed?: boolean}} FeedbackInput */
 /**
  * One act of a person as it is stored until the server confirms it. Pages of other versions read it, so its names stay.
- * @typedef {{kind: "say" | "undo" | "redo" | "vote", act: string, as_act?: string, says?: FeedbackInput[], run_ids?: string[], votes?: any[]}} Act
+ * @typedef {{kind: "say" | "undo" | "redo" | "vote" | "move", act: string, as_act?: string, says?: FeedbackInput[], run_ids?: string[], votes?: any[], move?: any}} Act
  */
 
 /**

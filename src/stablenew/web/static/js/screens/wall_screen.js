@@ -11,6 +11,7 @@ import { HoverBar } from "../parts/images/hover_bar.js";
 import { Loupe } from "../parts/images/loupe.js";
 import { WallView } from "../parts/images/wall_view.js";
 import { WallActs } from "./wall/acts.js";
+import { AlbumOrder } from "./wall/album_order.js";
 import { WallArrivals } from "./wall/arrivals.js";
 import { WallFeedback } from "./wall/feedback.js";
 import { createHeading, showHeading } from "./wall/headings.js";
@@ -127,6 +128,7 @@ class WallScreen {
       stateOf: (index) => ({
         isSelected: this.selection.has(index),
         isCursor: index === this.cursor,
+        isMovable: this.order.isOn,
         stack: this.list.stacks[index],
       }),
       createHeading: () => createHeading(),
@@ -134,6 +136,7 @@ class WallScreen {
       onRange: (first, last) => this.loading.loadRange(first, last),
       onScrolled: () => this.pointer.scrolled(),
     });
+    this.order = new AlbumOrder(this);
     this.pointer = new WallPointer(this);
   }
 
@@ -320,8 +323,7 @@ class WallScreen {
       this.changeSelection(() => this.selection.selectAll(this.list.length), { reveals: false });
       return;
     }
-    if (isShortcut(event)) return;
-    const action = wallAction(this, event);
+    const action = isShortcut(event) ? this.order.actionOf(event) : wallAction(this, event);
     if (!action) return;
     event.preventDefault();
     this.actions.add(action);
@@ -329,7 +331,8 @@ class WallScreen {
 
   /** One step back: from a zoomed image, the loupe, the selection; never out of the wall. */
   back() {
-    if (this.isLoupeOpen) {
+    if (this.order.isPlacing) this.order.setPlacing(false);
+    else if (this.isLoupeOpen) {
       if (!this.loupe.back()) this.closeLoupe();
     } else if (this.selection.size) this.clearSelection();
   }

@@ -161,6 +161,18 @@ export class ImageList {
     return removed;
   }
 
+  /** Move images before another one, or to the end. Gives where the first of them is then. */
+  move(/** @type {number[]} */ indexes, before) {
+    const order = [...this.ids.keys()].filter((index) => !indexes.includes(index));
+    const first = order.filter((index) => index < before).length;
+    order.splice(first, 0, ...indexes);
+    for (const name of this.columns) {
+      const column = this[name];
+      this[name] = column.map((_, place) => column[order[place]]);
+    }
+    return first;
+  }
+
   /** Put an image back that was taken out. Gives its index. */
   insert({ index, values }) {
     const at = Math.min(index, this.length);

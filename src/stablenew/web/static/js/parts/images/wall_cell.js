@@ -28,7 +28,7 @@ export function sharpThumbnail(row, width, height) {
 }
 
 /** Fill a cell with image `index` of `count`; `row` is undefined while it is not known. */
-export function showCell(node, row, { index, count, isSelected, isCursor, stack = 0 }) {
+export function showCell(node, row, { index, count, isSelected, isCursor, isMovable = false, stack = 0 }) {
   node.index = index;
   node.id = `cell-${index}`;
   node.setAttribute("aria-setsize", String(count));
@@ -42,7 +42,7 @@ export function showCell(node, row, { index, count, isSelected, isCursor, stack 
   node.style.setProperty("--average", row?.colour ?? "var(--image)");
   node.parts.stack.hidden = stack < 2;
   setText(node.parts.stack, String(stack));
-  node.draggable = Boolean(row && !row.isGone && isSelected);
+  node.draggable = Boolean(row && !row.isGone && (isSelected || isMovable));
   showMarks(node.parts, row);
 }
 

@@ -24,7 +24,10 @@ export class WallArrivals {
     this.lookSoon = debounce(() => this.look(), RELOAD_MILLISECONDS);
     this.facetsSoon = debounce(() => screen.rail.load(), FACETS_MILLISECONDS);
     const onSaved = () => {
-      if (this.isIndexBehind && !outbox.unsaved) this.facetsSoon();
+      if (this.isIndexBehind && !outbox.unsaved) {
+        this.facetsSoon();
+        if (screen.order.isOn) this.lookSoon();
+      }
       this.isIndexBehind = outbox.unsaved > 0;
     };
     outbox.addEventListener("change", onSaved);
@@ -59,6 +62,7 @@ export class WallArrivals {
       const head = await list.fetchHead(abort.signal);
       if (screen.list !== list || abort.signal.aborted) return;
       if (!list.length && head.total) return await screen.loading.reload();
+      if (screen.order.isOn && (await this.lookAtOrder(head))) return;
       const added = list.search.group || list.search.sort !== "newest" ? -1 : list.countArrived(head);
       if (added === 0 || (added > 0 && screen.hiding.holds(head.ids.subarray(0, added)))) return;
       if (added > 0 && screen.mayMove) screen.prepend(head, added);
@@ -66,6 +70,15 @@ export class WallArrivals {
     } catch (error) {
       if (error.name !== "AbortError") this.lookSoon();
     }
+  }
+
+  /** Show an album as somebody else ordered it, or as it was before an undo. Gives whether its images are the same. */
+  async lookAtOrder(/** @type {{ids: Int32Array, total: number}} */ head) {
+    const { list, loading, loupe, order } = this.screen;
+    if (head.total !== list.total) return false;
+    const isMoved = head.ids.some((id, place) => id !== list.ids[place]);
+    if (isMoved && !outbox.unsaved && !loupe.isOpen && !order.isDragging) await loading.reload();
+    return true;
   }
 
   offer(count) {

@@ -53,7 +53,7 @@ export function wallAction(screen, event) {
 }
 
 /** Another screen with what is selected; with too little of it, compare the image with the next one. */
-function goWith({ app, feedback, list, cursor }, path, least) {
+export function goWith({ app, feedback, list, cursor }, path, least) {
   const chosen = feedback.targets.map(({ image }) => image);
   const beside = list.row(cursor + 1) ?? list.row(cursor - 1);
   if (chosen.length < 2 && path === "/compare" && beside) chosen.push(beside);

@@ -36,6 +36,9 @@ export class WallPointer {
       click: (event) => this.onClick(event),
       dblclick: (event) => this.onDoubleClick(event),
       dragstart: (event) => this.onDragStart(event),
+      dragover: (event) => screen.order.dragOver(event),
+      drop: (event) => screen.order.drop(event),
+      dragend: () => screen.order.setDragging(false),
       contextmenu: (event) => this.isTouch && event.preventDefault(),
     };
     for (const [name, listener] of Object.entries(listeners)) viewport.addEventListener(name, listener);
@@ -43,6 +46,11 @@ export class WallPointer {
 
   imageAt(event) {
     return this.screen.view.imageAt(event.clientX, event.clientY);
+  }
+
+  /** Whether an image can be dragged away: to another program, or to another place of its album. */
+  isDraggable(index) {
+    return index >= 0 && (this.screen.selection.has(index) || this.screen.order.isOn);
   }
 
   onDown(event) {
@@ -55,7 +63,7 @@ export class WallPointer {
       this.start = { x: event.clientX, y: event.clientY };
       return;
     }
-    const isFileDrag = index >= 0 && this.screen.selection.has(index) && !event.shiftKey && !event.ctrlKey;
+    const isFileDrag = this.isDraggable(index) && !event.shiftKey && !event.ctrlKey;
     if (isFileDrag || event.offsetX > this.screen.viewport.clientWidth) return;
     const wall = this.screen.view.toWall(event.clientX, event.clientY);
     const isAdding = event.ctrlKey || event.metaKey || event.shiftKey;
@@ -130,6 +138,7 @@ export class WallPointer {
     const index = this.imageAt(event);
     if (index < 0) return screen.clearSelection();
     screen.layer.focus({ preventScroll: true });
+    if (screen.order.isPlacing) return screen.order.place(index);
     if (event.target.closest(".stack")) return screen.toggleStack(index);
     const isCorner = event.target.closest(".tick");
     if (event.shiftKey) screen.changeSelection(() => screen.selection.extendTo(index));
@@ -162,7 +171,8 @@ export class WallPointer {
   onDragStart(event) {
     const index = this.start ? -1 : this.imageAt(event); // what a rectangle selects is not dragged away with it
     const row = this.screen.list.row(index);
-    if (row && !row.isGone && this.screen.selection.has(index)) offerFile(event, row);
-    else event.preventDefault();
+    if (!row || row.isGone || !this.isDraggable(index)) return event.preventDefault();
+    offerFile(event, row);
+    this.screen.order.dragStart(event, index);
   }
 }

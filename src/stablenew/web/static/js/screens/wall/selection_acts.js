@@ -32,18 +32,18 @@ export async function changeAlbum({ feedback, isReadOnly }) {
 }
 
 /** Save copies of images under names of the person's own, in a zip file. */
-export async function exportImages({ feedback }) {
+export async function exportImages({ feedback, order }) {
   const images = feedback.targets.map(({ image }) => image);
   const boxes = EXTRAS.map(([id, text]) => [id, h("input", { type: "checkbox", id: `export-${id}` }), text]);
   const template = await askText({
     title: `Save ${plural(images.length, "image")} as a zip`,
     label: "Names",
-    value: getItem(TEMPLATE_KEY) ?? "{date}-{seed}-{prompt:40}",
-    hint: "{date} {time} {prompt:40} {stars} {run} {digest} {seed} {sampler} …",
+    value: order.isOn ? "{n}-{prompt:40}" : (getItem(TEMPLATE_KEY) ?? "{date}-{seed}-{prompt:40}"),
+    hint: "{n} {date} {time} {prompt:40} {stars} {run} {digest} {seed} {sampler} …",
     extra: boxes.map(([id, box, text]) => h("label.switch", { for: `export-${id}` }, box, text)),
   });
   if (!template || !images.length) return;
-  setItem(TEMPLATE_KEY, template);
+  if (!order.isOn) setItem(TEMPLATE_KEY, template);
   const extras = Object.fromEntries(boxes.map(([id, box]) => [id, box.checked]));
   saveBlob(
     await postBlob("/api/images/export", { ids: images.map(({ id }) => id), template, ...extras }),
