@@ -71,7 +71,7 @@ def read_with_status(path: StrPath, max_bytes: int) -> tuple[bytes, os.stat_resu
     descriptor, status = _open(path)
     try:
         data = os.read(descriptor, min(status.st_size, max_bytes) + 1)
-        if len(data) == status.st_size:
+        if len(data) == status.st_size <= max_bytes:
             return data, status
         chunks = [data]  # it grew, it is too long, or the system returns it in parts
         while sum(map(len, chunks)) <= max_bytes and (data := os.read(descriptor, _READ_BYTES)):
