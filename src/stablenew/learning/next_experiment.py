@@ -17,10 +17,12 @@ from stablenew.learning.evidence.evidence_table import (
     read_images_for_evidence,
 )
 from stablenew.learning.surface.asking_again import choose_again
-from stablenew.learning.surface.next_batch import Batch, Bounds, Left, propose_batch
+from stablenew.learning.surface.left_to_gain import Left
+from stablenew.learning.surface.next_batch import Batch, propose_batch
 from stablenew.learning.surface.observations import Floats, Observations
 from stablenew.learning.surface.preference_model import Surface
 from stablenew.learning.surface.setting_kernel import Dimension
+from stablenew.learning.surface.settings_search import Bounds
 from stablenew.learning.tuned_ranges import SettingRange, find_ranges
 
 MOST_UNRATED: Final = 2_000

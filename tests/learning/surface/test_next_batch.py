@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from stablenew.learning.surface.next_batch import FEWEST_NEW, Bounds, propose_batch
+from stablenew.learning.surface.next_batch import FEWEST_NEW, propose_batch
 from stablenew.learning.surface.observations import Observations
 from stablenew.learning.surface.preference_model import Surface
 from stablenew.learning.surface.setting_kernel import Dimension, SettingSpace
+from stablenew.learning.surface.settings_search import Bounds
 
 SPACE = SettingSpace(
     (
@@ -52,6 +53,15 @@ def test_half_of_the_proposals_is_random_and_the_others_are_better():
     chosen, random = (taste(batch.points[np.array(batch.is_random) == is_random]) for is_random in (False, True))
     assert chosen.mean() > random.mean() + 0.5
     assert taste(batch.best[None])[0] > 4.3
+
+
+@pytest.mark.heavy
+def test_what_is_random_covers_the_whole_range_over_many_rounds():
+    batches = [propose_batch(SPACE, BOUNDS, FIXED, observe(count)) for count in range(40, 104, 4)]
+    random = np.concatenate([batch.points[np.array(batch.is_random)] for batch in batches])
+    values = np.sort(random[:, 0])
+    assert np.diff(np.concatenate([[0.2], values, [0.8]])).max() < 0.2 * (0.8 - 0.2)
+    assert 0.3 < random[:, 1].mean() < 0.7, "both samplers about equally often"
 
 
 @pytest.mark.heavy

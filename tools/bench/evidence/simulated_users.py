@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stablenew.learning.surface.next_batch import Bounds
 from stablenew.learning.surface.observations import Observations
 from stablenew.learning.surface.setting_kernel import Dimension, SettingSpace
+from stablenew.learning.surface.settings_search import Bounds
 
 SAMPLERS, SCHEDULERS, NUMBERS, PROMPTS = 5, 3, 4, 8
 SPACE: Final = SettingSpace(

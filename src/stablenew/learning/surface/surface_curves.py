@@ -5,9 +5,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from stablenew.learning.surface.next_batch import Bounds
 from stablenew.learning.surface.observations import Floats
 from stablenew.learning.surface.preference_model import Surface
+from stablenew.learning.surface.settings_search import Bounds
 
 CURVE_POINTS: Final = 13
 """Values of a number that a curve has."""
