@@ -78,6 +78,13 @@ def test_what_is_left_to_gain_gets_less_with_more_ratings():
     assert many.is_little
 
 
+def test_a_rating_near_an_end_of_the_scale_teaches_less():
+    surface = observe(40)
+    low, middle, high = surface.rating_variances(np.array([0.0, 2.5, 6.0]) - surface.mean)
+    assert middle < low < high
+    assert middle == pytest.approx(surface.parts.noise**2 + surface.parts.image + 1 / 12, rel=0.2)
+
+
 def test_an_image_that_is_there_is_taken_where_it_teaches_as_much():
     new = propose_batch(SPACE, BOUNDS, FIXED, observe(40), size=8).points[:4]
     bad = np.array([0.2, 0.0, 1.0])

@@ -30,12 +30,12 @@ class Choice(NamedTuple):
 
 
 def choose_batch(
-    mean: Floats, covariance: Floats, noise: float, size: int, chance: np.random.Generator, free: Flags | None = None
+    mean: Floats, covariance: Floats, noise: Floats, size: int, chance: np.random.Generator, free: Flags | None = None
 ) -> Choice:
     """The `size` points that teach most, none twice.
 
-    `noise` is the variance of a rating; `free` marks points that cost nothing, which are taken where they teach nearly
-    as much as others.
+    `noise` is the variance of a rating of each point; `free` marks points that cost nothing, which are taken where they
+    teach nearly as much as others.
     """
     means, left = np.tile(mean, (_FUTURES, 1)), covariance.copy()
     discount = np.ones(len(mean)) if free is None else np.where(free, 1.0, _NEARLY)
@@ -50,7 +50,7 @@ def choose_batch(
         picks.append(pick)
         value = float(values[pick])
         means = means + chance.standard_normal((_FUTURES, 1)) * slopes[:, pick]
-        left = left - np.outer(left[:, pick], left[:, pick]) / (left[pick, pick] + noise)
+        left = left - np.outer(left[:, pick], left[:, pick]) / (left[pick, pick] + noise[pick])
     return Choice(tuple(picks), max(0.0, value))
 
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, ndtr
 
 from stablenew.learning.surface.observations import Floats, Observations
 from stablenew.learning.surface.rater_habits import RaterHabits
 
 _LEAST: Final = 1e-12
+_BOUNDS: Final = np.array([-np.inf, 0.5, 1.5, 2.5, 3.5, 4.5, np.inf])
+"""Where what is felt is rounded to one star more or less."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,18 @@ class Likelihood:
             np.concatenate([rated[1] / noise, pairs[1] / spread]),
             np.concatenate([rated[2] / noise**2, pairs[2] / spread**2]),
         )
+
+
+def information_of_stars(values: Floats, noise: float) -> Floats:
+    """How much one rating of an image tells of its worth, as one over a variance in squared stars.
+
+    `values` are what images are worth, from 0 to 5 stars; near an end of the scale, where nearly all ratings are equal,
+    it is little (Fisher's information).
+    """
+    bounds = (_BOUNDS - values[:, None]) / noise
+    probable = np.maximum(np.diff(ndtr(bounds), axis=1), _LEAST)
+    slopes = np.diff(np.exp(_log_density(bounds)), axis=1) / noise
+    return np.asarray((slopes**2 / probable).sum(axis=1))
 
 
 def _interval_terms(low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:

@@ -77,7 +77,7 @@ def propose_batch(
     left = measure_left(drawn, int(mean[: len(candidates)].argmax()), surface.expect(search.spread(SPREAD, 0)))
     random = _count_spread(count + size) - _count_spread(count)
     is_made = np.arange(len(everything)) >= len(candidates)
-    choice = choose_batch(mean, covariance, surface.rating_variance, size - random, chance, is_made)
+    choice = choose_batch(mean, covariance, surface.rating_variances(mean), size - random, chance, is_made)
     new = everything[[pick for pick in choice.picks if not is_made[pick]]]
     skipped, taken = _count_spread(count) + len(known), np.concatenate([new, known])
     spread = search.spread_new(max(random, FEWEST_NEW - len(new)), skipped, taken)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from stablenew.learning.surface.kernel_sizes import ROUNDING, SizeSearch, usual_parts
+from stablenew.learning.surface.likelihood import information_of_stars
 from stablenew.learning.surface.observations import Floats, Observations, every
 from stablenew.learning.surface.posterior import find_posterior
 from stablenew.learning.surface.rater_habits import measure_drift, measure_noise
@@ -21,6 +22,8 @@ from stablenew.learning.surface.rater_habits import measure_drift, measure_noise
 _FOR_SIZES: Final = 200
 """Ratings that the sizes of the parts are found from; each step takes time by the third power of their number."""
 _LEAST: Final = 1e-12
+_LEAST_INFORMATION: Final = 0.01
+"""Of a rating far beyond an end of the scale: next to nothing, and a variance that can be reckoned with."""
 _WIDER: Final = 1.15**2
 """The sizes of the parts are taken as known, and they are not: by so much variances are larger (measured)."""
 
@@ -66,10 +69,16 @@ class Surface:
         """Logarithm of how many times more probable the ratings are if settings matter; 0 without ratings."""
         return self._sizes.measure_support() if self._sizes else 0.0
 
-    @property
-    def rating_variance(self) -> float:
-        """How much the ratings of equal images differ, as a variance in squared stars."""
-        return self.parts.noise**2 + self.parts.image + ROUNDING
+    def rating_variances(self, means: Floats) -> Floats:
+        """For images whose settings contribute `means`: the noise of a rating, as if it were not rounded or limited.
+
+        Near the ends of the scale ratings teach less, which is as if they were noisier.
+        """
+        variance = self.parts.noise**2 + self.parts.image
+        if not len(self.observed.stars):  # only comparisons: where they are on the scale is not known
+            return np.full(len(means), variance + ROUNDING)
+        noise = float(np.sqrt(variance))
+        return np.asarray(1 / np.maximum(information_of_stars(self.mean + means, noise), _LEAST_INFORMATION))
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and covariance, in stars, of what settings contribute at some points."""
