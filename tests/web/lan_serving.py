@@ -21,7 +21,7 @@ class LanServer(Server):
         self.words = []
         for line in self.process.stdout:
             self.words.append(line)
-            if found := re.search(r"open (https://\S+) there and enter {2}(\S+)", line):
+            if found := re.search(r"open (https?://\S+) there and enter {2}(\S+)", line):
                 self.lan_origin, self.code = found.groups()
             if "Ctrl-C" in line:
                 break

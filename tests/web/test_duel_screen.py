@@ -91,7 +91,7 @@ def test_the_result_comes_by_itself_and_can_be_gone_beyond(open_page, root, serv
         wait_for(lambda count=count: len(standing(root)) == count)
         page.wait_for_timeout(50)
     expect(page.locator(".duel-result h1")).to_have_text(re.compile("is better|Not decided"))
-    expect(page.get_by_role("table")).to_contain_text("4 : 7")
+    expect(page.get_by_role("table")).to_contain_text("4 against 7")
     expect(page.get_by_role("listitem").first).to_contain_text("10")
     keep_screen(page, "duel-result")
     assert first.endswith("by=cfg")

@@ -35,7 +35,7 @@ def test_a_row_says_what_a_person_wants_to_know(open_page, keep_screen):
     expect(first.locator(".settings strong")).to_have_text("CFG scale 4, 7, 10")
     expect(first.locator(".settings")).to_contain_text("Euler a")
     expect(first.locator(".settings")).to_contain_text("Steps 12")
-    expect(first).to_contain_text("Success")
+    expect(first).to_contain_text("Completed")
     expect(first.locator("img:not([hidden])")).to_have_count(3)
     expect(rating(page, 1)).to_have_attribute("aria-label", re.compile("not rated"))
     all_there = "() => [...document.querySelectorAll('.row img:not([hidden])')].every((one) => one.naturalWidth)"

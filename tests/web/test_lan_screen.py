@@ -1,6 +1,7 @@
 """A second device in a real browser, 390 pixels wide: paired over HTTPS it rates by touch, and the owner sees it."""
 
 import re
+from contextlib import closing
 
 import pytest
 
@@ -115,6 +116,28 @@ def test_the_picture_has_four_fifths_of_a_paired_phone(server, phone):
     page.locator(".cell").first.tap()
     expect(page.locator(".loupe img.current")).to_be_visible()
     assert page.locator(".stage").bounding_box()["height"] > 0.8 * 844
+
+
+def test_over_plain_http_a_phone_is_paired_and_rates_without_what_browsers_keep_for_https(
+    root, tmp_path, browser, browser_context_args
+):
+    with closing(LanServer(root, tmp_path / "plain", "--insecure").start()) as server:
+        assert server.lan_origin.startswith("http://")
+        assert any("act as a device that you paired" in line for line in server.words)
+        context = browser.new_context(**{**browser_context_args, "base_url": server.lan_origin, **PHONE})
+        page = context.new_page()
+        page.add_init_script("Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })")
+        bad = watch(page)
+        pair(page, server.code)
+        page.locator(".cell").first.tap()
+        page.locator(".hud").get_by_role("button", name="4 stars").tap()
+        expect(page.locator(".loupe img.current")).to_have_attribute("data-index", "1")
+        expect(page.locator("#saving")).to_be_hidden()
+        (cookie,) = context.cookies()
+        assert (cookie["httpOnly"], cookie["sameSite"], cookie["secure"]) == (True, "Strict", False)
+        assert not bad
+        context.close()
+    assert len(list(root.glob("2*/feedback.*.jsonl"))) == 1
 
 
 def test_a_device_is_offered_what_it_may_do_and_nothing_goes_wrong_on_its_screens(server, phone):

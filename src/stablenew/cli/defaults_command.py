@@ -29,7 +29,7 @@ def defaults(
     proposer: ProposerOption = "evidence",
     show_all: Annotated[bool, typer.Option("--all", help="Also the settings that were never varied.")] = False,
     together: Annotated[
-        bool, typer.Option("--together", help="Only the best settings as a whole, with what matters how much.")
+        bool, typer.Option("--together", help="Only the best settings together, and how much each matters.")
     ] = False,
 ) -> int:
     """Show the settings that the ratings favour: one by one, and all together."""

@@ -30,11 +30,13 @@ def next_batch(
         list[str] | None,
         typer.Option(metavar="SETTING=LOW..HIGH,...", help="What to tune: cfg=3..12,sampler=Euler|DPM++ 2M."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=2, max=64, help="So many images.")] = DEFAULT_BATCH,
+    batch: Annotated[int, typer.Option(min=2, max=64, help="How many images to propose.")] = DEFAULT_BATCH,
     prompt: Annotated[
         list[str] | None, typer.Option(help="A prompt; by default those of the images that are there.")
     ] = None,
-    setting: Annotated[list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="A setting of all images.")
+    ] = None,
     engine: Annotated[str | None, typer.Option(help="The engine to use.")] = None,
     url: Annotated[str | None, typer.Option(help="The address of the engine's server, with --run.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The plan to write.")] = None,

@@ -33,11 +33,18 @@ def serve(
     lan_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="With --lan: its port; by default 8443 or the next free one.")
     ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option(
+            "--insecure",
+            help="With --lan: plain HTTP, for devices that refuse the certificate, on a network that you trust.",
+        ),
+    ] = False,
 ) -> int:
-    """Open the web page: history, review, new runs. Ctrl-C ends it."""
+    """Open the web page: look, rate, compare, start runs. Ctrl-C ends it."""
     out: Output = ctx.obj
-    if not lan and (lan_address is not None or lan_port is not None):
-        raise typer.BadParameter("--lan-address and --lan-port need --lan")
+    if not lan and (lan_address is not None or lan_port is not None or insecure):
+        raise typer.BadParameter("--lan-address, --lan-port and --insecure need --lan")
     from stablenew.web.interrupts import Interrupts
     from stablenew.web.server import ServerPlace, serving
 
@@ -46,7 +53,7 @@ def serve(
         return _show_other(out, place, no_browser=no_browser, lan=lan)
     try:
         with (
-            _open_door(out, lan_address, lan_port) if lan else contextlib.nullcontext() as door,
+            _open_door(out, lan_address, lan_port, is_insecure=insecure) if lan else contextlib.nullcontext() as door,
             serving(out.controller, place, port=port, is_read_only=read_only, lan_door=door) as (note, run),
         ):
             interrupts = Interrupts()
@@ -59,10 +66,10 @@ def serve(
 
 
 @contextlib.contextmanager
-def _open_door(out: Output, address: str | None, port: int | None) -> "Iterator[LanDoor]":
+def _open_door(out: Output, address: str | None, port: int | None, *, is_insecure: bool) -> "Iterator[LanDoor]":
     from stablenew.web.lan.lan_door import open_lan_door
 
-    door = open_lan_door(out.root, address=address, port=port)
+    door = open_lan_door(out.root, address=address, port=port, is_insecure=is_insecure)
     try:
         yield door
     finally:
@@ -87,7 +94,7 @@ def _show(out: Output, state: str, note: "ServerNote", *, no_browser: bool, door
 
     url = note.build_url()
     code = door.book.invite() if door else None
-    opened = {"lan": {"origin": door.origin, "code": code, "fingerprint": door.certificate.fingerprint}} if door else {}
+    opened = {"lan": {"origin": door.origin, "code": code, "fingerprint": door.fingerprint}} if door else {}
     out.json({"state": state, "url": url, "store": str(out.root.absolute())} | opened)
     if state == "serving":
         out.print(f"Serving {out.root.absolute()}")
@@ -111,9 +118,14 @@ def _show_door(out: Output, door: "LanDoor", code: str) -> None:
         f"Open to the network at {door.origin}, and at no other address of this machine.",
         "Devices that you pair may look and rate, and nobody else gets anything. New runs, imports, settings and",
         "emptying the trash stay at this computer.",
-        "Browsers warn because the certificate is this machine's own. Its SHA-256 fingerprint is",
-        door.certificate.fingerprint,
     )
+    if door.fingerprint:
+        out.print("Browsers warn because the certificate is this machine's own. Its SHA-256 fingerprint is")
+        out.print(door.fingerprint)
+    else:
+        out.print(
+            "Over plain HTTP: whoever shares this network can see the images, and act as a device that you paired."
+        )
     show_code(out, door.origin, code)
     out.print("For another device: `stablenew devices pair`, or Health on the page.")
 

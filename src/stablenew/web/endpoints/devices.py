@@ -15,7 +15,7 @@ def _book(call: Call) -> DeviceBook:
 def _devices(call: Call) -> dict[str, Any]:
     door = call.context.lan_door
     return {
-        "lan": door and {"origin": door.origin, "fingerprint": door.certificate.fingerprint},
+        "lan": door and {"origin": door.origin, "fingerprint": door.fingerprint},
         "devices": [device.to_dict() for device in _book(call).devices()],
     }
 

@@ -77,7 +77,7 @@ ENDPOINTS: Final = (
         (
             _QUERY,
             Parameter("over", "What to tune, such as cfg=3..12,sampler=Euler|DDIM; all that varied.", default=""),
-            Parameter("size", "So many images.", "integer", default=4),
+            Parameter("size", "How many images a round has.", "integer", default=4),
         ),
     ),
     Endpoint("POST", "/api/rounds", "Make the images that teach most, as a run.", _start_round, (), "RoundBody"),

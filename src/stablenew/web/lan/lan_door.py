@@ -30,16 +30,22 @@ _CONNECTIONS: Final = 512
 class LanDoor:
     """An open socket with its certificate and its devices. `serving` answers at it."""
 
-    def __init__(self, root: Path, listener: socket.socket) -> None:
+    def __init__(self, root: Path, listener: socket.socket, *, is_insecure: bool = False) -> None:
         self.address, self.port = listener.getsockname()[:2]
-        self.certificate: CertificateFiles = ensure_certificate(self.address)
+        self.certificate: CertificateFiles | None = None if is_insecure else ensure_certificate(self.address)
+        """None where plain HTTP is spoken."""
         self.book = DeviceBook(root)
         self._listener = listener
 
     @property
     def origin(self) -> str:
         """Its address, as browsers write it."""
-        return f"https://{self.address}:{self.port}"
+        return f"{'https' if self.certificate else 'http'}://{self.address}:{self.port}"
+
+    @property
+    def fingerprint(self) -> str | None:
+        """That of its certificate; None where plain HTTP is spoken."""
+        return self.certificate.fingerprint if self.certificate else None
 
     def close(self) -> None:
         """Close the socket."""
@@ -57,7 +63,7 @@ class LanDoor:
             await task
 
 
-def _build_server(app: App, certificate: CertificateFiles) -> "uvicorn.Server":
+def _build_server(app: App, certificate: CertificateFiles | None) -> "uvicorn.Server":
     import uvicorn  # noqa: PLC0415
 
     class Beside(uvicorn.Server):
@@ -76,8 +82,8 @@ def _build_server(app: App, certificate: CertificateFiles) -> "uvicorn.Server":
         server_header=False,
         timeout_keep_alive=60,
         timeout_graceful_shutdown=1,
-        ssl_certfile=certificate.certificate,
-        ssl_keyfile=certificate.key,
+        ssl_certfile=certificate.certificate if certificate else None,
+        ssl_keyfile=certificate.key if certificate else None,
     )
     return Beside(config)
 
@@ -104,8 +110,10 @@ class _CountedProtocol(PatientProtocol):
         super().connection_lost(exc)
 
 
-def open_lan_door(root: Path, *, address: str | None, port: int | None) -> LanDoor:
+def open_lan_door(root: Path, *, address: str | None, port: int | None, is_insecure: bool = False) -> LanDoor:
     """A door at `address`, by default this machine's own on the network, and `port`, by default the first free one.
+
+    With `is_insecure` it speaks plain HTTP: whoever shares the network can read what passes, cookies included.
 
     Raises:
         ConfigError: a package is missing, the machine is on no network, or the address or port cannot be had.
@@ -118,7 +126,7 @@ def open_lan_door(root: Path, *, address: str | None, port: int | None) -> LanDo
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             _bind(listener, address, number)
-            return LanDoor(root, listener)
+            return LanDoor(root, listener, is_insecure=is_insecure)
         except OSError as error:
             listener.close()
             reason = error.strerror or str(error)

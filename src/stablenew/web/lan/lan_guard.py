@@ -1,7 +1,8 @@
 """LanGuard: who may talk to the server through the network. Only devices that were paired, and each only as it may.
 
 What is not paired gets the page that asks for a code, and nothing else. What holds for the page on the computer itself
-holds here too: names, origins, kinds of requests, sizes. The cookie is good for HTTPS and this port only.
+holds here too: names, origins, kinds of requests, sizes. The cookie is good for this port only, and over HTTPS only,
+unless plain HTTP is spoken.
 """
 
 import asyncio
@@ -77,10 +78,11 @@ class LanGuard:
         self._files: dict[str, _PageFile] = files
         self._taken = taken
         self._is_read_only = is_read_only
-        host = origin.removeprefix("https://")
+        scheme, _, host = origin.partition("://")
+        self._is_secure = scheme == "https"
         self._hosts = frozenset({host})
         self._origins = frozenset({origin})
-        self._cookie_name = f"__Host-stablenew-{host.rpartition(':')[2]}"
+        self._cookie_name = f"{'__Host-stablenew' if self._is_secure else 'stablenew-lan'}-{host.rpartition(':')[2]}"
         self._strangers = RateLimit(*_REQUESTS_OF_STRANGERS)
         self._wrong_codes = RateLimit(*_WRONG_CODES)
         self._writes = RateLimit(*_WRITES_OF_A_DEVICE)
@@ -160,7 +162,8 @@ class LanGuard:
             self._wrong_codes.take(address)
             await answer(send, error.http_status, str(error))
             return
-        cookie = f"{self._cookie_name}={token}; Path=/; Max-Age={_COOKIE_SECONDS}; Secure; HttpOnly; SameSite=Strict"
+        cookie = f"{self._cookie_name}={token}; Path=/; Max-Age={_COOKIE_SECONDS}; HttpOnly; SameSite=Strict"
+        cookie += "; Secure" if self._is_secure else ""
         body = json.dumps({"name": device.name, "role": device.role}).encode()
         await send_body(send, 200, b"application/json", body, (b"set-cookie", cookie.encode()))
 

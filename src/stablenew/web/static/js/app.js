@@ -114,6 +114,7 @@ const app = {
         search,
         app: this,
       });
+      /** @type {HTMLButtonElement} */ (document.getElementById("filter")).hidden = !this.screen.toggleFacets;
       await this.screen.load();
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return;

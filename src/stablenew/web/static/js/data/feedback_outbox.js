@@ -3,6 +3,7 @@
 
 import { postJson, Refused, Unreachable } from "./api.js";
 import { FeedbackQueue } from "./feedback_queue.js";
+import { withLock } from "./local_storage.js";
 import { applyActs, reversedFeedback } from "./opinions.js";
 import { UndoHistory } from "./undo_history.js";
 
@@ -120,7 +121,7 @@ export class FeedbackOutbox extends EventTarget {
     if (this.isSending || !this.prefix) return;
     this.isSending = true;
     try {
-      await navigator.locks.request(`${this.prefix}sending`, () => this.sendAll());
+      await withLock(`${this.prefix}sending`, () => this.sendAll());
     } finally {
       this.isSending = false;
     }

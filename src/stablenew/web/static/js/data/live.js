@@ -1,6 +1,7 @@
 // Events of the server. Browsers allow a site six connections, so one tab listens and forwards to the others.
 
 import { getJson, isDevice } from "./api.js";
+import { withLock } from "./local_storage.js";
 
 const EVENTS = ["changes", "job", "news", "task", "hello"];
 const RETRY_MILLISECONDS = 1000;
@@ -16,7 +17,7 @@ class Live extends EventTarget {
 
   /** Listen to the server once no other tab does. */
   start() {
-    navigator.locks.request(
+    withLock(
       "stablenew-live",
       () =>
         new Promise(() => {

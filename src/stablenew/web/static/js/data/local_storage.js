@@ -24,6 +24,9 @@ export function setItem(key, text) {
   }
 }
 
+/** Do something while no other tab does. Without HTTPS browsers have no locks; then tabs may do it at once. */
+export const withLock = (name, action) => navigator.locks?.request(name, action) ?? action();
+
 export function removeItem(key) {
   memory.delete(key);
   try {

@@ -9,7 +9,7 @@ import { buildStars } from "./stars.js";
 
 const SHOWN_THUMBNAILS = 3;
 export const STATUS_WORDS = {
-  completed: "Success",
+  completed: "Completed",
   failed: "Failed",
   cancelled: "Cancelled",
   running: "Running",

@@ -34,7 +34,10 @@ export class DeviceList {
       lan
         ? h("p", "Open to the network at ", h("strong", lan.origin), ". Paired devices may look or rate.")
         : h("p.hint", "Not open to the network: ", h("code", "stablenew serve --lan"), " opens it."),
-      lan ? h("p.hint", "SHA-256 of its certificate: ", h("code", lan.fingerprint)) : null,
+      lan && lan.fingerprint ? h("p.hint", "SHA-256 of its certificate: ", h("code", lan.fingerprint)) : null,
+      lan && !lan.fingerprint
+        ? h("p.warning", "Over plain HTTP: others on this network can read what passes, and act as a paired device.")
+        : null,
       devices.map((device) => this.buildDevice(device)),
       lan && !this.isReadOnly ? this.buildForm() : null,
     );

@@ -94,7 +94,7 @@ class ImportScreen {
 
   showPlaces(places) {
     if (!places.length) {
-      fill(this.places, h("p", { role: "status" }, "No folder of a known tool was found here. Say where one is:"));
+      fill(this.places, h("p", { role: "status" }, "No folder of a known tool was found here. Enter one:"));
       return;
     }
     fill(

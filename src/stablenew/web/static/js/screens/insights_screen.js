@@ -141,32 +141,40 @@ function warnOf({ setting, warnings }, { value, image_count: count }) {
     ),
   );
   return [
-    count < FEW_IMAGES ? h("p.warning", "Few images") : null,
-    shorts.length ? h("p.warning", { title: found.join("\n") }, `Always ${shorten(shorts)}`) : null,
-  ];
+    count < FEW_IMAGES ? h("span.warning", "Few images") : null,
+    shorts.length ? h("span.warning", { title: found.join("\n") }, shorten(shorts)) : null,
+  ].filter(Boolean);
 }
 
-/** The first of many, those that say something before those that are only not known. */
+/** The first of many; those that are only not known are counted. */
 function shorten(texts) {
-  const order = [...texts].sort((a, b) => Number(a.endsWith("unknown")) - Number(b.endsWith("unknown")));
-  const more = order.length - MOST_WARNINGS;
-  return (
-    order.slice(0, MOST_WARNINGS).join(", ") + (more > 0 ? `, and ${plural(more, "more setting")} of one value` : "")
-  );
+  const named = texts.filter((text) => !text.endsWith("unknown")).map((text) => text.replace(/^with /, ""));
+  const shown = named.slice(0, MOST_WARNINGS);
+  const more = texts.length - shown.length;
+  if (!shown.length) return `${plural(more, "other setting")} never varied`;
+  return `Always with ${shown.join(", ")}${more ? `, and ${more} more that never varied` : ""}`;
 }
 
 function buildValues(insight) {
-  const rows = insight.values.map((value) => [
-    rowHead(showValue(value)),
-    h("td.number", formatCount(value.image_count)),
-    buildStars(value.stars),
-    h("td.wide-only", buildMean(value.mean)),
-    h("td.number", showInterval(value.mean), warnOf(insight, value)),
-  ]);
+  const rows = insight.values.flatMap((value) => {
+    const warnings = warnOf(insight, value);
+    const cells = buildCells(value);
+    return warnings.length ? [cells, [h("td.warnings", { colspan: cells.length }, warnings)]] : [cells];
+  });
   const more = insight.value_count - insight.values.length;
   return [
     buildTable(["Value", ["Images", "number"], "Stars", ["Mean, from 0 to 5", "wide-only"], ["95 %", "number"]], rows),
     more > 0 ? h("p.hint", `and ${plural(more, "more value")}`) : null,
+  ];
+}
+
+function buildCells(value) {
+  return [
+    rowHead(showValue(value)),
+    h("td.number", formatCount(value.image_count)),
+    buildStars(value.stars),
+    h("td.wide-only", buildMean(value.mean)),
+    h("td.number", showInterval(value.mean)),
   ];
 }
 

@@ -4,13 +4,15 @@ import { plural } from "../../data/format.js";
 import { settingTitle } from "../../data/images/image_facts.js";
 import { buildTable, h, link, rowHead } from "../../parts/dom.js";
 
+/** A place on a bar. */
+const place = (share) => `${100 * share}%`;
 const percent = (share) => `${Math.round(100 * share)} %`;
 const interval = ({ low, high }) => `${Math.round(100 * low)}–${Math.round(100 * high)} %`;
 
 /** The result as an element. `onGoOn` goes on voting; null where that cannot be. */
 export function buildResult(report, { isUsedUp = false, onGoOn = null } = {}) {
-  const order = report.sides.map((_, place) => place);
-  const strength = (place) => report.sides[place].strength?.estimate ?? 0;
+  const order = report.sides.map((_, side) => side);
+  const strength = (side) => report.sides[side].strength?.estimate ?? 0;
   order.sort((a, b) => strength(b) - strength(a));
   return h(
     "div.page.duel-result",
@@ -25,7 +27,7 @@ export function buildResult(report, { isUsedUp = false, onGoOn = null } = {}) {
     report.vote_count
       ? h(
           "ol.strengths",
-          order.map((place) => buildSide(report.sides[place])),
+          order.map((side) => buildSide(report.sides[side])),
         )
       : null,
     report.vote_count ? buildPairs(report) : null,
@@ -44,8 +46,8 @@ function explain({ verdict, matters, error, counted_votes: counted, progress, vo
   if (verdict === "winner")
     return `After ${votes}. However often you look, this is wrong with at most ${percent(error)}.`;
   if (verdict === "no_difference") return `After ${votes}: no win rate is ${percent(matters)} or more away from even.`;
-  if (isUsedUp) return `All pairs were voted on: ${votes}, ${percent(progress)} of the evidence that a verdict takes.`;
-  return count ? `${votes} so far: ${percent(progress)} of the evidence that a verdict takes.` : "";
+  if (isUsedUp) return `All pairs were voted on: ${votes}, ${percent(progress)} of the evidence needed for a verdict.`;
+  return count ? `${votes} so far: ${percent(progress)} of the evidence needed for a verdict.` : "";
 }
 
 function buildSide({ value, strength, vote_count: count, image_count: images }) {
@@ -56,8 +58,8 @@ function buildSide({ value, strength, vote_count: count, image_count: images }) 
     h(
       "span.strength-bar",
       { "aria-hidden": "true" },
-      h("span.reach", { style: { left: percent(low), right: percent(1 - high) } }),
-      h("span.mark", { style: { left: percent(estimate) } }),
+      h("span.reach", { style: { left: place(low), right: place(1 - high) } }),
+      h("span.mark", { style: { left: place(estimate) } }),
     ),
     h("span.number", `${percent(estimate)} (${interval(strength)})`),
     h("span.soft", `${plural(count, "vote")}, ${plural(images, "image")}`),
@@ -67,17 +69,18 @@ function buildSide({ value, strength, vote_count: count, image_count: images }) 
 const VERDICTS = { equal: "no difference that matters", open: "open" };
 
 function buildPairs({ pairs }) {
-  const titles = ["", "won", "lost", "ties", "both bad", "win rate", "verdict"];
+  const numbers = ["Won", "Lost", "Ties", "Both bad", "Win rate"].map((title) => [title, "number"]);
+  const voted = pairs.filter((pair) => pair.wins + pair.losses + pair.ties + pair.both_bad);
   const verdict = (pair) =>
     VERDICTS[pair.verdict] ?? `${pair[pair.verdict]} is better, after ${plural(pair.decided_after, "vote")}`;
-  const rows = pairs.map((pair) => [
-    rowHead(`${pair.first} : ${pair.second}`),
+  const rows = voted.map((pair) => [
+    rowHead(`${pair.first} against ${pair.second}`),
     ...[pair.wins, pair.losses, pair.ties, pair.both_bad].map((count) => h("td.number", count)),
     h("td.number", pair.win_rate.trials ? `${percent(pair.win_rate.estimate)} (${interval(pair.win_rate)})` : ""),
     verdict(pair),
   ]);
   const region = { tabindex: 0, role: "region", "aria-label": "Each two sides" };
-  return h("div.table-scroll.numbers", region, buildTable(titles, rows));
+  return h("div.table-scroll.numbers", region, buildTable(["", ...numbers, "Verdict"], rows));
 }
 
 function listChecks({ agreement, left_rate: left, second_votes: again }) {

@@ -100,6 +100,8 @@ class GridScreen {
     this.view.start();
     fill(this.tools, this.buildTools());
     this.say(grid);
+    const first = this.view.firstCell;
+    if (first && !this.onCell) this.go(first);
   }
 
   say({ image_count: count, left_out: left }) {
@@ -129,7 +131,7 @@ class GridScreen {
 
   buildTools() {
     const parameters = new URLSearchParams(Object.entries(this.question).filter(([, value]) => value));
-    const link = (path, text) => h("a", { href: `/api/grid/${path}?${parameters}`, download: "" }, text);
+    const link = (path, text) => h("a.button.quiet", { href: `/api/grid/${path}?${parameters}`, download: "" }, text);
     const save = async () => {
       const isWhole = await saveSheet(this.view, this.rows, (cells) => this.request(cells));
       if (!isWhole) toast("The sheet holds the first part: a picture cannot be larger");

@@ -100,6 +100,11 @@ export class GridView {
     return row * this.columns + x;
   }
 
+  /** The first cell that holds an image. */
+  get firstCell() {
+    return this.cells.get(Math.min(...this.cells.keys()));
+  }
+
   get holes() {
     return this.columns * this.rowCount - this.cells.size;
   }
