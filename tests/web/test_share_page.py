@@ -18,12 +18,12 @@ def open_pack(browser, browser_context_args, tmp_path):
     """A function that packs a store and opens the page; at the end nothing may have gone wrong in it."""
     bad, contexts = [], []
 
-    def open_page(root, *without, **options):
+    def open_page(root, *without, arrange=list, **options):
         history = JobHistory(root)
         history.refresh(is_patient=True)
         insights = AppController(runs_dir=root).look_at_insights("")
         target = tmp_path / "pack.zip"
-        images = list(history.search_images(""))
+        images = arrange(history.search_images(""))
         write_pack(RunStore(root), images, target, without=frozenset(without), insights=insights)
         with zipfile.ZipFile(target) as archive:
             archive.extractall(tmp_path / "unpacked")
@@ -73,6 +73,20 @@ def test_wall_loupe_stars_and_evidence_open_from_a_folder(open_pack, rated, keep
     expect(page.locator("#picture")).not_to_have_attribute("src", first)
     page.keyboard.press("Escape")
     expect(loupe).to_be_hidden()
+
+
+def test_images_that_were_put_in_order_are_shown_in_it(open_pack, rated):
+    page = open_pack(rated, arrange=lambda images: sorted(images, key=lambda image: image["digest"]))
+    assert page.get_by_label("Order").input_value() == "arranged"
+    arranged = [cell.get_attribute("aria-label") for cell in page.locator(".cell").all()]
+    assert [label.split(",")[0] for label in arranged] == [f"Image {number}" for number in range(1, 15)]
+    page.get_by_label("Order").select_option("newest")
+    newest = [cell.get_attribute("aria-label") for cell in page.locator(".cell").all()]
+    page.get_by_label("Order").select_option("oldest")
+    oldest = [cell.get_attribute("aria-label") for cell in page.locator(".cell").all()]
+    assert sorted(newest) == sorted(arranged)
+    assert newest != arranged
+    assert "harbour" in oldest[0]
 
 
 def test_a_hostile_prompt_is_text(open_pack, rated):

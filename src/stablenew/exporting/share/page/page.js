@@ -2,9 +2,16 @@
 
 "use strict";
 
-const ORDERS = { newest: "Newest first", oldest: "Oldest first", best: "Best first" };
 const byId = (id) => document.getElementById(id);
 const images = PACK.images.map((image, index) => ({ ...image, index, stars: meanOf(image.ratings) }));
+const timeOf = (image) => image.created_at ?? "";
+const isArranged = images.some((image, index) => index && timeOf(image) > timeOf(images[index - 1]));
+const ORDERS = [
+  ...(isArranged ? [["arranged", "As arranged"]] : []),
+  ["newest", "Newest first"],
+  ["oldest", "Oldest first"],
+  ["best", "Best first"],
+];
 let shown = images;
 let current = 0;
 
@@ -45,7 +52,8 @@ function fillWall() {
   const least = Number(byId("least").value);
   const order = byId("order").value;
   shown = images.filter((image) => (image.stars ?? -1) >= least);
-  if (order === "oldest") shown.reverse();
+  if (order === "newest") shown.sort((a, b) => timeOf(b).localeCompare(timeOf(a)));
+  if (order === "oldest") shown.reverse().sort((a, b) => timeOf(a).localeCompare(timeOf(b)));
   if (order === "best") shown.sort((a, b) => (b.stars ?? -1) - (a.stars ?? -1));
   byId("wall").replaceChildren(...shown.map(buildCell));
   byId("facts").textContent = `${shown.length} of ${images.length} images`;
@@ -61,7 +69,7 @@ function pairsOf(image) {
     ["negative", image.negative],
     ["tags", (image.tags ?? []).join(", ")],
     ["flags", image.flags.join(", ")],
-    ["made", image.created_at],
+    ["made", image.created_at && new Date(image.created_at).toLocaleString()],
     ["job", image.job],
   ];
   return [...ratings, ...texts, ...settings, ...size, ...metrics].filter(([, value]) => value);
@@ -110,7 +118,7 @@ byId("least").append(
     h("option", { value: stars ? String(stars) : "-1" }, text),
   ),
 );
-byId("order").append(...Object.entries(ORDERS).map(([value, text]) => h("option", { value }, text)));
+byId("order").append(...ORDERS.map(([value, text]) => h("option", { value }, text)));
 byId("least").addEventListener("change", fillWall);
 byId("order").addEventListener("change", fillWall);
 byId("previous").addEventListener("click", () => show(current - 1));

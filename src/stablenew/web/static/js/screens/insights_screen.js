@@ -152,7 +152,8 @@ function shorten(texts) {
   const shown = named.slice(0, MOST_WARNINGS);
   const more = texts.length - shown.length;
   if (!shown.length) return `${plural(more, "other setting")} never varied`;
-  return `Always with ${shown.join(", ")}${more ? `, and ${more} more that never varied` : ""}`;
+  const others = more ? `, and ${more} more that never varied` : "";
+  return `Always with ${shown.join(", ")}${others}`;
 }
 
 function buildValues(insight) {
