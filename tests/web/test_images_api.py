@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from stablenew import RunRecorder
 from stablenew.formats.digest import digest_bytes
 from stablenew.image_metadata.xmp_opinions import read_opinion
+from stablenew.index.index_keeper import try_index_lock
 from tests.web.serving import Client, Server, wait_for
 
 ACT = "abcdef012345"
@@ -98,6 +99,23 @@ def test_a_row_has_what_oneself_and_others_think(server, client):
     assert image["others"]["bob"]["rating"] == 2
     assert gone is None
     wait_for(lambda: client.get("/api/images/count?query=rating:3") == {"count": 1})
+
+
+def test_a_run_that_is_moved_away_hides_no_image_of_the_others(root, server, client, tmp_path, monkeypatch):
+    images = rows(client, read_snapshot(client).ids)
+    moved = images[0]
+    say(client, moved, rating=4)
+    wait_for(lambda: any(read_snapshot(client).rated))
+    server.stop()
+    monkeypatch.setenv("STABLENEW_STATE_DIR", server.environment["STABLENEW_STATE_DIR"])
+    lock = try_index_lock(root)
+    assert lock is not None
+    again = Client(server.start()).enter()
+    (root / moved["run_id"]).rename(tmp_path / "moved")  # and the index, which we hold, does not learn of it
+    shown = rows(again, [image["id"] for image in images])
+    assert [row["id"] for row in shown] == [image["id"] for image in images]
+    assert shown[0]["mine"] == {"rating": 4}
+    lock.release()
 
 
 def test_facets_count_images(client):

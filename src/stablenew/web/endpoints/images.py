@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
-from stablenew.errors import ConfigError, OutputNotFound
+from stablenew.errors import ConfigError, OutputNotFound, StoreError
 from stablenew.exporting.image_places import ImagePlaces
 from stablenew.formats.digest import digest_bytes
 from stablenew.image_metadata.containers.sniffing import read_container
@@ -115,17 +115,24 @@ def rows_of(context: "WebContext", ids: Iterable[int], viewer: Viewer = OWNER) -
 
 def _with_opinions(context: "WebContext", row: dict[str, Any], own: str, cached: dict[str, Opinions]) -> dict[str, Any]:
     """A row with the opinions as the feedback files have them: the index may be a moment behind."""
-    feedback = context.controller.feedback
     folded: dict[str, Mapping[str, Any]] = {}
     files = {row["digest"], *(place["digest"] for place in row["places"])}
     for run_id in dict.fromkeys(place["run_id"] for place in reversed(row["places"])):
         if run_id not in cached:
-            cached[run_id] = feedback.opinions(run_id)
+            cached[run_id] = _opinions_of(context, run_id, row)
         for (image, rater), opinion in cached[run_id].items():
             if image in files:
                 folded[rater] = merge_opinions(folded.get(rater, {}), opinion)
     colour = context.thumbnails.colour(row["digest"])
     return row | {"mine": folded.pop(own, {}), "others": folded, "colour": colour}
+
+
+def _opinions_of(context: "WebContext", run_id: str, row: Mapping[str, Any]) -> Opinions:
+    """What its files say; of a run that is being moved or synced away, what the index knows of this image's stars."""
+    try:
+        return context.controller.feedback.opinions(run_id)
+    except StoreError:
+        return {(row["digest"], rater): {"rating": stars} for rater, stars in row["ratings"].items()}
 
 
 def merge_opinions(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
