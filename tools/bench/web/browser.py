@@ -22,11 +22,13 @@ def serving(folder: Path) -> Iterator[tuple[str, int]]:
     """The link into the page of a store, and the server's process id."""
     command = [sys.executable, "-m", "stablenew", "--runs-dir", str(folder), "serve", "--no-browser", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            if match := re.search(r"http://\S+token=\S+", line):
-                yield match[0], process.pid
-                break
-        process.send_signal(signal.SIGINT)
+        try:
+            for line in process.stdout or ():
+                if match := re.search(r"http://\S+token=\S+", line):
+                    yield match[0], process.pid
+                    break
+        finally:
+            process.send_signal(signal.SIGINT)
 
 
 @contextlib.contextmanager

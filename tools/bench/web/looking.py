@@ -161,7 +161,7 @@ def trace(page: Page, act: Callable[[Page], None]) -> list[tuple[float, float]]:
     """When tasks of the page's main thread began while something is done, and how long each took, in milliseconds."""
     browser = page.context.browser
     assert browser is not None
-    browser.start_tracing(page=page, categories=["toplevel", "devtools.timeline", "__metadata"])
+    browser.start_tracing(page=page, categories=["disabled-by-default-devtools.timeline", "__metadata"])
     act(page)
     events = json.loads(browser.stop_tracing())["traceEvents"]
     mains = {
