@@ -83,6 +83,10 @@ def test_axe_finds_nothing_on_any_screen(open_page, axe, root, scheme, keep_scre
     page.locator(".cell").first.hover()
     for violation in axe.run(page, context=".wall-body").response["violations"]:
         found.setdefault("hover", []).append((violation["id"], [node["html"] for node in violation["nodes"]]))
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.get_by_role("group", name="The selection")).to_be_visible()
+    for violation in axe.run(page, context=".status-bar").response["violations"]:
+        found.setdefault("selection", []).append((violation["id"], [node["html"] for node in violation["nodes"]]))
     for key in ("?", "t", "n"):
         page.keyboard.press(key)
         expect(page.get_by_role("dialog")).to_be_visible()

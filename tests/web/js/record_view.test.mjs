@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { load } from "./browser.mjs";
 
-const { compareSettings, describeOutput, finalOutputs } = await load("parts/record_view.js");
+const { compareSettings, describeLabel, describeOutput, finalOutputs } = await load("parts/record_view.js");
 const { describeEvent, timeOf } = await load("parts/run_details.js");
 
 const compare = (requested, actual) => compareSettings({ requested, actual });
@@ -72,4 +72,10 @@ test("every kind of feedback has words, unknown ones their name", () => {
 test("the time of an event is the beginning of its clock", () => {
   assert.equal(timeOf({ clock: "2026-11-28T10:00:00.123Z-0001-host" }), "2026-11-28T10:00:00.123Z");
   assert.equal(timeOf({ clock: "torn" }), null);
+});
+
+test("what a variant varies is named as people name it", () => {
+  assert.equal(describeLabel("[time]=dawn; txt2img.cfg_scale=4"), "time dawn; CFG scale 4");
+  assert.equal(describeLabel("img2img.denoising_strength=0.5"), "Denoising strength (img2img) 0.5");
+  assert.equal(describeLabel("a cat = a dog"), "a cat = a dog");
 });

@@ -3,6 +3,7 @@
 import { thumbnailUrl } from "../data/api.js";
 import { formatSetting, settingTitle } from "../data/images/image_facts.js";
 import { buildSelect, buildTable, h } from "./dom.js";
+import { nameSetting } from "./settings/setting_curve.js";
 import { formatBytes, formatDuration } from "../data/format.js";
 
 /** The outputs of a record that are its result; all of them when none is marked as final. */
@@ -55,10 +56,14 @@ function buildSlider(runId, earlier, last, build) {
   ];
 }
 
+/** What a variant varies, as people call it: `[time]=dawn; txt2img.cfg_scale=4` is "time dawn; CFG scale 4". */
+export const describeLabel = (label) =>
+  label.replace(/\[([^\]]+)\]=/g, "$1 ").replace(/\b([a-z0-9]+\.[a-z_]+)=/g, (_, name) => `${nameSetting(name)} `);
+
 /** The button of a record in the strip of all records. */
 export function buildStripItem(runId, { variant, status, ...record }, onChoose) {
   const output = finalOutputs(record)[0];
-  const name = [`Variant ${variant.index}`, variant.label, status].filter(Boolean).join(", ");
+  const name = [`Variant ${variant.index}`, describeLabel(variant.label ?? ""), status].filter(Boolean).join(", ");
   return h(
     "button",
     { "aria-label": name, title: name, "aria-pressed": "false", click: onChoose },
@@ -71,7 +76,7 @@ export function buildWords(record) {
   const { variant, prompt, error } = record;
   return h(
     "div",
-    h("p", h("strong", `Variant ${variant.index}`), variant.label ? `: ${variant.label}` : ""),
+    h("p", h("strong", `Variant ${variant.index}`), variant.label ? `: ${describeLabel(variant.label)}` : ""),
     error ? h("p.bad", error.message) : null,
     h("p", prompt.positive),
     prompt.negative ? h("p.soft", `Negative: ${prompt.negative}`) : null,
@@ -110,8 +115,9 @@ export function compareSettings({ requested, actual }) {
 
 function buildSettings(record) {
   const lines = compareSettings(record);
-  const rows = lines.map(([name, wish, result]) => [settingTitle(name), wish, result]);
-  const table = buildTable(["Setting", "Requested", "Used"], rows);
+  const isAsked = lines.some(([, wish]) => wish); // of images that were imported nobody knows what was asked
+  const rows = lines.map(([name, wish, result]) => [settingTitle(name), ...(isAsked ? [wish] : []), result]);
+  const table = buildTable(["Setting", ...(isAsked ? ["Requested"] : []), "Used"], rows);
   lines.forEach(([, , , differs], place) => table.tBodies[0].rows[place].classList.toggle("differs", differs));
   table.prepend(h("caption.sr-only", "Settings"));
   return table;

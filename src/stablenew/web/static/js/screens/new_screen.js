@@ -5,6 +5,7 @@ import { debounce, fill, h } from "../parts/dom.js";
 import { showError } from "../parts/dialogs.js";
 import { formatCount, formatDuration, plural } from "../data/format.js";
 import { buildRunRequest, completeList } from "../data/run_request.js";
+import { describeLabel } from "../parts/record_view.js";
 import { RunningJobs } from "../parts/running_jobs.js";
 
 const PLAN_MILLISECONDS = 250;
@@ -260,7 +261,7 @@ class NewScreen {
       h(
         "ol",
         plan.variants.map((variant) =>
-          h("li", variant.label ? h("strong", `${variant.label}: `) : null, variant.prompt),
+          h("li", variant.label ? h("strong", `${describeLabel(variant.label)}: `) : null, variant.prompt),
         ),
       ),
       plan.size > plan.variants.length
