@@ -1,19 +1,16 @@
 """Talking HTTP to an engine's program, against a real server that answers as badly as it can."""
 
 import contextlib
-import io
 import json
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from PIL import Image
 
 from stablenew.engines import engine_http
-from stablenew.engines.engine_http import EngineHttpClient, is_out_of_memory, read_image, split_auth, whole_text
+from stablenew.engines.engine_http import EngineHttpClient, is_out_of_memory, split_auth, whole_text
 from stablenew.errors import ConfigError, EngineError
-from tests.samples import png
 
 
 class PictureClient(EngineHttpClient):
@@ -241,26 +238,6 @@ def test_name_and_password_are_taken_out_of_an_address(url, address, auth):
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(ConfigError, match="expected an address such as"):
         split_auth(url)
-
-
-def test_an_image_is_taken_as_exactly_its_bytes():
-    data = png(width=8, height=6)
-    image = read_image(data, seed=7, parent=0)
-    assert (image.data, image.media_type, image.width, image.height, image.seed, image.parent) == (
-        data, "image/png", 8, 6, 7, 0,
-    )  # fmt: skip
-
-
-def truncated():
-    stream = io.BytesIO()
-    Image.effect_noise((64, 64), 90).save(stream, "PNG")
-    return stream.getvalue()[:-500]
-
-
-@pytest.mark.parametrize("data", [b"", b"<html>", png()[:40], truncated()])
-def test_an_image_that_is_cut_off_is_no_image(data):
-    with pytest.raises(EngineError, match="sent an image that cannot be decoded"):
-        read_image(data)
 
 
 def test_half_a_surrogate_pair_never_reaches_the_wire():

@@ -11,9 +11,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx
 
-from stablenew.engines.engine import EngineImage
-from stablenew.errors import ConfigError, EngineError, UndecodableImage
-from stablenew.formats.image_files import open_image
+from stablenew.errors import ConfigError, EngineError
 
 _ANSWER_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5.0
@@ -190,20 +188,3 @@ def split_auth(url: str) -> tuple[str, tuple[str, str] | None]:
     if parts.username is None:
         return address, None
     return address, (unquote(parts.username), unquote(parts.password or ""))
-
-
-def read_image(data: bytes, *, seed: int | None = None, parent: int | None = None) -> EngineImage:
-    """The image in `data`, exactly these bytes, if they are complete.
-
-    Raises:
-        EngineError: they are not.
-    """
-    from PIL import Image  # noqa: PLC0415
-
-    try:
-        with open_image(data) as image:
-            image.load()
-            media_type = Image.MIME[image.format or ""]
-            return EngineImage(data, media_type, image.width, image.height, seed=seed, parent=parent)
-    except (UndecodableImage, KeyError) as error:
-        raise EngineError(f"the server sent an image that cannot be decoded: {error}") from None

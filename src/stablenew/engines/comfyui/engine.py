@@ -22,8 +22,9 @@ from stablenew.engines.comfyui.prompt import ComfyUIPrompt, PromptBuilder
 from stablenew.engines.comfyui.workflows import LISTS, needs_nodes
 from stablenew.engines.dependencies import Dependencies
 from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
-from stablenew.engines.engine_http import is_out_of_memory, read_image
+from stablenew.engines.engine_http import is_out_of_memory
 from stablenew.engines.image_by_image import run_each, seeds_of
+from stablenew.engines.image_reading import read_image
 from stablenew.errors import Cancelled, EngineError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.stage_event import STAGES

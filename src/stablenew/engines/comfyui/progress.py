@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stablenew.engines.comfyui.graph import Graph
 from stablenew.engines.engine import EngineImage
-from stablenew.engines.engine_http import read_image
+from stablenew.engines.image_reading import read_image
 from stablenew.errors import EngineError
 
 _PREVIEW: Final = 1

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from stablenew.engines.dependencies import Dependencies, UsedFile, choose_libraries, installed_versions, is_local
 from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
-from stablenew.engines.engine_http import is_out_of_memory, read_image, whole_text
+from stablenew.engines.engine_http import is_out_of_memory, whole_text
 from stablenew.engines.image_by_image import run_each, seeds_of
+from stablenew.engines.image_reading import read_image
 from stablenew.engines.invokeai.client import InvokeAIClient
 from stablenew.engines.invokeai.graph import (
     SAMPLING_NAMES,

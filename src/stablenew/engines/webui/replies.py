@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from stablenew.engines.engine import EngineImage
-from stablenew.engines.engine_http import read_image
+from stablenew.engines.image_reading import read_image
 from stablenew.errors import EngineError
 from stablenew.formats.settings import BY_NAME, standard_name
 from stablenew.formats.strict_json import JsonValue
