@@ -357,7 +357,8 @@ class AppController:
 
         folder = cached_dataset_folder(self.root, query)
         self.build_dataset(folder, query=query, has_whole_runs=True, progress=progress)
-        return Dataset(folder, images=self.history.digests(query) if query else None)
+        images = self.history.digests(query) if query else None
+        return Dataset(folder, images=images, copies=self.history.copies())
 
     def look_at_insights(self, query: str = "", *, progress: "Progress" = lambda _done, _total: None) -> dict[str, Any]:
         """What the ratings of the runs that `query` finds say about settings; see `describe_insights`.

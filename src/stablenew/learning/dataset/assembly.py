@@ -4,6 +4,7 @@ import contextlib
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,7 +29,27 @@ from stablenew.learning.dataset.columns import (
 )
 from stablenew.learning.dataset.ledger_builder import text_of_joined
 from stablenew.learning.dataset.own_columns import add_own_columns, choose_own_columns, merge_kinds
-from stablenew.learning.dataset.part_maker import MadePart, PartTask, encode_parquet, replace_column, set_splits
+from stablenew.learning.dataset.part_maker import (
+    MadePart,
+    PartTask,
+    count_rated,
+    encode_parquet,
+    replace_column,
+    replace_rows,
+    set_splits,
+)
+from stablenew.learning.dataset.source.copies import (
+    COPIES_SCHEMA,
+    PLACE_COLUMNS,
+    Place,
+    SharedFeedback,
+    SharedOpinions,
+    build_copies,
+    find_pairs,
+    find_repeated,
+    places_by_part,
+)
+from stablenew.learning.dataset.source.run_source import RunSource
 from stablenew.learning.dataset.source.run_tables import Problem
 from stablenew.learning.dataset.split import TYING_COLUMNS, SplitTies, build_ties, name_splits, resolve_splits
 from stablenew.learning.dataset.split_plan import SplitPlan
@@ -66,6 +87,8 @@ class AssembledPart:
     """What ties its images to others; None while the last build's file of them has not been read."""
     splits: npt.NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     """The split of each image, -1 where it is held out; empty until the splits are settled."""
+    is_made: bool = False
+    """Whether this build made it."""
 
 
 class _KeptRuns(NamedTuple):
@@ -93,6 +116,8 @@ class Assembly:
     """What could not be read."""
     own_columns: list[Column] = field(default_factory=list)
     """The columns of settings and metrics that only this dataset has; known once it is settled."""
+    copies: pa.Table = field(default_factory=COPIES_SCHEMA.empty_table)
+    """`COPIES_SCHEMA`: the images that have several rows; known once it is settled."""
     written: list[str] = field(default_factory=list)
     """Paths of the parts that were written and are perhaps not on the disk yet."""
     _old: tuple[pa.Table, pa.Table, list[str]] | None = None
@@ -193,12 +218,13 @@ class Assembly:
         found = made.runs if compared is made.preferences else _count_comparisons(made.runs, compared)
         runs = _sort_by_run(pa.concat_tables([kept.runs, found]))
         run_range = RunRange(task.run_ids, digest_joined(runs), row_count=made.row_count, ties_digest=made.ties.digest)
+        run_range.rated_count = made.rated_count
         run_range.own, run_range.own_columns = made.own, _describe(choose_own_columns(made.own))
         if made.row_count:
             self._write_part(run_range, made.data)
             self._write_ties(run_range, made.ties)
         preferences = _sort_by_run(pa.concat_tables([kept.preferences, compared]))
-        self.parts.append(AssembledPart(run_range, runs, preferences, made.ties))
+        self.parts.append(AssembledPart(run_range, runs, preferences, made.ties, is_made=True))
         problems = [*self._old_problems(kept.run_ids), *made.problems]
         self.problems += sorted(problems, key=lambda problem: problem.run_id)
         return runs
@@ -225,24 +251,30 @@ class Assembly:
         known = set(run_ids)
         return [problem for problem in self.before.problems if problem.run_id in known]
 
-    def settle(self, plan: SplitPlan) -> None:
-        """Give all parts the same columns and images their final splits; rewrite the parts in which that changes any.
+    def settle(self, plan: SplitPlan, source: RunSource) -> None:
+        """Give all parts the same columns, images their final splits, and all rows of one image the same feedback.
 
-        Images that are tied to another split than their prompt's are held out.
+        Only the parts are written again in which that changes any row. Images that are tied to another split than
+        their prompt's are held out. `source` has the feedback of the runs.
         """
         known = self.before.splits_of(self.run_ranges)
+        self.copies = self.before.copies
         if known is None:
             for part in self.parts:
                 part.ties = self._find_ties(part, plan)
-            known = resolve_splits([part.ties for part in self.parts if part.ties is not None])
+            ties = [part.ties for part in self.parts if part.ties is not None]
+            known = resolve_splits(ties)
+            self.copies = self._find_copies([part_ties.own_keys for part_ties in ties])
+        shared = self._share_feedback(source)
         self.own_columns = choose_own_columns(merge_kinds(run_range.own for run_range in self.run_ranges))
         described = _describe(self.own_columns)
         changed = []
-        for part, splits in zip(self.parts, known, strict=True):
+        for number, (part, splits) in enumerate(zip(self.parts, known, strict=True)):
             part.splits = splits
             held_digest, run_range = _digest_held(part), part.run_range
-            if run_range.part and (held_digest, described) != (run_range.held_digest, run_range.own_columns):
-                changed.append((part, held_digest))
+            is_other = (held_digest, described) != (run_range.held_digest, run_range.own_columns)
+            if run_range.part and (is_other or number in shared):
+                changed.append((part, held_digest, shared.get(number, ())))
         with ThreadPoolExecutor(processor_count()) as pool:  # Arrow releases the interpreter lock
             list(pool.map(self._rewrite, *zip(*changed, strict=True)))
 
@@ -255,10 +287,58 @@ class Assembly:
         except (OSError, ValueError, LookupError):
             return build_ties(read_parquet(self.folder / part.run_range.part, TYING_COLUMNS), plan)
 
-    def _rewrite(self, part: AssembledPart, held_digest: str) -> None:
-        """Write a part again with the columns of the whole dataset and its final splits."""
+    def _find_copies(self, keys: Sequence[npt.NDArray[np.uint64]]) -> pa.Table:
+        """The images that have several rows, given for each part the `own_keys` of its images."""
+        rows = find_repeated(keys)
+        return build_copies(
+            (number, found, self._read_places(part).take(pa.array(found)))
+            for number, (part, found) in enumerate(zip(self.parts, rows, strict=True))
+            if len(found)
+        )
+
+    def _read_places(self, part: AssembledPart) -> pa.Table:
+        return read_parquet(self.folder / part.run_range.part, PLACE_COLUMNS)
+
+    def _share_feedback(self, source: RunSource) -> dict[int, list[SharedFeedback]]:
+        """For parts, by number, the feedback on images with several rows that their rows do not hold yet."""
+        opinions = SharedOpinions.of_copies(source, self.copies, self._feedback_digests())
+        places = places_by_part(self.copies)
+        parted = find_pairs(self.before.copies) - find_pairs(self.copies)
+        found = {}
+        for number, part in enumerate(self.parts):
+            run_range, here = part.run_range, places.get(number, [])
+            shared_by = opinions.digest(here)
+            if not part.is_made and shared_by == run_range.shared_by:
+                continue
+            run_range.shared_by = shared_by
+            feedback = [opinions.build(here), opinions.build(self._find_parted(part, parted))]
+            is_other = part.is_made or feedback[0].digest != run_range.shared_digest
+            if is_other and any(len(some.rows) for some in feedback):
+                found[number] = feedback
+            run_range.shared_digest = feedback[0].digest
+        return found
+
+    def _feedback_digests(self) -> dict[str, str]:
+        """The digest of the feedback of each run that has any and an image with several rows."""
+        runs = self.runs if len(self.copies) else RUNS_SCHEMA.empty_table()
+        is_concerned = pc.is_in(runs["run_id"], whole(self.copies["run_id"]))
+        said = runs.filter(pc.and_(is_concerned, pc.greater(pc.fill_null(runs["event_count"], 0), 0)))
+        return dict(zip(said["run_id"].to_pylist(), said["feedback_digest"].to_pylist(), strict=True))
+
+    def _find_parted(self, part: AssembledPart, parted: AbstractSet[tuple[str, str]]) -> list[Place]:
+        """The rows of a part whose images had several rows in the last build, and have one now."""
+        if not part.run_range.part or not {run_id for run_id, _ in parted}.intersection(part.run_range.run_ids):
+            return []
+        pairs = zip(*(column.to_pylist() for column in self._read_places(part).columns), strict=True)
+        return [Place(row, *pair) for row, pair in enumerate(pairs) if pair in parted]
+
+    def _rewrite(self, part: AssembledPart, held_digest: str, shared: Sequence[SharedFeedback]) -> None:
+        """Write a part again with the columns of the whole dataset, its final splits and the feedback of all runs."""
         run_range = part.run_range
         images = read_parquet(self.folder / run_range.part, schema=IMAGES_SCHEMA)
+        for feedback in shared:
+            images = replace_rows(images, feedback.rows, feedback.columns)
+        run_range.rated_count = count_rated(images)
         images = add_own_columns(set_splits(images, name_splits(part.splits)), self.own_columns)
         run_range.held_digest, run_range.own_columns = held_digest, _describe(self.own_columns)
         self._write_part(run_range, encode_parquet(images))
@@ -313,7 +393,7 @@ def _describe(columns: Iterable[Column]) -> list[str]:
 
 def _digest_part(run_range: RunRange) -> str:
     """A digest over everything that the file of a part depends on, so that another content has another name."""
-    facts = [run_range.digest, run_range.held_digest, *run_range.own_columns]
+    facts = [run_range.digest, run_range.held_digest, run_range.shared_digest, *run_range.own_columns]
     return digest_bytes("\n".join(facts).encode()) if any(facts[1:]) else run_range.digest
 
 

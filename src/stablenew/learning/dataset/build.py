@@ -95,13 +95,20 @@ class DatasetBuild:
             unselected = sorted(signatures.keys() - set(wanted)) if len(wanted) < len(signatures) else []
             left_out = left_out_runs([LeftOut(run_id, UNSELECTED, REASONS[UNSELECTED]) for run_id in unselected])
             run_table.add(left_out)
-            assembly.settle(self._facts.split)
+            assembly.settle(self._facts.split, self._source)
             table, digest = run_table.write(self._folder, self._facts.split)
         tables = [write_preferences(self._folder, assembly.preferences), table]
         runs = pa.concat_tables([assembly.runs, left_out])
         publication = _Publication(self._facts, assembly, runs, digest, tables, self._clock)
         splits = np.concatenate([np.empty(0, np.int8), *assembly.splits])
-        state = BuildState(assembly.run_ranges, wanted_signatures, assembly.problems, publication.table_names, splits)
+        state = BuildState(
+            assembly.run_ranges,
+            wanted_signatures,
+            assembly.problems,
+            publication.table_names,
+            splits,
+            assembly.copies,
+        )
         write_state(self._folder, self._purpose, state)
         return publication.publish([write_export(name, self._folder, self._source) for name in self._exports])
 
@@ -176,6 +183,7 @@ class _Publication:
             files,
             [describe_export(export) for export in exports],
             self._assembly.own_columns,
+            rated_count=sum(run_range.rated_count for run_range in self._assembly.run_ranges),
         )
         _write_card(self._folder, ledger)
         replace_file(self._folder / LEDGER, ledger.encode_document())

@@ -1,5 +1,8 @@
 """The columns of the dataset: one row an output image. Name, Arrow type and meaning of each, in order.
 
+An image that is in several runs, or twice in one, has a row for each; what people said of it in any of these runs
+stands in all its rows, and all but the first name in `copy_of` where that is.
+
 Settings come three times, because they answer three questions: `steps` is what ran (as the engine reported it, else as
 it was requested), `requested_steps` is what the variant requested of its main stage, and `<stage>_<setting>` is what
 the run's config, with the variant's overrides, requested of a stage beyond that.
@@ -170,6 +173,9 @@ def _image_columns() -> Iterator[Column]:
     yield Column("image_seed", SEED, "the seed of this image of a batch")
     yield Column("pixel_digest", text, "digest of its decoded RGB pixels")
     yield Column("parents", _TEXTS, "image ids of what it was made from")
+    yield Column(
+        "copy_of", text, "the run of the first row of this image, where it has several; null for that row itself"
+    )
     yield Column("metrics", OWN_METRICS, "newest scores by programs, by name: the image's, else its variant's")
 
 
@@ -187,9 +193,9 @@ def _feedback_columns() -> Iterator[Column]:
     yield Column("job_rating", pa.float64(), "mean of the raters' stars for the whole run")
     yield Column("job_rating_count", count, "raters of the whole run")
     yield Column("job_tags", _TEXTS, "tags that people gave the whole run")
-    yield Column("win_count", count, "comparisons it won, of those that stand in its run")
-    yield Column("loss_count", count, "comparisons it lost, of those that stand in its run")
-    yield Column("tie_count", count, "comparisons without a winner, of those that stand in its run")
+    yield Column("win_count", count, "comparisons it won, of those that stand in the runs that hold it")
+    yield Column("loss_count", count, "comparisons it lost, of those that stand in the runs that hold it")
+    yield Column("tie_count", count, "comparisons without a winner, of those that stand in the runs that hold it")
     yield Column("trashed", pa.bool_(), "whether it is in the trash")
     yield Column("removed", pa.bool_(), "whether its bytes were removed on purpose, on some machine")
 
@@ -247,7 +253,7 @@ PREFERENCE_COLUMNS: Final = (
     Column("shown", pa.string(), "the side on which the winner was shown"),
 )
 
-COLUMNS_VERSION: Final = 4
+COLUMNS_VERSION: Final = 5
 """Increases when a column is added, removed or changes its meaning; parts of another version are made again."""
 
 
@@ -274,6 +280,7 @@ RUNS_SCHEMA: Final = pa.schema(
 
 `digest` is that of the sealed run, `feedback_digest` that of its set of feedback events,
 `metrics_digest` that of its scores that were added later, null where it has none, `chosen_digest` that of the digests
-of its images, a line each, where only some were wanted. A lost opinion is about an
+of its images, a line each, where only some were wanted. `rated_image_count` counts what was said in the run itself. A
+lost opinion is about an
 image that no record of the run names.
 """

@@ -26,7 +26,7 @@ from stablenew.learning.dataset.source.json_tables import READ_SEED, read_type
 from stablenew.learning.dataset.source.metric_table import add_later_metrics, digest_metrics
 from stablenew.learning.dataset.source.opinion_table import (
     RunOpinions,
-    build_image_columns,
+    build_feedback_columns,
     build_job_columns,
     read_run_opinions,
 )
@@ -37,7 +37,6 @@ from stablenew.learning.dataset.split import build_prompt_family
 _FIRST_SEED: Final = pa.scalar(Decimal(0), READ_SEED)
 _LAST_SEED: Final = pa.scalar(Decimal(2**64 - 1), READ_SEED)
 _NO_SEED: Final = pa.scalar(None, READ_SEED)
-_COUNTS: Final = ("rating_count", "pick_count", "reject_count", "win_count", "loss_count", "tie_count")
 
 
 @dataclass
@@ -268,16 +267,7 @@ def _opinion_columns(
     """The feedback columns, joined by run and image."""
     jobs = build_job_columns(opinions)
     columns = {name: column.take(pa.array(runs)) for name, column in jobs.items()}
-    described = build_image_columns((opinions[run], image) for _, run, image in judged)
-    places = np.full(len(runs), -1, np.int64)
-    places[[row for row, _, _ in judged]] = np.arange(len(judged))
-    take = pa.array(places, mask=places < 0)
-    columns |= {name: column.take(take) for name, column in described.items()}
-    for name in _COUNTS:
-        columns[name] = pc.fill_null(columns[name], 0)
-    for name in ("trashed", "removed"):
-        columns[name] = pc.fill_null(columns[name], False)
-    return columns
+    return columns | build_feedback_columns([(row, opinions[run], image) for row, run, image in judged], len(runs))
 
 
 def _preferences(runs: Sequence[RunFiles], opinions: Sequence[RunOpinions]) -> pa.Table:

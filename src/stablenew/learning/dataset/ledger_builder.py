@@ -44,6 +44,8 @@ def build_ledger(
     files: Sequence[DatasetFile],
     exports: Sequence[DatasetExport] = (),
     own_columns: Sequence[Column] = (),
+    *,
+    rated_count: int,
 ) -> DatasetLedger:
     """The ledger of a dataset of these `runs` (`RUNS_SCHEMA`), whose digest is given."""
     joined = _joined(runs)
@@ -57,7 +59,7 @@ def build_ledger(
             "columns_version": COLUMNS_VERSION,
             "source": {"location": facts.location, "query": facts.query, "asked_at": facts.asked_at},
             "split": facts.split.to_dict(),
-            "counts": _count(runs, joined, left_out, problems),
+            "counts": _count(runs, joined, left_out, problems) | {"images_rated": rated_count},
             "split_counts": _count_splits(splits),
             "left_out_by_reason": {reason["values"]: reason["counts"] for reason in reasons},
             "left_out": _name_left_out(left_out),
@@ -110,7 +112,6 @@ def _count(runs: pa.Table, joined: pa.Table, left_out: pa.Table, problems: Seque
         "records": total("record_count"),
         "records_unreadable": sum(problem.path == RECORDS for problem in problems),
         "images": total("image_count"),
-        "images_rated": total("rated_image_count"),
         "feedback_events": total("event_count"),
         "opinions_without_image": total("lost_opinion_count"),
         "preferences": total("preference_count"),

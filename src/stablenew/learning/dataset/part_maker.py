@@ -87,6 +87,8 @@ class MadePart:
     """The images as a Parquet file."""
     row_count: int
     """Images in it."""
+    rated_count: int
+    """Those of them that somebody rated."""
     ties: SplitTies
     """What ties its images to others."""
     own: OwnKinds
@@ -119,6 +121,7 @@ def make_part(source: RunSource, task: PartTask, plan: SplitPlan) -> MadePart:
     return MadePart(
         data=encode_parquet(images),
         row_count=len(part.images),
+        rated_count=count_rated(part.images),
         ties=ties,
         own=own,
         kept=task.kept,
@@ -179,7 +182,7 @@ def _add_old(part: DatasetPart, old: pa.Table, task: PartTask, same: Sequence[Ru
     rows = np.flatnonzero(positions >= 0)
     record_counts = np.array([task.known[run.run_id][1] for run in same], np.int64)
     feedback = join_feedback(whole(old["image_id"]).take(pa.array(rows)), positions[rows], same, record_counts)
-    images = _replace_rows(old, rows, feedback.columns)
+    images = replace_rows(old, rows, feedback.columns)
     is_here = (positions >= 0) | (_positions(old, task.kept) >= 0)
     return DatasetPart(
         images=_interleave(images if is_here.all() else images.filter(pa.array(is_here)), part.images, task.run_ids),
@@ -196,7 +199,7 @@ def _positions(images: pa.Table, run_ids: Sequence[str]) -> npt.NDArray[np.int64
     return positions
 
 
-def _replace_rows(table: pa.Table, rows: npt.NDArray[np.int64], columns: Mapping[str, pa.Array]) -> pa.Table:
+def replace_rows(table: pa.Table, rows: npt.NDArray[np.int64], columns: Mapping[str, pa.Array]) -> pa.Table:
     """The table with the values of some columns replaced in these rows."""
     take = np.arange(len(table))
     take[rows] = len(table) + np.arange(len(rows))
@@ -214,6 +217,11 @@ def _interleave(old: pa.Table, new: pa.Table, run_ids: Sequence[str]) -> pa.Tabl
         return old
     images = pa.concat_tables([old, new]).combine_chunks()
     return images.take(pa.array(np.argsort(_positions(images, run_ids), kind="stable")))
+
+
+def count_rated(images: pa.Table) -> int:
+    """How many of these images somebody rated."""
+    return len(images) - int(images["rating"].null_count)
 
 
 def set_splits(images: pa.Table, splits: pa.Array) -> pa.Table:

@@ -1,6 +1,6 @@
 """Reading a dataset that was built, and checking it against its ledger."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,16 +19,25 @@ from stablenew.learning.dataset.state import IMAGES, LEDGER, PREFERENCES, RUNS, 
 _IMAGE: Final = "image_id"
 
 
+NO_PICTURES: Final[Mapping[str, str]] = {}
+
+
 class Dataset:
     """A dataset in a folder."""
 
-    def __init__(self, folder: Path | str, *, images: Collection[str] | None = None) -> None:
+    def __init__(
+        self, folder: Path | str, *, images: Collection[str] | None = None, copies: Iterable[Sequence[str]] = ()
+    ) -> None:
         """Open the dataset in `folder`; with `images` only the rows of these (digests) are read.
+
+        `copies` are the digests of pictures that are there in several files: what learns from them counts each once.
 
         Raises:
             NotADataset: there is none, or its ledger cannot be read.
         """
         self.folder = Path(folder)
+        self.pictures = {digest: min(group) for group in copies for digest in group}
+        """For images that are there in several files one that stands for all of them."""
         self._images = None if images is None else pa.array(sorted(images), pa.string())
         try:
             self.ledger = DatasetLedger.from_json((self.folder / LEDGER).read_bytes())
@@ -68,9 +77,11 @@ class Dataset:
     @property
     def digest(self) -> str:
         """Changes with what is read of it."""
-        if self._images is None:
+        if self._images is None and not self.pictures:
             return self.ledger.digest
-        return digest_bytes("\n".join([self.ledger.digest, *self._images.to_pylist()]).encode())
+        images = [] if self._images is None else self._images.to_pylist()
+        copies = [f"{digest} {picture}" for digest, picture in sorted(self.pictures.items())]
+        return digest_bytes("\n".join([self.ledger.digest, *images, *copies]).encode())
 
     def read_images(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All images as one table."""

@@ -1,9 +1,10 @@
 """The split into train, validation and test that does not leak.
 
-A hash of its prompt family says where an image belongs. Images may also be tied by a seed or by lineage (one was made
-from the other, or they are the same bytes): of all that share such a tie, the first in the order of runs owns it, and
-an image whose prompt belongs elsewhere is held out of every split. So no prompt family, seed or lineage ever stands in
-two splits; and since newer runs come last, a newer run never moves an older image.
+A hash of its prompt family says where an image belongs. Images of the same bytes are tied, and so may others be by a
+seed or by lineage (one was made from the other, or they have the same pixels): of all that share such a tie, the first
+in the order of runs owns it, and an image whose prompt belongs elsewhere is held out of every split. So no prompt
+family, image, seed or lineage ever stands in two splits; and since newer runs come last, a newer run never moves an
+older image.
 """
 
 import functools
@@ -70,7 +71,12 @@ class SplitTies(NamedTuple):
     rows: npt.NDArray[np.int32]
     """Of each tie: its image, ..."""
     keys: npt.NDArray[np.uint64]
-    """... and what it shares with whoever has the same key."""
+    """... and what it shares with whoever has the same key. First those of each image's own bytes."""
+
+    @property
+    def own_keys(self) -> npt.NDArray[np.uint64]:
+        """For each image a number, equal for those of the same bytes."""
+        return self.keys[: len(self.splits)]
 
     @property
     def digest(self) -> str:
@@ -78,7 +84,7 @@ class SplitTies(NamedTuple):
         return digest_bytes(b"%d " % len(self.splits) + b"".join(array.tobytes() for array in self))
 
 
-TYING_COLUMNS: Final = ["prompt_family", "seed", "image_id", "parents"]
+TYING_COLUMNS: Final = ["prompt_family", "seed", "image_id", "pixel_digest", "parents"]
 
 
 def build_ties(images: pa.Table, plan: SplitPlan) -> SplitTies:
@@ -86,17 +92,13 @@ def build_ties(images: pa.Table, plan: SplitPlan) -> SplitTies:
     families = whole(images["prompt_family"]).dictionary_encode()
     known = np.array([plan.split_of(family) for family in families.dictionary.to_pylist()], np.int8)
     splits = known[families.indices.to_numpy(zero_copy_only=False)] if len(images) else np.empty(0, np.int8)
-    ties = []
+    ties = [_own_ties(images["image_id"])]
     if SEED in plan.by:
         ties.append(_seed_ties(images["seed"]))
     if LINEAGE in plan.by:
-        ties += [_own_ties(images["image_id"]), _parent_ties(images["parents"])]
-    rows, keys = zip(*ties, strict=True) if ties else ((), ())
-    return SplitTies(
-        splits,
-        np.concatenate([np.empty(0, np.int32), *rows]).astype(np.int32),
-        np.concatenate([np.empty(0, np.uint64), *keys]),
-    )
+        ties += [_pixel_ties(images["pixel_digest"]), _parent_ties(images["parents"])]
+    rows, keys = zip(*ties, strict=True)
+    return SplitTies(splits, np.concatenate(rows).astype(np.int32), np.concatenate(keys))
 
 
 _Ties = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint64]]
@@ -110,6 +112,11 @@ def _seed_ties(seeds: pa.ChunkedArray) -> _Ties:
 
 def _own_ties(ids: pa.ChunkedArray) -> _Ties:
     return np.arange(len(ids), dtype=np.int32), _keys_of(whole(ids))
+
+
+def _pixel_ties(digests: pa.ChunkedArray) -> _Ties:
+    is_known = pc.is_valid(digests).to_numpy(zero_copy_only=False).astype(bool)
+    return np.flatnonzero(is_known).astype(np.int32), _keys_of(whole(pc.drop_null(digests)))
 
 
 def _parent_ties(parents: pa.ChunkedArray) -> _Ties:

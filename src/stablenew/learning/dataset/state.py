@@ -25,13 +25,14 @@ from stablenew.formats.digest import digest_bytes
 from stablenew.formats.strict_json import JsonValue, encode_json
 from stablenew.learning.dataset.columns import COLUMNS_VERSION
 from stablenew.learning.dataset.own_columns import OwnKinds
+from stablenew.learning.dataset.source.copies import COPIES_SCHEMA
 from stablenew.learning.dataset.source.folder_scan import UNSETTLED
 from stablenew.learning.dataset.source.run_tables import Problem
 from stablenew.learning.dataset.split_plan import SplitPlan
 
 _FEWEST_RUNS: Final = 512
 _MOST_RUNS: Final = 1536
-_VERSION: Final = 3
+_VERSION: Final = 4
 
 
 @dataclass
@@ -46,6 +47,8 @@ class RunRange:
     """The path of the part; empty when no run of the range has an image."""
     row_count: int = 0
     """Images in the part."""
+    rated_count: int = 0
+    """Those of them that somebody rated."""
     size_bytes: int = 0
     """Size of the part's file."""
     file_digest: str = ""
@@ -54,6 +57,10 @@ class RunRange:
     """Over what ties the part's images to other images."""
     held_digest: str = ""
     """Over which of its images are held out; empty for none."""
+    shared_by: str = ""
+    """Over its images that have several rows, and what is said in all their runs; empty for none."""
+    shared_digest: str = ""
+    """Over what its rows of such images say; empty for none."""
     own: OwnKinds = field(default_factory=dict)
     """The settings and metrics of its images that are not in the table of settings."""
     own_columns: list[str] = field(default_factory=list)
@@ -91,6 +98,8 @@ class BuildState:
     """Paths of the tables of runs and of preferences, by what they hold."""
     splits: npt.NDArray[np.int8] | None = None
     """The split of each image, in the order of all images; -1 is held out."""
+    copies: pa.Table = field(default_factory=COPIES_SCHEMA.empty_table)
+    """`COPIES_SCHEMA`: the images that have several rows."""
 
     def find(self, run_ids: Sequence[str]) -> RunRange | None:
         """The range that began with the same run."""
@@ -132,7 +141,8 @@ def read_state(folder: Path, made_for: JsonValue) -> BuildState:
         problems = [Problem(*fields) for fields in state["problems"]]
         run_ranges = _read_run_ranges(folder, state["run_ranges"], run_ids)
         splits = _read_splits(folder, state["splits_digest"])
-        return BuildState(run_ranges, signatures, problems, state["tables"], splits)
+        copies = read_arrow(folder / COPIES).cast(COPIES_SCHEMA)
+        return BuildState(run_ranges, signatures, problems, state["tables"], splits, copies)
     except (OSError, ValueError, KeyError, TypeError):
         return BuildState()
 
@@ -161,6 +171,7 @@ def write_state(folder: Path, made_for: JsonValue, state: BuildState) -> None:
     run_ids = [run_id for run_range in run_ranges for run_id in run_range.run_ids]
     table = pa.table({"run_id": run_ids, "signature": pa.array(state.signatures, pa.int64())})
     write_arrow(folder / SIGNATURES, table)
+    write_arrow(folder / COPIES, state.copies)
     splits = b"" if state.splits is None else state.splits.tobytes()
     replace_cached(folder / SPLIT_BYTES, splits)
     document = {
@@ -229,6 +240,7 @@ BUILD: Final = ".build"
 STATE: Final = ".build/state.json"
 SIGNATURES: Final = ".build/signatures.arrow"
 SPLIT_BYTES: Final = ".build/splits"
+COPIES: Final = ".build/copies.arrow"
 _NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _OURS: Final = re.compile(
     rf"(?:{IMAGES}|pairs|webdataset|\.build)/{_NAME}|imagefolder/[a-z]+/{_NAME}|images\.(?:jsonl|csv)"

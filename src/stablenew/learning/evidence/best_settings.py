@@ -139,8 +139,8 @@ def build_observations(table: EvidenceTable, ranges: Mapping[str, tuple[Any, ...
         (winner, loser, 1.0 if comparison["outcome"] == "win" else 0.5)
         for comparison in table.preferences
         if comparison["outcome"] in ("win", "tie")
-        and (winner := table.compared.get((comparison["run_id"], comparison["winner"]))) is not None
-        and (loser := table.compared.get((comparison["run_id"], comparison["loser"]))) is not None
+        and (winner := table.compared.get(comparison["winner"])) is not None
+        and (loser := table.compared.get(comparison["loser"])) is not None
         and winner != loser
     ]
     winners, losers, points = (np.array(column) for column in zip(*pairs, strict=True)) if pairs else ([], [], [])

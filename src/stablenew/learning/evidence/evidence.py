@@ -192,9 +192,9 @@ def _preferences(table: EvidenceTable, name: str, grouping: Grouping) -> tuple[d
     contexts, codes = table.compared_contexts_without(name), grouping.of_code[table.compared_codes[name]]
     matched = []
     for comparison in table.preferences:
-        winner = table.compared.get((comparison["run_id"], comparison["winner"]))
-        loser = table.compared.get((comparison["run_id"], comparison["loser"]))
-        if winner is None or loser is None or comparison["outcome"] not in ("win", "tie"):
+        winner = table.compared.get(comparison["winner"])
+        loser = table.compared.get(comparison["loser"])
+        if winner is None or loser is None or winner == loser or comparison["outcome"] not in ("win", "tie"):
             continue
         if contexts[winner] == contexts[loser] and codes[winner] != codes[loser]:
             matched.append((codes[winner], codes[loser], 1.0 if comparison["outcome"] == "win" else 0.5))

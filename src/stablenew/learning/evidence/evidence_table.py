@@ -27,8 +27,9 @@ from stablenew.learning.dataset.columns import (
     stage_model,
     whole,
 )
-from stablenew.learning.dataset.reader import Dataset
+from stablenew.learning.dataset.reader import NO_PICTURES, Dataset
 from stablenew.learning.evidence.matched_pairs import Codes, RatingGroups, group_ratings
+from stablenew.learning.evidence.pictures import keep_first_rows, merge_pictures
 from stablenew.learning.evidence.rating_order import EARLIER, RatingOrder, flatten_lists, order_ratings
 from stablenew.learning.evidence.rating_statistics import measure_agreement
 
@@ -151,8 +152,8 @@ class EvidenceTable:
     """When each rating was given, and what raters said of the same images before."""
     preferences: list[dict[str, Any]] = field(default_factory=list)
     """Comparisons, in the columns of a dataset's table of preferences."""
-    compared: dict[tuple[str, str], int] = field(default_factory=dict)
-    """The index of each compared image in the `compared_` arrays, by run and image id."""
+    compared: dict[str, int] = field(default_factory=dict)
+    """The index of each compared image in the `compared_` arrays, by image id."""
     compared_codes: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
     """For each setting the code of each image."""
     compared_contexts: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
@@ -212,14 +213,16 @@ class ImagesForEvidence(NamedTuple):
     """The newest of those that nobody has rated."""
     preferences: list[dict[str, Any]]
     """Every comparison."""
+    pictures: Mapping[str, str]
+    """For images that are there in several files one that stands for all of them."""
 
     def build_table(self) -> EvidenceTable:
         """What evidence is computed from."""
-        return build_evidence_table(self.judged, self.preferences)
+        return build_evidence_table(self.judged, self.preferences, self.pictures)
 
 
 def read_images_for_evidence(dataset: Dataset, *, most_others: int = 0) -> ImagesForEvidence:
-    """What is rated or compared, and at most `most_others` of the images that nobody has rated."""
+    """What is rated or compared, and at most `most_others` of the images that nobody has rated; each picture once."""
     preferences = dataset.read_preferences().to_pylist()
     wanted = _compared_ids(preferences)
     known = {column.name for column in dataset.columns}
@@ -235,7 +238,18 @@ def read_images_for_evidence(dataset: Dataset, *, most_others: int = 0) -> Image
             others = [unrated.slice(max(0, len(unrated) - most_others))]
         pa.default_memory_pool().release_unused()
     empty = dataset.read_images(columns) if not tables else tables[0].slice(0, 0)
-    return ImagesForEvidence(pa.concat_tables(tables) if tables else empty, others[0] if others else empty, preferences)
+    pictures = dataset.pictures
+    judged = merge_pictures(pa.concat_tables(tables), pictures) if tables else empty
+    unrated = _without(keep_first_rows(others[0], pictures), judged, pictures) if others else empty
+    return ImagesForEvidence(judged, unrated, preferences, pictures)
+
+
+def _without(images: pa.Table, others: pa.Table, pictures: Mapping[str, str]) -> pa.Table:
+    """The images whose pictures are none of those in `others`."""
+    known = {pictures.get(image_id, image_id) for image_id in others["image_id"].to_pylist()} if pictures else set()
+    named = images["image_id"].to_pylist() if known else []
+    is_other = [pictures.get(image_id, image_id) not in known for image_id in named]
+    return images.filter(pa.array(is_other, pa.bool_())) if named else images
 
 
 def image_columns() -> list[str]:
@@ -252,8 +266,10 @@ def _with_codes(images: pa.Table) -> pa.Table:
     return images
 
 
-def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]] = ()) -> EvidenceTable:
-    """The table of `images` (dataset columns) and comparisons between them."""
+def build_evidence_table(
+    images: pa.Table, preferences: Sequence[dict[str, Any]] = (), pictures: Mapping[str, str] = NO_PICTURES
+) -> EvidenceTable:
+    """The table of `images` (dataset columns), each picture once, and comparisons between them or copies of them."""
     factors = {name: _build_factor(name, images[column]) for name, column in SETTINGS.items()}
     factors |= _build_own_factors(images["settings"])
     contexts = np.zeros(len(images), np.uint64)
@@ -282,7 +298,7 @@ def build_evidence_table(images: pa.Table, preferences: Sequence[dict[str, Any]]
         raters=ratings[3],
         order=order_ratings(rated, ratings[3]),
         preferences=list(preferences),
-        compared=_find_compared(images, preferences),
+        compared=_find_compared(images, preferences, pictures),
         compared_codes={name: factor.codes for name, factor in factors.items()},
         compared_contexts=contexts,
         compared_prompts=_encode(images["prompt"])[1],
@@ -303,10 +319,14 @@ def _compared_ids(preferences: Sequence[dict[str, Any]]) -> pa.Array:
     )
 
 
-def _find_compared(images: pa.Table, preferences: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
-    indices = np.flatnonzero(pc.is_in(images["image_id"], _compared_ids(preferences)).to_numpy())
-    found = images.select(["run_id", "image_id"]).take(indices).to_pylist()
-    return {(image["run_id"], image["image_id"]): index for image, index in zip(found, indices.tolist(), strict=True)}
+def _find_compared(
+    images: pa.Table, preferences: Sequence[dict[str, Any]], pictures: Mapping[str, str]
+) -> dict[str, int]:
+    compared = _compared_ids(preferences).to_pylist()
+    named = images["image_id"].to_pylist() if compared else []
+    rows = {pictures.get(image_id, image_id): row for row, image_id in reversed(list(enumerate(named)))}
+    found = {image_id: rows.get(pictures.get(image_id, image_id)) for image_id in compared}
+    return {image_id: row for image_id, row in found.items() if row is not None}
 
 
 def _build_factor(name: str, column: pa.ChunkedArray) -> Factor:

@@ -17,6 +17,7 @@ from stablenew.learning.dataset.columns import whole
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.evidence import Comparison, Evidence
 from stablenew.learning.evidence.evidence_table import EvidenceTable, build_evidence_table, image_columns
+from stablenew.learning.evidence.pictures import keep_first_rows
 from stablenew.learning.evidence.rating_order import EARLIER
 from stablenew.learning.evidence.rating_statistics import MOST_STARS, Interval
 from stablenew.learning.evidence.value_evidence import ValueEvidence
@@ -59,7 +60,8 @@ def read_metric_table(dataset: Dataset, metric: str) -> tuple[EvidenceTable, Met
     if np.isnan(scores).all():
         known = ", ".join(f"{PREFIX}{name}" for name in names) or "none"
         raise ConfigError(f"no image has a metric {metric!r}; there are {known}")
-    images, scores = images.filter(pa.array(~np.isnan(scores))), scores[~np.isnan(scores)]
+    images = keep_first_rows(images.filter(pa.array(~np.isnan(scores))), dataset.pictures)
+    scores, _ = _read_scores(images["metrics"], metric)
     spread = float(scores.std())
     scale = MetricScale(metric, float(scores.mean()), spread if spread > 0 else 1.0)
     return build_evidence_table(_with_stars(images, scale.to_stars(scores), PREFIX + metric)), scale

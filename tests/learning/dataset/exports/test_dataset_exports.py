@@ -191,7 +191,7 @@ def test_an_export_that_is_not_asked_for_again_goes_and_nothing_else_does(rated,
     left = {path.relative_to(tmp_path / "ds").as_posix() for path in (tmp_path / "ds").rglob("*") if path.is_file()}
     shown = {one for one in left if not one.startswith((".build", "images/", "runs.", "preferences."))}
     assert shown == {"README.md", "dataset.json", "images.jsonl", "imagefolder/train/mine.txt", "notes.txt"}
-    assert len(left) - len(shown) == 7, "a part, its ties, three files of state, two tables, and nothing older"
+    assert len(left) - len(shown) == 8, "a part, its ties, four files of state, two tables, and nothing older"
 
 
 def test_a_training_set_is_a_copy_that_can_be_changed_without_harm(rated, tmp_path):

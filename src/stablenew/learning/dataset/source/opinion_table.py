@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import compute as pc
 
@@ -25,6 +26,11 @@ from stablenew.store.feedback.feedback_files import parse_feedback
 
 _CLOCK_TIME = len("2026-11-21T08:00:00.000Z")
 _JOB_COLUMNS = ("job_rating", "job_rating_count", "job_tags")
+_UNSAID: Final[dict[str, int | bool]] = {
+    **dict.fromkeys(("rating_count", "pick_count", "reject_count", "win_count", "loss_count", "tie_count"), 0),
+    **dict.fromkeys(("trashed", "removed"), False),
+}
+"""What columns hold that are never null, where nobody said anything."""
 _TYPES = {column.name: column.type for column in FEEDBACK_COLUMNS}
 
 
@@ -58,14 +64,20 @@ class RunOpinions:
 
 def read_run_opinions(run: RunFiles) -> RunOpinions:
     """What the feedback files of a run come to, merged and folded."""
-    if not run.feedback:
-        return RunOpinions()
-    problems: list[Problem] = []
+    return fold_run_opinions(*read_run_events(run)) if run.feedback else RunOpinions()
+
+
+def read_run_events(run: RunFiles) -> tuple[Sequence[EventFields], list[Problem]]:
+    """The events in the feedback files of a run, in the order of `merge_events`, and what could not be read."""
     try:
-        events: Sequence[EventFields] = read_events(run.run_id, run.feedback)
+        return read_events(run.run_id, run.feedback), []
     except ValueError:
         events, found = parse_feedback(run.run_id, run.feedback)
-        problems = [Problem(run.run_id, problem.path, problem.line, problem.reason) for problem in found]
+        return events, [Problem(run.run_id, problem.path, problem.line, problem.reason) for problem in found]
+
+
+def fold_run_opinions(events: Sequence[EventFields], problems: Sequence[Problem] = ()) -> RunOpinions:
+    """What these events mean, which are in the order of `merge_events`."""
     by_image: dict[str, dict[str, dict[str, Any]]] = {}
     for (image, rater), opinion in fold_opinions(events).items():
         if opinion:
@@ -78,8 +90,18 @@ def read_run_opinions(run: RunFiles) -> RunOpinions:
         fold_preferences(events),
         fold_trash(events),
         removed,
-        problems,
+        list(problems),
     )
+
+
+def build_feedback_columns(judged: Sequence[tuple[int, RunOpinions, str]], count: int) -> dict[str, pa.Array]:
+    """The feedback columns of `count` images; `judged` are those that anybody spoke of: row, what is said, image id."""
+    described = build_image_columns((opinions, image) for _, opinions, image in judged)
+    places = np.full(count, -1, np.int64)
+    places[[row for row, _, _ in judged]] = np.arange(len(judged))
+    take = pa.array(places, mask=places < 0)
+    columns = {name: column.take(take) for name, column in described.items()}
+    return columns | {name: pc.fill_null(columns[name], value) for name, value in _UNSAID.items()}
 
 
 def build_image_columns(images: Iterable[tuple[RunOpinions, str]]) -> dict[str, pa.Array]:
