@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stablenew import DatasetBuilder, FeedbackManager, RunStore
+from stablenew.formats.documents.feedback_input import ComparisonInput
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.best_settings import build_observations
 from stablenew.learning.evidence.evidence import build_evidence
@@ -17,6 +18,7 @@ PROMPTS = 12
 def add_run(store, run_id, images):
     """A sealed run; `images` are (content, cfg scale). Returns their digests."""
     writer = store.create(samples.metadata(run_id))
+    digests = []
     for number, (content, scale) in enumerate(images):
         image = build_image(samples.png(content.encode()), variant=number, stage="txt2img", number=0)
         writer.write_output(image.data, variant=number, stage="txt2img", number=0, media_type="image/png")
@@ -26,9 +28,10 @@ def add_run(store, run_id, images):
         }
         output = image.reference.model_copy(update={"role": "final"})
         writer.append_record(samples.record(run_id, number, [output], **fields))
+        digests.append(output.digest)
     count = len(images)
     writer.seal(samples.metadata(run_id, status="completed", record_count=count, output_count=count))
-    return [build_image(samples.png(content.encode()), variant=0, stage="txt2img", number=0).reference.digest for content, _ in images]  # fmt: skip  # noqa: E501
+    return digests
 
 
 @pytest.fixture
@@ -97,7 +100,8 @@ def test_comparisons_of_copies_and_across_runs_are_those_of_the_one_picture(rate
     imported = add_run(store, "z-imported", [(f"high {number}", 9.0) for number in range(PROMPTS)])
     low = [output.digest for _, output in store.open("a-low").iter_outputs()]
     manager = FeedbackManager(store, rater="anna")
-    manager.record_preference("z-imported", imported[0], low[0], other_run_id="a-low")
+    runs = {"winner_run_id": "z-imported", "loser_run_id": "a-low"}
+    manager.record_comparisons([ComparisonInput.build(**runs, winner=imported[0], loser=low[0], outcome="win")])
     table = read_evidence_table(build(store, tmp_path / "ds"))
     observed = build_observations(table)
     assert len(observed.winners) == 1
