@@ -118,6 +118,26 @@ def test_a_run_that_is_moved_away_hides_no_image_of_the_others(root, server, cli
     lock.release()
 
 
+def test_what_was_said_in_two_runs_of_an_image_is_folded_and_not_added_up(root, client, monkeypatch):
+    image = rows(client, read_snapshot(client).ids[:1])[0]
+    imported = samples.metadata("zz-imported")
+    writer = RunStore(root).create(imported)
+    data = (root / image["run_id"] / image["path"]).read_bytes()
+    copy = build_image(data, variant=0, stage="txt2img", number=0)
+    writer.write_output(data, variant=0, stage="txt2img", number=0, media_type="image/png")
+    writer.append_record(samples.record("zz-imported", 0, [copy.reference.model_copy(update={"role": "final"})]))
+    writer.seal(samples.metadata("zz-imported", status="completed", record_count=1, output_count=1))
+    assert copy.reference.digest == image["digest"]
+    wait_for(lambda: len(rows(client, [image["id"]])[0]["places"]) == 2)
+    say(client, image, rating=2, tags=["sky", "sea"], notes="too dark")
+    other = image | {"run_id": "zz-imported"}
+    say(client, other, act="0" * 32, tag="sky", present=False)
+    say(client, other, act="1" * 32, rating=5, notes="just right")
+    mine = rows(client, [image["id"]])[0]["mine"]
+    assert (mine["rating"], mine["tags"]) == (5, ["sea"])
+    assert [note["text"] for note in mine["notes"]] == ["just right"]
+
+
 def test_facets_count_images(client):
     (image, *_) = rows(client, read_snapshot(client).ids[:1])
     say(client, image, rating=5, flag="reject")

@@ -1,6 +1,6 @@
 """The fold: what the events of a run's feedback mean now. Pure functions of events, whoever built them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from stablenew.formats.documents.event_fields import EventFields
@@ -23,6 +23,34 @@ def fold_opinions(ordered: Sequence[EventFields]) -> dict[tuple[str, str], dict[
     for key in sorted(winners):
         event = winners[key]
         _apply(event, opinions.setdefault((event.image_id or "", event.rater), {}))
+    return opinions
+
+
+def standing_by_image(ordered: Sequence[AnyEvent]) -> dict[str, list[AnyEvent]]:
+    """The events about each image that were not retracted; for `ordered` see `fold_opinions`."""
+    found: dict[str, list[AnyEvent]] = {}
+    for event in _without_retracted(ordered):
+        if event.image_id is not None:
+            found.setdefault(event.image_id, []).append(event)
+    return found
+
+
+def fold_picture(said: Iterable[EventFields]) -> dict[str, dict[str, Any]]:
+    """What every rater now thinks of one picture, by rater, in the form of `Opinion`.
+
+    `said` are the events about its files in all runs that hold one, without those that were retracted. Tags belong to
+    a file, and the picture has those of all; of everything else the last word about any file counts.
+    """
+    winners: dict[tuple[str, ...], EventFields] = {}
+    for event in sorted({event.id: event for event in said}.values(), key=lambda event: (event.clock, event.id)):
+        if (key := _register(event)) is not None:
+            winners[key if event.op == "tag" else key[1:]] = event
+    opinions: dict[str, dict[str, Any]] = {}
+    for _, event in sorted(winners.items()):
+        _apply(event, opinions.setdefault(event.rater, {}))
+    for opinion in opinions.values():
+        if "tags" in opinion:
+            opinion["tags"] = sorted(set(opinion["tags"]))
     return opinions
 
 

@@ -1,8 +1,9 @@
 """Images: listed, counted, shown, each with what people think of it."""
 
+import contextlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,8 @@ from starlette.responses import Response, StreamingResponse
 from stablenew.errors import ConfigError, OutputNotFound, StoreError
 from stablenew.exporting.image_places import ImagePlaces
 from stablenew.formats.digest import digest_bytes
+from stablenew.formats.documents.event_fields import EventFields
+from stablenew.formats.documents.feedback_fold import fold_picture, standing_by_image
 from stablenew.image_metadata.containers.sniffing import read_container
 from stablenew.recording.side_channel import attempt
 from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter
@@ -35,8 +38,8 @@ _CHUNK_BYTES: Final = 1 << 18
 _MOST_STACKED: Final = 500
 _FLAGS: Final = ("pick", "reject")
 
-Opinions = Mapping[tuple[str, str], Mapping[str, Any]]
-"""By image and rater."""
+Said = Mapping[str, Sequence[EventFields]]
+"""What stands of the feedback of a run, by image."""
 
 
 def _snapshot(call: Call) -> Response:
@@ -107,39 +110,29 @@ def rows_of(context: "WebContext", ids: Iterable[int], viewer: Viewer = OWNER) -
     """The images of ids with what people think of them, null where one is gone."""
     wanted = list(ids)
     found = {row["id"]: row for row in context.controller.history.image_rows(wanted)}
-    opinions: dict[str, Opinions] = {}
+    said: dict[str, Said] = {}
     rater = viewer.rater or context.controller.feedback.rater
-    rows = [row and _with_opinions(context, row, rater, opinions) for row in map(found.get, wanted)]
+    rows = [row and _with_opinions(context, row, rater, said) for row in map(found.get, wanted)]
     return [row and show_row(row, viewer) for row in rows] if viewer.is_device else rows
 
 
-def _with_opinions(context: "WebContext", row: dict[str, Any], own: str, cached: dict[str, Opinions]) -> dict[str, Any]:
-    """A row with the opinions as the feedback files have them: the index may be a moment behind."""
-    folded: dict[str, Mapping[str, Any]] = {}
+def _with_opinions(context: "WebContext", row: dict[str, Any], own: str, cached: dict[str, Said]) -> dict[str, Any]:
+    """A row with the opinions as the feedback files have them: the index may be a moment behind.
+
+    Of a run that is being moved or synced away the stars are those that the index knows.
+    """
     files = {row["digest"], *(place["digest"] for place in row["places"])}
-    for run_id in dict.fromkeys(place["run_id"] for place in reversed(row["places"])):
-        if run_id not in cached:
-            cached[run_id] = _opinions_of(context, run_id, row)
-        for (image, rater), opinion in cached[run_id].items():
-            if image in files:
-                folded[rater] = merge_opinions(folded.get(rater, {}), opinion)
+    run_ids = {place["run_id"] for place in row["places"]}
+    for run_id in run_ids - cached.keys():
+        with contextlib.suppress(StoreError):
+            cached[run_id] = standing_by_image(context.controller.feedback.read(run_id).events)
+    here = run_ids & cached.keys()
+    folded = fold_picture(event for run_id in here for file in files for event in cached[run_id].get(file, ()))
+    if here != run_ids:
+        for rater, stars in row["ratings"].items():
+            folded.setdefault(rater, {}).setdefault("rating", stars)
     colour = context.thumbnails.colour(row["digest"])
     return row | {"mine": folded.pop(own, {}), "others": folded, "colour": colour}
-
-
-def _opinions_of(context: "WebContext", run_id: str, row: Mapping[str, Any]) -> Opinions:
-    """What its files say; of a run that is being moved or synced away, what the index knows of this image's stars."""
-    try:
-        return context.controller.feedback.opinions(run_id)
-    except StoreError:
-        return {(row["digest"], rater): {"rating": stars} for rater, stars in row["ratings"].items()}
-
-
-def merge_opinions(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What one rater thinks of an image in two runs or files: the later rating counts, tags and notes add up."""
-    later, earlier = (other, one) if other.get("rated_at", "") >= one.get("rated_at", "") else (one, other)
-    added = {name: [*one[name], *other[name]] for name in ("tags", "notes") if name in one and name in other}
-    return {**earlier, **later, **added}
 
 
 def _details(call: Call) -> dict[str, Any]:
