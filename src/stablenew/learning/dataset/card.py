@@ -31,8 +31,8 @@ A rating is a number from 0 to 5, and null where nobody rated the image. Seeds a
 Parquet and CSV; in JSON a seed column is text throughout if one of its seeds is beyond 2^53-1. The file of an image is
 `<run_id>/<path>` in the store; `path` is null for an image that lies in the folder of its tool. `split` is null for
 images that seed or ancestry tie to another split than their prompt's; they belong to no split. An image that is in
-several runs has a row for each, and all of them say what people said of it in any; keep the rows whose `copy_of` is null
-to have each image once. The same bytes are never in two splits."""
+several runs has a row for each, which all say what people said of it in any; keep the rows whose `copy_of` is null to
+have each image once. The same bytes are never in two splits."""
 
 
 def is_our_card(data: bytes) -> bool:
