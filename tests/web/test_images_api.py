@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from stablenew import RunRecorder
+from stablenew import RunRecorder, RunStore
 from stablenew.formats.digest import digest_bytes
 from stablenew.image_metadata.xmp_opinions import read_opinion
 from stablenew.index.index_keeper import try_index_lock
+from stablenew.recording.image_content import build_image
+from tests import samples
 from tests.web.serving import Client, Server, wait_for
 
 ACT = "abcdef012345"
@@ -118,10 +120,9 @@ def test_a_run_that_is_moved_away_hides_no_image_of_the_others(root, server, cli
     lock.release()
 
 
-def test_what_was_said_in_two_runs_of_an_image_is_folded_and_not_added_up(root, client, monkeypatch):
+def test_what_was_said_in_two_runs_of_an_image_is_folded_and_not_added_up(root, client):
     image = rows(client, read_snapshot(client).ids[:1])[0]
-    imported = samples.metadata("zz-imported")
-    writer = RunStore(root).create(imported)
+    writer = RunStore(root).create(samples.metadata("zz-imported"))
     data = (root / image["run_id"] / image["path"]).read_bytes()
     copy = build_image(data, variant=0, stage="txt2img", number=0)
     writer.write_output(data, variant=0, stage="txt2img", number=0, media_type="image/png")
@@ -131,7 +132,7 @@ def test_what_was_said_in_two_runs_of_an_image_is_folded_and_not_added_up(root, 
     wait_for(lambda: len(rows(client, [image["id"]])[0]["places"]) == 2)
     say(client, image, rating=2, tags=["sky", "sea"], notes="too dark")
     other = image | {"run_id": "zz-imported"}
-    say(client, other, act="0" * 32, tag="sky", present=False)
+    say(client, other, act="0" * 32, remove_tags=["sky"])
     say(client, other, act="1" * 32, rating=5, notes="just right")
     mine = rows(client, [image["id"]])[0]["mine"]
     assert (mine["rating"], mine["tags"]) == (5, ["sea"])
