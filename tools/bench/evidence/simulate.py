@@ -61,7 +61,7 @@ def with_model(user: SimulatedUser, figures: Figures, *, is_active: bool) -> dic
     while True:
         count = len(images)
         is_asked = count in STARS
-        surface = Surface(images.observe()) if count >= 8 and (is_active or is_asked) else None
+        surface = Surface(images.observe()) if count and (is_active or is_asked) else None
         batch = propose_batch(SPACE, BOUNDS, _FIXED, surface, size=ROUND)
         if batch.best is not None and batch.left is not None and surface is not None:
             regret = user.regret(batch.best)

@@ -1,11 +1,12 @@
 """Which settings to try next, and whether there is much left to learn about the best ones.
 
-Half of each batch are the settings that teach most about which are best (`batch_value`), among many that are spread
-over the space or lie around the best. The other half is random, spread evenly: it guards against a wrong surface.
+At first all are random, spread evenly. Then half of each batch are the settings that teach most about which are best
+(`batch_value`), among many that are spread over the space or lie around the best; the other half remains random, which
+guards against a wrong surface.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,10 +18,12 @@ from stablenew.learning.surface.preference_model import Surface
 from stablenew.learning.surface.setting_kernel import SettingSpace
 from stablenew.learning.surface.settings_search import SPREAD, Bounds, SettingsSearch
 
+ALL_RANDOM: Final = 20
+"""Up to so many ratings all proposals are random: with fewer, the sizes of the surface's parts are hardly known."""
 RANDOM_SHARE: Final = 0.5
-"""The part of all proposals that is random."""
+"""The part of all later proposals that is random."""
 FEWEST_RATINGS: Final = 8
-"""With fewer ratings, everything is random."""
+"""With fewer ratings, no settings are said to be the best."""
 _PROMISING: Final = 180
 """Candidates that surfaces are drawn over: the time goes up with the third power of their number."""
 _PROMISING_MADE: Final = 40
@@ -65,9 +68,7 @@ def propose_batch(
     chance = np.random.default_rng([count, size, len(bounds)])
     known = np.empty((0, len(fixed))) if made is None else made
     if surface is None or count < FEWEST_RATINGS:
-        existing = _spread_apart(known, max(0, size - FEWEST_NEW))
-        points = search.spread_new(size - len(existing), count + len(known), known)
-        return Batch(points, (True,) * len(points), existing, None, None)
+        return _spread_batch(search, known, size, count)
     best, candidates = search.gather(surface, chance)
     candidates = candidates[_keep_promising(surface, candidates, _PROMISING)]
     kept = _keep_promising(surface, known, _PROMISING_MADE)
@@ -75,6 +76,8 @@ def propose_batch(
     mean, covariance = surface.predict(everything)
     drawn = draw_surfaces(mean, covariance, chance)[:, : len(candidates)]
     left = measure_left(drawn, int(mean[: len(candidates)].argmax()), surface.expect(search.spread(SPREAD, 0)))
+    if count < ALL_RANDOM:
+        return replace(_spread_batch(search, known, size, count), best=best, left=left)
     random = _count_spread(count + size) - _count_spread(count)
     is_made = np.arange(len(everything)) >= len(candidates)
     choice = choose_batch(mean, covariance, surface.rating_variances(mean), size - random, chance, is_made)
@@ -84,6 +87,13 @@ def propose_batch(
     existing = tuple(int(kept[pick - len(candidates)]) for pick in choice.picks if is_made[pick])
     is_random = (False,) * len(new) + (True,) * len(spread)
     return Batch(np.concatenate([new, spread]), is_random, existing, best, left)
+
+
+def _spread_batch(search: SettingsSearch, known: Floats, size: int, count: int) -> Batch:
+    """A batch that is random, after `count` others."""
+    existing = _spread_apart(known, max(0, size - FEWEST_NEW))
+    points = search.spread_new(size - len(existing), count + len(known), known)
+    return Batch(points, (True,) * len(points), existing, None, None)
 
 
 def _spread_apart(points: Floats, count: int) -> tuple[int, ...]:
@@ -103,7 +113,8 @@ def _count_spread(count: int) -> int:
 
     Evenly spread points are so only one after the other: to leave some out leaves out some values.
     """
-    return int(count * RANDOM_SHARE)
+    first = min(count, ALL_RANDOM)
+    return first + int((count - first) * RANDOM_SHARE)
 
 
 def _keep_promising(surface: Surface, points: Floats, count: int) -> Codes:
