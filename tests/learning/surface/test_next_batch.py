@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stablenew.learning.surface.left_to_gain import ENOUGH
 from stablenew.learning.surface.next_batch import FEWEST_NEW, propose_batch
 from stablenew.learning.surface.observations import Observations
 from stablenew.learning.surface.preference_model import Surface
@@ -75,7 +76,17 @@ def test_the_same_ratings_give_the_same_batch():
 def test_what_is_left_to_gain_gets_less_with_more_ratings():
     few, many = (propose_batch(SPACE, BOUNDS, FIXED, observe(count)).left for count in (12, 200))
     assert many.stars < few.stars
+    assert few.share < few.most
     assert many.is_little
+
+
+@pytest.mark.heavy
+def test_one_may_stop_when_little_is_very_likely_left_and_it_rarely_is_more():
+    best, average = 5.0, taste(np.column_stack([np.linspace(0.2, 0.8, 999), np.arange(999) % 2, np.ones(999)])).mean()
+    batches = [propose_batch(SPACE, BOUNDS, FIXED, observe(count)) for count in range(12, 76, 8)]
+    assert all(batch.left.is_little == (batch.left.most < ENOUGH) for batch in batches)
+    lost = [(best - taste(batch.best[None])[0]) / (best - average) for batch in batches]
+    assert sum(share <= batch.left.most for share, batch in zip(lost, batches, strict=True)) >= 6
 
 
 def test_a_rating_near_an_end_of_the_scale_teaches_less():

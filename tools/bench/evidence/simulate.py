@@ -8,7 +8,7 @@ distance from the best settings to average ones that is lost, over all families 
 model also: how often 95 % intervals of differences hold the truth, the expected calibration error of "X is better than
 Y", how many users are told to stop when less than some share is left to gain, after how many stars and with which
 regret, and the processor time a user. The family `nothing` shows how often settings without any effect are said to
-matter. Users from 3000 on were used to choose the widening of variances and the limit for stopping, and nothing else.
+matter. Users from 3000 on were used to choose the widening of variances, and nothing else.
 """
 
 import argparse
@@ -44,8 +44,8 @@ NEAR = 0.05
 IN_TIME = 0.2 * STARS[-1]
 OLD = 500
 """Ratings that a warm start begins with."""
-SHARES = (0.1, 0.07, 0.05, 0.035)
-"""Of what settings can bring: to stop when less is left is compared for these."""
+SHARES = (0.2, 0.15, 0.12, 0.1)
+"""Of what settings can bring: to stop when very likely no more is left is compared for these."""
 _FIXED = np.zeros(len(SPACE.dimensions))
 Figures = dict[str, list[Any]]
 Way = Callable[[SimulatedUser, Figures], dict[int, float]]
@@ -70,7 +70,7 @@ def with_model(user: SimulatedUser, figures: Figures, *, is_active: bool) -> dic
             if stop is None and count >= FEWEST_IMAGES and batch.left.is_little:
                 stop = count
             for share in SHARES:
-                if count >= FEWEST_IMAGES and batch.left.share < share and share not in stopped:
+                if count >= FEWEST_IMAGES and batch.left.most < share and share not in stopped:
                     stopped.add(share)
                     figures[f"stopped at {share}"].append((count, regret))
         if is_asked and surface is not None and batch.best is not None:

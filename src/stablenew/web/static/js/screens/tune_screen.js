@@ -119,7 +119,7 @@ class TuneScreen {
 
 function buildBest({ best, left, is_done: isDone, constancy }, keeping) {
   if (!best) return null;
-  const share = Math.round(100 * left.share);
+  const [share, most] = [left.share, left.most].map((part) => Math.round(100 * part));
   return h(
     "section.setting",
     { "aria-label": "Best so far" },
@@ -133,7 +133,7 @@ function buildBest({ best, left, is_done: isDone, constancy }, keeping) {
     h(
       "p",
       isDone ? "There is little left to gain: " : "Still to gain: ",
-      `${left.stars.toFixed(2)} stars, ${share} % of what these settings can bring.`,
+      `${left.stars.toFixed(2)} stars, ${share} % of what these settings can bring, very likely at most ${most} %.`,
     ),
     constancy.map((rater) => h("p.hint", describeRater(rater))),
     h("p.actions", h("a", { "data-link": true, href: newRunWith(best) }, "New run with these settings"), keeping),
