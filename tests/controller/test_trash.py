@@ -195,6 +195,15 @@ def test_an_image_in_two_runs_goes_from_both(machine):
     twin.history.close()
 
 
+def test_a_run_that_was_just_moved_away_hides_no_image_of_the_trash(machine):
+    for run_id in ("first", "second"):
+        machine.say(run_id, "0/0", trashed=True)
+    shutil.move(machine.store.root / "first", machine.store.root.parent / "elsewhere")
+    (image,) = machine.trash.iter_images()  # history has not looked again
+    assert image.digest == machine.others[0]
+    assert machine.trash.choose()[0] == [image]
+
+
 def test_bytes_that_are_not_the_recorded_ones_are_left_alone(machine):
     machine.say("first", "0/0", trashed=True)
     (path,) = (machine.store.root / "first" / "outputs").glob("0000-*")

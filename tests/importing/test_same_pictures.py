@@ -183,7 +183,7 @@ def test_emptying_the_trash_removes_the_file_that_was_put_there_and_no_other(sto
         history.refresh()
         assert history.count_images("-is:trashed") == 0, "the picture is out of sight"
         (image,) = trash.iter_images()
-        assert image.digest == stripped[1]
+        assert (image.digest, image.other_files) == (stripped[1], (first[1],))
         FeedbackManager(store, rater="ben").record_feedback(*first, 5)
         assert trash.choose()[0] == [], "somebody likes the picture"
         FeedbackManager(store, rater="ben").record_feedback(*first, 1)

@@ -1,7 +1,7 @@
 """`stablenew trash`: what is in the trash, taking it out, and freeing the disk."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -125,6 +125,8 @@ def _open_trash(out: Output) -> "TrashCan":
     return TrashCan(out.controller.run_store, history, out.controller.feedback)
 
 
+_NAMED: Final = 5
+
 _COLUMNS = (
     "image",
     Column("trashed", rank=2),
@@ -154,3 +156,13 @@ def _show(out: Output, images: "list[TrashedImage]") -> None:
             for image in images
         ],
     )
+    _show_others(out, images)
+
+
+def _show_others(out: Output, images: "list[TrashedImage]") -> None:
+    """Name the files that look the same and stay."""
+    others = dict.fromkeys(digest for image in images for digest in image.other_files)
+    if others:
+        named = ", ".join(digest[7:19] for digest in list(others)[:_NAMED])
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        out.print(f"Not in the trash, although their pixels are the same: {named}{more}.")

@@ -7,12 +7,12 @@ that the bytes were removed on purpose; it removes nothing anywhere else.
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from stablenew.errors import ConfigError, StableNewError
+from stablenew.errors import ConfigError, RunNotFound, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, format_timestamp
 from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.store.local_state import forget_thumbnails
@@ -51,6 +51,8 @@ class TrashedImage:
     """How much of it is on this machine; 0 when nothing is left."""
     is_in_place: bool = False
     """Whether another program's folder holds it."""
+    other_files: tuple[str, ...] = ()
+    """Digests of files with the same pixels that are not in the trash: they stay."""
 
     @property
     def digest(self) -> str:
@@ -73,6 +75,7 @@ class TrashedImage:
             "kept_for": list(self.kept_for),
             "held_bytes": self.held_bytes,
             "is_in_place": self.is_in_place,
+            "other_files": list(self.other_files),
         }
 
 
@@ -108,11 +111,12 @@ class TrashCan:
         """
         for row in self._history.search_images(IN_TRASH):
             files = {place["digest"]: place for place in reversed(row["places"])}
-            if len(files) <= 1:
-                yield self._describe(row)
-                continue
-            found = [self._describe({**row, **place, "files": tuple(files)}) for place in files.values()]
-            yield from (image for image in found if image.trashed_by)
+            if len(files) > 1:
+                found = [self._describe({**row, **place, "files": tuple(files)}) for place in files.values()]
+            else:
+                found = [self._describe(row)]
+            others = tuple(image.digest for image in found if not image.trashed_by)
+            yield from (replace(image, other_files=others) for image in found if image.trashed_by)
 
     def choose(
         self, *, older: str | None = None, all_raters: bool = False, images: Iterable[TrashedImage] | None = None
@@ -234,7 +238,7 @@ class TrashCan:
 
     def _describe(self, row: Mapping[str, Any]) -> TrashedImage:
         digest = str(row["digest"])
-        run_ids = tuple(self._history.runs_holding(digest))
+        run_ids = tuple(self._runs_holding(digest))
         opinions: dict[str, list[Mapping[str, Any]]] = {}
         said_at: dict[str, str] = {}
         for run_id in run_ids:
@@ -258,6 +262,12 @@ class TrashCan:
             is_in_place=in_place,
         )
 
+    def _runs_holding(self, digest: str) -> Iterator[str]:
+        """The runs that hold an image; history may still name some that were moved away just now."""
+        for run_id in self._history.runs_holding(digest):
+            with contextlib.suppress(RunNotFound):
+                yield self._store.open(run_id).run_id
+
     def _opinions(self, run_id: str, files: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for (image, rater), opinion in self._feedback.opinions(run_id).items():
             if image in files:
@@ -266,7 +276,7 @@ class TrashCan:
     def _of_picture(self, row: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
         """What is said of any file of a picture, by rater: others who like one keep them all."""
         found: dict[str, list[Mapping[str, Any]]] = {}
-        for run_id in {run_id for digest in row["files"] for run_id in self._history.runs_holding(digest)}:
+        for run_id in {run_id for digest in row["files"] for run_id in self._runs_holding(digest)}:
             for rater, opinion in self._opinions(run_id, row["files"]):
                 found.setdefault(rater, []).append(opinion)
         return found

@@ -93,6 +93,9 @@ class TrashScreen {
         : h("div.gone", "removed"),
       h("div", `by ${image.trashed_by.join(", ")}, ${formatTime(image.trashed_at)}`),
       image.kept_for.length ? h("div.warn", image.kept_for.join(", ")) : null,
+      image.other_files.length
+        ? h("div.soft", `${plural(image.other_files.length, "other file")} with the same pixels kept`)
+        : null,
       isReadOnly ? null : h("button.quiet", { click: () => this.restore([image.digest]) }, "Restore"),
     );
   }
