@@ -7,7 +7,10 @@ from PIL import Image
 
 from stablenew import FeedbackManager, JobHistory, RunStore, RunVerifier
 from stablenew.controller.light_table.trash import TrashCan
+from stablenew.exporting.image_places import ImagePlaces
+from stablenew.exporting.xmp_export import export_sidecars
 from stablenew.formats.documents.feedback_input import FeedbackInput
+from stablenew.image_metadata.xmp_opinions import read_opinion
 from stablenew.importing.importer import Importer
 from stablenew.importing.pixel_index import PixelIndex
 from stablenew.index.index_schema import COPY_PREFIX
@@ -165,6 +168,17 @@ def test_a_person_joins_lossy_copies_and_parts_them_again(store, tmp_path):
         history.refresh()
         assert history.count_images() == 2
         assert history.copies() == []
+
+
+def test_sidecars_are_written_beside_all_files_of_a_picture(store, copies, tmp_path):
+    work_out_pixels(store)
+    FeedbackManager(store, rater="anna").record_feedback(*copies["stripped.png"], 5)
+    with history_of(store, rater="anna") as history:
+        report = export_sidecars(ImagePlaces(store), history.find_images("rating:5").rows, None)
+    assert report.problems == []
+    names = sorted(path.name for path in (tmp_path / "outputs").glob("*.xmp"))
+    assert names == ["first.png.xmp", "lossless.webp.xmp", "stripped.png.xmp"]
+    assert all(read_opinion(path.read_text()).rating == 5 for path in (tmp_path / "outputs").glob("*.xmp"))
 
 
 def test_emptying_the_trash_removes_the_file_that_was_put_there_and_no_other(store, tmp_path):

@@ -42,22 +42,25 @@ class ImagePlaces:
                 missing = error
         raise OutputNotFound(str(missing))
 
-    def path_in_place(self, image: Image) -> Path:
-        """Where an image lies that no run holds; its bytes are the recorded ones.
+    def paths_in_place(self, image: Image) -> list[Path]:
+        """Where the files of an image lie that no run holds, those with the same pixels too; the bytes are as recorded.
 
         Raises:
-            OutputNotFound: it is held in a run, whose folder is closed, or it is not there any more.
+            OutputNotFound: all are held in runs, whose folders are closed, or none is there any more.
         """
         missing: Exception = OutputNotFound(f"{image['run_id']} {image['name']} is held in its run, not in a folder")
-        for run, output in self._iter_places(image):
+        found: dict[Path, None] = {}
+        for run, output in self._iter_files(image):
             if output.origin is None:
                 continue
             try:
                 open_output(run, output).close()
-                return locate_output(run, output)
+                found[locate_output(run, output)] = None
             except (StableNewError, OSError) as error:
                 missing = error
-        raise OutputNotFound(str(missing))
+        if not found:
+            raise OutputNotFound(str(missing))
+        return list(found)
 
     def name_of(self, image: Image) -> str:
         """The path of an image beneath its source, or its name in its run: with `/`, never leading out of a folder."""
@@ -79,12 +82,17 @@ class ImagePlaces:
         raise OutputNotFound(f"no run here holds {image['digest']}")
 
     def _iter_places(self, image: Image) -> Iterator[tuple[Run, OutputReference]]:
+        """The places of the very file that history shows."""
+        yield from (found for found in self._iter_files(image) if found[1].digest == image["digest"])
+
+    def _iter_files(self, image: Image) -> Iterator[tuple[Run, OutputReference]]:
+        """The places of all files that are this picture."""
         for place in image["places"]:
             try:
                 run = self._store.open(place["run_id"])
             except StableNewError:
                 continue
-            output = self._outputs_of(run).get(image["digest"])
+            output = self._outputs_of(run).get(place["digest"])
             if output is not None:
                 yield run, output
 

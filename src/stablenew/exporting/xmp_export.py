@@ -49,25 +49,33 @@ def export_sidecars(
     progress: Callable[[int, int], object] = lambda _done, _total: None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> SidecarReport:
-    """Write a sidecar for each image: beneath `folder` under the image's own path, or with None beside the image.
+    """Write a sidecar for each image: beneath `folder` under the image's own path, or with None beside all its files.
 
     What other programs wrote into a sidecar stays, and a copy of it is kept; one that cannot be read is left alone.
     """
     report = SidecarReport()
     for done, image in enumerate(images, 1):
         try:
-            target = _target_of(places, image, folder)
-            _write(target, opinion_of(image, places.maker_of(image)), report, clock.timestamp())
+            targets, opinion = _targets_of(places, image, folder), opinion_of(image, places.maker_of(image))
         except (StableNewError, OSError) as error:
             report.problems.append((f"{image['run_id']} {image['name']}", str(error)))
+            targets = []
+        for target in targets:
+            try:
+                _write(target, opinion, report, clock.timestamp())
+            except (StableNewError, OSError) as error:
+                report.problems.append((f"{image['run_id']} {image['name']}", str(error)))
         progress(done, len(images))
     return report
 
 
-def _target_of(places: ImagePlaces, image: Image, folder: Path | None) -> Path:
+def _targets_of(places: ImagePlaces, image: Image, folder: Path | None) -> list[Path]:
     if folder is not None:
-        return folder / f"{places.name_of(image)}{_ENDING}"
-    path = places.path_in_place(image)
+        return [folder / f"{places.name_of(image)}{_ENDING}"]
+    return [_sidecar_of(path) for path in places.paths_in_place(image)]
+
+
+def _sidecar_of(path: Path) -> Path:
     short = path.with_suffix(_ENDING)
     full = path.with_name(f"{path.name}{_ENDING}")
     return short if short.exists() and not full.exists() else full
