@@ -25,7 +25,7 @@ def test_with_ratings_it_shows_the_best_settings_their_curves_and_what_is_left(o
     best = page.get_by_role("region", name="Best so far")
     expect(best).to_contain_text("CFG scale", timeout=30_000)
     expect(best).to_contain_text(
-        re.compile(r"\d\.\d\d stars, \d+ % of what these settings can bring, very likely at most \d+ %")
+        re.compile(r"\d\.\d\d stars, \d+ % of the way from average to best, very likely at most \d+ %")
     )
     curves = page.get_by_role("region", name="What each setting does")
     expect(curves.get_by_role("img", name=re.compile("CFG scale: best at"))).to_be_visible()

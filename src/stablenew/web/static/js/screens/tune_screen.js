@@ -133,7 +133,7 @@ function buildBest({ best, left, is_done: isDone, constancy }, keeping) {
     h(
       "p",
       isDone ? "There is little left to gain: " : "Still to gain: ",
-      `${left.stars.toFixed(2)} stars, ${share} % of what these settings can bring, very likely at most ${most} %.`,
+      `${left.stars.toFixed(2)} stars, ${share} % of the way from average to best, very likely at most ${most} %.`,
     ),
     constancy.map((rater) => h("p.hint", describeRater(rater))),
     h("p.actions", h("a", { "data-link": true, href: newRunWith(best) }, "New run with these settings"), keeping),
