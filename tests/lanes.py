@@ -32,6 +32,7 @@ def pytest_cmdline_main(config):
         return
     if all(Path(argument).is_dir() for argument in config.args) and (workers := count_workers()) > 1:
         options.numprocesses, options.dist = workers, "loadscope"  # so that the fixtures of a module are made once
+        options.loadscopereorder = False  # it would put modules of few tests last, and these are the long ones
 
 
 def count_workers():
@@ -44,7 +45,9 @@ def count_workers():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark every test with the lanes of its folder and of its fixtures."""
+    """Mark every test with the lanes of its folder and of its fixtures; begin with the modules that take longest."""
+    long = {item.path for item in items if item.get_closest_marker("timeout")}  # others have the limit of all
+    items.sort(key=lambda item: item.path not in long)
     for item in items:
         lanes = {LANE_OF_FIXTURE.get(name) for name in item.fixturenames}
         lanes |= {LANE_OF_FOLDER.get(part) for part in item.path.parent.parts}

@@ -221,12 +221,9 @@ def make_album(client, count=4):
     return [image["digest"] for image in shown], shown
 
 
-def move(client, act, images, target, query="album:best", **more):
-    return client.post(
-        "/api/albums/move",
-        {"act": act, "query": query, "images": images, "target": target, **more.pop("more", {})},
-        **more,
-    )
+def move(client, act, images, target, query="album:best", expected=200, **more):
+    body = {"act": act, "query": query, "images": images, "target": target, **more}
+    return client.post("/api/albums/move", body, expected)
 
 
 def album(client):

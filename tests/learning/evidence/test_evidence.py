@@ -256,6 +256,7 @@ def test_the_code_of_a_context_is_that_of_all_settings_but_one(seed):
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(900)
 def test_simulated_users_get_true_advice_and_intervals_that_hold():
     """A small one of `tools/bench/dataset/simulate.py`: margins are those of chance at its size."""
     better, held, refused, asked = [], [], 0, 0
