@@ -376,6 +376,21 @@ def _mark_latest(mark: str, at: str, value: str) -> tuple[str, str]:
     )
 
 
+def _mark_latest_word(table: str, owner: str) -> tuple[str, str]:
+    """The same of what has a name: tags, which belong to an `image`, and notes, which belong to a `picture`."""
+    return (
+        f"UPDATE {table} SET is_latest = 0 WHERE is_latest AND image IN (SELECT id FROM touched)",
+        f"""
+        UPDATE {table} SET is_latest = 1 WHERE (run, image, rater, name) IN (
+          SELECT run, image, rater, name FROM (
+            SELECT run, image, rater, name, row_number() OVER (
+              PARTITION BY {owner}, rater, name ORDER BY clock DESC, run DESC) AS place
+            FROM touched JOIN {table} ON {table}.image = touched.id)
+          WHERE place = 1)
+        """,
+    )
+
+
 _FOLD_RATINGS: Final = (
     # What is said of one file of a picture is said of all of them.
     "UPDATE touched SET picture = coalesce((SELECT picture FROM image WHERE image.id = touched.id), id)",
@@ -386,24 +401,8 @@ _FOLD_RATINGS: Final = (
     "INSERT OR IGNORE INTO touched(id, picture) SELECT DISTINCT picture, picture FROM touched",
     *_mark_latest("is_latest", "rated_at", "rating"),
     *_mark_latest("is_flag_latest", "flagged_at", "flag"),
-    "UPDATE tag SET is_latest = 0 WHERE is_latest AND image IN (SELECT id FROM touched)",
-    """
-    UPDATE tag SET is_latest = 1 WHERE (run, image, rater, name) IN (
-      SELECT run, image, rater, name FROM (
-        SELECT run, image, rater, name, row_number() OVER (
-          PARTITION BY image, rater, name ORDER BY clock DESC, run DESC) AS place
-        FROM touched JOIN tag ON tag.image = touched.id)
-      WHERE place = 1)
-    """,
-    "UPDATE note SET is_latest = 0 WHERE is_latest AND image IN (SELECT id FROM touched)",
-    """
-    UPDATE note SET is_latest = 1 WHERE (run, image, rater, name) IN (
-      SELECT run, image, rater, name FROM (
-        SELECT run, image, rater, name, row_number() OVER (
-          PARTITION BY picture, rater, name ORDER BY clock DESC, run DESC) AS place
-        FROM touched JOIN note ON note.image = touched.id)
-      WHERE place = 1)
-    """,
+    *_mark_latest_word("tag", "image"),
+    *_mark_latest_word("note", "picture"),
     """
     UPDATE image SET (rating, rater_count) = (
       SELECT avg(opinion.rating), nullif(count(opinion.rating), 0) FROM touched
