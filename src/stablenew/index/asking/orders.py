@@ -43,8 +43,6 @@ def read_job_cursor(text: str | None, sort: str) -> Cursor | None:
     Raises:
         ConfigError: it is not a cursor of this order.
     """
-    if text is None:
-        return None
     return _parse_cursor(text, sort, sort not in (TIME, OLDEST), 1, "jobs")
 
 
@@ -54,12 +52,12 @@ def read_image_cursor(text: str | None, sort: str) -> Cursor | None:
     Raises:
         ConfigError: it is not a cursor of this order.
     """
-    if text is None:
-        return None
     return _parse_cursor(text, sort, sort not in (NEWEST, OLDEST), 4, "images")
 
 
-def _parse_cursor(text: str, sort: str, has_value: bool, length: int, what: str) -> Cursor:
+def _parse_cursor(text: str | None, sort: str, has_value: bool, length: int, what: str) -> Cursor | None:
+    if text is None:
+        return None
     name, *parts = text.split(":")
     if name == sort and len(parts) == length + has_value and all(_NUMBER.fullmatch(part) for part in parts):
         value = (float(parts[0]),) if has_value else ()
