@@ -109,7 +109,7 @@ def _show(out: Output, found: "NextExperiment", plan: "LearningPlan", path: Path
     best = ", ".join(f"{name.partition('.')[2]} {show_value(value)}" for name, value in found.best.items())
     out.print(f"best known after {plural(found.rating_count, 'rating')}: {best}")
     left = found.left
-    share = f"{left.share:.0%} of what settings can bring, very likely at most {left.most:.0%}"
+    share = f"{left.share:.0%} of the way from average to best, very likely at most {left.most:.0%}"
     out.print(f"still to gain: {left.stars:.2f} stars, {share}")
     if found.is_done:
         out.print("that is little: you may stop here; `stablenew learn defaults` shows what was learned")
