@@ -54,6 +54,7 @@ def store(tmp_path):
 def cli(tmp_path):
     def call(*arguments, cwd=tmp_path):
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody sets it at home
         command = [sys.executable, "-m", "stablenew", "--runs-dir", str(tmp_path / "runs"), *arguments]
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
@@ -83,7 +84,10 @@ def test_a_function_in_a_file_scores_images_once(store, cli, tmp_path):
 def test_a_changed_file_is_another_scorer_and_scores_again(store, cli, tmp_path):
     assert cli("score", "--with", "my_scorer.py:Loaded", "noise").returncode == 0
     assert scores(store, "noise") == {"noise": {"loaded": 18}}
-    (tmp_path / "my_scorer.py").write_text(SCORER.replace("self.offset = 10", "self.offset = 20"))
+    scorer = tmp_path / "my_scorer.py"
+    moment = scorer.stat().st_mtime_ns
+    scorer.write_text(SCORER.replace("self.offset = 10", "self.offset = 20"))
+    os.utime(scorer, ns=(moment, moment))  # of the same size and time: what a cache of bytecode takes for unchanged
     assert "1 image scored" in cli("score", "--with", "my_scorer.py:Loaded", "noise").stdout
     assert scores(store, "noise") == {"noise": {"loaded": 28}}
 
