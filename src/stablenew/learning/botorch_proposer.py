@@ -15,8 +15,9 @@ from scipy.stats import qmc
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.best_settings import FEWEST_IMAGES, NOT_ENOUGH, build_observations
-from stablenew.learning.evidence.evidence_table import EvidenceTable, most_used, read_evidence_table, values_in_use
+from stablenew.learning.evidence.evidence_table import EvidenceTable, read_evidence_table
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
+from stablenew.learning.evidence.values_in_use import most_used, values_in_use
 from stablenew.learning.learning_contract import (
     TOGETHER,
     BestDefault,

@@ -17,17 +17,11 @@ from stablenew.errors import ConfigError
 from stablenew.learning.dataset.columns import stage_model
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.evidence import CONTROLLED, FEW_PAIRS, KINDS, Comparison, build_evidence
-from stablenew.learning.evidence.evidence_table import (
-    OWN,
-    EvidenceTable,
-    Factor,
-    is_number,
-    most_used,
-    read_evidence_table,
-    values_in_use,
-)
+from stablenew.learning.evidence.evidence_table import EvidenceTable, read_evidence_table
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
+from stablenew.learning.evidence.setting_factors import OWN, Factor, is_number
 from stablenew.learning.evidence.value_evidence import build_values
+from stablenew.learning.evidence.values_in_use import most_used, values_in_use
 
 if TYPE_CHECKING:
     from stablenew.learning.evidence.best_settings import BestSettings, SettingAnswer

@@ -10,12 +10,8 @@ import pyarrow as pa
 
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.best_settings import FEWEST_IMAGES, build_observations, encode_images
-from stablenew.learning.evidence.evidence_table import (
-    EvidenceTable,
-    build_evidence_table,
-    most_used,
-    read_images_for_evidence,
-)
+from stablenew.learning.evidence.evidence_table import EvidenceTable, build_evidence_table, read_images_for_evidence
+from stablenew.learning.evidence.values_in_use import most_used
 from stablenew.learning.surface.asking_again import choose_again
 from stablenew.learning.surface.left_to_gain import Left
 from stablenew.learning.surface.next_batch import Batch, propose_batch

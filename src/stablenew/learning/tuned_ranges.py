@@ -5,7 +5,8 @@ from typing import Any, Final, NamedTuple
 
 from stablenew.errors import ConfigError
 from stablenew.learning.evidence.best_settings import compared_factors
-from stablenew.learning.evidence.evidence_table import OWN, EvidenceTable, Factor, is_number, sort_key
+from stablenew.learning.evidence.evidence_table import EvidenceTable
+from stablenew.learning.evidence.setting_factors import OWN, Factor, is_number, sort_key
 from stablenew.learning.learning_contract import limits_of
 
 _TRIED_FIRST: Final = ("txt2img.cfg_scale", "txt2img.steps")

@@ -10,7 +10,8 @@ from stablenew.learning.evidence.best_settings import (
     build_observations,
     find_best_settings,
 )
-from stablenew.learning.evidence.evidence_table import build_evidence_table, most_used
+from stablenew.learning.evidence.evidence_table import build_evidence_table
+from stablenew.learning.evidence.values_in_use import most_used
 from stablenew.learning.learning_contract import TOGETHER, EvidenceContract
 from stablenew.learning.surface.preference_model import Gain
 from tests.learning.simulated_user import User, build_images

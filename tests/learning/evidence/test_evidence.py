@@ -7,7 +7,8 @@ import pytest
 from stablenew.errors import ConfigError
 from stablenew.learning.evidence import evidence
 from stablenew.learning.evidence.evidence import build_evidence, to_json
-from stablenew.learning.evidence.evidence_table import SETTINGS, build_evidence_table, find_setting, hash_codes
+from stablenew.learning.evidence.evidence_table import build_evidence_table
+from stablenew.learning.evidence.setting_factors import SETTINGS, find_setting, hash_codes
 from stablenew.learning.learning_contract import EvidenceContract
 from tests.learning.simulated_user import VALUES, User, build_images
 

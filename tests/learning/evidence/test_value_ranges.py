@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablenew.formats.query_language import parse_query
-from stablenew.learning.evidence.evidence_table import Factor
+from stablenew.learning.evidence.setting_factors import Factor
 from stablenew.learning.evidence.value_ranges import MOST_NUMBERS, RANGES, ValueRange, group_values, value_order
 
 numbers = st.floats(0.1, 30).map(lambda one: round(one, 2))

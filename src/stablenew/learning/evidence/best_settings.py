@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from stablenew.learning.evidence.evidence_table import EvidenceTable, Factor, is_number, sort_key, values_in_use
+from stablenew.learning.evidence.evidence_table import EvidenceTable
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE
+from stablenew.learning.evidence.setting_factors import Factor, is_number, sort_key
+from stablenew.learning.evidence.values_in_use import values_in_use
 from stablenew.learning.surface.observations import Floats, Observations
 from stablenew.learning.surface.preference_model import Gain, Surface
 from stablenew.learning.surface.setting_kernel import UNKNOWN, Dimension, SettingSpace

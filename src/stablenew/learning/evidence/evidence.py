@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from stablenew.learning.evidence.evidence_table import EvidenceTable, Factor, hash_codes
+from stablenew.learning.evidence.evidence_table import EvidenceTable
 from stablenew.learning.evidence.matched_pairs import MatchedPairs, Matching, match_groups
 from stablenew.learning.evidence.rating_statistics import (
     MOST_STARS,
@@ -24,6 +24,7 @@ from stablenew.learning.evidence.rating_statistics import (
     fit_bradley_terry,
     measure_difference,
 )
+from stablenew.learning.evidence.setting_factors import Factor, hash_codes
 from stablenew.learning.evidence.value_evidence import ValueEvidence, build_values, pair_up, runs_behind
 from stablenew.learning.evidence.value_ranges import Grouping, ValueRange, group_values, keep_values, show_number
 

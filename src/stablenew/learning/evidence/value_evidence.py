@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stablenew.learning.evidence.evidence_table import EvidenceTable, Factor, used_codes
+from stablenew.learning.evidence.evidence_table import EvidenceTable
 from stablenew.learning.evidence.matched_pairs import Codes
 from stablenew.learning.evidence.rating_statistics import (
     MOST_STARS,
@@ -18,6 +18,7 @@ from stablenew.learning.evidence.rating_statistics import (
     measure_groups,
     shrink_means,
 )
+from stablenew.learning.evidence.setting_factors import Factor, used_codes
 from stablenew.learning.evidence.value_ranges import group_values
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from stablenew.learning.evidence.evidence_table import Factor, sort_key
+from stablenew.learning.evidence.setting_factors import Factor, sort_key
 
 MOST_NUMBERS: Final = 24
 """Up to this many different numbers are kept apart."""
