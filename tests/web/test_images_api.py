@@ -103,33 +103,45 @@ def test_a_row_has_what_oneself_and_others_think(server, client):
     wait_for(lambda: client.get("/api/images/count?query=rating:3") == {"count": 1})
 
 
+def add_again(root, client, image, run_id):
+    """Another run that holds an image, which the server has noticed."""
+    writer = RunStore(root).create(samples.metadata(run_id))
+    data = (root / image["run_id"] / image["path"]).read_bytes()
+    copy = build_image(data, variant=0, stage="txt2img", number=0)
+    writer.write_output(data, variant=0, stage="txt2img", number=0, media_type="image/png")
+    writer.append_record(samples.record(run_id, 0, [copy.reference.model_copy(update={"role": "final"})]))
+    writer.seal(samples.metadata(run_id, status="completed", record_count=1, output_count=1))
+    assert copy.reference.digest == image["digest"]
+    wait_for(lambda: len(rows(client, [image["id"]])[0]["places"]) == 2)
+
+
 def test_a_run_that_is_moved_away_hides_no_image_of_the_others(root, server, client, tmp_path, monkeypatch):
     images = rows(client, read_snapshot(client).ids)
     moved = images[0]
+    add_again(root, client, images[1], "zz-again")
     say(client, moved, rating=4)
+    say(client, images[1], rating=2)
     wait_for(lambda: any(read_snapshot(client).rated))
     server.stop()
     monkeypatch.setenv("STABLENEW_STATE_DIR", server.environment["STABLENEW_STATE_DIR"])
     lock = try_index_lock(root)
     assert lock is not None
     again = Client(server.start()).enter()
-    (root / moved["run_id"]).rename(tmp_path / "moved")  # and the index, which we hold, does not learn of it
+    (root / "zz-again").rename(tmp_path / "moved too")  # and the index, which we hold, does not learn of it
+    details = again.get(f"/api/images/details?id={images[1]['id']}")
+    assert details["record"]["run_id"] == images[1]["run_id"]
+    assert [event["rating"] for event in details["events"]] == [2]
+    (root / moved["run_id"]).rename(tmp_path / "moved")
     shown = rows(again, [image["id"] for image in images])
     assert [row["id"] for row in shown] == [image["id"] for image in images]
     assert shown[0]["mine"] == {"rating": 4}
+    assert again.ask("GET", f"/api/images/details?id={moved['id']}")[0] == 404
     lock.release()
 
 
 def test_what_was_said_in_two_runs_of_an_image_is_folded_and_not_added_up(root, client):
     image = rows(client, read_snapshot(client).ids[:1])[0]
-    writer = RunStore(root).create(samples.metadata("zz-imported"))
-    data = (root / image["run_id"] / image["path"]).read_bytes()
-    copy = build_image(data, variant=0, stage="txt2img", number=0)
-    writer.write_output(data, variant=0, stage="txt2img", number=0, media_type="image/png")
-    writer.append_record(samples.record("zz-imported", 0, [copy.reference.model_copy(update={"role": "final"})]))
-    writer.seal(samples.metadata("zz-imported", status="completed", record_count=1, output_count=1))
-    assert copy.reference.digest == image["digest"]
-    wait_for(lambda: len(rows(client, [image["id"]])[0]["places"]) == 2)
+    add_again(root, client, image, "zz-imported")
     say(client, image, rating=2, tags=["sky", "sea"], notes="too dark")
     other = image | {"run_id": "zz-imported"}
     say(client, other, act="0" * 32, remove_tags=["sky"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from stablenew.controller.light_table.image_feedback import ImageFeedback
 from stablenew.controller.light_table.order_keys import is_order_key, keys_between
 from stablenew.errors import ConfigError, OutputNotFound
 from stablenew.formats.documents.event_fields import EventFields
@@ -127,11 +128,12 @@ def _standings(
 ) -> list[_Standing | None]:
     """Where each image stands, by the place it has or whoever put it in first; None where that is not known yet."""
     rows = {row["id"]: row for row in history.image_rows(images)}
-    said = _read(feedback, (place["run_id"] for row in rows.values() for place in row["places"]), is_asked)
+    run_ids = (place["run_id"] for row in rows.values() for place in row["places"])
+    said = _read(ImageFeedback(feedback), run_ids, is_asked)
     return [_standing_of(rows[image], said) if image in rows else None for image in images]
 
 
-def _read(feedback: "FeedbackManager", run_ids: Iterable[str], is_asked: Callable[[str], bool]) -> _Said:
+def _read(feedback: ImageFeedback, run_ids: Iterable[str], is_asked: Callable[[str], bool]) -> _Said:
     def is_about(event: EventFields) -> bool:
         tag = event.tag or ""
         return bool(event.image_id) and tag.startswith(ALBUM_PREFIX) and is_asked(tag.removeprefix(ALBUM_PREFIX))
@@ -139,7 +141,7 @@ def _read(feedback: "FeedbackManager", run_ids: Iterable[str], is_asked: Callabl
     put_in: dict[str, tuple[str, str, str]] = {}
     places: dict[str, list[tuple[str, str]]] = {}
     for run_id in dict.fromkeys(run_ids):
-        events = feedback.read(run_id).events
+        events = feedback.events(run_id) or ()
         for event in filter(is_about, standing_tags(events)):
             image, entry = event.image_id or "", (event.clock, run_id, event.tag or "")
             put_in[image] = min(entry, put_in.get(image, entry))

@@ -4,11 +4,13 @@ What a person says is a tag of both images (`copy:` and a digest) or, that they 
 names the other (`no-copy:`). So it is undone, merged and kept like every tag.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from stablenew.errors import ConfigError, OutputNotFound
+from stablenew.controller.light_table.image_feedback import ImageFeedback
+from stablenew.errors import ConfigError, OutputNotFound, RunNotFound
 from stablenew.formats.digest import short_digest
 from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.importing.pixel_index import PixelIndex
@@ -17,6 +19,7 @@ from stablenew.index.index_schema import COPY_PREFIX
 if TYPE_CHECKING:
     from stablenew.index.job_history import JobHistory
     from stablenew.recording.feedback_manager import FeedbackManager
+    from stablenew.store.run import Run
     from stablenew.store.run_store import RunStore
 
 NO_COPY_PREFIX: Final = "no-copy:"
@@ -91,13 +94,13 @@ class Copies:
 
     def describe(self, digest: str) -> dict[str, Any]:
         """What helps to tell a file from its copies: size, place and prompt, as its newest record has them."""
-        run_id = self._history.runs_holding(digest)[-1]
-        for record, output in self._store.open(run_id).iter_outputs():
+        run = self._newest_run(digest)
+        for record, output in run.iter_outputs():
             if output.digest == digest:
                 place = output.origin.path if output.origin else output.path
                 return {
                     "digest": digest,
-                    "run_id": run_id,
+                    "run_id": run.run_id,
                     "path": place,
                     "is_in_place": output.origin is not None,
                     "width": output.width,
@@ -106,7 +109,14 @@ class Copies:
                     "media_type": output.media_type,
                     "prompt": record.prompt.positive,
                 }
-        raise OutputNotFound(f"run {run_id} has no output {digest}")
+        raise OutputNotFound(f"run {run.run_id} has no output {digest}")
+
+    def _newest_run(self, digest: str) -> "Run":
+        """The newest run that holds an image; history may still name some that were moved away just now."""
+        for run_id in reversed(self._history.runs_holding(digest)):
+            with contextlib.suppress(RunNotFound):
+                return self._store.open(run_id)
+        raise OutputNotFound(f"no run in {self._store.root} holds {digest}")
 
     def find(self, name: str) -> str:
         """The digest that is meant by its beginning.
@@ -152,17 +162,18 @@ class Copies:
         Raises: see `confirm`.
         """
         self._both(first, second)
-        tags = {digest: self._own_tags(digest) for digest in (first, second)}
+        feedback = ImageFeedback(self._feedback)
+        tags = {digest: self._own_tags(digest, feedback) for digest in (first, second)}
         shared = {tag for tag in tags[first] & tags[second] if tag.startswith(COPY_PREFIX)}
         pairs = ((first, second), (second, first))
         said = {(digest, f"{NO_COPY_PREFIX}{short_digest(other)}") for digest, other in pairs}
         said = {(digest, tag) for digest, tag in said if tag in tags[digest]}
         self._say([*said, *((digest, tag) for digest in (first, second) for tag in shared)], is_taken_back=True)
 
-    def _own_tags(self, digest: str) -> set[str]:
-        opinions = (self._feedback.opinions(run_id) for run_id in self._history.runs_holding(digest))
-        return {tag for found in opinions for (image, _), said in found.items() if image == digest
-                for tag in said.get("tags") or ()}  # fmt: skip
+    def _own_tags(self, digest: str, feedback: ImageFeedback) -> set[str]:
+        """The tags that anybody gave to this very file."""
+        opinions = feedback.opinions([digest], self._history.runs_holding(digest))
+        return {tag for opinion in opinions.values() for tag in opinion.get("tags", ())}
 
     def _both(self, first: str, second: str) -> list[dict[str, Any]]:
         if first == second:
@@ -175,7 +186,7 @@ class Copies:
     def _say(self, tags: Sequence[tuple[str, str]], *, is_taken_back: bool = False) -> None:
         field = "remove_tags" if is_taken_back else "tags"
         says = [
-            FeedbackInput.build(run_id=self._history.runs_holding(digest)[-1], image_id=digest, **{field: [tag]})
+            FeedbackInput.build(run_id=self._newest_run(digest).run_id, image_id=digest, **{field: [tag]})
             for digest, tag in tags
         ]
         if says:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from stablenew.controller.light_table.image_feedback import ImageFeedback
 from stablenew.errors import ConfigError, RunNotFound, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, format_timestamp
 from stablenew.formats.documents.feedback_input import FeedbackInput
@@ -20,9 +21,9 @@ from stablenew.store.output_access import locate_origin
 from stablenew.store.upkeep.output_removal import NotRemoved, RemovableOutput, iter_removable
 
 if TYPE_CHECKING:
+    from stablenew.formats.documents.feedback import FeedbackEvent
     from stablenew.index.job_history import JobHistory
     from stablenew.recording.feedback_manager import FeedbackManager
-    from stablenew.store.feedback.feedback_files import FeedbackReading
     from stablenew.store.run_store import RunStore
 
 IN_TRASH: Final = "is:trashed"
@@ -109,12 +110,13 @@ class TrashCan:
 
         Its other files go only when somebody says so of them: they may hold more than the pixels that are compared.
         """
+        said = ImageFeedback(self._feedback)
         for row in self._history.search_images(IN_TRASH):
             files = {place["digest"]: place for place in reversed(row["places"])}
             if len(files) > 1:
-                found = [self._describe({**row, **place, "files": tuple(files)}) for place in files.values()]
+                found = [self._describe({**row, **place, "files": tuple(files)}, said) for place in files.values()]
             else:
-                found = [self._describe(row)]
+                found = [self._describe(row, said)]
             others = tuple(image.digest for image in found if not image.trashed_by)
             yield from (replace(image, other_files=others) for image in found if image.trashed_by)
 
@@ -147,7 +149,7 @@ class TrashCan:
         report, chosen = EmptyReport(), list(images)
         for done, image in enumerate(chosen, 1):
             try:
-                now = self._describe(image.row)
+                now = self._describe(image.row, ImageFeedback(self._feedback))
                 if not now.is_own or (now.kept_for and not all_raters):
                     raise NotRemoved(f"{image.digest} stays: its feedback changed meanwhile")
                 report.freed_bytes += self._remove(now)
@@ -236,28 +238,20 @@ class TrashCan:
             found += fitting
         return found
 
-    def _describe(self, row: Mapping[str, Any]) -> TrashedImage:
-        digest = str(row["digest"])
+    def _describe(self, row: Mapping[str, Any], said: ImageFeedback) -> TrashedImage:
+        digest, owner = str(row["digest"]), self._feedback.rater
         run_ids = tuple(self._runs_holding(digest))
-        opinions: dict[str, list[Mapping[str, Any]]] = {}
-        said_at: dict[str, str] = {}
-        for run_id in run_ids:
-            for rater, opinion in self._opinions(run_id, [digest]):
-                opinions.setdefault(rater, []).append(opinion)
-            for rater, clock in _latest_trash(self._feedback.read(run_id), digest):
-                said_at[rater] = max(clock, said_at.get(rater, ""))
-        trashed_by = tuple(rater for rater, said in opinions.items() if any(each.get("trashed") for each in said))
-        owner = self._feedback.rater
-        moment = said_at.get(owner) if owner in trashed_by else max(said_at.values(), default="")
+        opinions = said.opinions([digest], run_ids)
+        trashed_by = tuple(rater for rater, opinion in opinions.items() if opinion.get("trashed"))
+        moments = _latest_trash(said.standing([digest], run_ids))
         held, in_place = self._measure(run_ids, digest)
-        of_picture = self._of_picture(row) if "files" in row else opinions
         return TrashedImage(
             row=row,
             run_ids=run_ids,
             trashed_by=trashed_by,
-            trashed_at=(moment or "")[:24],
+            trashed_at=(moments[owner] if owner in trashed_by else max(moments.values(), default=""))[:24],
             is_own=owner in trashed_by,
-            kept_for=tuple(_iter_reasons(of_picture, owner)),
+            kept_for=tuple(self._iter_reasons(row, said)),
             held_bytes=held,
             is_in_place=in_place,
         )
@@ -268,18 +262,14 @@ class TrashCan:
             with contextlib.suppress(RunNotFound):
                 yield self._store.open(run_id).run_id
 
-    def _opinions(self, run_id: str, files: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for (image, rater), opinion in self._feedback.opinions(run_id).items():
-            if image in files:
-                yield rater, opinion
-
-    def _of_picture(self, row: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-        """What is said of any file of a picture, by rater: others who like one keep them all."""
-        found: dict[str, list[Mapping[str, Any]]] = {}
-        for run_id in {run_id for digest in row["files"] for run_id in self._runs_holding(digest)}:
-            for rater, opinion in self._opinions(run_id, row["files"]):
-                found.setdefault(rater, []).append(opinion)
-        return found
+    def _iter_reasons(self, row: Mapping[str, Any], said: ImageFeedback) -> Iterator[str]:
+        """Why an image stays: what others think of any file of the picture, or that it is not known what they think."""
+        files = row.get("files", (row["digest"],))
+        run_ids = {run_id: None for digest in files for run_id in self._runs_holding(digest)}
+        for rater, opinion in said.opinions(files, run_ids).items():
+            if rater != self._feedback.rater:
+                yield from (f"{rater} {liking}" for liking in _likings(opinion))
+        yield from (f"feedback of run {run_id} cannot be read" for run_id in run_ids if said.events(run_id) is None)
 
     def _measure(self, run_ids: Iterable[str], digest: str) -> tuple[int, bool]:
         """The bytes of an image that are on this machine, and whether some are in place."""
@@ -327,18 +317,17 @@ def _iter_places(store: "RunStore", run_id: str, digest: str) -> "Iterator[tuple
                 yield place, output.origin is not None
 
 
-def _latest_trash(reading: "FeedbackReading", digest: str) -> Iterator[tuple[str, str]]:
-    for event in reading.events:
-        if event.op == "trash" and event.image_id == digest and event.present:
-            yield event.rater, event.clock
+def _latest_trash(events: "Iterable[FeedbackEvent]") -> dict[str, str]:
+    """When each rater last put the image into the trash."""
+    moments: dict[str, str] = {}
+    for event in events:
+        if event.op == "trash" and event.present:
+            moments[event.rater] = max(event.clock, moments.get(event.rater, ""))
+    return moments
 
 
-def _iter_reasons(opinions: Mapping[str, list[Mapping[str, Any]]], owner: str) -> Iterator[str]:
-    for rater, said in opinions.items():
-        if rater == owner:
-            continue
-        if any(each.get("flag") == "pick" for each in said):
-            yield f"{rater} picked it"
-        rating = max((each["rating"] for each in said if each.get("rating") is not None), default=0)
-        if rating >= _GOOD_STARS:
-            yield f"{rater} gave it {rating} stars"
+def _likings(opinion: Mapping[str, Any]) -> Iterator[str]:
+    if opinion.get("flag") == "pick":
+        yield "picked it"
+    if (rating := opinion.get("rating", 0)) >= _GOOD_STARS:
+        yield f"gave it {rating} stars"

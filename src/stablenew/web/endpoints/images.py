@@ -3,17 +3,16 @@
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
-from stablenew.errors import ConfigError, OutputNotFound, StoreError
+from stablenew.controller.light_table.image_feedback import ImageFeedback
+from stablenew.errors import ConfigError, OutputNotFound, RunNotFound
 from stablenew.exporting.image_places import ImagePlaces
 from stablenew.formats.digest import digest_bytes
-from stablenew.formats.documents.event_fields import EventFields
-from stablenew.formats.documents.feedback_fold import fold_picture, standing_by_image
 from stablenew.image_metadata.containers.sniffing import read_container
 from stablenew.recording.side_channel import attempt
 from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter
@@ -23,6 +22,8 @@ from stablenew.web.lan.roles import OWNER, Viewer
 if TYPE_CHECKING:
     from stablenew.formats.query_language import Query
     from stablenew.index.job_history import ImageSnapshot
+    from stablenew.store.run import Run
+    from stablenew.store.run_store import RunStore
     from stablenew.web.context import WebContext
 
 QUERY: Final = Parameter("query", "A search, in the query language of history.", default="")
@@ -37,9 +38,6 @@ _LARGEST_RATIO: Final = 65535
 _CHUNK_BYTES: Final = 1 << 18
 _MOST_STACKED: Final = 500
 _FLAGS: Final = ("pick", "reject")
-
-Said = Mapping[str, Sequence[EventFields]]
-"""What stands of the feedback of a run, by image."""
 
 
 def _snapshot(call: Call) -> Response:
@@ -110,29 +108,29 @@ def rows_of(context: "WebContext", ids: Iterable[int], viewer: Viewer = OWNER) -
     """The images of ids with what people think of them, null where one is gone."""
     wanted = list(ids)
     found = {row["id"]: row for row in context.controller.history.image_rows(wanted)}
-    said: dict[str, Said] = {}
+    feedback = ImageFeedback(context.controller.feedback)
     rater = viewer.rater or context.controller.feedback.rater
-    rows = [row and _with_opinions(context, row, rater, said) for row in map(found.get, wanted)]
+    rows = [row and _with_opinions(context, row, rater, feedback) for row in map(found.get, wanted)]
     return [row and show_row(row, viewer) for row in rows] if viewer.is_device else rows
 
 
-def _with_opinions(context: "WebContext", row: dict[str, Any], own: str, cached: dict[str, Said]) -> dict[str, Any]:
+def _with_opinions(context: "WebContext", row: dict[str, Any], own: str, feedback: "ImageFeedback") -> dict[str, Any]:
     """A row with the opinions as the feedback files have them: the index may be a moment behind.
 
     Of a run that is being moved or synced away the stars are those that the index knows.
     """
-    files = {row["digest"], *(place["digest"] for place in row["places"])}
     run_ids = {place["run_id"] for place in row["places"]}
-    for run_id in run_ids - cached.keys():
-        with contextlib.suppress(StoreError):
-            cached[run_id] = standing_by_image(context.controller.feedback.read(run_id).events)
-    here = run_ids & cached.keys()
-    folded = fold_picture(event for run_id in here for file in files for event in cached[run_id].get(file, ()))
-    if here != run_ids:
+    folded = feedback.opinions(_files_of(row), run_ids)
+    if any(feedback.events(run_id) is None for run_id in run_ids):
         for rater, stars in row["ratings"].items():
             folded.setdefault(rater, {}).setdefault("rating", stars)
     colour = context.thumbnails.colour(row["digest"])
     return row | {"mine": folded.pop(own, {}), "others": folded, "colour": colour}
+
+
+def _files_of(row: Mapping[str, Any]) -> set[str]:
+    """The digests of all files of a picture."""
+    return {row["digest"], *(place["digest"] for place in row["places"])}
 
 
 def _details(call: Call) -> dict[str, Any]:
@@ -140,9 +138,8 @@ def _details(call: Call) -> dict[str, Any]:
     (row,) = rows_of(call.context, [call.get("id")], call.viewer)
     if row is None:
         raise OutputNotFound("this image is gone")
-    controller = call.context.controller
-    run = controller.run_store.open(row["run_id"])
-    variant = int(row["name"].partition("/")[0])
+    run, place = _open_place(call.context.controller.run_store, row)
+    variant = int(place["name"].partition("/")[0])
     records = [record.to_dict() for record in run.read_records()[0] if record.variant.index == variant]
     metadata = run.metadata.to_dict()
     details = {
@@ -155,13 +152,21 @@ def _details(call: Call) -> dict[str, Any]:
     return show_details(details, call.viewer) if call.viewer.is_device else details
 
 
+def _open_place(store: "RunStore", row: Mapping[str, Any]) -> "tuple[Run, Mapping[str, Any]]":
+    """The first place of an image whose run is here, and the run: one may have been moved away just now."""
+    for place in (row, *row["places"]):
+        with contextlib.suppress(RunNotFound):
+            return store.open(place["run_id"]), place
+    raise OutputNotFound("this image is gone")
+
+
 def _events(call: Call, row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    feedback = call.context.controller.feedback
+    """Everything that was said of a picture, also what was taken back."""
+    feedback, files = ImageFeedback(call.context.controller.feedback), _files_of(row)
     run_ids = dict.fromkeys(place["run_id"] for place in row["places"])
-    events = [event for run_id in run_ids for event in feedback.read(run_id).build_document().to_dict()["events"]]
-    return sorted(
-        (event for event in events if event.get("image_id") == row["digest"]), key=lambda event: event["clock"]
-    )
+    events = {event.id: event for run_id in run_ids for event in feedback.events(run_id) or ()}
+    about = (event for event in events.values() if event.image_id in files)
+    return [event.to_dict() for event in sorted(about, key=lambda event: (event.clock, event.id))]
 
 
 def _workflow(call: Call) -> dict[str, Any]:
