@@ -5,7 +5,14 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.profiles import PROFILE
+
 pytest_plugins = ["tests.lanes"]
+
+# Before NumPy is imported. Matrices are small here, and threads that wait for each other beside other workers take ten
+# times as long.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("few", max_examples=10, deadline=None)
 settings.register_profile("quick", max_examples=50, deadline=None)
@@ -16,7 +23,7 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick"))
+settings.load_profile(PROFILE)
 
 
 @pytest.fixture(autouse=True)

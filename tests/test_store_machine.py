@@ -26,6 +26,7 @@ from stablenew.formats.clock import Clock
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.local_state import host_id, replica_id
 from stablenew.store.upkeep.run_repair import repair_run, repair_store
+from tests.profiles import by_profile
 from tests.samples import metadata, write_variant
 
 MACHINES = 3
@@ -228,8 +229,7 @@ class StoreMachine(RuleBasedStateMachine):
                 assert {one.severity for one in report.findings} <= {"info", "warning"}, report.findings
 
 
-EXAMPLES = {"few": 4, "quick": 12, "ci": 30, "nightly": 400}
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick")
+EXAMPLES = by_profile(few=4, quick=12, ci=30, nightly=400)
 
 
 class WithoutLogs(StoreMachine):
@@ -257,5 +257,5 @@ def test_without_single_writer_logs_the_same_machine_finds_a_loss():
 
 TestStoreMachine = StoreMachine.TestCase
 TestStoreMachine.settings = settings(
-    max_examples=EXAMPLES[PROFILE], stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

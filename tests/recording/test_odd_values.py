@@ -17,6 +17,7 @@ from PIL import Image, ImageSequence, PngImagePlugin
 
 from stablenew import RunRecorder, RunStore, RunVerifier
 from stablenew.errors import InvalidDocument
+from tests.profiles import by_profile
 from tests.samples import png
 
 
@@ -424,11 +425,10 @@ def fuzz(root, examples):
     assert RunVerifier(run.run, deep=True).verify().findings == ()
 
 
-EXAMPLES = {"few": 20, "quick": 100, "ci": 200, "nightly": 5000}
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick")
+EXAMPLES = by_profile(few=20, quick=100, ci=200, nightly=5_000)
 
 
 @pytest.mark.heavy
 @pytest.mark.timeout(1800)
 def test_anything_for_any_argument_is_recorded(tmp_path):
-    fuzz(tmp_path / "runs", EXAMPLES[PROFILE])
+    fuzz(tmp_path / "runs", EXAMPLES)

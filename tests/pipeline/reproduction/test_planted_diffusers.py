@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 import shutil
 import sys
 
@@ -21,6 +20,7 @@ from stablenew.engines.dependencies import installed_versions
 from stablenew.engines.diffusers.engine import DiffusersEngine
 from tests.engines.tiny_diffusion import make_pipeline, save_lora
 from tests.pipeline.reproduction.reruns import run_again, run_once
+from tests.profiles import by_profile
 
 pytestmark = [
     pytest.mark.heavy,
@@ -31,7 +31,7 @@ pytestmark = [
 ]
 UNET = "unet/diffusion_pytorch_model.safetensors"
 VAE = "vae/diffusion_pytorch_model.safetensors"
-RERUNS = {"few": 1, "quick": 3, "ci": 5, "nightly": 100}
+RERUNS = by_profile(few=1, quick=3, ci=5, nightly=100)
 SETTINGS = {"steps": 3, "sampler": "Euler"}
 
 
@@ -164,7 +164,7 @@ def test_another_sampler_that_was_asked_for_is_one_change(model, tmp_path):
 @pytest.mark.timeout(3600)
 def test_unchanged_reruns_are_identical_and_nothing_changed(model, tmp_path):
     first = run(model, tmp_path)
-    for _ in range(RERUNS[os.environ.get("HYPOTHESIS_PROFILE", "quick")]):
+    for _ in range(RERUNS):
         found = run_again(first, make_engine(model))
         assert found.count_verdicts() == {"identical": 1}
         assert (found.changes, found.unknown) == ((), ())
