@@ -9,8 +9,11 @@ from urllib.parse import quote
 import pytest
 
 from stablenew.web.web_app import ENDPOINTS
+from tests.profiles import by_profile
 
-CASES = 2_000
+_SOME = (300, 6, "fuzzing")
+CASES, EXAMPLES, PHASES = by_profile(few=_SOME, quick=_SOME, ci=_SOME, nightly=(2_000, 60, "coverage,fuzzing"))
+"""Requests at least, how many are generated for an endpoint, and the kinds of them."""
 TEXTS = [
     "", "%00", "%FF%FE", "%ED%A0%80", "9" * 5_000, "-1", "9223372036854775808", "1e309", "..%2F..%2Fetc%2Fpasswd",
     quote("★" * 300), quote("*" * 200), quote("(" * 500), quote('"' * 99), quote("a:" * 400), quote("-" * 300), "%0A",
@@ -69,7 +72,7 @@ def test_any_body_is_taken_or_the_callers_error(server, client, run_ids, body):
 
 @pytest.mark.heavy
 @pytest.mark.timeout(900)
-def test_two_thousand_generated_requests_and_no_server_error(server, client, tmp_path):
+def test_generated_requests_and_no_server_error(server, client, tmp_path):
     pytest.importorskip("schemathesis")
     command = [
         sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()",
@@ -77,7 +80,7 @@ def test_two_thousand_generated_requests_and_no_server_error(server, client, tmp
         "--header", f"Cookie: {client.cookie}", "--header", f"Origin: {server.origin}",
         "--exclude-path", "/api/live", "--exclude-path", "/api/runs/{run_id}/open",
         "--exclude-path", "/api/import", "--exclude-path", "/api/import/preview",  # they read any folder there is
-        "--checks", "not_a_server_error", "--phases", "coverage,fuzzing", "--max-examples", "60",
+        "--checks", "not_a_server_error", "--phases", PHASES, "--max-examples", str(EXAMPLES),
         "--suppress-health-check", "all", "--no-color",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
