@@ -133,11 +133,11 @@ class Client:
         return json.loads(answer)
 
 
-def make_runs(root, prompts, *, values=(5.0,), size=96, sampler="Euler a", stages=None):
+def make_runs(root, prompts, *, values=(5.0,), size=96, sampler="Euler a", steps=12, stages=None):
     """One run of small sketches for each prompt, oldest first. Gives their ids."""
     runner = PipelineRunner(SketchEngine(), run_store=RunStore(root))
     config = PipelineConfig(
-        txt2img={"width": size, "height": size, "steps": 12, "seed": 7, "sampler": sampler},
+        txt2img={"width": size, "height": size, "steps": steps, "seed": 7, "sampler": sampler},
         one_click_action="test",
         **(stages or {}),
     )

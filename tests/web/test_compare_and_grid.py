@@ -218,6 +218,19 @@ def test_a_fourth_setting_stands_across(sampled, open_page):
     expect(page).to_have_url(re.compile("across=sampler"))
 
 
+def test_a_third_setting_can_be_taken_out_of_a_grid_that_opened_with_it(root, open_page):
+    for sampler in ("Euler a", "Heun"):
+        for steps in (10, 20):
+            make_runs(root, ["a volcano"], values=(4.0, 10.0), sampler=sampler, steps=steps)
+    page = open_page("/grid?q=volcano")
+    panels = page.get_by_label("Panels down")
+    expect(panels).to_have_value("steps")
+    expect(page.locator(".grid-cell:not(.hole)")).to_have_count(8)
+    panels.select_option("none")
+    expect(page.locator(".grid-cell:not(.hole)")).to_have_count(4)
+    expect(page.get_by_label("Panels down")).to_have_value("")
+
+
 def test_the_selection_goes_along_to_the_grid(open_page):
     page = open_page("/")
     page.wait_for_selector("[role=option] img.there")

@@ -38,6 +38,8 @@ def test_a_sweep_opens_as_its_grid(open_page, root, run_ids, keep_screen):
     page = open_page(f"/runs/{run_ids[0]}")
     expect(page.locator(".grid-cell:not(.hole)")).to_have_count(3)
     expect(page.locator(".grid-head")).to_have_text(["4", "7", "10"])
+    expect(page.locator(".grid-large")).to_contain_text("4")  # the first, before anybody points at one
+    expect(page.locator(".grid-large img")).to_be_visible()
     expect(page.locator(".strip")).to_be_hidden()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_label("Variant", exact=True)).to_contain_text("Variant 1")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from stablenew.controller.experiments.plan_controller import build_plan
+from stablenew.controller.light_table.grid_axes import MOST_VALUES, choose_axes, list_axes
 from stablenew.controller.light_table.trash import without_trash
 from stablenew.errors import ConfigError
 from stablenew.formats.pipeline_config import PipelineConfig
@@ -24,18 +25,12 @@ from stablenew.pipeline.prompt_pack import Prompt
 if TYPE_CHECKING:
     from stablenew.formats.documents.learning_plan import LearningPlan
     from stablenew.formats.strict_json import JsonValue
-    from stablenew.index.asking.image_values import ImageValues, ValueCodes
+    from stablenew.index.asking.image_values import ValueCodes
     from stablenew.index.job_history import JobHistory
 
 AXES: Final = ("x", "y", "panel", "across")
-MOST_VALUES: Final = 500
-"""Values of an axis."""
 MOST_IN_STACK: Final = 50
 _MOST_HOLES: Final = 500
-_USUAL: Final = ("cfg_scale", "sampler", "steps", "model", "scheduler", "denoising_strength", "prompt", "seed")
-"""Settings that people lay out, most often first."""
-_MOST_PROMPTS: Final = 24
-"""Prompts that are an axis without being asked for."""
 _PLANNED: Final = tuple(setting.name for setting in INDEXED if "txt2img" in setting.stages and setting.type != "seed")
 """Settings that a plan can give to new images."""
 
@@ -59,7 +54,7 @@ class Grid:
     def __init__(
         self, history: "JobHistory", query: str, x: str = "", y: str = "", panel: str = "", across: str = ""
     ) -> None:
-        """Lay the images out; without names of the first two settings by those that vary.
+        """Lay the images out; without names of the first two settings by those that vary and leave few holes.
 
         Raises:
             InvalidQuery: the query cannot be parsed.
@@ -69,7 +64,7 @@ class Grid:
         self._found = history.image_values(without_trash(query))
         self.query = query
         self.axes = list_axes(self._found)
-        self.names = (*_choose_axes(self.axes, x, y), panel, across)
+        self.names = choose_axes(self._found, self.axes, (x, y, panel, across))
         """What the columns, the rows, the panels down and the panels across stand for; empty for nothing."""
         self.codes = tuple(self._codes(name) for name in self.names)
         self._lay_out()
@@ -221,23 +216,6 @@ class Grid:
 
 
 _DATA_COLUMNS: Final = ("digest", "run_id", "name", "rating", "seed", "prompt")
-
-
-def list_axes(found: "ImageValues") -> list[dict[str, Any]]:
-    """The settings that vary among these images, with the number of their values."""
-    names = [setting.name for setting in INDEXED] + ["prompt", "run", "engine"]
-    counted = ((name, found.count_values(name)) for name in names)
-    return [{"name": name, "value_count": count} for name, count in counted if count > 1]
-
-
-def _choose_axes(axes: Sequence[Mapping[str, Any]], x: str, y: str) -> tuple[str, str]:
-    """Both names; what was not given are the usual ones that vary and fit on a screen."""
-    counts = {axis["name"]: axis["value_count"] for axis in axes}
-    given = [setting.name if (setting := find_setting(name)) else name for name in (x, y)]
-    most = {"prompt": _MOST_PROMPTS}
-    free = [name for name in _USUAL if 1 < counts.get(name, 0) <= most.get(name, MOST_VALUES) and name not in given]
-    chosen_x = given[0] or (free.pop(0) if free else "")
-    return chosen_x, given[1] or (free.pop(0) if free else "")
 
 
 def _describe_axis(name: str, codes: "ValueCodes | None") -> dict[str, Any] | None:

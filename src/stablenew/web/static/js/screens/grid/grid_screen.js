@@ -100,8 +100,7 @@ class GridScreen {
     this.view.start();
     fill(this.tools, this.buildTools());
     this.say(grid);
-    const first = this.view.firstCell;
-    if (first && !this.onCell) this.go(first);
+    this.go(this.view.firstCell);
   }
 
   say({ image_count: count, left_out: left }) {
@@ -123,10 +122,15 @@ class GridScreen {
     const select = buildSelect(
       [["", name === "x" ? "choose" : "none"], ...options],
       chosen,
-      (value) => this.change({ [name]: value }),
+      (value) => this.change({ ...this.chosenAxes, [name]: value }),
       { id: `grid-${name}` },
     );
     return h("span", h("label", { for: `grid-${name}` }, `${label} `), select);
+  }
+
+  /** What the axes are now, whether somebody chose them or not. */
+  get chosenAxes() {
+    return Object.fromEntries(AXES.map((name) => [name, this.grid[name]?.name ?? ""]));
   }
 
   buildTools() {

@@ -100,9 +100,9 @@ export class GridView {
     return row * this.columns + x;
   }
 
-  /** The first cell that holds an image. */
+  /** The cell with an image that is nearest to the corner. */
   get firstCell() {
-    return this.cells.get(Math.min(...this.cells.keys()));
+    return [...this.cells.values()].reduce((best, cell) => (cell.x + cell.y < best.x + best.y ? cell : best));
   }
 
   get holes() {
@@ -274,10 +274,7 @@ export class GridView {
   /** The next cell with an image in a direction; the cursor where there is none. */
   step(dx, dy) {
     const from = this.cursor;
-    if (!from)
-      return [...this.cells.values()].reduce((best, cell) =>
-        this.key(cell.x, cell.y) < this.key(best.x, best.y) ? cell : best,
-      );
+    if (!from) return this.firstCell;
     for (
       let x = from.x + dx, y = from.y + dy;
       x >= 0 && y >= 0 && x < this.columns && y < this.rowCount;

@@ -134,10 +134,7 @@ class RunScreen {
     });
     await this.grid.load();
     const { view } = this.grid;
-    if (!view) return;
-    view.cursor = view.step(0, 0);
-    view.redraw();
-    if (document.activeElement === document.body) view.room.focus({ preventScroll: true });
+    if (view && document.activeElement === document.body) view.room.focus({ preventScroll: true });
   }
 
   buildActions() {
