@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from PIL import Image
 
-from stablenew import RunStore
+from stablenew import RunRecorder, RunStore
 from stablenew.cli.main import _run
 from stablenew.learning.dataset.reader import Dataset
 from tests.index.stores import make_store
@@ -54,6 +55,19 @@ def test_a_query_chooses_the_runs(stablenew, tmp_path):
     found = {row["run_id"] for row in json.loads(text)}
     left_out = {one["run_id"] for one in ledger["left_out"]}
     assert ledger["counts"]["runs_joined"] == len(found - left_out)
+
+
+def test_stars_said_in_a_run_that_the_query_leaves_out_stand_beside_its_image(stablenew, tmp_path):
+    picture = Image.effect_noise((16, 16), 90)
+    runs = []
+    for cfg in (4, 5):
+        with RunRecorder(tmp_path / "runs") as run:
+            run.log(picture, prompt="the pier at dusk", cfg_scale=cfg)
+        runs.append(run.run_id)
+    assert stablenew("rate", runs[0], "0/0", "5")[0] == 0
+    assert stablenew("dataset", "build", "-o", tmp_path / "ds", "pier", "cfg:5")[0] == 0
+    (row,) = Dataset(tmp_path / "ds").read_images(["run_id", "rating"]).to_pylist()
+    assert row == {"run_id": runs[1], "rating": 5}
 
 
 def test_only_the_images_that_fit_are_taken_also_when_others_fit_later(stablenew, tmp_path):

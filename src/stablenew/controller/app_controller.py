@@ -330,16 +330,20 @@ class AppController:
 
         if source is not None and query:
             raise ConfigError("a query looks into the history of this machine, and cannot look into another store")
-        run_ids = images = None
+        run_ids = images = elsewhere = None
         if query:
             self.history.parse(query)
             self.history.refresh(is_patient=True)
             run_ids = self.history.run_ids(query)
-            images = None if has_whole_runs else self.history.digests_by_run(query)
+            found = self.history.digests_by_run(query)
+            chosen = set(run_ids)
+            images = None if has_whole_runs else {run_id: found[run_id] for run_id in found.keys() & chosen}
+            elsewhere = {run_id: found[run_id] for run_id in found.keys() - chosen}
         return DatasetBuilder(source or self.run_store, executor=executor).build_learning_dataset(
             folder,
             run_ids=run_ids,
             images=images,
+            elsewhere=elsewhere,
             query=query,
             split=split,
             formats=formats,

@@ -84,6 +84,7 @@ class DatasetBuilder:
         *,
         run_ids: Collection[str] | None = None,
         images: Mapping[str, Sequence[str]] | None = None,
+        elsewhere: Mapping[str, Sequence[str]] | None = None,
         query: str = "",
         split: SplitPlan | None = None,
         formats: Sequence[str] = (),
@@ -93,7 +94,8 @@ class DatasetBuilder:
         """Build the dataset into `folder` and return its ledger.
 
         `run_ids` are those that `query` found; None takes every run. `images` are the digests of the images to take of
-        each run; None takes all, and a run that is not in it has none. `formats` are written besides Parquet (see
+        each run; None takes all, and a run that is not in it has none. `elsewhere` are digests of images that other
+        runs of the store hold too, by these runs: what was said there counts. `formats` come besides Parquet (see
         `dataset_exports.FORMATS`); exports of an earlier build that are not requested again are removed. With
         `is_incremental`, parts that the last build left in the folder are reused where no run changed. `progress`
         counts the runs that must be read.
@@ -113,6 +115,7 @@ class DatasetBuilder:
                     self._clock,
                     query=query,
                     images=images,
+                    elsewhere=elsewhere,
                     split=split or SplitPlan(),
                     formats=formats,
                     is_incremental=is_incremental,

@@ -152,3 +152,51 @@ def test_the_same_bytes_never_stand_in_two_splits(tmp_path):
     shared = [row["split"] for row in rows.values() if row["copy_of"] or row["prompt"].endswith("shared")]
     assert len(shared) == 12
     assert len(set(shared) - {None}) == 1
+
+
+def of_some(held, run_ids):
+    """A build of some runs, which hears what the others say of their images."""
+    return {"run_ids": run_ids, "elsewhere": {run_id: held[run_id] for run_id in held.keys() - set(run_ids)}}
+
+
+SAID = ("rating", "ratings", "tags", "notes", "pick_count", "trashed", "earlier_ratings")
+
+
+def test_what_runs_outside_the_query_say_of_its_images_counts_and_has_no_row(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    held = {"a": add_run(store, "a", ["shared", "own"]), "z": add_run(store, "z", ["shared", "other"])}
+    shared = held["a"][0]
+    FeedbackManager(store, rater="anna").record_feedback("z", shared, 5, tags=["keep"])
+    (first, second) = build(store, tmp_path / "ds", **of_some(held, ["a"])).values()
+    assert (first["run_id"], first["rating"], first["tags"], first["copy_of"]) == ("a", 5, ["keep"], None)
+    assert (second["run_id"], second["rating"]) == ("a", None)
+    before = Dataset(tmp_path / "ds").ledger.digest
+    time.sleep(TICK)
+    FeedbackManager(store, rater="anna").record_feedback("z", shared, 2)
+    assert build(store, tmp_path / "ds", **of_some(held, ["a"]))["a", shared]["rating"] == 2
+    assert Dataset(tmp_path / "ds").ledger.digest != before
+    assert build(store, tmp_path / "ds", run_ids=["a"])["a", shared]["rating"] is None
+    assert build(store, tmp_path / "ds", **of_some(held, ["a"]))["a", shared]["rating"] == 2
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("seed", range(3))
+def test_builds_of_some_runs_one_after_the_other_say_what_a_build_of_all_runs_says(tmp_path, seed):
+    chance = random.Random(seed)
+    store = RunStore(tmp_path / "runs")
+    held = {f"run-{number:02}": add_run(store, f"run-{number:02}", chance.sample("abcdef", 2)) for number in range(9)}
+    chosen = sorted(held)[:6]
+    for _ in range(6):
+        for _ in range(2):
+            run_id = chance.choice(sorted(held))
+            manager = FeedbackManager(store, rater=chance.choice(("anna", "bob")))
+            manager.record_feedback(run_id, chance.choice(held[run_id]), chance.randrange(6), tags=["t"])
+        if chance.random() < 0.5:
+            chosen = sorted(chance.sample(sorted(held), 6))
+        found = build(store, tmp_path / "ds", **of_some(held, chosen))
+        whole = build(store, tmp_path / "whole")
+        for key, row in found.items():
+            assert {name: row[name] for name in SAID} == {name: whole[key][name] for name in SAID}
+        build(store, tmp_path / "full", is_incremental=False, **of_some(held, chosen))
+        assert content(tmp_path / "ds") == content(tmp_path / "full")
+        time.sleep(TICK)

@@ -111,13 +111,17 @@ class Assembly:
     """What the last build left."""
     images: Mapping[str, Sequence[str]] | None = None
     """The digests of the images to take of each run; None takes all."""
+    elsewhere: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    """The runs that are not in the dataset and hold images of it, by image: what was said there counts."""
     parts: list[AssembledPart] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     """What could not be read."""
     own_columns: list[Column] = field(default_factory=list)
     """The columns of settings and metrics that only this dataset has; known once it is settled."""
     copies: pa.Table = field(default_factory=COPIES_SCHEMA.empty_table)
-    """`COPIES_SCHEMA`: the images that have several rows; known once it is settled."""
+    """`COPIES_SCHEMA`: the images that have several places; known once it is settled."""
+    heard: bytes = b""
+    """What the runs `elsewhere` say of images of the dataset, equal where that is equal; known once it is settled."""
     written: list[str] = field(default_factory=list)
     """Paths of the parts that were written and are perhaps not on the disk yet."""
     _old: tuple[pa.Table, pa.Table, list[str]] | None = None
@@ -128,6 +132,12 @@ class Assembly:
         if self.before.run_ranges:
             with contextlib.suppress(OSError, ValueError, LookupError):  # then every part is made again
                 self._read_old()
+
+    @cached_property
+    def elsewhere_digest(self) -> str:
+        """Over the images that other runs hold, and these runs; empty for none."""
+        lines = [f"{image} {' '.join(sorted(runs))}" for image, runs in sorted(self.elsewhere.items())]
+        return digest_bytes("\n".join(lines).encode()) if lines else ""
 
     @property
     def run_ranges(self) -> list[RunRange]:
@@ -259,11 +269,11 @@ class Assembly:
         """
         known = self.before.splits_of(self.run_ranges)
         self.copies = self.before.copies
-        if known is None:
+        if known is None or self.before.elsewhere_digest != self.elsewhere_digest:
             for part in self.parts:
                 part.ties = self._find_ties(part, plan)
             ties = [part.ties for part in self.parts if part.ties is not None]
-            known = resolve_splits(ties)
+            known = known or resolve_splits(ties)
             self.copies = self._find_copies([part_ties.own_keys for part_ties in ties])
         shared = self._share_feedback(source)
         self.own_columns = choose_own_columns(merge_kinds(run_range.own for run_range in self.run_ranges))
@@ -289,19 +299,21 @@ class Assembly:
 
     def _find_copies(self, keys: Sequence[npt.NDArray[np.uint64]]) -> pa.Table:
         """The images that have several rows, given for each part the `own_keys` of its images."""
-        rows = find_repeated(keys)
-        return build_copies(
+        rows = find_repeated(keys, self.elsewhere.keys())
+        found_rows = (
             (number, found, self._read_places(part).take(pa.array(found)))
             for number, (part, found) in enumerate(zip(self.parts, rows, strict=True))
             if len(found)
         )
+        return build_copies(found_rows, self.elsewhere.keys())
 
     def _read_places(self, part: AssembledPart) -> pa.Table:
         return read_parquet(self.folder / part.run_range.part, PLACE_COLUMNS)
 
     def _share_feedback(self, source: RunSource) -> dict[int, list[SharedFeedback]]:
-        """For parts, by number, the feedback on images with several rows that their rows do not hold yet."""
-        opinions = SharedOpinions.of_copies(source, self.copies, self._feedback_digests())
+        """For parts, by number, the feedback on images with several places that their rows do not hold yet."""
+        opinions = SharedOpinions.of_copies(source, self.copies, self._feedback_digests(), self.elsewhere)
+        self.heard = opinions.heard(self.elsewhere)
         places = places_by_part(self.copies)
         parted = find_pairs(self.before.copies) - find_pairs(self.copies)
         found = {}
@@ -319,7 +331,7 @@ class Assembly:
         return found
 
     def _feedback_digests(self) -> dict[str, str]:
-        """The digest of the feedback of each run that has any and an image with several rows."""
+        """The digest of the feedback of each run that has any and an image with several places."""
         runs = self.runs if len(self.copies) else RUNS_SCHEMA.empty_table()
         is_concerned = pc.is_in(runs["run_id"], whole(self.copies["run_id"]))
         said = runs.filter(pc.and_(is_concerned, pc.greater(pc.fill_null(runs["event_count"], 0), 0)))

@@ -6,6 +6,7 @@ is being imported, another process already takes the signatures of the run folde
 """
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -56,6 +57,7 @@ class DatasetBuild:
         *,
         query: str,
         images: Mapping[str, Sequence[str]] | None = None,
+        elsewhere: Mapping[str, Sequence[str]] | None = None,
         split: SplitPlan,
         formats: Sequence[str],
         is_incremental: bool,
@@ -74,7 +76,7 @@ class DatasetBuild:
         self._facts = BuildFacts(_software_version(), location, query, format_timestamp(clock.now()), split)
         self._purpose = describe_purpose(location, split, images)
         state = read_state(folder, self._purpose) if is_incremental else BuildState()
-        self._assembly = Assembly(folder, state, images)
+        self._assembly = Assembly(folder, state, images, _runs_by_image(elsewhere or {}))
         self._assembly.read_old_tables()
 
     def run(self, signatures: Mapping[str, int], run_ids: Collection[str] | None, progress: Progress) -> DatasetLedger:
@@ -96,7 +98,7 @@ class DatasetBuild:
             left_out = left_out_runs([LeftOut(run_id, UNSELECTED, REASONS[UNSELECTED]) for run_id in unselected])
             run_table.add(left_out)
             assembly.settle(self._facts.split, self._source)
-            table, digest = run_table.write(self._folder, self._facts.split)
+            table, digest = run_table.write(self._folder, self._facts.split, assembly.heard)
         tables = [write_preferences(self._folder, assembly.preferences), table]
         runs = pa.concat_tables([assembly.runs, left_out])
         publication = _Publication(self._facts, assembly, runs, digest, tables, self._clock)
@@ -108,6 +110,7 @@ class DatasetBuild:
             publication.table_names,
             splits,
             assembly.copies,
+            assembly.elsewhere_digest,
         )
         write_state(self._folder, self._purpose, state)
         return publication.publish([write_export(name, self._folder, self._source) for name in self._exports])
@@ -197,6 +200,14 @@ class _Publication:
             *(parent for file in files for parent in file.parents if self._folder in parent.parents),
         }
         sync_files(files, sorted(folders))
+
+
+def _runs_by_image(images: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for run_id, digests in images.items():
+        for digest in digests:
+            found[digest].add(run_id)
+    return found
 
 
 def _make_folders(folder: Path) -> None:

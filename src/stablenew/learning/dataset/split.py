@@ -111,21 +111,21 @@ def _seed_ties(seeds: pa.ChunkedArray) -> _Ties:
 
 
 def _own_ties(ids: pa.ChunkedArray) -> _Ties:
-    return np.arange(len(ids), dtype=np.int32), _keys_of(whole(ids))
+    return np.arange(len(ids), dtype=np.int32), keys_of(whole(ids))
 
 
 def _pixel_ties(digests: pa.ChunkedArray) -> _Ties:
     is_known = pc.is_valid(digests).to_numpy(zero_copy_only=False).astype(bool)
-    return np.flatnonzero(is_known).astype(np.int32), _keys_of(whole(pc.drop_null(digests)))
+    return np.flatnonzero(is_known).astype(np.int32), keys_of(whole(pc.drop_null(digests)))
 
 
 def _parent_ties(parents: pa.ChunkedArray) -> _Ties:
     lists = whole(parents)
     rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False).astype(np.int32)
-    return rows, _keys_of(pc.list_flatten(lists))
+    return rows, keys_of(pc.list_flatten(lists))
 
 
-def _keys_of(digests: pa.StringArray) -> npt.NDArray[np.uint64]:
+def keys_of(digests: pa.StringArray) -> npt.NDArray[np.uint64]:
     """The first 64 bits of each."""
     digits = "".join(pc.utf8_slice_codeunits(digests, _HEX_START, _HEX_START + 16).to_pylist())
     return np.frombuffer(bytes.fromhex(digits), ">u8").astype(np.uint64)

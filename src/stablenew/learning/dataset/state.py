@@ -32,7 +32,7 @@ from stablenew.learning.dataset.split_plan import SplitPlan
 
 _FEWEST_RUNS: Final = 512
 _MOST_RUNS: Final = 1536
-_VERSION: Final = 4
+_VERSION: Final = 5
 
 
 @dataclass
@@ -99,7 +99,9 @@ class BuildState:
     splits: npt.NDArray[np.int8] | None = None
     """The split of each image, in the order of all images; -1 is held out."""
     copies: pa.Table = field(default_factory=COPIES_SCHEMA.empty_table)
-    """`COPIES_SCHEMA`: the images that have several rows."""
+    """`COPIES_SCHEMA`: the images that have several places."""
+    elsewhere_digest: str = ""
+    """Over which of them other runs hold; empty for none."""
 
     def find(self, run_ids: Sequence[str]) -> RunRange | None:
         """The range that began with the same run."""
@@ -142,7 +144,8 @@ def read_state(folder: Path, made_for: JsonValue) -> BuildState:
         run_ranges = _read_run_ranges(folder, state["run_ranges"], run_ids)
         splits = _read_splits(folder, state["splits_digest"])
         copies = read_arrow(folder / COPIES).cast(COPIES_SCHEMA)
-        return BuildState(run_ranges, signatures, problems, state["tables"], splits, copies)
+        elsewhere_digest = state["elsewhere_digest"]
+        return BuildState(run_ranges, signatures, problems, state["tables"], splits, copies, elsewhere_digest)
     except (OSError, ValueError, KeyError, TypeError):
         return BuildState()
 
@@ -180,6 +183,7 @@ def write_state(folder: Path, made_for: JsonValue, state: BuildState) -> None:
         "problems": [list(problem) for problem in state.problems],
         "tables": state.tables,
         "splits_digest": digest_bytes(splits),
+        "elsewhere_digest": state.elsewhere_digest,
     }
     replace_cached(folder / STATE, encode_json(document))
 

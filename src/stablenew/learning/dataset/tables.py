@@ -52,8 +52,10 @@ class RunTableWriter:
         self._writer.write_table(runs)
         return text_of_joined(runs)
 
-    def write(self, folder: Path, plan: SplitPlan) -> tuple[DatasetFile, str]:
+    def write(self, folder: Path, plan: SplitPlan, heard: bytes) -> tuple[DatasetFile, str]:
         """Write the table into a dataset's folder. Returns it, and the digest of the dataset.
+
+        `heard` is what runs that are not in the dataset say of its images.
 
         Raises:
             WriteFailed: the disk would not take it.
@@ -61,7 +63,7 @@ class RunTableWriter:
         self._pass_on()
         texts = [text.result() for text in self._texts]
         self._writer.close()
-        return _write(folder, RUNS, self._buffer.getvalue(), self._row_count), digest_dataset(texts, plan)
+        return _write(folder, RUNS, self._buffer.getvalue(), self._row_count), digest_dataset([*texts, heard], plan)
 
 
 def write_preferences(folder: Path, preferences: pa.Table) -> DatasetFile:

@@ -1,10 +1,12 @@
 """Images that stand in several rows of a dataset: which rows these are, and what people said of them in all their runs.
 
-An image is its digest. Each place of it keeps a row; the rows agree in what people said.
+An image is its digest. Each place of it keeps a row; the rows agree in what people said. Where a query chose the runs,
+others may hold an image too: what was said there counts, though they have no row.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +25,7 @@ from stablenew.learning.dataset.source.opinion_table import (
     read_run_events,
 )
 from stablenew.learning.dataset.source.run_source import LeftOut, RunSource
+from stablenew.learning.dataset.split import keys_of
 
 COPIES_SCHEMA: Final = pa.schema(
     [
@@ -33,15 +36,15 @@ COPIES_SCHEMA: Final = pa.schema(
         ("copy_of", pa.string()),
     ]
 )
-"""The rows of images that have several: which part, which row of it, and the run of the first row of the image, null
-for that row itself."""
+"""The rows of images that have several, or that other runs hold too: which part, which row of it, and the run of the
+first row of the image, null for that row itself."""
 PLACE_COLUMNS: Final = ("run_id", "image_id")
 
 Rows = npt.NDArray[np.int64]
 
 
 class Place(NamedTuple):
-    """A row of an image that has, or had in the last build, several."""
+    """A row of an image that has, or had in the last build, several places."""
 
     row: int
     run_id: str
@@ -66,16 +69,19 @@ class SharedFeedback:
         return digest_bytes(repr((self.rows.tolist(), values)).encode())
 
 
-def find_repeated(keys: Sequence[npt.NDArray[np.uint64]]) -> list[Rows]:
-    """For each part the rows whose key is that of another row, too."""
-    together = np.concatenate([np.empty(0, np.uint64), *keys])
+def find_repeated(keys: Sequence[npt.NDArray[np.uint64]], elsewhere: AbstractSet[str]) -> list[Rows]:
+    """For each part the rows whose key is that of another row, too, or of an image that other runs hold."""
+    together = np.concatenate([np.empty(0, np.uint64), *keys, *[keys_of(pa.array(sorted(elsewhere), pa.string()))] * 2])
     together.sort()
     repeated = np.unique(together[1:][together[1:] == together[:-1]])
     return [np.flatnonzero(np.isin(part, repeated)) if len(repeated) else np.empty(0, np.int64) for part in keys]
 
 
-def build_copies(found: Iterable[tuple[int, Rows, pa.Table]]) -> pa.Table:
-    """`COPIES_SCHEMA`, from the rows of each part that may be such, in order, and their `PLACE_COLUMNS`."""
+def build_copies(found: Iterable[tuple[int, Rows, pa.Table]], elsewhere: AbstractSet[str]) -> pa.Table:
+    """`COPIES_SCHEMA`, from the rows of each part that may be such, in order, and their `PLACE_COLUMNS`.
+
+    `elsewhere` are the images that other runs hold.
+    """
     columns = [
         pa.table({"part": np.full(len(rows), part), "row": rows} | _places(table)) for part, rows, table in found
     ]
@@ -86,8 +92,9 @@ def build_copies(found: Iterable[tuple[int, Rows, pa.Table]]) -> pa.Table:
     _, first_of = np.unique(codes, return_index=True)
     firsts = first_of[codes]
     copy_of = whole(joined["run_id"]).take(pa.array(firsts, mask=firsts == np.arange(len(codes))))
-    is_several = np.bincount(codes)[codes] > 1 if len(codes) else np.empty(0, bool)
-    return joined.append_column("copy_of", copy_of).filter(pa.array(is_several)).cast(COPIES_SCHEMA)
+    is_several = pa.array(np.bincount(codes)[codes] > 1 if len(codes) else np.empty(0, bool))
+    is_elsewhere = pc.is_in(whole(joined["image_id"]), pa.array(elsewhere, pa.string()))
+    return joined.append_column("copy_of", copy_of).filter(pc.or_(is_several, is_elsewhere)).cast(COPIES_SCHEMA)
 
 
 def _places(table: pa.Table) -> dict[str, pa.Array]:
@@ -113,19 +120,42 @@ class SharedOpinions:
 
     source: RunSource
     runs_of: Mapping[str, Sequence[str]]
-    """The runs that hold each image with several rows and have feedback, sorted."""
+    """The runs that hold each image with several places and have feedback, sorted."""
     feedback_digests: Mapping[str, str]
     """The digest of the feedback of these runs."""
     _events: dict[str, dict[str, list[EventFields]]] = field(default_factory=dict)
     """By run and image; retractions by the event that they retract."""
 
     @classmethod
-    def of_copies(cls, source: RunSource, copies: pa.Table, feedback_digests: Mapping[str, str]) -> "SharedOpinions":
-        """For the images of `COPIES_SCHEMA`, given the digest of the feedback of each of their runs that has any."""
+    def of_copies(
+        cls,
+        source: RunSource,
+        copies: pa.Table,
+        feedback_digests: Mapping[str, str],
+        elsewhere: Mapping[str, AbstractSet[str]],
+    ) -> "SharedOpinions":
+        """For the images of `COPIES_SCHEMA`, given the digest of the feedback of each of their runs that has any.
+
+        `elsewhere` are the other runs that hold images, by image.
+        """
         runs: dict[str, set[str]] = defaultdict(set)
-        for run_id, image_id in find_pairs(copies):
-            runs[image_id].update({run_id} & feedback_digests.keys())
-        return cls(source, {image_id: sorted(run_ids) for image_id, run_ids in runs.items()}, feedback_digests)
+        pairs = find_pairs(copies)
+        others = set().union(*(elsewhere.get(image_id, ()) for _, image_id in pairs))
+        read = {run_id: events for run_id in others if (events := _read_events(source, run_id))}
+        digests = {**feedback_digests, **{run_id: _digest_events(events) for run_id, events in read.items()}}
+        for run_id, image_id in pairs:
+            runs[image_id].update({run_id, *elsewhere.get(image_id, ())} & digests.keys())
+        return cls(source, {image_id: sorted(run_ids) for image_id, run_ids in runs.items()}, digests, read)
+
+    def heard(self, elsewhere: Mapping[str, AbstractSet[str]]) -> bytes:
+        """What runs that are not in the dataset say of its images: equal for equal feedback, empty for none."""
+        lines = [
+            f"{image_id} {run_id} {self.feedback_digests[run_id]}\n"
+            for image_id, run_ids in sorted(self.runs_of.items())
+            for run_id in run_ids
+            if run_id in elsewhere.get(image_id, ())
+        ]
+        return "".join(lines).encode()
 
     def digest(self, places: Sequence[Place]) -> str:
         """Changes when these places do, or the feedback of a run that holds one of their images; empty for none."""
@@ -152,13 +182,23 @@ class SharedOpinions:
 
     def _events_of(self, run_id: str) -> dict[str, list[EventFields]]:
         if run_id not in self._events:
-            run = self.source.read(run_id)
-            by_subject: dict[str, list[EventFields]] = defaultdict(list)
-            for event in () if isinstance(run, LeftOut) else read_run_events(run)[0]:
-                for subject in _subjects_of(event):
-                    by_subject[subject].append(event)
-            self._events[run_id] = by_subject
+            self._events[run_id] = _read_events(self.source, run_id)
         return self._events[run_id]
+
+
+def _read_events(source: RunSource, run_id: str) -> dict[str, list[EventFields]]:
+    """The events of a run by what they are about."""
+    run = source.read(run_id)
+    by_subject: dict[str, list[EventFields]] = defaultdict(list)
+    for event in () if isinstance(run, LeftOut) else read_run_events(run)[0]:
+        for subject in _subjects_of(event):
+            by_subject[subject].append(event)
+    return by_subject
+
+
+def _digest_events(by_subject: Mapping[str, Iterable[EventFields]]) -> str:
+    ids = {event.id for events in by_subject.values() for event in events}
+    return digest_bytes("\n".join(sorted(ids)).encode())
 
 
 def _subjects_of(event: EventFields) -> set[Any]:
