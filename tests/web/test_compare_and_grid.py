@@ -256,16 +256,3 @@ def test_a_grid_is_saved_as_a_picture_and_as_data(sampled, open_page):
     with Image.open(waiting.value.path()) as sheet:
         assert sheet.size == (140 + 3 * 264, 32 + 2 * 264)
         assert len(sheet.convert("RGB").getcolors(1 << 24)) > 100
-
-
-@pytest.mark.only_reads
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("screen", ["compare", "grid"])
-def test_axe_finds_nothing(open_page, root, screen, theme):
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = open_page("/grid" if screen == "grid" else compare_address(root, 2))
-    page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
-    page.wait_for_timeout(800)
-    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "best-practice"]})
-    assert found.violations_count == 0, found.generate_report()

@@ -138,16 +138,3 @@ def test_300_votes_typed_while_the_server_is_killed_twice_are_there_once(open_pa
     events = votes_in(root)
     assert len(events) == 300
     assert len({event.act for event in events}) == 300
-
-
-@pytest.mark.only_reads
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("address", ["/duel", ADDRESS, f"{ADDRESS}&result=1", "/trash"])
-def test_axe_finds_nothing(open_page, address, theme):
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = open_page(address)
-    page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
-    page.wait_for_timeout(800)
-    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "best-practice"]})
-    assert found.violations_count == 0, found.generate_report()
