@@ -18,6 +18,7 @@ from stablenew.engines.engine import EngineImage, EngineInfo, StageMonitor, Stag
 from stablenew.engines.image_by_image import run_each
 from stablenew.errors import EngineError
 from stablenew.formats.digest import digest_bytes
+from stablenew.formats.settings import SAMPLER, SCHEDULE
 from stablenew.formats.strict_json import JsonValue, json_safe
 
 VERSION: Final = "1"
@@ -150,9 +151,7 @@ def _rework(
 
 def _actual(settings: Mapping[str, JsonValue], **known: JsonValue) -> dict[str, JsonValue]:
     """What really ran: settings this engine does not have (a checkpoint, clip skip) are not in it."""
-    used = {
-        key: settings[key] for key in ("sampler", "scheduler", "steps", "cfg_scale") if settings.get(key) is not None
-    }
+    used = {key: settings[key] for key in (SAMPLER, SCHEDULE, "steps", "cfg_scale") if settings.get(key) is not None}
     return {"model": MODEL, **used, **known}
 
 
@@ -182,7 +181,7 @@ def _draw_scene(request: StageRequest, seed: int, size: tuple[int, int]) -> Pixe
     pixels = _sky(size, hue, layout)
     _add_sun(pixels, hue, layout)
     _add_hills(pixels, hue, layout, octaves=2 + steps.bit_length())
-    _add_strokes(pixels, str(settings.get("sampler") or ""), str(settings.get("scheduler") or ""))
+    _add_strokes(pixels, str(settings.get(SAMPLER) or ""), str(settings.get(SCHEDULE) or ""))
     _add_grain(pixels, _random_for("grain", request.negative_prompt, seed, steps), 60.0 / steps)
     return _with_contrast(pixels, _real(settings, "cfg_scale", 7.0))
 
@@ -243,9 +242,9 @@ def _ridge(x: Pixels, layout: np.random.Generator, octaves: int) -> Pixels:
     return line
 
 
-def _add_strokes(pixels: Pixels, sampler: str, scheduler: str) -> None:
+def _add_strokes(pixels: Pixels, sampler: str, schedule: str) -> None:
     """The hand of the sampler: brush strokes whose direction and width follow from its name."""
-    style = _random_for("strokes", sampler, scheduler)
+    style = _random_for("strokes", sampler, schedule)
     angle, spacing, strength = style.uniform(0, np.pi), style.uniform(5, 22), style.uniform(4, 11)
     height, width, _ = pixels.shape
     rows, columns = np.ogrid[:height, :width]
@@ -321,7 +320,7 @@ def _sign(image: Image.Image) -> None:
 
 def _parameters(request: StageRequest, seed: int | None) -> str:
     """The settings in the form that A1111 writes into PNG files, which many tools read."""
-    names = {"steps": "Steps", "sampler": "Sampler", "scheduler": "Schedule type", "cfg_scale": "CFG scale"}
+    names = {"steps": "Steps", SAMPLER: "Sampler", SCHEDULE: "Schedule type", "cfg_scale": "CFG scale"}
     pairs = [f"{names[key]}: {request.settings[key]}" for key in names if request.settings.get(key) is not None]
     details = ", ".join([*pairs, f"Seed: {seed}", f"Model: {MODEL}", f"Stage: {request.stage}"])
     negative = f"\nNegative prompt: {request.negative_prompt}" if request.negative_prompt else ""

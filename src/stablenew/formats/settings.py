@@ -112,6 +112,8 @@ CHOSEN: Final = tuple(setting.name for setting in SETTINGS if setting.is_chosen)
 """Settings whose values are names that programs have lists of."""
 INHERITED: Final = tuple(setting.name for setting in SETTINGS if setting.is_inherited)
 """Settings that a later stage takes from txt2img where it has none of its own."""
+SAMPLER, SCHEDULE = "sampler", "scheduler"
+"""What samples an image: the sampler and its noise schedule. Many programs have one name for both."""
 
 _NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from stablenew.formats.common_names import common_sampler, common_scheduler, find_sampler
-from stablenew.formats.settings import BY_NAME, SETTINGS
+from stablenew.formats.settings import BY_NAME, SAMPLER, SCHEDULE, SETTINGS
 from stablenew.image_metadata.metadata import Scalar
 
 _WHOLE: Final = {setting.name for setting in SETTINGS if setting.type in {"integer", "seed"}} | {
@@ -92,11 +92,11 @@ def convert(name: str, value: Any) -> Scalar | None:
         number = _convert_number(value, is_whole=name in _WHOLE)
         return None if name == "seed" and number is not None and number < 0 else number  # -1 asks for any
     text = str(value).strip()
-    if name in {"sampler", "scheduler"} and (len(text) > _LONGEST_WORD or "\n" in text):
+    if name in {SAMPLER, SCHEDULE} and (len(text) > _LONGEST_WORD or "\n" in text):
         return None
-    if name == "sampler":
+    if name == SAMPLER:
         text = _sampler(text.removeprefix(_OLD_SAMPLER))
-    elif name == "scheduler":
+    elif name == SCHEDULE:
         text = common_scheduler(text.casefold()) if text.islower() else text
     elif name == "vae" and text.casefold().startswith(_BAKED):
         return None
@@ -156,11 +156,11 @@ def read_size(value: Any) -> dict[str, Scalar]:
 
 def split_schedule(settings: dict[str, Scalar]) -> dict[str, Scalar]:
     """Settings in which a schedule that stands in the sampler's name has a name of its own: `DPM++ 2M Karras`."""
-    sampler = settings.get("sampler")
-    if "scheduler" in settings or not isinstance(sampler, str):
+    sampler = settings.get(SAMPLER)
+    if SCHEDULE in settings or not isinstance(sampler, str):
         return settings
     bare, schedule = _split_sampler(sampler)
-    return settings | {"sampler": bare, "scheduler": schedule} if schedule else settings
+    return settings | {SAMPLER: bare, SCHEDULE: schedule} if schedule else settings
 
 
 @lru_cache(maxsize=256)

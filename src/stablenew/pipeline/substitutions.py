@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from stablenew.formats.common_names import find_sampler, same_checkpoint, split_schedule
-from stablenew.formats.settings import SETTINGS, Setting
+from stablenew.formats.settings import SAMPLER, SCHEDULE, SETTINGS, Setting
 from stablenew.formats.strict_json import JsonValue
 
 _CHOSEN_BY_PROGRAM = {"", "automatic", "auto"}
@@ -54,7 +54,7 @@ def _differs(setting: Setting, asked: JsonValue, actual: Mapping[str, JsonValue]
         return False
     if setting.name in ("model", "vae"):
         return not same_checkpoint(str(asked), str(ran))
-    if setting.name == "sampler":
+    if setting.name == SAMPLER:
         return _sampler_key(str(asked)) != _sampler_key(str(ran)) and not _is_old_name_of(str(asked), actual)
     if setting.type == "text":
         return str(asked).casefold() != str(ran).casefold()
@@ -64,7 +64,7 @@ def _differs(setting: Setting, asked: JsonValue, actual: Mapping[str, JsonValue]
 def _is_old_name_of(asked: str, actual: Mapping[str, JsonValue]) -> bool:
     """Whether the sampler and the noise schedule that ran are those of one name, such as `DPM++ 2M Karras`."""
     sampler, schedule = split_schedule(asked)
-    ran = (_sampler_key(str(actual.get("sampler"))), str(actual.get("scheduler") or schedule).casefold())
+    ran = (_sampler_key(str(actual.get(SAMPLER))), str(actual.get(SCHEDULE) or schedule).casefold())
     return schedule is not None and ran == (_sampler_key(sampler), schedule.casefold())
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from stablenew.formats.settings import INDEXED, find_setting
+from stablenew.formats.settings import INDEXED, SCHEDULE, find_setting
 
 if TYPE_CHECKING:
     from stablenew.index.asking.image_values import ImageValues
 
 MOST_VALUES: Final = 500
 """Values of an axis."""
-_USUAL: Final = ("cfg_scale", "sampler", "steps", "model", "scheduler", "denoising_strength", "prompt", "seed")
+_USUAL: Final = ("cfg_scale", "sampler", "steps", "model", SCHEDULE, "denoising_strength", "prompt", "seed")
 """Settings that people lay out, most often first."""
 _MOST_PROMPTS: Final = 24
 """Prompts that are an axis without being asked for."""

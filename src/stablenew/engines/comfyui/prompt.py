@@ -26,7 +26,7 @@ from stablenew.errors import EngineError
 from stablenew.formats.common_names import UPSCALER_FILES, checkpoint_stem, split_schedule
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.prompt_text import EMBEDDING_TAG, split_loras
-from stablenew.formats.settings import CHOSEN
+from stablenew.formats.settings import CHOSEN, SAMPLER, SCHEDULE
 from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.graphs.graph import Place
 from stablenew.image_metadata.graphs.node_inputs import TEXT_ENCODER_INPUTS, to_node_value
@@ -224,8 +224,8 @@ class PromptBuilder:
 
     def _translated(self) -> dict[str, Any]:
         """The settings with values as ComfyUI's nodes take them."""
-        sampler, schedule = split_schedule(str(self._settings.get("sampler") or ""))
-        both = {"sampler": sampler, "scheduler": self._settings.get("scheduler") or schedule} if schedule else {}
+        sampler, schedule = split_schedule(str(self._settings.get(SAMPLER) or ""))
+        both = {SAMPLER: sampler, SCHEDULE: self._settings.get(SCHEDULE) or schedule} if schedule else {}
         return {name: to_node_value(name, value) for name, value in (self._settings | both).items()}
 
     def _values(self, graph: Graph, bindings: Mapping[str, list[Place]], prompt: str, seed: int) -> dict[str, Any]:

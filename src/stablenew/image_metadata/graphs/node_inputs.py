@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from stablenew.formats.common_names import comfyui_sampler, comfyui_scheduler
-from stablenew.formats.settings import SETTINGS
+from stablenew.formats.settings import SAMPLER, SCHEDULE, SETTINGS
 
 SAMPLER_INPUTS: Final = {setting.name: setting.comfyui for setting in SETTINGS if setting.comfyui}
 """At samplers, and at the nodes that carry settings to them."""
@@ -17,8 +17,8 @@ CHECKPOINT_INPUTS: Final = (
 SIZE_INPUTS: Final = (("width", "height"), ("empty_latent_width", "empty_latent_height"))
 """At nodes that begin with an empty image, and at loaders that do so too."""
 _WRITTEN: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "sampler": lambda value: comfyui_sampler(str(value)),
-    "scheduler": lambda value: comfyui_scheduler(str(value)),
+    SAMPLER: lambda value: comfyui_sampler(str(value)),
+    SCHEDULE: lambda value: comfyui_scheduler(str(value)),
     **dict.fromkeys(TEXT_ENCODER_INPUTS, lambda value: -abs(int(value))),
 }
 _OWN_SCHEDULES: Final = {"alignyoursteps": "Align Your Steps", "sdturbo": "SD Turbo", "gits": "GITS", "ltxv": "LTXV"}
@@ -33,7 +33,7 @@ def setting_of_class(kind: str) -> tuple[str, str] | None:
     """The setting that the class of a node is, and its value: `KarrasScheduler`, `SamplerEulerAncestral`."""
     if kind.endswith("Scheduler") and kind != "BasicScheduler":
         bare = kind.removesuffix("Scheduler")
-        return "scheduler", _OWN_SCHEDULES.get(bare.casefold(), bare)
+        return SCHEDULE, _OWN_SCHEDULES.get(bare.casefold(), bare)
     if kind.startswith("Sampler") and "custom" not in kind.casefold():
-        return "sampler", kind.removeprefix("Sampler").strip("_").lower() or kind
+        return SAMPLER, kind.removeprefix("Sampler").strip("_").lower() or kind
     return None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from stablenew.formats.settings import BY_NAME
+from stablenew.formats.settings import BY_NAME, SAMPLER, SCHEDULE
 from stablenew.image_metadata.evidence import Evidence
 from stablenew.image_metadata.infotext import parse_infotext
 from stablenew.image_metadata.metadata import Generation
@@ -15,7 +15,7 @@ from stablenew.image_metadata.tools.a1111 import build_generation
 _PROMPTS: Final = ("prompt", "Prompt", "positive_prompt", "positivePrompt", "Positive Prompt")
 _NEGATIVES: Final = ("negative_prompt", "negativePrompt", "Negative Prompt", "negative", "Negative", "uc")
 _LEAST_SETTINGS: Final = 2
-_TELLING: Final = {"seed", "steps", "cfg_scale", "sampler", "scheduler", "distilled_cfg_scale"}
+_TELLING: Final = {"seed", "steps", "cfg_scale", SAMPLER, SCHEDULE, "distilled_cfg_scale"}
 _NAMES: Final = {"guidance": "cfg_scale", "sd_model_name": "model", "sd_model_hash": "model_hash"}
 _FLUX_MAKER: Final = "Black Forest Labs"
 _MOST_TEXTS: Final = 100

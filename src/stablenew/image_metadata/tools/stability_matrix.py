@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from stablenew.formats.settings import SAMPLER, SCHEDULE
 from stablenew.image_metadata.evidence import Evidence
 from stablenew.image_metadata.graphs.graph import find_nodes
 from stablenew.image_metadata.metadata import Generation, Tool
@@ -24,7 +25,7 @@ def read_stability_matrix(evidence: Evidence) -> Generation | None:
         name: value for name, value in said.items() if name not in _PROMPTS and (find_standard_name(name) or value)
     }
     # its own JSON calls samplers as nobody else does; the graph has the usual names
-    named = {name: graph.settings[name] for name in ("sampler", "scheduler") if name in graph.settings}
+    named = {name: graph.settings[name] for name in (SAMPLER, SCHEDULE) if name in graph.settings}
     prompt = first_text([said.get("PositivePrompt")])
     negative = first_text([said.get("NegativePrompt")])
     return replace(
