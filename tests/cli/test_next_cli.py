@@ -1,11 +1,13 @@
 """`stablenew learn next`: propose, run, rate, and again, as typed."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from stablenew import FeedbackManager, RunStore
 from tests import forked_commands
+from tests.image_metadata.files import make_png
 
 SMALL = ("--set", "txt2img.width=32", "--set", "txt2img.height=32")
 OVER = ("--over", "cfg=3..12,steps=10..40,sampler=Euler|DDIM|UniPC")
@@ -150,3 +152,73 @@ def test_stars_that_correct_others_at_once_are_no_second_opinion(cli):
                 manager.record_feedback(run.run_id, output.digest, stars)
     found = json.loads(cli("learn", "next", *OVER, "--json").stdout)
     assert (found["rating_count"], found["constancy"]) == (8, [])
+
+
+def write_image(folder, number, model, size, *, sampler="Euler a", more="", software="v1.10.1"):
+    width, height = size
+    text = (
+        f"a hill\nNegative prompt: blurry\nSteps: {20 + number}, Sampler: {sampler}, CFG scale: {5 + number}, "
+        f"Seed: {number}, Size: {width}x{height}, Model: {model}{more}, Version: {software}"
+    )
+    folder.mkdir(exist_ok=True)
+    (folder / f"{model}-{width}-{number}.png").write_bytes(make_png({"parameters": text}, size=size))
+
+
+@pytest.fixture
+def mixed(cli, tmp_path):
+    """A store of two tools and three models, of many sizes and VAEs."""
+    for number in range(6):
+        write_image(tmp_path / "pics", number, "hills", (64, 48), more=", VAE: soft.safetensors")
+    for number in range(4):
+        write_image(tmp_path / "pics", number, "hills", (80, 2048), sampler="LCM", more=", VAE: other.safetensors")
+        write_image(
+            tmp_path / "pics", number, "flow", (96 + 8 * number, 96), sampler="uni_pc", software="f2.0.1v1.10.1"
+        )
+    cli("import", "pics")
+    cli("learn", "next", *OVER, "--prompt", "a sea", *SMALL, "--set", "txt2img.model=sea", "--run", "-o", "sea.json")
+    return cli
+
+
+def is_like_the_hills(settings):
+    return settings["txt2img.model"] == "hills" and (settings["txt2img.width"], settings["txt2img.height"]) == (64, 48)
+
+
+def test_in_a_store_of_many_tools_a_batch_keeps_to_one_model_and_size(mixed):
+    found = json.loads(mixed("learn", "next", "--json").stdout)
+    assert {tuned["name"] for tuned in found["tuned"]} == {"txt2img.steps", "txt2img.cfg_scale"}
+    assert is_like_the_hills(found["fixed"])
+    assert found["fixed"]["txt2img.vae"] == "soft.safetensors"
+    assert found["fixed"]["txt2img.sampler"] == "Euler a"
+    assert found["base"]["image_count"] == 6
+    assert found["base"]["total_count"] >= 14, "beside them four of another size and four of another tool"
+    assert found["prompts"] == [["a hill", "blurry"]]
+    assert found["unrated_count"] == 6
+    said = mixed("learn", "next").stdout
+    assert found["base"]["text"] in " ".join(said.split())
+    plan = json.loads(next(path for path in Path().glob("next-*.plan.json")).read_text())
+    assert plan["config"]["txt2img"]["height"] == 48
+
+
+def test_another_model_is_chosen_by_a_query_or_by_a_range(mixed):
+    found = json.loads(mixed("learn", "next", "model:flow", "--json").stdout)
+    assert found["fixed"]["txt2img.model"] == "flow"
+    assert found["fixed"]["txt2img.height"] == 96
+    assert "as in 1 of 4 images" in found["base"]["text"]
+    over = json.loads(mixed("learn", "next", "--over", "model=flow|sea", "--json").stdout)
+    assert [tuned["name"] for tuned in over["tuned"]] == ["txt2img.model"]
+    assert "txt2img.model" not in over["fixed"]
+    assert over["fixed"]["txt2img.width"] in (32, 96, 104, 112, 120)
+
+
+def test_the_kind_of_image_that_was_rated_most_is_the_one_that_is_kept(mixed):
+    store = RunStore("runs")
+    manager = FeedbackManager(store, rater="anna")
+    sea = [run for run in store.iter_runs() if any(record.requested.model == "sea" for record in run.iter_records())]
+    for run in sea:
+        for record, output in run.iter_outputs():
+            manager.record_feedback(run.run_id, output.digest, round(closeness(record.requested)))
+    found = json.loads(mixed("learn", "next", "--json").stdout)
+    assert found["fixed"]["txt2img.model"] == "sketch-1", "what ran, not what was requested"
+    assert found["base"]["text"] == "", "all rated images are of one kind"
+    assert found["prompts"] == [["a sea", ""]]
+    assert {tuned["name"] for tuned in found["tuned"]} >= {"txt2img.cfg_scale", "txt2img.steps"}

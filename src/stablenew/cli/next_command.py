@@ -94,6 +94,8 @@ def _show(out: Output, found: "NextExperiment", plan: "LearningPlan", path: Path
             for number, (settings, is_random) in enumerate(rows)
         ],
     )
+    if found.base.text:
+        out.print(found.base.text)
     out.print(f"{path}: prompt {plan.prompts[0].positive!r}, seed {plan.seeds[0]}")
     if found.rate_first:
         _show_images(out, "not rated yet, and worth as much as new images:", found.rate_first)

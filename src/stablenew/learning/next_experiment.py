@@ -8,23 +8,28 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from stablenew.learning.coherent_base import CoherentBase, find_base
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.best_settings import FEWEST_IMAGES, build_observations, encode_images
-from stablenew.learning.evidence.evidence_table import EvidenceTable, build_evidence_table, read_images_for_evidence
+from stablenew.learning.evidence.evidence_table import (
+    EvidenceTable,
+    build_evidence_table,
+    has_plan_tag,
+    read_images_for_evidence,
+)
 from stablenew.learning.evidence.values_in_use import most_used
 from stablenew.learning.surface.asking_again import choose_again
 from stablenew.learning.surface.left_to_gain import Left
 from stablenew.learning.surface.next_batch import Batch, propose_batch
 from stablenew.learning.surface.observations import Floats, Observations
 from stablenew.learning.surface.preference_model import Surface
-from stablenew.learning.surface.setting_kernel import Dimension
+from stablenew.learning.surface.setting_kernel import UNKNOWN, Dimension
 from stablenew.learning.surface.settings_search import Bounds
-from stablenew.learning.tuned_ranges import SettingRange, find_ranges
+from stablenew.learning.tuned_ranges import SettingRange, choose_ranges, read_ranges
 
 MOST_UNRATED: Final = 2_000
 """Images that nobody has rated are looked at up to this many."""
 _PROMPTS: Final = 8
-_MADE_WITH: Final = "txt2img."
 
 
 class ImageName(NamedTuple):
@@ -80,6 +85,8 @@ class NextExperiment:
     """What is known; None where nothing is."""
     bounds: Mapping[str, Bounds]
     """The ranges of the tuned settings, as the surface has them."""
+    base: CoherentBase
+    """The images whose model, size and other things that make an image of another kind are kept."""
 
     @property
     def is_done(self) -> bool:
@@ -102,28 +109,34 @@ class NextExperiment:
             "unrated_count": self.unrated_count,
             "prompts": [list(prompt) for prompt in self.prompts],
             "fixed": dict(self.fixed),
+            "base": self.base.to_dict(),
         }
 
 
 def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4, rater: str | None = None) -> NextExperiment:
     """The next `size` images to make or to rate, and those that `rater` should rate again.
 
-    `over` are ranges as `parse_ranges` reads them; for what is tuned without any see `find_ranges`.
+    `over` are ranges as `parse_ranges` reads them; for what is tuned without any see `choose_ranges`. What makes an
+    image of another kind, such as the model, is not varied without being asked for, and is as `find_base` finds it.
 
     Raises:
         ConfigError: a range names no setting or does not fit it.
     """
     images = read_images_for_evidence(dataset, most_others=MOST_UNRATED)
     table, others = images.build_table(), build_evidence_table(images.others)
-    used = most_used(table) if len(images.judged) else most_used(others)
-    ranges = find_ranges(over, table, others, used)
+    asked = read_ranges(over, table)
+    base = find_base(images, table, others, asked)
+    alike = images.filter(base.judged, base.others)
+    alike_table, alike_others = alike.build_table(), build_evidence_table(alike.others)
+    used = most_used(alike_table) if len(alike.judged) else most_used(alike_others)
+    ranges = asked or choose_ranges(alike_table, alike_others, used, lambda name: base.may_vary(name, used))
     observed = build_observations(table, {found.name: found.values for found in ranges})
     dimensions = {dimension.name: dimension for dimension in observed.space.dimensions}
     ranges = [found for found in ranges if found.name in dimensions]
     bounds = {found.name: _bounds_of(dimensions[found.name], found) for found in ranges}
     fixed = observed.space.encode(used)
     count = len(observed.find_latest()) + len(observed.winners)
-    unrated = _choose_unrated(images.others, others, observed, bounds, fixed)
+    unrated = _choose_unrated(images.others, others, base, observed, bounds, fixed)
     surface = Surface(observed) if count else None
     batch = propose_batch(observed.space, bounds, fixed, surface, size=size, made=unrated.points)
     return NextExperiment(
@@ -131,7 +144,7 @@ def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4, rate
         fixed={
             name: value
             for name, value in used.items()
-            if value is not None and name not in bounds and name.startswith(_MADE_WITH)
+            if value is not None and name not in bounds and base.is_stage_used(name, used)
         },
         settings=tuple(_decode(observed, batch, row, bounds) for row in range(len(batch.points))),
         is_random=batch.is_random,
@@ -142,9 +155,10 @@ def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4, rate
         left=batch.left,
         rating_count=count,
         unrated_count=len(unrated.names),
-        prompts=_frequent_prompts(images.judged) or _frequent_prompts(images.others),
+        prompts=_frequent_prompts(alike.judged) or _frequent_prompts(alike.others),
         surface=surface,
         bounds=bounds,
+        base=base,
     )
 
 
@@ -197,17 +211,26 @@ class _Unrated(NamedTuple):
 
 
 def _choose_unrated(
-    images: pa.Table, table: EvidenceTable, observed: Observations, bounds: Mapping[str, Bounds], fixed: Floats
+    images: pa.Table,
+    table: EvidenceTable,
+    base: CoherentBase,
+    observed: Observations,
+    bounds: Mapping[str, Bounds],
+    fixed: Floats,
 ) -> _Unrated:
-    """Those of `images`, with their `table`, within the ranges that are in everything else as what is tried now."""
+    """Those of `images`, with their `table`, within the ranges that are in everything else as what is tried now.
+
+    What a learning plan made, maybe with another engine, need not have what is not known of the base.
+    """
     if not len(images):
         return _Unrated((), np.empty((0, len(fixed))))
     points = encode_images(observed.space, table)
-    fits = np.ones(len(points), bool)
+    is_planned = has_plan_tag(images["learning_tags"])
+    fits = base.others | is_planned
     for index, dimension in enumerate(observed.space.dimensions):
         column = points[:, index]
         if dimension.name not in bounds:
-            fits &= column == fixed[index]
+            fits &= (column == fixed[index]) | (is_planned & (fixed[index] == UNKNOWN))
         elif bounds[dimension.name].is_number:
             fits &= (column >= bounds[dimension.name].codes[0]) & (column <= bounds[dimension.name].codes[-1])
         else:

@@ -1,6 +1,6 @@
 """Which settings are tuned, and how far: as people write it, else as images were varied, else around the usual."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from stablenew.errors import ConfigError
@@ -25,21 +25,27 @@ class SettingRange(NamedTuple):
     is_interval: bool
 
 
-def find_ranges(
-    over: Sequence[str], judged: EvidenceTable, others: EvidenceTable | None, used: Mapping[str, Any]
-) -> list[SettingRange]:
-    """The ranges in `over`; without any, what `judged` images differ in, else what `others` differ in.
-
-    Where no image differs from another, these are CFG scale and steps around the values in use.
+def read_ranges(over: Sequence[str], table: EvidenceTable) -> list[SettingRange]:
+    """The ranges that `over` names; `table` knows the settings.
 
     Raises:
         ConfigError: a range names no setting or does not fit it.
     """
-    named = [_read_range(judged, *parts) for parts in parse_ranges(over)]
-    seen = named or _seen_ranges(judged.factors.values())
-    if not seen and others is not None:
-        seen = _seen_ranges(compared_factors(others).values())
-    return seen or [_range_around(name, used.get(name)) for name in _TRIED_FIRST]
+    return [_read_range(table, *parts) for parts in parse_ranges(over)]
+
+
+def choose_ranges(
+    judged: EvidenceTable, others: EvidenceTable, used: Mapping[str, Any], may_vary: Callable[[str], bool]
+) -> list[SettingRange]:
+    """The ranges of the settings that `judged` images differ in and that `may_vary`, else that `others` differ in.
+
+    Where no image differs from another, these are CFG scale and steps around the values in use.
+    """
+    for factors in (judged.factors, compared_factors(others)):
+        seen = _seen_ranges(factor for name, factor in factors.items() if may_vary(name))
+        if seen:
+            return seen
+    return [_range_around(name, used.get(name)) for name in _TRIED_FIRST]
 
 
 def _range_around(name: str, used: Any) -> SettingRange:

@@ -32,8 +32,8 @@ from stablenew.learning.evidence.setting_factors import (
 _CONTEXT: Final = ("prompt", "negative_prompt", "engine")
 """What must be equal, besides settings and LoRAs, for two images to be compared."""
 _OTHER: Final = (
-    "run_id", "image_id", "settings", "seed", "image_seed", "prompt_family", "loras", "learning_tags",
-    "rating", "ratings", EARLIER, "role",
+    "run_id", "image_id", "image_width", "image_height", "settings", "seed", "image_seed", "prompt_family", "loras",
+    "learning_tags", "rating", "ratings", EARLIER, "role",
 )  # fmt: skip
 
 
@@ -141,6 +141,10 @@ class ImagesForEvidence(NamedTuple):
         """What evidence is computed from."""
         return build_evidence_table(self.judged, self.preferences, self.pictures)
 
+    def filter(self, judged: npt.NDArray[np.bool_], others: npt.NDArray[np.bool_]) -> "ImagesForEvidence":
+        """The same of some of the images."""
+        return self._replace(judged=self.judged.filter(pa.array(judged)), others=self.others.filter(pa.array(others)))
+
 
 def read_images_for_evidence(dataset: Dataset, *, most_others: int = 0) -> ImagesForEvidence:
     """What is rated or compared, and at most `most_others` of the images that nobody has rated; each picture once."""
@@ -209,7 +213,7 @@ def build_evidence_table(
         runs=runs.codes,
         stars=rated["rating"].to_numpy().astype(np.float64),
         families=encode_column(rated["prompt_family"])[1],
-        is_controlled=_has_plan_tag(rated["learning_tags"]),
+        is_controlled=has_plan_tag(rated["learning_tags"]),
         factors={name: Factor(name, factor.values, factor.codes[rows]) for name, factor in factors.items()},
         contexts=contexts[rows],
         seeds=hash_codes("seed", encode_column(pc.coalesce(rated["image_seed"], rated["seed"]))[1]),
@@ -250,7 +254,8 @@ def _find_compared(
     return {image_id: row for image_id, row in found.items() if row is not None}
 
 
-def _has_plan_tag(tags: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+def has_plan_tag(tags: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """For each image, given its tags, whether a learning plan made it."""
     parents, entries = flatten_lists(whole(tags))
     found = np.zeros(len(tags), bool)
     found[parents[pc.starts_with(entries, PLAN_TAG).to_numpy(zero_copy_only=False).astype(bool)]] = True

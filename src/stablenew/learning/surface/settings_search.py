@@ -17,6 +17,8 @@ _NEAR: Final = 20
 _BEST: Final = 8
 _STEP: Final = 0.12
 """How far around the best, as a standard deviation; the range of a number is 1."""
+_FEWEST: Final = 2
+"""Points that are spread, if so many are wanted."""
 _TRIES: Final = 8
 """Points that are looked at for each that is wanted, where some are equal."""
 
@@ -56,13 +58,15 @@ class SettingsSearch:
         return self._space.snap(points)
 
     def spread_new(self, count: int, skipped: int, others: Floats) -> Floats:
-        """The same; none twice, and none of `others`. Fewer where the space has no more."""
+        """The same; none twice, and none of `others`. Fewer where the space has no more.
+
+        Where it has next to none, some of `others` again, so that there are two to compare.
+        """
+        tried = {point.tobytes(): point for point in self.spread(_TRIES * count, skipped)}
         seen = {point.tobytes() for point in others}
-        chosen: list[Floats] = []
-        for point in self.spread(_TRIES * count, skipped):
-            if len(chosen) < count and point.tobytes() not in seen:
-                seen.add(point.tobytes())
-                chosen.append(point)
+        new = [point for key, point in tried.items() if key not in seen]
+        known = [point for key, point in tried.items() if key in seen]
+        chosen = [*new, *known[: max(0, _FEWEST - len(new))]][:count]
         return np.array(chosen).reshape(len(chosen), len(self._fixed))
 
     def gather(self, surface: Surface, chance: np.random.Generator) -> tuple[Floats, Floats]:
