@@ -14,8 +14,9 @@ from stablenew.errors import ConfigError
 from stablenew.formats.query_language import Query, suggest_names
 from stablenew.formats.settings import INDEXED, find_setting
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
-from stablenew.index.asking.columns.arrays import Column
 from stablenew.index.asking.columns.column_cache import ColumnCache
+from stablenew.index.asking.columns.column_table import SEED_BITS
+from stablenew.index.asking.columns.masks import Column
 from stablenew.index.asking.columns.named_numbers import format_value
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.asking.orders import NEWEST
@@ -63,13 +64,13 @@ class ImageValues:
         if setting in INDEXED and setting is not None:
             if setting.type == "seed":
                 return self._seeds()
-            column = rows[setting.name][self.places]
+            column = rows.at(setting.name, self.places)
             return self._words(column) if setting.type == "text" else _code_numbers(column.astype(np.float64))
         if name in _TEXTS:
-            return self._bodies(rows[name][self.places])
+            return self._bodies(rows.at(name, self.places))
         runs = self._cache.table.runs
         if name in _WORDS_OF_RUNS:
-            return self._words(runs[name][rows["run"][self.places]])
+            return self._words(runs.at(name, rows["run"][self.places]))
         if name == "run":
             return self._runs(runs["id"][rows["run"][self.places]])
         return self._others(name.removeprefix(_PREFIX))
@@ -78,7 +79,9 @@ class ImageValues:
         """How many different values a setting has that is a column, a text, `run`, `engine` or `source`."""
         rows, runs = self._cache.table.rows, self._cache.table.runs
         if name in (*_WORDS_OF_RUNS, "run"):
-            column = runs["id" if name == "run" else name][rows["run"][self.places]]
+            column = runs.at("id" if name == "run" else name, rows["run"][self.places])
+        elif name == "seed":
+            return len(self._seeds().values)
         else:
             column = self._stored(name)[0]
         is_known = ~np.isnan(column) if np.issubdtype(column.dtype, np.floating) else column >= 0
@@ -111,8 +114,8 @@ class ImageValues:
     def _stored(self, name: str) -> list[Column]:
         """A column of the index for the images; a seed takes two."""
         rows = self._cache.table.rows
-        names = ("seed", "seed_low") if name == "seed" else (name,)
-        return [rows[name][self.places] for name in names]
+        names = ("seed_high", "seed_low") if name == "seed" else (name,)
+        return [rows.at(name, self.places) for name in names]
 
     def _words(self, ids: Column) -> ValueCodes:
         used, inverse = np.unique(ids, return_inverse=True)
@@ -128,10 +131,7 @@ class ImageValues:
         return _sorted_texts(used, inverse, names)
 
     def _seeds(self) -> ValueCodes:
-        rows = self._cache.table.rows
-        seeds, low = rows["seed"][self.places], rows["seed_low"][self.places]
-        # The low bits tell apart what rounds to the same number.
-        keys = np.stack([np.nan_to_num(seeds, nan=-1.0), low.astype(np.float64)])
+        keys = np.stack([np.nan_to_num(column.astype(np.float64), nan=-1.0) for column in self._stored("seed")])
         used, inverse = np.unique(keys, axis=1, return_inverse=True)
         is_known = used[0] >= 0
         places = np.cumsum(is_known) - 1
@@ -146,11 +146,9 @@ class ImageValues:
             candidates = {choice: choice for choice in (*columns, *_TEXTS, *_WORDS_OF_RUNS, "run", *sorted(known))}
             raise ConfigError(f"no setting {name!r} in this store: {suggest_names(name, candidates)}")
         found = self._cache.setting_values(f"{_PREFIX}{name.lower()}")
-        codes = np.full(self._cache.table.rows.count, NONE, np.int64)
-        for first, end, code in zip(found.firsts, found.ends, found.codes, strict=True):
-            codes[first:end] = code
+        codes = found.codes(self._cache.table.rows.count)[self.places].astype(np.int64) - 1
         distinct = dict(enumerate(found.distinct))
-        used, inverse = np.unique(codes[self.places], return_inverse=True)
+        used, inverse = np.unique(codes, return_inverse=True)
         if all(isinstance(distinct[int(code)], int | float) for code in used if code >= 0):
             numbers = np.array([float(distinct[int(code)]) if code >= 0 else np.nan for code in used])
             return _code_numbers(numbers[inverse])
@@ -176,8 +174,7 @@ def _sorted_texts(used: Column, inverse: Column, texts: dict[int, str]) -> Value
     return ValueCodes(codes[inverse] if len(codes) else np.empty(0, np.int64), tuple(ordered))
 
 
-def _seed(rounded: float, low: float) -> float | str:
-    """A seed of which 53 bits and the lowest 32 are known, as documents write it."""
-    exact = int(rounded)
-    exact += (int(low) - exact + (1 << 31)) % (1 << 32) - (1 << 31)  # the nearest number with these low bits
+def _seed(high: float, low: float) -> float | str:
+    """A seed by its two parts, as documents write it."""
+    exact = (int(high) << SEED_BITS) + int(low)
     return str(exact) if exact > MAX_SAFE_INTEGER else float(exact)

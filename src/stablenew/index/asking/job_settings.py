@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.columns.arrays import Column
 from stablenew.index.asking.columns.column_table import ColumnTable
+from stablenew.index.asking.columns.masks import Column
 from stablenew.index.asking.index_reader import IndexReader
 
 _SHOWN: Final = ("model", "sampler", "steps", "cfg_scale")
@@ -24,7 +24,7 @@ def settings_of_jobs(table: ColumnTable, reader: IndexReader, run_ids: Sequence[
     found: list[JobSettings] = [{} for _ in run_ids]
     for place, slot in zip(np.flatnonzero(is_known).tolist(), slots.tolist(), strict=True):
         first = int(table.runs["first_row"][slot])
-        found[place] = _settings_of(table, reader, first, first + int(table.runs["row_count"][slot]))
+        found[place] = _settings_of(table, reader, first, first + int(table.runs.at("row_count", slot)))
     return found
 
 
@@ -33,7 +33,7 @@ def _settings_of(table: ColumnTable, reader: IndexReader, first: int, last: int)
     for setting in INDEXED:
         if setting.type == "seed":
             continue
-        values = _distinct(table.rows[setting.name][first:last])
+        values = _distinct(table.rows.at(setting.name, slice(first, last)))
         if len(values) > 1 or (len(values) and setting.name in _SHOWN):
             shown = values[:_MOST_VALUES].tolist()
             texts = [reader.name(int(value)) if setting.type == "text" else round(value, 5) for value in shown]

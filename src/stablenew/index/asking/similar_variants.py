@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from stablenew.formats.settings import BY_NAME
-from stablenew.index.asking.columns.arrays import Column
+from stablenew.index.asking.columns.arrays import is_known
 from stablenew.index.asking.columns.column_table import ColumnTable
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import VARIANT
@@ -55,11 +55,13 @@ def find_similar_variants(reader: IndexReader, table: ColumnTable, run: int, lim
 
 def _candidates(table: ColumnTable, run: int, column: str) -> list[list[int]]:
     """Run and position of the newest variants that may have the same value of a column as one of a run."""
-    slots, _ = table.known_slots_of(np.array([run]))
-    values: Column = table.rows[column][np.isin(table.rows["run"], slots)]
-    known = values[values >= 0]
-    rows = np.flatnonzero(np.isin(table.rows[column], known) & table.rows["is_alive"])
-    keys = np.stack([table.runs["id"][table.rows["run"][rows]], table.rows["position"][rows]], axis=1)
+    own = table.rows_of(np.array([run]))
+    name = "seed_low" if column == "seed" else column
+    present = "seed_high" if column == "seed" else column
+    known = table.rows.where(present, is_known) & table.rows["is_alive"]
+    values = np.unique(table.rows.at(name, own[known[own]]))
+    rows = np.flatnonzero(np.isin(table.rows[name], values) & known)
+    keys = np.stack([table.runs["id"][table.rows["run"][rows]], table.rows.at("position", rows)], axis=1)
     newest = np.unique(keys, axis=0)[::-1]  # a variant with several outputs has several rows
     return newest[:_MOST_CANDIDATES].tolist()  # type: ignore[no-any-return]
 

@@ -12,12 +12,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from stablenew.formats.query_language import Condition, Query
-from stablenew.index.asking.columns.arrays import Column, Mask
 from stablenew.index.asking.columns.column_table import ColumnTable
 from stablenew.index.asking.columns.conditions import SETTING_COLUMNS, Conditions
-from stablenew.index.asking.columns.facets import FACETS, IMAGE_FACETS, FacetCounter, FacetValue, Units
+from stablenew.index.asking.columns.facets import FACETS, IMAGE_FACETS, FacetCounter, FacetValue
 from stablenew.index.asking.columns.first_page import FirstPages
 from stablenew.index.asking.columns.image_groups import gather_groups, group_keys, keep_first, stack_keys
+from stablenew.index.asking.columns.masks import Column, Mask, look_up
 from stablenew.index.asking.columns.named_numbers import SettingValues
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.asking.job_settings import JobSettings, settings_of_jobs
@@ -29,6 +29,8 @@ JOB_SORTS: Final = {"duration": "duration", "outputs": "output_count", "variants
 """The columns by which jobs can be sorted: the largest first."""
 _RATING: Final = "rating"
 _MAX_CACHED: Final = 32
+_LARGE: Final = 1 << 20
+"""In a table of more rows than this, fewer answers are kept: each takes a byte or more a row."""
 _MOST_FIRST: Final = 1_000
 """Images of a first page that are looked for without sorting the whole list."""
 _OF_IMAGES: Final = (NEWEST, OLDEST, BEST, WORST, UNRATED)
@@ -94,7 +96,7 @@ class ColumnCache:
         """The same, and some columns of these runs."""
         with self._guard:
             places = self._list(JOBS, query, sort).places
-            return self.table.runs["id"][places], [self.table.runs[name][places] for name in columns]
+            return self.table.runs["id"][places], [self.table.runs.at(name, places) for name in columns]
 
     def image_places(self, query: Query, sort: str) -> Column:
         """The rows of all images that fit, in order."""
@@ -106,10 +108,11 @@ class ColumnCache:
         with self._guard:
             rows, ratings = self.table.rows, self.table.image_ratings
             images = rows["image"][places]
-            heights = np.where(rows["height"][places] > 0, rows["height"][places], np.nan)
+            heights = rows.at("height", places)
+            heights = np.where(heights > 0, heights, np.float32(np.nan))
             is_rated = np.zeros(max(len(ratings), self.table.image_count) + 1, np.bool_)
             is_rated[: len(ratings)] = ~np.isnan(ratings)
-            return images, rows["width"][places] / heights, is_rated[images]
+            return images, rows.at("width", places) / heights, is_rated[images]
 
     def grouped(self, places: Column, by: str, utc_offset_milliseconds: int) -> tuple[Column, Column]:
         """These rows of images with groups together, and where each group starts."""
@@ -142,9 +145,9 @@ class ColumnCache:
         table = self.table
         if kind == JOBS:
             return (int(table.runs["id"][place]),)
-        rows = table.rows
-        run = table.runs["id"][rows["run"][place]]
-        return (int(rows["time"][place]), int(run), int(rows["position"][place]), int(rows["number"][place]))
+        at = np.array([place])
+        run, time = int(table.runs["id"][table.rows["run"][place]]), int(table.times(at)[0])
+        return (time, run, int(table.rows.at("position", at)[0]), int(table.rows.at("number", at)[0]))
 
     def _key_of(self, kind: str, sort: str, found: _List) -> Callable[[int], Key]:
         return lambda place: _rank(self._cursor(kind, found, place), sort)
@@ -166,11 +169,10 @@ class ColumnCache:
             found: list[list[tuple[int, int]]] = [[] for _ in run_ids]
             for place, slot in zip(np.flatnonzero(is_known).tolist(), slots.tolist(), strict=True):
                 first = int(runs["first_row"][slot])
-                fitting = first + np.flatnonzero(mask[first : first + int(runs["row_count"][slot])])
+                fitting = first + np.flatnonzero(mask[first : first + int(runs.at("row_count", slot))])
                 fitting = fitting[rows["image"][fitting] >= 0][:limit]
-                found[place] = list(
-                    zip(rows["position"][fitting].tolist(), rows["number"][fitting].tolist(), strict=True)
-                )
+                columns = (rows.at(name, fitting).tolist() for name in ("position", "number"))
+                found[place] = list(zip(*columns, strict=True))
             return found
 
     def job_settings(self, run_ids: Sequence[int]) -> list[JobSettings]:
@@ -213,17 +215,19 @@ class ColumnCache:
 
     def _rank_values(self, sort: str) -> Column:
         """What rows are sorted by, ascending; NaN where it is not known."""
-        values = self._numbers_of_rows(sort.removeprefix("-"))
+        values = self._numbers_of_rows(sort.removeprefix("-"), slice(None))
         is_ascending = sort in (WORST, UNRATED) or sort.startswith("-")
         return values if is_ascending else -values
 
     def _list(self, kind: str, query: Query, sort: str) -> _List:
         key = (kind, query, sort)
         if key not in self._lists:
-            if len(self._lists) >= _MAX_CACHED:
-                self._lists.clear()
+            _make_room(self._lists, self._most_kept())
             self._lists[key] = self._sorted_jobs(query, sort) if kind == JOBS else self._sorted_images(query, sort)
         return self._lists[key]
+
+    def _most_kept(self) -> int:
+        return max(_MAX_CACHED * min(_LARGE, self.table.rows.count + 1) // (self.table.rows.count + 1), 4)
 
     def _sorted_jobs(self, query: Query, sort: str) -> _List:
         order = self.table.run_order
@@ -240,7 +244,7 @@ class ColumnCache:
     def _best_ratings(self) -> Column:
         """The greatest mean rating of an image of each run; its own rating where no image has one."""
         rows, best = self.table.rows, np.full(self.table.runs.count, -1.0)
-        ratings = self._by_row(self.table.image_ratings)
+        ratings = self._by_row(self.table.image_ratings, rows["image"])
         rated = np.flatnonzero(~np.isnan(ratings) & rows["is_alive"])
         np.maximum.at(best, rows["run"][rated], ratings[rated])
         own = self.table.runs["rating"]
@@ -262,7 +266,7 @@ class ColumnCache:
         if not self.table.has_shared_images:
             return order
         images = self.table.rows["image"][order]
-        shared = np.flatnonzero(self.table.place_counts[images] > 1)
+        shared = np.flatnonzero(self.table.is_shared[images])
         _, firsts = np.unique(images[shared], return_index=True)
         is_repeat = np.zeros(len(order), np.bool_)
         is_repeat[shared] = True
@@ -274,22 +278,23 @@ class ColumnCache:
         """What images are sorted by, ascending; unknown ones come last."""
         if sort.startswith(f"{RANDOM}."):
             return self._random_values(order, sort)
-        values = self._numbers_of_rows(sort.removeprefix("-"))[order].astype(np.float64)
+        values = self._numbers_of_rows(sort.removeprefix("-"), order).astype(np.float64)
         if sort == UNRATED:
             return (~np.isnan(values)).astype(np.float64)
         is_ascending = sort == WORST or sort.startswith("-")
         return np.nan_to_num(values if is_ascending else -values, nan=np.inf)
 
-    def _numbers_of_rows(self, name: str) -> Column:
-        """The number of each row that an order names: a rating, score, aspect or setting."""
+    def _numbers_of_rows(self, name: str, places: Column | slice) -> Column:
+        """The number of each of some rows that an order names: a rating, score, aspect or setting."""
+        rows = self.table.rows
         if name in (BEST, WORST, UNRATED):
-            return self._by_row(self.table.image_ratings)
+            return self._by_row(self.table.image_ratings, rows["image"][places])
         if name in SETTING_COLUMNS:
-            column: Column = self.table.rows[SETTING_COLUMNS[name]]
-            return column
+            return rows.at(SETTING_COLUMNS[name], places)
         if name.startswith("settings."):
-            return self._conditions.numbers.setting_numbers(name)
-        return self._by_row(self._conditions.numbers.score(name))
+            numbers: Column = self._conditions.numbers.setting_numbers(name)[places]
+            return numbers
+        return self._by_row(self._conditions.numbers.score(name), rows["image"][places])
 
     def _random_values(self, order: Column, sort: str) -> Column:
         """Numbers that only depend on the image and the seed, so that pages fit together."""
@@ -299,19 +304,17 @@ class ColumnCache:
         mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
         return (mixed >> np.uint64(16)).astype(np.float64)
 
-    def _by_row(self, of_images: Column) -> Column:
-        """A column of images, by row."""
-        padded = np.full(max(len(of_images), self.table.image_count) + 1, np.nan)
+    def _by_row(self, of_images: Column, images: Column) -> Column:
+        """The numbers of some images, from a column of all of them."""
+        padded = np.full(max(len(of_images), self.table.image_count) + 1, np.nan, of_images.dtype)
         padded[: len(of_images)] = of_images
         padded[NO_IMAGE] = np.nan
-        found: Column = padded[self.table.rows["image"]]
-        return found
+        return look_up(padded, images)
 
     def _matching(self, conditions: tuple[Condition, ...]) -> Mask:
         """The rows for which all conditions hold."""
         if conditions not in self._rows:
-            if len(self._rows) >= _MAX_CACHED:
-                self._rows.clear()
+            _make_room(self._rows, self._most_kept())
             mask = self.table.rows["is_alive"].copy()
             for condition in conditions:
                 mask &= self._conditions.mask(condition)
@@ -337,21 +340,26 @@ class ColumnCache:
         with self._guard:
             key = (kind, query, tuple(names))
             if key not in self._counted:
-                if len(self._counted) >= _MAX_CACHED:
-                    self._counted.clear()
+                _make_room(self._counted, _MAX_CACHED)
                 self._counted[key] = self.count_facets(kind, query, names)
             return self._counted[key]
 
     def count_facets(self, kind: str, query: Query, names: Sequence[str] = ()) -> dict[str, list[FacetValue]]:
         """As `facets`, without the cache."""
         own = {name: query.without(name).conditions for name in names or _DEFAULT_FACETS[kind]}
-        units = {conditions: self._fitting_units(kind, conditions) for conditions in set(own.values())}
-        return {name: self._facets.count(name, units[conditions]) for name, conditions in own.items()}
+        by_conditions: dict[tuple[Condition, ...], list[str]] = {}
+        for name, conditions in own.items():
+            by_conditions.setdefault(conditions, []).append(name)
+        found: dict[str, list[FacetValue]] = {}
+        for conditions, facets in by_conditions.items():
+            found |= self._facets.count(kind, self._matching(conditions), facets)
+        return {name: found[name] for name in own}
 
-    def _fitting_units(self, kind: str, conditions: tuple[Condition, ...]) -> Units:
-        rows = self._matching(conditions)
-        mask = self._units(kind, rows)
-        return Units(kind, rows, mask, np.flatnonzero(mask))
+
+def _make_room(kept: dict[Any, Any], most: int) -> None:
+    """Drop the oldest of what is kept until one more can be."""
+    while len(kept) >= most:
+        del kept[next(iter(kept))]
 
 
 def _by_value(order: Column, values: Column) -> _List:

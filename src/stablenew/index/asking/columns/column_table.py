@@ -14,8 +14,9 @@ import numpy as np
 
 from stablenew.disk.atomic_file import replace_cached_by
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.columns.arrays import Arrays, Column, Mask, is_in, read_columns
-from stablenew.index.asking.columns.saved_columns import pack_column, unpack_column
+from stablenew.index.asking.columns.arrays import Arrays, read_columns
+from stablenew.index.asking.columns.masks import Column, Mask, is_in
+from stablenew.index.asking.columns.saved_columns import pack, pack_column, unpack, unpack_column
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import HASH_BITS, NO_IMAGE
 from stablenew.index.run_index import RESET
@@ -38,10 +39,14 @@ _ROW_TYPES: Final[dict[str, Any]] = {
 _EXTRA_TYPES: Final[dict[str, Any]] = {
     "run": np.int32,
     "is_alive": np.bool_,
-    "time": np.int64,
-    "seed": np.float64,
+    "lag": np.int64,
+    "seed_high": np.float64,
     "seed_low": np.uint32,
 }
+_CODED_RUNS: Final = (*(name for name in _RUN_TYPES if name not in ("id", "duration")), "row_count")
+_CODED_ROWS: Final = (*("position", "negative", "number", "type", "stage"), *_SETTING_TYPES, "lag", "seed_high")
+"""The columns that mostly have few different values. `lag` is when an image was made, in milliseconds after the time of
+its run: 0, but for imported ones. `seed_high` is a seed without its lowest 32 bits, divided by 2^32."""
 _SIZES: Final = ("width", "height")
 _ROW_SQL: Final = ", ".join(
     f"COALESCE(NULLIF(p.{name}, 0), v.{name})"
@@ -64,14 +69,15 @@ _OPINION_TYPES: Final[dict[str, Any]] = {
 }
 _TAG_TYPES: Final[dict[str, Any]] = {"run": np.int64, "image": np.int32, "name": np.int32}
 _LAYOUT: Final = " ".join(
-    ["packed", *_RUN_TYPES, *_ROW_TYPES, *_EXTRA_TYPES, *_LABEL_TYPES, *_OPINION_TYPES, *_TAG_TYPES]
+    ["coded", *_RUN_TYPES, *_ROW_TYPES, *_EXTRA_TYPES, *_LABEL_TYPES, *_OPINION_TYPES, *_TAG_TYPES]
 )
 """A saved table with other columns was written by another version of the program."""
 _SELECT_IMAGES: Final = "SELECT id, rating, is_trashed FROM image"
 _MAX_PATCHED: Final = 5_000
 _MAX_DEAD: Final = 0.25
 _CHUNK: Final = 100_000
-_MAX_SEED: Final = float(1 << 62)
+SEED_BITS: Final = 32
+SEED_MASK: Final = (1 << SEED_BITS) - 1
 _SAVED_TABLES: Final = ("runs", "rows", "labels", "opinions", "tags")
 
 
@@ -85,8 +91,8 @@ class ColumnTable:
         self._clear()
 
     def _clear(self) -> None:
-        self.runs = Arrays(_RUN_TYPES | _SLOT_TYPES)
-        self.rows = Arrays(_ROW_TYPES | _EXTRA_TYPES)
+        self.runs = Arrays(_RUN_TYPES | _SLOT_TYPES, _CODED_RUNS)
+        self.rows = Arrays(_ROW_TYPES | _EXTRA_TYPES, _CODED_ROWS)
         self.labels = Arrays(_LABEL_TYPES)
         self.opinions = Arrays(_OPINION_TYPES)
         self.tags = Arrays(_TAG_TYPES)
@@ -137,11 +143,8 @@ class ColumnTable:
                 return
             for table in _SAVED_TABLES:
                 arrays: Arrays = getattr(self, table)
-                columns = {name: unpack_column(f"{table}.{name}", saved, kind) for name, kind in arrays.types.items()}
-                arrays.append(columns)
+                arrays.restore({name: unpack(f"{table}.{name}", saved, kind) for name, kind in arrays.types.items()})
             self._read_copies()
-            for name, expected in self._expected().items():
-                self.rows[name][:] += expected
             self.image_ratings = unpack_column("image_ratings", saved, np.float32)
             self.is_trashed = unpack_column("is_trashed", saved, np.bool_)
             self._order()
@@ -150,27 +153,14 @@ class ColumnTable:
             self._clear()
 
     def _save(self, version: tuple[str, int]) -> None:
-        columns = {
-            f"{table}.{name}": column
-            for table in _SAVED_TABLES
-            for name, column in getattr(self, table).saved().items()
-        }
-        columns |= {f"rows.{name}": self.rows[name] - expected for name, expected in self._expected().items()}
-        columns |= {"image_ratings": self.image_ratings, "is_trashed": self.is_trashed}
         saved = {"token": np.array(version[0]), "change": np.array(version[1])}
-        for name, column in columns.items():
-            saved |= pack_column(name, column)
+        for table in _SAVED_TABLES:
+            arrays: Arrays = getattr(self, table)
+            for name in arrays.types:
+                saved |= pack(f"{table}.{name}", arrays.saved(name))
+        saved |= pack_column("image_ratings", self.image_ratings) | pack_column("is_trashed", self.is_trashed)
         with contextlib.suppress(OSError):
             replace_cached_by(self._path, lambda file: np.savez(file, allow_pickle=False, **saved))
-
-    def _expected(self) -> dict[str, Column]:
-        """What columns hold in nearly all rows, because it follows from others; only the difference is saved."""
-        seeds = self.rows["seed"]
-        whole = np.where(np.abs(seeds) < _MAX_SEED, seeds, 0).astype(np.int64)
-        return {
-            "time": self.runs["id"][self.rows["run"]] >> HASH_BITS,
-            "seed_low": (whole & 0xFFFF_FFFF).astype(np.uint32),
-        }
 
     def _read_copies(self) -> None:
         rows = self._reader.fetch("SELECT id, picture FROM image WHERE picture IS NOT NULL ORDER BY id")
@@ -194,6 +184,8 @@ class ColumnTable:
     def with_prompts(self, fits: Mask) -> Mask:
         """Some rows without those of copies that say nothing of how they were made, where another of the same does."""
         rows, images = self._copy_rows, self.rows["image"][self._copy_rows]
+        if not len(rows):
+            return fits
         says_something = ~np.isin(self.rows["prompt"][rows], self._no_prompts)
         described = images[fits[rows] & says_something]
         hidden = rows[~says_something & np.isin(images, described)]
@@ -238,7 +230,7 @@ class ColumnTable:
         trashed = [image for (image,) in self._reader.fetch(f"SELECT DISTINCT image FROM trash WHERE {runs}")]
         trashed_pictures = self.pictures_of(np.array(trashed, np.int64))
         images = np.union1d(self.opinions["image"][np.isin(self.opinions["run"], ids)], trashed_pictures)
-        images = np.union1d(images, self.rows["image"][self._rows_of(ids)])
+        images = np.union1d(images, self.rows["image"][self.rows_of(ids)])
         self.touched_images = images
         self._patch_opinions(ids, runs, images)
         self._update_runs(sorted(touched - changed))
@@ -251,7 +243,7 @@ class ColumnTable:
             self._append_labels(sorted(changed))
             self._append_runs(sorted(changed))
             self._order()
-            self.touched_images = np.union1d(self.touched_images, self.rows["image"][self._rows_of(ids)])
+            self.touched_images = np.union1d(self.touched_images, self.rows["image"][self.rows_of(ids)])
 
     def _patch_opinions(self, ids: Column, runs: str, images: Column) -> None:
         """Read again what is said in these runs, and of these images in all: another word may be the last."""
@@ -268,9 +260,10 @@ class ColumnTable:
         self._set_images([(image, None, None) for image in images.tolist()])
         self._set_images(self._reader.fetch(f"{_SELECT_IMAGES} WHERE id IN (SELECT value FROM json_each(?))", listed))
 
-    def _rows_of(self, run_ids: Column) -> Column:
+    def rows_of(self, run_ids: Column) -> Column:
+        """The rows of some runs."""
         slots, _ = self.known_slots_of(run_ids)
-        firsts, counts = self.runs["first_row"][slots].tolist(), self.runs["row_count"][slots].tolist()
+        firsts, counts = self.runs["first_row"][slots].tolist(), self.runs.at("row_count", slots).tolist()
         parts = [np.arange(first, first + count) for first, count in zip(firsts, counts, strict=True)]
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
@@ -293,7 +286,7 @@ class ColumnTable:
         for rows in self._reader.iter_chunks(query, _CHUNK):
             columns = read_columns({"run": np.int64, "seed": object, "made": np.int64, **_ROW_TYPES}, rows)
             made = columns.pop("made")
-            columns["time"] = np.where(made >= 0, made, columns["run"] >> HASH_BITS)
+            columns["lag"] = np.where(made >= 0, made - (columns["run"] >> HASH_BITS), 0)
             columns["run"] = (first + np.searchsorted(new_ids, columns["run"])).astype(np.int32)
             columns |= _seed_columns([row[1] for row in rows])
             columns["is_alive"] = np.ones(len(rows), np.bool_)
@@ -301,7 +294,8 @@ class ColumnTable:
             self.rows.append(columns)
         slots = self.rows["run"][start:]
         self.runs["first_row"][first:] = start + np.searchsorted(slots, np.arange(first, self.runs.count))
-        self.runs["row_count"][first:] = np.bincount(slots - first, minlength=self.runs.count - first)
+        counts = np.bincount(slots - first, minlength=self.runs.count - first)
+        self.runs.set("row_count", slice(first, None), counts.astype(np.int32))
 
     def _update_runs(self, ids: list[int]) -> None:
         """Read the rows of these runs in the table `run` again."""
@@ -310,7 +304,7 @@ class ColumnTable:
         columns = read_columns(_RUN_TYPES, rows)
         slots = self.slots_of(columns["id"])
         for name in _RUN_TYPES:
-            self.runs[name][slots] = columns[name]
+            self.runs.set(name, slots, columns[name])
 
     def _append_where(self, arrays: Arrays, table: str, condition: str, parameters: Sequence[Any] = ()) -> None:
         query = f"SELECT {', '.join(arrays.types)} FROM {table} WHERE {condition}"
@@ -340,23 +334,36 @@ class ColumnTable:
         self.run_order: Column = alive[np.argsort(self.runs["id"][alive], kind="stable")].astype(np.int32)
         """The slots of runs by id, that is by time."""
         self.sorted_ids: Column = self.runs["id"][self.run_order]
-        counts = self.runs["row_count"][self.run_order]
+        counts = self.runs.at("row_count", self.run_order).astype(np.int64)
         starts = self.runs["first_row"][self.run_order] - (np.cumsum(counts) - counts)
         self.row_order: Column = (np.repeat(starts, counts) + np.arange(int(counts.sum()))).astype(np.int32)
         """The rows by the time when their images were made, those of one moment by run and position."""
-        times = self.rows["time"][self.row_order]
-        if (times[1:] < times[:-1]).any():  # imported images are older than their runs
-            self.row_order = self.row_order[np.argsort(times, kind="stable")]
+        if len(self.late_rows):  # imported images are older than their runs
+            times = self.times(self.row_order)
+            if (times[1:] < times[:-1]).any():
+                self.row_order = self.row_order[np.argsort(times, kind="stable")]
+        self._count_places()
+
+    def _count_places(self) -> None:
         images = self.rows["image"]
         self.has_image: Mask = self.rows["is_alive"] & (images >= 0)
         """The rows that are alive and hold an image."""
-        held = images[self.has_image]
         self.image_count = int(images.max(initial=-1)) + 1
         """One more than the greatest image id, also of rows that are dead."""
-        self.place_counts: Column = np.bincount(held, minlength=self.image_count).astype(np.int32)
-        """In how many places each image is, by its id."""
-        self.has_shared_images = bool((self.place_counts > 1).any())
+        self.is_shared: Mask = np.bincount(images[self.has_image], minlength=self.image_count) > 1
+        """Which images are in several places, by their ids."""
+        self.has_shared_images = bool(self.is_shared.any())
         self._copy_rows = np.flatnonzero(is_in(images, np.unique(self.pictures)) & self.has_image)
+
+    @property
+    def late_rows(self) -> Column:
+        """The rows of images that were not made when their run was."""
+        return np.flatnonzero(self.rows.where("lag", lambda lags: lags != 0))
+
+    def times(self, places: Column) -> Column:
+        """When the images of some rows were made, in milliseconds since 1970."""
+        times: Column = self.runs["id"][self.rows["run"][places]] >> HASH_BITS
+        return times + self.rows.at("lag", places)
 
     def slots_of(self, run_ids: Column) -> Column:
         """The slots of runs, which must be in the index."""
@@ -373,18 +380,27 @@ class ColumnTable:
     def variant_rows(self, run_ids: Column, positions: Column) -> tuple[Column, Column]:
         """The first row of each variant, and the row after its last; both the same for one that is not there."""
         slots, is_known = self.known_slots_of(run_ids)
-        keys = self.rows["run"].astype(np.int64) << 32 | self.rows["position"]  # ascending
-        wanted = slots.astype(np.int64) << 32 | positions[is_known]
         firsts, ends = np.zeros(len(run_ids), np.int64), np.zeros(len(run_ids), np.int64)
-        firsts[is_known] = np.searchsorted(keys, wanted, "left")
-        ends[is_known] = np.searchsorted(keys, wanted, "right")
+        firsts[is_known] = self._first_rows(slots, positions[is_known])
+        ends[is_known] = self._first_rows(slots, positions[is_known] + 1)
         return firsts, ends
+
+    def _first_rows(self, slots: Column, positions: Column) -> Column:
+        """The first row at or after each position of a run; within a run positions ascend."""
+        low = self.runs["first_row"][slots].astype(np.int64)
+        high = low + self.runs.at("row_count", slots)
+        while (is_open := low < high).any():
+            middle = (low + high) // 2
+            is_before = is_open & (self.rows.at("position", np.where(is_open, middle, 0)) < positions)
+            low = np.where(is_before, middle + 1, low)
+            high = np.where(is_open & ~is_before, middle, high)
+        return low
 
 
 def _seed_columns(stored: list[Any]) -> dict[str, Column]:
-    """Seeds need more than 64 bits: as a rounded number, and the low bits to tell apart what rounds to the same."""
+    """Seeds may need more than 64 bits: what is above the lowest 32 as a number of its own, and these."""
     seeds = [read_seed(seed) for seed in stored]
     return {
-        "seed": np.array([np.nan if seed is None else float(seed) for seed in seeds], np.float64),
-        "seed_low": np.array([0 if seed is None else seed & 0xFFFF_FFFF for seed in seeds], np.uint32),
+        "seed_high": np.array([np.nan if seed is None else float(seed >> SEED_BITS) for seed in seeds], np.float64),
+        "seed_low": np.array([0 if seed is None else seed & SEED_MASK for seed in seeds], np.uint32),
     }

@@ -1,5 +1,6 @@
 """Conditions of queries as masks over the rows of the column table."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -15,8 +16,18 @@ from stablenew.formats.query_language import (
     Range,
 )
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.columns.arrays import Column, Mask, in_ranges, is_in, spread
-from stablenew.index.asking.columns.column_table import ColumnTable
+from stablenew.index.asking.columns.arrays import Arrays
+from stablenew.index.asking.columns.column_table import SEED_BITS, SEED_MASK, ColumnTable
+from stablenew.index.asking.columns.masks import (
+    Column,
+    Mask,
+    choose_codes,
+    in_ranges,
+    is_in,
+    iter_blocks,
+    look_up,
+    spread,
+)
 from stablenew.index.asking.columns.named_numbers import NamedNumbers
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import (
@@ -26,6 +37,7 @@ from stablenew.index.index_schema import (
     FIELD_PACK,
     FIELD_TAG,
     FULL_TEXT_TABLES,
+    HASH_BITS,
     NO_IMAGE,
     TAG_PREFIXES,
     TextKind,
@@ -41,8 +53,9 @@ RUN_NUMBER_COLUMNS: Final = {
     "outputs": "output_count",
     "duration": "duration",
 }
-_MAX_KEPT: Final = 32
-"""Masks of conditions that are kept; each takes a byte per row."""
+_KEPT_BYTES: Final = 32 << 20
+"""Of the masks of conditions that are kept; each takes a byte per row."""
+_LEAST_KEPT: Final = 4
 ORIENTATIONS: Final = ("portrait", "landscape", "square")
 _OPINIONS: Final = frozenset(
     {*IMAGE_NUMBERS, *RUN_NUMBERS, *RUN_WORD_COLUMNS, "unrated", "noted", "note", "flag", "label", "album", "tag"}
@@ -91,8 +104,9 @@ class Conditions:
         """The rows for which `condition` holds; dead rows may be among them."""
         mask = self._masks.get(condition)
         if mask is None:
-            if len(self._masks) >= _MAX_KEPT:
-                self._masks.clear()
+            most = max(_KEPT_BYTES // (self._table.rows.count + 1), _LEAST_KEPT)
+            while len(self._masks) >= most:
+                del self._masks[next(iter(self._masks))]
             holds = self._holds(condition)
             mask = self._masks[condition] = ~holds if condition.is_negated else holds
         return mask
@@ -104,20 +118,21 @@ class Conditions:
         if condition.family is not None:
             return self._of_images(self.numbers.score_mask(condition))
         if name == "seed":
-            return _seed_in_ranges(rows["seed"], rows["seed_low"], condition.ranges())
+            return _seed_in_ranges(rows, condition.ranges())
         if name in VARIANT_NUMBERS:
-            return in_ranges(rows[SETTING_COLUMNS[name]], condition.ranges())
-        if name in VARIANT_WORDS:
-            return is_in(rows[SETTING_COLUMNS[name]], self._reader.find_names(condition.patterns()))
-        if name in ("type", "stage"):
-            return is_in(rows[name], self._reader.find_names(condition.patterns()))
-        if name in ("prompt", "negative"):
-            return is_in(rows[name], self._bodies(condition, name))  # type: ignore[arg-type]
+            return rows.where(SETTING_COLUMNS[name], lambda values: in_ranges(values, condition.ranges()))
+        if name in VARIANT_WORDS or name in ("type", "stage"):
+            return _has_word(rows, SETTING_COLUMNS.get(name, name), self._reader.find_names(condition.patterns()))
+        if name == "prompt":
+            return is_in(rows[name], self._bodies(condition, "prompt"))
+        if name == "negative":
+            bodies = self._bodies(condition, "negative")
+            return rows.where(name, lambda ids: is_in(ids, bodies))
         if name in _LABELS:
             return self._labelled(condition)
         if name == "orientation":
-            masks = (has_orientation(rows["width"], rows["height"], pattern.text) for pattern in condition.patterns())
-            return np.logical_or.reduce(list(masks))  # type: ignore[no-any-return]
+            wanted = {pattern.text for pattern in condition.patterns()}
+            return choose_codes(np.array([name in wanted for name in ("", *ORIENTATIONS)]), orientations(rows))
         return self._of_runs_or_images(condition)
 
     def _of_runs_or_images(self, condition: Condition) -> Mask:
@@ -139,26 +154,23 @@ class Conditions:
         if name in IMAGE_NUMBERS:
             ratings = self.own_ratings() if name == "mine" else self._table.image_ratings
             return self._of_images(in_ranges(ratings, condition.ranges()))
-        mask: Mask = self._holds_for_runs(condition)[self._table.rows["run"]]
-        return mask
+        return look_up(self._holds_for_runs(condition), self._table.rows["run"])
 
     def _holds_for_runs(self, condition: Condition) -> Mask:
         name, runs = condition.field, self._table.runs
         if name in RUN_NUMBERS:
-            return in_ranges(runs[RUN_NUMBER_COLUMNS[name]], condition.ranges())
+            return runs.where(RUN_NUMBER_COLUMNS[name], lambda values: in_ranges(values, condition.ranges()))
         if name in RUN_WORD_COLUMNS:
             names = self._reader.find_names(condition.patterns())
-            found = is_in(runs[name], names)
-            return found | is_in(runs["engine"], names) if name == "source" else found
+            found = _has_word(runs, name, names)
+            return found | _has_word(runs, "engine", names) if name == "source" else found
         return np.isin(runs["id"], self._reader.find_runs(condition.patterns()))
 
     def _of_images(self, images: Mask) -> Mask:
         """The rows of some images, which are given by their ids."""
-        column = self._table.rows["image"]
         flags = np.zeros(max(len(images), self._table.image_count) + 1, np.bool_)  # -1 finds the last one
         flags[: len(images)] = images
-        mask: Mask = flags[column]
-        return mask
+        return look_up(flags, self._table.rows["image"])
 
     def _of_opinions(self, images: Column, runs: Column) -> Mask:
         """The rows that opinions are about: those of their images, or all rows of a run that is meant as a whole."""
@@ -255,10 +267,10 @@ class Conditions:
         return mask
 
     def _in_time(self, condition: Condition) -> Mask:
-        times = self._table.rows["time"]
-        mask = np.zeros(len(times), np.bool_)
-        for span in condition.ranges():
-            mask |= times >= int(span.low) if span.low is not None else times < int(span.high or 0)
+        table, late = self._table, self._table.late_rows
+        mask = look_up(_in_spans(table.runs["id"] >> HASH_BITS, condition.ranges()), table.rows["run"])
+        if len(late):
+            mask[late] = _in_spans(table.times(late), condition.ranges())
         return mask
 
     def _in_state(self, _condition: Condition) -> Mask:
@@ -272,35 +284,56 @@ class Conditions:
         return is_in(self._table.rows["image"], self._table.pictures_of(np.array(images, np.int64)))
 
 
-def _seed_in_ranges(seeds: Column, low_bits: Column, ranges: list[Range]) -> Mask:
-    mask = np.zeros(len(seeds), np.bool_)
+def _has_word(table: Arrays, name: str, words: Sequence[int]) -> Mask:
+    return table.where(name, lambda ids: is_in(ids, words))
+
+
+def _in_spans(times: Column, spans: Sequence[Range]) -> Mask:
+    mask = np.zeros(len(times), np.bool_)
+    for span in spans:
+        mask |= times >= int(span.low) if span.low is not None else times < int(span.high or 0)
+    return mask
+
+
+def _seed_in_ranges(rows: Arrays, ranges: list[Range]) -> Mask:
+    mask = np.zeros(rows.count, np.bool_)
     for span in ranges:
         if isinstance(span.single, int):
-            mask |= (seeds == float(span.single)) & (low_bits == span.single & 0xFFFF_FFFF)
+            high, low = _split_seed(span.single)
+            found = np.flatnonzero(rows["seed_low"] == low)
+            mask[found[rows.at("seed_high", found) == high]] = True
             continue
-        test: Any = ~np.isnan(seeds)
-        if span.low is not None:
-            order = _compare_seeds(seeds, low_bits, span.low)
-            test &= order > 0 if span.is_low_open else order >= 0
-        if span.high is not None:
-            order = _compare_seeds(seeds, low_bits, span.high)
-            test &= order < 0 if span.is_high_open else order <= 0
-        mask |= test
+        for block in iter_blocks(rows.count):
+            mask[block] |= _seeds_in_range(rows.at("seed_high", block), rows.at("seed_low", block), span)
     return mask
 
 
-def _compare_seeds(seeds: Column, low_bits: Column, bound: float) -> Column:
-    """-1, 0 or 1 for seeds below, equal to or above a number; exact, though `seeds` are rounded."""
-    order: Column = np.sign(seeds - float(bound))
+def _seeds_in_range(highs: Column, lows: Column, span: Range) -> Mask:
+    test: Mask = ~np.isnan(highs)
+    if span.low is not None:
+        high, low = _split_seed(span.low)
+        test &= (highs > high) | ((highs == high) & (lows > low if span.is_low_open else lows >= low))
+    if span.high is not None:
+        high, low = _split_seed(span.high)
+        test &= (highs < high) | ((highs == high) & (lows < low if span.is_high_open else lows <= low))
+    return test
+
+
+def _split_seed(bound: float) -> tuple[float, float]:
+    """A number as the two of a seed: divided by 2^32, and what is left."""
     if isinstance(bound, int):
-        ties = np.flatnonzero(order == 0)
-        difference = (low_bits[ties].astype(np.int64) - (bound & 0xFFFF_FFFF)).astype(np.int32)
-        order[ties] = np.sign(difference)
-    return order
+        return float(bound >> SEED_BITS), float(bound & SEED_MASK)
+    if not math.isfinite(bound):
+        return bound, 0.0
+    high = float(math.floor(bound / (SEED_MASK + 1)))
+    return high, bound - high * (SEED_MASK + 1)
 
 
-def has_orientation(widths: Column, heights: Column, orientation: str) -> Mask:
-    """Where a size is `portrait`, `landscape` or `square`."""
-    compare: np.ufunc = {"portrait": np.less, "landscape": np.greater, "square": np.equal}[orientation]
-    mask: Mask = compare(widths, heights)
-    return mask
+def orientations(rows: Arrays) -> Column:
+    """For each row the place of its orientation in `ORIENTATIONS`, from 1; 0 where its size is not known."""
+    found = np.zeros(rows.count, np.uint8)
+    for block in iter_blocks(rows.count):
+        widths, heights = rows.at("width", block), rows.at("height", block)
+        for place, compare in enumerate((np.less, np.greater, np.equal), 1):
+            found[block][compare(widths, heights)] = place
+    return found

@@ -1,15 +1,24 @@
 """Facets: the values that jobs or images have, and how many of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.columns.arrays import Column, Mask
+from stablenew.index.asking.columns.arrays import Coded
 from stablenew.index.asking.columns.column_table import ColumnTable
-from stablenew.index.asking.columns.conditions import ORIENTATIONS, RUN_WORD_COLUMNS, SETTING_COLUMNS, has_orientation
-from stablenew.index.asking.columns.facet_codes import FacetCodes, code_variants
+from stablenew.index.asking.columns.conditions import ORIENTATIONS, RUN_WORD_COLUMNS, SETTING_COLUMNS, orientations
+from stablenew.index.asking.columns.facet_codes import (
+    JointCodes,
+    Rows,
+    UnitPairs,
+    UnitRows,
+    join_codes,
+    pair_mixed,
+    pair_units,
+)
+from stablenew.index.asking.columns.masks import Column, Mask, is_in, look_up
 from stablenew.index.asking.columns.named_numbers import NamedNumbers, format_value
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.asking.orders import JOBS
@@ -46,6 +55,16 @@ _OPINION_COLUMNS: Final[Mapping[str, str]] = {"flag": "flag", "rater": "rater"}
 _SEVERAL: Final = frozenset({*_LABEL_FIELDS, *_OPINION_COLUMNS, *TAG_PREFIXES})
 """Facets of which a job or image may have several values."""
 _RATING: Final = "rating"
+_MOST_STARS: Final = 5
+_CHANGING: Final = frozenset({_RATING, *RUN_WORD_COLUMNS, "tag", *TAG_PREFIXES, *_OPINION_COLUMNS})
+"""Facets that change with what is said later, or with the state of a run, though no row of the table does."""
+
+
+_JOINED: Final = (
+    tuple(name for name in IMAGE_FACETS if name not in _SEVERAL | _CHANGING),
+    tuple(name for name in IMAGE_FACETS if name in RUN_WORD_COLUMNS),
+)
+"""Facets that are counted together: those that change at the same times."""
 
 
 class FacetValue(NamedTuple):
@@ -55,96 +74,141 @@ class FacetValue(NamedTuple):
     job_count: int
 
 
-class Units(NamedTuple):
-    """What is counted: the jobs, or images, that fit a query."""
-
-    kind: str
-    rows: Mask
-    """The rows that fit."""
-    mask: Mask
-    """The jobs or images that have one of them, by slot or id."""
-    places: Column
-    """The same, as numbers."""
-
-
 class FacetCounter:
-    """Counts the values of columns; what only depends on the column is kept until the table changes."""
+    """Counts the values of columns; what only depends on the columns is kept until the table changes."""
 
     def __init__(self, table: ColumnTable, reader: IndexReader, numbers: NamedNumbers) -> None:
         self._table = table
         self._reader = reader
         self._numbers = numbers
-        self._codes: dict[tuple[str, str], FacetCodes] = {}
+        self._coded: dict[str, Coded] = {}
+        self._joint: dict[tuple[str, ...], JointCodes] = {}
+        self._units: dict[str, UnitRows] = {}
+        self._totals: dict[tuple[str, tuple[str, ...]], Column] = {}
+        self._pairs: dict[tuple[str, str], UnitPairs] = {}
 
     def forget(self) -> None:
         """Drop what no longer holds after a refresh of the table."""
-        if self._table.has_only_new_opinions:
-            changing = (_RATING, *RUN_WORD_COLUMNS)
-            self._codes = {key: codes for key, codes in self._codes.items() if key[1] not in changing}
-        else:
-            self._codes.clear()
+        is_same = self._table.has_only_new_opinions
+        kept = {name for name in self._coded if name not in _CHANGING} if is_same else set()
+        self._coded = {name: self._coded[name] for name in kept}
+        self._joint = {names: codes for names, codes in self._joint.items() if kept.issuperset(names)}
+        self._totals = {key: totals for key, totals in self._totals.items() if kept.issuperset(key[1])}
+        self._pairs = {key: pairs for key, pairs in self._pairs.items() if is_same and key[1] not in _CHANGING}
+        if not is_same:
+            self._units.clear()
 
-    def count(self, name: str, units: Units) -> list[FacetValue]:
-        """The values of a facet and how many units have them, most frequent first."""
-        if name in _SEVERAL:
-            pairs = np.unique(np.concatenate(self._pairs(name, units)))
-            values, counts = np.unique(pairs & 0xFFFF_FFFF, return_counts=True)
-        else:
-            codes = self._coded(units.kind, name)
-            values, counts = codes.values, codes.count(units.places, units.rows)
+    def count(self, kind: str, fits: Mask, names: Sequence[str]) -> dict[str, list[FacetValue]]:
+        """For each facet its values and how many jobs or images that have a row in `fits` have them.
+
+        The most frequent stand first.
+        """
+        units = self._rows_of_units(kind)
+        found = {name: self._count_pairs(kind, name, fits) for name in names if name in _SEVERAL}
+        if single := [name for name in names if name not in _SEVERAL]:
+            rows = Rows(fits, units)
+            for joint in self._joint_codes(single):
+                found |= self._count_codes(kind, joint, rows, single)
+        return found
+
+    def _count_pairs(self, kind: str, name: str, fits: Mask) -> list[FacetValue]:
+        if (kind, name) not in self._pairs:
+            rows, names = self._named_rows(name)
+            units = self._rows_of_units(kind)
+            is_there = units.is_there[rows]
+            rows, names = rows[is_there], names[is_there]
+            self._pairs[kind, name] = pair_units(rows, units.units[rows], names)
+        values, counts = np.unique(self._pairs[kind, name].values_in(fits), return_counts=True)
         return self._describe(name, values, counts)
 
-    def _coded(self, kind: str, name: str) -> FacetCodes:
-        if (kind, name) not in self._codes:
-            rows, alive = self._table.rows, self._table.rows["is_alive"]
+    def _count_codes(
+        self, kind: str, joint: JointCodes, rows: Rows, wanted: Sequence[str]
+    ) -> dict[str, list[FacetValue]]:
+        if (kind, joint.names) not in self._totals:
+            self._totals[kind, joint.names] = rows.units.totals(joint.codes, joint.size)
+        counts = rows.count(joint.codes, self._totals[kind, joint.names])
+        found = {}
+        for name, count in joint.counts_of(counts):
+            if name in wanted:
+                column = self._column(name)
+                exact = count + self._mixed(kind, name, column, rows) if len(rows.firsts) else count
+                found[name] = self._describe(name, column.values[1:], exact[1:])
+        return found
+
+    def _mixed(self, kind: str, name: str, column: Coded, rows: Rows) -> Column:
+        """What units with several values of a column add to the counts of their first rows."""
+        if (kind, name) not in self._pairs:
+            self._pairs[kind, name] = pair_mixed(column.codes, rows.units)
+        pairs, size = self._pairs[kind, name], len(column.values)
+        firsts = rows.firsts_among(pairs.rows)
+        added = np.bincount(pairs.values_in(rows.fits), minlength=size)
+        return added - np.bincount(column.codes[firsts], minlength=size)
+
+    def _rows_of_units(self, kind: str) -> UnitRows:
+        if kind not in self._units:
+            rows = self._table.rows
             if kind == JOBS:
-                units, count = rows["run"], self._table.runs.count
+                self._units[kind] = UnitRows(rows["run"], rows["is_alive"])
             else:
-                units, count = rows["image"], self._table.image_count
-                alive = alive & (units >= 0)
-            self._codes[kind, name] = code_variants(self._column(name), np.where(alive, units, count), count)
-        return self._codes[kind, name]
+                self._units[kind] = UnitRows(rows["image"], self._table.has_image)
+        return self._units[kind]
 
-    def _column(self, name: str) -> Column:
-        """A value of each row as a number; NaN where there is none."""
+    def _joint_codes(self, names: Sequence[str]) -> list[JointCodes]:
+        """The codes of these facets; the usual ones are joined."""
+        for usual in _JOINED:
+            if not all(any(name in known for known in self._joint) for name in usual):
+                joined = join_codes([(name, self._column(name)) for name in usual])
+                self._joint |= {codes.names: codes for codes in joined}
+        for name in names:
+            if not any(name in known for known in self._joint):
+                self._joint[(name,)] = join_codes([(name, self._column(name))])[0]
+        return [codes for known, codes in self._joint.items() if not set(known).isdisjoint(names)]
+
+    def _column(self, name: str) -> Coded:
+        if name not in self._coded:
+            self._coded[name] = self._code(name)
+        return self._coded[name]
+
+    def _code(self, name: str) -> Coded:
+        """A column with a value for each row, as codes."""
         rows = self._table.rows
-        column: Column
         if name == _RATING:
-            padded = np.full(max(len(self._table.image_ratings), self._table.image_count) + 1, np.nan)
-            padded[: len(self._table.image_ratings)] = np.floor(self._table.image_ratings + 0.5)
-            padded[NO_IMAGE] = np.nan
-            return padded[rows["image"]]
+            return Coded(np.arange(-1, _MOST_STARS + 1), self._stars())
         if name == "orientation":
-            masks = [has_orientation(rows["width"], rows["height"], orientation) for orientation in ORIENTATIONS]
-            return np.select(masks, list(map(float, range(len(masks)))), np.nan)
+            return Coded(np.arange(-1, len(ORIENTATIONS)), orientations(rows))
         if name.startswith("settings."):
-            return self._numbers.setting_codes(name)
+            codes = self._numbers.setting_codes(name)
+            return Coded(np.arange(-1, len(self._numbers.setting(name).distinct)), codes)
         if name in RUN_WORD_COLUMNS:
-            column = self._table.runs[name][rows["run"]]
-        else:
-            column = rows[SETTING_COLUMNS.get(name, name)]
-        if np.issubdtype(column.dtype, np.floating):
-            return column
-        return np.where(column < 0, np.nan, column)
+            values, codes = self._table.runs.coded(name)
+            return Coded(values, look_up(codes, rows["run"]))
+        return rows.coded(SETTING_COLUMNS.get(name, name))
 
-    def _pairs(self, name: str, units: Units) -> list[Column]:
-        """Pairs of unit and name, as one number each."""
-        pairs = []
+    def _stars(self) -> Column:
+        """The rounded mean rating of each row's image, plus one; 0 where there is none."""
+        ratings = self._table.image_ratings
+        stars = np.zeros(max(len(ratings), self._table.image_count) + 1, np.uint8)
+        stars[: len(ratings)] = np.nan_to_num(np.floor(ratings + 0.5), nan=-1.0) + 1
+        stars[NO_IMAGE] = 0
+        return look_up(stars, self._table.rows["image"])
+
+    def _named_rows(self, name: str) -> tuple[Column, Column]:
+        """Rows, and a name that each has; a row may have several."""
+        parts = []
         if name in _LABEL_FIELDS:
             labels = self._table.labels
             chosen = labels["field"] == _LABEL_FIELDS[name]
-            pairs.append(
-                self._pairs_of_variants(
-                    units, labels["run"][chosen], labels["position"][chosen], labels["name"][chosen]
-                )
+            parts.append(
+                self._rows_of_variants(labels["run"][chosen], labels["position"][chosen], labels["name"][chosen])
             )
         if name in ("tag", *TAG_PREFIXES, *_OPINION_COLUMNS):
             images, runs, names = self._opinions(name)
             of_run = images == NO_IMAGE
             whole = np.full(int(np.count_nonzero(of_run)), NO_POSITION)
-            pairs.append(self._pairs_of_variants(units, runs[of_run], whole, names[of_run]))
-            pairs.append(self._pairs_of_images(units, images[~of_run], names[~of_run]))
-        return pairs
+            parts.append(self._rows_of_variants(runs[of_run], whole, names[of_run]))
+            parts.append(self._rows_of_images(images[~of_run], names[~of_run]))
+        rows, named = zip(*parts, strict=True)
+        return np.concatenate(rows), np.concatenate(named)
 
     def _opinions(self, name: str) -> tuple[Column, Column, Column]:
         """Image, run and name of each thing that was said."""
@@ -160,40 +224,26 @@ class FacetCounter:
             chosen = np.isin(names, begun)
         return table["image"][chosen], table["run"][chosen], names[chosen]
 
-    def _pairs_of_variants(self, units: Units, runs: Column, positions: Column, names: Column) -> Column:
-        """Pairs for names of variants, or of whole runs at position -1."""
+    def _rows_of_variants(self, runs: Column, positions: Column, names: Column) -> tuple[Column, Column]:
+        """The rows of named variants, or of whole runs at position -1, and the names again."""
         slots, is_known = self._table.known_slots_of(runs)
         positions, names = positions[is_known], names[is_known]
-        firsts, counts = self._table.runs["first_row"][slots], self._table.runs["row_count"][slots]
+        firsts = self._table.runs["first_row"][slots].astype(np.int64)
+        counts = self._table.runs.at("row_count", slots).astype(np.int64)
         is_variant = positions != NO_POSITION
-        if units.kind == JOBS and not is_variant.any():
-            chosen = units.mask[slots]
-            return _pair(slots[chosen], names[chosen])
         if is_variant.any():
             starts, ends = self._table.variant_rows(runs[is_known][is_variant], positions[is_variant])
             firsts[is_variant], counts[is_variant] = starts, ends - starts
-        places = np.repeat(firsts - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()))
-        repeated, column = np.repeat(names, counts), self._table.rows["run" if units.kind == JOBS else "image"]
-        found = column[places]
-        chosen = units.rows[places] & (found >= 0)
-        return _pair(found[chosen], repeated[chosen])
+        return _expand(firsts, counts), np.repeat(names, counts)
 
-    def _pairs_of_images(self, units: Units, images: Column, names: Column) -> Column:
-        """Pairs for names of images."""
-        if units.kind != JOBS:
-            is_there = images < len(units.mask)
-            chosen = np.flatnonzero(is_there)[units.mask[images[is_there]]]
-            return _pair(images[chosen], names[chosen])
-        rows, count = self._table.rows, self._table.image_count
-        tagged = np.zeros(count + 1, np.bool_)
-        tagged[images[images < count]] = True
-        found = np.flatnonzero(units.rows & tagged[rows["image"]])
+    def _rows_of_images(self, images: Column, names: Column) -> tuple[Column, Column]:
+        """The rows of named images, and the names again."""
+        found = np.flatnonzero(is_in(self._table.rows["image"], images))
         order = np.argsort(images, kind="stable")
-        starts = np.searchsorted(images[order], rows["image"][found], "left")
-        ends = np.searchsorted(images[order], rows["image"][found], "right")
-        counts = ends - starts
-        places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()))
-        return _pair(np.repeat(rows["run"][found], counts), names[order][places])
+        owners = self._table.rows["image"][found]
+        starts = np.searchsorted(images[order], owners, "left")
+        counts = np.searchsorted(images[order], owners, "right") - starts
+        return np.repeat(found, counts), names[order][_expand(starts, counts)]
 
     def _describe(self, name: str, values: Column, counts: Column) -> list[FacetValue]:
         found: dict[str | float, int] = {}
@@ -225,6 +275,7 @@ def _shown_setting(value: float | str) -> float | str:
     return value if isinstance(value, str) else float(format_value(value))
 
 
-def _pair(units: Column, names: Column) -> Column:
-    pairs: Column = units.astype(np.int64) << 32 | names
-    return pairs
+def _expand(firsts: Column, counts: Column) -> Column:
+    """For each span the numbers from its first on, as many as it has."""
+    places: Column = np.repeat(firsts - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()))
+    return places

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stablenew.index.asking.columns.arrays import Column, Mask
 from stablenew.index.asking.columns.column_table import ColumnTable
+from stablenew.index.asking.columns.masks import Column, Mask
 from stablenew.index.asking.orders import BEST, NEWEST, OLDEST, RANDOM, UNRATED, WORST
 
 _BLOCK: Final = 1 << 15

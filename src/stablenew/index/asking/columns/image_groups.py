@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 
 from stablenew.formats.settings import INDEXED
-from stablenew.index.asking.columns.arrays import Column
-from stablenew.index.asking.columns.column_table import ColumnTable
+from stablenew.index.asking.columns.column_table import SEED_BITS, ColumnTable
+from stablenew.index.asking.columns.masks import Column
 
 JOB: Final = "job"
 PROMPT: Final = "prompt"
@@ -23,19 +23,18 @@ def group_keys(table: ColumnTable, places: Column, by: str, utc_offset_milliseco
     if by == PROMPT:
         return _compact(rows["prompt"][places])
     if by == SEED:
-        seeds = rows["seed"][places].view(np.int64) ^ rows["seed_low"][places].astype(np.int64)
+        seeds = _compact(rows.at("seed_high", places)) << SEED_BITS | rows["seed_low"][places].astype(np.int64)
         return _compact(_compact(seeds) << 32 | _compact(rows["prompt"][places]))
     if by == JOB:
         return _compact(rows["run"][places])
-    milliseconds = rows["time"][places]
-    return _compact((milliseconds + utc_offset_milliseconds) // _MILLISECONDS_A_DAY)
+    return _compact((table.times(places) + utc_offset_milliseconds) // _MILLISECONDS_A_DAY)
 
 
 def stack_keys(table: ColumnTable, places: Column) -> Column:
     """A number for each of these rows: equal where prompts and all settings but the seed are."""
     found = np.zeros(len(places), np.uint64)
     for name in ("prompt", "negative", *(setting.name for setting in INDEXED if setting.type != "seed")):
-        column = np.nan_to_num(table.rows[name][places], nan=-1.0).astype(np.float64).view(np.uint64)
+        column = np.nan_to_num(table.rows.at(name, places), nan=-1.0).astype(np.float64).view(np.uint64)
         found = (found ^ column) * _MULTIPLIER
         found ^= found >> np.uint64(29)
     return (found >> np.uint64(1)).astype(np.int64)

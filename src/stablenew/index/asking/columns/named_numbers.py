@@ -7,25 +7,21 @@ from typing import Any
 import numpy as np
 
 from stablenew.formats.query_language import Condition, Range, match_any
-from stablenew.index.asking.columns.arrays import Column, Mask, in_ranges, spread
+from stablenew.index.asking.columns.arrays import code_type
 from stablenew.index.asking.columns.column_table import ColumnTable
+from stablenew.index.asking.columns.masks import Column, Mask, choose_codes, in_ranges, look_up
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import NO_IMAGE
 from stablenew.index.stored_values import is_joined, split_names
 
 
 class SettingValues:
-    """The values of one setting: one for each variant that has it."""
+    """The values of one setting."""
 
     def __init__(self) -> None:
-        self.firsts: Column = np.empty(0, np.int64)
-        """The first row of each variant."""
-        self.ends: Column = np.empty(0, np.int64)
-        """The row after the last of each."""
-        self.codes: Column = np.empty(0, np.int64)
-        """The place of each variant's value in `distinct`."""
         self.distinct: dict[int | float | str, int] = {}
         """The different values, and their places."""
+        self._codes: Column = np.empty(0, np.uint8)
         self._numbers: Column = np.empty(0)
 
     def numbers(self) -> Column:
@@ -35,12 +31,23 @@ class SettingValues:
             self._numbers = np.array(found, np.float64)
         return self._numbers
 
-    def append(self, firsts: Column, ends: Column, values: Sequence[int | float | str]) -> None:
-        """Add variants."""
-        codes = [self.distinct.setdefault(value, len(self.distinct)) for value in values]
-        self.firsts = np.concatenate([self.firsts, firsts])
-        self.ends = np.concatenate([self.ends, ends])
-        self.codes = np.concatenate([self.codes, np.array(codes, np.int64)])
+    def codes(self, count: int) -> Column:
+        """For each of `count` rows the place of its value in `distinct`, from 1; 0 where it has none."""
+        kind = code_type(len(self.distinct) + 1)
+        if len(self._codes) < count or self._codes.dtype != kind:
+            codes = np.zeros(count, kind)
+            codes[: len(self._codes)] = self._codes
+            self._codes = codes
+        return self._codes[:count]
+
+    def append(self, firsts: Column, ends: Column, values: Sequence[int | float | str], count: int) -> None:
+        """Add variants, by their first rows and the rows after their last; there are `count` rows in all."""
+        places = [self.distinct.setdefault(value, len(self.distinct)) + 1 for value in values]
+        codes, new = self.codes(count), np.array(places, np.int64)
+        for offset in range(int((ends - firsts).max(initial=0))):  # most variants have one row
+            rows = firsts + offset
+            is_there = rows < ends
+            codes[rows[is_there]] = new[is_there]
 
 
 class NamedNumbers:
@@ -91,37 +98,29 @@ class NamedNumbers:
         rows = self._reader.fetch(f"{query} WHERE {chosen}other_settings IN ({shapes})")
         runs = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         positions = np.fromiter((row[1] for row in rows), np.int64, len(rows))
-        values.append(*self._table.variant_rows(runs, positions), [row[2] for row in rows])
+        spans = self._table.variant_rows(runs, positions)
+        values.append(*spans, [row[2] for row in rows], self._table.rows.count)
 
     def setting_numbers(self, field: str) -> Column:
         """The values of a setting by row; NaN where there is none, or a text."""
         numbers = self.setting(field).numbers()
-        codes = np.nan_to_num(self.setting_codes(field), nan=len(numbers)).astype(np.int64)
-        found: Column = np.append(numbers, np.nan)[codes]
-        return found
+        return look_up(np.concatenate([[np.nan], numbers]), self.setting_codes(field))
 
     def setting_codes(self, field: str) -> Column:
-        """The place of each row's value among the `distinct` ones of a setting; NaN where it has none."""
-        found = self.setting(field)
-        codes = np.full(self._table.rows.count, np.nan)
-        for offset in range(int((found.ends - found.firsts).max(initial=0))):  # most variants have one row
-            rows = found.firsts + offset
-            is_there = rows < found.ends
-            codes[rows[is_there]] = found.codes[is_there]
-        return codes
+        """The place of each row's value among the `distinct` ones of a setting, from 1; 0 where it has none."""
+        return self.setting(field).codes(self._table.rows.count)
 
     def setting_mask(self, condition: Condition) -> Mask:
         """The rows whose setting fits."""
         found = self.setting(condition.field)
         ranges, patterns = condition.ranges(), condition.patterns()
+        fits = np.zeros(len(found.distinct) + 1, np.bool_)
         if patterns:
             matches = match_any(patterns)
-            fitting = (_fits(value, ranges, matches) for value in found.distinct)
-            fits = np.fromiter(fitting, np.bool_, len(found.distinct))
+            fits[1:] = [_fits(value, ranges, matches) for value in found.distinct]
         else:
-            fits = in_ranges(found.numbers(), ranges)
-        chosen = fits[found.codes] if len(fits) else np.empty(0, np.bool_)
-        return spread(found.firsts[chosen], found.ends[chosen], self._table.rows.count)
+            fits[1:] = in_ranges(found.numbers(), ranges)
+        return choose_codes(fits, found.codes(self._table.rows.count))
 
     def score(self, field: str) -> Column:
         """The score or aspect that a field such as `metric.aesthetic` names, by image id; NaN where there is none.

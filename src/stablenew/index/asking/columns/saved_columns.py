@@ -9,10 +9,30 @@ from typing import Any, Final
 
 import numpy as np
 
-from stablenew.index.asking.columns.arrays import Column
+from stablenew.index.asking.columns.arrays import Coded, code_type
+from stablenew.index.asking.columns.masks import Column
 
 _MAX_CODES: Final = 256
 _SAMPLE: Final = 4_096
+
+
+def pack(name: str, column: Column | Coded) -> dict[str, Column]:
+    """The arrays to store for a column as a table keeps it."""
+    if not isinstance(column, Coded):
+        return pack_column(name, column)
+    return {f"{name}:table": column.values} | pack_column(f"{name}:of", column.codes)
+
+
+def unpack(name: str, saved: Mapping[str, Column], dtype: Any) -> Column | Coded:
+    """The column of that name that `pack` packed.
+
+    Raises:
+        KeyError: the file does not hold it.
+    """
+    if f"{name}:table" not in saved:
+        return unpack_column(name, saved, dtype)
+    values = saved[f"{name}:table"]
+    return Coded(values, unpack_column(f"{name}:of", saved, code_type(len(values))))
 
 
 def pack_column(name: str, column: Column) -> dict[str, Column]:
