@@ -1,6 +1,7 @@
 """IndexReader: SQL queries to the index. Any number of processes may read it while one writes."""
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -59,7 +60,12 @@ class IndexReader:
 
     def _open(self) -> sqlite3.Connection | None:
         """The connection; a new one when the index was rebuilt under the same name."""
-        inode = self.path.stat().st_ino if self.path.exists() else 0
+        if self._connection is not None and self._connection.in_transaction:
+            return self._connection  # inside a snapshot nothing else is looked at
+        try:
+            inode = os.stat(self.path).st_ino
+        except (FileNotFoundError, NotADirectoryError):
+            inode = 0
         if inode != self._inode:
             self.close()
             self._names = []

@@ -17,7 +17,7 @@ from stablenew.index.asking.columns.conditions import SETTING_COLUMNS, Condition
 from stablenew.index.asking.columns.facets import FACETS, IMAGE_FACETS, FacetCounter, FacetValue
 from stablenew.index.asking.columns.first_page import FirstPages
 from stablenew.index.asking.columns.image_groups import gather_groups, group_keys, keep_first, stack_keys
-from stablenew.index.asking.columns.masks import Column, Mask, look_up
+from stablenew.index.asking.columns.masks import Column, Mask
 from stablenew.index.asking.columns.named_numbers import SettingValues
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.asking.job_settings import JobSettings, settings_of_jobs
@@ -215,7 +215,7 @@ class ColumnCache:
 
     def _rank_values(self, sort: str) -> Column:
         """What rows are sorted by, ascending; NaN where it is not known."""
-        values = self._numbers_of_rows(sort.removeprefix("-"), slice(None))
+        values = self._numbers_of_rows(sort.removeprefix("-"), None)
         is_ascending = sort in (WORST, UNRATED) or sort.startswith("-")
         return values if is_ascending else -values
 
@@ -244,7 +244,7 @@ class ColumnCache:
     def _best_ratings(self) -> Column:
         """The greatest mean rating of an image of each run; its own rating where no image has one."""
         rows, best = self.table.rows, np.full(self.table.runs.count, -1.0)
-        ratings = self._by_row(self.table.image_ratings, rows["image"])
+        ratings = self._of_images(self.table.image_ratings, None)
         rated = np.flatnonzero(~np.isnan(ratings) & rows["is_alive"])
         np.maximum.at(best, rows["run"][rated], ratings[rated])
         own = self.table.runs["rating"]
@@ -284,17 +284,17 @@ class ColumnCache:
         is_ascending = sort == WORST or sort.startswith("-")
         return np.nan_to_num(values if is_ascending else -values, nan=np.inf)
 
-    def _numbers_of_rows(self, name: str, places: Column | slice) -> Column:
-        """The number of each of some rows that an order names: a rating, score, aspect or setting."""
-        rows = self.table.rows
+    def _numbers_of_rows(self, name: str, places: Column | None) -> Column:
+        """The number of each of some rows, or of all, that an order names: a rating, score, aspect or setting."""
+        rows, chosen = self.table.rows, slice(None) if places is None else places
         if name in (BEST, WORST, UNRATED):
-            return self._by_row(self.table.image_ratings, rows["image"][places])
+            return self._of_images(self.table.image_ratings, places)
         if name in SETTING_COLUMNS:
-            return rows.at(SETTING_COLUMNS[name], places)
+            return rows.at(SETTING_COLUMNS[name], chosen)
         if name.startswith("settings."):
-            numbers: Column = self._conditions.numbers.setting_numbers(name)[places]
+            numbers: Column = self._conditions.numbers.setting_numbers(name)[chosen]
             return numbers
-        return self._by_row(self._conditions.numbers.score(name), rows["image"][places])
+        return self._of_images(self._conditions.numbers.score(name), places)
 
     def _random_values(self, order: Column, sort: str) -> Column:
         """Numbers that only depend on the image and the seed, so that pages fit together."""
@@ -304,12 +304,15 @@ class ColumnCache:
         mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
         return (mixed >> np.uint64(16)).astype(np.float64)
 
-    def _by_row(self, of_images: Column, images: Column) -> Column:
-        """The numbers of some images, from a column of all of them."""
-        padded = np.full(max(len(of_images), self.table.image_count) + 1, np.nan, of_images.dtype)
-        padded[: len(of_images)] = of_images
-        padded[NO_IMAGE] = np.nan
-        return look_up(padded, images)
+    def _of_images(self, of_images: Column, places: Column | None) -> Column:
+        """The numbers of the images of some rows, or of all, from a column of images."""
+        if places is None:
+            return self.table.by_row(of_images, np.nan)
+        images = self.table.rows["image"][places]
+        is_known = (images > NO_IMAGE) & (images < len(of_images))
+        found = np.full(len(images), np.nan, of_images.dtype)
+        found[is_known] = of_images[images[is_known]]
+        return found
 
     def _matching(self, conditions: tuple[Condition, ...]) -> Mask:
         """The rows for which all conditions hold."""

@@ -8,6 +8,7 @@ import contextlib
 import json
 import zipfile
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from stablenew.disk.atomic_file import replace_cached_by
 from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.columns.arrays import Arrays, read_columns
-from stablenew.index.asking.columns.masks import Column, Mask, is_in
+from stablenew.index.asking.columns.masks import Column, Mask, is_in, look_up
 from stablenew.index.asking.columns.saved_columns import pack, pack_column, unpack, unpack_column
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import HASH_BITS, NO_IMAGE
@@ -73,6 +74,7 @@ _LAYOUT: Final = " ".join(
 )
 """A saved table with other columns was written by another version of the program."""
 _SELECT_IMAGES: Final = "SELECT id, rating, is_trashed FROM image"
+_MAX_SPANS: Final = 1_000
 _MAX_PATCHED: Final = 5_000
 _MAX_DEAD: Final = 0.25
 _CHUNK: Final = 100_000
@@ -348,12 +350,28 @@ class ColumnTable:
         images = self.rows["image"]
         self.has_image: Mask = self.rows["is_alive"] & (images >= 0)
         """The rows that are alive and hold an image."""
+        self._image_spans = _spans(images)
         self.image_count = int(images.max(initial=-1)) + 1
         """One more than the greatest image id, also of rows that are dead."""
         self.is_shared: Mask = np.bincount(images[self.has_image], minlength=self.image_count) > 1
         """Which images are in several places, by their ids."""
         self.has_shared_images = bool(self.is_shared.any())
         self._copy_rows = np.flatnonzero(is_in(images, np.unique(self.pictures)) & self.has_image)
+
+    def by_row(self, of_images: Column, unknown: Any) -> Column:
+        """A column of images, by row; `unknown` where there is no image, or one that the column does not have."""
+        images = self.rows["image"]
+        if self._image_spans is None:
+            padded = np.full(max(len(of_images), self.image_count) + 1, unknown, of_images.dtype)
+            padded[NO_IMAGE + 1 : len(of_images)] = of_images[NO_IMAGE + 1 :]
+            return look_up(padded, images)
+        found = np.full(len(images), unknown, of_images.dtype)
+        for start, end in self._image_spans:
+            first = int(images[start])
+            if first > NO_IMAGE:
+                some = of_images[first : first + end - start]
+                found[start : start + len(some)] = some
+        return found
 
     @property
     def late_rows(self) -> Column:
@@ -395,6 +413,14 @@ class ColumnTable:
             low = np.where(is_before, middle + 1, low)
             high = np.where(is_open & ~is_before, middle, high)
         return low
+
+
+def _spans(images: Column) -> list[tuple[int, int]] | None:
+    """The spans of rows in which one image follows the other; None where there are very many."""
+    starts = np.flatnonzero(images[1:] != images[:-1] + 1) + 1
+    if len(starts) >= _MAX_SPANS:
+        return None
+    return list(pairwise([0, *starts.tolist(), len(images)])) if len(images) else []
 
 
 def _seed_columns(stored: list[Any]) -> dict[str, Column]:

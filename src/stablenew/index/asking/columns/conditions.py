@@ -83,10 +83,12 @@ class Conditions:
         self.rater = rater
         self._masks: dict[Condition, Mask] = {}
         self._texts: dict[Condition, Column] = {}
+        self._own: Column | None = None
         self.numbers = NamedNumbers(table, reader)
 
     def forget(self) -> None:
         """Drop what no longer holds after a refresh of the table."""
+        self._own = None
         if self._table.has_only_new_opinions:
             for condition in [condition for condition in self._masks if is_opinion(condition)]:
                 del self._masks[condition]
@@ -168,15 +170,12 @@ class Conditions:
 
     def _of_images(self, images: Mask) -> Mask:
         """The rows of some images, which are given by their ids."""
-        flags = np.zeros(max(len(images), self._table.image_count) + 1, np.bool_)  # -1 finds the last one
-        flags[: len(images)] = images
-        return look_up(flags, self._table.rows["image"])
+        return self._table.by_row(images, unknown=False)
 
     def _of_opinions(self, images: Column, runs: Column) -> Mask:
         """The rows that opinions are about: those of their images, or all rows of a run that is meant as a whole."""
         flags = np.zeros(int(images.max(initial=0)) + 1, np.bool_)
         flags[images] = True
-        flags[NO_IMAGE] = False
         mask = self._of_images(flags)
         slots, _ = self._table.known_slots_of(runs[images == NO_IMAGE])
         if len(slots):
@@ -184,12 +183,16 @@ class Conditions:
         return mask
 
     def own_ratings(self) -> Column:
-        """The rating that the rater of this history gave each image, by its id."""
+        """The rating that the rater of this history gave each image, by its id; kept until the table changes."""
+        if self._own is None:
+            self._own = self._read_own_ratings()
+        return self._own
+
+    def _read_own_ratings(self) -> Column:
         opinions = self._table.opinions
         own = is_in(opinions["rater"], self._rater_ids()) & opinions["is_latest"]
         ratings = np.full(max(self._table.image_count, len(self._table.image_ratings)), np.nan, np.float32)
         ratings[opinions["image"][own]] = opinions["rating"][own]
-        ratings[NO_IMAGE : NO_IMAGE + 1] = np.nan
         return ratings
 
     def _rater_ids(self) -> list[int]:

@@ -187,10 +187,8 @@ class FacetCounter:
     def _stars(self) -> Column:
         """The rounded mean rating of each row's image, plus one; 0 where there is none."""
         ratings = self._table.image_ratings
-        stars = np.zeros(max(len(ratings), self._table.image_count) + 1, np.uint8)
-        stars[: len(ratings)] = np.nan_to_num(np.floor(ratings + 0.5), nan=-1.0) + 1
-        stars[NO_IMAGE] = 0
-        return look_up(stars, self._table.rows["image"])
+        stars = np.nan_to_num(np.floor(ratings + 0.5), nan=-1.0).astype(np.int8) + 1
+        return self._table.by_row(stars.astype(np.uint8), 0)
 
     def _named_rows(self, name: str) -> tuple[Column, Column]:
         """Rows, and a name that each has; a row may have several."""
