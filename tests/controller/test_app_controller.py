@@ -8,7 +8,7 @@ import pytest
 from stablenew import AppConfig, PipelineConfig, RatingsStore, RunStore, RunVerifier
 from stablenew.controller.app_controller import AppController
 from stablenew.controller.job_news import JOB_COMPLETED, RATING_CHANGED
-from stablenew.errors import InvalidDocument, RunNotFound
+from stablenew.errors import InvalidDocument, InvalidQuery, RunNotFound
 from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.pipeline.pack_library import build_typed_pack
 from stablenew.pipeline.run_options import RunOptions
@@ -59,6 +59,13 @@ def test_bad_ratings_change_nothing_and_tell_nobody(controller, news):
         controller.on_rating_changed("20200101-000000-000-aaaaaaaaaa", 3)
     assert len(news) == 1
     assert not (controller.root / run_id / "feedback.json").exists()
+
+
+@pytest.mark.parametrize("query", ["\udcff", "rating:>=x", "("])
+def test_a_query_that_cannot_be_understood_makes_no_dataset(controller, query):
+    run(controller)
+    with pytest.raises(InvalidQuery):
+        controller.open_dataset(query)
 
 
 def test_nobody_listens_and_nothing_is_looked_up(controller):

@@ -355,10 +355,14 @@ class AppController:
         """A dataset of this store that is kept in the cache folder and brought up to date each time.
 
         With a query it has the images that fit and no others of their runs.
+
+        Raises:
+            InvalidQuery: `query` is not valid.
         """
         from stablenew.controller.dataset_cache import cached_dataset_folder
         from stablenew.learning.dataset.reader import Dataset
 
+        self.history.parse(query)
         folder = cached_dataset_folder(self.root, query)
         self.build_dataset(folder, query=query, has_whole_runs=True, progress=progress)
         images = self.history.digests(query) if query else None

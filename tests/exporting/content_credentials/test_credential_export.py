@@ -124,6 +124,20 @@ def test_an_imported_image_names_the_program_that_made_it(store, tmp_path, ident
     assert action["softwareAgent"] == {"name": "A1111"}
 
 
+@pytest.mark.parametrize(
+    ("name", "found"), [("", "found 0"), ("é" * 27, "found 54"), ("x" * 54, "found 54"), ("a\udcff", "UTF-8")]
+)
+def test_a_name_that_no_certificate_can_hold_is_refused(name, found):
+    with pytest.raises(ConfigError, match=found):
+        make_identity(name)
+
+
+def test_the_longest_name_that_fits_makes_a_certificate(monkeypatch, tmp_path):
+    monkeypatch.setenv("STABLENEW_STATE_DIR", str(tmp_path / "state"))
+    make_identity("é" * 26 + "x")
+    assert read_identity().chain.count(b"BEGIN CERTIFICATE") == 2
+
+
 def test_a_certificate_is_made_once_and_for_its_owner_only(identity):
     with pytest.raises(ConfigError, match="already"):
         make_identity("Somebody else")

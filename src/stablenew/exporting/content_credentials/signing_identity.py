@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _LIFE: Final = timedelta(days=3650)
 _CLOCKS_DIFFER: Final = timedelta(days=1)
 _ORGANIZATION: Final = "self-signed with StableNew"
+_AUTHORITY: Final = ", authority"
+_LONGEST_NAME: Final = 64 - len(_AUTHORITY)
+"""In bytes: of both certificates the common name has its limit of 64 (RFC 5280, appendix A)."""
 _MAX_BYTES: Final = 1 << 20
 
 
@@ -59,16 +62,15 @@ def make_identity(name: str) -> Path:
     """Make the identity of this user, under a name that readers of exported images will see; where it is kept.
 
     Raises:
-        ConfigError: the name is empty or too long, or there is an identity already.
+        ConfigError: the name is empty, too long or not Unicode, or there is an identity already.
         WriteFailed: it could not be kept.
     """
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 
-    if not 1 <= len(name) <= 64:  # the limit of a common name, RFC 5280, appendix A
-        raise ConfigError(f"expected a name of 1 to 64 characters, found {len(name)}")
+    _check_name(name)
     certificates, key_path = identity_paths()
     make_private_folder(certificates.parent)
-    authority_key, authority = _certify(f"{name}, authority", None)
+    authority_key, authority = _certify(f"{name}{_AUTHORITY}", None)
     key, certificate = _certify(name, (authority_key, authority))
     pem = serialization.Encoding.PEM
     key_bytes = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -78,6 +80,15 @@ def make_identity(name: str) -> Path:
     except FileExistsError:
         raise ConfigError(f"there is a certificate already: {certificates}") from None
     return certificates
+
+
+def _check_name(name: str) -> None:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise ConfigError("expected a name in Unicode, found bytes that are not UTF-8") from None
+    if not 1 <= size <= _LONGEST_NAME:
+        raise ConfigError(f"expected a name of 1 to {_LONGEST_NAME} bytes of UTF-8, found {size}")
 
 
 def _certify(
