@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from starlette.applications import Starlette
@@ -92,7 +92,7 @@ def build_web_app(context: WebContext, *, port: int, keys: Keys) -> App:
 
 
 @contextlib.asynccontextmanager
-async def _open_to_network(context: WebContext, app: App, files: dict[str, PageFile]) -> AsyncIterator[None]:
+async def _open_to_network(context: WebContext, app: App, files: Mapping[str, PageFile]) -> AsyncIterator[None]:
     """Answer at the door to the network, where there is one."""
     if (door := context.lan_door) is None:
         yield

@@ -8,7 +8,7 @@ unless plain HTTP is spoken.
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from starlette.concurrency import run_in_threadpool
@@ -69,13 +69,13 @@ class LanGuard:
         *,
         origin: str,
         book: DeviceBook,
-        files: dict[str, Any],
+        files: Mapping[str, Any],
         taken: Callable[[], set[str]],
         is_read_only: bool = False,
     ) -> None:
         self._app = app
         self._book = book
-        self._files: dict[str, _PageFile] = files
+        self._files: Mapping[str, _PageFile] = files
         self._taken = taken
         self._is_read_only = is_read_only
         scheme, _, host = origin.partition("://")

@@ -6,8 +6,9 @@ One HTML file is the page of every screen; which screen it shows is the address'
 import gzip
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
@@ -59,8 +60,9 @@ class PageFile:
     tag: str
 
 
-def read_page_files() -> dict[str, PageFile]:
-    """Every file of the page by its path. The page itself names all modules of its first screen.
+@cache
+def read_page_files() -> Mapping[str, PageFile]:
+    """Every file of the page by its path, read once a process. The page itself names all modules of its first screen.
 
     Without that a browser would find them one import after the other.
     """
