@@ -7,6 +7,7 @@ Each is a real process with its own streams, folder and environment, which can b
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import io
 import json
@@ -21,9 +22,18 @@ from pathlib import Path
 
 _PRELOADED = (
     "stablenew.__main__",
-    "stablenew.web.web_app",
+    "stablenew.cli.serve_command",
+    "stablenew.importing.folder_imports",
+    "stablenew.index.image_history",
+    "stablenew.index.job_history",
+    "stablenew.index.reading.run_reading",
+    "stablenew.web.http_protocol",
     "stablenew.web.server",
-    "uvicorn",
+    "stablenew.web.web_app",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.asyncio",
+    "uvicorn.protocols.http.h11_impl",
+    "watchdog.observers",
     "rich.progress",
     "numpy",
 )
@@ -129,6 +139,9 @@ def serve(connection):
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # as the command does before its first import
     for name in _PRELOADED:
         importlib.import_module(name)
+    importlib.import_module("stablenew.web.page.static_files").read_page_files()
+    gc.collect()
+    gc.freeze()  # what was imported is not looked at again, so its pages stay shared
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken)
