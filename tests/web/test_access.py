@@ -1,5 +1,7 @@
 """Everybody can use it: axe finds nothing, keys reach everything, small windows and both colour schemes work."""
 
+import re
+
 import pytest
 
 from tests.web.browser import expect
@@ -179,3 +181,33 @@ def test_read_only_shows_everything_and_offers_nothing(browser, browser_context_
     assert not bad
     context.close()
     server.stop()
+
+
+@pytest.mark.only_reads
+def test_an_address_of_nothing_shows_the_way_back(open_page):
+    open_page.tolerated = "404"
+    page = open_page("/nowhere")
+    page.get_by_role("link", name="Go to the wall").click()
+    expect(page.locator(".cell img.there").first).to_be_visible()
+
+
+@pytest.mark.only_reads
+def test_a_phone_says_why_a_search_cannot_be_read(open_page):
+    open_page.tolerated = "422"
+    page = open_page("/?q=cfgg:5", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    expect(page.get_by_text(re.compile("no field 'cfgg'"))).to_be_visible()
+    page.get_by_role("button", name="Show all images").click()
+    expect(page.locator(".cell img.there").first).to_be_visible()
+
+
+@pytest.mark.only_reads
+def test_words_of_the_search_are_whole_or_away(open_page):
+    page = open_page("/", viewport={"width": 1024, "height": 768})
+    chips = page.locator(".chip")
+    expect(chips).to_have_count(2)
+    cut = "chips => chips.filter((chip) => chip.scrollWidth > chip.clientWidth).length"
+    assert chips.evaluate_all(cut) == 0
+    expect(page.locator(".chips-hint")).to_be_hidden()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto("/")
+    expect(page.locator(".chips-hint")).to_be_visible()

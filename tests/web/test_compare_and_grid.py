@@ -60,6 +60,20 @@ def test_only_what_differs_is_in_the_table_and_pictures_move_in_step(open_page, 
     page.wait_for_function("(before) => document.querySelector('.pane img').style.transform === before", arg=before[0])
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_what_differs_stands_under_the_pictures(open_page, root, width):
+    page = open_page(compare_address(root, 4))
+    page.set_viewport_size({"width": width, "height": 844})
+    expect(page.locator(".pane")).to_have_count(4)
+    cells = page.get_by_role("region", name="What differs").get_by_role("row").last.get_by_role("cell")
+    expect(cells).to_have_count(4)
+    expect(page.locator(".compare.wrapped")).to_have_count(1 if width == 390 else 0)
+    for place in range(4):
+        above, below = page.locator(".pane").nth(place).bounding_box(), cells.nth(place).bounding_box()
+        assert abs(above["x"] - below["x"]) < 10  # a scroll bar beside the table
+        assert abs(above["width"] - below["width"]) < 10
+
+
 def test_prompts_are_compared_word_by_word(open_page, root):
     outputs = {}
     for run in RunStore(root).iter_runs():

@@ -67,6 +67,12 @@ def build_web_app(context: WebContext, *, port: int, keys: Keys) -> App:
         )
         return Response(data, media_type=page.media_type, headers=NO_STORE)
 
+    async def unknown(request: Request, _error: Exception) -> Response:
+        """The page, which says that there is nothing here; a short text for what is no browser."""
+        if request.headers.get("sec-fetch-mode") != "navigate":
+            return Response("Not Found", 404, media_type="text/plain")
+        return Response(files["index.html"].data, 404, media_type=files["index.html"].media_type, headers=NO_STORE)
+
     async def static(request: Request) -> Response:
         return page_response(files.get(request.path_params["path"]), request)
 
@@ -87,7 +93,7 @@ def build_web_app(context: WebContext, *, port: int, keys: Keys) -> App:
         Route("/api/openapi.json", open_api),
         *(_route(context, endpoint) for endpoint in ENDPOINTS),
     ]
-    app = Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: unknown})
     return Guard(app, port=port, keys=keys, is_read_only=context.is_read_only)
 
 

@@ -6,7 +6,7 @@ import { plural } from "./data/format.js";
 import { live } from "./data/live.js";
 import { getItem, setItem } from "./data/local_storage.js";
 import { showError, showKeys, toast } from "./parts/dialogs.js";
-import { fill, h, isTyping } from "./parts/dom.js";
+import { fill, h, isTyping, link } from "./parts/dom.js";
 import { icon } from "./parts/images/icons.js";
 import { isVeiled, setVeil } from "./parts/veil.js";
 import { QueryBox } from "./parts/query_box.js";
@@ -97,7 +97,13 @@ const app = {
     this.screen = null;
     main.replaceChildren();
     document.body.classList.remove("menu");
-    if (!screen) return;
+    const filter = /** @type {HTMLButtonElement} */ (document.getElementById("filter"));
+    filter.hidden = true;
+    if (!screen) {
+      document.title = "No such page · StableNew";
+      fill(main, h("div.page", h("h1", "There is no such page"), link("/", "Go to the wall")));
+      return;
+    }
     document.title = `${screen.title} · StableNew`;
     document.body.dataset.screen = screen.name;
     for (const link of document.querySelectorAll("[data-screen]")) {
@@ -114,7 +120,7 @@ const app = {
         search,
         app: this,
       });
-      /** @type {HTMLButtonElement} */ (document.getElementById("filter")).hidden = !this.screen.toggleFacets;
+      filter.hidden = !this.screen.toggleFacets;
       await this.screen.load();
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return;

@@ -126,6 +126,16 @@ export function toast(text, { action = null, onAction = null, isError = false } 
 /** Say what went wrong. */
 export const showError = (/** @type {Error} */ error) => toast(error.message, { isError: true });
 
+/** Fill `element` with what is wrong with a search. */
+export function showUnread(element, problem, onShowAll) {
+  fill(
+    element,
+    h("h2", "This search cannot be read"),
+    h("p.bad", problem),
+    h("button", { click: onShowAll }, "Show all images"),
+  );
+}
+
 /**
  * Why a list is empty, and what to do about it.
  * @param {"image" | "job"} name of what it lists

@@ -8,7 +8,7 @@ import { completeCondition, conditionAt, insertCompletion, removeCondition, spli
 const CHECK_MILLISECONDS = 120;
 const MAX_CHOICES = 12;
 const MAX_VALUES = 200;
-const PLACEHOLDER = "Search prompts, sampler:, cfg:>5, rating:>=4";
+const PLACEHOLDER = "Search prompts, cfg:>5, rating:>=4";
 /** What the conditions are called that hide images from the wall unless they are removed. */
 const HIDING = { "-flag:reject": "− rejected", "-is:trashed": "− trash" };
 

@@ -22,7 +22,7 @@ class CompareScreen {
     this.query = query;
     this.active = 0;
     this.rows = [];
-    this.panes = new Panes();
+    this.panes = new Panes((columns, isWrapped) => this.line(columns, isWrapped));
   }
 
   close() {
@@ -57,7 +57,7 @@ class CompareScreen {
     this.facts = h("div.compare-facts", { tabindex: 0, role: "region", "aria-label": "What differs" });
     fill(
       this.root,
-      h(
+      (this.section = h(
         "section.compare",
         { "aria-label": "Compare" },
         h("h1.sr-only", "Compare"),
@@ -70,10 +70,16 @@ class CompareScreen {
         ),
         this.panes.stage,
         this.facts,
-      ),
+      )),
     );
     this.panes.compare(rows);
     this.render();
+  }
+
+  /** Put the columns of the table under those of the pictures; numbers tell what goes together where there are rows. */
+  line(columns, isWrapped) {
+    this.section.style.setProperty("--columns", String(Math.max(2, columns)));
+    this.section.classList.toggle("wrapped", isWrapped);
   }
 
   setMode(mode) {
@@ -90,20 +96,31 @@ class CompareScreen {
     );
     const names = [...new Set(settings.flatMap((values) => [...values.keys()]))].filter((name) => differing.has(name));
     const titleOf = (name) => settings.map((values) => values.get(name)?.title).find(Boolean) ?? name;
+    // Roles are named because rows that are laid out as grids lose them.
     const line = (title, build, name = "") =>
       h(
         "tr",
-        h("th", { scope: "row" }, title),
-        rows.map((row, place) => h("td", { class: name }, build(row, place))),
+        { role: "row" },
+        h("th.sr-only", { role: "rowheader" }, title),
+        rows.map((row, place) =>
+          h(
+            "td",
+            { class: name, role: "cell" },
+            name === "answer" ? null : h("span.fact-name", { "aria-hidden": "true" }, title),
+            h("div", build(row, place)),
+          ),
+        ),
       );
     const isSame = (name) => rows.every((row) => (row[name] ?? "") === (rows[0][name] ?? ""));
     fill(
       this.facts,
       h(
         "table",
+        { role: "table" },
         h(
           "tbody",
-          line("Yours", (row, place) => this.buildAnswer(row, place)),
+          { role: "rowgroup" },
+          line("Yours", (row, place) => this.buildAnswer(row, place), "answer"),
           names.map((name) => line(titleOf(name), (_, place) => settings[place].get(name)?.value ?? "")),
           isSame("prompt") ? null : line("Prompt", (row, place) => this.buildText("prompt", row, place), "words"),
           isSame("negative") ? null : line("Negative", (row, place) => this.buildText("negative", row, place), "words"),
@@ -131,12 +148,15 @@ class CompareScreen {
       { class: place === this.active ? "answer-cell active" : "answer-cell" },
       h(
         "b",
-        place === this.active ? { "aria-label": "keys are about this picture" } : {},
+        place === this.active ? { "aria-label": "keys are about this picture", title: "Keys rate this picture" } : {},
         place === this.active ? "▸" : "",
       ),
+      h("span.number", { "aria-hidden": "true" }, place + 1),
       stars,
       " ",
-      isReadOnly ? null : h("button.quiet", { click: () => this.prefer(place) }, "Better"),
+      isReadOnly
+        ? null
+        : h("button.quiet", { title: "Better than the others here (B)", click: () => this.prefer(place) }, "Better"),
       flag ? h("span.soft", ` ${flag}`) : null,
     );
   }

@@ -12,8 +12,10 @@ export const MODES = ["side by side", "wipe", "flicker", "difference"];
 const nothing = () => {};
 
 export class Panes extends ZoomView {
-  constructor() {
+  /** @param {(columns: number, isWrapped: boolean) => void} onColumns hears in how many columns the pictures stand */
+  constructor(onColumns) {
     super(h("div.panes"), { onChange: nothing, onSwipe: nothing, onPull: nothing, onTap: nothing });
+    this.onColumns = onColumns;
     this.rows = [];
     /** @type {HTMLElement[]} */
     this.panes = [];
@@ -39,7 +41,7 @@ export class Panes extends ZoomView {
     const isStacked = mode !== MODES[0] && rows.length === 2;
     this.panes = isStacked
       ? [h("div", { class: `pane ${mode}` }, this.pictures)]
-      : this.pictures.map((picture) => h("div.pane", picture));
+      : this.pictures.map((picture, place) => h("div.pane", { data: { number: place + 1 } }, picture));
     fill(this.stage, this.panes);
     this.edge = isStacked && mode === "wipe" ? h("div.wipe-edge") : null;
     if (this.edge) this.panes[0].append(this.edge);
@@ -61,6 +63,7 @@ export class Panes extends ZoomView {
       .reduce((best, next) => (scaleWith(next) > scaleWith(best) ? next : best));
     this.stage.style.gridTemplateColumns = `repeat(${columns}, 1fr)`;
     this.stage.style.gridTemplateRows = `repeat(${rowsOf(columns)}, 1fr)`;
+    this.onColumns(count === 1 ? this.pictures.length : columns, columns < count);
     super.resized();
   }
 

@@ -7,6 +7,8 @@ import { debounce, h, setText } from "../../parts/dom.js";
 
 const RELOAD_MILLISECONDS = 250;
 const FACETS_MILLISECONDS = 600;
+/** After the server did not answer. */
+const RETRY_MILLISECONDS = 3000;
 
 export class WallArrivals {
   /** @param {any} screen */
@@ -22,6 +24,7 @@ export class WallArrivals {
     this.waiting = 0;
     this.isIndexBehind = false;
     this.lookSoon = debounce(() => this.look(), RELOAD_MILLISECONDS);
+    this.lookLater = debounce(() => this.look(), RETRY_MILLISECONDS);
     this.facetsSoon = debounce(() => screen.rail.load(), FACETS_MILLISECONDS);
     const onSaved = () => {
       if (this.isIndexBehind && !outbox.unsaved) {
@@ -40,6 +43,7 @@ export class WallArrivals {
 
   close() {
     this.lookSoon.cancel();
+    this.lookLater.cancel();
     this.facetsSoon.cancel();
     this.unsubscribe.forEach((end) => end());
   }
@@ -68,7 +72,7 @@ export class WallArrivals {
       if (added > 0 && screen.mayMove) screen.prepend(head, added);
       else if (head.total > list.total) this.offer(head.total - list.total);
     } catch (error) {
-      if (error.name !== "AbortError") this.lookSoon();
+      if (error.name !== "AbortError" && error.status !== 422) this.lookLater();
     }
   }
 

@@ -1,7 +1,7 @@
 // How the wall gets its list of images, and the rows of those it shows; what it shows where there are none.
 
 import { ImageList, readSnapshot } from "../../data/images/image_list.js";
-import { showEmpty } from "../../parts/dialogs.js";
+import { showEmpty, showUnread } from "../../parts/dialogs.js";
 
 const RETRY_MILLISECONDS = 1000;
 
@@ -28,8 +28,10 @@ export class WallLoading {
     try {
       list.use(await list.fetch(screen.abort.signal));
     } catch (error) {
-      if (error.status === 422) return app.box.apply(); // the box shows what is wrong with the search
-      throw error;
+      if (error.status !== 422) throw error;
+      this.showRoom();
+      showUnread(screen.empty, error.message, () => app.box.set(app.defaultQuery));
+      return app.box.apply(); // the box shows where it is wrong
     }
     if (first?.rows.length) screen.view.relayout();
     else this.start();
@@ -95,13 +97,18 @@ export class WallLoading {
 
   /** How many images there are; where there are none, why. */
   showState() {
-    const { app, query, list, viewport, empty, status } = this.screen;
-    const isEmpty = !list.length;
-    viewport.hidden = isEmpty;
-    empty.hidden = !isEmpty;
-    status.show();
-    if (!isEmpty) return;
+    const { app, query, list, empty } = this.screen;
+    this.showRoom();
+    if (list.length) return;
     const isFiltered = query && query !== app.defaultQuery;
     showEmpty(empty, "image", app.status, isFiltered ? () => app.box.set(app.defaultQuery) : null);
+  }
+
+  /** Show the images, or the room for words where there are none. */
+  showRoom() {
+    const { list, viewport, empty, status } = this.screen;
+    viewport.hidden = !list.length;
+    empty.hidden = !viewport.hidden;
+    status.show();
   }
 }

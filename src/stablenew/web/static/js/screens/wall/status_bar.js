@@ -30,6 +30,7 @@ function buildActs(screen) {
     { role: "group", "aria-label": "The selection" },
     isReadOnly ? null : changing,
     act("Compare", () => goWith(screen, "/compare", 2)),
+    act("Grid", () => goWith(screen, "/grid", 2)),
     isReadOnly ? null : act("Duel", () => goWith(screen, "/duel", 4)),
     device ? null : act("Save as zip", () => exportImages(screen)),
   );
