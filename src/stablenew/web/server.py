@@ -108,7 +108,8 @@ def open_socket(port: int | None, last: int | None) -> socket.socket:
     """
     wanted = [port] if port is not None else [*([last] if last else []), *range(FIRST_PORT, FIRST_PORT + _PORTS_TRIED)]
     for number in wanted:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Named, the protocol makes asyncio send each part of an answer at once (TCP_NODELAY).
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if os.name != "nt":  # there it would let two servers share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

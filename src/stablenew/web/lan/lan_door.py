@@ -123,7 +123,8 @@ def open_lan_door(root: Path, *, address: str | None, port: int | None, is_insec
     wanted = [port] if port is not None else range(FIRST_PORT, FIRST_PORT + _PORTS_TRIED)
     reason = ""
     for number in wanted:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Named, the protocol makes asyncio send each part of an answer at once (TCP_NODELAY).
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             _bind(listener, address, number)
             return LanDoor(root, listener, is_insecure=is_insecure)
