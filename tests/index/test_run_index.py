@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from stablenew import RunStore
-from stablenew.index.index_schema import HASH_BITS, RUN
+from stablenew.index.index_schema import HASH_BITS, RUN, RUN_IS
 from stablenew.index.reading.index_rows import build_rows
 from stablenew.index.reading.run_reading import RunReader
 from stablenew.index.reading.run_rows import RunRows
@@ -86,3 +86,9 @@ def test_of_a_run_that_comes_twice_the_last_reading_counts(index, runs):
     changes = index.upsert_runs([RunRows(second.run_id), second])
     assert [(change.kind, change.run_id) for change in changes] == [("run_changed", second.run_id)]
     assert list(contents(index)) == [second.run_id]
+
+
+def test_a_run_is_looked_up_and_not_searched_for(index):
+    with contextlib.closing(sqlite3.connect(index.path)) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT id FROM run WHERE {RUN_IS}", ("run-1",)).fetchall()
+    assert [step[-1] for step in plan] == ["SEARCH run USING INDEX run_key (<expr>=?)"]

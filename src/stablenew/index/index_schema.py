@@ -45,8 +45,9 @@ DIGEST_KEY_BYTES: Final = 5
 DIGEST_KEY: Final = f"substr(digest, 1, {DIGEST_KEY_BYTES})"
 """What images are found by: the beginnings of digests rarely agree, and an index of them is half as large."""
 _RUN_KEY: Final = "substr(run_id, -6)"
-RUN_IS: Final = f"{_RUN_KEY} = substr(?1, -6) AND run_id = ?1"
-"""The condition that finds a run by its id. The ends of run ids are random."""
+RUN_IS: Final = f"{_RUN_KEY} = substr(?1, -6) AND +run_id = ?1"
+"""The condition that finds a run by its id. The ends of run ids are random. Without the `+` SQLite would put the
+parameter in for `run_id` on the left too, and have nothing to look up."""
 LABEL_PREFIX: Final = "label:"
 """A colour label is a tag that begins with this."""
 ALBUM_PREFIX: Final = "album:"

@@ -144,10 +144,17 @@ class IndexReader:
         """The ids of the runs whose run id matches one of the patterns, or begins with it."""
         from stablenew.formats.query_language import Pattern, match_any  # noqa: PLC0415
 
-        prefixes = tuple(pattern.text.casefold() for pattern in patterns if not pattern.has_wildcard)
-        matches = match_any(Pattern(f"{pattern.text}*") for pattern in patterns if pattern.has_wildcard)
-        runs = self.fetch("SELECT id, run_id FROM run")
-        return [number for number, run_id in runs if run_id.startswith(prefixes) or matches(run_id)]
+        found: dict[int, None] = {}
+        prefixes = {pattern.text.casefold() for pattern in patterns if not pattern.has_wildcard}
+        for prefix in filter(str.isascii, prefixes):
+            rows = self.fetch("SELECT id FROM run WHERE substr(run_id, 1, ?) = ?", (len(prefix), prefix))
+            found |= dict.fromkeys(number for (number,) in rows)
+        wild = [Pattern(f"{pattern.text}*") for pattern in patterns if pattern.has_wildcard]
+        if wild:
+            matches = match_any(wild)
+            rows = self.fetch("SELECT id, run_id FROM run")
+            found |= dict.fromkeys(number for number, run_id in rows if matches(run_id))
+        return list(found)
 
     def find_images(self, pattern: "Pattern") -> list[int]:
         """The ids of the images whose digest begins with the hex digits of a pattern."""
