@@ -234,7 +234,20 @@ def test_name_and_password_are_taken_out_of_an_address(url, address, auth):
     assert split_auth(url) == (address, auth)
 
 
-@pytest.mark.parametrize("url", ["ftp://host", "http://", "file:///etc/passwd", "//"])
+NO_ADDRESSES = (
+    "ftp://host",
+    "http://",
+    "file:///etc/passwd",
+    "//",
+    "http://[::1",
+    "http://h:99999",
+    "h:x",
+    "h:0",
+    "\udcff",
+)
+
+
+@pytest.mark.parametrize("url", NO_ADDRESSES)
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(ConfigError, match="expected an address such as"):
         split_auth(url)

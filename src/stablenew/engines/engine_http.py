@@ -180,11 +180,16 @@ def split_auth(url: str) -> tuple[str, tuple[str, str] | None]:
     Raises:
         ConfigError: it is no address of a server.
     """
-    parts = urlsplit(url if "//" in url else f"http://{url}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"expected an address such as http://127.0.0.1:7860, found {url!r}")
-    host = parts.netloc.rpartition("@")[2]
-    address = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+    refusal = ConfigError(f"expected an address such as http://127.0.0.1:7860, found {url!r}")
+    try:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        host = parts.netloc.rpartition("@")[2]
+        address = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+        is_sound = parts.scheme in ("http", "https") and httpx.URL(address).host and parts.port != 0
+    except (ValueError, httpx.InvalidURL):  # brackets that do not close, a port out of range, a name that no host has
+        raise refusal from None
+    if not is_sound:
+        raise refusal
     if parts.username is None:
         return address, None
     return address, (unquote(parts.username), unquote(parts.password or ""))
