@@ -114,7 +114,7 @@ def _show(out: Output, found: "NextExperiment", plan: "LearningPlan", path: Path
     share = f"{left.share:.0%} of the way from average to best, very likely at most {left.most:.0%}"
     out.print(f"still to gain: {left.stars:.2f} stars, {share}")
     if found.is_done:
-        out.print("that is little: you may stop here; `stablenew learn defaults` shows what was learned")
+        out.print("probably little is left: you may stop here; `stablenew learn defaults` shows what was learned")
 
 
 def _describe_constancy(rater: "RaterConstancy") -> str:

@@ -3,55 +3,57 @@
     python tools/bench/evidence/simulate.py [--users 20] [--first 3000] [--families plateau ridge ...] [--ways ...]
 
 Each user has a known taste over six settings (`simulated_users.py`) and rates images in whole stars, with noise.
-Printed for each way of choosing settings, with 24, 48 and 96 stars: the median regret, which is the share of the
-distance from the best settings to average ones that is lost, over all families and for each. Of the ways with the
-model also: how often 95 % intervals of differences hold the truth, the expected calibration error of "X is better than
-Y", how many users are told to stop when less than some share is left to gain, after how many stars and with which
-regret, and the processor time a user. The family `nothing` shows how often settings without any effect are said to
-matter. Users from 3000 on were used to choose the widening of variances, and nothing else.
+Printed for each way of choosing settings, with 24, 48 and 96 stars: the median regret with its standard error, over all
+families and for each. Regret is the share of the distance from the best settings to average ones that is lost. Of the
+ways with the model also: how often 95 % intervals of differences hold the truth, the expected calibration error of "X
+is better than Y"; for several limits how many users are told to stop because very likely no more is left, after how
+many stars, with which median regret, and how many of them have more left than the limit; and the processor time a user.
+
+The family `nothing` shows how often settings without any effect are said to matter. With `known sizes` proposals are
+made as if the sizes of the surface's parts were known. A warm start begins with 500 old ratings. Users from 3000 on
+were used to choose the widening of variances, and nothing else.
 """
 
 import argparse
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from other_ways import ROUND, STARS, Figures, Way, best_image, full_grid, one_at_a_time, tpe
 from scipy.special import ndtr
 from simulated_users import (
     BOUNDS,
     FAMILIES,
     NUMBERS,
-    SAMPLERS,
-    SCHEDULERS,
     SPACE,
     TUNING_FAMILIES,
     RatedImages,
     SimulatedUser,
     draw_points,
+    find_true_sizes,
 )
 
 from stablenew.learning.evidence.best_settings import FEWEST_IMAGES, SUPPORT
 from stablenew.learning.surface.next_batch import propose_batch
 from stablenew.learning.surface.preference_model import Surface
+from stablenew.learning.surface.setting_kernel import KernelParts
 
-STARS = (24, 48, 96)
-WARM_STARS = (0, 12, 24)
-ROUND = 4
+WARM_STARS = (0, 12, 24, 36)
 NEAR = 0.05
 """The regret below which there is little left to gain."""
 IN_TIME = 0.2 * STARS[-1]
+RESAMPLED: Final = 400
 OLD = 500
 """Ratings that a warm start begins with."""
-SHARES = (0.2, 0.15, 0.12, 0.1)
+SHARES = (0.25, 0.2, 0.15)
 """Of what settings can bring: to stop when very likely no more is left is compared for these."""
 _FIXED = np.zeros(len(SPACE.dimensions))
-Figures = dict[str, list[Any]]
-Way = Callable[[SimulatedUser, Figures], dict[int, float]]
 
 
-def with_model(user: SimulatedUser, figures: Figures, *, is_active: bool) -> dict[int, float]:
+def with_model(
+    user: SimulatedUser, figures: Figures, *, is_active: bool, parts: KernelParts | None = None
+) -> dict[int, float]:
     """Settings proposed by the program, or random ones; recommended by the surface."""
     images = RatedImages()
     regrets: dict[int, float] = {}
@@ -61,7 +63,7 @@ def with_model(user: SimulatedUser, figures: Figures, *, is_active: bool) -> dic
     while True:
         count = len(images)
         is_asked = count in STARS
-        surface = Surface(images.observe()) if count and (is_active or is_asked) else None
+        surface = Surface(images.observe(), parts) if count and (is_active or is_asked) else None
         batch = propose_batch(SPACE, BOUNDS, _FIXED, surface, size=ROUND)
         if batch.best is not None and batch.left is not None and surface is not None:
             regret = user.regret(batch.best)
@@ -120,84 +122,10 @@ def check_statements(user: SimulatedUser, surface: Surface, best: Any, figures: 
     figures["statements"].extend(zip(ndtr(gain / deviation).tolist(), (truth > 0).tolist(), strict=True))
 
 
-def best_image(user: SimulatedUser, _: Figures) -> dict[int, float]:
-    """Random settings; those of the best-rated image are taken."""
-    images, regrets = RatedImages(), {}
-    while len(images) < STARS[-1]:
-        images.rate(user, draw_points(ROUND, user.chance))
-        if len(images) in STARS:
-            regrets[len(images)] = user.regret(images.points[int(images.stars.argmax())])
-    return regrets
-
-
-def full_grid(user: SimulatedUser, _: Figures) -> dict[int, float]:
-    """All of three samplers, two schedulers and three values of two numbers, in random order; the best mean wins."""
-    cells = np.array([[sampler, scheduler, one / 2, two / 2, 0.5, 0.5] for sampler in range(3) for scheduler in range(2)
-                      for one in range(3) for two in range(3)])  # fmt: skip
-    order = np.concatenate([user.chance.permutation(len(cells)) for _ in range(2)])[: STARS[-1]]
-    return _best_mean(user, cells[order])
-
-
-def _best_mean(user: SimulatedUser, points: Any) -> dict[int, float]:
-    images, regrets, sums = RatedImages(), {}, defaultdict(list)
-    for start in range(0, STARS[-1], ROUND):
-        images.rate(user, points[start : start + ROUND])
-        for point, stars in zip(images.points[-ROUND:], images.stars[-ROUND:], strict=True):
-            sums[tuple(point)].append(stars)
-        if len(images) in STARS:
-            regrets[len(images)] = user.regret(np.array(max(sums, key=lambda point: np.mean(sums[point]))))
-    return regrets
-
-
-def one_at_a_time(user: SimulatedUser, _: Figures) -> dict[int, float]:
-    """From the middle, one setting after the other, two images for each word or for four values of a number."""
-    images, regrets = RatedImages(), {}
-    point = np.array([0, 0, 0.5, 0.5, 0.5, 0.5])
-    values = [np.arange(SAMPLERS), np.arange(SCHEDULERS), *[np.linspace(0.125, 0.875, 4)] * NUMBERS]
-    while True:
-        for index, tried in enumerate(values):
-            means = []
-            for value in tried:
-                here = np.tile(point, (2, 1))
-                here[:, index] = value
-                images.rate(user, here)
-                means.append(images.stars[-2:].mean())
-                if len(images) in STARS:
-                    now = point.copy()
-                    now[index] = tried[int(np.argmax(means))]
-                    regrets[len(images)] = user.regret(now)
-                if len(images) >= STARS[-1]:
-                    return regrets
-            point[index] = tried[int(np.argmax(means))]
-
-
-def tpe(user: SimulatedUser, _: Figures) -> dict[int, float]:
-    """Optuna's multivariate TPE and its `best_params`."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    sampler = optuna.samplers.TPESampler(multivariate=True, seed=1)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    images, regrets = RatedImages(), {}
-    while len(images) < STARS[-1]:
-        trials = [study.ask() for _ in range(ROUND)]
-        images.rate(user, np.array([_suggest(trial) for trial in trials]))
-        for trial, stars in zip(trials, images.stars[-ROUND:], strict=True):
-            study.tell(trial, float(stars))
-        if len(images) in STARS:
-            regrets[len(images)] = user.regret(np.array(list(study.best_params.values()), float))
-    return regrets
-
-
-def _suggest(trial: Any) -> list[float]:
-    words = [trial.suggest_categorical("sampler", list(range(SAMPLERS))),
-             trial.suggest_categorical("scheduler", list(range(SCHEDULERS)))]  # fmt: skip
-    return [*map(float, words), *(trial.suggest_float(f"number {number}", 0, 1) for number in range(NUMBERS))]
-
-
 WAYS: dict[str, Way] = {
     "proposals": lambda user, figures: with_model(user, figures, is_active=True),
     "random, model": lambda user, figures: with_model(user, figures, is_active=False),
+    "known sizes": lambda user, figures: with_model(user, figures, is_active=True, parts=find_true_sizes(user)),
     "best image": best_image,
     "full grid": full_grid,
     "one at a time": one_at_a_time,
@@ -222,7 +150,7 @@ def run_way(name: str, families: list[str], users: range) -> None:
     for family in families:
         figures: Figures = defaultdict(list)
         found = [WAYS[name](SimulatedUser(family, user), figures) for user in users]
-        text = " ".join(f"{stars}: {np.median([regrets[stars] for regrets in found]):.3f}" for stars in found[0])
+        text = " ".join(f"{stars}: {show_median([regrets[stars] for regrets in found])}" for stars in found[0])
         if family != "nothing":
             for stars in found[0]:
                 pooled[stars] += [regrets[stars] for regrets in found]
@@ -231,26 +159,36 @@ def run_way(name: str, families: list[str], users: range) -> None:
         print(f"{name:14} {family:12} {text}", describe(figures), flush=True)
     seconds = (time.process_time() - start) / (len(families) * len(users))
     text = " ".join(
-        f"{stars}: {np.median(regrets):.3f} (mean {np.mean(regrets):.3f})" for stars, regrets in pooled.items()
+        f"{stars}: {show_median(regrets)} (mean {np.mean(regrets):.3f})" for stars, regrets in pooled.items()
     )
     print(f"{name:14} {'POOLED':12} {text} {describe(everything)} {seconds:.2f} s a user", flush=True)
+
+
+def show_median(values: list[float]) -> str:
+    """The median with its standard error, from resampled users."""
+    drawn = np.random.default_rng(len(values)).choice(values, (RESAMPLED, len(values)))
+    return f"{np.median(values):.3f} ± {np.median(drawn, axis=1).std():.3f}"
 
 
 def describe(figures: Figures) -> str:
     """What the model said, and whether it was so."""
     if not figures["held"]:
         return ""
-    stops = [
-        f"{share}: {len(figures[f'stopped at {share}']) / len(figures['users']):.0%}"
-        f" at {np.median([count for count, _ in figures[f'stopped at {share}']] or [0]):.0f}"
-        f" with {np.median([regret for _, regret in figures[f'stopped at {share}']] or [0]):.3f}"
-        for share in SHARES
-    ]
+    stops = [describe_limit(share, figures[f"stopped at {share}"], len(figures["users"])) for share in SHARES]
     return (
         f"| held {np.mean(figures['held']):.3f} of {len(figures['held'])}"
         f", calibration error {calibration_error(figures['statements']):.3f}"
         f", settings matter {np.mean(figures['says they matter']):.0%}, stopped {'; '.join(stops)}"
         f", {describe_stops(figures['stops'])}"
+    )
+
+
+def describe_limit(share: float, stops: list[tuple[int, float]], users: int) -> str:
+    """How many are told to stop with a limit, and how far they have come then."""
+    counts, regrets = np.array(stops or [(0, 0.0)]).T
+    beyond = np.mean(regrets > share)
+    return (
+        f"{share}: {len(stops) / users:.0%} at {np.median(counts):.0f} with {np.median(regrets):.3f}, {beyond:.0%} over"
     )
 
 

@@ -1,13 +1,15 @@
 """Simulated users of known taste, who rate images of six settings: five samplers, three schedulers, four numbers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from stablenew.learning.surface.kernel_sizes import SizeSearch
 from stablenew.learning.surface.observations import Observations
-from stablenew.learning.surface.setting_kernel import Dimension, SettingSpace
+from stablenew.learning.surface.setting_kernel import Dimension, KernelParts, SettingSpace
 from stablenew.learning.surface.settings_search import Bounds
 
 SAMPLERS, SCHEDULERS, NUMBERS, PROMPTS = 5, 3, 4, 8
@@ -34,6 +36,12 @@ SPAN: Final = (2.0, 3.0)
 images are 0.4 of the way from best to average, as people's way was found to be."""
 DRIFT: Final = 1.5
 """Stars by which a drifting user's scale moves over a hundred images, up or down, beside a random walk."""
+
+CARELESS_SHARE: Final = 0.15
+CARELESS_NOISE: Final = 3.0
+"""How many stars of a careless user say next to nothing, and how far they are off."""
+_MANY: Final = 350
+_NEXT_TO_NOTHING: Final = 0.005
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -133,7 +141,7 @@ class SimulatedUser:
         stars = 2.5 + self.taste(points) - self.mean + self.of_prompts[prompts]
         noise = np.full(len(points), self.noise)
         if self.family == "careless":
-            noise[self.chance.random(len(points)) < 0.15] = 3.0
+            noise[self.chance.random(len(points)) < CARELESS_SHARE] = CARELESS_NOISE
         stars = stars + self.chance.normal(0, 1, len(points)) * noise + self._drift(len(points))
         return np.asarray(np.clip(np.floor(stars + 0.5), 0, 5))
 
@@ -144,6 +152,18 @@ class SimulatedUser:
         moods = self._mood + np.cumsum(steps)
         self._mood = float(moods[-1])
         return moods
+
+
+def find_true_sizes(user: SimulatedUser) -> KernelParts:
+    """What nobody but a simulation knows: the sizes of the surface's parts, from many points without any noise."""
+    points = draw_points(_MANY, np.random.default_rng(_MANY))
+    each, together = np.arange(_MANY), np.zeros(_MANY, np.int64)
+    worth = user.taste(points) - user.mean
+    groups = {"prompt": each, "seed": each, "rater": together}
+    found = SizeSearch(SPACE, points, worth - worth.mean(), np.ones(_MANY), groups).find_parts()
+    careless = CARELESS_SHARE * CARELESS_NOISE**2 if user.family == "careless" else 0.0
+    noise = float(np.sqrt(user.noise**2 * (1 - CARELESS_SHARE * (careless > 0)) + careless))
+    return replace(found, noise=noise, prompt=float(user.of_prompts.var()), seed=_NEXT_TO_NOTHING, rater=0.1)
 
 
 class RatedImages:

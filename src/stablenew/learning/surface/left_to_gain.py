@@ -13,10 +13,14 @@ SURE: Final = 0.9
 """The probability with which no more is left than is said."""
 _UNKNOWN_SIZES: Final = 1.4
 """Surfaces are drawn as if the sizes of their parts were known, and they are not: so much more is left (measured)."""
-ENOUGH: Final = 0.15
+_LOOKED_AT: Final = 1.6
+"""The same of the bound: one looks at it after each round and stops at the first that is low, so it must be wider for
+no more than a tenth of those who stop to have more left (measured)."""
+ENOUGH: Final = 0.2
 """Stop when at most this part of the way from average to best settings is left, as far as one can be `SURE`.
 
-With a limit of half as much hardly anybody is told to stop within a hundred ratings.
+With a lower limit hardly anybody is told to stop within a hundred ratings, and those who are have not come nearer:
+ratings tell what is left on average, but little about the one who gave them.
 """
 
 
@@ -50,6 +54,7 @@ def measure_left(drawn: Floats, best: int, spread: Floats) -> Left:
     `spread` is what is expected of settings all over the space.
     """
     highest = drawn.max(axis=1)
-    lost = _UNKNOWN_SIZES * (highest - drawn[:, best])
+    lost = highest - drawn[:, best]
+    expected, most = _UNKNOWN_SIZES * float(lost.mean()), _LOOKED_AT * float(np.quantile(lost, SURE))
     way = max(float(highest.mean() - spread.mean()), _JITTER)
-    return Left(float(lost.mean()), float(lost.mean()) / way, float(np.quantile(lost, SURE)) / way)
+    return Left(expected, expected / way, most / way)

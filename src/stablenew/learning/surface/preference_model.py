@@ -18,6 +18,7 @@ from stablenew.learning.surface.likelihood import information_of_stars
 from stablenew.learning.surface.observations import Floats, Observations, every
 from stablenew.learning.surface.posterior import find_posterior
 from stablenew.learning.surface.rater_habits import measure_drift, measure_noise
+from stablenew.learning.surface.setting_kernel import KernelParts
 
 _FOR_SIZES: Final = 200
 """Ratings that the sizes of the parts are found from; each step takes time by the third power of their number."""
@@ -44,8 +45,8 @@ class Gain(NamedTuple):
 class Surface:
     """What settings are worth, in stars, apart from prompts, seeds and raters."""
 
-    def __init__(self, observed: Observations) -> None:
-        """Learn the surface.
+    def __init__(self, observed: Observations, parts: KernelParts | None = None) -> None:
+        """Learn the surface; `parts` are the sizes of its parts, where these are known and not found from the ratings.
 
         Raises:
             ValueError: there are no ratings and no comparisons.
@@ -59,7 +60,7 @@ class Surface:
         usual = usual_parts(len(observed.space.dimensions))
         drift = measure_drift(observed, usual.noise)
         self._sizes = _search_sizes(latest, self.scales, self.mean + drift.drifted(latest))
-        found = self._sizes.find_parts() if self._sizes else usual
+        found = parts or (self._sizes.find_parts() if self._sizes else usual)
         self.habits, self.parts = measure_noise(observed, drift, found)
         """How constant the raters are, and how much each part contributes."""
         self._posterior = find_posterior(latest, self.parts, self.scales, self.mean, self.habits)

@@ -132,7 +132,7 @@ function buildBest({ best, left, is_done: isDone, constancy }, keeping) {
     ),
     h(
       "p",
-      isDone ? "There is little left to gain: " : "Still to gain: ",
+      isDone ? "Probably little is left to gain: " : "Still to gain: ",
       `${left.stars.toFixed(2)} stars, ${share} % of the way from average to best, very likely at most ${most} %.`,
     ),
     constancy.map((rater) => h("p.hint", describeRater(rater))),
@@ -156,6 +156,7 @@ const newRunWith = (settings) =>
 
 function buildRound(found, making, isReadOnly) {
   const { settings, is_random: isRandom, rate_first: rateFirst, rate_again: rateAgain, tuned, best, command } = found;
+  const kept = found.base.text;
   const names = tuned.map(({ name }) => name);
   return h(
     "section.setting",
@@ -168,6 +169,7 @@ function buildRound(found, making, isReadOnly) {
           "Little is known yet: these are spread over all that may be tried. After 8 ratings the best stands here.",
         ),
     h("p.hint", `Tried: ${tuned.map(describeRange).join("; ")}.`),
+    kept ? h("p.hint", `${kept[0].toUpperCase()}${kept.slice(1)}.`) : null,
     buildRateHere(
       "Not rated yet",
       `${plural(rateFirst.length, "image")} that nobody has rated would teach as much as new ones. Rate them here:`,
