@@ -95,7 +95,7 @@ def test_a_lossy_copy_is_one_picture_when_a_person_says_so(cli, tmp_path):
     ]
     (image,) = json.loads(cli("images", "tag:copy:*", "--json").stdout)
     assert len(image["places"]) == 3
-    assert "fits no image" in cli("copies", "--confirm", first[:12], "0" * 12, code=2).stderr
+    assert "no images have a digest" in cli("copies", "--confirm", first[:12], "0" * 12, code=2).stderr
     assert "the same image" in cli("copies", "--confirm", first[:12], first, code=2).stderr
 
 

@@ -60,12 +60,12 @@ def copies(
     out: Output = ctx.obj
     history = open_history(out)
     from stablenew.controller.light_table.copies import Copies
+    from stablenew.controller.light_table.image_names import find_digest
 
     found = Copies(out.controller.run_store, history, out.controller.feedback)
-    if confirm is not None:
-        return _confirm(out, found, *confirm)
-    if refuse is not None:
-        return _refuse(out, found, *refuse)
+    if (pair := confirm or refuse) is not None:
+        first, second = (find_digest(history, name) for name in pair)
+        return _judge(out, found, first, second, is_same=confirm is not None)
     decoded = out.with_bar("Looking at pixels", found.update)
     history.refresh()
     return _show_alike(out, found, decoded) if alike else _show_pictures(out, found, decoded)
@@ -96,17 +96,10 @@ def _show_alike(out: Output, found: "Copies", decoded: int) -> int:
     return 0
 
 
-def _confirm(out: Output, found: "Copies", first: str, second: str) -> int:
-    images = [found.find(first), found.find(second)]
-    tag = found.confirm(*images)
-    out.json({"tag": tag, "images": images})
-    out.print(f"one picture: both carry the tag {tag}")
-    return 0
-
-
-def _refuse(out: Output, found: "Copies", first: str, second: str) -> int:
-    images = [found.find(first), found.find(second)]
-    tag = found.refuse(*images)
-    out.json({"tag": tag, "images": images})
-    out.print(f"two pictures: one of them carries the tag {tag}")
+def _judge(out: Output, found: "Copies", first: str, second: str, *, is_same: bool) -> int:
+    tag = found.confirm(first, second) if is_same else found.refuse(first, second)
+    out.json({"tag": tag, "images": [first, second]})
+    out.print(
+        f"one picture: both carry the tag {tag}" if is_same else f"two pictures: one of them carries the tag {tag}"
+    )
     return 0

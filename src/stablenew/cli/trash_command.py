@@ -39,7 +39,7 @@ def add(
     """Put images into the trash; `empty` frees the disk."""
     out: Output = ctx.obj
     trash = _open_trash(out)
-    added = [row["digest"] for row in trash.add(images)]
+    added = trash.add(images)
     out.json({"added": added})
     out.print(f"{plural(len(added), 'image')} put into the trash.")
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from stablenew.store.run_store import RunStore
 
 NO_COPY_PREFIX: Final = "no-copy:"
-_LEAST_PREFIX: Final = 6
 
 
 class Picture(NamedTuple):
@@ -117,21 +116,6 @@ class Copies:
             with contextlib.suppress(RunNotFound):
                 return self._store.open(run_id)
         raise OutputNotFound(f"no run in {self._store.root} holds {digest}")
-
-    def find(self, name: str) -> str:
-        """The digest that is meant by its beginning.
-
-        Raises:
-            ConfigError: no image has such a digest, or several have.
-        """
-        hexadecimal = name.lower().removeprefix("xxh128:")
-        is_prefix = len(hexadecimal) >= _LEAST_PREFIX and not set(hexadecimal) - set("0123456789abcdef")
-        files = self._history.digests(f"digest:{hexadecimal}") if is_prefix else []  # with copies of what fits
-        found = [digest for digest in files if digest.removeprefix("xxh128:").startswith(hexadecimal)]
-        if len(found) != 1:
-            reason = "several images" if found else "no image"
-            raise ConfigError(f"expected the digest of an image or its beginning, found {name!r}, which fits {reason}")
-        return found[0]
 
     def confirm(self, first: str, second: str) -> str:
         """Say that two images are one picture; the tag that both carry then.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.controller.light_table.image_feedback import ImageFeedback
+from stablenew.controller.light_table.image_names import find_digest
 from stablenew.errors import ConfigError, RunNotFound, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, format_timestamp
 from stablenew.formats.documents.feedback_input import FeedbackInput
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 IN_TRASH: Final = "is:trashed"
 _GOOD_STARS: Final = 4
-_LEAST_PREFIX: Final = 8
 _REASON: Final = "trash emptied"
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -183,28 +183,18 @@ class TrashCan:
             self._feedback.restore_removed(run_id, reference.digest, event_id=event_id)
             raise
 
-    def add(self, names: Iterable[str]) -> list[Mapping[str, Any]]:
-        """Put images into the trash, by their digests or the beginnings of them; returns what history shows of them.
+    def add(self, names: Iterable[str]) -> list[str]:
+        """Put images into the trash, by their digests or the beginnings of them; returns the digests.
 
         Raises:
-            ConfigError: a name fits no image, or several; nothing was said.
+            ConfigError: see `find_digest`; nothing was said.
         """
-        rows = [self._find_row(name) for name in names]
-        says = [
-            FeedbackInput.build(run_id=row["run_id"], image_id=str(row["digest"]), trashed=True)
-            for row in rows
-        ]  # fmt: skip
-        self._feedback.record_many(says)
-        return rows
-
-    def _find_row(self, name: str) -> Mapping[str, Any]:
-        hexadecimal = name.lower().removeprefix("xxh128:")
-        is_prefix = len(hexadecimal) >= _LEAST_PREFIX and not set(hexadecimal) - set("0123456789abcdef")
-        rows = self._history.find_images(f"digest:{hexadecimal}", limit=2).rows if is_prefix else ()
-        if len(rows) != 1:
-            what = "several images have" if rows else "no image has"
-            raise ConfigError(f"{what} a digest that begins with {name!r}; give {_LEAST_PREFIX} or more hex digits")
-        return _file_of(rows[0], hexadecimal)
+        digests = [find_digest(self._history, name) for name in names]
+        self._feedback.record_many(
+            FeedbackInput.build(run_id=self._history.runs_holding(digest)[-1], image_id=digest, trashed=True)
+            for digest in digests
+        )
+        return digests
 
     def restore(self, images: Iterable[TrashedImage]) -> int:
         """Take images out of the trash, those too whose bytes were removed: a merge may bring them back then."""
@@ -281,12 +271,6 @@ class TrashCan:
                 sizes[status.st_dev, status.st_ino] = status.st_size
                 in_place = in_place or is_origin
         return sum(sizes.values()), in_place
-
-
-def _file_of(row: Mapping[str, Any], hexadecimal: str) -> Mapping[str, Any]:
-    """A picture in several files as the one that was named, and not as the one that history shows."""
-    named = (place for place in row["places"] if place["digest"].removeprefix("xxh128:").startswith(hexadecimal))
-    return {**row, **next(named, {})}
 
 
 def without_trash(query: str) -> str:
