@@ -58,6 +58,21 @@ def test_other_forms_of_an_image_file_are_read(tmp_path, monkeypatch, form):
         assert run.metadata.status == "completed"
 
 
+@pytest.mark.parametrize("shape", [(4, 6, 3), (4, 6), (2, 4, 6, 3)])
+def test_lists_of_numbers_are_the_pixels_that_they_list(tmp_path, shape):
+    pixels = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    _, kept, _ = record(tmp_path, images=pixels.tolist())
+    shown = [np.asarray(Image.open(io.BytesIO(data))) for data in kept]
+    assert np.array_equal(np.stack(shown), pixels.reshape(-1, *shown[0].shape))
+
+
+@pytest.mark.parametrize("numbers", [[1, 2, 3], [[1, 2], [3]], [[[0.5]] * 3, "x"]])
+def test_lists_of_numbers_that_are_no_pixels_are_refused_once(tmp_path, numbers):
+    found, kept, run = record(tmp_path, images=numbers)
+    assert (found.prompt.positive, kept, run.metadata.status) == ("a cat", [], "partial")
+    assert len(run.metadata.unrecorded) == 1
+
+
 def test_an_object_that_numpy_understands_is_an_image(tmp_path):
     _, (kept,), _ = record(tmp_path, images=[HoldsAnArray()])
     with Image.open(io.BytesIO(kept)) as image:
