@@ -5,10 +5,10 @@ import json
 import pyarrow as pa
 import pytest
 
-from stablenew.learning.coherent_base import find_base, is_of_kind
+from stablenew.learning.coherent_base import find_base
 from stablenew.learning.dataset.columns import IMAGES_SCHEMA
 from stablenew.learning.evidence.evidence_table import ImagesForEvidence, build_evidence_table
-from stablenew.learning.evidence.setting_factors import SETTINGS
+from stablenew.learning.evidence.setting_factors import SETTINGS, is_of_kind
 from stablenew.learning.tuned_ranges import SettingRange, choose_ranges
 
 USUAL = {

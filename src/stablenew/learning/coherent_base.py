@@ -16,11 +16,18 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute as pc
 
-from stablenew.learning.dataset.columns import MAIN_SETTINGS, STAGE_SETTINGS, whole
+from stablenew.learning.dataset.columns import MAIN_SETTINGS, whole
 from stablenew.learning.evidence.evidence_table import EvidenceTable, ImagesForEvidence
 from stablenew.learning.evidence.matched_pairs import Codes
 from stablenew.learning.evidence.rating_order import flatten_lists
-from stablenew.learning.evidence.setting_factors import SETTINGS, encode_column, hash_codes, is_number
+from stablenew.learning.evidence.setting_factors import (
+    OF_SIZE,
+    SETTINGS,
+    encode_column,
+    hash_codes,
+    is_number,
+    is_of_kind,
+)
 from stablenew.learning.tuned_ranges import SettingRange
 
 Flags = npt.NDArray[np.bool_]
@@ -33,10 +40,6 @@ _FIRST: Final = (
     ("txt2img.width", "txt2img.height"),
 )
 """What is chosen first, together where it is one thing; after the engine, before everything else."""
-_OF_SIZE: Final = frozenset({"width", "height", "enable_hr", "hr_scale", "factor"})
-_OTHER_NUMBERS: Final = frozenset({"batch_size", "n_iter"})
-_TUNED_WORDS: Final = frozenset({"sampler", "scheduler"})
-"""Words that make images better or worse, and no others."""
 _OWN_KINDS: Final = re.compile(
     r"control|adapter|lora|lyco|hypernet|hires|refine|upscal|model|vae|unet|checkpoint|init image|operation|pipeline"
     r"|generation_mode",
@@ -50,14 +53,6 @@ _SETTINGS_OF: Final = {
 }
 """Settings that are known only of images that went through the stage."""
 _SHOWN: Final = {_MODEL: "model", "txt2img.vae": "VAE", "txt2img.refiner_checkpoint": "refiner"}
-
-
-def is_of_kind(name: str) -> bool:
-    """Whether a setting of the table says which kind of image is made: another model, file, stage or size."""
-    stage, _, key = name.partition(".")
-    kind = STAGE_SETTINGS.get((stage, key), MAIN_SETTINGS.get(key))
-    is_word = kind == pa.string() and key not in _TUNED_WORDS
-    return is_word or kind == pa.bool_() or key in _OF_SIZE | _OTHER_NUMBERS
 
 
 @dataclass(frozen=True)
@@ -162,7 +157,7 @@ class _Search:
         for names in _FIRST:
             yield [self._codes(name) for name in names if name not in self._asked]
         yield [self._lora_codes()]
-        if not any(name.partition(".")[2] in _OF_SIZE for name in self._asked):
+        if not any(name.partition(".")[2] in OF_SIZE for name in self._asked):
             yield [self._codes("image_width"), self._codes("image_height")]
         own = {name for table in self._tables for name in table.factors.keys() - SETTINGS.keys()}
         for name in [*filter(is_of_kind, SETTINGS), *sorted(filter(self._is_own_kind, own))]:

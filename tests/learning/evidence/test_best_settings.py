@@ -1,6 +1,7 @@
 """The best settings together, from a table of evidence."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from stablenew.errors import ConfigError
@@ -113,3 +114,20 @@ def test_the_contract_answers_from_the_surface_where_no_images_match():
 def test_a_range_without_the_value_that_pairs_favour_says_why(proposed, likely, is_said):
     answer = SettingAnswer(Gain(1, 0.5, 1.5, 0.99), likely)
     assert answer.holds(proposed) is not is_said
+
+
+def test_models_and_files_that_never_met_are_not_said_to_be_best_together():
+    rng, rows = np.random.default_rng(4), []
+    for number in range(90):
+        model, vae, size = (("a", "soft", 512), ("b", "sharp", 768), ("b", "soft", 768))[number % 3]
+        cfg = float(rng.uniform(3, 12))
+        stars = {"a": 3, "b": 1}[model] + (vae == "sharp") + 0.5 * (size == 768) - abs(cfg - 7) / 5
+        settings = {"model": model, "vae": vae, "width": size, "cfg_scale": cfg, "sampler": "Euler"}
+        rows.append((f"run {number // 4}", number % 5, settings, int(np.clip(round(stars + rng.normal(0, 0.3)), 0, 5))))
+    images = build_images(rows)
+    for name in ("vae", "width"):
+        column = pa.array([settings[name] for _, _, settings, _ in rows])
+        images = images.set_column(images.schema.get_field_index(name), name, column)
+    best = find_best_settings(build_evidence_table(images)).settings
+    assert (best["txt2img.model"], best["txt2img.vae"], best["txt2img.width"]) == ("a", "soft", 512)
+    assert 5 < best["txt2img.cfg_scale"] < 9

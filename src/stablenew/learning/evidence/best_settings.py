@@ -11,7 +11,7 @@ import numpy as np
 
 from stablenew.learning.evidence.evidence_table import EvidenceTable
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE
-from stablenew.learning.evidence.setting_factors import Factor, is_number, sort_key
+from stablenew.learning.evidence.setting_factors import Factor, is_number, is_of_kind, sort_key
 from stablenew.learning.evidence.values_in_use import values_in_use
 from stablenew.learning.surface.observations import Floats, Observations
 from stablenew.learning.surface.preference_model import Gain, Surface
@@ -88,6 +88,8 @@ class BestSettings:
 def find_best_settings(table: EvidenceTable, current: Mapping[str, Any] | None = None) -> BestSettings:
     """The best settings for these images; `current` are those in use, by default what most rated images had.
 
+    What makes another kind of image (model, VAE, size and the like) is taken as some image had it together.
+
     Raises:
         ConfigError: `current` names a setting that does not exist.
     """
@@ -101,7 +103,7 @@ def find_best_settings(table: EvidenceTable, current: Mapping[str, Any] | None =
         reason = few if names else "no setting was varied"
         return BestSettings({}, compared_with, False, f"{NOT_ENOUGH}: {reason}", None, (), count, ())
     surface = Surface(observed)
-    best = surface.find_best()
+    best = surface.find_best(kept=[index for index, name in enumerate(names) if is_of_kind(name)])
     gain = surface.compare(best, observed.space.encode(compared_with))
     is_supported = gain.probability >= CONFIDENCE and surface.support >= SUPPORT
     return BestSettings(

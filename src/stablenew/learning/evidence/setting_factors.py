@@ -28,6 +28,13 @@ MOST_OWN_SETTINGS: Final = 256
 """Those that most images have are looked at."""
 
 
+OF_SIZE: Final = frozenset({"width", "height", "enable_hr", "hr_scale", "factor"})
+"""Settings that say how large an image becomes."""
+_OTHER_NUMBERS: Final = frozenset({"batch_size", "n_iter"})
+_TUNED_WORDS: Final = frozenset({"sampler", "scheduler"})
+"""Words that make images better or worse, and no others."""
+
+
 def _setting_columns() -> dict[str, str]:
     named = {f"{stage}.{name}": stage_column(stage, name) for stage, name in STAGE_SETTINGS}
     named |= {f"img2img.{name}": name for name in ("denoising_strength",) if name not in named}
@@ -41,6 +48,14 @@ def _setting_columns() -> dict[str, str]:
 
 SETTINGS: Final = _setting_columns()
 """The column of every setting that evidence can be about, by dotted name."""
+
+
+def is_of_kind(name: str) -> bool:
+    """Whether a setting of the table says which kind of image is made: another model, file, stage or size."""
+    stage, _, key = name.partition(".")
+    kind = STAGE_SETTINGS.get((stage, key), MAIN_SETTINGS.get(key))
+    is_word = kind == pa.string() and key not in _TUNED_WORDS
+    return is_word or kind == pa.bool_() or key in OF_SIZE | _OTHER_NUMBERS
 
 
 def find_setting(name: str, own: Collection[str] = ()) -> str:

@@ -7,6 +7,7 @@ are ordinal: a rater rounds what they feel to whole stars on a scale of their ow
 NumPy and SciPy only, and deterministic.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -111,15 +112,21 @@ class Surface:
         )
         return [Gain(*row) for row in np.column_stack(columns).tolist()]
 
-    def find_best(self, *, starts: int = 8, sweeps: int = 4) -> Floats:
+    def find_best(self, *, kept: Sequence[int] = (), starts: int = 8, sweeps: int = 4) -> Floats:
         """The point with the highest expected value, within what was tried.
 
-        From the `starts` best of the points that were tried, one setting after the other is improved, `sweeps` times.
+        From the `starts` best of the points that were tried, and the best of as many combinations of the settings
+        `kept` (indices), one setting after the other is improved, `sweeps` times. Those that are kept stay as they were
+        tried together.
         """
         tried = np.unique(self.observed.points, axis=0)
-        found = tried[np.argsort(-self.expect(tried), kind="stable")[:starts]].copy()
+        order = np.argsort(-self.expect(tried), kind="stable")
+        _, firsts = np.unique(tried[order][:, list(kept)], axis=0, return_index=True)
+        found = tried[order[np.union1d(np.arange(min(starts, len(order))), np.sort(firsts)[:starts])]]
         for _ in range(sweeps):
             for index, values in enumerate(self.observed.space.candidates(tried)):
+                if index in kept:
+                    continue
                 options = np.repeat(found, len(values), axis=0)
                 options[:, index] = np.tile(values, len(found))
                 best = self.expect(options).reshape(len(found), len(values)).argmax(axis=1)
