@@ -441,3 +441,20 @@ def test_what_the_server_refuses_is_said(open_page, server, root, run_ids):
     expect(page.locator("#saving")).to_contain_text("1 rating refused: no run")
     page.locator("#saving").click()
     saved(page)
+
+
+def test_rows_are_asked_for_in_blocks_and_before_they_come_into_view(open_page, root):
+    make_runs(root, ["a volcano"], values=[1 + number / 10 for number in range(200)], size=64)
+    page = open_page("/?q=volcano", viewport={"width": 1000, "height": 600})
+    expect(page.locator(".counts")).to_have_text(re.compile("^200 images"))
+    expect(page.locator(".cell img.there").first).to_be_visible()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/api/images/rows" in request.url else None)
+    page.mouse.move(600, 300)
+    last = page.locator('.cell[aria-posinset="200"]')
+    for _ in range(400):
+        page.mouse.wheel(0, 120)
+        if last.count():
+            break
+    expect(last).to_have_attribute("aria-label", re.compile("not rated"))
+    assert len(asked) <= 200 // 48 + 3, asked

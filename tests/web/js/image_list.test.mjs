@@ -73,7 +73,7 @@ test("where groups start comes with the list", () => {
 
 test("only missing rows are asked for, and each once", async () => {
   await Promise.all([list.ensureLoaded(0, 2), list.ensureLoaded(1, 3)]);
-  assert.equal(await list.ensureLoaded(0, 3), false);
+  assert.deepEqual(await list.ensureLoaded(0, 3), []);
   const asked = server.requests.map(({ path }) => decodeURIComponent(path)).filter((path) => path.includes("rows"));
   assert.deepEqual(asked, ["/api/images/rows?ids=30,20", "/api/images/rows?ids=11"]);
 });
@@ -82,7 +82,7 @@ test("a request that failed is made again", async () => {
   isBroken = true;
   await assert.rejects(list.ensureLoaded(0, 1));
   isBroken = false;
-  assert.equal(await list.ensureLoaded(0, 1), true);
+  assert.deepEqual(await list.ensureLoaded(0, 1), [0]);
   assert.equal(list.row(0).digest, "xxh128:30");
 });
 
@@ -143,10 +143,10 @@ test("images of runs that changed are loaded again, and shown as they were until
   list.expire(new Set(["run-1"]));
   assert.equal(list.row(2).digest, "xxh128:11");
   images[2] = [11, 4];
-  assert.equal(await list.ensureLoaded(0, 4), true);
+  assert.deepEqual(await list.ensureLoaded(0, 4), [2]);
   assert.equal(list.row(2).opinion.rating, 4);
   assert.equal(server.requests.at(-1).path, "/api/images/rows?ids=11");
-  assert.equal(await list.ensureLoaded(0, 4), false);
+  assert.deepEqual(await list.ensureLoaded(0, 4), []);
 });
 
 test("an image is rated when anybody rated it, also with zero stars", () => {

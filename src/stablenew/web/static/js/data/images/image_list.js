@@ -79,19 +79,22 @@ export class ImageList {
     return -1;
   }
 
-  /** Load the rows from `first` up to `last` (not included). Gives whether any of them was not known yet. */
+  /** Load the rows from `first` up to `last` (not included). Gives the places of those that were not known yet. */
   async ensureLoaded(first, last) {
     const underWay = new Set();
+    const awaited = [];
     const missing = [];
     for (let index = Math.max(0, first); index < Math.min(this.length, last); index += 1) {
       const id = this.ids[index];
       if (this.requests.has(id)) underWay.add(this.requests.get(id));
       else if (!this.rows.has(id) || this.stale.has(id)) missing.push(index);
+      else continue;
+      awaited.push(index);
     }
     for (let at = 0; at < missing.length; at += MAX_IDS_PER_REQUEST)
       underWay.add(this.request(missing.slice(at, at + MAX_IDS_PER_REQUEST)));
     await Promise.all(underWay);
-    return underWay.size > 0;
+    return awaited;
   }
 
   /** @param {number[]} indexes */

@@ -173,6 +173,16 @@ export class WallView extends ScrolledView {
 
   refreshAll() {
     super.refreshAll();
+    this.refreshHeadings();
+  }
+
+  /** Show these images again, as far as they are in view. */
+  refreshSome(/** @type {number[]} */ indexes) {
+    for (const index of indexes) this.refresh(index);
+    if (indexes.length) this.refreshHeadings();
+  }
+
+  refreshHeadings() {
     for (const [first, node] of this.headings)
       this.options.showHeading(node, first, this.layout.groupEnd(this.layout.blockOf(first)));
   }

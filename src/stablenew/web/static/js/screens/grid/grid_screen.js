@@ -16,6 +16,13 @@ import { GridView } from "./grid_view.js";
 const MAX_ROWS_PER_REQUEST = 100;
 const AXES = ["y", "x", "panel", "across"];
 
+/** An image as it is; where its file cannot be had, its thumbnail or the sign that there is none. */
+function buildLarge({ run_id: runId, digest, prompt }) {
+  const picture = h("img", { src: outputUrl(runId, digest), alt: prompt ?? "image" });
+  picture.addEventListener("error", () => (picture.src = thumbnailUrl(runId, digest, 1024)), { once: true });
+  return picture;
+}
+
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, options) => new GridScreen(root, options);
 
@@ -220,7 +227,7 @@ class GridScreen {
     stars.show(row.opinion.rating ?? null);
     fill(
       this.large,
-      h("img", { src: outputUrl(row.run_id, row.digest), alt: row.prompt ?? "image" }),
+      buildLarge(row),
       h(
         "p",
         stars,

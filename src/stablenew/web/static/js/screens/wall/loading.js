@@ -4,6 +4,9 @@ import { ImageList, readSnapshot } from "../../data/images/image_list.js";
 import { showEmpty, showUnread } from "../../parts/dialogs.js";
 
 const RETRY_MILLISECONDS = 1000;
+/** Rows are loaded this many images before they come near the view, and in blocks: each answer takes time from a frame. */
+const AHEAD = 24;
+const BLOCK = 48;
 
 export class WallLoading {
   /** @param {any} screen */
@@ -78,13 +81,23 @@ export class WallLoading {
     try {
       for (let loaded = null; loaded !== this.range;) {
         loaded = this.range;
-        if (await this.screen.list.ensureLoaded(loaded[0], loaded[1])) this.screen.view.refreshAll();
+        const [first, last] = loaded;
+        const arrived = await this.screen.list.ensureLoaded(first, last);
+        this.screen.view.refreshSome(arrived);
+        if (!arrived.length) await this.loadAround(first, last); // not while the wall flies past
       }
     } catch {
       setTimeout(() => this.showAgain(), RETRY_MILLISECONDS);
     } finally {
       this.isLoading = false;
     }
+  }
+
+  /** Load what comes into view next, whichever way the wall is scrolled. */
+  async loadAround(first, last) {
+    const from = Math.floor((first - AHEAD) / BLOCK) * BLOCK;
+    const to = Math.ceil((last + AHEAD) / BLOCK) * BLOCK;
+    this.screen.view.refreshSome(await this.screen.list.ensureLoaded(from, to));
   }
 
   /** Rows were forgotten because they changed: load and show them again. */
