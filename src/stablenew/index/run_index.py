@@ -362,15 +362,20 @@ def _iter_changes(
 
 
 def _mark_latest(mark: str, at: str, value: str) -> tuple[str, str]:
-    """The statements that mark what each rater said last of each touched image, in whichever run."""
+    """The statements that mark what each rater said last of each touched image, in whichever run.
+
+    Touched images are few. Named twice, SQLite looks their opinions up instead of going through all that there are, be
+    it only for a Bloom filter.
+    """
     return (
         f"UPDATE opinion SET {mark} = 0 WHERE {mark} AND image IN (SELECT id FROM touched)",
         f"""
-        UPDATE opinion SET {mark} = 1 WHERE (run, image, rater) IN (
+        UPDATE opinion SET {mark} = 1 WHERE image IN (SELECT id FROM touched) AND (run, image, rater) IN (
           SELECT run, image, rater FROM (
             SELECT run, image, rater, row_number() OVER (
               PARTITION BY picture, rater ORDER BY {at} DESC, {value} DESC, run DESC) AS place
-            FROM touched JOIN opinion ON opinion.image = touched.id WHERE {at} IS NOT NULL)
+            FROM opinion CROSS JOIN touched ON touched.id = opinion.image
+            WHERE opinion.image IN (SELECT id FROM touched) AND {at} IS NOT NULL)
           WHERE place = 1)
         """,
     )
@@ -381,11 +386,12 @@ def _mark_latest_word(table: str, owner: str) -> tuple[str, str]:
     return (
         f"UPDATE {table} SET is_latest = 0 WHERE is_latest AND image IN (SELECT id FROM touched)",
         f"""
-        UPDATE {table} SET is_latest = 1 WHERE (run, image, rater, name) IN (
+        UPDATE {table} SET is_latest = 1 WHERE image IN (SELECT id FROM touched) AND (run, image, rater, name) IN (
           SELECT run, image, rater, name FROM (
             SELECT run, image, rater, name, row_number() OVER (
               PARTITION BY {owner}, rater, name ORDER BY clock DESC, run DESC) AS place
-            FROM touched JOIN {table} ON {table}.image = touched.id)
+            FROM {table} CROSS JOIN touched ON touched.id = {table}.image
+            WHERE {table}.image IN (SELECT id FROM touched))
           WHERE place = 1)
         """,
     )

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stablenew.errors import ConfigError
@@ -31,6 +31,7 @@ def test_a_cursor_of_jobs_comes_back(identifier, value, sort):
     assert read_job_cursor(write_cursor(cursor, sort), sort) == cursor
 
 
+@example((0, 0, 0, 0), 0.00048536021495237947, BEST)
 @given(st.tuples(IDS, IDS, IDS, IDS), VALUES, st.sampled_from([NEWEST, OLDEST, BEST, "steps", "-metric.aesthetic"]))
 def test_a_cursor_of_images_comes_back(place, value, sort):
     cursor = place if sort in (NEWEST, OLDEST) else (value, *place)

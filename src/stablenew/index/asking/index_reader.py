@@ -45,6 +45,8 @@ class IndexReader:
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._names: list[tuple[int, str]] = []
+        self._families: tuple[tuple[str, int, int], list[str]] | None = None
+        """The names of families, after which change and with how many words."""
         self._patterns: dict[tuple[tuple[Pattern, ...], int], list[int]] = {}
 
     def __del__(self) -> None:
@@ -172,6 +174,13 @@ class IndexReader:
 
     def family_names(self) -> list[str]:
         """The fields of families that this index has: `settings.NAME`, `metric.NAME` and `aspect.NAME`."""
+        with self._guard:
+            state = (*self.last_change(), len(self.names()))
+            if self._families is None or self._families[0] != state:
+                self._families = state, self._read_family_names()
+            return list(self._families[1])
+
+    def _read_family_names(self) -> list[str]:
         settings = sorted({name for _, text in self.names() if is_joined(text) for name in split_names(text)})
         return [f"settings.{name}" for name in settings] + self._score_names()
 

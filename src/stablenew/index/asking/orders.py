@@ -19,7 +19,7 @@ Cursor = tuple[Any, ...]
 """Where a page ended: what the next one starts after."""
 ALL_SORTS: Final = (TIME, OLDEST, "rating", "duration", "outputs", "variants")
 """Orders of jobs: but for `oldest`, the newest or largest come first."""
-_NUMBER = re.compile(r"-?(?:inf|[0-9]{1,19}(?:\.[0-9]{1,19})?(?:e[+-]?[0-9]{1,3})?)")
+_NUMBER = re.compile(r"-?(?:inf|[0-9]{1,19}(?:\.[0-9]{1,25})?(?:e[+-]?[0-9]{1,3})?)")
 
 
 def check_job_order(sort: str) -> None:

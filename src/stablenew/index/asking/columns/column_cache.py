@@ -31,6 +31,8 @@ _RATING: Final = "rating"
 _MAX_CACHED: Final = 32
 _LARGE: Final = 1 << 20
 """In a table of more rows than this, fewer answers are kept: each takes a byte or more a row."""
+_LIST_BYTES: Final = 64 << 20
+"""Of the lists that are kept."""
 _MOST_FIRST: Final = 1_000
 """Images of a first page that are looked for without sorting the whole list."""
 _OF_IMAGES: Final = (NEWEST, OLDEST, BEST, WORST, UNRATED)
@@ -46,6 +48,11 @@ class _List(NamedTuple):
     places: Column
     values: Column | None
     """What they are sorted by beside time, ascending; None when they are sorted by time alone."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self.places.nbytes + (0 if self.values is None else self.values.nbytes)
 
 
 class ColumnCache:
@@ -222,8 +229,9 @@ class ColumnCache:
     def _list(self, kind: str, query: Query, sort: str) -> _List:
         key = (kind, query, sort)
         if key not in self._lists:
-            _make_room(self._lists, self._most_kept())
             self._lists[key] = self._sorted_jobs(query, sort) if kind == JOBS else self._sorted_images(query, sort)
+            while len(self._lists) > 1 and sum(known.nbytes for known in self._lists.values()) > _LIST_BYTES:
+                del self._lists[next(iter(self._lists))]
         return self._lists[key]
 
     def _most_kept(self) -> int:

@@ -165,7 +165,7 @@ class ColumnTable:
             replace_cached_by(self._path, lambda file: np.savez(file, allow_pickle=False, **saved))
 
     def _read_copies(self) -> None:
-        rows = self._reader.fetch("SELECT id, picture FROM image WHERE picture IS NOT NULL ORDER BY id")
+        rows = sorted(self._reader.fetch("SELECT id, picture FROM image WHERE picture IS NOT NULL"))
         pairs = np.array(rows, np.int64).reshape(-1, 2)
         self.copies, self.pictures = pairs[:, 0], pairs[:, 1]
         empty = self._reader.fetch("SELECT id FROM text WHERE hash = ?", (hash_body("", "prompt"),)) if rows else []

@@ -1,8 +1,9 @@
 """Counting the values of columns over many jobs or images at once.
 
 Each value of a column has a code, and 0 is unknown. The codes of several columns make one joint code, so that going
-through the rows once counts them all. A unit (a job or an image) with one row is counted by this row; one with several
-by the first of them that fits, and what differs among the others is put right by its pairs of unit and value.
+through the rows once counts them all. A unit (a job or an image) with one row is counted by this row. An image with
+several is counted by the first of them that fits, and what differs among the others is put right by its pairs of unit
+and value. The rows of a job follow each other: there the different codes of each are marked and counted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,9 @@ from stablenew.index.asking.columns.arrays import Coded, code_type
 from stablenew.index.asking.columns.masks import Column, Mask, iter_blocks
 
 _MOST_JOINT: Final = 1 << 16
+_MOST_MARKS: Final = 1 << 21
+_MOST_MARKED: Final = 1 << 10
+"""With more values than this, pairs are sorted instead of being marked."""
 
 
 class Rows:
@@ -27,30 +31,44 @@ class Rows:
         self._is_most = 2 * np.count_nonzero(alone) > units.alone_count
         """Whether it is quicker to count those that do not fit."""
         self._counted = np.flatnonzero(units.is_alone & ~fits if self._is_most else alone)
-        self.firsts = units.first_of_each(np.flatnonzero(fits & ~units.is_alone))
+        self.several = np.flatnonzero(fits & units.is_there & ~units.is_alone)
+        """The rows of units that have more than one, whether these fit or not."""
         self._is_first: Mask | None = None
 
     def count(self, codes: Column, totals: Column) -> Column:
-        """How often each code stands in a unit's first row; `totals` counts the units with one row, without a query."""
+        """How many units with one row have each code; `totals` are the counts without a query."""
         counts = np.bincount(codes[self._counted], minlength=len(totals))
-        if self._is_most:
-            counts = totals - counts
-        return counts + np.bincount(codes[self.firsts], minlength=len(totals))
+        return totals - counts if self._is_most else counts
 
-    def firsts_among(self, rows: Column) -> Column:
-        """Those of some rows that are the first of their units to fit."""
+    def count_several(self, codes: Column, size: int, mixed: "UnitPairs | None") -> Column:
+        """How many units with several rows have each code in one that fits.
+
+        `mixed` are the pairs of units whose rows differ; without them the rows of each unit must follow each other.
+        """
+        if not len(self.several):
+            return np.zeros(size, np.int64)
+        if mixed is None:
+            return count_different(self.units.units[self.several], codes[self.several], size)
+        is_first = self._find_firsts()
+        counts = np.bincount(codes[self.several[is_first[self.several]]], minlength=size)
+        counts -= np.bincount(codes[mixed.rows[is_first[mixed.rows]]], minlength=size)
+        return counts + np.bincount(mixed.values_in(self.fits), minlength=size)
+
+    def _find_firsts(self) -> Mask:
+        """The first row of each unit with several that fits."""
         if self._is_first is None:
             self._is_first = np.zeros(len(self.fits), np.bool_)
-            self._is_first[self.firsts] = True
-        found: Column = rows[self._is_first[rows]]
-        return found
+            self._is_first[self.units.first_of_each(self.several)] = True
+        return self._is_first
 
 
 class UnitRows:
     """Which unit each row belongs to. Rows that belong to none have the unit -1."""
 
-    def __init__(self, units: Column, is_there: Mask) -> None:
+    def __init__(self, units: Column, is_there: Mask, *, is_contiguous: bool) -> None:
         self.units = units
+        self.is_contiguous = is_contiguous
+        """Whether the rows of each follow each other, and the units ascend."""
         self.is_there = is_there
         """The rows that are alive and have a unit."""
         self.count = int(units.max(initial=-1)) + 1
@@ -62,9 +80,6 @@ class UnitRows:
 
     def first_of_each(self, rows: Column) -> Column:
         """Of some rows the first of each unit."""
-        rows = rows[self.is_there[rows]]
-        if not len(rows):
-            return rows
         first = np.full(self.count, len(self.units), np.int32)
         first[self.units[rows[::-1]]] = rows[::-1]
         found: Column = rows[first[self.units[rows]] == rows]
@@ -73,6 +88,25 @@ class UnitRows:
     def totals(self, codes: Column, size: int) -> Column:
         """How many units with one row have each code."""
         return np.bincount(codes[self.is_alone], minlength=size)
+
+
+def count_different(units: Column, codes: Column, size: int) -> Column:
+    """How many units have each code; `units` ascend."""
+    if size > _MOST_MARKED:
+        pairs = np.unique(units.astype(np.int64) << 32 | codes)
+        return np.bincount(pairs & 0xFFFF_FFFF, minlength=size)
+    counts = np.zeros(size, np.int64)
+    start = 0
+    while start < len(units):
+        end = start + max(_MOST_MARKS // size, 1)
+        end = int(np.searchsorted(units, units[min(end, len(units)) - 1], "right"))
+        some = units[start:end]
+        ranks = np.concatenate([[0], np.cumsum(some[1:] != some[:-1])])
+        marks = np.zeros((int(ranks[-1]) + 1) * size, np.bool_)
+        marks[ranks * size + codes[start:end]] = True
+        counts += np.bincount(np.flatnonzero(marks) % size, minlength=size)
+        start = end
+    return counts
 
 
 @dataclass(frozen=True, slots=True)

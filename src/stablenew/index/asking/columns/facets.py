@@ -21,7 +21,7 @@ from stablenew.index.asking.columns.facet_codes import (
 from stablenew.index.asking.columns.masks import Column, Mask, is_in, look_up
 from stablenew.index.asking.columns.named_numbers import NamedNumbers, format_value
 from stablenew.index.asking.index_reader import IndexReader
-from stablenew.index.asking.orders import JOBS
+from stablenew.index.asking.orders import IMAGES, JOBS
 from stablenew.index.index_schema import (
     FIELD_EMBEDDING,
     FIELD_LORA,
@@ -130,27 +130,28 @@ class FacetCounter:
         found = {}
         for name, count in joint.counts_of(counts):
             if name in wanted:
-                column = self._column(name)
-                exact = count + self._mixed(kind, name, column, rows) if len(rows.firsts) else count
-                found[name] = self._describe(name, column.values[1:], exact[1:])
+                several = self._count_several(name, rows)
+                found[name] = self._describe(name, self._column(name).values[1:], (count + several)[1:])
         return found
 
-    def _mixed(self, kind: str, name: str, column: Coded, rows: Rows) -> Column:
-        """What units with several values of a column add to the counts of their first rows."""
-        if (kind, name) not in self._pairs:
-            self._pairs[kind, name] = pair_mixed(column.codes, rows.units)
-        pairs, size = self._pairs[kind, name], len(column.values)
-        firsts = rows.firsts_among(pairs.rows)
-        added = np.bincount(pairs.values_in(rows.fits), minlength=size)
-        return added - np.bincount(column.codes[firsts], minlength=size)
+    def _count_several(self, name: str, rows: Rows) -> Column:
+        column, units = self._column(name), rows.units
+        mixed = None if units.is_contiguous or not len(rows.several) else self._mixed(name, column, units)
+        return rows.count_several(column.codes, len(column.values), mixed)
+
+    def _mixed(self, name: str, column: Coded, units: UnitRows) -> UnitPairs:
+        """The images whose places differ in a column, with its values."""
+        if (IMAGES, name) not in self._pairs:
+            self._pairs[IMAGES, name] = pair_mixed(column.codes, units)
+        return self._pairs[IMAGES, name]
 
     def _rows_of_units(self, kind: str) -> UnitRows:
         if kind not in self._units:
             rows = self._table.rows
             if kind == JOBS:
-                self._units[kind] = UnitRows(rows["run"], rows["is_alive"])
+                self._units[kind] = UnitRows(rows["run"], rows["is_alive"], is_contiguous=True)
             else:
-                self._units[kind] = UnitRows(rows["image"], self._table.has_image)
+                self._units[kind] = UnitRows(rows["image"], self._table.has_image, is_contiguous=False)
         return self._units[kind]
 
     def _joint_codes(self, names: Sequence[str]) -> list[JointCodes]:

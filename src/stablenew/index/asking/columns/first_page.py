@@ -13,7 +13,7 @@ from stablenew.index.asking.columns.masks import Column, Mask
 from stablenew.index.asking.orders import BEST, NEWEST, OLDEST, RANDOM, UNRATED, WORST
 
 _BLOCK: Final = 1 << 15
-_MAX_KEPT: Final = 8
+_MAX_KEPT: Final = 4
 
 
 class _Ranking(NamedTuple):
