@@ -38,6 +38,23 @@ def observe(count, seed, taste=worth, *, raters=1, prompt_spread=0.5, noise=0.4)
     return Observations(SPACE, points, prompts, images, images, rater, stars, NOTHING, NOTHING, np.empty(0))
 
 
+@pytest.mark.parametrize("most", [1, 7, 200, 5_000])
+def test_a_part_of_any_number_of_entries_is_evenly_chosen_from_these(most):
+    for count in [*range(1, 1_000), *range(5_001, 9_000, 7)]:
+        chosen = observations.every(count, min(1.0, most / count))
+        assert len(chosen) == min(count, most)
+        assert chosen[0] == 0
+        assert chosen[-1] < count
+        assert set(np.diff(chosen)) <= {count // len(chosen), count // len(chosen) + 1}
+    assert len(observations.every(0, 1.0)) == 0
+
+
+@pytest.mark.parametrize("count", [268, 536])
+def test_a_surface_is_learned_from_numbers_of_ratings_that_no_part_divides(count):
+    surface = Surface(observe(count, 1))
+    assert SPACE.decode(surface.find_best())["txt2img.sampler"] == "b"
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_good_settings_are_found_and_what_does_nothing_matters_least(seed):
     surface = Surface(observe(80, seed))

@@ -15,6 +15,10 @@ MOST_OBSERVATIONS: Final = 5_000
 """Ratings, and comparisons that count twice. More are thinned to this many, evenly among raters."""
 
 
+_ROUNDING: Final = 1e-9
+"""A share times a count is a whole number as far as that."""
+
+
 @dataclass(frozen=True)
 class Observations:
     """Ratings and comparisons of images. The arrays that describe images have one entry per image."""
@@ -84,8 +88,9 @@ class Observations:
 
 
 def every(count: int, share: float) -> Codes:
-    """Indices of about that share of `count` entries, evenly spread."""
-    return np.unique(np.floor(np.arange(0, count, 1 / share)).astype(np.int64)) if count else np.empty(0, np.int64)
+    """Indices of about that share of `count` entries, evenly spread; at least one of any."""
+    wanted = min(count, max(1, int(count * share + _ROUNDING)))
+    return np.arange(wanted, dtype=np.int64) * count // max(1, wanted)  # in whole numbers, so none is past the end
 
 
 @dataclass(frozen=True)
