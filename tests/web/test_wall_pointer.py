@@ -71,6 +71,17 @@ def test_stars_pick_reject_and_trash_are_under_the_mouse(page, root, run_ids, ke
 
 
 @pytest.mark.only_reads
+def test_the_image_that_has_the_cursor_at_first_is_not_selected_with_others(page):
+    cell(page, 3).click(modifiers=["Control"])
+    cell(page, 4).click(modifiers=["Control"])
+    expect(page.get_by_role("button", name="2 selected")).to_be_visible()
+    cell(page, 6).click()  # the cursor that somebody put there is
+    cell(page, 8).click(modifiers=["Control"])
+    expect(page.get_by_role("button", name="2 selected")).to_be_visible()
+    expect(cell(page, 6)).to_have_attribute("aria-selected", "true")
+
+
+@pytest.mark.only_reads
 def test_images_are_selected_by_click_shift_ctrl_and_corner(page):
     cell(page, 2).click()
     expect(page.locator(".cell.cursor")).to_have_attribute("aria-posinset", "2")

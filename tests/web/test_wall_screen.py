@@ -259,6 +259,22 @@ def test_a_search_narrows_the_wall_and_follows_to_the_jobs(open_page):
 
 
 @pytest.mark.only_reads
+def test_one_step_back_leads_to_what_was_found_before(page):
+    page.locator(".facet").get_by_role("button", name=re.compile("^7 ")).first.click()
+    expect(page.locator(".counts")).to_contain_text("4 images")
+    page.keyboard.press("/")
+    page.keyboard.press("End")
+    page.keyboard.type(" harb")
+    expect(page.locator(".counts")).to_contain_text("0 images")
+    page.keyboard.type("our")
+    expect(page).to_have_url(re.compile("harbour"))
+    page.go_back()  # of all that was typed at once
+    expect(page.locator(".counts")).to_contain_text("4 images")
+    page.go_back()
+    expect(page.locator(".counts")).to_contain_text("12 images")
+
+
+@pytest.mark.only_reads
 def test_escape_never_leaves_the_wall(page):
     page.keyboard.press("ArrowRight")
     for _ in range(3):

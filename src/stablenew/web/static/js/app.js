@@ -66,9 +66,10 @@ const app = {
     return isIt ? { rows: first.rows, snapshot: decode(first.snapshot) } : null;
   },
 
-  /** Search for something else, on this screen or on the wall. */
-  search(query) {
+  /** Search for something else, on this screen or on the wall. What was found before is one step back, if `isNew`. */
+  search(query, { isNew = true } = {}) {
     this.query = query;
+    if (isNew && this.screen && isSearched(screenHere())) history.pushState(null, "", location.href); // it remembers
     if (this.screen?.onQuery) this.screen.onQuery(query);
     else this.go(withQuery(isSearched(screenHere()) ? location.pathname : "/", query)); // it may still be loading
     showLinks();
@@ -130,7 +131,7 @@ const app = {
   },
 };
 
-app.box = new QueryBox({ query: "", onChange: (query) => app.search(query) });
+app.box = new QueryBox({ query: "", onChange: (query, options) => app.search(query, options) });
 
 /** Links to screens that search take the search along. */
 function showLinks() {

@@ -7,6 +7,8 @@ export class ImageSelection {
     this.cursor = 0;
     /** Where a range begins that is selected with Shift. */
     this.anchor = 0;
+    /** Whether somebody put the cursor where it is; the wall puts it on its first image. */
+    this.isPlaced = true;
     /** @type {Set<number>} */
     this.selected = new Set();
   }
@@ -32,6 +34,7 @@ export class ImageSelection {
 
   /** Move the cursor and select nothing. */
   moveTo(index) {
+    this.isPlaced = true;
     this.cursor = index;
     this.anchor = index;
     this.selected.clear();
@@ -47,7 +50,7 @@ export class ImageSelection {
 
   /** Add an image to the selection, or take it out, and move the cursor there. */
   toggle(index, { keepsCursor = true } = {}) {
-    if (!this.selected.size && keepsCursor) this.selected.add(this.cursor);
+    if (!this.selected.size && keepsCursor && this.isPlaced) this.selected.add(this.cursor);
     if (!this.selected.delete(index)) this.selected.add(index);
     this.cursor = index;
     this.anchor = index;

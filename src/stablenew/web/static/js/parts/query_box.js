@@ -13,12 +13,14 @@ const PLACEHOLDER = "Search prompts, cfg:>5, rating:>=4";
 const HIDING = { "-flag:reject": "− rejected", "-is:trashed": "− trash" };
 
 export class QueryBox {
-  /** @param {{query: string, onChange: (query: string) => void}} options */
+  /** @param {{query: string, onChange: (query: string, options: {isNew: boolean}) => void}} options */
   constructor({ query, onChange }) {
     this.onChange = onChange;
     /** @type {Record<string, {value: any, count?: number}[]>} */
     this.values = {};
     this.query = query;
+    /** Whether the last search was typed since the box got the focus: what is typed on is the same search. */
+    this.isTyped = false;
     /** @type {string[]} */
     this.fields = [];
     /** @type {string[]} */
@@ -40,7 +42,7 @@ export class QueryBox {
       value: query,
       input: () => this.typed(),
       keydown: (event) => this.onKey(event),
-      focus: () => this.loadValues(),
+      focus: () => this.focused(),
       blur: () => setTimeout(() => this.hideChoices(), 150),
     });
     this.chips = h("div.chips");
@@ -55,7 +57,7 @@ export class QueryBox {
       h("div.query-field", this.input, this.chips, this.choices),
       this.problem,
     );
-    this.check = debounce(() => this.apply(), CHECK_MILLISECONDS);
+    this.check = debounce(() => this.apply({ isTyped: true }), CHECK_MILLISECONDS);
     this.showChips();
     this.showViews([]);
   }
@@ -101,7 +103,7 @@ export class QueryBox {
     this.check();
   }
 
-  async apply() {
+  async apply({ isTyped = false } = {}) {
     const query = this.input.value.trim();
     const { problem } = await getJson("/api/query", { query });
     if (query !== this.input.value.trim()) return;
@@ -109,7 +111,9 @@ export class QueryBox {
     if (problem || query === this.query) return;
     this.query = query;
     this.showChips();
-    this.onChange(query);
+    const isNew = !(isTyped && this.isTyped);
+    this.isTyped = isTyped;
+    this.onChange(query, { isNew });
   }
 
   showProblem(problem, query) {
@@ -186,6 +190,11 @@ export class QueryBox {
     );
   }
 
+  focused() {
+    this.isTyped = false;
+    return this.loadValues();
+  }
+
   /** Ask for the values there are, to complete with. */
   async loadValues() {
     this.values = await getJson("/api/images/facets", { limit: MAX_VALUES }).catch(() => this.values);
@@ -215,7 +224,7 @@ export class QueryBox {
     } else if (event.key === "Enter") {
       this.check.cancel();
       this.hideChoices();
-      this.apply();
+      this.apply({ isTyped: true });
       return;
     } else if (event.key === "Escape") {
       if (isOpen) this.hideChoices();

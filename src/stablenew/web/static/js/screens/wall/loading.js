@@ -48,6 +48,7 @@ export class WallLoading {
     if (!screen.list.length) return;
     const index = screen.startImage ? screen.list.indexOf(screen.startImage) : 0;
     screen.selection.moveTo(Math.max(0, index));
+    screen.selection.isPlaced = screen.startImage > 0;
     screen.view.reset();
     screen.changeSelection(() => {});
     if (screen.isLoupeOpen) screen.openLoupe(screen.cursor);
@@ -65,6 +66,7 @@ export class WallLoading {
     for (const part of [screen, screen.view, screen.loupe, screen.loupe.film, screen.feedback]) part.list = list;
     const index = isFromTop ? 0 : Math.max(0, list.indexOf(id));
     screen.selection.moveTo(Math.min(index, Math.max(0, list.length - 1)));
+    screen.selection.isPlaced = !isFromTop;
     if (isFromTop && screen.loupe.isOpen) screen.closeLoupe();
     screen.view.reset(isFromTop ? null : screen.view.anchor());
     if (list.length) screen.changeSelection(() => {});
