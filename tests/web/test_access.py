@@ -1,7 +1,5 @@
 """Everybody can use it: axe finds nothing, keys reach everything, small windows and both colour schemes work."""
 
-import re
-
 import pytest
 
 from tests.web.browser import expect
@@ -195,7 +193,7 @@ def test_an_address_of_nothing_shows_the_way_back(open_page):
 def test_a_phone_says_why_a_search_cannot_be_read(open_page):
     open_page.tolerated = "422"
     page = open_page("/?q=cfgg:5", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    expect(page.get_by_text(re.compile("no field 'cfgg'"))).to_be_visible()
+    expect(page.locator(".empty").get_by_text("no field 'cfgg'")).to_be_visible()
     page.get_by_role("button", name="Show all images").click()
     expect(page.locator(".cell img.there").first).to_be_visible()
 
@@ -211,3 +209,16 @@ def test_words_of_the_search_are_whole_or_away(open_page):
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto("/")
     expect(page.locator(".chips-hint")).to_be_visible()
+
+
+@pytest.mark.only_reads
+def test_with_its_text_twice_as_large_everything_of_the_frame_is_in_reach(open_page):
+    page = open_page("/", viewport={"width": 720, "height": 450}, device_scale_factor=2)
+    expect(page.locator(".cell img.there").first).to_be_visible()
+    for control in (page.locator("#query"), page.locator("#keys"), page.get_by_role("link", name="Health").first):
+        box = control.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 720
+    page.goto("/jobs")
+    expect(page.locator(".row .time").first).to_be_visible()
+    assert page.locator(".row .prompt").first.bounding_box()["width"] > 100

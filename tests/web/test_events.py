@@ -41,3 +41,17 @@ def test_a_server_that_comes_back_is_caught_up_with(open_page, server, root):
     server.restart()
     expect(page.get_by_text("Server not reachable")).to_be_hidden()
     expect(rows(page)).to_have_count(5)
+
+
+def test_a_screen_that_was_opened_without_a_server_is_there_when_it_is_back(open_page, server):
+    open_page.tolerated = GONE
+    page = open_page("/")
+    expect(page.locator(".cell img.there").first).to_be_visible()
+    server.kill()
+    expect(page.get_by_text("Server not reachable")).to_be_visible()
+    page.keyboard.press("4")
+    page.get_by_role("link", name="Health").first.click()
+    expect(page.get_by_role("heading", name="The server cannot be reached")).to_be_visible()
+    server.restart()
+    expect(page.get_by_role("heading", name="Health")).to_be_visible()
+    expect(page.locator("#saving")).to_be_hidden()

@@ -1,6 +1,6 @@
 // The page: which screen is shown, what all screens share.
 
-import { getJson, Refused } from "./data/api.js";
+import { getJson, Refused, Unreachable } from "./data/api.js";
 import { outbox } from "./data/feedback_outbox.js";
 import { plural } from "./data/format.js";
 import { live } from "./data/live.js";
@@ -51,6 +51,8 @@ const app = {
   /** @type {any} */
   screen: null,
   generation: 0,
+  /** Whether a screen could not be shown because nobody answered. */
+  isLost: false,
   /** The search, on all screens the same; null where nobody searched yet. @type {string | null} */
   query: null,
   /** What the wall shows until somebody searches. */
@@ -87,7 +89,24 @@ const app = {
     history.replaceState(null, "", url);
   },
 
+  /** Nothing can be shown until the server is back. */
+  showLost() {
+    this.isLost = true;
+    this.screen?.close?.();
+    this.screen = null;
+    fill(
+      main,
+      h(
+        "div.page",
+        h("h1", "The server cannot be reached"),
+        h("p", "This page goes on when it is back. To start it: ", h("code", "stablenew serve")),
+        h("p.soft", "What you rated meanwhile is kept in this browser."),
+      ),
+    );
+  },
+
   async show() {
+    this.isLost = false;
     const screen = screenHere();
     const search = new URLSearchParams(location.search);
     if (isSearched(screen)) this.query = search.get("q");
@@ -111,8 +130,12 @@ const app = {
       if (link.getAttribute("data-screen") === screen.name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    const module = await screen.load();
+    const module = await screen.load().catch((error) => {
+      if (error instanceof TypeError) return null; // it was to be fetched, and nobody answered
+      throw error;
+    });
     if (generation !== this.generation) return;
+    if (!module) return this.showLost();
     const root = h("div"); // one for each screen: what an earlier one still loads goes nowhere
     main.replaceChildren(root);
     try {
@@ -125,6 +148,7 @@ const app = {
       await this.screen.load();
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return;
+      if (error instanceof Unreachable && generation === this.generation) return this.showLost();
       showError(error);
       if (!(error instanceof Refused)) throw error;
     }
@@ -207,12 +231,20 @@ window.addEventListener("beforeunload", (event) => {
 });
 
 const connection = document.getElementById("connection");
+
+/** Show again what could not be shown without the server; a module that could not be had takes a new page. */
+function comeBack() {
+  if (app.isLost && connection.hidden && !outbox.unsaved) location.reload();
+}
+
+outbox.addEventListener("change", comeBack);
 live.on("lost", () => {
   connection.hidden = false;
 });
 live.on("hello", () => {
   connection.hidden = true;
   outbox.send();
+  comeBack();
 });
 live.on("news", ({ kind, run_id: runId, job }) => {
   if (kind !== "job_completed") return;

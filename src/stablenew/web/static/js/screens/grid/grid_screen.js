@@ -140,6 +140,10 @@ class GridScreen {
     return Object.fromEntries(AXES.map((name) => [name, this.grid[name]?.name ?? ""]));
   }
 
+  isAxis(setting) {
+    return Object.values(this.chosenAxes).includes(setting);
+  }
+
   buildTools() {
     const parameters = new URLSearchParams(Object.entries(this.question).filter(([, value]) => value));
     const link = (path, text) => h("a.button.quiet", { href: `/api/grid/${path}?${parameters}`, download: "" }, text);
@@ -236,7 +240,7 @@ class GridScreen {
         cell.count > 1 ? ` · ${(cell.top ?? 0) + 1} of ${cell.count}` : "",
         row.settings.seed === undefined ? "" : ` · seed ${row.settings.seed}`,
       ),
-      h("p.soft", (row.prompt ?? "").slice(0, 160)),
+      this.isAxis("prompt") ? null : h("p.soft", (row.prompt ?? "").slice(0, 160)),
     );
   }
 
