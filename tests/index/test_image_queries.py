@@ -358,3 +358,16 @@ def test_a_rating_changes_no_row_but_those_of_opinions(store, history):
     rate(store, "kept", image, 4)
     assert found(history, "rating:4") == [image]
     assert history.columns.table.rows.count == before
+
+
+def test_own_stars_are_found_beside_those_of_images_whose_records_are_lost(store, history):
+    (kept,) = add_run(store, "kept", {})
+    (lost,) = add_run(store, "lost", {}, created_at="2026-11-29T08:00:00.000Z")
+    rate(store, "kept", kept, 5)
+    rate(store, "lost", lost, 4, flag="pick")
+    say(store, "lost", {"op": "rate", "image_id": lost, "rating": None})
+    records = store.root / "lost" / "records.jsonl"
+    records.chmod(0o644)
+    records.write_bytes(b"")
+    assert found(history, "mine:5") == [kept]
+    assert found(history, "unrated:mine") == found(history, "mine:4") == []

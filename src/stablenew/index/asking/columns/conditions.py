@@ -191,7 +191,9 @@ class Conditions:
     def _read_own_ratings(self) -> Column:
         opinions = self._table.opinions
         own = is_in(opinions["rater"], self._rater_ids()) & opinions["is_latest"]
-        ratings = np.full(max(self._table.image_count, len(self._table.image_ratings)), np.nan, np.float32)
+        # Some of what is said is about images that no run has any more.
+        count = max(self._table.image_count, int(opinions["image"].max(initial=-1)) + 1)
+        ratings = np.full(count, np.nan, np.float32)
         ratings[opinions["image"][own]] = opinions["rating"][own]
         return ratings
 
