@@ -5,6 +5,7 @@ here, so a new setting is one line of `SETTINGS` and a field of `GenerationSetti
 A setting that is not in the table is a first-class fact too: it is recorded under the name it was given.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -128,6 +129,7 @@ _STANDARD: Final = {
 }
 
 
+@functools.lru_cache(maxsize=1_024)
 def find_setting(name: str) -> Setting | None:
     """The setting that any program calls `name`; None where the table has none. Case and separators do not matter."""
     standard = _STANDARD.get(_key(name))

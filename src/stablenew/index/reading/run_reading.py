@@ -1,5 +1,6 @@
 """Reading a run folder for the index."""
 
+import functools
 import os
 import stat
 import time
@@ -57,6 +58,8 @@ from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
 
 _MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, RECORDS: MAX_RECORDS_BYTES, SEAL: MAX_SEAL_BYTES}
 """Size limits of the documents of a run; every other file that is read is feedback."""
+_REMEMBERED_BYTES: Final = 4 << 20
+"""Longer records are parsed each time, instead of being kept in memory."""
 
 
 class RunReader:
@@ -187,6 +190,10 @@ def _read_metadata_strictly(path: Path) -> tuple[MetadataEntry | None, str | Non
 def _read_records(data: bytes | OSError) -> _Records:
     if isinstance(data, OSError):
         return _Records(bad_lines=1, problem=f"{RECORDS}: {data.strerror or data}")
+    return _parse_again(data) if len(data) <= _REMEMBERED_BYTES else _parse_records(data)
+
+
+def _parse_records(data: bytes) -> _Records:
     records = _Records()
     for number, line, is_whole in split_lines(data):
         try:
@@ -199,6 +206,10 @@ def _read_records(data: bytes | OSError) -> _Records:
             records.bad_lines += 1
             records.problem = records.problem or f"{RECORDS}, line {number}: {error}"
     return records
+
+
+_parse_again: Final = functools.lru_cache(maxsize=2)(_parse_records)
+"""Whoever rates images of one run after the other changes nothing in its records."""
 
 
 def _read_record(line: bytes) -> VariantEntry:
