@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from stablenew import FeedbackManager, JobHistory, RunStore, RunVerifier
+from stablenew.controller.app_controller import AppController
 from stablenew.controller.light_table.trash import TrashCan
 from stablenew.exporting.image_places import ImagePlaces
 from stablenew.exporting.xmp_export import export_sidecars
@@ -212,3 +213,12 @@ def test_emptying_the_trash_removes_the_file_that_was_put_there_and_no_other(sto
 
 def find_output(store, digest):
     return next((run, output) for run, output in outputs_of(store) if output.digest == digest)
+
+
+def test_a_dataset_of_everything_knows_the_copies_that_came_since_the_last_look_at_history(store, copies):
+    work_out_pixels(store)
+    controller = AppController(runs_dir=store.root)
+    controller.open_dataset()
+    (group,) = controller.history.copies()
+    assert len(group) == 3
+    controller.history.close()

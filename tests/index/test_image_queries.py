@@ -371,3 +371,16 @@ def test_own_stars_are_found_beside_those_of_images_whose_records_are_lost(store
     records.write_bytes(b"")
     assert found(history, "mine:5") == [kept]
     assert found(history, "unrated:mine") == found(history, "mine:4") == []
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest", "best", "steps"])
+def test_the_first_images_of_a_snapshot_come_with_the_number_of_all(store, history, sort):
+    digests = add_run(store, "any", *({"steps": 20 + number % 3} for number in range(7)))
+    rate(store, "any", digests[4], 5)
+    history.refresh(is_patient=True)
+    whole = history.image_snapshot(sort=sort)
+    history.columns.forget_queries()
+    first = history.image_snapshot(sort=sort, limit=3)
+    assert (first.image_count, whole.image_count) == (7, 7)
+    assert first.images.tolist() == whole.images.tolist()[:3]
+    assert first.is_rated.tolist() == whole.is_rated.tolist()[:3]

@@ -365,6 +365,8 @@ class AppController:
         self.history.parse(query)
         folder = cached_dataset_folder(self.root, query)
         self.build_dataset(folder, query=query, has_whole_runs=True, progress=progress)
+        if not query:
+            self.history.refresh()  # it knows the copies
         images = self.history.digests(query) if query else None
         return Dataset(folder, images=images, copies=self.history.copies())
 

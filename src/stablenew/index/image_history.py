@@ -158,14 +158,20 @@ class ImageHistory:
         return self.columns.count(IMAGES, self.parse(query))
 
     def image_snapshot(
-        self, query: "str | Query" = "", *, sort: str = NEWEST, group: str | None = None, is_stacked: bool = False
+        self,
+        query: "str | Query" = "",
+        *,
+        sort: str = NEWEST,
+        group: str | None = None,
+        is_stacked: bool = False,
+        limit: int | None = None,
     ) -> "ImageSnapshot":
         """The index's ids of all images that fit, in order, with the shape of each; `image_rows` returns them.
 
         `group` (job, prompt, seed, which is prompt and seed, or day) puts those together that have it in common;
         groups stand in the order of their first image. With `is_stacked` and no `group`, of images that differ in
-        nothing but the seed only the first is there, with the number of them. The id of an image stays the same until
-        it is deleted or the index is rebuilt.
+        nothing but the seed only the first is there, with the number of them. With a `limit` there may be only so many,
+        and the `image_count` of all. The id of an image stays the same until it is deleted or the index is rebuilt.
 
         Raises: see `find_images`.
         """
@@ -174,8 +180,12 @@ class ImageHistory:
         if group is not None and group not in GROUPINGS:
             raise ConfigError(f"cannot group images by {group!r}; there are {', '.join(GROUPINGS)}")
         sort = self._checked_image_sort(sort)
-        columns = self.columns
-        places = columns.image_places(self.parse(query), sort)
+        columns, parsed = self.columns, self.parse(query)
+        if limit is not None and group is None and not is_stacked:
+            places = columns.first_image_places(parsed, sort, limit)
+            total = columns.count(IMAGES, parsed)
+            return ImageSnapshot(*columns.image_columns(places), places[:0], total=total)
+        places = columns.image_places(parsed, sort)
         starts = places[:0]
         if group is not None:
             offset = self._clock.now().astimezone().utcoffset() or timedelta(0)

@@ -59,3 +59,10 @@ class ImageSnapshot(NamedTuple):
     """The position of the first image of each group; empty where images are not grouped."""
     stack_sizes: "npt.NDArray[np.int64] | None" = None
     """How many images each stands for, where they are stacked."""
+    total: int | None = None
+    """How many images fit, where only the first of them are here."""
+
+    @property
+    def image_count(self) -> int:
+        """How many images fit, or stacks of them."""
+        return len(self.images) if self.total is None else self.total

@@ -41,8 +41,9 @@ _FLAGS: Final = ("pick", "reject")
 
 
 def _snapshot(call: Call) -> Response:
-    found = _find(call, check_sort(call.get("sort"), call.viewer))
-    data = pack_snapshot(found, max(0, call.get("limit")), is_blind=call.viewer.is_blind)
+    limit = max(0, call.get("limit"))
+    found = _find(call, check_sort(call.get("sort"), call.viewer), limit)
+    data = pack_snapshot(found, limit, is_blind=call.viewer.is_blind)
     tag = f'"{digest_bytes(data)[7:]}"'
     headers = {"cache-control": "no-cache", "etag": tag}
     if call.header("if-none-match") == tag:
@@ -50,7 +51,7 @@ def _snapshot(call: Call) -> Response:
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
-def _find(call: Call, sort: str) -> "ImageSnapshot":
+def _find(call: Call, sort: str, limit: int) -> "ImageSnapshot":
     from stablenew.controller.light_table.albums import ALBUM_ORDER, in_album_order  # noqa: PLC0415
 
     controller, group, is_stacked = call.context.controller, call.get("group"), call.get("stack") == 1
@@ -58,7 +59,9 @@ def _find(call: Call, sort: str) -> "ImageSnapshot":
         query = controller.history.parse(_query(call))
         return in_album_order(controller.history, controller.feedback, query, is_stacked=is_stacked)
     sort = "oldest" if sort == ALBUM_ORDER else sort
-    return controller.history.image_snapshot(_query(call), sort=sort, group=group, is_stacked=is_stacked)
+    return controller.history.image_snapshot(
+        _query(call), sort=sort, group=group, is_stacked=is_stacked, limit=limit or None
+    )
 
 
 def _stack(call: Call) -> Response:
@@ -86,7 +89,7 @@ def pack_snapshot(found: "ImageSnapshot", limit: int, *, is_blind: bool = False)
     starts = found.group_starts[found.group_starts < max(1, len(images))]
     ratios = np.nan_to_num(found.aspect_ratios[:limit], nan=1.0) * _RATIO_UNITS
     columns = (
-        np.array([len(found.images), len(images), len(starts), int(sizes is not None)], "<u4"),
+        np.array([found.image_count, len(images), len(starts), int(sizes is not None)], "<u4"),
         images.astype("<i4", copy=False),
         starts.astype("<u4"),
         np.clip(np.rint(ratios), 1, _LARGEST_RATIO).astype("<u2"),

@@ -43,10 +43,11 @@ def _first_images(context: "WebContext", parameters: Mapping[str, str], viewer: 
     try:
         history = context.controller.history
         wanted = read_query(query, viewer, history)
-        snapshot = history.image_snapshot(wanted, sort=check_sort(sort, viewer), group=group or None)
+        sort_by = check_sort(sort, viewer)
+        snapshot = history.image_snapshot(wanted, sort=sort_by, group=group or None, limit=2 * _BLOCK)
     except StableNewError:
         return {"status": status, "query": None, "rows": []}
-    limit = len(snapshot.images) % _BLOCK + _BLOCK
+    limit = snapshot.image_count % _BLOCK + _BLOCK
     return {
         "status": status,
         "query": query,

@@ -33,7 +33,7 @@ _LARGE: Final = 1 << 20
 """In a table of more rows than this, fewer answers are kept: each takes a byte or more a row."""
 _LIST_BYTES: Final = 64 << 20
 """Of the lists that are kept."""
-_MOST_FIRST: Final = 1_000
+_MOST_FIRST: Final = 2_048
 """Images of a first page that are looked for without sorting the whole list."""
 _OF_IMAGES: Final = (NEWEST, OLDEST, BEST, WORST, UNRATED)
 """Orders by what is the same in all places of an image."""
@@ -109,6 +109,11 @@ class ColumnCache:
         """The rows of all images that fit, in order."""
         with self._guard:
             return self._list(IMAGES, query, sort).places
+
+    def first_image_places(self, query: Query, sort: str, limit: int) -> Column:
+        """The rows of the first images that fit, in order: at most `limit`, where that spares sorting them all."""
+        with self._guard:
+            return (self._first_list(query, sort, limit) or self._list(IMAGES, query, sort)).places
 
     def image_columns(self, places: Column) -> tuple[Column, Column, Mask]:
         """The ids of images by their rows, their widths divided by their heights, and whether somebody rated them."""
