@@ -264,7 +264,9 @@ def test_an_image_that_is_put_in_again_forgets_its_place(client):
     (a, b, c, d), shown = make_album(client)
     move(client, "act-to-front", [d], a)
     say(client, shown[3], act="act-taken-out", remove_tags=["album:Best"])
+    wait_for(lambda: read_snapshot(client, query="album:Best").total == 3)
     say(client, shown[3], act="act-put-in-again", tags=["album:Best"])
+    wait_for(lambda: read_snapshot(client, query="album:Best").total == 4)
     assert album(client) == [a, b, c, d]
 
 
