@@ -116,6 +116,33 @@ def test_a_range_without_the_value_that_pairs_favour_says_why(proposed, likely, 
     assert answer.holds(proposed) is not is_said
 
 
+def test_what_is_in_use_was_used_together():
+    used = most_used(
+        build_evidence_table(
+            build_kinds(("a", "soft", 512), *[("b", None, 768), ("b", None, 640)] * 2, *[("a", "soft", 896)] * 2)
+        )
+    )
+    assert (used["txt2img.model"], used["txt2img.vae"], used["txt2img.width"]) == ("b", None, 640)
+
+
+def build_kinds(*kinds):
+    """Rated images of some models, VAEs and widths."""
+    return with_kinds(
+        [
+            ("run", 1, {"model": model, "vae": vae, "width": width, "cfg_scale": 7.0, "sampler": "Euler"}, 3)
+            for model, vae, width in kinds
+        ]
+    )
+
+
+def with_kinds(rows):
+    images = build_images(rows)
+    for name in ("vae", "width"):
+        column = pa.array([settings[name] for _, _, settings, _ in rows])
+        images = images.set_column(images.schema.get_field_index(name), name, column)
+    return images
+
+
 def test_models_and_files_that_never_met_are_not_said_to_be_best_together():
     rng, rows = np.random.default_rng(4), []
     for number in range(90):
@@ -124,10 +151,6 @@ def test_models_and_files_that_never_met_are_not_said_to_be_best_together():
         stars = {"a": 3, "b": 1}[model] + (vae == "sharp") + 0.5 * (size == 768) - abs(cfg - 7) / 5
         settings = {"model": model, "vae": vae, "width": size, "cfg_scale": cfg, "sampler": "Euler"}
         rows.append((f"run {number // 4}", number % 5, settings, int(np.clip(round(stars + rng.normal(0, 0.3)), 0, 5))))
-    images = build_images(rows)
-    for name in ("vae", "width"):
-        column = pa.array([settings[name] for _, _, settings, _ in rows])
-        images = images.set_column(images.schema.get_field_index(name), name, column)
-    best = find_best_settings(build_evidence_table(images)).settings
+    best = find_best_settings(build_evidence_table(with_kinds(rows))).settings
     assert (best["txt2img.model"], best["txt2img.vae"], best["txt2img.width"]) == ("a", "soft", 512)
     assert 5 < best["txt2img.cfg_scale"] < 9

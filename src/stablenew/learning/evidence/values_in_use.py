@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from stablenew.learning.dataset.columns import stage_model
 from stablenew.learning.evidence.evidence_table import EvidenceTable
-from stablenew.learning.evidence.setting_factors import OWN, Factor
+from stablenew.learning.evidence.setting_factors import OWN, SETTINGS, Factor, is_of_kind
 
 _SPREAD: Final = 0.25
 """A setting whose most frequent value has a smaller share than this was not used but tried."""
@@ -18,15 +18,27 @@ def most_used(table: EvidenceTable) -> Mapping[str, Any]:
     """The value of each setting that most rated images had; without any, that most images had. None: not known.
 
     Images that a learning plan made do not count where there are others: what was tried is not what is in use. Where
-    there are only such, a setting that was tried all over its range has its default.
+    there are only such, a setting that was tried all over its range has its default. Model, VAE, size and the like are
+    such that there are images with all of them.
     """
-    if not len(table.stars):
-        return {name: _most_used(table.factors[name].values, codes) for name, codes in table.compared_codes.items()}
-    if table.is_controlled.all():
+    if len(table.stars) and table.is_controlled.all():
         return {name: _default_within(factor) for name, factor in table.factors.items()}
-    return {
-        name: _most_used(factor.values, factor.codes[~table.is_controlled]) for name, factor in table.factors.items()
-    }
+    wanted = ~table.is_controlled
+    rated = {name: factor.codes[wanted] for name, factor in table.factors.items()}
+    return _most_used_together(table.factors, rated if len(table.stars) else table.compared_codes)
+
+
+def _most_used_together(factors: Mapping[str, Factor], codes: Mapping[str, npt.NDArray[np.int32]]) -> dict[str, Any]:
+    """What most images have; of model, files and size each that of most images which have those before."""
+    found = {name: _most_used(factors[name].values, own) for name, own in codes.items()}
+    left: npt.NDArray[np.bool_] | slice = slice(None)
+    for name in filter(is_of_kind, SETTINGS):
+        values, own = factors[name].values, codes[name]
+        found[name] = value = _most_used(values, own[left])
+        if value is not None:
+            fits = np.isin(own, [code for code, known in enumerate(values) if known is None or known == value])
+            left = fits if isinstance(left, slice) else left & fits
+    return found
 
 
 def values_in_use(table: EvidenceTable, current: Mapping[str, Any] | None) -> dict[str, Any]:
