@@ -1,5 +1,6 @@
 import fnmatch
 from datetime import UTC, datetime, timedelta, timezone
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -141,9 +142,18 @@ def test_any_text_is_a_query_or_an_error_with_a_place(text):
 
 
 @given(st.text(max_size=8), st.text(max_size=8))
-def test_a_pattern_without_wildcards_is_equality_but_for_capitals(text, other):
-    matches = match_any([Pattern(text.replace("*", "").replace("?", ""))])
-    assert matches(other) == (text.replace("*", "").replace("?", "").casefold() == other.casefold())
+def test_a_pattern_without_wildcards_is_equality_but_for_capitals_and_how_accents_are_written(text, other):
+    plain = text.replace("*", "").replace("?", "")
+    folded = [normalize("NFC", normalize("NFC", one).casefold()) for one in (plain, other)]
+    assert match_any([Pattern(plain)])(other) == (folded[0] == folded[1])
+
+
+@pytest.mark.parametrize("pattern", ["Café", "CAFÉ", "caf?", "*é", "c*É"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+def test_a_name_from_another_system_is_found_as_it_is_typed_here(pattern, form, written):
+    assert match_any([Pattern(normalize(form, pattern))])(normalize(written, "café"))
+    assert not match_any([Pattern(normalize(form, pattern))])("café au lait")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from stablenew.index.asking.orders import (
     with_seed,
     write_cursor,
 )
-from stablenew.index.asking.pages import ImagePage, ImageSnapshot
+from stablenew.index.asking.pages import ImagePage, ImageSnapshot, iter_pages
 from stablenew.index.index_keeper import Freshness, IndexKeeper
 from stablenew.store.local_state import user_id
 
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from stablenew.index.asking.image_values import ImageValues
     from stablenew.index.reconciler import Progress
 
+_SEARCHED: Final = 200
+"""How many images a search looks up at once."""
 _SORTED_SETTINGS: Final = tuple(
     setting.query for setting in INDEXED if setting.query and setting.type in ("integer", "number")
 )
@@ -145,13 +147,9 @@ class ImageHistory:
 
     def search_images(self, query: "str | Query" = "", *, sort: str = NEWEST) -> Iterator[Row]:
         """Iterate over every image that fits."""
-        parsed, after = self.parse(query), None
-        while True:
-            page = self.find_images(parsed, sort=sort, limit=200, after=after)
+        parsed = self.parse(query)
+        for page in iter_pages(lambda after: self.find_images(parsed, sort=sort, limit=_SEARCHED, after=after)):
             yield from page.rows
-            after = page.next_cursor
-            if after is None:
-                return
 
     def count_images(self, query: "str | Query" = "") -> int:
         """How many images fit."""

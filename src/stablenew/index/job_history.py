@@ -17,7 +17,7 @@ from stablenew.index.asking.orders import (
     read_job_cursor,
     write_cursor,
 )
-from stablenew.index.asking.pages import ImagePage, ImageSnapshot, Page, Snapshot
+from stablenew.index.asking.pages import ImagePage, ImageSnapshot, Page, Snapshot, iter_pages
 from stablenew.index.image_history import ImageHistory
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ __all__ = ["ALL_SORTS", "RECENT_JOBS", "ImagePage", "ImageSnapshot", "JobHistory
 
 _MAX_FITTING: Final = 8
 """How many of the images that fit a job shows."""
+_SEARCHED: Final = 200
+"""How many jobs a search looks up at once."""
 RECENT_JOBS: Final = 500
 """How many jobs `recent` covers by default. Searches cover all."""
 _MAX_ATTEMPTS: Final = 100
@@ -90,13 +92,8 @@ class JobHistory(ImageHistory):
     def search(self, query: "str | Query", *, sort: str = TIME) -> "Iterator[JobSummary]":
         """Iterate over every job that fits."""
         parsed = self.parse(query)
-        after: str | None = None
-        while True:
-            page = self.page(parsed, after=after, limit=200, sort=sort)
+        for page in iter_pages(lambda after: self.page(parsed, after=after, limit=_SEARCHED, sort=sort)):
             yield from page.jobs
-            after = page.next_cursor
-            if after is None:
-                return
 
     def get(self, run_id: str) -> "JobSummary":
         """One job.

@@ -1,13 +1,17 @@
 """Patterns of text, with `*` and `?`."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A text, or a pattern with `*` and `?` that must match all of it; case does not matter."""
+    """A text, or a pattern with `*` and `?` that must match all of it.
+
+    Neither case matters, nor whether an accent is a character of its own, in which systems differ.
+    """
 
     text: str
 
@@ -17,12 +21,19 @@ class Pattern:
         return "*" in self.text or "?" in self.text
 
 
+def fold(text: str) -> str:
+    """A text in the form in which it is compared: without case, letters with accents as one character each."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
 def match_any(patterns: Iterable[Pattern]) -> Callable[[str], bool]:
     """A function that returns whether a text matches one of the patterns; those without wildcards cost nothing each."""
     patterns = list(patterns)
-    plain = {pattern.text.casefold() for pattern in patterns if not pattern.has_wildcard}
+    plain = {fold(pattern.text) for pattern in patterns if not pattern.has_wildcard}
     globs = [Glob(pattern.text) for pattern in patterns if pattern.has_wildcard]
-    return lambda text: text.casefold() in plain or any(glob.matches(text) for glob in globs)
+    return lambda text: fold(text) in plain or any(glob.matches(text) for glob in globs)
 
 
 class Glob:
@@ -32,14 +43,14 @@ class Glob:
     """
 
     def __init__(self, pattern: str) -> None:
-        first, *others = pattern.casefold().split("*")
+        first, *others = fold(pattern).split("*")
         self._first = first
         self._last = others.pop() if others else None
         self._pieces = [_find_piece(piece) for piece in others if piece]
 
     def matches(self, text: str) -> bool:
         """Whether the whole of `text` matches; case does not matter."""
-        text = text.casefold()
+        text = fold(text)
         if self._last is None:
             return len(text) == len(self._first) and _fits(self._first, text)
         at, end = len(self._first), len(text) - len(self._last)

@@ -1,8 +1,9 @@
 """What lists of jobs and images answer: a page of them, or all that there were at one moment."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from stablenew.index.asking.index_reader import Row
 
@@ -37,6 +38,20 @@ class ImagePage:
     rows: tuple[Row, ...]
     next_cursor: str | None
     """Pass it to `find_images` as `after`; None on the last page."""
+
+
+AnyPage = TypeVar("AnyPage", Page, ImagePage)
+
+
+def iter_pages(page_after: Callable[[str | None], AnyPage]) -> Iterator[AnyPage]:
+    """Every page of a list, from a function that returns the one after a cursor."""
+    after: str | None = None
+    while True:
+        page = page_after(after)
+        yield page
+        after = page.next_cursor
+        if after is None:
+            return
 
 
 class Snapshot(NamedTuple):
