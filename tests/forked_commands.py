@@ -18,15 +18,28 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 _PRELOADED = (
     "stablenew.__main__",
+    "stablenew.cli.learn_command",
     "stablenew.cli.serve_command",
+    "stablenew.controller.experiments.next_round",
+    "stablenew.controller.pipeline_controller",
+    "stablenew.engines.sketch",
     "stablenew.importing.folder_imports",
+    "stablenew.index.asking.columns.column_cache",
     "stablenew.index.image_history",
     "stablenew.index.job_history",
     "stablenew.index.reading.run_reading",
+    "stablenew.learning.dataset_builder",
+    "stablenew.learning.learning_contract",
+    "stablenew.learning.next_experiment",
+    "stablenew.learning.surface.asking_again",
+    "stablenew.learning.surface.left_to_gain",
+    "stablenew.pipeline.pipeline_runner",
+    "stablenew.recording.feedback_manager",
     "stablenew.web.http_protocol",
     "stablenew.web.server",
     "stablenew.web.web_app",
@@ -195,7 +208,27 @@ def _become_command(request, descriptors):
     sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb"), encoding="utf-8", errors="backslashreplace", line_buffering=True)
     from stablenew.cli.main import main
 
-    main()
+    _end(main)
+
+
+def _end(main):
+    """Exit as Python does, but for taking a thousand modules apart, which takes longer than most commands.
+
+    The children of multiprocessing end like this.
+    """
+    status = 1
+    try:
+        main()
+    except SystemExit as ended:
+        status = ended.code or 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
