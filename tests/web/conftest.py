@@ -80,13 +80,15 @@ def run_ids(root):
 
 
 @pytest.fixture
-def server(request, root, tmp_path):
+def server(request, root, tmp_path, monkeypatch):
+    """A real one. What the test itself writes reaches it as what any program of its machine writes: by hints."""
     if is_shared(request):
         before = stamps(root)
         yield request.getfixturevalue("shared_server")
         assert stamps(root) == before, "marked only_reads, and wrote"
         return
     started = Server(root, tmp_path / "machine").start()
+    monkeypatch.setenv("STABLENEW_STATE_DIR", started.environment["STABLENEW_STATE_DIR"])
     yield started
     started.close()
 
