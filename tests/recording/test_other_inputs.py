@@ -66,11 +66,17 @@ def test_lists_of_numbers_are_the_pixels_that_they_list(tmp_path, shape):
     assert np.array_equal(np.stack(shown), pixels.reshape(-1, *shown[0].shape))
 
 
-@pytest.mark.parametrize("numbers", [[1, 2, 3], [[1, 2], [3]], [[[0.5]] * 3, "x"]])
+@pytest.mark.parametrize("numbers", [[1, 2, 3], [0.5] * 200])
 def test_lists_of_numbers_that_are_no_pixels_are_refused_once(tmp_path, numbers):
     found, kept, run = record(tmp_path, images=numbers)
     assert (found.prompt.positive, kept, run.metadata.status) == ("a cat", [], "partial")
     assert len(run.metadata.unrecorded) == 1
+
+
+def test_numbers_among_images_hide_none_of_them(tmp_path):
+    found, kept, run = record(tmp_path, images=[5, png(), 0.5])
+    assert (kept, len(found.outputs)) == ([png()], 1)
+    assert [problem.image for problem in run.metadata.unrecorded] == [0, 2]
 
 
 def test_an_object_that_numpy_understands_is_an_image(tmp_path):

@@ -26,7 +26,6 @@ _DATA_URL: Final = "data:"
 _FILE_URL: Final = "file:"
 _LONGEST_PATH: Final = 4096
 _DEEPEST: Final = 4
-_FEWEST_AXES: Final = 2
 _MOST_PROBLEMS: Final = 100
 """As many images of one variant that cannot be read are named; whatever comes after them is not read."""
 
@@ -62,8 +61,8 @@ def read_images(images: Any) -> list[ImageInput]:
 def _iter_images(images: Any, depth: int) -> Iterator[ImageInput]:
     if is_one_image(images):
         yield from _read_each(images)
-    elif _is_pixel_list(images):
-        yield from _read_pixel_list(images)
+    elif (pixels := _listed_pixels(images)) is not None:
+        yield from _read_each(pixels)
     elif isinstance(images, Mapping):
         yield from _iter_parts(images.values(), depth)
     elif isinstance(images, Iterable) and depth < _DEEPEST:
@@ -107,22 +106,15 @@ def _read_each(value: Any) -> Iterator[ImageInput]:
         yield ImageInput(*encoded) if encoded else _keep_array(part, describe(error) if error else "", value)
 
 
-def _is_pixel_list(images: Any) -> bool:
-    """Whether it is pixels in lists of lists of numbers, as JSON carries them."""
-    depth = 0
-    while isinstance(images, (list, tuple)) and images and depth < _DEEPEST:
-        images, depth = images[0], depth + 1
-    return depth > 0 and isinstance(images, (int, float)) and not isinstance(images, bool)
-
-
-def _read_pixel_list(images: Any) -> Iterator[ImageInput]:
-    import numpy as np  # noqa: PLC0415
-
-    array, _ = attempt(np.array, images)
-    if array is None or array.ndim < _FEWEST_AXES:
-        yield _refused("expected an image, found numbers that are no array of pixels", images)
-    else:
-        yield from _read_each(array)
+def _listed_pixels(images: Any) -> "np.ndarray[Any, Any] | None":
+    """Pixels in lists of lists of numbers, as JSON carries them, as an array; None for anything else."""
+    first, depth = images, 0
+    while isinstance(first, (list, tuple)) and first and depth < _DEEPEST:
+        first, depth = first[0], depth + 1
+    if depth == 0 or not isinstance(first, (int, float)) or isinstance(first, bool):
+        return None
+    array, _ = attempt(to_array, images)
+    return array if array is not None and array.dtype.kind in "iuf" else None
 
 
 def _keep_array(array: "np.ndarray[Any, Any]", why: str, value: Any) -> ImageInput:
