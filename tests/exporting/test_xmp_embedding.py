@@ -34,10 +34,14 @@ def merge(before):
     return build_packet(OPINION, NOW, before)
 
 
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+"""Made once: it says when it was made."""
+
+
 def encode(media_type, *, mode="RGB", theirs=None, lossless=True, exif=True):
     noise = Image.frombytes("RGBA", (50, 37), random.Random(1).randbytes(50 * 37 * 4))
     image = noise.convert(mode)
-    options = {"icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()} if exif else {}
+    options = {"icc_profile": PROFILE} if exif else {}
     if exif:
         options["exif"] = Image.Exif()
         options["exif"][0x010E] = "what others wrote"

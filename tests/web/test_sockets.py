@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 from stablenew.web.server import open_socket
 
@@ -21,4 +22,6 @@ async def accepted_option(listener, level, option):
 
 
 def test_an_answer_in_several_parts_does_not_wait_for_the_other_side_to_acknowledge_the_first():
-    assert asyncio.run(accepted_option(open_socket(0, None), socket.IPPROTO_TCP, socket.TCP_NODELAY))
+    with ThreadPoolExecutor(1) as pool:  # in this thread the browser of other tests has a loop
+        option = accepted_option(open_socket(0, None), socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert pool.submit(asyncio.run, option).result()
