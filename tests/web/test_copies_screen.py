@@ -44,16 +44,16 @@ def test_a_person_joins_parts_and_takes_back(open_page, client, keep_screen, ser
     expect(pair.get_by_role("img")).to_have_count(2)
     expect(pair).to_contain_text("JPEG")
     keep_screen(page, "copies")
-    assert count_images(client) == 5, "files with the same pixels are one already"
+    wait_for(lambda: count_images(client) == 5)  # files with the same pixels are one already
     page.get_by_role("button", name="One picture").click()
     expect(page.get_by_text("1 pair to look at")).to_be_visible()
     wait_for(lambda: count_images(client) == 4)
     page.keyboard.press("n")
     expect(page.get_by_text("No pairs to look at.")).to_be_visible()
-    assert client.get("/api/copies")["count"] == 0
+    wait_for(lambda: client.get("/api/copies")["count"] == 0)
     page.reload()
     expect(page.get_by_text("No pairs to look at.")).to_be_visible()
-    assert count_images(client) == 4, "two pictures stay two rows"
+    wait_for(lambda: count_images(client) == 4)  # two pictures stay two rows
 
 
 def test_the_loupe_leads_to_the_other_files_of_a_picture(open_page, client, server):

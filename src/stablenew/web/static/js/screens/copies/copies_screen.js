@@ -103,7 +103,8 @@ class CopiesScreen {
       ? `${plural(found.pictures, "picture")} in several files, each shown once.`
       : "No picture is in several files, as far as is known.";
     this.pairs = found.pairs;
-    this.total = found.count;
+    const said = new Set(this.said.map(keyOf)); // the index may not know yet what was said a moment ago
+    this.total = found.count - found.pairs.filter((pair) => said.has(keyOf(pair))).length;
     this.show();
   }
 
