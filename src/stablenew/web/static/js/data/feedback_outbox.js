@@ -3,7 +3,7 @@
 
 import { postJson, Refused, Unreachable } from "./api.js";
 import { FeedbackQueue } from "./feedback_queue.js";
-import { withLock } from "./local_storage.js";
+import { onStoredElsewhere, withLock } from "./local_storage.js";
 import { applyActs, reversedFeedback } from "./opinions.js";
 import { UndoHistory } from "./undo_history.js";
 
@@ -38,6 +38,7 @@ export class FeedbackOutbox extends EventTarget {
     this.history = new UndoHistory(this.prefix);
     this.channel = new BroadcastChannel("stablenew-saving");
     this.channel.onmessage = () => this.reload();
+    onStoredElsewhere(this.queue.prefix, () => this.reload()); // the message may come too soon
     this.reload();
     this.send();
   }

@@ -55,3 +55,10 @@ export function listKeys(prefix) {
   }
   return [...new Set([...stored, ...memory.keys()])].filter((key) => key.startsWith(prefix)).sort();
 }
+
+/** Hear of it when another tab stored or removed something: at once, and never before it can be read here. */
+export function onStoredElsewhere(/** @type {string} */ prefix, /** @type {() => void} */ heard) {
+  globalThis.addEventListener?.("storage", ({ key }) => {
+    if (key === null || key.startsWith(prefix)) heard();
+  });
+}
