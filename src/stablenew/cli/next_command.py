@@ -110,9 +110,7 @@ def _show(out: Output, found: "NextExperiment", plan: "LearningPlan", path: Path
         return
     best = ", ".join(f"{name.partition('.')[2]} {show_value(value)}" for name, value in found.best.items())
     out.print(f"best known after {plural(found.rating_count, 'rating')}: {best}")
-    left = found.left
-    share = f"{left.share:.0%} of the way from average to best, very likely at most {left.most:.0%}"
-    out.print(f"still to gain: {left.stars:.2f} stars, {share}")
+    out.print(f"still to gain: {found.left.text}")
     if found.is_done:
         out.print("probably little is left: you may stop here; `stablenew learn defaults` shows what was learned")
 

@@ -103,7 +103,7 @@ class NextExperiment:
             "rate_again": [image._asdict() for image in self.rate_again],
             "constancy": [rater._asdict() for rater in self.constancy],
             "best": None if self.best is None else dict(self.best),
-            "left": None if self.left is None else self.left._asdict(),
+            "left": None if self.left is None else self.left._asdict() | {"text": self.left.text},
             "is_done": self.is_done,
             "rating_count": self.rating_count,
             "unrated_count": self.unrated_count,

@@ -35,6 +35,14 @@ class Left(NamedTuple):
     """With a probability of `SURE` no larger part is left."""
 
     @property
+    def text(self) -> str:
+        """In words; a part that is larger than the whole says only that little is known."""
+        if self.most > 1:
+            return f"{self.stars:.2f} stars or so; there are too few ratings to say how near the best that is"
+        way = f"{self.share:.0%} of the way from average to best"
+        return f"{self.stars:.2f} stars, {way}, very likely at most {self.most:.0%}"
+
+    @property
     def is_little(self) -> bool:
         """Whether one may stop."""
         return self.most < ENOUGH

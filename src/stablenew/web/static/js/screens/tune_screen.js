@@ -119,7 +119,6 @@ class TuneScreen {
 
 function buildBest({ best, left, is_done: isDone, constancy }, keeping) {
   if (!best) return null;
-  const [share, most] = [left.share, left.most].map((part) => Math.round(100 * part));
   return h(
     "section.setting",
     { "aria-label": "Best so far" },
@@ -130,11 +129,7 @@ function buildBest({ best, left, is_done: isDone, constancy }, keeping) {
         h("div", h("dt", nameSetting(name)), h("dd", showSettingValue(value))),
       ),
     ),
-    h(
-      "p",
-      isDone ? "Probably little is left to gain: " : "Still to gain: ",
-      `${left.stars.toFixed(2)} stars, ${share} % of the way from average to best, very likely at most ${most} %.`,
-    ),
+    h("p", isDone ? "Probably little is left to gain: " : "Still to gain: ", `${left.text}.`),
     constancy.map((rater) => h("p.hint", describeRater(rater))),
     h("p.actions", h("a", { "data-link": true, href: newRunWith(best) }, "New run with these settings"), keeping),
   );
