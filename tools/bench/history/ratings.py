@@ -13,16 +13,17 @@ import contextlib
 import http.client
 import json
 import os
-import re
-import signal
 import statistics
 import struct
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "web"))
+
+from server import serving
 
 _SERVE = """
 from stablenew.index.reconciler import Reconciler
@@ -71,7 +72,7 @@ def main() -> None:
     os.environ["STABLENEW_STATE_DIR"] = f"{folder}.state"
     os.environ["STABLENEW_CONFIG_DIR"] = f"{folder}.config"
     images = make_images(folder, arguments.images, arguments.rounds)
-    with serving(folder) as (link, pid):
+    with serving(folder, ("-c", _SERVE)) as (link, pid):
         client = Client(link)
         delays = [watch_rating(client, *image) for image in images]
         memory = private_memory(pid)
@@ -115,19 +116,6 @@ def remove(folder: Path, images: list[tuple[str, str]]) -> None:
     for run_id in dict.fromkeys(run_id for run_id, _ in images):
         shutil.rmtree(folder / run_id)
     time.sleep(1)
-
-
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, int]]:
-    command = [sys.executable, "-c", _SERVE, "--runs-dir", str(folder), "serve", "--no-browser", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            for line in process.stdout or ():
-                if match := re.search(r"http://\S+token=\S+", line):
-                    yield match[0], process.pid
-                    break
-        finally:
-            process.send_signal(signal.SIGINT)
 
 
 def watch_rating(client: Client, run_id: str, digest: str) -> dict[str, float]:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -15,20 +14,6 @@ from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-precise-memory-info"]
-
-
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, int]]:
-    """The link into the page of a store, and the server's process id."""
-    command = [sys.executable, "-m", "stablenew", "--runs-dir", str(folder), "serve", "--no-browser", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            for line in process.stdout or ():
-                if match := re.search(r"http://\S+token=\S+", line):
-                    yield match[0], process.pid
-                    break
-        finally:
-            process.send_signal(signal.SIGINT)
 
 
 @contextlib.contextmanager

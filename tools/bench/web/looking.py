@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from browser import browsing, fresh_link, holding, memory_of, serving, spread  # type: ignore[import-not-found]
+from browser import browsing, fresh_link, holding, memory_of, spread  # type: ignore[import-not-found]
 from playwright.sync_api import Page
+from server import serving
 from stores import fill_grid, link_thumbnails, make_pictures  # type: ignore[import-not-found]
 
 MICROSECONDS = 1000

@@ -21,9 +21,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from browser import browsing, holding, memory_of, serving, spread  # type: ignore[import-not-found]
+from browser import browsing, holding, memory_of, spread  # type: ignore[import-not-found]
 from looking import measure_grid, measure_wall, measure_zoom  # type: ignore[import-not-found]
 from playwright.sync_api import Page
+from server import serving
 from stores import fill_index, make_pictures  # type: ignore[import-not-found]
 
 assert sys.platform != "win32", "measures with calls that only POSIX systems have"
