@@ -237,13 +237,16 @@ class WithoutLogs(StoreMachine):
 
     with_logs = False
 
+    def what_is_sealed_never_changes_and_nothing_is_unreadable(self):
+        """Not what this one is about, and half of its time."""
+
 
 @pytest.mark.heavy
 def test_without_single_writer_logs_the_same_machine_finds_a_loss():
     """Proves that the machine below can fail."""
     search = settings(
         max_examples=300,
-        stateful_step_count=25,
+        stateful_step_count=40,  # a loss takes several machines, and longer stories find it in fewer
         deadline=None,
         database=None,
         derandomize=True,

@@ -20,10 +20,11 @@ from stablenew.formats.schema_catalog import (
 )
 from stablenew.formats.strict_json import parse_json
 from tests.mutations import mutated
+from tests.profiles import by_profile
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "schemas" / "examples" / "v1.0"
-MUTATIONS_PER_KIND = 4_400
+MUTATIONS_PER_KIND = by_profile(few=200, quick=900, ci=900, nightly=4_400)
 
 
 @pytest.mark.heavy
@@ -77,7 +78,7 @@ def our_verdict(kind, value):
 @pytest.mark.heavy
 @pytest.mark.parametrize("kind", [*DOCUMENTS, "feedback_event"])
 def test_our_reader_and_the_schema_agree_on_mutated_documents(kind):
-    """More than 20,000 documents over all kinds; ajv judges the same ones in `.ci/run`."""
+    """More than 20,000 documents over all kinds in `nightly`; ajv judges as many whenever `.ci/run` runs."""
     rng = random.Random(f"agree {kind}")
     validator = Draft202012Validator(build_schema(kind))
     seeds = [json.loads(path.read_bytes()) for path in sorted((EXAMPLES / "valid").glob(f"{kind}.*.json"))]
@@ -95,4 +96,4 @@ def test_our_reader_and_the_schema_agree_on_mutated_documents(kind):
             model = FeedbackEvent if kind == "feedback_event" else DOCUMENTS[kind]
             assert model.model_validate(value).to_dict() == value
     assert min(verdicts.values()) > MUTATIONS_PER_KIND // 20, verdicts
-    assert sum(verdicts.values()) >= 4_000  # over five kinds: at least 20,000
+    assert sum(verdicts.values()) > MUTATIONS_PER_KIND * 0.9  # the rest did not get through the gate
