@@ -22,6 +22,10 @@ _TRIES = "tries"
 _second_tries = []
 
 
+def pytest_addoption(parser):
+    parser.addoption("--one-try", action="store_true", help="let a test that fails once fail, to find what is unsteady")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
     """Run folders of tests on several workers; a named file, and a test that is watched, in this process."""
@@ -79,8 +83,8 @@ def needs_distributed():
 
 
 def pytest_runtest_protocol(item, nextitem):
-    """A browser test that fails has a second try: a busy machine is not what it is about. The summary names it."""
-    if item.get_closest_marker("browser") is None:
+    """A test that fails has a second try: a busy machine is not what it is about. The summary names it."""
+    if item.config.getoption("--one-try"):
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)

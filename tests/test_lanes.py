@@ -1,4 +1,4 @@
-"""How our own tests are run: on workers or not, in lanes, and those of the browser twice where once was not enough."""
+"""How our own tests are run: on workers or not, in lanes, and twice where once was not enough."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ import pytest
 def browser():
     return "one that is busy at first"
 
-def test_fails_at_first(browser):
+def test_fails_at_first():
     flag = Path("was-here")
     first = not flag.exists()
     flag.touch()
@@ -62,7 +62,7 @@ def pytest_in(tmp_path):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize(("arguments", "expected"), [((".",), "gw"), ((".", "-p", "no:xdist"), "none")])
-def test_a_browser_test_that_fails_has_a_second_try_that_is_named_on_workers_too(pytest_in, arguments, expected):
+def test_a_test_that_fails_has_a_second_try_that_is_named_on_workers_too(pytest_in, arguments, expected):
     said, (worker,) = pytest_in(*arguments, "-m", "not heavy")
     assert worker.startswith(expected)
     assert "1 failed, 3 passed" in said
@@ -71,7 +71,14 @@ def test_a_browser_test_that_fails_has_a_second_try_that_is_named_on_workers_too
 
 
 @pytest.mark.heavy
+def test_one_try_is_enough_for_who_looks_for_unsteady_tests(pytest_in):
+    said, _ = pytest_in(".", "-m", "not heavy", "--one-try")
+    assert "2 failed, 2 passed" in said
+    assert "second try" not in said
+
+
+@pytest.mark.heavy
 def test_the_quick_lane_leaves_out_what_needs_more_and_a_named_file_runs_right_here(pytest_in):
     said, workers = pytest_in("test_few.py", "-m", "not browser and not network_tools and not processes and not heavy")
-    assert "1 passed, 4 deselected" in said
+    assert "2 passed, 3 deselected" in said
     assert workers == ["none"]
