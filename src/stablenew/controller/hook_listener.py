@@ -1,11 +1,13 @@
 """The recorder behind the hooks in other programs: what they report, line by line on standard input, becomes runs.
 
-`python -m stablenew.controller.hook_listener --runs-dir DIR`. It ends when its input does; runs that are open then are
-sealed with what they have. A message that it cannot use is logged on standard error, and the next one is handled.
+`python -m stablenew.controller.hook_listener --runs-dir DIR`. It writes a byte on standard output for each message that
+it has handled, and ends when its input does; runs that are open then are sealed with what they have. A message that it
+cannot use is logged on standard error, and the next one is handled.
 """
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections import OrderedDict
@@ -221,14 +223,23 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="[stablenew] %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of the program that tells us is our end
+    confirm = _take_stdout()
     messages = HookMessages(sys.stdin.buffer)
     listener = HookListener(chosen.runs_dir, messages.is_saved_again)
     for message in messages:
         _, error = attempt(listener.handle, message)
         if error is not None:
             _log.error("not recorded: %s", describe(error))
+        attempt(confirm)  # fails when the program has ended, and needs none any more
     listener.close()
     return 0
+
+
+def _take_stdout() -> Callable[[], object]:
+    """A function that writes a byte on standard output; whatever else is printed goes to standard error from now on."""
+    confirmations = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return lambda: confirmations.write(b".")
 
 
 if __name__ == "__main__":
