@@ -167,7 +167,7 @@ elif WHAT == "raises":
         with contextlib.suppress(RuntimeError):
             generate(p, 11 + (fails_after or 0), fails_after=fails_after)
         assert p.is_closed
-    time.sleep(2.0)
+    sys.stdin.read()
 elif WHAT == "interrupted":
     with contextlib.closing(StableDiffusionProcessingTxt2Img(batch_size=1)) as p:
         script.before_process(p)
