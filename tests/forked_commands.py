@@ -1,7 +1,7 @@
 """`stablenew` in processes of their own that fork from one which has imported the program: a tenth of the start-up.
 
 Each is a real process with its own streams, folder and environment, which can be killed. What is about starting itself
-(what is imported, Ctrl-C in the first moment, encodings) starts `python -m stablenew`.
+(what is imported, Ctrl-C in the first moment, closed streams) starts `python -m stablenew`.
 """
 
 import atexit
@@ -108,11 +108,11 @@ def start(*arguments, env=None, stderr=subprocess.PIPE):
     return ForkedCommand(status, os.fdopen(output), None if errors is None else os.fdopen(errors))
 
 
-def run(*arguments, env=None):
+def run(*arguments, env=None, encoding="utf-8"):
     """`stablenew` with `arguments`, when it has ended: `subprocess.CompletedProcess` with both outputs as text."""
-    process = start(*arguments, env=env)
+    process = start(*arguments, env={**(os.environ if env is None else env), "PYTHONIOENCODING": encoding})
     with process.stdout, process.stderr:
-        said = _read_together(process.stdout, process.stderr)
+        said = [part.decode(encoding) for part in _read_together(process.stdout, process.stderr)]
     return subprocess.CompletedProcess(arguments, process.wait(), *said)
 
 
@@ -133,7 +133,7 @@ def _read_together(*streams):
                 parts[descriptor] += chunk
             else:
                 waiting.discard(descriptor)
-    return [part.decode() for part in parts.values()]
+    return parts.values()
 
 
 @functools.cache
@@ -204,8 +204,9 @@ def _become_command(request, descriptors):
     sys.argv = ["stablenew", *request["arguments"]]
     sys.modules["__main__"] = sys.modules["stablenew.__main__"]  # what workers of multiprocessing look at
     sys.stdin = os.fdopen(0)
-    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb"), encoding="utf-8")
-    sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb"), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
+    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb"), encoding=encoding)
+    sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb"), encoding=encoding, errors="backslashreplace", line_buffering=True)
     from stablenew.cli.main import main
 
     _end(main)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stablenew import RunStore, RunVerifier
+from tests import forked_commands
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,27 +27,26 @@ def test_the_ten_lines_record_a_users_own_pipeline(tmp_path):
     assert RunVerifier(run, deep=True).verify().findings == ()
 
 
-def test_the_lines_for_diffusers_record_every_call(tmp_path, needs_diffusers):
-    prepare = "import sys; from pathlib import Path; from tests.engines.tiny_diffusion import make_pipeline as make; "
-    prepare += "make(Path(sys.argv[1], 'parts')).save_pretrained(Path(sys.argv[1], 'path', 'to', 'a', 'model'))"
-    subprocess.run([sys.executable, "-c", prepare, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+@pytest.mark.filterwarnings("ignore")  # those of diffusers
+def test_the_lines_for_diffusers_record_every_call(tmp_path, monkeypatch, tiny_diffusion):
+    tiny_diffusion.make_pipeline(tmp_path / "parts").save_pretrained(tmp_path / "path" / "to" / "a" / "model")
     _, code = blocks("python")
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
     runs = sorted(RunStore(tmp_path / "runs").iter_runs(), key=lambda run: run.run_id)
     assert [record.actual.seed for run in runs for record in run.iter_records()] == [0, 1, 2]
     assert all(RunVerifier(run, deep=True).verify().is_ok for run in runs)
 
 
 @pytest.mark.heavy
-def test_the_commands_it_shows_work(tmp_path):
+def test_the_commands_it_shows_work(tmp_path, monkeypatch):
     (tmp_path / "harbour.txt").write_text("a quiet harbour\n")
     shown = [block for block in blocks("sh") if "stablenew history" in block or "stablenew learn" in block]
     lines = [line.partition("#")[0][10:] for block in shown for line in block.splitlines()]
     assert len(lines) == 21
+    monkeypatch.chdir(tmp_path)
     for line in ["config set learning_enabled true", *lines]:
-        subprocess.run(
-            [sys.executable, "-m", "stablenew", *shlex.split(line)], cwd=tmp_path, check=True, capture_output=True
-        )
+        forked_commands.call(*shlex.split(line))
 
 
 def test_its_links_lead_somewhere():

@@ -12,6 +12,7 @@ import pytest
 
 from stablenew import FeedbackManager, RunStore
 from stablenew.cli.table import cell_width
+from tests import forked_commands
 from tests.web.serving import make_runs
 
 PROMPT = "a quiet harbour at dawn, fishing boats, oil on canvas, soft light, 港の夜明け"
@@ -30,6 +31,13 @@ def root(tmp_path_factory):
 
 def command(root, *arguments):
     return [sys.executable, "-m", "stablenew", "--runs-dir", str(root), *arguments]
+
+
+def forked(root, *arguments, **options):
+    """The same where how it starts is not what it is about; it must have succeeded and complained of nothing."""
+    done = forked_commands.run("--runs-dir", str(root), *arguments, **options)
+    assert (done.returncode, done.stderr) == (0, ""), arguments
+    return done
 
 
 def on_terminal(root, columns, *arguments):
@@ -63,7 +71,7 @@ def test_lists_show_prompt_and_a_run_id_that_works_at_every_width(root, columns,
     assert "a quiet harbour at dawn" in "\n".join(lines)
     newest, oldest = (line.split()[-1 if name == "history" else 0] for line in lines[1:3])
     assert len(newest) == len("20261128-132317-338")
-    found = subprocess.run(command(root, "path", oldest), capture_output=True, text=True, check=True)
+    found = forked(root, "path", oldest)
     assert RunStore(root).resolve(oldest).path.name in found.stdout
 
 
@@ -90,8 +98,8 @@ def test_show_calls_images_as_rate_does(root):
 def test_a_run_that_was_asked_for_random_seeds_ran_as_asked(root, tmp_path):
     (tmp_path / "pack.txt").write_text("a hill\n")
     small = ["--set", "txt2img.width=32", "--set", "txt2img.height=32"]
-    subprocess.run(command(tmp_path / "runs", "run", str(tmp_path / "pack.txt"), "--record", *small), check=True)
-    shown = subprocess.run(command(tmp_path / "runs", "show", "latest"), capture_output=True, text=True, check=True)
+    forked_commands.call("--runs-dir", str(tmp_path / "runs"), "run", str(tmp_path / "pack.txt"), "--record", *small)
+    shown = forked(tmp_path / "runs", "show", "latest")
     assert "otherwise than requested" not in shown.stdout
 
 
@@ -118,10 +126,7 @@ def test_in_a_pipe_nothing_is_cut_and_no_line_is_broken(root):
     ids=lambda arguments: arguments[0],
 )
 def test_no_encoding_of_the_output_makes_a_command_fail(root, encoding, arguments):
-    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
-    done = subprocess.run(command(root, *arguments), capture_output=True, env=environment)
-    assert (done.returncode, done.stderr) == (0, b"")
-    shown = done.stdout.decode(encoding)
+    shown = forked(root, *arguments, encoding=encoding).stdout
     if arguments[0] in {"feedback", "rate"}:
         assert ("★★★★★" if encoding in {"utf-8", "cp932"} else "*****") in shown
 
@@ -178,15 +183,12 @@ def test_quick_commands_load_neither_rich_nor_numpy(root, name):
     ids=" ".join,
 )
 def test_h_helps_everywhere_also_where_a_word_with_a_minus_is_a_condition(root, words):
-    done = subprocess.run(command(root, *words, "-h"), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Usage: stablenew")
-    asked = subprocess.run(command(root, "--json", "history", "-harbour"), capture_output=True, text=True, check=True)
+    assert forked(root, *words, "-h").stdout.startswith("Usage: stablenew")
+    asked = forked(root, "--json", "history", "-harbour")
     assert [row["prompt"] for row in json.loads(asked.stdout)] == ["a hill"]
 
 
 @pytest.mark.heavy
 def test_a_proposal_without_ratings_says_what_is_missing(tmp_path):
     make_runs(tmp_path / "runs", ["a hill"], size=32)
-    done = subprocess.run(command(tmp_path / "runs", "learn", "propose"), capture_output=True, text=True, check=True)
-    assert "no image is rated yet" in done.stdout
+    assert "no image is rated yet" in forked(tmp_path / "runs", "learn", "propose").stdout
