@@ -59,8 +59,26 @@ def run_until_killed(root, acknowledgements):
         PipelineRunner(SketchEngine(), run_store=RunStore(root)).run(config, plan=plan, options=options)
 
 
-def kill_one_worker(root, rng, work=work_until_killed):
-    """What a worker acknowledged before it was killed: at any moment, or not before its first acknowledgement."""
+AT_ONCE = 4
+
+
+def kill_workers(root, rng, count, work):
+    """What `count` workers acknowledged that were killed, a few at once: at any moment, or after a first word."""
+    lines = []
+    for _ in range(0, count, AT_ONCE):
+        workers = [start_worker(root, work) for _ in range(AT_ONCE)]
+        rng.shuffle(workers)
+        for child, file in workers:
+            first = file.readline() if rng.random() < 0.75 else b""
+            time.sleep(rng.uniform(0.001, 0.03))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            with file:
+                lines += [line.split() for line in (first + file.read()).decode().splitlines()]
+    return lines
+
+
+def start_worker(root, work):
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -70,12 +88,7 @@ def kill_one_worker(root, rng, work=work_until_killed):
         finally:
             os._exit(1)
     os.close(writer)
-    with os.fdopen(reader, "rb") as file:
-        first = file.readline() if rng.random() < 0.75 else b""
-        time.sleep(rng.uniform(0.005, 0.09))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        return [line.split() for line in (first + file.read()).decode().splitlines()]
+    return child, os.fdopen(reader, "rb")
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +98,7 @@ def after_the_kills(tmp_path_factory):
     os.environ["STABLENEW_STATE_DIR"] = str(folder / "state")
     store = RunStore(folder / "runs")
     sealed_run(store, "rated")
-    rng = random.Random(5)
-    yield store, [line for _ in range(KILLS) for line in kill_one_worker(store.root, rng)]
+    yield store, kill_workers(store.root, random.Random(5), KILLS, work_until_killed)
     os.environ["STABLENEW_STATE_DIR"] = before or ""
 
 
@@ -107,8 +119,7 @@ def test_no_acknowledged_record_is_lost_and_no_run_is_damaged(after_the_kills):
 
 
 def test_what_the_pipeline_says_is_on_the_disk_is_there(store):
-    rng = random.Random(6)
-    lines = [line for _ in range(PIPELINE_KILLS) for line in kill_one_worker(store.root, rng, run_until_killed)]
+    lines = kill_workers(store.root, random.Random(6), PIPELINE_KILLS, run_until_killed)
     recorded = {}
     for run in store.iter_runs():
         report = RunVerifier(run).verify()

@@ -43,10 +43,12 @@ class Side:
                 run_id = rng.choice([run.run_id for run in self.store.iter_runs()])
                 if rng.random() < 0.1:
                     manager.undo(run_id)
+                    events = manager.read(run_id).events
                 else:
                     tags = rng.choice([(), ("a",)])
-                    manager.record_feedback(run_id, f"{rng.randrange(2)}/0", rng.randrange(6), tags=tags)
-                own = {one.id for one in manager.read(run_id).events if one.replica == replica_id()}
+                    image_id, stars = f"{rng.randrange(2)}/0", rng.randrange(6)
+                    events = manager.record_feedback(run_id, image_id, stars, tags=tags).events
+                own = {event.id for event in events if event.replica == replica_id()}
                 assert self.acknowledged.get(run_id, set()) <= own
                 self.acknowledged[run_id] = own
 
@@ -54,6 +56,11 @@ class Side:
         with self.machine():
             for run in self.store.iter_runs():
                 repair_run(run)
+
+    def files(self) -> dict[str, bytes]:
+        """What the tool carries, by path."""
+        paths = [path for path in self.store.root.rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.store.root)): path.read_bytes() for path in paths}
 
     def readings(self) -> dict[str, FeedbackReading]:
         """As a third machine sees it, which has no journal of anybody."""
@@ -85,6 +92,8 @@ def work_and_sync(left: Side, right: Side, sync, *, rounds: int = 10, last_sync=
         left.repair()
         right.repair()
         (last_sync or sync)()
+        if left.files() == right.files():
+            break
     left.repair()
     right.repair()
 
