@@ -1,11 +1,13 @@
 """A record is evidence: whatever a program says about a variant, its prompt and images are kept."""
 
 import base64
+import copy
 import datetime as dt
 import io
 import itertools
 import logging
 import os
+import pickle
 from fractions import Fraction
 from pathlib import Path
 
@@ -49,6 +51,7 @@ def record(tmp_path, **fields):
         ({"seed": np.uint64(2**64 - 1)}, "seed", 2**64 - 1),
         ({"width": 512.0}, "width", 512),
         ({"model": 15}, "model", "15"),
+        ({"vae": Path("vae/kl.safetensors")}, "vae", "vae/kl.safetensors"),
         ({"num_inference_steps": 12}, "steps", 12),
     ],
 )
@@ -107,6 +110,88 @@ def test_values_that_cannot_even_be_described_do_not_take_the_image_with_them(tm
         made, run = record(tmp_path, **fields)
         assert len(made.outputs) == 1, fields
         assert run.metadata.unrecorded is None
+
+
+class Proxy:
+    """Stands for something that is not there (any more): not even its class can be asked for."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError("working outside of a request")
+
+
+@pytest.mark.parametrize("name", ["prompt", "settings", "seeds", "stage", "label", "metrics", "error", "mood"])
+def test_a_stand_in_for_nothing_does_not_take_the_image_with_it(tmp_path, name):
+    made, run = record(tmp_path, **{name: Proxy()})
+    assert (len(made.outputs), run.metadata.unrecorded) == (1, None)
+    assert "Proxy" in str(made.to_dict())
+
+
+def test_a_stand_in_for_nothing_among_images_is_named(tmp_path):
+    for images, count in ((Proxy(), 0), ([png(), Proxy()], 1)):
+        made, run = record(tmp_path, images=images)
+        assert "outside of a request" in run.metadata.unrecorded[0].reason
+        assert len(made.outputs) == count
+
+
+def test_no_setting_is_dropped_without_a_word(tmp_path):
+    for value in (float("nan"), float("-inf"), np.float32("nan"), np.datetime64("NaT")):
+        made, _ = record(tmp_path, settings={"shift": value, "model": value})
+        assert {"requested.shift", "requested.model"} == set(made.odd)
+        assert made.requested.to_dict() == {}
+    made, _ = record(tmp_path, settings=object.__new__(type("Options", (), {})))
+    assert "Options" in made.odd["requested"]
+
+
+def str_of_type(value):
+    return type(value).__name__
+
+
+@pytest.mark.parametrize("total", [float("nan"), 10**5000, True, -3, "many", np.int64(7), None], ids=str_of_type)
+def test_a_total_that_is_no_number_costs_nothing(tmp_path, total):
+    with RunRecorder(tmp_path / "runs", total=total) as run:
+        made = run.record_variant(prompt="a quay", images=[png()])
+    assert made.variant.total == (7 if isinstance(total, np.int64) else 1)
+
+
+@pytest.mark.parametrize("place", [None, 5, ["runs"]])
+def test_a_place_that_is_no_path_is_replaced_by_the_usual_one(tmp_path, monkeypatch, caplog, place):
+    monkeypatch.chdir(tmp_path)
+    with RunRecorder(place) as run:
+        run.record_variant(prompt="a quay", images=[png()])
+    assert (run.run.path.parent, run.run.metadata.output_count) == (tmp_path / "runs", 1)
+    assert "expected the path" in caplog.text
+    with pytest.raises(TypeError):
+        RunRecorder(place, strict=True)
+
+
+def test_a_place_may_be_bytes_or_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for place in ("~/runs", os.fsencode(tmp_path / "runs")):
+        with RunRecorder(place) as run:
+            pass
+        assert run.run.path.parent == tmp_path / "runs"
+
+
+def test_a_copy_of_a_recorder_is_the_recorder_and_another_process_is_told_what_to_do(tmp_path):
+    with RunRecorder(tmp_path / "runs") as run:
+        options = copy.deepcopy({"recorder": run, "again": copy.copy(run)})
+        for recorder in (run, *options.values()):
+            recorder.record_variant(prompt="a quay", images=[png()])
+        with pytest.raises(TypeError, match="make one there"):
+            pickle.dumps(run)
+    assert [made.variant.index for made in run.run.iter_records()] == [0, 1, 2]
+    assert RunVerifier(run.run, deep=True).verify().findings == ()
+
+
+def test_an_exception_that_cannot_be_printed_is_recorded_and_raised(tmp_path):
+    class Unprintable(Exception):
+        def __str__(self):
+            raise RuntimeError("no")
+
+    with pytest.raises(Unprintable), RunRecorder(tmp_path / "runs") as run:
+        raise Unprintable
+    assert (run.run.metadata.status, run.run.metadata.error.type) == ("failed", "Unprintable")
 
 
 def test_a_time_with_an_offset_is_the_same_moment(tmp_path):

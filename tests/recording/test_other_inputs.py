@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -144,8 +145,26 @@ def test_numbers_of_any_type_are_numbers(tmp_path):
     assert found.odd is None
 
 
+class Named(NamedTuple):
+    steps: int
+
+
+@dataclass(slots=True)
+class Slotted:
+    steps: int
+
+
 @pytest.mark.parametrize(
-    "settings", [argparse.Namespace(steps=20), Settings(), [("steps", 20)], (("steps", 20),), UserDict(steps=20)]
+    "settings",
+    [
+        argparse.Namespace(steps=20),
+        Settings(),
+        [("steps", 20)],
+        (("steps", 20),),
+        UserDict(steps=20),
+        Named(20),
+        Slotted(20),
+    ],
 )
 def test_settings_may_be_an_object_or_pairs(tmp_path, settings):
     found, _, _ = record(tmp_path, settings=settings)

@@ -2,9 +2,12 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from multiprocessing import get_context
 
 import pytest
@@ -21,16 +24,19 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doe
 needs_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user")
 
 
-def in_child(act):
-    """Whether `act` returned something true in a forked child."""
+def in_child(act, seconds=0):
+    """Whether `act` returned something true in a forked child. With `seconds`, it must have ended by then."""
     child = os.fork()
     if child == 0:
         answer = False
+        signal.alarm(seconds)
         try:
             answer = bool(act())
         finally:
             os._exit(0 if answer else 3)
-    return os.waitpid(child, 0)[1] == 0
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in {0, 3}, f"the child was ended by signal {-code}"
+    return code == 0
 
 
 @needs_fork
@@ -53,6 +59,30 @@ def test_a_forked_child_cannot_seal_its_parents_run(tmp_path):
         assert not recorder.run.is_sealed
         assert recorder.record_variant(prompt="after", images=[png(b"2")]) is not None
     assert recorder.run.metadata.record_count == 2
+    assert RunVerifier(recorder.run).verify().findings == ()
+
+
+@needs_fork
+@pytest.mark.timeout(120)
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_that_is_forked_while_a_thread_records_does_not_wait_for_ever(tmp_path):
+    with RunRecorder(tmp_path / "runs") as recorder:
+        is_done = threading.Event()
+
+        def record_on():
+            while not is_done.is_set():
+                recorder.record_variant(prompt="a thread", images=[png()])
+
+        thread = threading.Thread(target=record_on)
+        thread.start()
+        try:
+            for _ in range(10):
+                time.sleep(0.02)
+                assert not in_child(lambda: recorder.record_variant(prompt="child", images=[png(b"2")]), seconds=20)
+        finally:
+            is_done.set()
+            thread.join()
+    assert {line.prompt.positive for line in recorder.run.iter_records()} == {"a thread"}
     assert RunVerifier(recorder.run).verify().findings == ()
 
 

@@ -5,12 +5,12 @@ never lost; undo and redo are events too, so they survive a restart and reach ot
 """
 
 import secrets
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from stablenew.disk.group_sync import perform_together, results_of
+from stablenew.disk.thread_lock import ThreadLock
 from stablenew.errors import ConfigError, InvalidDocument, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, latest_sound_clock, next_hybrid_clock
 from stablenew.formats.documents.feedback import (
@@ -66,7 +66,7 @@ class FeedbackManager:
         self.rater = rater or user_id() or "me"
         self._replica = replica
         self._clock = clock
-        self._guard = threading.Lock()
+        self._guard = ThreadLock()
         self._logs: dict[Path, FeedbackLog] = {}
         self._finders: dict[Path, OutputFinder] = {}
 

@@ -1,12 +1,15 @@
 """Images in memory as image files, without loss: Pillow images of every mode, arrays, tensors."""
 
 import io
+import stat
 import struct
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from stablenew.formats.image_files import digest_pixels
+from stablenew.formats.image_files import decode_image, digest_pixels
+from stablenew.formats.strict_json import json_safe
+from stablenew.recording.side_channel import attempt, describe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,57 +25,130 @@ _MODES_BY_CHANNELS: Final = {2: "LA", 3: "RGB", 4: "RGBA"}
 _PNG_COLOUR_TYPES: Final = {3: 2, 4: 6}
 _LARGEST_FILE: Final = 1 << 30
 _TOLERANCE: Final = 1e-3
+_OVERSHOOT: Final = 0.25
+"""How far below black colours may be, as a part of white."""
+_BRIGHTEST: Final = 2.0
+"""Floats up to this have 1 as their white: with 255 they would be as good as black."""
 
 
-def encode_pillow(image: "Image") -> tuple[bytes, str | None]:
+class EncodedImage(NamedTuple):
+    """An image in memory as the bytes of a file."""
+
+    data: bytes
+    pixel_digest: str | None = None
+    """The digest of the pixels, where they are known."""
+    note: str | None = None
+    """What of the image is not in the file."""
+
+
+def encode_pillow(image: "Image") -> EncodedImage:
     """The bytes of an image file with everything that `image` has, and the digest of its pixels.
 
     An image that was opened from a file and not changed is that file, byte for byte. Any other is written without loss,
-    with its frames, orientation, colour profile and text chunks: as PNG, or as TIFF where PNG has no such samples.
+    with its frames, orientation, colour profile and text chunks: as PNG, or as TIFF where PNG has no such samples. What
+    stands beside the pixels and fits no file is left out with a note. The image is left at the frame where it was.
     """
-    unchanged = _read_unchanged(image)
-    if getattr(image, "n_frames", 1) > 1:
-        image.seek(0)  # the one that a reader of the file sees first
-    elif image.mode in _NEAREST_MODES:
-        image = _convert(image, _NEAREST_MODES[image.mode])
-    pixel_digest = digest_pixels(image)
+    unchanged, _ = attempt(_read_unchanged, image)
     if unchanged is not None:
-        return unchanged, pixel_digest
-    buffer = io.BytesIO()
-    if image.mode in _TIFF_MODES:
-        image.save(buffer, "TIFF", compression="tiff_lzw" if image.mode == "CMYK" else None)
-    elif image.mode in _PNG_MODES:
-        image.save(buffer, "PNG", compress_level=_PNG_LEVEL, **_png_options(image))
-    else:  # a mode of raw samples, such as `I;16L` or `BGR;15`
-        image.convert("RGB").save(buffer, "PNG", compress_level=_PNG_LEVEL)
-    return buffer.getvalue(), pixel_digest
+        return unchanged
+    frame, _ = attempt(image.tell) if hasattr(image, "tell") else (None, None)
+    encoded, error = attempt(_encode, image)
+    if frame is not None:
+        attempt(image.seek, frame)
+    return encoded or _encode_pixels(image, describe(error) if error else "")
 
 
-def _read_unchanged(image: "Image") -> bytes | None:
-    """The bytes of the file that `image` was opened from, if the image is still what is in the file."""
+def _encode(image: "Image") -> EncodedImage:
+    if _frame_count(image) > 1:
+        image.seek(0)  # the one that a reader of the file sees first
+    elif (mode := _written_mode(image.mode)) != image.mode:
+        image = _convert(image, mode)
+    is_palette = image.mode == "P"  # one that is too short is completed when it is read again
+    pixel_digest = None if is_palette else digest_pixels(image)  # writing goes on to other frames
+    data = _write_tiff(image) if image.mode in _TIFF_MODES else _write_png(image)
+    return EncodedImage(data, _digest_written(data) if is_palette else pixel_digest)
+
+
+def _encode_pixels(image: "Image", why: str) -> EncodedImage:
+    """The current frame alone; where not even that can be decoded, the file that the image was opened from.
+
+    Raises:
+        OSError, ValueError: there is neither.
+    """
+    bare, error = attempt(image.copy)
+    if bare is None:
+        data, _ = attempt(_file_bytes, image)
+        if not data:
+            raise ValueError(describe(error) if error else "it has no pixels")
+        return EncodedImage(data, note=f"kept as the file that it was opened from: {why}")
+    bare.info = {}
+    data, pixel_digest, _ = _encode(bare)
+    return EncodedImage(data, pixel_digest, f"only the pixels are kept: {why}")
+
+
+def _written_mode(mode: str) -> str:
+    """The mode in which samples of `mode` are written."""
+    if mode in _PNG_MODES | _TIFF_MODES:
+        return mode
+    return _NEAREST_MODES.get(mode, "I" if mode.startswith("I") else "RGB")
+
+
+def _digest_written(data: bytes) -> str | None:
+    decoded, _ = attempt(decode_image, data)
+    return decoded.pixel_digests[0] if decoded else None
+
+
+def _file_bytes(image: Any) -> bytes | None:
+    """All bytes of the file that `image` was opened from; None without one. A pipe or device may have no end."""
+    name = getattr(image, "filename", "")
+    if name and isinstance(name, (str, Path)):
+        status = Path(name).stat()
+        return Path(name).read_bytes() if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST_FILE else None
+    file = getattr(image, "fp", None) or getattr(image, "_fp", None)  # the second for animations
+    return file.getvalue() if isinstance(file, io.BytesIO) else None
+
+
+def _read_unchanged(image: "Image") -> EncodedImage | None:
+    """The file that `image` was opened from, if the image is still what is in the file."""
     from PIL import Image  # noqa: PLC0415
 
-    name = getattr(image, "filename", "")
-    if not name or not isinstance(name, (str, Path)):
+    data = _file_bytes(image)
+    if data is None:
         return None
-    try:
-        if Path(name).stat().st_size > _LARGEST_FILE:
+    with Image.open(io.BytesIO(data)) as opened:
+        if hasattr(image, "tell"):
+            opened.seek(image.tell())
+        is_same = (opened.mode, opened.size, opened.getpalette()) == (image.mode, image.size, image.getpalette())
+        if not is_same or opened.info.keys() != image.info.keys() or opened.tobytes() != image.tobytes():
             return None
-        data = Path(name).read_bytes()
-        with Image.open(io.BytesIO(data)) as opened:
-            if hasattr(image, "tell"):
-                opened.seek(image.tell())
-            is_same = (opened.mode, opened.size, opened.getpalette()) == (image.mode, image.size, image.getpalette())
-            is_same = is_same and opened.info.keys() == image.info.keys() and opened.tobytes() == image.tobytes()
-    except (OSError, ValueError, SyntaxError, EOFError):
-        return None
-    return data if is_same else None
+        if opened.tell():
+            opened.seek(0)
+        return EncodedImage(data, digest_pixels(opened))
 
 
 def _convert(image: "Image", mode: str) -> "Image":
     converted = image.convert(mode)
     converted.info = dict(image.info)
     return converted
+
+
+def _write_tiff(image: "Image") -> bytes:
+    buffer = io.BytesIO()
+    compression = "tiff_lzw" if image.mode == "CMYK" else None
+    image.save(buffer, "TIFF", compression=compression, save_all=_frame_count(image) > 1)
+    return buffer.getvalue()
+
+
+def _write_png(image: "Image") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=_PNG_LEVEL, **_png_options(image))
+    return buffer.getvalue()
+
+
+def _frame_count(image: Any) -> int:
+    """How many frames there are; 1 where a file that is cut off does not say."""
+    count, _ = attempt(getattr, image, "n_frames", 1)
+    return count if isinstance(count, int) else 1
 
 
 def _png_options(image: "Image") -> dict[str, Any]:
@@ -82,12 +158,12 @@ def _png_options(image: "Image") -> dict[str, Any]:
     texts = PngInfo()
     for name, text in {**image.info, **getattr(image, "text", {})}.items():
         if isinstance(name, str) and isinstance(text, str) and 0 < len(name) < 80 and name.isascii():
-            texts.add_itxt(name, text)
+            texts.add_itxt(name, json_safe(text))
     options: dict[str, Any] = {"pnginfo": texts}
     exif = image.getexif()
     if exif:
         options["exif"] = exif.tobytes()
-    if getattr(image, "n_frames", 1) > 1 and image.mode != "I;16":
+    if _frame_count(image) > 1 and image.mode != "I;16":
         options |= {"save_all": True, "duration": _durations(image), "loop": image.info.get("loop", 0)}
     return options
 
@@ -103,22 +179,30 @@ def _durations(image: Any) -> list[float]:
 
 
 def to_array(image: Any) -> "np.ndarray[Any, Any]":
-    """An array of NumPy with what `image` holds: a tensor of any device, or anything NumPy understands.
+    """An array of NumPy with what `image` holds: a tensor of any device and layout, or anything NumPy understands.
 
     Raises:
         ValueError: it holds no numbers.
     """
     import numpy as np  # noqa: PLC0415
 
-    if hasattr(image, "detach"):
-        image = image.detach().cpu()
-        if "bfloat" in str(image.dtype):  # NumPy has no such type
-            image = image.float()
-        image = image.numpy()
-    array = np.asarray(image)
+    array = np.asarray(_tensor_values(image) if hasattr(image, "detach") else image)
     if array.dtype.hasobject:
         raise ValueError(f"expected an array of numbers, found one of {array.dtype}")
     return array
+
+
+def _tensor_values(tensor: Any) -> Any:
+    tensor = tensor.detach()
+    if getattr(tensor, "is_quantized", False):
+        tensor = tensor.dequantize()
+    if str(getattr(tensor, "layout", "torch.strided")) != "torch.strided":
+        tensor = tensor.to_dense()
+    tensor = tensor.cpu()
+    for name in ("resolve_conj", "resolve_neg"):
+        tensor = getattr(tensor, name)() if hasattr(tensor, name) else tensor
+    values, _ = attempt(tensor.numpy)
+    return tensor.float().numpy() if values is None else values  # NumPy has no bfloat16, and no floats of 8 bits
 
 
 def encode_numbers(array: "np.ndarray[Any, Any]") -> bytes:
@@ -139,12 +223,22 @@ def split_batch(array: "np.ndarray[Any, Any]") -> list["np.ndarray[Any, Any]"]:
     return [image for part in array for image in split_batch(part)]
 
 
-def encode_array(array: "np.ndarray[Any, Any]", *, channels_first: bool = False) -> tuple[bytes, str | None]:
+def white_of(array: "np.ndarray[Any, Any]") -> float:
+    """The float that means white in an array, or in a batch of them: 1 or 255.
+
+    Networks and filters overshoot, so that values a little beyond white say nothing.
+    """
+    return 1.0 if array.dtype.kind != "f" or not array.size or float(array.max()) <= _BRIGHTEST else 255.0
+
+
+def encode_array(
+    array: "np.ndarray[Any, Any]", *, channels_first: bool = False, white: float | None = None
+) -> EncodedImage:
     """The bytes of an image file with the samples of `array`, and the digest of its pixels.
 
     Axes are height and width, with channels last or first; `channels_first` decides where both are possible. Integers
-    are samples of 8 or 16 bits; floats and booleans from 0 to 1 become 8 bits. A single channel of anything else is
-    kept as it is, as a map of numbers.
+    are samples of 8 or 16 bits; floats and booleans become 8 bits, with `white` as their brightest. A single channel of
+    anything else is kept as it is, as a map of numbers. What overshoots in colours is clipped, with a note.
 
     Raises:
         ValueError: no image has this shape, or such values.
@@ -154,16 +248,26 @@ def encode_array(array: "np.ndarray[Any, Any]", *, channels_first: bool = False)
     if array.dtype.kind not in "buif":
         raise ValueError(f"expected an array of numbers, found one of {array.dtype}")
     plane = _channels_last(array, channels_first=channels_first)
-    samples = _to_samples(plane)
+    white = white_of(plane) if white is None else white
+    samples = _to_samples(plane, white)
     channels = samples.shape[2] if samples.ndim == 3 else 1
     if samples.dtype.itemsize == 2 and channels > 1:  # 16 bits, which Pillow has in one channel only
         if channels not in _PNG_COLOUR_TYPES:
             raise ValueError(f"expected 1, 3 or 4 channels of 16 bits, found {channels}")
-        return _encode_deep_png(samples, _PNG_COLOUR_TYPES[channels]), None
+        return EncodedImage(_encode_deep_png(samples, _PNG_COLOUR_TYPES[channels]))
     image = Image.fromarray(samples)
     if channels > 1 and image.mode != _MODES_BY_CHANNELS[channels]:
         raise ValueError(f"no image has {channels} channels of {samples.dtype}")
-    return encode_pillow(image)
+    note = _clipping(plane, white) if plane.dtype.kind == "f" and samples.dtype.itemsize == 1 else None
+    return encode_pillow(image)._replace(note=note)
+
+
+def _clipping(array: "np.ndarray[Any, Any]", white: float) -> str | None:
+    """What is said of floats that do not all fit into 8 bits."""
+    lowest, highest = float(array.min()), float(array.max())
+    if lowest >= -_TOLERANCE * white and highest <= (1 + _TOLERANCE) * white:
+        return None
+    return f"values of {lowest:g} to {highest:g} were clipped to 0 to {white:g}"
 
 
 def _channels_last(array: "np.ndarray[Any, Any]", *, channels_first: bool) -> "np.ndarray[Any, Any]":
@@ -182,7 +286,7 @@ def _channels_last(array: "np.ndarray[Any, Any]", *, channels_first: bool) -> "n
     return np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
-def _to_samples(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+def _to_samples(array: "np.ndarray[Any, Any]", white: float) -> "np.ndarray[Any, Any]":
     """`array` in a type that an image file has: 8 or 16 bits, or for one channel also 32 bits."""
     import numpy as np  # noqa: PLC0415
 
@@ -192,13 +296,13 @@ def _to_samples(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         return array.astype(np.uint8) * np.uint8(255)
     lowest, highest = float(array.min()), float(array.max())
     if array.dtype.kind == "f":
-        if lowest >= -_TOLERANCE and highest <= 1 + _TOLERANCE:
-            return (array.astype(np.float64) * 255).round().clip(0, 255).astype(np.uint8)
-        if array.ndim == 2:
+        is_exact = lowest >= -_TOLERANCE and highest <= 1 + _TOLERANCE and white == 1
+        if array.ndim == 2 and not is_exact:
             return array.astype(np.float32)
-        if not (lowest >= 0 and highest <= 255):  # also where one is no number
+        brightest = _BRIGHTEST if white == 1 else (1 + _OVERSHOOT) * white
+        if not (lowest >= -_OVERSHOOT * white and highest <= brightest):  # also where one is no number
             raise ValueError(f"expected values of 0 to 1 or 0 to 255, found {lowest:g} to {highest:g}")
-        return array.round().astype(np.uint8)
+        return (array.astype(np.float64) * (255 / white)).round().clip(0, 255).astype(np.uint8)
     if lowest >= 0 and highest < 1 << 8:
         return array.astype(np.uint8) if array.dtype != np.uint16 else array
     if lowest >= 0 and highest < 1 << 16:

@@ -8,9 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from stablenew.formats.media_type import UNKNOWN, sniff_media_type
-from stablenew.recording.image_encoding import encode_array, encode_numbers, encode_pillow, split_batch, to_array
+from stablenew.recording.image_encoding import (
+    EncodedImage,
+    encode_array,
+    encode_numbers,
+    encode_pillow,
+    split_batch,
+    to_array,
+    white_of,
+)
 from stablenew.recording.side_channel import attempt, describe
 
 if TYPE_CHECKING:
@@ -23,6 +32,7 @@ ImageLike: TypeAlias = Union[
 """The bytes of an image file, the path of one, an open file, a Pillow image, or an array or tensor of pixels."""
 
 _DATA_URL: Final = "data:"
+_URL_SAFE: Final = str.maketrans("-_", "+/")
 _FILE_URL: Final = "file:"
 _LONGEST_PATH: Final = 4096
 _DEEPEST: Final = 4
@@ -39,7 +49,7 @@ class ImageInput:
     problem: str | None = None
     """Why it could not be read."""
     note: str | None = None
-    """Why it is no image file: what was given is kept as it is."""
+    """What is not quite as it was given: no image file, say, or values that were clipped."""
 
 
 def read_images(images: Any) -> list[ImageInput]:
@@ -49,17 +59,25 @@ def read_images(images: Any) -> list[ImageInput]:
     Pixels may stand in lists of lists of numbers.
     """
     found: list[ImageInput] = []
+    _, error = attempt(_collect_images, images, found)
+    if error is not None:  # an object that does not even say what it is
+        found.append(_refused(f"expected an image: {describe(error)}", images))
+    return found
+
+
+def _collect_images(images: Any, found: list[ImageInput]) -> None:
     problems = 0
     for image in _iter_images(images, 0):
         found.append(image)
         problems += image.problem is not None
         if problems >= _MOST_PROBLEMS:  # not images at all, and perhaps without end
             break
-    return found
 
 
 def _iter_images(images: Any, depth: int) -> Iterator[ImageInput]:
-    if is_one_image(images):
+    if _holds_objects(images):
+        yield from _iter_parts(images.ravel().tolist(), depth)
+    elif is_one_image(images):
         yield from _read_each(images)
     elif (pixels := _listed_pixels(images)) is not None:
         yield from _read_each(pixels)
@@ -90,7 +108,7 @@ def is_one_image(value: Any) -> bool:
     """Whether `value` is something that `read_image` takes, rather than many of them."""
     if isinstance(value, (bytes, bytearray, memoryview, str, os.PathLike, ImageInput)):
         return True
-    return _is_file(value) or _is_pillow(value) or _is_array(value) or _is_buffer(value)
+    return any(is_kind(value) for is_kind in (_is_file, _is_pillow, _is_array, _is_path_like, _is_buffer))
 
 
 def _read_each(value: Any) -> Iterator[ImageInput]:
@@ -101,9 +119,14 @@ def _read_each(value: Any) -> Iterator[ImageInput]:
     if array is None:
         yield _refused(describe(error) if error else "", value)
         return
+    is_tensor, white = _attribute(value, "detach") is not None, white_of(array)
     for part in split_batch(array):
-        encoded, error = attempt(encode_array, part, channels_first=_attribute(value, "detach") is not None)
-        yield ImageInput(*encoded) if encoded else _keep_array(part, describe(error) if error else "", value)
+        encoded, error = attempt(encode_array, part, channels_first=is_tensor, white=white)
+        yield _taken(encoded) if encoded else _keep_array(part, describe(error) if error else "", value)
+
+
+def _taken(encoded: EncodedImage) -> ImageInput:
+    return ImageInput(encoded.data, encoded.pixel_digest, note=encoded.note)
 
 
 def _listed_pixels(images: Any) -> "np.ndarray[Any, Any] | None":
@@ -127,44 +150,62 @@ def _read_one(value: Any) -> ImageInput:
     found, error = attempt(_read_image, value)
     if found is None:
         return _refused(describe(error) if error else "", value)
-    data, pixel_digest = found
-    return ImageInput(data, pixel_digest) if data else _refused("expected an image, found no bytes", value)
+    return _taken(found) if found.data else _refused("expected an image, found no bytes", value)
 
 
-def _read_image(image: Any) -> tuple[bytes, str | None]:
+def _read_image(image: Any) -> EncodedImage:
+    return encode_pillow(image) if _is_pillow(image) else EncodedImage(_read_bytes(image))
+
+
+def _read_bytes(image: Any) -> bytes:
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return _bytes_or_path(bytes(image)), None
+        return _meant_by_bytes(bytes(image))
     if isinstance(image, str):
-        return _read_text(image), None
+        return _read_text(image)
     if isinstance(image, os.PathLike):
-        return _read_path(Path(os.fsdecode(image))), None
+        return _read_path(Path(os.fsdecode(image)))
     if _is_file(image):
-        return _read_file(image), None
-    return encode_pillow(image) if _is_pillow(image) else (memoryview(image).tobytes(), None)
+        return _read_file(image)
+    return bytes(image.read_bytes()) if _is_path_like(image) else memoryview(image).tobytes()
 
 
 def _read_text(text: str) -> bytes:
     """The image that a text means: a path, the address of a file, or the bytes in base64, as servers answer."""
     if text.startswith(_DATA_URL):
-        return base64.b64decode(text.partition(",")[2], validate=True)
+        head, _, body = text.partition(",")
+        return _decode_base64(unquote(body)) if head.endswith(";base64") else unquote_to_bytes(body)
     if text.startswith(_FILE_URL):
-        from urllib.parse import urlsplit  # noqa: PLC0415
         from urllib.request import url2pathname  # noqa: PLC0415
 
         return _read_path(Path(url2pathname(urlsplit(text).path)))
-    encoded, _ = attempt(base64.b64decode, text, validate=True)
-    if encoded and sniff_media_type(encoded) != UNKNOWN and not Path(text[:_LONGEST_PATH]).exists():
+    encoded = _image_in_base64(text)
+    if encoded and not attempt(Path(text[:_LONGEST_PATH]).exists)[0]:
         return encoded
     return _read_path(Path(text).expanduser())
 
 
-def _bytes_or_path(data: bytes) -> bytes:
-    """`data`, or where it is the path of a file as bytes, what that file holds."""
-    if len(data) < _LONGEST_PATH and b"\0" not in data and sniff_media_type(data) == UNKNOWN:
+def _decode_base64(text: str) -> bytes:
+    """What a text holds in base64, in any of its spellings: in lines, with `-` and `_`, and without padding."""
+    packed = "".join(text.split()).translate(_URL_SAFE).rstrip("=")
+    return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
+
+
+def _image_in_base64(text: str) -> bytes | None:
+    data, _ = attempt(_decode_base64, text)
+    return data if data and sniff_media_type(data) != UNKNOWN else None
+
+
+def _meant_by_bytes(data: bytes) -> bytes:
+    """`data`, or the image that it means: by the path of its file, as bytes, or in base64."""
+    if sniff_media_type(data) != UNKNOWN or not data:
+        return data
+    if len(data) < _LONGEST_PATH and b"\0" not in data:
         path = Path(os.fsdecode(data))
-        if os.sep in str(path) and path.is_file():
+        if os.sep in str(path) and attempt(path.is_file)[0]:
             return path.read_bytes()
-    return data
+    text = data.decode("ascii") if data.isascii() else ""
+    found, _ = attempt(_read_text, text) if text.startswith(_DATA_URL) else (_image_in_base64(text), None)
+    return found or data
 
 
 def _read_path(path: Path) -> bytes:
@@ -198,8 +239,20 @@ def _is_pillow(value: Any) -> bool:
 def _is_array(value: Any) -> bool:
     if _is_file(value) or _is_pillow(value):  # a file has `detach` too
         return False
+    if isinstance(value, memoryview):
+        return value.ndim > 1
     is_tensor = callable(_attribute(value, "detach")) and _attribute(value, "shape") is not None
     return is_tensor or callable(_attribute(value, "__array__"))
+
+
+def _is_path_like(value: Any) -> bool:
+    """Whether it gives the bytes of a file that is not in the file system, like a member of a zip file."""
+    return callable(_attribute(value, "read_bytes"))
+
+
+def _holds_objects(value: Any) -> bool:
+    """Whether it is an array of NumPy whose elements are images, or anything else, instead of numbers."""
+    return _is_array(value) and _attribute(_attribute(value, "dtype"), "hasobject") is True
 
 
 def _is_buffer(value: Any) -> bool:

@@ -4,7 +4,9 @@ Recording must not depend on how a program writes its settings. `"30"` is the nu
 number of steps, but they are what was given, and they stay in the record under `odd`.
 """
 
+import dataclasses
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,7 +45,7 @@ class OddValues:
 
     def note(self, name: str, value: Any) -> None:
         """Keep `value` as text under `name`."""
-        is_not_json = isinstance(value, float) and not math.isfinite(value)
+        is_not_json, _ = attempt(lambda: isinstance(value, float) and not math.isfinite(value))
         self.odd[shorten(name, _LONGEST_NAME)] = repr(value) if is_not_json else as_text(value)
 
     def fit(self, name: str, value: Any, read: Callable[[Any], Any], default: Any = None) -> Any:
@@ -71,7 +73,7 @@ class OddValues:
         fitted: dict[str, JsonValue] = {}
         for given, value in sorted(named, key=lambda pair: standard_name(pair[0]) != pair[0]):  # own names first
             name = standard_name(given)
-            found = self.fit(f"{group}.{given}", value, _READERS[_type_of(name)]) if name in BY_NAME else to_json(value)
+            found = self.fit(f"{group}.{given}", value, _READERS[_type_of(name)] if name in BY_NAME else _read_any)
             if fitted.get(name) is None and not (found is None and value is not None):
                 fitted[name] = found
                 if name != given:
@@ -83,12 +85,31 @@ class OddValues:
 
 
 def _pairs_of(settings: Any) -> list[tuple[Any, Any]]:
-    """Names and values, of a mapping, pairs, or an object whose attributes they are, such as parsed arguments."""
+    """Names and values, of a mapping, pairs, or an object whose attributes they are, such as parsed arguments.
+
+    Raises:
+        ValueError, TypeError: it holds none.
+    """
     if hasattr(settings, "items"):
         return list(settings.items())
+    if hasattr(settings, "_asdict"):  # a named tuple
+        return list(settings._asdict().items())
     if isinstance(settings, (list, tuple)):
         return [(name, value) for name, value in settings]
-    return list(vars(settings).items())
+    if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
+        return [(field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)]
+    pairs = list(vars(settings).items())
+    if not pairs:
+        raise ValueError("an object without attributes")
+    return pairs
+
+
+def _read_any(value: Any) -> JsonValue:
+    """Any value as JSON holds it."""
+    found = to_json(value)
+    if found is None:
+        raise ValueError("a number that JSON does not have")
+    return found
 
 
 def _type_of(name: str) -> str:
@@ -97,15 +118,14 @@ def _type_of(name: str) -> str:
 
 def as_text(value: Any) -> str:
     """`value` as text, whatever it is; long texts are cut, with their length and digest at the end."""
-    if isinstance(value, str):
-        return shorten(json_safe(str.__str__(value)))
     json = to_json(value)
     return shorten(json if isinstance(json, str) else encode_json(json).decode())
 
 
 def to_json(value: Any) -> JsonValue:
     """`json_safe`, also for objects that cannot even be described, and with texts of bearable length."""
-    safe, error = attempt(json_safe, value)
+    is_text, _ = attempt(isinstance, value, str)
+    safe, error = attempt(json_safe, str.__str__(value) if is_text else value)
     if error is not None:
         return f"<{type(value).__name__} that cannot be described: {type(error).__name__}>"
     return _shorten_within(safe)
@@ -132,12 +152,13 @@ def shorten(text: str, longest: int = _LONGEST_TEXT) -> str:
 
 
 def read_text(value: Any) -> Any:
-    """A text; also a number as text, and a member of an enumeration by its text, else its name."""
+    """A text; also a number or path as text, and a member of an enumeration by its text, else its name."""
     if isinstance(value, Enum):
         return as_text(value.value if isinstance(value.value, str) else value.name)
-    if isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-        return as_text(value)
-    return _MISFIT
+    if isinstance(value, os.PathLike):
+        return as_text(os.fsdecode(value))
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return as_text(value) if isinstance(value, str) or (is_number and math.isfinite(value)) else _MISFIT
 
 
 def read_name(value: Any) -> Any:

@@ -127,6 +127,10 @@ class RecordingSession:
         """The run as a reader sees it now; None as long as there is no folder."""
         return self._opened.run if self._opened is not None else None
 
+    def check_process(self) -> None:
+        """Raise RunLocked in a forked child, where even an import may wait for a thread that only the parent has."""
+        self._writer.check_process()
+
     def add_variant(self, record: LearningRecord, images: Iterable[GeneratedImage]) -> LearningRecord:
         """Store the images that `record` names, then the record. When this returns, both survive a power cut.
 

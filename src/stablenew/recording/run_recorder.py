@@ -8,12 +8,13 @@
 """
 
 import atexit
-import threading
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
+from stablenew.disk.thread_lock import ThreadLock
 from stablenew.errors import InvalidDocument, RunExists
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.documents.learning_record import LearningRecord
@@ -22,7 +23,7 @@ from stablenew.formats.documents.stage_event import ErrorInfo
 from stablenew.formats.run_id import check_run_id, new_run_id
 from stablenew.formats.strict_json import JsonValue
 from stablenew.recording.image_input import ImageLike
-from stablenew.recording.odd_values import as_text
+from stablenew.recording.odd_values import OddValues, as_text, read_count
 from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
 from stablenew.recording.side_channel import (
     SideChannel,
@@ -68,7 +69,8 @@ class RunRecorder:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """`quiet` leaves out the line that says where to look at the run, which is printed on a terminal only."""
-        self._store = runs if isinstance(runs, RunStore) else RunStore(runs)
+        self._strict = strict
+        self._store = self._choose_store(runs)
         self._options: dict[str, Any] = {
             "config": {} if config is None else config,
             "packs": packs,
@@ -77,12 +79,11 @@ class RunRecorder:
             "correlation": {} if correlation is None else correlation,
         }
         self._program = {"name": name, "engine": engine, "engine_version": engine_version}
-        self._total = total
-        self._strict = strict
+        self._total: int = OddValues().fit("total", total, read_count, 0)
         self._is_quiet = quiet
         self._clock = clock
         self._channel = SideChannel("recording")
-        self._guard = threading.RLock()
+        self._guard = ThreadLock()
         self._session: RecordingSession | None = None
         self._was_started = False
         self._next_index = 0
@@ -93,6 +94,30 @@ class RunRecorder:
         """What a rerun depends on, if you know it: recorded at the end."""
         self.run: Run | None = None
         """The run folder: open from `start`, sealed after `finish`; None when it could not be made."""
+
+    def _choose_store(self, runs: Any) -> RunStore:
+        if isinstance(runs, RunStore):
+            return runs
+        store, error = attempt(_store_at, runs)
+        if store is not None:
+            return store
+        if self._strict and error is not None:
+            raise error
+        store = RunStore("runs")
+        log_warning(
+            f"expected the path of a folder of runs, found {type(runs).__name__}. "
+            f"What follows is recorded in {store.root}."
+        )
+        return store
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self  # a copy of settings that hold a recorder records into the same run
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a RunRecorder cannot go to another process; make one there, which records a run of its own")
 
     def _choose_id(self, wanted: str | None) -> str:
         chosen, error = attempt(check_run_id, wanted) if wanted is not None else (None, None)
@@ -266,7 +291,8 @@ class RunRecorder:
         index, self._next_index = self._next_index, self._next_index + 1
         if self._session is None:
             raise RuntimeError(f"run {self.run_id} could not be started, so variant {index} is not recorded")
-        total = max(self._total if isinstance(self._total, int) else 0, index + 1)
+        self._session.check_process()
+        total = max(self._total, index + 1)
         built, failure = attempt(build_variant, given, self._shared, index=index, total=total, clock=self._clock)
         if built is None:
             self._session.note_unrecorded(index, describe(failure) if failure else "it could not be understood")
@@ -306,3 +332,9 @@ class RunRecorder:
 
     def _call(self, function: Any, *args: Any) -> Any:
         return function(*args) if self._strict else self._channel.call(function, *args)
+
+
+def _store_at(runs: Any) -> RunStore:
+    """The store in a folder; `~` is the home folder, unless there is a folder of that name."""
+    path = Path(os.fsdecode(runs))
+    return RunStore(path.expanduser() if path.parts[:1] == ("~",) and not Path("~").exists() else path)

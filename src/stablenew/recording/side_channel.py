@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Generic, ParamSpec, TypeVar
 
+from stablenew.disk.thread_lock import ThreadLock
+
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 Payload = TypeVar("Payload")
@@ -36,7 +38,7 @@ class SideChannel:
 
     def __init__(self, purpose: str) -> None:
         self._purpose = purpose
-        self._guard = threading.Lock()
+        self._guard = ThreadLock()
         self.failure: Exception | None = None
         """The first exception, if there was one."""
         self.failure_count = 0
@@ -141,5 +143,5 @@ class Hook(Generic[Payload]):
 
 def describe(error: BaseException) -> str:
     """An exception in words, with its type when the words alone say too little."""
-    text = str(error).strip()
+    text = (attempt(str, error)[0] or "").strip()  # an exception of the user's own may fail even here
     return text if isinstance(error, OSError) and text else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -24,7 +24,7 @@ from stablenew.recording.odd_values import (
     read_timestamp,
     to_json,
 )
-from stablenew.recording.side_channel import attempt
+from stablenew.recording.side_channel import attempt, describe
 
 DEFAULT_STAGE: Final = "txt2img"
 _MAIN_FIELDS: Final = ("prompt", "requested", "actual", "stages", "metrics")
@@ -84,7 +84,8 @@ def build_variant(
         return built
     names = [name for name in VariantInput.__slots__ if name not in {"prompt", "images", "others"}]
     others = {name: as_text(getattr(given, name)) for name in names if getattr(given, name) is not None}
-    bare = VariantInput(prompt=as_text(given.prompt), images=given.images, others={**others, "why": str(error)})
+    others = {**(given.others or {}), **others, "why": describe(error) if error else ""}
+    bare = VariantInput(prompt=as_text(given.prompt), images=given.images, others=others)
     return _build(bare, run, index, total, clock)
 
 

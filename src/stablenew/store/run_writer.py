@@ -6,7 +6,6 @@ import hashlib
 import os
 import secrets
 import shutil
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self
@@ -21,6 +20,7 @@ from stablenew.disk.group_sync import SyncWork, perform, perform_together, resul
 from stablenew.disk.line_log import append_steps
 from stablenew.disk.regular_file import StrPath, folder_of, status_at
 from stablenew.disk.temporary_name import temporary_name
+from stablenew.disk.thread_lock import ThreadLock
 from stablenew.errors import InvalidDocument, RunExists, RunLocked, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
@@ -61,7 +61,7 @@ class RunWriter:
         self._is_broken = False
         self._process = os.getpid()
         self._records_bytes = 0
-        self._guard = threading.RLock()
+        self._guard = ThreadLock()
 
     @classmethod
     def create(cls, root: Path, metadata: RunMetadata) -> Self:
@@ -268,13 +268,20 @@ class RunWriter:
             self._is_open = False
         self._lock.release()
 
-    def _check_open(self) -> None:
+    def check_process(self) -> None:
+        """Refuse a forked child: counters, hashes and the lock are its parent's, and two writers damage a run.
+
+        Raises:
+            RunLocked: this is a child of the process that writes the run.
+        """
         if os.getpid() != self._process:
-            # Counters, hashes and the lock are the parent's. Two writers would each seal what the other never saw.
             raise RunLocked(
                 f"run {self.run_id} is written by process {self._process}, from which this one was forked; "
                 "record in that process, or start a run of its own here"
             )
+
+    def _check_open(self) -> None:
+        self.check_process()
         if self._is_broken:
             raise WriteFailed(f"run {self.run_id} takes no more records, because the disk failed on an earlier one")
         if not self._is_open:
