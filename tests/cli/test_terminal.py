@@ -192,3 +192,18 @@ def test_h_helps_everywhere_also_where_a_word_with_a_minus_is_a_condition(root, 
 def test_a_proposal_without_ratings_says_what_is_missing(tmp_path):
     make_runs(tmp_path / "runs", ["a hill"], size=32)
     assert "no image is rated yet" in forked(tmp_path / "runs", "learn", "propose").stdout
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+@pytest.mark.parametrize("group", [[], ["sources"], ["learn"], ["engines"], ["index"], ["export"]])
+def test_a_list_of_commands_says_the_whole_of_what_each_does(root, columns, group):
+    lines = on_terminal(root, columns, *group, "--help")
+    listed = lines[lines.index("Commands:") + 1 :]
+    assert len(listed) > 2
+    assert not [line for line in listed if line.rstrip().endswith("...")]
+
+
+def test_a_wrong_name_within_a_group_is_answered_with_those_there_are(root):
+    done = subprocess.run(command(root, "config", "list"), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "There are: get, set, path." in done.stderr

@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple
 import typer
 from typer.main import get_group
 
+from stablenew.cli.command_group import CommandGroup
+
 
 class Command(NamedTuple):
     """Where a command is."""
@@ -99,7 +101,7 @@ def _add(holder: typer.Typer, name: str, command: Command) -> Any:
     module = import_module(f"stablenew.cli.{command.module}")
     found = getattr(module, command.attribute)
     if isinstance(found, typer.Typer):
-        holder.add_typer(found, name=name)
+        holder.add_typer(found, name=name, cls=CommandGroup)
         return found
     options: dict[str, Any] = {"help": module.HELP} if command.has_help else {}
     if command.takes_query:

@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from stablenew import __version__
+from stablenew.cli.command_group import CommandGroup, UsageError
 from stablenew.cli.commands import Commands
 from stablenew.cli.console import INTERRUPTED, Output, printable
 from stablenew.cli.streams import prepare_streams
@@ -19,11 +19,9 @@ _GLOBAL_FLAGS = {"--json", "--quiet", "-q", "--version"}
 _SPELLINGS = {"-h": "--help"}
 """Also for commands that take a query, where any other word with a minus is a negated condition."""
 _GLOBAL_VALUES = {"--runs-dir"}
-# typer uses an installed click or its own copy of it, and does not export the parent of all usage errors
-_UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 
 
-class _Group(TyperGroup):
+class _Group(CommandGroup):
     """Takes the global options wherever they stand, and loads a command when it is asked for."""
 
     def __init__(self, **attributes: Any) -> None:
@@ -115,7 +113,7 @@ def _run(args: list[str]) -> int:
     try:
         result: Any = app(args=args, prog_name="stablenew", standalone_mode=False)
         sys.stdout.flush()
-    except _UsageError as error:
+    except UsageError as error:
         error.show()  # type: ignore[attr-defined]
         return USAGE
     except (typer.Abort, KeyboardInterrupt):
