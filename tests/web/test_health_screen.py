@@ -62,3 +62,10 @@ def test_a_survey_says_how_much_lies_where_and_what_was_left_behind(open_page, s
     expect(section).to_contain_text("1 temporary file;")
     expect(section.locator(".bar-row")).not_to_have_count(0)
     keep_screen(page, "health-survey")
+
+
+def test_the_size_of_the_index_counts_all_its_files(client, server):
+    (folder,) = (server.machine / "state").rglob("history.sqlite")
+    parts = {part.name: part.stat().st_size for part in folder.parent.iterdir()}
+    assert parts["history.sqlite-wal"] > 0
+    assert client.get("/api/health")["index"]["size_bytes"] >= sum(parts.values()) - parts["history.sqlite-shm"]

@@ -81,7 +81,7 @@ class IndexKeeper:
             "state": "kept in step by another process" if lock is None else state,
             "is_complete": self.reader.is_complete,
             "run_count": count[0][0] if count else 0,
-            "size_bytes": self.path.stat().st_size if self.path.exists() else 0,
+            "size_bytes": _size_of(self.path),
             "age_seconds": None if swept_at is None else max(0.0, time.time() - swept_at),
             "sweep_seconds": self.reader.get_meta("sweep_seconds"),
         }
@@ -171,6 +171,15 @@ class IndexKeeper:
                 yield Reconciler(index, self.root)
         finally:
             lock.release()
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of the index at `path`: of SQLite's file, and of the log and the columns that stand beside it."""
+    size = 0
+    for part in path.parent.glob("*"):
+        with contextlib.suppress(OSError):  # a log may be merged meanwhile
+            size += part.stat().st_size
+    return size
 
 
 def try_index_lock(root: Path) -> "BaseFileLock | None":

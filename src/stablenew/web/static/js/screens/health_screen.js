@@ -44,7 +44,8 @@ class HealthScreen {
       ["Store", index.store],
       ["Jobs", formatCount(index.run_count)],
       ["Index", `${state}${index.is_complete ? "" : ", still being built"}`],
-      ["Index file", `${index.path}, ${formatBytes(index.size_bytes)}`],
+      ["Index file", index.path],
+      ["Index size", formatBytes(index.size_bytes)],
       [
         "Last scan",
         index.age_seconds === null
