@@ -62,6 +62,14 @@ def test_what_cannot_be_decoded_has_a_picture_that_says_so(hostile, client):
     assert [headers["content-type"] for _, headers, _ in answers] == ["image/webp", *["image/svg+xml"] * 6]
     assert [status for status, _, _ in answers] == [200] * 7
     assert all("pixels" in answer[1]["x-reason"] for answer in answers[4:6])
+    assert all(b">cannot be shown<" in body for _, _, body in answers[1:])
+
+
+def test_a_file_that_is_gone_has_a_picture_that_says_so(client, root, run_ids):
+    path = next((root / run_ids[0] / "outputs").iterdir())
+    digest = next(one for one in digests(root / run_ids[0]) if one.startswith(path.name.split(".")[1]))
+    path.unlink()
+    assert b">file not found<" in client.ask("GET", f"/thumbnails/{run_ids[0]}/{digest}/320")[2]
 
 
 def test_a_link_in_the_place_of_an_output_is_not_followed(hostile, client, tmp_path):

@@ -73,8 +73,10 @@ def _thumbnail(call: Call) -> Response:
         raise OutputNotFound("expected the id of a run")
     try:
         data = call.context.thumbnails.get(digest, size, lambda: read_output(_run(call), digest))
-    except (NoPicture, RunNotFound, OutputNotFound, OSError) as error:
-        return _no_picture(without_places(str(error), call.viewer))
+    except NoPicture as error:
+        return _no_picture("cannot be shown", without_places(str(error), call.viewer))
+    except (RunNotFound, OutputNotFound, OSError) as error:
+        return _no_picture("file not found", without_places(str(error), call.viewer))
     return Response(data, media_type="image/webp", headers={"cache-control": _FOREVER})
 
 
@@ -85,18 +87,18 @@ def _digest(call: Call) -> str:
     return digest
 
 
-def _no_picture(reason: str) -> Response:
+def _no_picture(title: str, reason: str) -> Response:
     words = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in reason)[:300]
     headers = {"cache-control": "no-store", "content-security-policy": "default-src 'none'; sandbox", "x-reason": words}
-    return Response(_NO_PICTURE, media_type="image/svg+xml", headers=headers)
+    return Response(_NO_PICTURE.replace("no preview", title), media_type="image/svg+xml", headers=headers)
 
 
 _NO_PICTURE: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="320" height="320" viewBox="0 0 320 320">'
     '<rect width="320" height="320" fill="#8883"/>'
-    '<path d="M100 120h120v80H100z M100 200l40-40 25 25 20-20 35 35" fill="none" stroke="#888" stroke-width="6"/>'
-    '<path d="M90 230L230 90" stroke="#888" stroke-width="6"/>'
-    '<text x="160" y="262" text-anchor="middle" font-family="sans-serif" font-size="20" fill="#888">no preview</text>'
+    '<path d="M115 105h90v60h-90z M115 165l30-30 19 19 15-15 26 26" fill="none" stroke="#888" stroke-width="5"/>'
+    '<path d="M108 187L212 83" stroke="#888" stroke-width="5"/>'
+    '<text x="160" y="221" text-anchor="middle" font-family="sans-serif" font-size="18" fill="#888">no preview</text>'
     "</svg>"
 )
 
