@@ -167,3 +167,15 @@ def test_leaving_before_it_is_loaded_leaves_no_trace(open_page, run_ids):
         page.wait_for_url("**/jobs")
         page.go_back()
         expect(page.locator(".cell:not([hidden])")).to_have_count(12)
+
+
+def test_a_run_that_is_moved_away_under_an_open_page_says_so_until_it_is_back(open_page, root, run_ids, tmp_path):
+    page = open_page(f"/runs/{run_ids[0]}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("test")
+    open_page.tolerated = "404"
+    gone = page.get_by_role("alert")
+    (root / run_ids[0]).rename(tmp_path / "elsewhere")
+    expect(gone).to_contain_text("not in the store any more")
+    expect(page.get_by_role("heading", level=1)).to_have_text("test")
+    (tmp_path / "elsewhere").rename(root / run_ids[0])
+    expect(gone).to_be_hidden()

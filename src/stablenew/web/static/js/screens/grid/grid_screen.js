@@ -80,7 +80,7 @@ class GridScreen {
       h(
         "section.grid-screen",
         { "aria-label": "Grid" },
-        isThere ? h("h1.sr-only", "Grid") : null,
+        isThere ? h(this.onCell ? "h2.sr-only" : "h1.sr-only", "Grid") : null,
         h(
           "div.grid-bar",
           AXES.map((name) => this.buildChoice(name)),

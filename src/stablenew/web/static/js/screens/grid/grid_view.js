@@ -133,6 +133,7 @@ export class GridView {
     if (this.ratio) return;
     this.ratio = Math.max(0.4, Math.min(2, ratio));
     this.setSize(this.cell.width);
+    if (this.cursor) this.moveTo(this.cursor); // cells of another height stand elsewhere
   }
 
   setSize(width) {

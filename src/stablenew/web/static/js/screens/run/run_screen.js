@@ -70,11 +70,21 @@ class RunScreen {
 
   async reload() {
     const known = this.run?.records?.length;
-    this.run = await getJson(`/api/runs/${this.runId}`).catch(() => this.run);
-    if (!this.run) return;
+    const run = await getJson(`/api/runs/${this.runId}`).catch((error) => {
+      if (error.status === 404) this.showGone(true);
+      return null;
+    });
+    if (!run) return;
+    this.run = run;
+    this.showGone(false);
     this.feedback = this.run.feedback;
     if (this.run.records.length !== known || this.run.state !== this.shownState) this.build();
     else this.showOpinions();
+  }
+
+  /** The folder went away, or came back, while the page is open: what was read of it stays on the screen. */
+  showGone(isGone) {
+    if (this.gone) this.gone.hidden = !isGone;
   }
 
   async loadFeedback() {
@@ -90,6 +100,12 @@ class RunScreen {
     document.title = `${title} · StableNew`;
     this.gridBox = h("div.run-grid", { hidden: true });
     this.opinions = h("section.panel");
+    this.gone = h(
+      "p.panel.bad",
+      { role: "alert", hidden: true },
+      "This run's folder is not in the store any more: it was moved, renamed or deleted. ",
+      "What was read of it is still shown; when the folder is back, so is the rest.",
+    );
     this.reproduction = h("section", { hidden: true, "aria-label": "Compared with the run it repeats" });
     this.neighbours = h("section", { hidden: true });
     fill(
@@ -98,6 +114,7 @@ class RunScreen {
         "div.page",
         link("/jobs", "← Jobs"),
         h("h1", title),
+        this.gone,
         this.buildActions(),
         this.buildState(),
         this.gridBox,
