@@ -4,7 +4,7 @@ import { getJson, postJson, runUrl, thumbnailUrl } from "../../data/api.js";
 import { formatBytes, formatTime, plural } from "../../data/format.js";
 import { live } from "../../data/live.js";
 import { showError, toast } from "../../parts/dialogs.js";
-import { buildSelect, fill, h, link, showProgress } from "../../parts/dom.js";
+import { buildSelect, debounce, fill, h, link, showProgress } from "../../parts/dom.js";
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { app }) => new TrashScreen(root, app);
@@ -16,12 +16,19 @@ const AGES = [
   ["30d", "more than 30 days ago"],
 ];
 
+const RELOAD_MILLISECONDS = 150;
+
 class TrashScreen {
   constructor(root, app) {
     this.root = root;
     this.app = app;
     this.older = "";
-    this.unsubscribe = [live.on("task", (task) => this.showTask(task))];
+    const loadSoon = debounce(() => this.load().catch(() => {}), RELOAD_MILLISECONDS);
+    this.unsubscribe = [
+      live.on("task", (task) => this.showTask(task)),
+      live.on("changes", loadSoon), // the index takes a moment to know what was restored
+      loadSoon.cancel,
+    ];
   }
 
   close() {
@@ -44,7 +51,7 @@ class TrashScreen {
         h("h1", "Trash"),
         count
           ? h("p", `${plural(count, "image")}, ${formatBytes(held)} on this machine.`)
-          : h("p", "The trash is empty. Backspace on the wall puts an image here."),
+          : h("p", "The trash is empty. Backspace or the bin on an image of ", link("/", "the wall"), " puts it here."),
         isReadOnly || !count ? null : this.buildActions(),
         this.progress,
         h(
@@ -108,7 +115,6 @@ class TrashScreen {
     } catch (error) {
       showError(error);
     }
-    setTimeout(() => this.load().catch(() => {}), 300); // the index takes a moment to know
   }
 
   confirm() {
