@@ -1,5 +1,7 @@
 """An empty page asks where the images are, and the images come."""
 
+import os
+
 import pytest
 
 from tests.importing.images import fill, make_png
@@ -36,6 +38,7 @@ def test_from_nothing_to_images_by_three_clicks(home, open_page, keep_screen):
     expect(page.get_by_text("40 images imported").first).to_be_visible()
     page.goto("/import")
     expect(page.get_by_label("Watch outputs")).to_be_checked()
+    expect(page.get_by_role("list", name="left out")).to_contain_text("1 images without generation data")
     keep_screen(page, "import-done")
 
 
@@ -85,3 +88,41 @@ def test_other_sites_cannot_ask_what_folders_there_are(home, client, server):
         assert status in (403, 415)
         assert b"ComfyUI" not in body
     assert client.post("/api/import/places", {})["places"][0]["tool"] == "ComfyUI"
+
+
+def test_images_that_come_between_those_on_a_wall_nobody_touched_are_shown_at_once(open_page, root, tmp_path, server):
+    folder = tmp_path / "pictures"
+    fill(folder, 4)
+    server.run("import", str(folder))
+    page = open_page("/")
+    expect(page.locator(".counts")).to_have_text("4 images · 4 unrated")
+    for number, path in enumerate(fill(folder, 6, first=20)):
+        moment = path.stat().st_mtime + (5 if number % 2 else -5000)
+        os.utime(path, (moment, moment))
+    server.run("import", str(folder))
+    expect(page.locator(".counts")).to_have_text("10 images · 10 unrated")
+    expect(page.locator(".pill")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    late = fill(folder, 2, first=40)
+    os.utime(late[0], (1_600_000_000, 1_600_000_000))
+    server.run("import", str(folder))
+    expect(page.get_by_role("button", name="2 new")).to_be_visible()
+    expect(page.locator(".counts")).to_have_text("10 images · 10 unrated")
+
+
+@pytest.mark.parametrize(("width", "most"), [(1024, 44), (390, 72)])
+def test_the_line_of_a_long_import_takes_little_room_on_other_screens(open_page, server, width, most):
+    server.run("demo", "--quiet")
+    page = open_page("/jobs", viewport={"width": width, "height": 768})
+    line = page.locator(".import-line")
+    expect(line).to_be_attached()
+    line.evaluate(
+        """line => {
+            line.hidden = false;
+            line.firstChild.textContent = "Taking in images: 12,448 of 53,071 read, 200 a second, 3 min 13 s left";
+        }"""
+    )
+    expect(line).to_be_visible()
+    for part in line.locator("> *").all():
+        expect(part).to_be_in_viewport(ratio=1)
+    assert line.bounding_box()["height"] <= most

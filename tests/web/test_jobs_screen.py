@@ -43,6 +43,27 @@ def test_a_row_says_what_a_person_wants_to_know(open_page, keep_screen):
     keep_screen(page, "jobs")
 
 
+@pytest.mark.only_reads
+@pytest.mark.parametrize("width", [1440, 1024, 920, 800, 390])
+def test_the_facts_of_a_row_overlap_at_no_width(open_page, width):
+    page = open_page("/jobs", viewport={"width": width, "height": 800})
+    expect(rows(page)).to_have_count(4)
+    page.evaluate(
+        "() => { for (const fact of document.querySelectorAll('.outputs')) fact.textContent = '1,204 images'; }"
+    )
+    parts = row(page, 1).locator(".what, .variants, .outputs, .seed, .status, .stars").filter(visible=True)
+    boxes = [part.bounding_box() for part in parts.all()]
+    for place, a in enumerate(boxes):
+        for b in boxes[place + 1 :]:
+            is_beside = a["x"] + a["width"] <= b["x"] + 1 or b["x"] + b["width"] <= a["x"] + 1
+            is_below = a["y"] + a["height"] <= b["y"] + 1 or b["y"] + b["height"] <= a["y"] + 1
+            assert is_beside or is_below, (a, b)
+    texts = "span => [span.scrollWidth, span.closest('.facts').getBoundingClientRect().width]"
+    for fact in row(page, 1).locator(".facts > span").filter(visible=True).all():
+        needed, room = fact.evaluate(texts)
+        assert needed <= room + 1
+
+
 def test_stars_are_clicked_and_still_there_after_a_restart(open_page, server, root, run_ids):
     page = open_page("/jobs")
     open_page.tolerated = GONE

@@ -8,7 +8,7 @@ import pytest
 from stablenew import PipelineConfig, PipelineRunner, Prompt, RunRecorder, RunStore, SketchEngine, VariantPlan
 from stablenew.pipeline.randomizer import SWEEP, Axis
 from tests.web.browser import expect
-from tests.web.serving import Client, events_of, wait_for
+from tests.web.serving import Client, events_of, make_runs, wait_for
 from tests.web.test_images_api import album, make_album
 from tests.web.test_loupe import current
 from tests.web.test_wall_screen import cell, cells
@@ -265,3 +265,20 @@ def test_another_tab_shows_the_new_order_of_an_album(open_album, client):
     other.keyboard.press("Alt+End")
     expect_order(other, client, [b, c, d, a])
     expect_order(page, client, [b, c, d, a])
+
+
+def test_what_can_be_done_with_a_selection_fits_a_phone(open_page, root, keep_screen):
+    make_runs(root, [f"picture {number}" for number in range(12)])
+    page = open_page("/", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    hold(page, cell(page, 3))
+    acts = page.get_by_role("group", name="The selection")
+    for button in acts.get_by_role("button").filter(visible=True).all():
+        expect(button).to_be_in_viewport(ratio=1)
+    keep_screen(page, "selection-phone")
+    page.locator(".wall .viewport").evaluate("box => box.scrollTo(0, box.scrollHeight)")
+    last = page.locator('.cell[aria-posinset="24"]')
+    expect(last).to_be_in_viewport(ratio=1)
+    chosen = page.get_by_role("button", name="1 selected")
+    expect(chosen).to_be_visible()
+    bar, box = page.locator(".status-bar").bounding_box(), last.bounding_box()
+    assert box["y"] + box["height"] <= bar["y"]

@@ -29,10 +29,17 @@ function describeEnd(task) {
   if (task.is_cancelled) return "Stopped. What was imported stays; the next import continues there.";
   if (task.error) return `The import ended: ${task.error}`;
   const total = (name) => task.result.imports.reduce((sum, report) => sum + report[name], 0);
-  const leftOut = task.result.imports
-    .flatMap((report) => Object.values(report.left_out))
-    .reduce((sum, n) => sum + n, 0);
+  const leftOut = countLeftOut(task).reduce((sum, [, count]) => sum + count, 0);
   return `${plural(total("imported"), "image")} imported${leftOut ? ", " + plural(leftOut, "file") + " left out" : ""}`;
+}
+
+/** How many files an import left out, for each reason. @returns {[string, number][]} */
+export function countLeftOut(task) {
+  const counts = new Map();
+  for (const report of task.result?.imports ?? [])
+    for (const [reason, count] of Object.entries(report.left_out))
+      counts.set(reason, (counts.get(reason) ?? 0) + count);
+  return [...counts];
 }
 
 /** Show imports from now on; `app` is what screens get. */

@@ -6,7 +6,7 @@ import { fill, h, link } from "../parts/dom.js";
 import { formatBytes, formatCount, formatTime, plural } from "../data/format.js";
 import { live } from "../data/live.js";
 import { acceptTaskState } from "../data/task_states.js";
-import { describeProgress } from "./import_progress.js";
+import { countLeftOut, describeProgress } from "./import_progress.js";
 
 /** The screen, built; it takes keys from now on. `load` then fills it. */
 export const open = (root, { app }) => new ImportScreen(root, app);
@@ -69,14 +69,16 @@ class ImportScreen {
         this.problem,
         this.previewList,
         this.sources,
-        h("p", link("/copies", "Copies: pictures that are there in several files")),
-        h(
-          "p.hint",
-          "No images yet? ",
-          h("a", { "data-link": true, href: "/new" }, "Make a run"),
-          ", or in a terminal: ",
-          h("code", "stablenew demo"),
-        ),
+        this.app.status.run_count ? h("p", link("/copies", "Copies: pictures that are there in several files")) : null,
+        this.app.status.run_count
+          ? null
+          : h(
+              "p.hint",
+              "No images yet? ",
+              h("a", { "data-link": true, href: "/new" }, "Make a run"),
+              ", or in a terminal: ",
+              h("code", "stablenew demo"),
+            ),
       ),
     );
   }
@@ -86,15 +88,22 @@ class ImportScreen {
       bar: h("progress", { "aria-label": "Taking in images" }),
       words: h("span", { role: "status" }),
       stop: h("button", { click: () => postJson("/api/import/stop") }, "Stop"),
+      leftOut: h("div"),
     };
     const show = h("a.button.primary", { "data-link": true, href: "/" }, "Show the images");
     const line = h("div.actions", parts.words, parts.stop, show);
-    return { ...parts, box: h("section.panel", { "aria-label": "Import", hidden: true }, line, parts.bar) };
+    return {
+      ...parts,
+      box: h("section.panel", { "aria-label": "Import", hidden: true }, line, parts.bar, parts.leftOut),
+    };
   }
 
   showPlaces(places) {
     if (!places.length) {
-      fill(this.places, h("p", { role: "status" }, "No folder of a known tool was found here. Enter one:"));
+      fill(
+        this.places,
+        h("p", { role: "status" }, "No folder of a known tool was found on this machine. Enter yours:"),
+      );
       return;
     }
     fill(
@@ -244,7 +253,7 @@ class ImportScreen {
   }
 
   showImport(task) {
-    const { box, bar, words, stop } = this.progress;
+    const { box, bar, words, stop, leftOut } = this.progress;
     box.hidden = false;
     bar.hidden = task.is_over;
     stop.hidden = task.is_over;
@@ -253,6 +262,8 @@ class ImportScreen {
       bar.value = task.done;
     }
     words.textContent = describeProgress(task);
+    const counts = task.is_over ? Object.fromEntries(countLeftOut(task)) : {};
+    fill(leftOut, buildCounts(counts, "left out", "soft"));
     if (task.is_over) this.reload();
   }
 

@@ -167,7 +167,7 @@ function buildRound(found, making, isReadOnly) {
     kept ? h("p.hint", `${kept[0].toUpperCase()}${kept.slice(1)}.`) : null,
     buildRateHere(
       "Not rated yet",
-      `${plural(rateFirst.length, "image")} that nobody has rated would teach as much as new ones. Rate them here:`,
+      `${plural(rateFirst.length, "image")} that nobody has rated would teach as much as ${rateFirst.length === 1 ? "a new one. Rate it" : "new ones. Rate them"} here:`,
       rateFirst,
       { isReadOnly },
     ),

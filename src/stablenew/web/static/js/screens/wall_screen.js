@@ -179,14 +179,14 @@ class WallScreen {
 
   /** Whether images that arrive may be put at the top of what is shown. */
   get mayMove() {
-    return !this.loupe.isOpen && this.view.top < 2 && !this.selection.size && this.cursor === 0;
+    const isUntouched = this.cursor === 0 || !this.selection.isPlaced;
+    return !this.loupe.isOpen && this.view.top < 2 && !this.selection.size && isUntouched;
   }
 
   prepend(head, added) {
     this.list.prepend(head, added);
     this.selection.shift(0, added);
     this.view.prepended(added);
-    this.selection.moveTo(this.selection.cursor);
     this.showActive();
   }
 

@@ -9,6 +9,8 @@ const RELOAD_MILLISECONDS = 250;
 const FACETS_MILLISECONDS = 600;
 /** After the server did not answer. */
 const RETRY_MILLISECONDS = 3000;
+/** A whole list of more images is too much to fetch for each run that arrives. */
+const MOST_SHOWN_AT_ONCE = 100_000;
 
 export class WallArrivals {
   /** @param {any} screen */
@@ -70,10 +72,18 @@ export class WallArrivals {
       const added = list.search.group || list.search.sort !== "newest" ? -1 : list.countArrived(head);
       if (added === 0 || (added > 0 && screen.hiding.holds(head.ids.subarray(0, added)))) return;
       if (added > 0 && screen.mayMove) screen.prepend(head, added);
-      else if (head.total > list.total) this.offer(head.total - list.total);
+      else if (head.total <= list.total) return;
+      else if (this.mayShowAll(head)) await screen.loading.reload({ staysOnTop: true });
+      else this.offer(head.total - list.total);
     } catch (error) {
       if (error.name !== "AbortError" && error.status !== 422) this.lookLater();
     }
+  }
+
+  /** Whether images that came between others may be shown at once: nobody has begun to look, and the list is short. */
+  mayShowAll(/** @type {{total: number}} */ head) {
+    const { list, mayMove } = this.screen;
+    return mayMove && list.search.sort === "newest" && head.total <= MOST_SHOWN_AT_ONCE;
   }
 
   /** Show an album as somebody else ordered it, or as it was before an undo. Gives whether its images are the same. */

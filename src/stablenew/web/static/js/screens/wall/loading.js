@@ -55,21 +55,23 @@ export class WallLoading {
     else screen.layer.focus({ preventScroll: true });
   }
 
-  /** Load the list as it is now; the cursor stays on its image. */
-  async reload({ isFromTop = false } = {}) {
+  /** Load the list as it is now; the cursor stays on its image, and with `staysOnTop` the top is still in view. */
+  async reload({ isFromTop = false, staysOnTop = false } = {}) {
     const { screen } = this;
     const id = screen.list.ids[screen.cursor];
     const list = new ImageList(screen.search);
     list.use(await list.fetch(screen.abort.signal));
+    const showsTop = isFromTop || (staysOnTop && screen.mayMove); // unless somebody scrolled meanwhile
+    const { isPlaced } = screen.selection;
     for (const [key, row] of screen.list.rows) list.rows.set(key, row);
     list.expireAll();
     for (const part of [screen, screen.view, screen.loupe, screen.loupe.film, screen.feedback]) part.list = list;
     const index = isFromTop ? 0 : Math.max(0, list.indexOf(id));
     screen.selection.moveTo(Math.min(index, Math.max(0, list.length - 1)));
-    screen.selection.isPlaced = !isFromTop;
+    screen.selection.isPlaced = staysOnTop ? isPlaced : !isFromTop;
     if (isFromTop && screen.loupe.isOpen) screen.closeLoupe();
-    screen.view.reset(isFromTop ? null : screen.view.anchor());
-    if (list.length) screen.changeSelection(() => {});
+    screen.view.reset(showsTop ? null : screen.view.anchor());
+    if (list.length) screen.changeSelection(() => {}, { reveals: !staysOnTop });
     screen.remember();
     this.showState();
     screen.rail.load();
