@@ -12,6 +12,7 @@ from tests.web.serving import Client, Server, make_runs
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SCREENS = Path(__file__).parents[2] / "artifacts" / "screens"
+ARE_SCREENS_KEPT = bool(os.environ.get("KEEP_SCREENS"))
 PROMPTS = ["a quiet harbour at dawn", "an old lighthouse in fog", "a mountain lake at noon", "a tea garden at dusk"]
 
 
@@ -157,10 +158,11 @@ def fresh_link(server):
 
 @pytest.fixture
 def keep_screen():
-    """A function that keeps a picture of a page, for people to look at."""
+    """A function that keeps a picture of a page, for people to look at, where KEEP_SCREENS asks for them."""
 
     def keep(page, name):
-        SCREENS.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=SCREENS / f"{name}.png")
+        if ARE_SCREENS_KEPT:
+            SCREENS.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=SCREENS / f"{name}.png")
 
     return keep

@@ -48,11 +48,28 @@ RULES_OF_SCHEME = {"light": None, "dark": {"runOnly": ["color-contrast", "link-i
 """The rules of axe to check; None is all. Of all rules only these look at colours, so the others are checked once."""
 
 
+SWITCH = """async (theme) => {
+  document.documentElement.dataset.theme = theme;
+  await new Promise(requestAnimationFrame);
+  const ending = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
+  await Promise.allSettled(ending.map((one) => one.finished));
+}"""
+"""Changes the colours, and waits until none is on its way to another."""
+
+
 @pytest.fixture(scope="session")
 def axe():
-    from axe_playwright_python.sync_playwright import Axe
+    """A function that gives the violations in a page; a page is given the script once."""
+    from axe_playwright_python.base import AXE_SCRIPT
 
-    return Axe()
+    run = "([context, rules]) => axe.run(context ?? document, rules).then((found) => found.violations)"
+
+    def find_violations(page, context, rules):
+        if not page.evaluate("() => 'axe' in window"):
+            page.evaluate(AXE_SCRIPT)
+        return page.evaluate(run, [context, {"resultTypes": ["violations"], **(rules or {})}])
+
+    return find_violations
 
 
 def test_axe_finds_nothing_on_any_screen_light_and_dark(open_page, axe, root, keep_screen):
@@ -64,9 +81,8 @@ def test_axe_finds_nothing_on_any_screen_light_and_dark(open_page, axe, root, ke
 
     def look(name, context=None):
         for scheme, rules in RULES_OF_SCHEME.items():
-            page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", scheme)
-            page.wait_for_timeout(100)
-            for violation in axe.run(page, context, rules).response["violations"]:
+            page.evaluate(SWITCH, scheme)
+            for violation in axe(page, context, rules):
                 nodes = [node["html"][:200] for node in violation["nodes"][:3]]
                 found.setdefault(f"{scheme} {name}", []).append((violation["id"], nodes))
             if context is None:
