@@ -31,7 +31,7 @@ def start(controller, text="a lake\n\na hill", *, learning=True):
 
 
 def wait(job):
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not job.is_over:
         assert time.monotonic() < until
         time.sleep(0.01)

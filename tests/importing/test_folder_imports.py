@@ -18,7 +18,7 @@ ignore = lambda *_: None  # noqa: E731
 
 
 def wait_for(condition):
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

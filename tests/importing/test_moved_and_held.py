@@ -84,7 +84,7 @@ def test_a_watch_notices_where_a_file_went(store, tmp_path):
     thread = threading.Thread(target=FolderWatch(Importer(store), tmp_path / "outputs").run, args=(stop,))
     thread.start()
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while not outputs_of(store):
             assert time.monotonic() < until
             time.sleep(0.02)
@@ -213,7 +213,7 @@ def test_what_a_recorder_has_recorded_is_not_taken_again_by_a_watch(store, tmp_p
         writer.seal(samples.metadata("recorded", status="completed", record_count=1, output_count=1))
         (outputs / "5.png").write_bytes(data)
         (outputs / "6.png").write_bytes(make_png(6))
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while len(outputs_of(store)) < 2:
             assert time.monotonic() < until
             time.sleep(0.02)

@@ -15,7 +15,7 @@ from stablenew.index.index_schema import delete_index, index_path
 from stablenew.index.run_index import RESET, RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
 from tests import samples
 
-PATIENCE = 20
+PATIENCE = 60
 
 FOLLOWER = """
 import sys

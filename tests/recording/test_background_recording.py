@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import threading
+import time
 
 import pytest
 
@@ -17,7 +18,7 @@ from stablenew.recording.recording_session import RecordingSession, RunDescripti
 from stablenew.recording.side_channel import SideChannel
 from tests.samples import png, record
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 @pytest.fixture
@@ -104,6 +105,9 @@ def test_more_images_than_may_wait_in_memory_have_to(recording, channel, disk, m
 
     maker = threading.Thread(target=make)
     maker.start()
+    until = time.monotonic() + PATIENCE
+    while len(added) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
     maker.join(0.3)
     assert added == [0, 1]  # the second was let in while there was room
     disk.set()

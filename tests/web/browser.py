@@ -6,4 +6,4 @@ try:
 except ImportError:
     expect = PlaywrightTimeout = None
 else:
-    expect.set_options(timeout=20_000)  # a busy machine is slow, and not wrong
+    expect.set_options(timeout=30_000)  # a busy machine is slow, and not wrong

@@ -13,7 +13,7 @@ from stablenew import FeedbackManager, PipelineConfig, PipelineRunner, Prompt, R
 from stablenew.pipeline.randomizer import SWEEP, Axis
 from tests import forked_commands
 
-READ_SECONDS = 30
+READ_SECONDS = 60
 
 
 class Server:

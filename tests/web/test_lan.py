@@ -466,6 +466,10 @@ def read_text(data):
         return None
 
 
+def words_of(texts):
+    return re.findall(r"[\w.-]+", "\n".join(filter(None, map(read_text, texts))))
+
+
 def test_a_device_sees_no_path_and_nothing_of_this_computer(server, root, rating, tmp_path):
     import getpass
 
@@ -485,11 +489,9 @@ def test_a_device_sees_no_path_and_nothing_of_this_computer(server, root, rating
     assert row["digest"].encode() in text
     for secret in (str(root), str(tmp_path), root.parent.name, "outputs/txt2img"):
         assert secret.encode() not in text, secret
-    # As a whole word: a short name may stand in a random id, or in the bytes of any picture.
-    assert socket.gethostname() not in re.findall(r"[\w.-]+", "\n".join(filter(None, map(read_text, texts))))
-    assert getpass.getuser().encode() not in b"\n".join(
-        text for text in texts if b"rater" in text and b"<html" not in text
-    )
+    # As whole words: a short name may stand in a random id, or in the bytes of any picture.
+    assert socket.gethostname() not in words_of(texts)
+    assert getpass.getuser() not in words_of(text for text in texts if b"rater" in text and b"<html" not in text)
 
 
 def test_errors_name_no_folder_to_a_device(server, root, rating, tmp_path):
@@ -582,7 +584,7 @@ def test_a_revoked_device_gets_nothing_and_its_open_stream_ends(server, rating):
     server.run("devices", "revoke", "anna")
     began = time.monotonic()
     while stream.readline():
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60
     connection.close()
     assert rating.ask("GET", "/api/status")[0] == 401
     assert rating.ask("GET", "/static/js/app.js")[0] == 401

@@ -275,7 +275,7 @@ def test_previews_come_where_somebody_looks(comfyui):
 
 
 def test_a_wish_to_stop_interrupts_our_prompt_and_nobody_elses(comfyui):
-    fake, engine = comfyui(seconds_per_step=0.1)
+    fake, engine = comfyui(seconds_per_step=2)
     fake.pending.append([99, "theirs", {"9": OWN["9"] | {"inputs": {}}}, {"client_id": "x"}, []])
     fake.pending.clear()
     token = CancelToken()
@@ -283,9 +283,10 @@ def test_a_wish_to_stop_interrupts_our_prompt_and_nobody_elses(comfyui):
     started = time.monotonic()
     with pytest.raises(Cancelled):
         ask(engine, batch_size=20, steps=20, monitor=StageMonitor(token))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20 * 2 / 2, "it waited for all steps"
     wait_for(lambda: not fake.pending and fake.running is None)
     assert len(fake.requests) == 2, "one ran, one waited"
+    fake.seconds_per_step = 0.01
     assert ask(engine).images
 
 
@@ -304,7 +305,7 @@ def test_anothers_prompt_is_left_alone(comfyui):
     assert [image.seed for image in made] == [77]
 
 
-def wait_for(condition, seconds=5):
+def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
