@@ -1,6 +1,7 @@
 """Imports point down only, and no module imports in a circle: also inside functions and under TYPE_CHECKING."""
 
 import ast
+import venv
 from collections import Counter
 from pathlib import Path
 
@@ -107,8 +108,21 @@ def test_only_the_store_writes_files_and_only_the_side_channel_catches_everythin
     assert writing <= {"disk", "store", "cli"}, "cli exports to places the user names"
 
 
+def names_at_the_top(root):
+    """What a checkout holds, without hidden names and without virtual environments, whatever those are called."""
+    return {
+        path.name for path in root.iterdir() if not path.name.startswith(".") and not (path / "pyvenv.cfg").is_file()
+    }
+
+
+def test_a_virtual_environment_is_no_part_of_the_project(tmp_path):
+    venv.create(tmp_path / "env", with_pip=False)
+    (tmp_path / "environment").mkdir()
+    assert names_at_the_top(tmp_path) == {"environment"}
+
+
 def test_the_top_level_is_what_it_shall_be():
     root = SOURCE.parents[1]
     allowed = {"schemas", "src", "tests", "runs", "tools", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"}
     ignored = {"build", "dist", "artifacts"}
-    assert {path.name for path in root.iterdir() if not path.name.startswith(".")} - ignored == allowed
+    assert names_at_the_top(root) - ignored == allowed
