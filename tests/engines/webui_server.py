@@ -59,6 +59,9 @@ class FakeWebUI:
         self.progress = 0.0
         self.model = MODELS[0]
         self.calls = 0
+        self.loras = [*LORAS]
+        self.lora_lists = 0
+        """How often the list of LoRAs was asked for."""
         self.report = {"Version": "v1.10.1"}
         """What `/internal/sysinfo` says, as far as anybody asks."""
         self.hashes = {}
@@ -79,7 +82,7 @@ class FakeWebUI:
             Route("/sdapi/v1/options", self.answer_options, **get),
             Route("/sdapi/v1/options", self.set_options, **post),
             Route("/sdapi/v1/scripts", self.list_scripts, **get),
-            Route("/sdapi/v1/loras", self.answer([{"name": name, "alias": name, "path": ""} for name in LORAS]), **get),
+            Route("/sdapi/v1/loras", self.list_loras, **get),
         ]
         if self.kin == "sdnext":
             routes += [
@@ -117,6 +120,10 @@ class FakeWebUI:
             return JSONResponse(value)
 
         return give
+
+    async def list_loras(self, _request):
+        self.lora_lists += 1
+        return JSONResponse([{"name": name, "alias": name, "path": ""} for name in self.loras])
 
     def names(self, values):
         async def answer(_request):

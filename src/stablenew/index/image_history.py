@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from stablenew.index.asking.image_values import ImageValues
     from stablenew.index.reconciler import Progress
 
-_SEARCHED: Final = 200
-"""How many images a search looks up at once."""
 _SORTED_SETTINGS: Final = tuple(
     setting.query for setting in INDEXED if setting.query and setting.type in ("integer", "number")
 )
@@ -148,7 +146,7 @@ class ImageHistory:
     def search_images(self, query: "str | Query" = "", *, sort: str = NEWEST) -> Iterator[Row]:
         """Iterate over every image that fits."""
         parsed = self.parse(query)
-        for page in iter_pages(lambda after: self.find_images(parsed, sort=sort, limit=_SEARCHED, after=after)):
+        for page in iter_pages(lambda after, limit: self.find_images(parsed, sort=sort, limit=limit, after=after)):
             yield from page.rows
 
     def count_images(self, query: "str | Query" = "") -> int:

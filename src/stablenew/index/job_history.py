@@ -33,8 +33,6 @@ __all__ = ["ALL_SORTS", "RECENT_JOBS", "ImagePage", "ImageSnapshot", "JobHistory
 
 _MAX_FITTING: Final = 8
 """How many of the images that fit a job shows."""
-_SEARCHED: Final = 200
-"""How many jobs a search looks up at once."""
 RECENT_JOBS: Final = 500
 """How many jobs `recent` covers by default. Searches cover all."""
 _MAX_ATTEMPTS: Final = 100
@@ -92,7 +90,7 @@ class JobHistory(ImageHistory):
     def search(self, query: "str | Query", *, sort: str = TIME) -> "Iterator[JobSummary]":
         """Iterate over every job that fits."""
         parsed = self.parse(query)
-        for page in iter_pages(lambda after: self.page(parsed, after=after, limit=_SEARCHED, sort=sort)):
+        for page in iter_pages(lambda after, limit: self.page(parsed, after=after, limit=limit, sort=sort)):
             yield from page.jobs
 
     def get(self, run_id: str) -> "JobSummary":

@@ -6,12 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from stablenew.index.id_lists import iter_parts
 from stablenew.index.index_schema import DIGEST_KEY, DIGEST_KEY_BYTES, FULL_TEXT_TABLES, NO_IMAGE, TextKind
 from stablenew.index.stored_values import DIGEST_BYTES, searchable
 
 _MAX_CACHED: Final = 20_000
-_MAX_PARAMETERS: Final = 500
-"""Of one statement; SQLite before 3.32 took 999."""
 
 IdSource: TypeAlias = Callable[[Sequence[Any]], Iterable[int | None]]
 
@@ -28,8 +27,8 @@ def with_ids(rows: Sequence[tuple[Any, ...]], sources: Mapping[int, IdSource]) -
 def find_images(connection: sqlite3.Connection, digests: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
     """The images of some digests, each as the index keeps it, and its id."""
     wanted = set(digests)
-    for start in range(0, len(digests), _MAX_PARAMETERS):
-        keys = [digest[:DIGEST_KEY_BYTES] for digest in digests[start : start + _MAX_PARAMETERS]]
+    for some in iter_parts(digests):
+        keys = [digest[:DIGEST_KEY_BYTES] for digest in some]
         query = f"SELECT digest, id FROM image WHERE {DIGEST_KEY} IN ({','.join('?' * len(keys))})"
         yield from (row for row in connection.execute(query, keys) if row[0][:DIGEST_BYTES] in wanted)
 

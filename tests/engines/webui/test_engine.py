@@ -216,6 +216,16 @@ def test_loras_that_are_there_are_nothing_to_say(webui):
     assert (result.notices, "missing_loras" in result.actual) == ((), False)
 
 
+def test_the_list_of_loras_is_read_once_for_all_images_and_again_for_one_that_is_not_in_it(webui):
+    fake, engine = webui(kin="sdnext")
+    for _ in range(3):
+        ask(engine, prompt="a quiet harbour <lora:film_grain:0.5>")
+    assert fake.lora_lists == 1
+    assert ask(engine, prompt="<lora:late:1>").actual["missing_loras"] == ["late"]
+    fake.loras.append("late")
+    assert "missing_loras" not in ask(engine, prompt="<lora:late:1>").actual
+
+
 def test_a_server_that_says_nothing_of_its_model_says_it_in_the_infotext(webui):
     fake, engine = webui("keeps_model", kin="sdnext")
     result = ask(engine, model="sd_xl_base_1.0", clip_skip=2)

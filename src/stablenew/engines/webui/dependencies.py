@@ -46,6 +46,8 @@ class WebUIDependencies:
         self._used: dict[tuple[str, str], None] = {}
         """Kinds and names of files, in the order of their first use."""
         self._report: Mapping[str, Any] | None = None
+        self._listed_loras: Any = None
+        """The server's list, as it was when it was asked last."""
 
     def note_used(self, actual: Mapping[str, JsonValue], loras: Iterable[str]) -> None:
         """Images were made with these settings and LoRAs."""
@@ -64,11 +66,13 @@ class WebUIDependencies:
         params = actual.get("generation_params")
         hashes = str(params.get("Lora hashes") or "") if isinstance(params, dict) else ""
         used = {entry.rpartition(":")[0].strip().strip('"') for entry in hashes.split(",")}
-        doubtful = [name for name in dict.fromkeys(called) if name not in used]
-        listed = self._client.find(_LISTS["lora"][0]) if doubtful else None
-        if not isinstance(listed, list):
-            return []
-        return [name for name in doubtful if not _find_entry(listed, "lora", name)]
+        doubtful = self._unlisted_loras(name for name in dict.fromkeys(called) if name not in used)
+        if doubtful:  # in a list that is not there yet, or from before the file came
+            self._listed_loras = self._client.find(_LISTS["lora"][0])
+        return self._unlisted_loras(doubtful) if isinstance(self._listed_loras, list) else []
+
+    def _unlisted_loras(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if not _find_entry(self._listed_loras, "lora", name)]
 
     def find(self, program: str, version: str) -> Dependencies:
         """All that is known; the server is asked for what is not known yet.

@@ -6,10 +6,10 @@ from typing import Final
 
 from stablenew.formats.digest import is_digest
 from stablenew.index.asking.index_reader import IndexReader
+from stablenew.index.id_lists import iter_id_lists
 from stablenew.index.index_schema import DIGEST_KEY, DIGEST_KEY_BYTES
 from stablenew.index.stored_values import DIGEST_BYTES, pack_digest, unpack_digest
 
-_MAX_PARAMETERS: Final = 500
 _SELECT_NEWEST: Final = (
     "SELECT p.run, p.position, p.number FROM image i JOIN place p ON p.image = i.id "
     "JOIN variant v ON v.run = p.run AND v.position = p.position LEFT JOIN text t ON t.id = v.prompt "
@@ -32,8 +32,7 @@ def image_ids(reader: IndexReader, digests: Iterable[str]) -> dict[str, int]:
 def digests_of(reader: IndexReader, images: Sequence[int]) -> list[str]:
     """The digests of images and of their copies by their ids, in any order."""
     found: list[str] = []
-    for start in range(0, len(images), _MAX_PARAMETERS):
-        some = ",".join(map(str, images[start : start + _MAX_PARAMETERS]))
+    for some in iter_id_lists(images):
         found += [
             unpack_digest(digest)
             for (digest,) in reader.fetch(f"SELECT digest FROM image WHERE id IN ({some}) OR picture IN ({some})")
@@ -44,8 +43,7 @@ def digests_of(reader: IndexReader, images: Sequence[int]) -> list[str]:
 def digests_by_run(reader: IndexReader, images: Sequence[int]) -> dict[str, list[str]]:
     """For each run the digests of those of some images, or of their copies, that are among its final outputs."""
     found: dict[str, set[str]] = defaultdict(set)
-    for start in range(0, len(images), _MAX_PARAMETERS):
-        some = ",".join(map(str, images[start : start + _MAX_PARAMETERS]))
+    for some in iter_id_lists(images):
         query = (
             "SELECT r.run_id, i.digest FROM place p JOIN run r ON r.id = p.run JOIN image i ON i.id = p.image "
             f"WHERE i.id IN ({some}) OR i.picture IN ({some})"

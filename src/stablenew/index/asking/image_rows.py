@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.index_reader import PATH_COLUMNS, IndexReader, Row
+from stablenew.index.id_lists import iter_id_lists
 from stablenew.index.index_schema import LABEL_PREFIX, VARIANT
 from stablenew.index.stored_values import read_seed, split_names, timestamp_of, unpack_digest, write_seed
 
@@ -30,7 +31,6 @@ _SELECT_PLACES: Final = (
     f"WHERE i.id = ? OR i.picture = ? ORDER BY p.run, p.position, p.number LIMIT {MAX_PLACES}"
 )
 _SETTINGS_AT: Final = 18
-_MAX_PARAMETERS: Final = 500
 
 Key: TypeAlias = tuple[int, int, int]
 """A place of an image: run, position and number."""
@@ -107,8 +107,7 @@ class _Said:
 def _by_image(reader: IndexReader, images: list[int], select: str, order: str = "") -> _ByImage:
     """The rows of a query about some images, or about copies of them, by image."""
     found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    for start in range(0, len(images), _MAX_PARAMETERS):
-        some = ",".join(map(str, images[start : start + _MAX_PARAMETERS]))
+    for some in iter_id_lists(images):
         suffix = f" ORDER BY {order}" if order else ""
         chosen = f"WHERE image.id IN ({some}) OR image.picture IN ({some})"
         for row in reader.fetch(f"{select.format(picture='coalesce(image.picture, image.id)')} {chosen}{suffix}"):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from stablenew.index.id_lists import iter_id_lists, iter_parts
 from stablenew.index.index_schema import (
     DIGEST_KEY,
     DIGEST_KEY_BYTES,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 """A run in the JSON form of JobSummary, or an image."""
-_MAX_PARAMETERS: Final = 500
+_MAX_PATTERNS: Final = 500
+"""Conditions whose words are remembered."""
 PATH_COLUMNS: Final = "p.path, v.number, p.stage, p.type, i.digest"
 """What `path_of` needs, of the tables `place`, `variant` and `image`."""
 _SCORES: Final = ("metric.", "aspect.")
@@ -134,7 +136,7 @@ class IndexReader:
             names = self.names()
             key = (tuple(patterns), len(names))
             if key not in self._patterns:
-                if len(self._patterns) >= _MAX_PARAMETERS:
+                if len(self._patterns) >= _MAX_PATTERNS:
                     self._patterns.clear()
                 from stablenew.formats.query_language import match_any  # noqa: PLC0415
 
@@ -211,9 +213,8 @@ class IndexReader:
     def bodies(self, numbers: Sequence[int]) -> dict[int, str]:
         """The prompts and other long texts of ids."""
         found: dict[int, str] = {}
-        for start in range(0, len(numbers), _MAX_PARAMETERS):
-            some = numbers[start : start + _MAX_PARAMETERS]
-            found.update(self.fetch(f"SELECT id, body FROM text WHERE id IN ({','.join(map(str, some))})"))
+        for some in iter_id_lists(numbers):
+            found.update(self.fetch(f"SELECT id, body FROM text WHERE id IN ({some})"))
         return found
 
     def all_ids(self, *, limit: int, after: "Cursor | None" = None, is_ascending: bool = False) -> "list[Cursor]":
@@ -248,8 +249,7 @@ class IndexReader:
     def run_ids(self, identifiers: Sequence[int]) -> list[str]:
         """The run ids of ids, in any order; deleted ones are left out."""
         found: list[str] = []
-        for start in range(0, len(identifiers), _MAX_PARAMETERS):
-            some = identifiers[start : start + _MAX_PARAMETERS]
+        for some in iter_parts(identifiers):
             query = f"SELECT run_id FROM run WHERE id IN ({','.join('?' * len(some))})"
             found += [run_id for (run_id,) in self.fetch(query, tuple(some))]
         return found

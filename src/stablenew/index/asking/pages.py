@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from stablenew.index.asking.index_reader import Row
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stablenew.formats.documents.job_summary import JobSummary
+
+
+_READ_AT_ONCE: Final = 200
+"""How many jobs or images a page has of a list that is read to its end."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,11 @@ class ImagePage:
 AnyPage = TypeVar("AnyPage", Page, ImagePage)
 
 
-def iter_pages(page_after: Callable[[str | None], AnyPage]) -> Iterator[AnyPage]:
-    """Every page of a list, from a function that returns the one after a cursor."""
+def iter_pages(page_after: Callable[[str | None, int], AnyPage]) -> Iterator[AnyPage]:
+    """Every page of a list, from a function that returns the one after a cursor, of at most so many rows."""
     after: str | None = None
     while True:
-        page = page_after(after)
+        page = page_after(after, _READ_AT_ONCE)
         yield page
         after = page.next_cursor
         if after is None:

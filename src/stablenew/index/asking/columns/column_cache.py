@@ -22,7 +22,6 @@ from stablenew.index.asking.columns.named_numbers import SettingValues
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.asking.job_settings import JobSettings, settings_of_jobs
 from stablenew.index.asking.orders import BEST, IMAGES, JOBS, NEWEST, OLDEST, RANDOM, TIME, UNRATED, WORST
-from stablenew.index.index_schema import NO_IMAGE
 
 _DEFAULT_FACETS: Final = {JOBS: FACETS, IMAGES: IMAGE_FACETS}
 JOB_SORTS: Final = {"duration": "duration", "outputs": "output_count", "variants": "record_count"}
@@ -257,7 +256,7 @@ class ColumnCache:
     def _best_ratings(self) -> Column:
         """The greatest mean rating of an image of each run; its own rating where no image has one."""
         rows, best = self.table.rows, np.full(self.table.runs.count, -1.0)
-        ratings = self._of_images(self.table.image_ratings, None)
+        ratings = self.table.by_row(self.table.image_ratings, np.nan)
         rated = np.flatnonzero(~np.isnan(ratings) & rows["is_alive"])
         np.maximum.at(best, rows["run"][rated], ratings[rated])
         own = self.table.runs["rating"]
@@ -301,13 +300,13 @@ class ColumnCache:
         """The number of each of some rows, or of all, that an order names: a rating, score, aspect or setting."""
         rows, chosen = self.table.rows, slice(None) if places is None else places
         if name in (BEST, WORST, UNRATED):
-            return self._of_images(self.table.image_ratings, places)
+            return self.table.by_row(self.table.image_ratings, np.nan, places)
         if name in SETTING_COLUMNS:
             return rows.at(SETTING_COLUMNS[name], chosen)
         if name.startswith("settings."):
             numbers: Column = self._conditions.numbers.setting_numbers(name)[chosen]
             return numbers
-        return self._of_images(self._conditions.numbers.score(name), places)
+        return self.table.by_row(self._conditions.numbers.score(name), np.nan, places)
 
     def _random_values(self, order: Column, sort: str) -> Column:
         """Numbers that only depend on the image and the seed, so that pages fit together."""
@@ -316,16 +315,6 @@ class ColumnCache:
         mixed = (images + np.uint64(seed)) * np.uint64(0x9E3779B97F4A7C15)
         mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
         return (mixed >> np.uint64(16)).astype(np.float64)
-
-    def _of_images(self, of_images: Column, places: Column | None) -> Column:
-        """The numbers of the images of some rows, or of all, from a column of images."""
-        if places is None:
-            return self.table.by_row(of_images, np.nan)
-        images = self.table.rows["image"][places]
-        is_known = (images > NO_IMAGE) & (images < len(of_images))
-        found = np.full(len(images), np.nan, of_images.dtype)
-        found[is_known] = of_images[images[is_known]]
-        return found
 
     def _matching(self, conditions: tuple[Condition, ...]) -> Mask:
         """The rows for which all conditions hold."""

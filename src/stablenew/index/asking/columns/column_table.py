@@ -358,9 +358,18 @@ class ColumnTable:
         self.has_shared_images = bool(self.is_shared.any())
         self._copy_rows = np.flatnonzero(is_in(images, np.unique(self.pictures)) & self.has_image)
 
-    def by_row(self, of_images: Column, unknown: Any) -> Column:
-        """A column of images, by row; `unknown` where there is no image, or one that the column does not have."""
+    def by_row(self, of_images: Column, unknown: Any, places: Column | None = None) -> Column:
+        """What a column of images has for the images of some rows, or of all.
+
+        It is `unknown` where there is no image, or one that the column does not have.
+        """
         images = self.rows["image"]
+        if places is not None:
+            chosen = images[places]
+            is_known = (chosen > NO_IMAGE) & (chosen < len(of_images))
+            some = np.full(len(chosen), unknown, of_images.dtype)
+            some[is_known] = of_images[chosen[is_known]]
+            return some
         if self._image_spans is None:
             padded = np.full(max(len(of_images), self.image_count) + 1, unknown, of_images.dtype)
             padded[NO_IMAGE + 1 : len(of_images)] = of_images[NO_IMAGE + 1 :]
@@ -369,8 +378,8 @@ class ColumnTable:
         for start, end in self._image_spans:
             first = int(images[start])
             if first > NO_IMAGE:
-                some = of_images[first : first + end - start]
-                found[start : start + len(some)] = some
+                known = of_images[first : first + end - start]
+                found[start : start + len(known)] = known
         return found
 
     @property
