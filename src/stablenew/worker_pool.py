@@ -24,6 +24,9 @@ _RUN_MODULE: Final = (
     "import runpy, sys; sys.path.append(sys.argv[1]); module = sys.argv[2]; del sys.argv[1:3]; "
     "runpy.run_module(module, run_name='__main__', alter_sys=True)"
 )
+_NICENESS: Final = 10
+_beside: "list[subprocess.Popen[bytes]]" = []
+"""Kept, because Python warns of a process that nobody holds while it runs."""
 _MOST_KEPT: Final = 16
 """Answers of each worker that are kept while an earlier one is missing."""
 
@@ -40,6 +43,23 @@ def module_command(module: str, *arguments: str) -> list[str]:
     executed. `-P` leaves that folder out; our own is searched last, wherever this process found it.
     """
     return [sys.executable, "-P", "-c", _RUN_MODULE, str(Path(__file__).parents[1]), module, *arguments]
+
+
+def start_beside(module: str, *arguments: str) -> None:
+    """Run a module of ours in a process that goes on when this one ends. If it cannot start, nobody hears of it."""
+    quiet = subprocess.DEVNULL
+    command = module_command(module, *arguments)
+    with contextlib.suppress(OSError):
+        _beside.append(
+            subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)  # noqa: S603
+        )
+
+
+def lower_priority() -> None:
+    """Let whatever else runs on this machine go first."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.nice(_NICENESS)
 
 
 def processor_count() -> int:

@@ -9,7 +9,8 @@ from stablenew.formats.documents.feedback_fold import latest_trash
 from stablenew.formats.query_language import NUMBERS, RUN_NUMBERS, TIMES, Condition, Range
 from stablenew.formats.settings import SETTINGS, standard_name
 from stablenew.store.feedback.feedback_log import FeedbackLog
-from stablenew.store.run import SEALED, final_outputs
+from stablenew.store.run import final_outputs
+from stablenew.store.run_folder import SEALED
 
 SETTING_OF = {setting.query: setting.name for setting in SETTINGS}
 

@@ -10,8 +10,8 @@ from stablenew.formats.documents.feedback_fold import fold_trash
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.store.feedback.feedback_files import FeedbackReading, read_feedback_files
 from stablenew.store.metric_files import Score, iter_scores, read_scores
-from stablenew.store.run import SEALED, Run, final_outputs
-from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, is_feedback, is_metrics
+from stablenew.store.run import Run, final_outputs
+from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, SEALED, is_feedback, is_metrics
 from stablenew.store.run_store import RunStore
 from stablenew.store.upkeep.run_verifier import RunVerifier
 from stablenew.store.upkeep.store_files import verify_store_entries, verify_store_files

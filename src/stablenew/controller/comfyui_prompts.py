@@ -14,6 +14,7 @@ from stablenew.controller.hook_messages import SavedFile
 from stablenew.engines.comfyui.client import LEFT_OUT, describe_node_errors, describe_refusal
 from stablenew.engines.comfyui.graph import Graph, check_graph
 from stablenew.engines.comfyui.output_facts import read_facts
+from stablenew.engines.comfyui.progress import ENDS
 from stablenew.formats.clock import format_timestamp
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.media_type import sniff_media_type
@@ -29,7 +30,6 @@ _log = logging.getLogger("stablenew")
 TAG_NODE: Final = "StableNewRecord"
 _STATUS: Final = {"success": "completed", "error": "failed", "refused": "failed"}
 _STARTS: Final = "execution_start"
-_ENDS: Final = {"execution_success", "execution_error", "execution_interrupted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class PromptReport:
     def times(self) -> tuple[str | None, str | None, float | None]:
         """When it began and ended, and how long it took in seconds, by the server's clock."""
         begun = next((_moment(data) for kind, data in self._messages() if kind == _STARTS), None)
-        ended = next((_moment(data) for kind, data in self._messages() if kind in _ENDS), None)
+        ended = next((_moment(data) for kind, data in self._messages() if kind in ENDS), None)
         if begun is None or ended is None or ended < begun:
             return None, None, None
         return format_timestamp(begun), format_timestamp(ended), (ended - begun).total_seconds()

@@ -63,7 +63,7 @@ class JobAnnouncer:
 def _find_job(history: "JobHistory", run_id: str, *, is_over: bool) -> dict[str, Any] | None:
     """The job as history has it. When another thread keeps the index up to date, that may take a moment."""
     from stablenew.errors import RunNotFound  # noqa: PLC0415
-    from stablenew.store.run import RUNNING  # noqa: PLC0415
+    from stablenew.store.run_folder import RUNNING  # noqa: PLC0415
 
     until = time.monotonic() + _PATIENCE_SECONDS
     while True:

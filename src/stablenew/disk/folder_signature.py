@@ -8,13 +8,14 @@ from typing import Final
 
 YOUNG_NS: Final = 2_000_000_000
 """A file that changed so recently may change again within the same tick of the file system's clock."""
-_POSITIVE: Final = (1 << 63) - 1
+POSITIVE: Final = (1 << 63) - 1
+"""Masks a hash to a number that SQLite and JSON readers with signed integers can hold."""
 _KNOWS_INODES: Final = os.name != "nt"
 
 
 def folder_signature(status: os.stat_result) -> int:
     """A number that changes whenever the folder's own list of files changes."""
-    return hash((status.st_mtime_ns, status.st_ctime_ns, inode_of(status))) & _POSITIVE
+    return hash((status.st_mtime_ns, status.st_ctime_ns, inode_of(status))) & POSITIVE
 
 
 def inode_of(status: os.stat_result) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 from stablenew.errors import OutputNotFound, StableNewError
 from stablenew.exporting.maker import Maker, maker_of
 from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.image_files import MAX_IMAGE_BYTES
 from stablenew.store.output_access import locate_output, open_output
 from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
@@ -14,7 +15,6 @@ from stablenew.store.run_store import RunStore
 Image: TypeAlias = Mapping[str, Any]
 """An image as `JobHistory.find_images` returns it."""
 _MOST_KEPT: Final = 64
-_LARGEST: Final = 1 << 30
 _UNKNOWN: Final = "unknown program"
 
 
@@ -37,7 +37,7 @@ class ImagePlaces:
         for run, output in self._iter_places(image):
             try:
                 with open_output(run, output) as file:
-                    return file.read(_LARGEST), output
+                    return file.read(MAX_IMAGE_BYTES), output
             except (StableNewError, OSError) as error:
                 missing = error
         raise OutputNotFound(str(missing))

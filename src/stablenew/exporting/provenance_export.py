@@ -11,16 +11,16 @@ from stablenew.errors import ConfigError, StableNewError
 from stablenew.exporting.prov_document import build_prov
 from stablenew.exporting.ro_crate import METADATA_NAME, UNKNOWN_RIGHTS, CratedFile, build_crate
 from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.image_files import MAX_IMAGE_BYTES
 from stablenew.formats.media_type import extension_for
 from stablenew.formats.strict_json import encode_pretty_json
 from stablenew.store.output_access import open_output
 from stablenew.store.output_store import hash_file
-from stablenew.store.run import SEALED, Run
-from stablenew.store.run_folder import FEEDBACK, MAX_FEEDBACK_BYTES, SEAL
+from stablenew.store.run import Run
+from stablenew.store.run_folder import FEEDBACK, MAX_FEEDBACK_BYTES, SEAL, SEALED
 from stablenew.store.seal import read_seal
 from stablenew.store.upkeep.sealed_copy import copy_run
 
-_LARGEST: Final = 1 << 30
 _IN_PLACE: Final = "in-place"
 """The folder of a crate for images that its run does not hold."""
 
@@ -111,7 +111,7 @@ def _copy_in_place(
     for digest, output in outputs.items():
         try:
             with open_output(run, output) as file:
-                data = file.read(_LARGEST)
+                data = file.read(MAX_IMAGE_BYTES)
         except (StableNewError, OSError) as error:
             report.problems.append(f"{run.run_id}: {output.origin.name if output.origin else digest}: {error}")
             continue

@@ -12,8 +12,7 @@ from stablenew.exporting.image_places import Image, ImagePlaces
 from stablenew.exporting.xmp_embedding import embed_packet, read_packet
 from stablenew.exporting.xmp_packet import Opinion, build_packet, opinion_of, says_the_same
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
-
-_LARGEST = 1 << 30
+from stablenew.formats.image_files import MAX_IMAGE_BYTES
 
 
 @dataclass(slots=True)
@@ -73,5 +72,5 @@ def _copy(places: ImagePlaces, image: Image, folder: Path, report: CopyReport, w
 
 
 def _says_it_already(target: Path, media_type: str, opinion: Opinion) -> bool:
-    packet = read_packet(read_regular(target, _LARGEST), media_type)
+    packet = read_packet(read_regular(target, MAX_IMAGE_BYTES), media_type)
     return packet is not None and says_the_same(packet, opinion)

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from stablenew.errors import InvalidDocument
 from stablenew.image_metadata.containers.packed_text import unpack_text
+from stablenew.image_metadata.containers.xmp import JPEG_XMP
 
 MergePacket: TypeAlias = Callable[[str | None], str]
 """From the packet that is there to the one that shall be."""
@@ -20,8 +21,7 @@ _PNG_HEADER_LENGTH: Final = 8 + 25
 """The signature and IHDR, which is always the first chunk."""
 _PLAIN: Final = b"\0\0\0\0"
 """Of an iTXt: not packed, by no method, in no language, with no translated keyword."""
-_JPEG_MARK: Final = b"http://ns.adobe.com/xap/1.0/\0"
-_JPEG_LONGEST: Final = 0xFFFF - 2 - len(_JPEG_MARK)
+_JPEG_LONGEST: Final = 0xFFFF - 2 - len(JPEG_XMP)
 _JPEG_STANDALONE: Final = {0x01, *range(0xD0, 0xDA)}
 _WEBP_XMP: Final = 0x04
 _WEBP_ALPHA: Final = 0x10
@@ -106,8 +106,8 @@ def _embed_jpeg(data: bytes, merge: MergePacket) -> bytes:
         body = data[start + 4 : end]
         if marker == 0xEB and b"jumb" in body[:64]:
             raise InvalidDocument(_CREDENTIALS)
-        if marker == 0xE1 and body.startswith(_JPEG_MARK):
-            before = _decode(body[len(_JPEG_MARK) :])
+        if marker == 0xE1 and body.startswith(JPEG_XMP):
+            before = _decode(body[len(JPEG_XMP) :])
             continue
         kept.append(data[start:end])
         if marker == 0xE0 or (marker == 0xE1 and body.startswith(b"Exif\0")):
@@ -115,7 +115,7 @@ def _embed_jpeg(data: bytes, merge: MergePacket) -> bytes:
     packet = merge(before).encode()
     if len(packet) > _JPEG_LONGEST:
         raise InvalidDocument(f"a JPEG has no place for {len(packet):,} bytes of it; export a sidecar instead")
-    segment = b"\xff\xe1" + struct.pack(">H", 2 + len(_JPEG_MARK) + len(packet)) + _JPEG_MARK + packet
+    segment = b"\xff\xe1" + struct.pack(">H", 2 + len(JPEG_XMP) + len(packet)) + JPEG_XMP + packet
     return b"".join((data[:2], *kept[:place], segment, *kept[place:]))
 
 

@@ -53,7 +53,12 @@ def _integral(value: object) -> object:
     return value
 
 
-def _number(value: object) -> object:
+def refuse_bool(value: object) -> object:
+    """A value that is no truth value: to Python those are numbers, and to JSON they are not.
+
+    Raises:
+        ValueError: it is one.
+    """
     if isinstance(value, bool):
         raise ValueError("Input should be a number")  # noqa: TRY004  # pydantic collects ValueError
     return value
@@ -101,8 +106,8 @@ def _refuse_device_name(value: str) -> str:
 
 Integer = Annotated[int, Field(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER), BeforeValidator(_integral)]
 Count = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER), BeforeValidator(_integral)]
-Number = Annotated[float, Field(ge=-_LARGEST_NUMBER, le=_LARGEST_NUMBER), BeforeValidator(_number)]
-Seconds = Annotated[float, Field(ge=0, le=_LARGEST_NUMBER), BeforeValidator(_number)]
+Number = Annotated[float, Field(ge=-_LARGEST_NUMBER, le=_LARGEST_NUMBER), BeforeValidator(refuse_bool)]
+Seconds = Annotated[float, Field(ge=0, le=_LARGEST_NUMBER), BeforeValidator(refuse_bool)]
 BigInteger = Annotated[
     int,
     Field(gt=-(10**64), lt=10**64),

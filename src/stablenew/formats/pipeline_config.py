@@ -15,7 +15,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 from stablenew.errors import ConfigError
 from stablenew.formats.described_model import DescribedModel
 from stablenew.formats.documents.stage_event import STAGES
-from stablenew.formats.model_base import explain
+from stablenew.formats.model_base import explain, refuse_bool
 from stablenew.formats.run_id import check_run_id
 from stablenew.formats.settings import BY_NAME
 from stablenew.formats.strict_json import JsonValue, json_safe
@@ -28,25 +28,19 @@ def _alias(name: str, *others: str) -> Any:
     return AliasChoices(name, *others)
 
 
-def _refuse_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("Input should be a number")  # noqa: TRY004  # pydantic collects ValueError
-    return value
-
-
 def _json_object(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     safe = json_safe(value)
     assert isinstance(safe, dict)  # noqa: S101  # json_safe keeps mappings mappings
     return safe
 
 
-Whole = Annotated[int, BeforeValidator(_refuse_bool)]
-Real = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
-Fraction = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, le=1)]
-Pixels = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=16384)]
-Steps = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=1000)]
-CfgScale = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, le=100, allow_inf_nan=False)]
-SeedNumber = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-1, lt=2**64)]
+Whole = Annotated[int, BeforeValidator(refuse_bool)]
+Real = Annotated[float, BeforeValidator(refuse_bool), Field(allow_inf_nan=False)]
+Fraction = Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1)]
+Pixels = Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=16384)]
+Steps = Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=1000)]
+CfgScale = Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=100, allow_inf_nan=False)]
+SeedNumber = Annotated[int, BeforeValidator(refuse_bool), Field(ge=-1, lt=2**64)]
 EngineExtra = Annotated[dict[str, Any], AfterValidator(_json_object)]
 
 
@@ -135,7 +129,7 @@ class UpscaleSettings(_Settings):
 
 StageSettings = Txt2ImgSettings | Img2ImgSettings | AdetailerSettings | UpscaleSettings
 
-_STAGE_TYPES: Final[dict[str, type[_Settings]]] = {
+STAGE_TYPES: Final[dict[str, type[_Settings]]] = {
     "txt2img": Txt2ImgSettings,
     "img2img": Img2ImgSettings,
     "adetailer": AdetailerSettings,
@@ -267,7 +261,7 @@ def split_setting(dotted: str) -> tuple[str, str]:
 
 def setting_names(stage: str) -> list[str]:
     """The settings that a stage has, without those of single engines."""
-    return [name for name in _STAGE_TYPES[stage].model_fields if name != "extra"]
+    return [name for name in STAGE_TYPES[stage].model_fields if name != "extra"]
 
 
 def standard_setting(dotted: str) -> str:
@@ -279,10 +273,10 @@ def standard_setting(dotted: str) -> str:
 @functools.cache
 def _setting_names(stage: str) -> dict[str, str]:
     """Every name a stage's setting is known by, with its standard name."""
-    if stage not in _STAGE_TYPES:
+    if stage not in STAGE_TYPES:
         raise ConfigError(f"no stage {stage!r}; there are {', '.join(STAGES)}")
     names = {}
-    for name, info in _STAGE_TYPES[stage].model_fields.items():
+    for name, info in STAGE_TYPES[stage].model_fields.items():
         alias = info.validation_alias
         known = alias.choices if isinstance(alias, AliasChoices) else [name]
         names.update({str(spelling): name for spelling in known if name != "extra"})

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from stablenew.image_metadata.metadata import Lora
 
@@ -17,7 +17,7 @@ def find_loras(texts: Iterable[str | None], hashes: Mapping[str, str] | None = N
     for text in texts:
         for match in _LORA.finditer(text or ""):
             name = match[1].strip()
-            found.setdefault(name, Lora(name, _weight(match[2]), (hashes or {}).get(name)))
+            found.setdefault(name, Lora(name, read_weight(match[2]), (hashes or {}).get(name)))
             if len(found) >= _MOST:
                 break
     return tuple(found.values())
@@ -42,8 +42,9 @@ def merge_loras(*groups: Iterable[Lora]) -> tuple[Lora, ...]:
     return tuple(found.values())
 
 
-def _weight(text: str | None) -> float | None:
+def read_weight(value: Any) -> float | None:
+    """The weight of a LoRA, as a number or a text; None where it is neither."""
     try:
-        return float(text) if text else None
-    except ValueError:
+        return float(value)
+    except (TypeError, ValueError):
         return None

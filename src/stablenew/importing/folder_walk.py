@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from stablenew.store.run_folder import MARKER_FOLDER
+
 if TYPE_CHECKING:
     from stablenew.formats.documents.output_reference import Origin  # processes that only read files need no models
 
@@ -21,7 +23,6 @@ _UNFINISHED: Final = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "
 CACHES: Final = frozenset(
     {"thumbnails", "thumbs", "thumbnail", "cache", "caches", "__pycache__", "@eadir", "node_modules"}
 )
-_STORE_MARKER: Final = ".stablenew"
 # Windows and macOS: the bytes are in the cloud, and reading the file would download them.
 _CLOUD_ATTRIBUTES: Final = 0x00400000 | 0x00040000 | 0x00001000
 _CLOUD_FLAGS: Final = 0x40000000
@@ -83,7 +84,7 @@ class FolderWalk:
             except OSError:
                 self.left_out[UNREADABLE] += 1
                 continue
-            if any(entry.name == _STORE_MARKER for entry in entries):
+            if any(entry.name == MARKER_FOLDER for entry in entries):
                 self.left_out[STORE] += 1
                 continue
             for entry in entries:
@@ -116,7 +117,7 @@ def find_file(root: Path, path: Path) -> FoundFile | None:
         return None
     for folder in folders:
         is_left_out = folder.name.startswith(".") or folder.name.casefold() in CACHES
-        if is_left_out or folder.is_symlink() or (folder / _STORE_MARKER).exists():
+        if is_left_out or folder.is_symlink() or (folder / MARKER_FOLDER).exists():
             return None
     if not parts or parts[-1].startswith(".") or path.is_symlink() or not path.is_file():
         return None

@@ -5,7 +5,7 @@ The sealed runs that described them stay as they are. An image in several runs i
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from stablenew.errors import OutputNotFound, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
@@ -13,17 +13,15 @@ from stablenew.formats.digest import digest_json
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import SCHEMA_HINT, RunMetadata
+from stablenew.formats.image_files import MAX_IMAGE_BYTES
 from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.run_id import new_run_id
-from stablenew.importing.imported_run import IMPORTER, MOST_IMAGES, stages_of
+from stablenew.importing.imported_run import IMPORTER, METADATA_STAGE, MOST_IMAGES, stages_of
 from stablenew.store.local_state import host_id, user_id
 from stablenew.store.output_access import open_output
 from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
 from stablenew.store.run_writer import RunWriter
-
-_LARGEST: Final = 1 << 30
-_METADATA_STAGE: Final = "metadata"
 
 
 @dataclass(slots=True)
@@ -128,7 +126,7 @@ def _read_all(group: Sequence[_Place], report: HoldReport) -> Iterator[tuple[_Pl
     for place in group:
         try:
             with open_output(place.run, place.output) as file:
-                yield place, file.read(_LARGEST)
+                yield place, file.read(MAX_IMAGE_BYTES)
         except (OutputNotFound, OSError) as error:
             report.problems.append((place.output.digest, str(error)))
 
@@ -175,4 +173,4 @@ def _write(writer: RunWriter, place: _Place, data: bytes, index: int, total: int
 def _copy_raw(writer: RunWriter, run: Run, path: str, index: int) -> str:
     """The file with long metadata, which a run has beside its images."""
     data = (run.path / path).read_bytes()
-    return writer.write_output(data, variant=index, stage=_METADATA_STAGE, number=0, media_type="application/json").path
+    return writer.write_output(data, variant=index, stage=METADATA_STAGE, number=0, media_type="application/json").path

@@ -28,7 +28,7 @@ MOST_IMAGES: Final = 100
 """A rating costs several times as much in a run of a thousand images as in one of a hundred."""
 IMPORTER: Final = "StableNew import"
 """`source.name` of imported runs."""
-_METADATA_STAGE: Final = "metadata"
+METADATA_STAGE: Final = "metadata"
 _MOST_JSON_BYTES: Final = 6
 """Bytes that JSON takes at most for a character."""
 
@@ -151,7 +151,7 @@ class ImportedRun:
         known = self._raw_paths
         if digest not in known:
             stored = writer.write_output(
-                data, variant=index, stage=_METADATA_STAGE, number=0, media_type="application/json"
+                data, variant=index, stage=METADATA_STAGE, number=0, media_type="application/json"
             )
             known[digest] = stored.path
         return known[digest]

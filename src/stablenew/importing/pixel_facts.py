@@ -20,7 +20,6 @@ from stablenew.store.run import Run
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_NICENESS: Final = 10
 _SIDE: Final = 8
 """Of the differences of a perceptual hash: 8 x 8 bits."""
 
@@ -98,9 +97,7 @@ def _describe(run: Run, output: Any) -> PixelFacts | None:
 def _serve(root: Path) -> None:
     from stablenew.importing import pixel_facts  # noqa: PLC0415, PLW0406  # answers must not be of `__main__`
 
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError):
-            os.nice(_NICENESS)
+    worker_pool.lower_priority()
     worker_pool.serve(lambda task: pixel_facts.describe_outputs(root, task[0], task[1]))
 
 

@@ -6,7 +6,6 @@ One SQLite file per store, in the user's cache folder. It goes on where it was; 
 import contextlib
 import os
 import sqlite3
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -34,8 +33,6 @@ PRAGMA user_version=1;
 """
 _MOST_OF_A_TASK: Final = 16
 _SHARE_SECONDS: Final = 10.0
-_processes: list[subprocess.Popen[bytes]] = []
-"""Kept, because Python warns of a process that nobody holds while it runs."""
 LOOK_DISTANCE: Final = 4
 """Bits of 64 in which two images that look alike may differ."""
 _BANDS: Final = 5
@@ -136,14 +133,8 @@ class PixelIndex:
 
 def update_beside(store: RunStore) -> None:
     """Let a process of its own, of low priority, work out what is missing; it goes on when this one ends."""
-    if not worker_pool.is_available():
-        return
-    command = worker_pool.module_command(__name__, os.fspath(store.root.absolute()))
-    quiet = subprocess.DEVNULL
-    with contextlib.suppress(OSError):
-        _processes.append(
-            subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)  # noqa: S603
-        )
+    if worker_pool.is_available():
+        worker_pool.start_beside(__name__, os.fspath(store.root.absolute()))
 
 
 def main(root: Path) -> int:

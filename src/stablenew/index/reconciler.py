@@ -213,7 +213,8 @@ class Reconciler:
 
     def _compare_state(self, run_id: str, snapshot: FolderSnapshot, scan: _Scan) -> None:
         """A run that is not whole changes state without a trace in its folder: its writer dies, an output grows."""
-        from stablenew.store.run import RUNNING, SEALED, Run  # noqa: PLC0415
+        from stablenew.store.run import Run  # noqa: PLC0415
+        from stablenew.store.run_folder import RUNNING, SEALED  # noqa: PLC0415
         from stablenew.store.run_lock import RunLock  # noqa: PLC0415
 
         state = self.index.state_of(run_id)
@@ -249,7 +250,7 @@ def _attended(hot: list[HotRun]) -> dict[str, HotRun]:
     """The runs that are inspected every time; `hot` has the newest first."""
     if not hot:
         return {}
-    from stablenew.store.run import RUNNING, SEALED  # noqa: PLC0415
+    from stablenew.store.run_folder import RUNNING, SEALED  # noqa: PLC0415
 
     return {run.run_id: run for place, run in enumerate(hot) if place < NEWEST_HOT or run.state in (RUNNING, SEALED)}
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+from stablenew.formats.digest import PREFIX
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
 from stablenew.store.run_folder import OUTPUTS, output_name
 
@@ -29,7 +30,6 @@ MAX_SHOWN_OUTPUTS: Final = 8
 
 
 DIGEST_BYTES: Final = 16
-_DIGEST_PREFIX: Final = "xxh128:"
 _SHA256_DIGITS: Final = 8
 _NAME_SEPARATOR: Final = "\x1f"
 _MAX_DIGITS: Final = 9
@@ -40,12 +40,12 @@ def pack_digest(digest: str, sha256: str | None = None) -> bytes:
 
     With the SHA-256 of the same bytes its beginning follows, so that files of one digest can be told apart.
     """
-    return bytes.fromhex(digest.removeprefix(_DIGEST_PREFIX) + (sha256 or "")[:_SHA256_DIGITS])
+    return bytes.fromhex(digest.removeprefix(PREFIX) + (sha256 or "")[:_SHA256_DIGITS])
 
 
 def unpack_digest(packed: bytes) -> str:
     """The digest that `pack_digest` packed."""
-    return f"{_DIGEST_PREFIX}{packed[:DIGEST_BYTES].hex()}"
+    return f"{PREFIX}{packed[:DIGEST_BYTES].hex()}"
 
 
 def store_path(path: str | None, variant: int, stage: str, digest: str, media_type: str) -> int | str | None:

@@ -16,6 +16,7 @@ import numpy as np
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset.columns import stage_model
 from stablenew.learning.dataset.reader import Dataset
+from stablenew.learning.evidence.best_settings import NOT_ENOUGH
 from stablenew.learning.evidence.evidence import CONTROLLED, FEW_PAIRS, KINDS, Comparison, build_evidence
 from stablenew.learning.evidence.evidence_table import EvidenceTable, read_evidence_table
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 GROUP: Final = "stablenew.proposers"
 BUILT_IN: Final = "evidence"
-NOT_ENOUGH: Final = "not enough evidence"
 TOGETHER: Final = "together"
 """The kind of evidence that is one model of all settings."""
 

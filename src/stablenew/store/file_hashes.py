@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,16 +20,13 @@ from stablenew.errors import WriteFailed
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.strict_json import encode_pretty_json
 from stablenew.store.local_state import state_folder
-from stablenew.worker_pool import module_command
+from stablenew.worker_pool import lower_priority, start_beside
 
 PENDING: Final = "pending"
 _SMALL_BYTES: Final = 4 << 20
 """Files up to this size are hashed at once: that takes a few milliseconds."""
-_NICENESS: Final = 10
 _known: dict["FileIdentity", str] = {}
 _started: set["FileIdentity"] = set()
-_processes: list[subprocess.Popen[bytes]] = []
-"""Kept, because Python warns of a process that nobody holds while it runs."""
 
 
 class FileIdentity(NamedTuple):
@@ -59,7 +55,7 @@ def find_sha256(files: Sequence[FileIdentity]) -> dict[FileIdentity, str]:
     unknown = [file for file, sha256 in found.items() if sha256 is None and file not in _started]
     if unknown:
         _started.update(unknown)
-        _hash_beside(unknown)
+        start_beside("stablenew.store.file_hashes", *(file.path for file in unknown))
     return {file: sha256 or PENDING for file, sha256 in found.items()}
 
 
@@ -81,15 +77,6 @@ def _hash(file: FileIdentity) -> str | None:
         if identify_file(file.path) == file:
             return sha256
     return None
-
-
-def _hash_beside(files: Sequence[FileIdentity]) -> None:
-    command = module_command("stablenew.store.file_hashes", *(file.path for file in files))
-    quiet = subprocess.DEVNULL
-    with contextlib.suppress(OSError):
-        _processes.append(
-            subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)  # noqa: S603
-        )
 
 
 def remember_sha256(path: StrPath) -> str | None:
@@ -145,9 +132,7 @@ def _pending_place(run_id: str) -> Path:
 
 def main(paths: Sequence[str]) -> int:
     """Work out the hashes of these files, for whoever asks later."""
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError):
-            os.nice(_NICENESS)
+    lower_priority()
     for path in paths:
         with contextlib.suppress(OSError, WriteFailed):
             remember_sha256(path)

@@ -15,11 +15,10 @@ from stablenew.formats.digest import DIGEST_PATTERN
 from stablenew.formats.documents.metric import MetricBatch
 from stablenew.formats.model_base import SLUG_PATTERN, TIMESTAMP_PATTERN
 from stablenew.formats.strict_json import parse_json
-from stablenew.store.read_problem import ReadProblem
+from stablenew.store.read_problem import NEWER, ReadProblem
 
 UNREADABLE: Final = "metrics-unreadable"
 MISMATCH: Final = "metrics-mismatch"
-NEWER: Final = "newer-format"
 
 _DIGEST: Final = re.compile(DIGEST_PATTERN)
 _SLUG: Final = re.compile(SLUG_PATTERN)

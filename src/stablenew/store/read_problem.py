@@ -1,6 +1,10 @@
 """ReadProblem: something in a run that a reader could not read."""
 
 from dataclasses import dataclass
+from typing import Final
+
+NEWER: Final = "newer-format"
+"""The code of what a later program wrote, whatever the file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from stablenew.disk.line_log import iter_lines
 from stablenew.disk.regular_file import is_regular, read_regular
 from stablenew.errors import FormatError, NewerFormat, OutputNotFound, Unreadable
-from stablenew.formats.digest import is_digest
+from stablenew.formats.digest import PREFIX, is_digest
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
@@ -18,8 +18,19 @@ from stablenew.formats.output_path import is_output_path
 from stablenew.formats.strict_json import is_too_deep, parse_json
 from stablenew.store.feedback.removals import are_removed
 from stablenew.store.local_state import has_lasting_fingerprint, is_this_machine
-from stablenew.store.read_problem import ReadProblem
-from stablenew.store.run_folder import MAX_METADATA_BYTES, MAX_RECORD_BYTES, METADATA, OUTPUTS, RECORDS, SEAL
+from stablenew.store.read_problem import NEWER, ReadProblem
+from stablenew.store.run_folder import (
+    INCOMPLETE,
+    INTERRUPTED,
+    MAX_METADATA_BYTES,
+    MAX_RECORD_BYTES,
+    METADATA,
+    OUTPUTS,
+    RECORDS,
+    RUNNING,
+    SEAL,
+    SEALED,
+)
 from stablenew.store.run_lock import RunLock
 from stablenew.store.seal import read_seal, run_digest
 
@@ -27,12 +38,6 @@ MIN_DIGEST_PREFIX: Final = 8
 
 UNREADABLE: Final = "record-unreadable"
 TORN: Final = "record-torn"
-NEWER: Final = "newer-format"
-
-SEALED: Final = "sealed"
-RUNNING: Final = "running"
-INTERRUPTED: Final = "interrupted"
-INCOMPLETE: Final = "incomplete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,7 @@ class OutputFinder:
         exact = self._by_digest.get(image) or self._by_name.get(image)
         if exact is not None:
             return exact
-        prefix = image.removeprefix("xxh128:").lower()
+        prefix = image.removeprefix(PREFIX).lower()
         is_prefix = len(prefix) >= MIN_DIGEST_PREFIX
         matches = [digest for digest in self._by_digest if is_prefix and digest[7:].startswith(prefix)]
         if len(matches) == 1:

@@ -7,8 +7,8 @@ from typing import Any
 
 from stablenew.disk.temporary_name import is_temporary
 from stablenew.formats.documents.run_metadata import RunMetadata
-from stablenew.store.run import SEALED, Run
-from stablenew.store.run_folder import FEEDBACK, OUTPUTS, is_feedback, is_feedback_log, is_sync_leftover
+from stablenew.store.run import Run
+from stablenew.store.run_folder import FEEDBACK, OUTPUTS, SEALED, is_feedback, is_feedback_log, is_sync_leftover
 
 
 def summarise_run(run: Run) -> dict[str, Any]:

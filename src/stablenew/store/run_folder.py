@@ -30,11 +30,20 @@ MAX_MARKER_BYTES: Final = 1 << 20
 DOCUMENTS: Final = (METADATA, SEAL, RECORDS)
 """Files of which one is enough to tell a run folder: a sync brings them in any order, and any of them can be lost."""
 
+SEALED: Final = "sealed"
+RUNNING: Final = "running"
+INTERRUPTED: Final = "interrupted"
+INCOMPLETE: Final = "incomplete"
+"""The states of a run folder: derived from its files each time, and never stored."""
+
 # What is longer is neither written nor read, so that everything that is sealed here can be read here.
 MAX_METADATA_BYTES: Final = MAX_JSON_BYTES
 MAX_RECORD_BYTES: Final = MAX_JSON_BYTES
 MAX_RECORDS_BYTES: Final = 1 << 32
 MAX_FEEDBACK_BYTES: Final = 256 << 20
+MAX_SEAL_BYTES: Final = 256 << 20
+MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, RECORDS: MAX_RECORDS_BYTES, SEAL: MAX_SEAL_BYTES}
+"""Of each document that a seal makes final, and of the seal."""
 
 _FEEDBACK = re.compile(r"\Afeedback.*\.json", re.DOTALL)
 _METRICS = re.compile(r"\Ametrics\..+\.jsonl", re.DOTALL)

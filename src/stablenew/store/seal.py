@@ -11,9 +11,7 @@ from pathlib import Path
 
 from stablenew.disk.regular_file import read_regular
 from stablenew.errors import InvalidDocument
-from stablenew.store.run_folder import SEAL
-
-MAX_SEAL_BYTES = 256 * 1024 * 1024
+from stablenew.store.run_folder import MAX_SEAL_BYTES, SEAL
 
 _ALL_LINES = re.compile(r"(?:[0-9a-f]{64}  [A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)?\n)+")
 """Every seal we write; what does not fit is looked at line by line."""

@@ -43,6 +43,9 @@ class Parameter:
     default: Any = None
 
 
+QUERY: Final = Parameter("query", "A search, in the query language of history.", default="")
+
+
 class Call:
     """One request: its path, its parameters, its body."""
 

@@ -24,7 +24,7 @@ TOO_LARGE: Final = f"expected at most {MAX_BODY_BYTES:,} bytes"
 _MOST_LENGTH_DIGITS: Final = 19
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 READ_ONLY: Final = "this page was started with --read-only: nothing can be changed here"
-_COOKIE_SECONDS: Final = 400 * 24 * 3600
+COOKIE_SECONDS: Final = 400 * 24 * 3600
 _RULES: Final = (
     "default-src 'none'",
     "script-src 'self'",
@@ -134,9 +134,7 @@ class Guard:
         if not self._keys.use_token(token) and not self._has_cookie(headers):
             await _answer_no_entry(send, "The link was used before, or is of a server that has ended.")
             return
-        cookie = (
-            f"{self._cookie_name}={self._keys.cookie}; Path=/; Max-Age={_COOKIE_SECONDS}; HttpOnly; SameSite=Strict"
-        )
+        cookie = f"{self._cookie_name}={self._keys.cookie}; Path=/; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Strict"
         extra = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 303, "headers": extra})
         await send({"type": "http.response.body", "body": b""})

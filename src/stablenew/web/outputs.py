@@ -10,7 +10,7 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, BinaryIO, Final
 from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
@@ -46,7 +46,7 @@ def output_response(run: Run, digest: str) -> Response:
     if extension not in _SHOWN:
         headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
     return StreamingResponse(
-        _chunks(file), media_type=_SHOWN.get(extension, "application/octet-stream"), headers=headers
+        iter_pieces(file), media_type=_SHOWN.get(extension, "application/octet-stream"), headers=headers
     )
 
 
@@ -68,7 +68,8 @@ def _open(path: Path) -> BinaryIO:
         raise OutputNotFound(f"{path.name} cannot be read: {error.strerror or error}") from None
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
+def iter_pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """The bytes of a file, which is closed at the end."""
     with file:
         while chunk := file.read(_CHUNK_BYTES):
             yield chunk

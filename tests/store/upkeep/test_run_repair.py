@@ -5,7 +5,8 @@ import pytest
 from stablenew import RunVerifier
 from stablenew.errors import RunSealed, WriteFailed
 from stablenew.store.local_state import host_id
-from stablenew.store.run import INTERRUPTED, Run
+from stablenew.store.run import Run
+from stablenew.store.run_folder import INTERRUPTED
 from stablenew.store.upkeep import run_repair
 from stablenew.store.upkeep.run_repair import repair_or_explain, repair_run, repair_store
 from tests.samples import metadata, png, sealed_run, write_variant

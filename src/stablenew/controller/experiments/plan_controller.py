@@ -25,16 +25,16 @@ from stablenew.pipeline.prompt_pack import Prompt, PromptPack
 from stablenew.pipeline.randomizer import SWEEP as SWEEP_AXIS
 from stablenew.pipeline.randomizer import Axis
 from stablenew.pipeline.recorded_plan import RecordedPlan
-from stablenew.pipeline.variant_plan import Variant
+from stablenew.pipeline.variant_plan import FANOUT, Variant
 from stablenew.store.feedback.feedback_log import FeedbackLog
-from stablenew.store.run import SEALED, Run, final_outputs
+from stablenew.store.run import Run, final_outputs
+from stablenew.store.run_folder import SEALED
 
 if TYPE_CHECKING:
     from stablenew.controller.app_controller import AppController
     from stablenew.formats.documents.pipeline_result import PipelineRunResult
 
 MAX_PLAN_BYTES = 16 * 1024 * 1024
-_FANOUT = "fanout"
 
 RunPipeline = Callable[[PipelineConfig, RecordedPlan], "PipelineRunResult"]
 
@@ -139,9 +139,9 @@ class PlanController:
         """Every cell of the plan as a variant of one run."""
         prompt = Prompt(step.prompt.positive, step.prompt.negative or "", step.prompt.prompt_id)
         cells = self.plan.cells
-        variants = (Variant(cell.number, len(cells), _FANOUT, prompt, cell.label, cell.overrides) for cell in cells)
+        variants = (Variant(cell.number, len(cells), FANOUT, prompt, cell.label, cell.overrides) for cell in cells)
         axes = tuple(Axis(SWEEP_AXIS, axis.name, tuple(axis.values)) for axis in self.plan.axes)
-        return RecordedPlan(tuple(variants), axes, _FANOUT)
+        return RecordedPlan(tuple(variants), axes, FANOUT)
 
     def find_results(self) -> Iterator[LearningRunResult]:
         """Every run of the plan that there is, from the store alone."""

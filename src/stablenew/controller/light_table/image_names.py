@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from stablenew.errors import ConfigError
+from stablenew.formats.digest import PREFIX
 from stablenew.store.run import MIN_DIGEST_PREFIX
 
 if TYPE_CHECKING:
@@ -15,13 +16,13 @@ def find_digest(history: "JobHistory", name: str) -> str:
     Raises:
         ConfigError: no image has such a digest, several have, or it is too short.
     """
-    prefix = name.lower().removeprefix("xxh128:")
+    prefix = name.lower().removeprefix(PREFIX)
     if len(prefix) < MIN_DIGEST_PREFIX or set(prefix) - set("0123456789abcdef"):
         raise ConfigError(
             f"expected the digest of an image or {MIN_DIGEST_PREFIX} or more digits of it, found {name!r}"
         )
     with_copies = history.digests(f"digest:{prefix}")
-    found = [digest for digest in with_copies if digest.removeprefix("xxh128:").startswith(prefix)]
+    found = [digest for digest in with_copies if digest.removeprefix(PREFIX).startswith(prefix)]
     if len(found) != 1:
         raise ConfigError(f"{len(found) or 'no'} images have a digest that begins with {name!r}")
     return found[0]

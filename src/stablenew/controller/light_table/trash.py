@@ -16,6 +16,7 @@ from stablenew.controller.light_table.image_feedback import ImageFeedback
 from stablenew.controller.light_table.image_names import find_digest
 from stablenew.errors import ConfigError, RunNotFound, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, format_timestamp
+from stablenew.formats.digest import PREFIX
 from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.store.local_state import forget_thumbnails
 from stablenew.store.output_access import locate_origin
@@ -220,7 +221,7 @@ class TrashCan:
         images = list(self.iter_images())
         found = []
         for name in names:
-            hexadecimal = name.lower().removeprefix("xxh128:")
+            hexadecimal = name.lower().removeprefix(PREFIX)
             fitting = [image for image in images if hexadecimal and image.digest[7:].startswith(hexadecimal)]
             if len(fitting) != 1:
                 what = "no image" if not fitting else f"{len(fitting)} images"

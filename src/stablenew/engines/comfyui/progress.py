@@ -13,7 +13,7 @@ from stablenew.errors import EngineError
 
 _PREVIEW: Final = 1
 _PREVIEW_WITH_METADATA: Final = 4
-_OVER: Final = {"execution_success", "execution_error", "execution_interrupted"}
+ENDS: Final = {"execution_success", "execution_error", "execution_interrupted"}
 
 
 class PromptProgress:
@@ -41,7 +41,7 @@ class PromptProgress:
         if not isinstance(data, dict) or data.get("prompt_id") != self._prompt_id:
             return False
         kind = message.get("type")
-        if kind in _OVER or (kind == "executing" and data.get("node") is None):
+        if kind in ENDS or (kind == "executing" and data.get("node") is None):
             self.is_over = True
         elif kind == "execution_cached":
             self._done.update(map(str, data.get("nodes") or ()))

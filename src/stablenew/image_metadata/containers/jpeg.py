@@ -6,13 +6,12 @@ from typing import Final
 from stablenew.image_metadata.containers.byte_source import ByteSource
 from stablenew.image_metadata.containers.container import MAX_TEXT_BYTES, Container
 from stablenew.image_metadata.containers.exif import read_exif
-from stablenew.image_metadata.containers.xmp import read_xmp
+from stablenew.image_metadata.containers.xmp import JPEG_XMP, read_xmp
 from stablenew.image_metadata.text_decoding import decode_comment, decode_text
 
 _MAX_SEGMENTS: Final = 4_000
 _WITHOUT_BODY: Final = {0x01, *range(0xD0, 0xD9)}
 _FRAMES: Final = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _MORE_XMP: Final = b"http://ns.adobe.com/xmp/extension/\0"
 _EXTENSION_HEAD: Final = len(_MORE_XMP) + 32 + 8
 
@@ -55,7 +54,7 @@ def _read_segment(marker: int, data: bytes, container: Container, extension: byt
 def _read_application(data: bytes, container: Container, extension: bytearray) -> None:
     if data.startswith(b"Exif\0"):
         read_exif(data[6:], container)
-    elif data.startswith(_XMP):
-        read_xmp(decode_text(data[len(_XMP) :]), container)
+    elif data.startswith(JPEG_XMP):
+        read_xmp(decode_text(data[len(JPEG_XMP) :]), container)
     elif data.startswith(_MORE_XMP) and len(extension) < MAX_TEXT_BYTES:
         extension += data[_EXTENSION_HEAD:]  # parts come in order in practice

@@ -7,7 +7,7 @@ from stablenew.image_metadata.containers.byte_source import ByteSource
 from stablenew.image_metadata.containers.container import MAX_TEXT_BYTES, Container
 from stablenew.image_metadata.containers.exif import read_exif
 from stablenew.image_metadata.containers.packed_text import unpack_text
-from stablenew.image_metadata.containers.xmp import read_xmp
+from stablenew.image_metadata.containers.xmp import JPEG_XMP, read_xmp
 from stablenew.image_metadata.text_decoding import decode_text, repair_mojibake
 
 _MAX_CHUNKS: Final = 30_000
@@ -15,7 +15,6 @@ _HAS_ALPHA: Final = {4, 6}
 _XMP_KEYS: Final = {"XML:com.adobe.xmp", "Raw profile type xmp"}
 _EXIF_KEYS: Final = {"Raw profile type exif", "Raw profile type APP1"}
 """How ImageMagick keeps what a JPEG held; the second is older, and may be EXIF or XMP."""
-_JPEG_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _TEXTS: Final = {b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"IHDR", b"caBX", b"acTL", b"zxIf"}
 
 
@@ -62,8 +61,8 @@ def _read_text(kind: bytes, data: bytes, container: Container) -> None:
         read_xmp(text, container)
     elif key in _EXIF_KEYS:
         profile = _from_hex_profile(text)
-        if profile.startswith(_JPEG_XMP):
-            read_xmp(decode_text(profile[len(_JPEG_XMP) :]), container)
+        if profile.startswith(JPEG_XMP):
+            read_xmp(decode_text(profile[len(JPEG_XMP) :]), container)
         else:
             read_exif(profile, container)
     else:

@@ -9,6 +9,8 @@ from typing import Final
 
 from stablenew.image_metadata.containers.container import Container
 
+JPEG_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
+"""Begins the segment of a JPEG that holds XMP."""
 _MAX_PACKET: Final = 4 * 1024 * 1024
 _FIELDS: Final = {
     "exif:UserComment": "UserComment",

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from stablenew.image_metadata.evidence import Evidence
 from stablenew.image_metadata.metadata import Generation, Lora, Tool
-from stablenew.image_metadata.prompt_tags import find_embeddings
+from stablenew.image_metadata.prompt_tags import find_embeddings, read_weight
 from stablenew.image_metadata.settings import build_settings
 
 _READABLE: Final = {
@@ -106,11 +106,4 @@ def _iter_loras(said: Mapping[str, Any]) -> Iterator[Lora]:
     weights = weights if isinstance(weights, list) else [weights]
     for at, name in enumerate(names[:200]):
         if isinstance(name, str) and name and name != "None":
-            yield Lora(name, _weight(weights[at] if at < len(weights) else None))
-
-
-def _weight(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
+            yield Lora(name, read_weight(weights[at] if at < len(weights) else None))

@@ -7,7 +7,7 @@ from typing import Any, Final
 from stablenew.image_metadata.evidence import Evidence
 from stablenew.image_metadata.grids import find_tiling
 from stablenew.image_metadata.metadata import Generation, Lora, Tool
-from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, merge_loras
+from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, merge_loras, read_weight
 from stablenew.image_metadata.settings import build_settings, first_text
 
 _NAMES: Final = {"fluxguidancescale": "distilled_cfg_scale", "initimagecreativity": "denoising_strength"}
@@ -72,17 +72,10 @@ def _iter_hashes(models: list[Any]) -> Iterator[tuple[str, str]]:
 def _iter_loras(said: Mapping[str, Any], hashes: Mapping[str, str]) -> Iterator[Lora]:
     names, weights = (_list(said.get(key)) for key in ("loras", "loraweights"))
     for at, name in enumerate(names[:200]):
-        yield Lora(str(name), _weight(weights[at] if at < len(weights) else None), hashes.get(str(name)))
+        yield Lora(str(name), read_weight(weights[at] if at < len(weights) else None), hashes.get(str(name)))
 
 
 def _list(value: Any) -> list[Any]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",")]
     return value if isinstance(value, list) else []
-
-
-def _weight(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None

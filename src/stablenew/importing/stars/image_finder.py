@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from stablenew.disk.regular_file import open_regular
 from stablenew.errors import OutputNotFound, StableNewError
 from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.image_files import MAX_IMAGE_BYTES
 from stablenew.importing.pixel_facts import describe_pixels
 from stablenew.importing.pixel_index import PixelIndex
 from stablenew.importing.record_building import timestamp_of
@@ -26,7 +27,6 @@ BY_PATH: Final = "path"
 BY_HASH: Final = "hash"
 BY_BYTES: Final = "bytes"
 BY_PIXELS: Final = "pixels"
-_LARGEST: Final = 1 << 30
 
 
 class StoredImage(NamedTuple):
@@ -151,7 +151,7 @@ class ImageFinder:
             return Match(self._by_digest[hashes.digest], BY_BYTES)
         try:
             with open_regular(path) as file:
-                facts = describe_pixels(file.read(_LARGEST))
+                facts = describe_pixels(file.read(MAX_IMAGE_BYTES))
         except (OSError, StableNewError):
             return None
         return self._only(pixels().same_pixels(facts), said)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from stablenew.formats.digest import PREFIX
 from stablenew.index.id_lists import iter_id_lists, iter_parts
 from stablenew.index.index_schema import (
     DIGEST_KEY,
@@ -162,7 +163,7 @@ class IndexReader:
 
     def find_images(self, pattern: "Pattern") -> list[int]:
         """The ids of the images whose digest begins with the hex digits of a pattern."""
-        prefix = pattern.text.lower().removeprefix("xxh128:").rstrip("*")
+        prefix = pattern.text.lower().removeprefix(PREFIX).rstrip("*")
         if not prefix or set(prefix) - set("0123456789abcdef") or len(prefix) > 2 * DIGEST_BYTES:
             return []
         low = bytes.fromhex(prefix.ljust(2 * DIGEST_BYTES, "0"))

@@ -15,13 +15,12 @@ from typing import Final
 
 import xxhash
 
-from stablenew.disk.folder_signature import folder_signature, inode_of
+from stablenew.disk.folder_signature import POSITIVE, folder_signature, inode_of
 from stablenew.disk.regular_file import read_with_status, status_of
 from stablenew.store.run_folder import OUTPUTS, SEAL
 
 UNREADABLE: Final = 0
 """The file signature of a folder that cannot be listed."""
-_POSITIVE: Final = (1 << 63) - 1
 _LASTING_ERRORS: Final = {errno.EFBIG, errno.ELOOP}
 """What is too large, or a link, stays so until it changes, which its signature shows."""
 
@@ -92,7 +91,7 @@ def take_snapshot(path: str, max_bytes_of: Callable[[str], int] = lambda _: 0) -
     if outputs is not None:
         parts += _describe_outputs(outputs, is_sealed=SEAL in snapshot.names)
     parts.sort()
-    snapshot.file_signature = xxhash.xxh3_64_intdigest("\n".join(parts).encode("utf-8", "surrogateescape")) & _POSITIVE
+    snapshot.file_signature = xxhash.xxh3_64_intdigest("\n".join(parts).encode("utf-8", "surrogateescape")) & POSITIVE
     return snapshot
 
 

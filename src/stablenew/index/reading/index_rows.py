@@ -11,6 +11,7 @@ from operator import attrgetter
 
 import xxhash
 
+from stablenew.disk.folder_signature import POSITIVE
 from stablenew.formats.settings import INDEXED
 from stablenew.index.index_schema import (
     COMPARISON,
@@ -56,7 +57,6 @@ _opinion_of = OPINION.row_of("run", "image", *ImageOpinion._fields[1:], "is_late
 _note_of = NOTE.row_of("run", "image", "rater", "name", "clock", "body", "is_latest")
 _tag_of = TAG.row_of("run", "image", "rater", "name", "clock", "is_present", "is_latest")
 _score_of = SCORE.row_of("run", *ScoreEntry._fields, "is_apart")
-_POSITIVE = (1 << 63) - 1
 _AGE = attrgetter("scored_at", "value")
 
 
@@ -73,7 +73,7 @@ def build_rows(reading: RunReading) -> RunRows:
         tuple([row for position, variant in variants for row in _place_rows(identifier, position, variant)]),
         tuple(dict.fromkeys(_iter_labels(identifier, entry))),
     )
-    signature = xxhash.xxh3_64_intdigest(marshal.dumps(content, 2)) & _POSITIVE  # version 2: equal values, equal bytes
+    signature = xxhash.xxh3_64_intdigest(marshal.dumps(content, 2)) & POSITIVE  # version 2: equal values, equal bytes
     run = _run_row(identifier, signature, reading, entry)
     return RunRows(entry.run_id, identifier, signature, run, content, _opinion_rows(identifier, entry, _packer(entry)))
 

@@ -41,22 +41,22 @@ from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.feedback.removals import are_removed
 from stablenew.store.local_state import journal_path, known_replica_id
 from stablenew.store.metric_files import read_scores
-from stablenew.store.run import INCOMPLETE, SEALED, Run
+from stablenew.store.run import Run
 from stablenew.store.run_folder import (
     DOCUMENTS,
+    INCOMPLETE,
+    MAX_BYTES,
     MAX_FEEDBACK_BYTES,
-    MAX_METADATA_BYTES,
-    MAX_RECORDS_BYTES,
     METADATA,
     OUTPUTS,
     RECORDS,
     SEAL,
+    SEALED,
     is_feedback,
     is_metrics,
 )
-from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal
+from stablenew.store.seal import parse_seal
 
-_MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, RECORDS: MAX_RECORDS_BYTES, SEAL: MAX_SEAL_BYTES}
 """Size limits of the documents of a run; every other file that is read is feedback."""
 _REMEMBERED_BYTES: Final = 4 << 20
 """Longer records are parsed each time, instead of being kept in memory."""
@@ -128,7 +128,7 @@ class RunReader:
 
 def _max_bytes_of(name: str) -> int:
     """The size up to which a file of a run folder is read; 0 for files that are not read."""
-    return _MAX_BYTES.get(name) or (MAX_FEEDBACK_BYTES if is_feedback(name) or is_metrics(name) else 0)
+    return MAX_BYTES.get(name) or (MAX_FEEDBACK_BYTES if is_feedback(name) or is_metrics(name) else 0)
 
 
 def _nothing(run_id: str) -> RunReading:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
-from stablenew.formats.pipeline_config import AdetailerSettings, Img2ImgSettings, Txt2ImgSettings, UpscaleSettings
+from stablenew.formats.pipeline_config import STAGE_TYPES
 from stablenew.formats.settings import SETTINGS, SettingType
 
 
@@ -55,12 +55,6 @@ _SETTING_TYPES: Final[dict[SettingType, pa.DataType]] = {
 MAIN_SETTINGS: Final = {setting.name: _SETTING_TYPES[setting.type] for setting in SETTINGS}
 """Type of each setting of the main stage, by its standard name. A seed that was left to the engine is null."""
 
-_STAGES: Final[dict[str, type[BaseModel]]] = {
-    "txt2img": Txt2ImgSettings,
-    "img2img": Img2ImgSettings,
-    "adetailer": AdetailerSettings,
-    "upscale": UpscaleSettings,
-}
 _ARROW_TYPES: Final[dict[Any, pa.DataType]] = {
     int: pa.int64(),
     float: pa.float64(),
@@ -91,7 +85,7 @@ def _arrow_type(name: str, annotation: Any) -> pa.DataType:
 def _stage_settings() -> dict[tuple[str, str], pa.DataType]:
     return {
         (stage, name): _arrow_type(name, field.annotation)
-        for stage, model in _STAGES.items()
+        for stage, model in STAGE_TYPES.items()
         for name, field in model.model_fields.items()
         if name != "extra"
     }
@@ -103,7 +97,7 @@ STAGE_SETTINGS: Final = _stage_settings()
 
 def stage_model(stage: str) -> type[BaseModel]:
     """The model of a stage's settings."""
-    return _STAGES[stage]
+    return STAGE_TYPES[stage]
 
 
 def stage_column(stage: str, setting: str) -> str | None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import xxhash
 from pyarrow import compute as pc
 
-from stablenew.formats.digest import digest_bytes
+from stablenew.formats.digest import PREFIX, digest_bytes
 from stablenew.learning.dataset.columns import SPLITS, whole
 from stablenew.learning.dataset.split_plan import LINEAGE, SEED, SplitPlan
 
@@ -60,7 +60,7 @@ _ROOM: Final = 4
 """Places for each key, where keys that begin alike share one."""
 _ARE_SEVERAL: Final = np.array([bits.bit_count() > 1 for bits in range(1 << len(SPLITS))])
 """Whether a set of splits, a bit each, has more than one."""
-_HEX_START: Final = len("xxh128:")
+_HEX_START: Final = len(PREFIX)
 
 
 class SplitTies(NamedTuple):

@@ -6,13 +6,12 @@ from stablenew.disk.regular_file import is_plain_folder, read_regular
 from stablenew.errors import FormatError, RunNotFound
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.pipeline_result import PipelineRunResult
+from stablenew.formats.image_files import MAX_IMAGE_BYTES
 from stablenew.pipeline.reproduction.comparison import Reproduction, RunFacts, compare_runs, count_choices
 from stablenew.pipeline.run_closure import await_hashes, read_closure
 from stablenew.store.run import Run
 from stablenew.store.run_folder import OUTPUTS
 from stablenew.store.run_store import RunStore
-
-_MAX_IMAGE_BYTES = 1 << 30
 
 
 def reproduction_of(store: RunStore, run: Run) -> Reproduction | None:
@@ -56,7 +55,7 @@ def _reader_of(run: Run) -> Callable[[OutputReference], bytes | None]:
         try:
             if not is_plain_folder(run.path / OUTPUTS):
                 return None
-            return read_regular(run.path / output.path, _MAX_IMAGE_BYTES)
+            return read_regular(run.path / output.path, MAX_IMAGE_BYTES)
         except (OSError, FormatError):
             return None
 

@@ -19,14 +19,13 @@ from stablenew.formats.documents.feedback import (
 )
 from stablenew.formats.model_base import explain
 from stablenew.formats.strict_json import JsonValue, parse_json
-from stablenew.store.read_problem import ReadProblem
+from stablenew.store.read_problem import NEWER, ReadProblem
 from stablenew.store.run_folder import FEEDBACK, MAX_FEEDBACK_BYTES, is_feedback_log
 
 UNREADABLE: Final = "feedback-unreadable"
 TORN: Final = "feedback-torn"
 FORGED: Final = "feedback-forged"
 MISMATCH: Final = "feedback-mismatch"
-NEWER: Final = "newer-format"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from stablenew.errors import OutputNotFound, StoreError
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.store.output_access import locate_origin, open_output
 from stablenew.store.output_store import hash_file
-from stablenew.store.run import SEALED, Run
+from stablenew.store.run import Run
+from stablenew.store.run_folder import SEALED
 from stablenew.store.seal import read_seal
 from stablenew.store.upkeep.system_trash import NoTrash, move_to_system_trash
 

@@ -14,23 +14,20 @@ from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.output_path import is_output_path
 from stablenew.formats.run_id import is_run_id
 from stablenew.store.run_folder import (
+    MAX_BYTES,
     MAX_FEEDBACK_BYTES,
     MAX_METADATA_BYTES,
-    MAX_RECORDS_BYTES,
     METADATA,
-    RECORDS,
     SEAL,
     is_unsealed,
 )
 from stablenew.store.run_store import RunStore
-from stablenew.store.seal import MAX_SEAL_BYTES
 
 MAX_TOTAL_BYTES: Final = 64 * 1024**3
 MAX_EXPANSION: Final = 200
 """How many times its own size a zip may unpack to. Images hardly compress, and records some twenty times."""
 _ALWAYS_ALLOWED_BYTES: Final = 1 << 30
 _CHUNK_BYTES: Final = 1 << 20
-_MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, RECORDS: MAX_RECORDS_BYTES, SEAL: MAX_SEAL_BYTES}
 # What `zipfile` raises for damaged, encrypted or unknown contents; OSError also for a name that is too long here.
 _UNPACKING_ERRORS: Final = (
     OSError,
@@ -130,7 +127,7 @@ def _belonging(
 
 def _is_of_the_format(name: PurePosixPath) -> bool:
     if len(name.parts) == 1:
-        return name.name in _MAX_BYTES or (is_unsealed(name.name) and ":" not in name.name)
+        return name.name in MAX_BYTES or (is_unsealed(name.name) and ":" not in name.name)
     return is_output_path(name.as_posix())
 
 
@@ -165,7 +162,7 @@ def _unpack(
 
 def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    most = MAX_FEEDBACK_BYTES if is_unsealed(target.name) else _MAX_BYTES.get(target.name, info.file_size)
+    most = MAX_FEEDBACK_BYTES if is_unsealed(target.name) else MAX_BYTES.get(target.name, info.file_size)
     if info.file_size > most:
         raise ValueError(f"it is longer than {most:,} bytes")
     # `zipfile` never gives more bytes than the member announces, and those were counted before.

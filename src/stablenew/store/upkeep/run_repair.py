@@ -29,8 +29,18 @@ from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.output_store import hash_file
-from stablenew.store.run import INCOMPLETE, RUNNING, Run
-from stablenew.store.run_folder import FEEDBACK, MARKER_FOLDER, MAX_RECORDS_BYTES, METADATA, OUTPUTS, RECORDS, SEAL
+from stablenew.store.run import Run
+from stablenew.store.run_folder import (
+    FEEDBACK,
+    INCOMPLETE,
+    MARKER_FOLDER,
+    MAX_RECORDS_BYTES,
+    METADATA,
+    OUTPUTS,
+    RECORDS,
+    RUNNING,
+    SEAL,
+)
 from stablenew.store.run_lock import RunLock
 from stablenew.store.run_store import RunStore
 from stablenew.store.run_writer import encode_metadata, make_read_only, with_held_files

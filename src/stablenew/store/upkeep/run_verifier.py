@@ -27,11 +27,15 @@ from stablenew.store.feedback.feedback_files import read_feedback_files
 from stablenew.store.feedback.removals import Removals, find_removals
 from stablenew.store.metric_files import find_batch_problem
 from stablenew.store.output_store import hash_file
-from stablenew.store.run import INCOMPLETE, INTERRUPTED, NEWER, RUNNING, Run
+from stablenew.store.read_problem import NEWER
+from stablenew.store.run import Run
 from stablenew.store.run_folder import (
+    INCOMPLETE,
+    INTERRUPTED,
     METADATA,
     OUTPUTS,
     RECORDS,
+    RUNNING,
     SEAL,
     is_feedback,
     is_metrics,

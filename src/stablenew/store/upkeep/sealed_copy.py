@@ -21,9 +21,9 @@ from stablenew.disk.regular_file import open_regular, read_regular
 from stablenew.disk.temporary_name import temporary_name
 from stablenew.errors import NotAsSealed
 from stablenew.store.output_store import hash_file
-from stablenew.store.run_folder import OUTPUTS, SEAL
+from stablenew.store.run_folder import MAX_SEAL_BYTES, OUTPUTS, SEAL
 from stablenew.store.run_writer import make_read_only
-from stablenew.store.seal import MAX_SEAL_BYTES, parse_seal, read_seal, run_digest
+from stablenew.store.seal import parse_seal, read_seal, run_digest
 
 _CHUNK_BYTES: Final = 1 << 20
 _AT_ONCE: Final = 64

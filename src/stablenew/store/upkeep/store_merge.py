@@ -19,8 +19,8 @@ from stablenew.formats.documents.feedback import FeedbackEvent
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.feedback.removals import read_removals
 from stablenew.store.output_store import hash_file
-from stablenew.store.run import RUNNING, Run
-from stablenew.store.run_folder import MARKER_FOLDER, MAX_RECORDS_BYTES, OUTPUTS, RECORDS, SEAL, check_place
+from stablenew.store.run import Run
+from stablenew.store.run_folder import MARKER_FOLDER, MAX_RECORDS_BYTES, OUTPUTS, RECORDS, RUNNING, SEAL, check_place
 from stablenew.store.run_store import RunStore
 from stablenew.store.seal import read_seal, run_digest
 from stablenew.store.upkeep.metrics_merge import merge_metrics

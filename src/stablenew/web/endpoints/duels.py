@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.errors import ConfigError, StableNewError
-from stablenew.web.api import Call, Endpoint, Parameter, describe_error
+from stablenew.web.api import QUERY, Call, Endpoint, Parameter, describe_error
 from stablenew.web.lan.device_view import check_axes, check_query, without_paths
 from stablenew.web.lan.roles import without_places
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from stablenew.controller.light_table.duels import Duel
     from stablenew.web.request_bodies import PostedVote
 
-_QUERY: Final = Parameter("query", "A search, in the query language of history.", default="")
 _BY: Final = Parameter("by", "The setting whose values are compared, such as `model`.", default="model")
 _MATTERS: Final = Parameter("matters", "How far from one half a win rate has to be to matter.", "number", 0.15)
 _MOST_PAIRS: Final = 20
@@ -75,7 +74,7 @@ ENDPOINTS: Final = (
         "The next pairs of a blind duel for the rater of this page.",
         _pairs,
         (
-            _QUERY,
+            QUERY,
             _BY,
             _MATTERS,
             Parameter("count", "At most N pairs.", "integer", 2),
@@ -87,7 +86,7 @@ ENDPOINTS: Final = (
         "/api/duel/report",
         "The verdict of a duel with all that it rests on.",
         _report,
-        (_QUERY, _BY, _MATTERS, Parameter("raters", "Whose votes count: `me` or `all`.", default="me")),
+        (QUERY, _BY, _MATTERS, Parameter("raters", "Whose votes count: `me` or `all`.", default="me")),
     ),
     Endpoint(
         "POST",

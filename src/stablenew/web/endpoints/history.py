@@ -6,10 +6,9 @@ from starlette.responses import Response
 
 from stablenew.errors import ConfigError, InvalidQuery
 from stablenew.formats.query_language import FIELDS, FLAGS, SWITCHES
-from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter, describe_error
+from stablenew.web.api import NO_STORE, QUERY, Call, Endpoint, Parameter, describe_error
 from stablenew.web.lan.device_view import read_query
 
-_QUERY: Final = Parameter("query", "A search, in the query language of history.", default="")
 _SORT: Final = Parameter("sort", "time, oldest, rating, duration, outputs or variants.", default="time")
 _MOST_JOBS: Final = 500
 _NUMBER_TYPE: Final = "<i8"
@@ -77,7 +76,7 @@ ENDPOINTS: Final = (
         "A page of jobs, as `history --json` lists them, each with its number and the settings of its images.",
         _jobs,
         (
-            _QUERY,
+            QUERY,
             _SORT,
             Parameter("limit", "At most N jobs.", "integer", 50),
             Parameter("after", "The `next_cursor` of the page before."),
@@ -98,17 +97,17 @@ ENDPOINTS: Final = (
         "/api/jobs/numbers",
         "The numbers of all jobs that fit, in order: 8 bytes each, little endian.",
         _numbers,
-        (_QUERY, _SORT),
+        (QUERY, _SORT),
         media_type="application/octet-stream",
     ),
-    Endpoint("GET", "/api/jobs/count", "How many jobs fit.", _count, (_QUERY,)),
+    Endpoint("GET", "/api/jobs/count", "How many jobs fit.", _count, (QUERY,)),
     Endpoint(
         "GET",
         "/api/facets",
         "For each facet its values, and how many of the jobs that fit have them.",
         _facets,
-        (_QUERY, Parameter("limit", "At most N values of each.", "integer", 20)),
+        (QUERY, Parameter("limit", "At most N values of each.", "integer", 20)),
     ),
-    Endpoint("GET", "/api/query", "Whether a query is valid, and where it is not.", _check, (_QUERY,)),
+    Endpoint("GET", "/api/query", "Whether a query is valid, and where it is not.", _check, (QUERY,)),
     Endpoint("GET", "/api/query/fields", "The fields of the query language.", _fields),
 )

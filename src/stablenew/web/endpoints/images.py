@@ -3,9 +3,9 @@
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
@@ -13,11 +13,13 @@ from stablenew.controller.light_table.image_feedback import ImageFeedback
 from stablenew.errors import ConfigError, OutputNotFound, RunNotFound
 from stablenew.exporting.image_places import ImagePlaces
 from stablenew.formats.digest import digest_bytes
+from stablenew.formats.query_language import FLAGS
 from stablenew.image_metadata.containers.sniffing import read_container
 from stablenew.recording.side_channel import attempt
-from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter
+from stablenew.web.api import NO_STORE, QUERY, Call, Endpoint, Parameter
 from stablenew.web.lan.device_view import check_sort, read_query, show_details, show_facets, show_row
 from stablenew.web.lan.roles import OWNER, Viewer
+from stablenew.web.outputs import iter_pieces
 
 if TYPE_CHECKING:
     from stablenew.formats.query_language import Query
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from stablenew.store.run_store import RunStore
     from stablenew.web.context import WebContext
 
-QUERY: Final = Parameter("query", "A search, in the query language of history.", default="")
 SORT: Final = Parameter(
     "sort", "newest, oldest, best, worst, random, metric.NAME, or album: as they were put into it.", default="newest"
 )
@@ -35,9 +36,7 @@ _MAX_ROWS: Final = 500
 _LIMITLESS: Final = 1 << 31
 _RATIO_UNITS: Final = 4096
 _LARGEST_RATIO: Final = 65535
-_CHUNK_BYTES: Final = 1 << 18
 _MOST_STACKED: Final = 500
-_FLAGS: Final = ("pick", "reject")
 
 
 def _snapshot(call: Call) -> Response:
@@ -209,13 +208,7 @@ def _export(call: Call) -> Response:
         "x-exported": str(len(report.names)),
         "x-missing": str(len(report.problems)),
     }
-    return StreamingResponse(_chunks(file), media_type="application/zip", headers=headers)
-
-
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
+    return StreamingResponse(iter_pieces(file), media_type="application/zip", headers=headers)
 
 
 def _facets(call: Call) -> dict[str, Any]:
@@ -226,7 +219,7 @@ def _facets(call: Call) -> dict[str, Any]:
         name: [{"value": item.value, "count": item.job_count} for item in values] for name, values in facets.items()
     }
     flagless, starless = query.without("flag"), query.without("unrated").without("rating")
-    found["flag"] = [{"value": flag, "count": _count_both(call, flagless, f"flag:{flag}")} for flag in _FLAGS]
+    found["flag"] = [{"value": flag, "count": _count_both(call, flagless, f"flag:{flag}")} for flag in FLAGS]
     found["unrated"] = [{"value": "yes", "count": _count_both(call, starless, "unrated:yes")}]
     return show_facets(found, call.viewer) if call.viewer.is_device else found
 

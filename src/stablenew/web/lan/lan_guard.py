@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import compile_path
 
 from stablenew.web.guard import (
+    COOKIE_SECONDS,
     READ_ONLY,
     SAFE_METHODS,
     App,
@@ -37,7 +38,6 @@ PAIR: Final = "/pair"
 _PAIR_FILES: Final = {PAIR: "pair/pair.html", "/pair.js": "pair/pair.js", "/pair.css": "pair/pair.css"}
 _MOST_PAIR_BYTES: Final = 4096
 _PAIR_SECONDS: Final = 10.0
-_COOKIE_SECONDS: Final = 400 * 24 * 3600
 _LOOK_AGAIN_SECONDS: Final = 0.5
 _LIVE: Final = "/api/live"
 _REQUESTS_OF_STRANGERS: Final = (120, 60.0)
@@ -162,7 +162,7 @@ class LanGuard:
             self._wrong_codes.take(address)
             await answer(send, error.http_status, str(error))
             return
-        cookie = f"{self._cookie_name}={token}; Path=/; Max-Age={_COOKIE_SECONDS}; HttpOnly; SameSite=Strict"
+        cookie = f"{self._cookie_name}={token}; Path=/; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Strict"
         cookie += "; Secure" if self._is_secure else ""
         body = json.dumps({"name": device.name, "role": device.role}).encode()
         await send_body(send, 200, b"application/json", body, (b"set-cookie", cookie.encode()))

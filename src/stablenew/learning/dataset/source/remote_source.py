@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import xxhash
 
+from stablenew.disk.folder_signature import POSITIVE
 from stablenew.errors import ConfigError
 from stablenew.formats.run_id import is_generated_run_id, is_run_id
 from stablenew.learning.dataset.source.run_source import (
@@ -22,7 +23,6 @@ from stablenew.store.run_folder import DOCUMENTS, METADATA, RECORDS, SEAL, is_un
 
 _CHANGES: Final = ("ETag", "etag", "LastModified", "mtime", "created")
 _DEPTH: Final = 2
-_POSITIVE: Final = (1 << 63) - 1
 
 
 def open_source(location: str, options: Mapping[str, Any] | None = None) -> RunSource:
@@ -67,7 +67,7 @@ class RemoteSource:
             version = next((str(facts[key]) for key in _CHANGES if facts.get(key)), "")
             names.setdefault(run_id, []).append(f"{name}/{facts.get('size')}/{version}")
         return {
-            run_id: xxhash.xxh3_64_intdigest("\n".join(sorted(parts)).encode()) & _POSITIVE
+            run_id: xxhash.xxh3_64_intdigest("\n".join(sorted(parts)).encode()) & POSITIVE
             for run_id, parts in names.items()
             if is_generated_run_id(run_id) or any(part.partition("/")[0] in DOCUMENTS for part in parts)
         }

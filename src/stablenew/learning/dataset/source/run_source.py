@@ -18,25 +18,26 @@ from stablenew.errors import FormatError, OutputNotFound
 from stablenew.learning.dataset.source.folder_scan import scan_folders
 from stablenew.store.local_state import journal_path, known_replica_id
 from stablenew.store.run_folder import (
+    INCOMPLETE,
+    INTERRUPTED,
     MAX_FEEDBACK_BYTES,
     MAX_METADATA_BYTES,
     MAX_RECORDS_BYTES,
+    MAX_SEAL_BYTES,
     METADATA,
     RECORDS,
+    RUNNING,
     SEAL,
     feedback_log_name,
     is_feedback,
     is_metrics,
 )
-from stablenew.store.seal import MAX_SEAL_BYTES, digest_seal, parse_seal
+from stablenew.store.seal import digest_seal, parse_seal
 
 if TYPE_CHECKING:
     from stablenew.formats.documents.output_reference import OutputReference
     from stablenew.store.run import Run
 
-RUNNING: Final = "running"
-INTERRUPTED: Final = "interrupted"
-INCOMPLETE: Final = "incomplete"
 DAMAGED: Final = "damaged"
 UNREADABLE: Final = "unreadable"
 NEWER: Final = "newer_format"
