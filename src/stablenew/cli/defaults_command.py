@@ -1,11 +1,13 @@
 """`stablenew learn defaults`: the settings that the ratings favour, worked out in two ways."""
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stablenew.cli.console import Output, plural
 from stablenew.cli.learn_command import (
+    NO_RATINGS,
     REASON,
     DatasetOption,
     ProposerOption,
@@ -54,10 +56,18 @@ def defaults(
             for answer in answers.values()
         ]
     )
-    if not answers:
-        out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
-        return 0
-    shown = [answer for name, answer in answers.items() if show_all or name in contract.varied_settings]
+    if answers:
+        _show_both(out, answers, list(answers) if show_all else contract.varied_settings, found)
+    else:
+        out.print(NO_RATINGS)
+    return 0
+
+
+def _show_both(
+    out: Output, answers: "Mapping[str, TwoAnswers]", names: "Collection[str]", found: "BestSettings"
+) -> None:
+    """Show the answers about some settings, where the two ways differ, and how sure the second is."""
+    shown = [answer for name, answer in answers.items() if name in names]
     _show_answers(out, shown)
     if len(shown) < len(answers):
         out.print(f"{plural(len(answers) - len(shown), 'setting')} that rated images do not differ in: --all")
@@ -67,7 +77,6 @@ def defaults(
     out.print(f"all settings together: {found.reason}; {plural(found.image_count, 'image')}")
     if not found.is_supported:
         out.print("`stablenew learn next` proposes the images that teach most about that")
-    return 0
 
 
 def _show_proposer(out: Output, dataset: "Dataset", proposer: str) -> int:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from stablenew.cli.console import Output, format_bytes
-from stablenew.cli.run_command import exit_code, run_plan, show_result
+from stablenew.cli.run_command import run_plan
+from stablenew.cli.run_result import exit_code, show_result
 from stablenew.cli.table import Column
 
 if TYPE_CHECKING:

@@ -79,6 +79,10 @@ def import_images(
         return _install(out, importer, folders, watch=watch, is_special=copy or link or takes_all)
     if watch:
         return _watch(out, importer, folders)
+    return _import_all(out, importer, folders, dry_run=dry_run)
+
+
+def _import_all(out: Output, importer: "Importer", folders: list[Path], *, dry_run: bool) -> int:
     reports = [_import(out, importer, folder) for folder in folders]
     if any(report.run_ids for report in reports):
         from stablenew.importing.pixel_index import update_beside

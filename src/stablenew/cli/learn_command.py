@@ -1,5 +1,6 @@
 """`stablenew learn`: which settings worked, how sure that is, and what might be changed. Nothing is changed by it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ DatasetOption = Annotated[
 QueryArgument = Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; by default all.")]
 _BAR = 24
 REASON = Column(is_wrapped=True)
+NO_RATINGS = "no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`"
 
 
 def open_dataset(out: Output, folder: Path | None, query: list[str] | None = None) -> "Dataset":
@@ -78,16 +80,22 @@ def evidence(
     if out.is_json:  # with the runs behind everything it is long to make
         judged = {"metric": metric} if metric else {}
         out.json({**judged, "rated_image_count": len(table.stars), "settings": [to_json(item) for item in found]})
-    if not len(table.stars):
-        out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
-    elif not found:
-        out.print("all rated images have the same settings; `stablenew plan new` varies one on purpose")
-    for item in found:
-        _show_evidence(out, item, limit, scale)
+    _show_evidences(out, table, found, limit, scale)
     if plot is not None and found:
         _draw(plot, found[0])
         out.print(f"drawn: {plot}")
     return 0
+
+
+def _show_evidences(
+    out: Output, table: "EvidenceTable", found: "list[Evidence]", limit: int, scale: "MetricScale | None"
+) -> None:
+    if not len(table.stars):
+        out.print(NO_RATINGS)
+    elif not found:
+        out.print("all rated images have the same settings; `stablenew plan new` varies one on purpose")
+    for item in found:
+        _show_evidence(out, item, limit, scale)
 
 
 def _split_metric(by: list[str]) -> tuple[str | None, list[str]]:
@@ -232,6 +240,11 @@ def propose(
     used = parse_assignments(current or [], is_dotted=False)
     found = open_contract(open_dataset(out, dataset, query), proposer).propose_new_defaults(current=used)
     out.json([to_json(proposal) for proposal in found])
+    _show_proposals(out, found)
+    return 0
+
+
+def _show_proposals(out: Output, found: "Sequence[Proposal]") -> None:
     out.table(
         ["setting", Column("now", rank=1), "proposed", Column("stars", rank=2), _right("sure"), REASON],
         [
@@ -248,14 +261,13 @@ def propose(
     )
     changes = [proposal for proposal in found if proposal.proposed is not None]
     if not found:
-        out.print("no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`")
+        out.print(NO_RATINGS)
     out.print(f"{plural(len(changes), 'proposal')}; nothing was changed")
     for proposal in found:
         if proposal.difference is not None:
             out.print(f"{proposal.name}: {_say_difference(proposal)}")
     for proposal in changes:
         out.print(f"  stablenew run PACK --set {proposal.name}={show_value(proposal.proposed)}")
-    return 0
 
 
 @app.command(cls=QueryCommand, context_settings=SETTINGS)

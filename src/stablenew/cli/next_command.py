@@ -63,12 +63,16 @@ def next_batch(
     if is_run:
         return run_file(out, path, engine=engine, url=url, then=again, described=described)
     out.json(described)
-    if not over:
+    _show_next_steps(out, path, again, has_over=bool(over))
+    return 0
+
+
+def _show_next_steps(out: Output, path: Path, again: str, *, has_over: bool) -> None:
+    if not has_over:
         out.print("tuned is what images differ in; other settings with --over cfg=3..12,steps=12..40")
     steps = (f"stablenew plan run {shlex.quote(str(path))}", "stablenew serve", again)
     out.print("", "Next")
     out.facts(zip(steps, ("make them", "rate them there, or by stablenew rate RUN 0/0 STARS", "again"), strict=True))
-    return 0
 
 
 def _repeat(

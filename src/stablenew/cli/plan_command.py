@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stablenew.controller.experiments.plan_controller import PlanController
     from stablenew.formats.strict_json import JsonValue
     from stablenew.learning.learning_runner import PlanStatus
+    from stablenew.pipeline.prompt_pack import Prompt, PromptPack
 
 app = typer.Typer(help="Learning plans: vary settings on purpose and compare.", no_args_is_help=True)
 
@@ -40,15 +41,13 @@ def new(
 ) -> int:
     """Create a plan. Nothing runs yet."""
     out: Output = ctx.obj
-    from stablenew.controller.experiments.plan_controller import build_plan, prompts_of, save_plan
+    from stablenew.controller.experiments.plan_controller import build_plan, save_plan
     from stablenew.formats.pipeline_config import PipelineConfig
-    from stablenew.pipeline.prompt_pack import Prompt, read_prompt_pack
+    from stablenew.pipeline.prompt_pack import read_prompt_pack
     from stablenew.pipeline.run_request import parse_assignments, parse_sweeps
 
     given = None if pack is None else read_prompt_pack(pack)
-    prompts = [*(prompts_of(given) if given else ()), *(Prompt(text, negative) for text in prompt or ())]
-    if not prompts:
-        raise typer.BadParameter("expected a prompt PACK, or --prompt TEXT")
+    prompts = _choose_prompts(given, prompt or [], negative)
     overrides = parse_assignments(setting or [], is_dotted=False)
     config = PipelineConfig(**(given.preset if given else {})).with_overrides(overrides)
     plan = build_plan(
@@ -66,6 +65,16 @@ def new(
     out.print(f"{file}: {plural(len(plan.steps), 'run')} of {plural(len(plan.cells), 'variant')}, {images:,} images")
     out.print(f"next: stablenew plan run {file}")
     return 0
+
+
+def _choose_prompts(pack: "PromptPack | None", texts: list[str], negative: str) -> "list[Prompt]":
+    from stablenew.controller.experiments.plan_controller import prompts_of
+    from stablenew.pipeline.prompt_pack import Prompt
+
+    prompts = [*(prompts_of(pack) if pack else ()), *(Prompt(text, negative) for text in texts)]
+    if not prompts:
+        raise typer.BadParameter("expected a prompt PACK, or --prompt TEXT")
+    return prompts
 
 
 def _read_preset(text: str) -> "tuple[str, dict[str, JsonValue]]":

@@ -1,21 +1,20 @@
-"""`stablenew run`: a prompt pack through the pipeline, with a bar while it goes on and a table at the end."""
+"""`stablenew run`: a prompt pack through the pipeline, with a bar while it goes on."""
 
 import contextlib
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from stablenew.cli.console import INTERRUPTED, Output, format_duration, plural
-from stablenew.cli.table import Column
-from stablenew.errors import FAILURE
+from stablenew.cli.console import Output
+from stablenew.cli.run_result import exit_code, show_result
 
 if TYPE_CHECKING:
     from stablenew.engines.engine import CancelToken
-    from stablenew.formats.documents.pipeline_result import PipelineRunResult, VariantResult
+    from stablenew.formats.documents.pipeline_result import PipelineRunResult
     from stablenew.formats.pipeline_config import PipelineConfig
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
@@ -62,47 +61,62 @@ def run(
     """Run a prompt pack, or repeat a run, and record it."""
     out: Output = ctx.obj
     from stablenew.pipeline.run_options import CONTINUE, STOP, RunOptions
-    from stablenew.pipeline.run_request import RunRequest, check_plan_size, warnings_about
+    from stablenew.pipeline.run_request import RunRequest
 
-    request = RunRequest(set_ or (), sweep or (), randomize or (), mode, limit, seed, action, tag or ())
     if (pack is None) == (again is None):
         raise typer.BadParameter("expected either a prompt PACK or --again RUN")
-    earlier = out.controller.run_store.resolve(again) if again is not None else None
-    prompt_pack, config, plan = _plan(pack, earlier, request, new_seeds=new_seeds)
-    check_plan_size(plan, request)
-    if earlier is not None:
-        engine, url = out.controller.choose_engine_again(earlier, engine, url)
+    request = RunRequest(set_ or (), sweep or (), randomize or (), mode, limit, seed, action, tag or ())
+    work = _plan_again(out, again, request, new_seeds=new_seeds) if again is not None else _plan_pack(pack, request)
+    if work.earlier is not None:
+        engine, url = out.controller.choose_engine_again(work.earlier, engine, url)
     is_recorded = out.controller.app_config.learning_enabled if record is None else record
-    for warning in warnings_about(plan):
-        out.warn(f"{pack}: {warning}")
-    if not is_recorded and output is None:
-        out.warn(_NOTHING_KEPT)
+    _warn(out, pack, work.plan, is_kept=is_recorded or output is not None)
     result = run_plan(
         out,
-        config,
-        prompt_pack,
-        plan,
+        work.config,
+        work.pack,
+        work.plan,
         is_recorded=is_recorded,
         engine=engine,
         url=url,
         options=RunOptions(
             on_variant_error=STOP if stop_on_error else CONTINUE,
-            keep_images=output is not None or (earlier is not None and not is_recorded),
+            keep_images=output is not None or (work.earlier is not None and not is_recorded),
         ),
     )
     if output is not None:
         save_images(result, output)
-    show_result(out, result, _compare(out, earlier, plan, result) if earlier is not None else None)
+    show_result(out, result, _compare(out, work, result))
     return exit_code(result)
 
 
-def _compare(out: Output, earlier: "Run", plan: "Plan", result: "PipelineRunResult") -> "Reproduction | None":
-    from stablenew.pipeline.reproduction.comparison import count_choices
-    from stablenew.pipeline.reproduction.run_facts import compare_result
+class _Work(NamedTuple):
+    """What is to run."""
 
-    if result.run_path is not None and result.recording_error is None:
-        return out.controller.reproduction_of(out.controller.run_store.open(result.run_id))
-    return compare_result(earlier, result, count_choices(plan.summary()))
+    config: "PipelineConfig"
+    plan: "Plan"
+    pack: "PromptPack | None"
+    earlier: "Run | None" = None
+    """The run that is run again."""
+
+
+def _plan_pack(path: Path | None, request: "RunRequest") -> _Work:
+    from stablenew.pipeline.prompt_pack import read_prompt_pack
+    from stablenew.pipeline.run_request import check_plan_size, plan_pack
+
+    pack = read_prompt_pack(path or Path())
+    config, plan = plan_pack(pack, request)
+    check_plan_size(plan, request)
+    return _Work(config, plan, pack)
+
+
+def _plan_again(out: Output, name: str, request: "RunRequest", *, new_seeds: bool) -> _Work:
+    from stablenew.pipeline.run_request import check_plan_size, plan_again
+
+    earlier = out.controller.run_store.resolve(name)
+    config, plan, pack = plan_again(earlier, request, has_new_seeds=new_seeds)
+    check_plan_size(plan, request)
+    return _Work(config, plan, pack, earlier)
 
 
 _NOTHING_KEPT = (
@@ -111,17 +125,26 @@ _NOTHING_KEPT = (
 )
 
 
-def _plan(
-    pack: Path | None, earlier: "Run | None", request: "RunRequest", *, new_seeds: bool
-) -> "tuple[PromptPack | None, PipelineConfig, Plan]":
-    from stablenew.pipeline.prompt_pack import read_prompt_pack
-    from stablenew.pipeline.run_request import plan_again, plan_pack
+def _warn(out: Output, pack: Path | None, plan: "Plan", *, is_kept: bool) -> None:
+    """Print what probably nobody meant, before it runs."""
+    from stablenew.pipeline.run_request import warnings_about
 
-    if earlier is not None:
-        config, plan, prompt_pack = plan_again(earlier, request, has_new_seeds=new_seeds)
-        return prompt_pack, config, plan
-    chosen = read_prompt_pack(pack or Path())
-    return chosen, *plan_pack(chosen, request)
+    for warning in warnings_about(plan):
+        out.warn(f"{pack}: {warning}")
+    if not is_kept:
+        out.warn(_NOTHING_KEPT)
+
+
+def _compare(out: Output, work: _Work, result: "PipelineRunResult") -> "Reproduction | None":
+    """What running a run again proved about it."""
+    from stablenew.pipeline.reproduction.comparison import count_choices
+    from stablenew.pipeline.reproduction.run_facts import compare_result
+
+    if work.earlier is None:
+        return None
+    if result.run_path is not None and result.recording_error is None:
+        return out.controller.reproduction_of(out.controller.run_store.open(result.run_id))
+    return compare_result(work.earlier, result, count_choices(work.plan.summary()))
 
 
 def run_plan(
@@ -211,105 +234,3 @@ def save_images(result: "PipelineRunResult", folder: Path) -> None:
             name = f"{result.run_id}-{image.reference.path_in_run.rpartition('/')[2]}"
             if image.data is not None:
                 (folder / name).write_bytes(image.data)
-
-
-def show_result(out: Output, result: "PipelineRunResult", reproduction: "Reproduction | None" = None) -> None:
-    """The variants and their times, where the run folder is, and what a rerun proved."""
-    out.json(result_to_dict(result) | ({"reproduction": reproduction.to_dict()} if reproduction else {}))
-    out.table(
-        [
-            Column("#", is_right=True),
-            Column("variant", least=16),
-            "status",
-            Column("outputs", rank=2, is_right=True),
-            Column("seed", rank=1, is_right=True),
-            Column("time", rank=3, is_right=True),
-        ],
-        (
-            (
-                str(variant.index),
-                variant.label or "—",
-                variant.status,
-                str(len(variant.images)),
-                str(variant.actual.get("seed", "")),
-                format_duration(variant.duration_seconds),
-            )
-            for variant in result.variants
-        ),
-    )
-    for variant in result.variants:
-        if variant.error is not None:
-            out.warn(f"variant {variant.index} {variant.status}: {variant.error.message}")
-    if result.error is not None and not any(variant.error for variant in result.variants):
-        out.warn(f"{result.status}: {result.error.message}")
-    from stablenew.pipeline.substitutions import describe_substitutions
-
-    substitutions = describe_substitutions((variant.requested, variant.actual) for variant in result.variants)
-    notices = (notice for variant in result.variants for notice in variant.notices)
-    for line in dict.fromkeys((*substitutions, *notices)):
-        out.warn(line)
-    counts = f"{plural(len(result.variants), 'variant')} of {result.plan_size}, {plural(len(result.outputs), 'output')}"
-    out.print(f"\n{result.status}: {counts}, {format_duration(result.duration_seconds)}")
-    if result.run_path:
-        out.print(f"run folder: {result.run_path}")
-    if reproduction is not None:
-        show_reproduction(out, reproduction)
-
-
-_SHOWN_IMAGES = 12
-
-
-def show_reproduction(out: Output, reproduction: "Reproduction") -> None:
-    """How many images are as they were, how much the others differ, and what changed."""
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in reproduction.count_verdicts().items())
-    out.print(f"\nCompared with run {reproduction.parent_run_id}", f"  images: {counts or 'none to compare'}")
-    others = [image for image in reproduction.images if image.verdict != "identical"]
-    for image in others[:_SHOWN_IMAGES]:
-        out.print(f"  variant {image.variant + 1}, {image.stage} {image.number + 1}: {image.describe()}")
-    if len(others) > _SHOWN_IMAGES:
-        out.print(f"  and {len(others) - _SHOWN_IMAGES} more; --json lists them all")
-    for change in reproduction.changes:
-        out.print(f"  changed: {change.describe()}")
-    for reason in reproduction.unknown[:_SHOWN_IMAGES]:
-        out.print(f"  not known: {reason}")
-    out.print(f"  {reproduction.conclude()}")
-
-
-def result_to_dict(result: "PipelineRunResult") -> dict[str, Any]:
-    """A run's result as `--json` prints it."""
-    return {
-        "run_id": result.run_id,
-        "status": result.status,
-        "run_path": result.run_path,
-        "recorded": result.run_path is not None and result.recording_error is None,
-        "recording_error": result.recording_error,
-        "started_at": result.started_at,
-        "finished_at": result.finished_at,
-        "duration_seconds": result.duration_seconds,
-        "plan_size": result.plan_size,
-        "mode": result.mode,
-        "variants": [_variant_to_dict(variant) for variant in result.variants],
-    }
-
-
-def _variant_to_dict(variant: "VariantResult") -> dict[str, Any]:
-    from stablenew.formats.strict_json import json_safe
-
-    return {
-        "index": variant.index,
-        "label": variant.label,
-        "status": variant.status,
-        "prompt": variant.prompt.positive,
-        "overrides": json_safe(variant.overrides),
-        "actual": json_safe(variant.actual),
-        "duration_seconds": variant.duration_seconds,
-        "error": variant.error.to_dict() if variant.error else None,
-        "outputs": [reference.to_dict() for reference in variant.outputs],
-    }
-
-
-def exit_code(result: "PipelineRunResult") -> int:
-    """0 when every variant was completed and recorded as asked."""
-    if result.status == "cancelled":
-        return INTERRUPTED
-    return 0 if result.status == "completed" and not result.recording_error else FAILURE

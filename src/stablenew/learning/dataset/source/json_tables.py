@@ -66,62 +66,49 @@ _OVERRIDES: Final = [
 _OVERRIDES_KEY: Final = b'"overrides"'
 
 
+_PROMPT: Final = pa.struct(
+    [
+        ("positive", _TEXT),
+        ("negative", _TEXT),
+        ("pack_id", _TEXT),
+        ("prompt_id", _TEXT),
+        ("loras", pa.list_(pa.struct([("name", _TEXT), ("weight", pa.float64())]))),
+        ("embeddings", _TEXTS),
+    ]
+)
+_OUTPUT: Final = pa.struct(
+    [
+        ("path", _TEXT),
+        ("digest", _TEXT),
+        ("size_bytes", pa.int64()),
+        ("media_type", _TEXT),
+        ("width", pa.int64()),
+        ("height", pa.int64()),
+        ("stage", _TEXT),
+        ("role", _TEXT),
+        ("seed", READ_SEED),
+        ("pixel_digest", _TEXT),
+        ("parents", _TEXTS),
+    ]
+)
+
+
 def _record_schema(overrides: list[tuple[str, pa.DataType]]) -> pa.Schema:
+    variant = [("index", pa.int64()), ("total", pa.int64()), ("label", _TEXT), ("overrides", pa.struct(overrides))]
     return pa.schema(
         [
             ("kind", _TEXT),
             ("schema_version", _TEXT),
             ("run_id", _TEXT),
-            (
-                "variant",
-                pa.struct(
-                    [
-                        ("index", pa.int64()),
-                        ("total", pa.int64()),
-                        ("label", _TEXT),
-                        ("overrides", pa.struct(overrides)),
-                    ]
-                ),
-            ),
+            ("variant", pa.struct(variant)),
             ("started_at", _TEXT),
             ("duration_seconds", pa.float64()),
             ("status", _TEXT),
-            (
-                "prompt",
-                pa.struct(
-                    [
-                        ("positive", _TEXT),
-                        ("negative", _TEXT),
-                        ("pack_id", _TEXT),
-                        ("prompt_id", _TEXT),
-                        ("loras", pa.list_(pa.struct([("name", _TEXT), ("weight", pa.float64())]))),
-                        ("embeddings", _TEXTS),
-                    ]
-                ),
-            ),
+            ("prompt", _PROMPT),
             ("requested", SETTINGS_STRUCT),
             ("actual", SETTINGS_STRUCT),
             ("stages", pa.list_(pa.struct([("name", _TEXT)]))),
-            (
-                "outputs",
-                pa.list_(
-                    pa.struct(
-                        [
-                            ("path", _TEXT),
-                            ("digest", _TEXT),
-                            ("size_bytes", pa.int64()),
-                            ("media_type", _TEXT),
-                            ("width", pa.int64()),
-                            ("height", pa.int64()),
-                            ("stage", _TEXT),
-                            ("role", _TEXT),
-                            ("seed", READ_SEED),
-                            ("pixel_digest", _TEXT),
-                            ("parents", _TEXTS),
-                        ]
-                    )
-                ),
-            ),
+            ("outputs", pa.list_(_OUTPUT)),
         ]
     )
 
