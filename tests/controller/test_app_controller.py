@@ -65,7 +65,7 @@ def test_bad_ratings_change_nothing_and_tell_nobody(controller, news):
 def test_a_query_that_cannot_be_understood_makes_no_dataset(controller, query):
     run(controller)
     with pytest.raises(InvalidQuery):
-        controller.open_dataset(query)
+        controller.datasets.open(query)
 
 
 def test_nobody_listens_and_nothing_is_looked_up(controller):

@@ -11,7 +11,7 @@ from stablenew.pipeline.randomizer import SWEEP, Axis
 
 @pytest.mark.heavy
 def test_every_varied_setting_is_described_with_the_queries_for_its_values(rated_controller):
-    found = rated_controller.look_at_insights()
+    found = rated_controller.datasets.insights()
     assert found["rated_image_count"] == 24
     settings = {one["setting"]: one for one in found["settings"]}
     assert settings.keys() == {"txt2img.cfg_scale", "txt2img.sampler"}
@@ -37,12 +37,12 @@ def test_numbers_are_in_their_order_and_what_is_not_known_comes_last(rated_contr
     run = rated_controller.run_store.open(runner.run(config, plan=plan).run_id)
     for _, output in run.iter_outputs():
         rated_controller.feedback.record_feedback(run.run_id, output.digest, 3)
-    (factor,) = (one for one in rated_controller.look_at_insights()["settings"] if one["setting"] == "upscale.factor")
+    (factor,) = (one for one in rated_controller.datasets.insights()["settings"] if one["setting"] == "upscale.factor")
     assert [one["value"] for one in factor["values"]] == [1.5, 2.0, 4.0, None]
 
 
 def test_each_two_settings_are_crossed(rated_controller):
-    (pair,) = rated_controller.look_at_insights()["pairs"]
+    (pair,) = rated_controller.datasets.insights()["pairs"]
     assert (pair["setting"], pair["against"]) == ("txt2img.sampler", "txt2img.cfg_scale")
     assert [one["value"] for one in pair["values"]] == ["Euler a", "Heun"]
     assert [one["value"] for one in pair["others"]] == [4.0, 7.0]
@@ -61,31 +61,31 @@ def test_each_two_settings_are_crossed(rated_controller):
 
 def test_of_very_many_values_those_of_most_images_are_crossed(rated_controller, monkeypatch):
     monkeypatch.setattr(insights, "MOST_CROSSED", 1)
-    (pair,) = rated_controller.look_at_insights()["pairs"]
+    (pair,) = rated_controller.datasets.insights()["pairs"]
     assert [len(pair[name]) for name in ("values", "others", "cells")] == [1, 1, 1]
 
 
 @pytest.mark.heavy
 def test_only_the_runs_that_a_query_finds_count(rated_controller):
-    assert rated_controller.look_at_insights("0th")["rated_image_count"] == 4
-    assert rated_controller.look_at_insights("nowhere") == {"rated_image_count": 0, "settings": [], "pairs": []}
+    assert rated_controller.datasets.insights("0th")["rated_image_count"] == 4
+    assert rated_controller.datasets.insights("nowhere") == {"rated_image_count": 0, "settings": [], "pairs": []}
     with pytest.raises(InvalidQuery):
-        rated_controller.look_at_insights("colour:red")
+        rated_controller.datasets.insights("colour:red")
 
 
 @pytest.mark.heavy
 def test_they_are_worked_out_again_only_when_something_is_new(rated_controller):
-    first = rated_controller.look_at_insights()
-    assert rated_controller.look_at_insights() is first
+    first = rated_controller.datasets.insights()
+    assert rated_controller.datasets.insights() is first
     run = next(rated_controller.run_store.iter_runs())
     (_, output), *_ = run.iter_outputs()
     rated_controller.feedback.record_feedback(run.run_id, output.digest, 5)
-    assert rated_controller.look_at_insights() != first
+    assert rated_controller.datasets.insights() != first
 
 
 def test_of_very_many_values_those_of_most_images_are_described(rated_controller, monkeypatch):
     monkeypatch.setattr(insights, "MOST_VALUES", 1)
-    for one in rated_controller.look_at_insights()["settings"]:
+    for one in rated_controller.datasets.insights()["settings"]:
         assert len(one["values"]) == 1
         assert one["value_count"] == 2
 

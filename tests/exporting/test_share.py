@@ -250,7 +250,7 @@ def read_text(path):
 
 @pytest.mark.parametrize("without", [("prompts",), ("prompts", "images")])
 def test_of_twenty_five_secrets_none_is_in_a_pack_without_prompts(secretive, tmp_path, without):
-    insights = AppController(runs_dir=secretive).look_at_insights("")
+    insights = AppController(runs_dir=secretive).datasets.insights("")
     whole, _ = pack(secretive, tmp_path, name="whole", insights=insights)
     planted = b"\n".join(path.read_bytes() for path in whole.rglob("*") if path.is_file())
     missed = {name for name, word in SECRETS.items() if word.encode() not in planted}

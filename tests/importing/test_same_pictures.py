@@ -218,7 +218,7 @@ def find_output(store, digest):
 def test_a_dataset_of_everything_knows_the_copies_that_came_since_the_last_look_at_history(store, copies):
     work_out_pixels(store)
     controller = AppController(runs_dir=store.root)
-    controller.open_dataset()
+    controller.datasets.open()
     (group,) = controller.history.copies()
     assert len(group) == 3
     controller.history.close()

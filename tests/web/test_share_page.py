@@ -21,7 +21,7 @@ def open_pack(browser, browser_context_args, tmp_path):
     def open_page(root, *without, arrange=list, **options):
         history = JobHistory(root)
         history.refresh(is_patient=True)
-        insights = AppController(runs_dir=root).look_at_insights("")
+        insights = AppController(runs_dir=root).datasets.insights("")
         target = tmp_path / "pack.zip"
         images = arrange(history.search_images(""))
         write_pack(RunStore(root), images, target, without=frozenset(without), insights=insights)

@@ -64,7 +64,7 @@ def build(
     text = read_query(query)
     ledger = out.with_bar(
         "Reading runs",
-        lambda progress: out.controller.build_dataset(
+        lambda progress: out.controller.datasets.build(
             folder,
             query=text,
             split=plan,

@@ -38,7 +38,7 @@ def open_dataset(out: Output, folder: Path | None, query: list[str] | None = Non
 
         return Dataset(folder)
     text = read_query(query)
-    return out.with_bar("Reading runs", lambda progress: out.controller.open_dataset(text, progress=progress))
+    return out.with_bar("Reading runs", lambda progress: out.controller.datasets.open(text, progress=progress))
 
 
 @app.command(context_settings=SETTINGS)

@@ -66,7 +66,7 @@ def share(
 def _find_insights(out: Output, query: str) -> dict[str, Any] | None:
     """What the stars say; None where too little is rated, or no dataset can be built."""
     try:
-        return out.controller.look_at_insights(query)
+        return out.controller.datasets.insights(query)
     except (StableNewError, OSError) as error:
         out.warn(f"the pack has no evidence: {error}")
         return None

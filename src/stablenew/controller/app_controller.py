@@ -6,7 +6,7 @@ Parts are loaded when they are first used, so that a quick command stays quick.
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stablenew.app_config import AppConfig
 from stablenew.controller.job_news import JOB_COMPLETED, RATING_CHANGED, JobAnnouncer, JobNews
@@ -14,11 +14,10 @@ from stablenew.controller.lazy_part import LazyPart
 from stablenew.recording.side_channel import Hook, SideChannel
 
 if TYPE_CHECKING:
-    from stablenew.controller.insights import RememberedInsights
+    from stablenew.controller.datasets import Datasets
     from stablenew.controller.job_runner import Job, JobRunner
     from stablenew.controller.saved_views import SavedViews
     from stablenew.engines.engine import Engine
-    from stablenew.formats.documents.dataset_ledger import DatasetLedger
     from stablenew.formats.documents.feedback import Feedback, FeedbackEvent
     from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
     from stablenew.formats.documents.pipeline_result import PipelineRunResult
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
     from stablenew.importing.folder_imports import FolderImports
     from stablenew.index.job_history import JobHistory
     from stablenew.index.run_watcher import RunWatcher
-    from stablenew.learning.dataset.executor import PartExecutor, Progress
-    from stablenew.learning.dataset.reader import Dataset
-    from stablenew.learning.dataset.source.run_source import RunSource
-    from stablenew.learning.dataset.split_plan import SplitPlan
     from stablenew.learning.learning_log import LearningLog
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
@@ -103,6 +98,13 @@ class AppController:
         from stablenew.importing.folder_imports import FolderImports
 
         return FolderImports(self.run_store)
+
+    @LazyPart
+    def datasets(self) -> "Datasets":
+        """The datasets of the runs, and what they teach."""
+        from stablenew.controller.datasets import Datasets
+
+        return Datasets(self.run_store, lambda: self.history)
 
     @LazyPart
     def learning_log(self) -> "LearningLog":
@@ -302,104 +304,3 @@ class AppController:
     def _announce_changed(self, events: "dict[str, list[FeedbackEvent]]") -> "list[FeedbackEvent]":
         self._announcer.announce(RATING_CHANGED, [run_id for run_id, changed in events.items() if changed])
         return [event for changed in events.values() for event in changed]
-
-    def build_dataset(
-        self,
-        folder: Path,
-        *,
-        query: str = "",
-        split: "SplitPlan | None" = None,
-        formats: Sequence[str] = (),
-        source: "RunSource | None" = None,
-        executor: "PartExecutor | None" = None,
-        is_incremental: bool = True,
-        has_whole_runs: bool = False,
-        progress: "Progress" = lambda _done, _total: None,
-    ) -> "DatasetLedger":
-        """Build a dataset of the images that `query` finds; see `DatasetBuilder.build_learning_dataset`.
-
-        With `has_whole_runs` it takes all images of their runs, so that less is rebuilt when other images fit.
-
-        `source` is another store than this one, such as one on object storage; a query cannot search it.
-
-        Raises:
-            ConfigError: a query and a `source`.
-        """
-        from stablenew.errors import ConfigError
-        from stablenew.learning.dataset_builder import DatasetBuilder
-
-        if source is not None and query:
-            raise ConfigError("a query looks into the history of this machine, and cannot look into another store")
-        run_ids = images = elsewhere = None
-        if query:
-            self.history.parse(query)
-            self.history.refresh(is_patient=True)
-            run_ids = self.history.run_ids(query)
-            found = self.history.digests_by_run(query)
-            chosen = set(run_ids)
-            images = None if has_whole_runs else {run_id: found[run_id] for run_id in found.keys() & chosen}
-            elsewhere = {run_id: found[run_id] for run_id in found.keys() - chosen}
-        return DatasetBuilder(source or self.run_store, executor=executor).build_learning_dataset(
-            folder,
-            run_ids=run_ids,
-            images=images,
-            elsewhere=elsewhere,
-            query=query,
-            split=split,
-            formats=formats,
-            is_incremental=is_incremental,
-            progress=progress,
-        )
-
-    def open_dataset(self, query: str = "", *, progress: "Progress" = lambda _done, _total: None) -> "Dataset":
-        """A dataset of this store that is kept in the cache folder and brought up to date each time.
-
-        With a query it has the images that fit and no others of their runs.
-
-        Raises:
-            InvalidQuery: `query` is not valid.
-        """
-        from stablenew.controller.dataset_cache import cached_dataset_folder
-        from stablenew.learning.dataset.reader import Dataset
-
-        self.history.parse(query)
-        folder = cached_dataset_folder(self.root, query)
-        self.build_dataset(folder, query=query, has_whole_runs=True, progress=progress)
-        if not query:
-            self.history.refresh()  # it knows the copies
-        images = self.history.digests(query) if query else None
-        return Dataset(folder, images=images, copies=self.history.copies())
-
-    def look_at_insights(self, query: str = "", *, progress: "Progress" = lambda _done, _total: None) -> dict[str, Any]:
-        """What the ratings of the runs that `query` finds say about settings; see `describe_insights`.
-
-        Raises:
-            InvalidQuery: `query` is not valid.
-        """
-        return self._insights.describe(self.open_dataset(query, progress=progress))
-
-    def look_at_tuning(
-        self,
-        query: str = "",
-        *,
-        over: Sequence[str] = (),
-        size: int = 4,
-        rater: str | None = None,
-        progress: "Progress" = lambda _done, _total: None,
-    ) -> dict[str, Any]:
-        """What to try next to learn the best settings, and what is known of them; see `describe_tuning`.
-
-        Raises:
-            InvalidQuery: `query` is not valid.
-            ConfigError: `over` is not, or there is nothing to tune.
-        """
-        from stablenew.controller.experiments.tuning import describe_tuning
-
-        dataset = self.open_dataset(query, progress=progress)
-        return describe_tuning(dataset, over, size=size, query=query, rater=rater or self.feedback.rater)
-
-    @LazyPart
-    def _insights(self) -> "RememberedInsights":
-        from stablenew.controller.insights import RememberedInsights
-
-        return RememberedInsights()

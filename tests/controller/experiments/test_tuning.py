@@ -11,7 +11,7 @@ OVER = ["cfg=4..10,sampler=Euler a|Heun"]
 
 @pytest.mark.heavy
 def test_curves_and_maps_show_what_the_ratings_say(rated_controller):
-    found = rated_controller.look_at_tuning(over=OVER, size=6)
+    found = rated_controller.datasets.tuning(over=OVER, size=6, rater=rated_controller.feedback.rater)
     json.dumps(found)
     assert found["rating_count"] == 24
     assert [curve["setting"] for curve in found["curves"]] == ["txt2img.cfg_scale", "txt2img.sampler"]
@@ -30,11 +30,11 @@ def test_curves_and_maps_show_what_the_ratings_say(rated_controller):
 
 
 def test_before_anything_is_rated_there_is_a_first_batch_and_no_curve(rated_controller):
-    found = rated_controller.look_at_tuning("cfg:99", over=OVER)
+    found = rated_controller.datasets.tuning("cfg:99", over=OVER, rater="")
     assert (found["curves"], found["maps"], found["best"]) == ([], [], None)
     assert len(found["settings"]) == 4
 
 
 def test_a_range_that_makes_no_sense_is_an_error(rated_controller):
     with pytest.raises(ConfigError, match="the lower number first"):
-        rated_controller.look_at_tuning(over=["cfg=9..3"])
+        rated_controller.datasets.tuning(over=["cfg=9..3"], rater="")

@@ -14,7 +14,7 @@ def _insights(call: Call) -> dict[str, Any]:
     query, controller = call.get("query"), call.context.controller
     controller.history.parse(query)
     kind = f"insights {query}".strip()  # those into other runs are another task
-    return call.context.tasks.start(kind, lambda report: controller.look_at_insights(query, progress=report)).to_dict()
+    return call.context.tasks.start(kind, lambda report: controller.datasets.insights(query, progress=report)).to_dict()
 
 
 def _tuning(call: Call) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def _tuning(call: Call) -> dict[str, Any]:
 
     def look(report: Any) -> dict[str, Any]:
         ranges = [over] if over else []
-        return controller.look_at_tuning(query, over=ranges, size=size, rater=call.rater, progress=report)
+        return controller.datasets.tuning(query, over=ranges, size=size, rater=call.rater, progress=report)
 
     return call.context.tasks.start(kind, look).to_dict()
 
@@ -41,7 +41,7 @@ def _start_round(call: Call) -> dict[str, Any]:
     from stablenew.web.request_bodies import RoundBody  # noqa: PLC0415
 
     body, controller = call.body(RoundBody), call.context.controller
-    found = find_next(controller.open_dataset(body.query), [body.over] if body.over else [], size=body.size)
+    found = find_next(controller.datasets.open(body.query), [body.over] if body.over else [], size=body.size)
     prompts = [Prompt(body.prompt)] if body.prompt and body.prompt.strip() else []
     plan = build_round(found, prompts, parse_assignments(body.settings, is_dotted=False), body.engine)
     return start_round(controller, plan, url=body.url).to_dict()

@@ -9,7 +9,7 @@ const STRONGEST = 38;
 
 /**
  * A section that shows one pair of settings, and lets another be chosen.
- * @param {any[]} pairs as `look_at_insights` tells them
+ * @param {any[]} pairs as `Datasets.insights` has them
  * @param {(value: any) => any} showValue the name of a value, perhaps with a link to its jobs
  */
 export function buildPairs(pairs, showValue) {
