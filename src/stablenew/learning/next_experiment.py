@@ -13,6 +13,7 @@ from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.best_settings import FEWEST_IMAGES, build_observations, encode_images
 from stablenew.learning.evidence.evidence_table import (
     EvidenceTable,
+    ImagesForEvidence,
     build_evidence_table,
     has_plan_tag,
     read_images_for_evidence,
@@ -20,10 +21,10 @@ from stablenew.learning.evidence.evidence_table import (
 from stablenew.learning.evidence.values_in_use import most_used
 from stablenew.learning.surface.asking_again import choose_again
 from stablenew.learning.surface.left_to_gain import Left
-from stablenew.learning.surface.next_batch import Batch, propose_batch
+from stablenew.learning.surface.next_batch import propose_batch
 from stablenew.learning.surface.observations import Floats, Observations
 from stablenew.learning.surface.preference_model import Surface
-from stablenew.learning.surface.setting_kernel import UNKNOWN, Dimension
+from stablenew.learning.surface.setting_kernel import UNKNOWN, Dimension, SettingSpace
 from stablenew.learning.surface.settings_search import Bounds
 from stablenew.learning.tuned_ranges import SettingRange, choose_ranges, read_ranges
 
@@ -127,39 +128,69 @@ def find_next(dataset: Dataset, over: Sequence[str] = (), *, size: int = 4, rate
     asked = read_ranges(over, table)
     base = find_base(images, table, others, asked)
     alike = images.filter(base.judged, base.others)
-    alike_table, alike_others = alike.build_table(), build_evidence_table(alike.others)
-    used = most_used(alike_table) if len(alike.judged) else most_used(alike_others)
-    ranges = asked or choose_ranges(alike_table, alike_others, used, lambda name: base.may_vary(name, used))
-    observed = build_observations(table, {found.name: found.values for found in ranges})
-    dimensions = {dimension.name: dimension for dimension in observed.space.dimensions}
-    ranges = [found for found in ranges if found.name in dimensions]
-    bounds = {found.name: _bounds_of(dimensions[found.name], found) for found in ranges}
-    fixed = observed.space.encode(used)
-    count = len(observed.find_latest()) + len(observed.winners)
-    unrated = _choose_unrated(images.others, others, base, observed, bounds, fixed)
-    surface = Surface(observed) if count else None
-    batch = propose_batch(observed.space, bounds, fixed, surface, size=size, made=unrated.points)
+    used, ranges = _choose_tuned(alike, base, asked)
+    search = _build_search(table, used, ranges)
+    count = len(search.observed.find_latest()) + len(search.observed.winners)
+    unrated = _choose_unrated(images.others, others, base, search)
+    surface = Surface(search.observed) if count else None
+    batch = propose_batch(search.space, search.bounds, search.fixed, surface, size=size, made=unrated.points)
     return NextExperiment(
-        tuned=tuple(ranges),
+        tuned=search.ranges,
         fixed={
             name: value
             for name, value in used.items()
-            if value is not None and name not in bounds and base.is_stage_used(name, used)
+            if value is not None and name not in search.bounds and base.is_stage_used(name, used)
         },
-        settings=tuple(_decode(observed, batch, row, bounds) for row in range(len(batch.points))),
+        settings=tuple(search.decode(point) for point in batch.points),
         is_random=batch.is_random,
         rate_first=tuple(unrated.names[index] for index in batch.existing),
         rate_again=_ask_again(surface, table, images.judged, rater),
         constancy=_describe_raters(surface, table.raters),
-        best=None if batch.best is None else _only(observed.space.decode(batch.best), bounds),
+        best=None if batch.best is None else search.decode(batch.best),
         left=batch.left,
         rating_count=count,
         unrated_count=len(unrated.names),
         prompts=_frequent_prompts(alike.judged) or _frequent_prompts(alike.others),
         surface=surface,
-        bounds=bounds,
+        bounds=search.bounds,
         base=base,
     )
+
+
+def _choose_tuned(
+    alike: ImagesForEvidence, base: CoherentBase, asked: Sequence[SettingRange]
+) -> tuple[Mapping[str, Any], Sequence[SettingRange]]:
+    """The settings that most images of the base have, and the ranges to tune: those asked for, or chosen from them."""
+    table, others = alike.build_table(), build_evidence_table(alike.others)
+    used = most_used(table) if len(alike.judged) else most_used(others)
+    return used, asked or choose_ranges(table, others, used, lambda name: base.may_vary(name, used))
+
+
+class _Search(NamedTuple):
+    """Where the next settings are looked for."""
+
+    observed: Observations
+    ranges: tuple[SettingRange, ...]
+    bounds: Mapping[str, Bounds]
+    """The same, as codes."""
+    fixed: Floats
+    """The code of every setting where it is not tuned."""
+
+    @property
+    def space(self) -> SettingSpace:
+        return self.observed.space
+
+    def decode(self, point: Floats) -> dict[str, Any]:
+        """The tuned settings of a point."""
+        return {name: value for name, value in self.space.decode(point).items() if name in self.bounds}
+
+
+def _build_search(table: EvidenceTable, used: Mapping[str, Any], ranges: Sequence[SettingRange]) -> _Search:
+    observed = build_observations(table, {found.name: found.values for found in ranges})
+    dimensions = {dimension.name: dimension for dimension in observed.space.dimensions}
+    known = tuple(found for found in ranges if found.name in dimensions)
+    bounds = {found.name: _bounds_of(dimensions[found.name], found) for found in known}
+    return _Search(observed, known, bounds, observed.space.encode(used))
 
 
 def _ask_again(
@@ -189,14 +220,6 @@ def _describe_raters(surface: Surface | None, raters: Sequence[str]) -> tuple[Ra
     )
 
 
-def _decode(observed: Observations, batch: Batch, row: int, bounds: Mapping[str, Bounds]) -> dict[str, Any]:
-    return _only(observed.space.decode(batch.points[row]), bounds)
-
-
-def _only(settings: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name in names}
-
-
 def _bounds_of(dimension: Dimension, found: SettingRange) -> Bounds:
     codes = tuple(dimension.encode(value) for value in found.values)
     return Bounds(codes, is_number=dimension.is_number and found.is_interval)
@@ -210,24 +233,18 @@ class _Unrated(NamedTuple):
     """Their settings, one row each."""
 
 
-def _choose_unrated(
-    images: pa.Table,
-    table: EvidenceTable,
-    base: CoherentBase,
-    observed: Observations,
-    bounds: Mapping[str, Bounds],
-    fixed: Floats,
-) -> _Unrated:
+def _choose_unrated(images: pa.Table, table: EvidenceTable, base: CoherentBase, search: _Search) -> _Unrated:
     """Those of `images`, with their `table`, within the ranges that are in everything else as what is tried now.
 
     What a learning plan made, maybe with another engine, need not have what is not known of the base.
     """
+    fixed, bounds = search.fixed, search.bounds
     if not len(images):
         return _Unrated((), np.empty((0, len(fixed))))
-    points = encode_images(observed.space, table)
+    points = encode_images(search.space, table)
     is_planned = has_plan_tag(images["learning_tags"])
     fits = base.others | is_planned
-    for index, dimension in enumerate(observed.space.dimensions):
+    for index, dimension in enumerate(search.space.dimensions):
         column = points[:, index]
         if dimension.name not in bounds:
             fits &= (column == fixed[index]) | (is_planned & (fixed[index] == UNKNOWN))

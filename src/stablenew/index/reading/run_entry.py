@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from stablenew.formats.documents.event_fields import EventFields
 from stablenew.formats.documents.feedback_fold import (
@@ -24,6 +24,8 @@ from stablenew.store.metric_files import Score
 NO_RECORD: Final = -1
 """The variant number in the row of a run without readable records: every run has at least one row in `variant`."""
 _SEED: Final = tuple(setting.name for setting in INDEXED).index("seed")
+_Opinions: TypeAlias = dict[tuple[str, str], dict[str, Any]]
+"""What each rater thinks of each image, by image and rater; the image of the whole run is empty."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
 
@@ -238,37 +240,18 @@ def build_opinion_entry(events: Sequence[EventFields], only_image: str | None = 
     `only_image` is the image of a run with exactly one: a rating of either is a rating of both, the later one counts.
     """
     opinions = fold_opinions(events)
-    ratings, flagged = latest_words(events, "rate"), latest_words(events, "flag")
     if only_image is not None:
         opinions = _with_one_rating(opinions, only_image)
-    own: list[tuple[str, int]] = []
-    images: dict[str, int] = {}
-    tags: set[str] = set()
-    flags = {"pick": 0, "reject": 0}
-    found: list[ImageOpinion] = []
-    for (image, rater), opinion in opinions.items():
-        rating = opinion.get("rating")
-        if rating is not None and image:
-            images[image] = max(rating, images.get(image, 0))
-        elif rating is not None:
-            own.append((opinion["rated_at"], rating))
-        if own_tags := opinion.get("tags"):
-            tags.update(own_tags)
-        if (flag := opinion.get("flag")) in flags:
-            flags[flag] += 1
-        rated_at = opinion.get("rated_at") or ratings.get((image, rater))
-        if opinion or rated_at or (image, rater) in flagged:
-            flagged_at = flagged.get((image, rater))
-            found.append(ImageOpinion(image, rater, rating, rated_at, flag, flagged_at, is_empty=not opinion))
+    flags = [opinion.get("flag") for opinion in opinions.values()]
     notes = latest_notes(events)
     return OpinionEntry(
-        rating=max(own)[1] if own else None,
-        image_ratings=tuple(sorted(images.items())),
-        tags=tuple(sorted(tags)),
-        pick_count=flags["pick"],
-        reject_count=flags["reject"],
+        rating=_latest_rating(opinions),
+        image_ratings=tuple(sorted(_best_ratings(opinions).items())),
+        tags=tuple(sorted({tag for opinion in opinions.values() for tag in opinion.get("tags") or ()})),
+        pick_count=flags.count("pick"),
+        reject_count=flags.count("reject"),
         note_count=sum([text is not None for _, text in notes.values()]),
-        opinions=tuple(found),
+        opinions=tuple(_iter_image_opinions(opinions, events)),
         image_tags=tuple((*key, *word) for key, word in sorted(latest_tags(events).items())),
         notes=tuple((*key, *word) for key, word in notes.items()),
         scores=tuple(
@@ -278,6 +261,36 @@ def build_opinion_entry(events: Sequence[EventFields], only_image: str | None = 
         trash=tuple((image, *latest) for image, latest in latest_trash(events).items()),
         comparisons=build_comparison_entries(events),
     )
+
+
+def _latest_rating(opinions: _Opinions) -> int | None:
+    """The rating of the run as a whole that was given last."""
+    own = [
+        (opinion["rated_at"], opinion["rating"])
+        for (image, _), opinion in opinions.items()
+        if not image and opinion.get("rating") is not None
+    ]
+    return max(own)[1] if own else None
+
+
+def _best_ratings(opinions: _Opinions) -> dict[str, int]:
+    """The highest rating of each image that has one."""
+    best: dict[str, int] = {}
+    for (image, _), opinion in opinions.items():
+        rating = opinion.get("rating")
+        if image and rating is not None:
+            best[image] = max(rating, best.get(image, 0))
+    return best
+
+
+def _iter_image_opinions(opinions: _Opinions, events: Sequence[EventFields]) -> Iterator[ImageOpinion]:
+    """What each rater thinks, and when they said so, also where all of it was taken back."""
+    rated, flagged = latest_words(events, "rate"), latest_words(events, "flag")
+    for key, opinion in opinions.items():
+        rated_at = opinion.get("rated_at") or rated.get(key)
+        if opinion or rated_at or key in flagged:
+            rating, flag = opinion.get("rating"), opinion.get("flag")
+            yield ImageOpinion(*key, rating, rated_at, flag, flagged.get(key), is_empty=not opinion)
 
 
 def build_comparison_entries(ordered: Sequence[EventFields]) -> tuple[ComparisonEntry, ...]:
@@ -292,9 +305,7 @@ def build_comparison_entries(ordered: Sequence[EventFields]) -> tuple[Comparison
     )  # fmt: skip
 
 
-def _with_one_rating(
-    opinions: dict[tuple[str, str], dict[str, Any]], image: str
-) -> dict[tuple[str, str], dict[str, Any]]:
+def _with_one_rating(opinions: _Opinions, image: str) -> _Opinions:
     """The opinions, with each rater's later rating of the run and its only image as the rating of both."""
     merged = dict(opinions)
     for rater in {rater for subject, rater in opinions if subject in ("", image)}:

@@ -13,7 +13,7 @@ from stablenew.learning.evidence.best_settings import BestSettings, find_best_se
 from stablenew.learning.evidence.evidence import Comparison, Evidence, build_evidence
 from stablenew.learning.evidence.evidence_table import read_evidence_table
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE
-from stablenew.learning.learning_contract import EvidenceContract
+from stablenew.learning.learning_contract import EvidenceContract, Proposal
 
 _GUIDE: Final = (
     "Images were made with these settings and rated 0 to 5 by people. `values`: shrunken means of all images with a "
@@ -48,16 +48,7 @@ def package_for_llm(dataset: Dataset, *, examples: int = 10) -> LearningPackage:
             "rater_count": len(table.raters),
             **({} if agreement is None else {"agreement": agreement}),
             "settings": [_describe_setting(setting) for setting in evidence],
-            "proposals": [
-                {
-                    "name": proposal.name,
-                    "current": proposal.current,
-                    "proposed": proposal.proposed,
-                    "is_supported": proposal.is_supported,
-                    "reason": proposal.reason,
-                }
-                for proposal in contract.propose_new_defaults()
-            ],
+            "proposals": [_describe_proposal(proposal) for proposal in contract.propose_new_defaults()],
             **_describe_together(find_best_settings(table)),
             "best": best,
             "worst": worst,
@@ -68,6 +59,16 @@ def package_for_llm(dataset: Dataset, *, examples: int = 10) -> LearningPackage:
             },
         }
     )
+
+
+def _describe_proposal(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "name": proposal.name,
+        "current": proposal.current,
+        "proposed": proposal.proposed,
+        "is_supported": proposal.is_supported,
+        "reason": proposal.reason,
+    }
 
 
 def _describe_together(found: BestSettings) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import shutil
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,7 @@ from stablenew.disk.regular_file import (
 from stablenew.disk.temporary_name import is_temporary
 from stablenew.errors import FormatError, RunLocked, StableNewError, WriteFailed
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
+from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.output_store import hash_file
@@ -181,16 +183,18 @@ def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock
         report.add(SKIPPED, RECORDS, f"cannot be read now, so nothing was sealed: {unreadable.reason}")
         return
     outputs = _output_paths(run.path)
-    message = f"as interrupted, with {len(records)} records and {len(outputs)} outputs"
-    report.add(SEALED_RUN, SEAL, message)
-    if dry_run:
-        return
+    report.add(SEALED_RUN, SEAL, f"as interrupted, with {len(records)} records and {len(outputs)} outputs")
+    if not dry_run:
+        _write_seal(run.path, _as_interrupted(metadata, records, clock), [RECORDS, *outputs])
+
+
+def _as_interrupted(metadata: RunMetadata, records: Sequence[LearningRecord], clock: Clock) -> RunMetadata:
     by_stage: dict[str, list[str]] = {}
     for record in records:
         for output in record.outputs:
             if output.path is not None:
                 by_stage.setdefault(output.stage, []).append(output.path)
-    final = RunMetadata.from_dict(
+    return RunMetadata.from_dict(
         metadata.to_dict()
         | {
             "status": "interrupted",
@@ -200,14 +204,17 @@ def _seal_as_interrupted(run: Run, report: RepairReport, *, dry_run: bool, clock
             "stages": [{"name": name, "outputs": paths} for name, paths in by_stage.items()],
         }
     )
-    names = [name for name in (RECORDS, *outputs) if is_surely_regular(run.path / name)]
-    hashes = {name: hash_file(run.path / name) for name in names}
+
+
+def _write_seal(run_path: Path, metadata: RunMetadata, files: Sequence[str]) -> None:
+    """Complete the metadata and seal it with those of `files` that are there."""
+    hashes = {name: hash_file(run_path / name) for name in files if is_surely_regular(run_path / name)}
     sums = {name: found.sha256 for name, found in hashes.items()}
     size = sum(found.size_bytes for found in hashes.values())
-    document = encode_metadata(with_held_files(final, len(names), size))
+    document = encode_metadata(with_held_files(metadata, len(hashes), size))
     sums[METADATA] = hashlib.sha256(document).hexdigest()
-    replace_then_write_once((run.path / METADATA, document), (run.path / SEAL, encode_seal(sums)))
-    make_read_only(run.path, [*sums, SEAL])
+    replace_then_write_once((run_path / METADATA, document), (run_path / SEAL, encode_seal(sums)))
+    make_read_only(run_path, [*sums, SEAL])
 
 
 def _output_paths(run_path: Path) -> list[str]:
