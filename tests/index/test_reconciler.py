@@ -15,8 +15,9 @@ from stablenew import FeedbackManager, JobHistory, RunStore, merge_stores, worke
 from stablenew.errors import RunLocked
 from stablenew.formats.strict_json import canonical_bytes
 from stablenew.index import index_schema, reconciler
+from stablenew.index.index_file import index_path
 from stablenew.index.index_keeper import BEHIND, FOLLOWED, FRESH, IndexKeeper, try_index_lock
-from stablenew.index.index_schema import CONTENT_TABLES, FULL_TEXT_TABLES, OPINION_TABLES, RUN, index_path
+from stablenew.index.index_schema import CONTENT_TABLES, FULL_TEXT_TABLES, OPINION_TABLES, RUN
 from stablenew.index.reading import reader_pool, run_reading
 from stablenew.index.reconciler import Reconciler
 from stablenew.index.run_index import RunIndex

@@ -11,7 +11,7 @@ import pytest
 from stablenew import FeedbackManager, JobHistory, RunStore, RunWatcher
 from stablenew.disk.network_share import network_share_type
 from stablenew.index import file_events, run_watcher
-from stablenew.index.index_schema import delete_index, index_path
+from stablenew.index.index_file import delete_index, index_path
 from stablenew.index.run_index import RESET, RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
 from tests import samples
 

@@ -3,7 +3,7 @@ import contextlib
 import pytest
 
 from stablenew.index import text_ids
-from stablenew.index.index_schema import open_for_writing
+from stablenew.index.index_file import open_for_writing
 from stablenew.index.text_ids import BodyIds, WordIds, with_ids
 
 

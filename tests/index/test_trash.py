@@ -3,7 +3,7 @@
 import sqlite3
 
 from stablenew import JobHistory, RunStore
-from stablenew.index.index_schema import index_path
+from stablenew.index.index_file import index_path
 from tests import samples
 
 

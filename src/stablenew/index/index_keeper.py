@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import RunLocked
 from stablenew.index.asking.index_reader import IndexReader
-from stablenew.index.index_schema import delete_index, index_folder, index_path, sqlite_errors
+from stablenew.index.index_file import delete_index, index_folder, index_path, sqlite_errors
 from stablenew.index.reading.folder_snapshot import root_signature
 from stablenew.store.change_hints import end_of_hints, hints_path
 from stablenew.store.run_folder import check_place

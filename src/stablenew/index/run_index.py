@@ -11,6 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from stablenew.index.index_file import open_for_writing
 from stablenew.index.index_schema import (
     CONTENT_TABLES,
     FINISH,
@@ -29,8 +30,8 @@ from stablenew.index.index_schema import (
     Row,
     Table,
     TextKind,
-    open_for_writing,
 )
+from stablenew.index.opinion_folding import DELETE_UNUSED, FOLD_TOUCHED, TOUCHED
 from stablenew.index.picture_links import SamePictures, concerns_copies, link_copies, runs_about
 from stablenew.index.reading.run_rows import RunRows
 from stablenew.index.text_ids import BodyIds, ImageIds, TextIds, WordIds, with_ids
@@ -93,10 +94,7 @@ class RunIndex:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = open_for_writing(path)
-        self._connection.executescript(
-            "CREATE TEMP TABLE touched(id INTEGER PRIMARY KEY, picture INTEGER); "
-            "CREATE INDEX temp.touched_picture ON touched(picture);"
-        )
+        self._connection.executescript(TOUCHED)
         self.pictures: SamePictures | None = None
         """Which images have the same pixels, where whoever keeps the index follows that."""
         self.inode = path.stat().st_ino
@@ -285,9 +283,9 @@ class RunIndex:
         connection.execute("DELETE FROM touched WHERE id = ?", (NO_IMAGE,))
         if connection.execute("SELECT 1 FROM touched LIMIT 1").fetchone() is None:
             return
-        for statement in _FOLD_RATINGS:
+        for statement in FOLD_TOUCHED:
             connection.execute(statement)
-        if not are_new and connection.execute(_DELETE_UNUSED_IMAGES).rowcount:
+        if not are_new and connection.execute(DELETE_UNUSED).rowcount:
             self._texts["image"].forget()
 
     def _place(self, runs: Sequence[RunRows]) -> list[RunRows]:
@@ -359,75 +357,3 @@ def _iter_changes(
             yield _Change(run_id, RUN_ADDED if old is None else RUN_CHANGED, old, new_ids[run_id])
         elif old is not None:
             yield _Change(run_id, RUN_REMOVED, old, None)
-
-
-def _mark_latest(mark: str, at: str, value: str) -> tuple[str, str]:
-    """The statements that mark what each rater said last of each touched image, in whichever run.
-
-    Touched images are few. Named twice, SQLite looks their opinions up instead of going through all that there are, be
-    it only for a Bloom filter.
-    """
-    return (
-        f"UPDATE opinion SET {mark} = 0 WHERE {mark} AND image IN (SELECT id FROM touched)",
-        f"""
-        UPDATE opinion SET {mark} = 1 WHERE image IN (SELECT id FROM touched) AND (run, image, rater) IN (
-          SELECT run, image, rater FROM (
-            SELECT run, image, rater, row_number() OVER (
-              PARTITION BY picture, rater ORDER BY {at} DESC, {value} DESC, run DESC) AS place
-            FROM opinion CROSS JOIN touched ON touched.id = opinion.image
-            WHERE opinion.image IN (SELECT id FROM touched) AND {at} IS NOT NULL)
-          WHERE place = 1)
-        """,
-    )
-
-
-def _mark_latest_word(table: str, owner: str) -> tuple[str, str]:
-    """The same of what has a name: tags, which belong to an `image`, and notes, which belong to a `picture`."""
-    return (
-        f"UPDATE {table} SET is_latest = 0 WHERE is_latest AND image IN (SELECT id FROM touched)",
-        f"""
-        UPDATE {table} SET is_latest = 1 WHERE image IN (SELECT id FROM touched) AND (run, image, rater, name) IN (
-          SELECT run, image, rater, name FROM (
-            SELECT run, image, rater, name, row_number() OVER (
-              PARTITION BY {owner}, rater, name ORDER BY clock DESC, run DESC) AS place
-            FROM {table} CROSS JOIN touched ON touched.id = {table}.image
-            WHERE {table}.image IN (SELECT id FROM touched))
-          WHERE place = 1)
-        """,
-    )
-
-
-_FOLD_RATINGS: Final = (
-    # What is said of one file of a picture is said of all of them.
-    "UPDATE touched SET picture = coalesce((SELECT picture FROM image WHERE image.id = touched.id), id)",
-    """
-    INSERT OR IGNORE INTO touched(id, picture)
-    SELECT image.id, image.picture FROM touched JOIN image ON image.picture = touched.picture
-    """,
-    "INSERT OR IGNORE INTO touched(id, picture) SELECT DISTINCT picture, picture FROM touched",
-    *_mark_latest("is_latest", "rated_at", "rating"),
-    *_mark_latest("is_flag_latest", "flagged_at", "flag"),
-    *_mark_latest_word("tag", "image"),
-    *_mark_latest_word("note", "picture"),
-    """
-    UPDATE image SET (rating, rater_count) = (
-      SELECT avg(opinion.rating), nullif(count(opinion.rating), 0) FROM touched
-      JOIN touched AS copy ON copy.picture = touched.picture JOIN opinion ON opinion.image = copy.id
-      WHERE touched.id = image.id AND is_latest)
-    WHERE id IN (SELECT id FROM touched)
-    """,
-    """
-    UPDATE image SET is_trashed = (
-      SELECT is_in FROM touched JOIN touched AS copy ON copy.picture = touched.picture
-      JOIN trash ON trash.image = copy.id WHERE touched.id = image.id ORDER BY clock DESC, is_in DESC LIMIT 1)
-    WHERE id IN (SELECT id FROM touched)
-    """,
-)
-_DELETE_UNUSED_IMAGES: Final = (
-    "DELETE FROM image WHERE id IN (SELECT id FROM touched) "
-    "AND NOT EXISTS (SELECT 1 FROM image AS copy WHERE copy.picture = image.id) "
-) + " ".join(
-    f"AND NOT EXISTS (SELECT 1 FROM {table.name} WHERE {table.name}.{column} = image.id)"
-    for table in (PLACE, *OPINION_TABLES)
-    for column in table.image_columns
-)

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.file_events import FileEvents
+from stablenew.index.index_file import index_path
 from stablenew.index.index_keeper import try_index_lock
-from stablenew.index.index_schema import index_path
 from stablenew.index.reconciler import Reconciler
 from stablenew.index.run_index import RESET, RunChange, RunIndex
 

@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def fill(folder: Path, jobs: int, images: int) -> dict[str, float]:
-    from stablenew.index.index_schema import delete_index, index_path
+    from stablenew.index.index_file import delete_index, index_path
     from stablenew.index.reading.folder_snapshot import root_signature
     from stablenew.index.run_index import RunIndex
 

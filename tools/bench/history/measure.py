@@ -180,7 +180,7 @@ def fill(folder: Path, count: int) -> None:
     """An index of `count` example runs, from their documents, without a million folders on the disk."""
     from concurrent.futures import ProcessPoolExecutor
 
-    from stablenew.index.index_schema import delete_index, index_path
+    from stablenew.index.index_file import delete_index, index_path
     from stablenew.index.reading.folder_snapshot import root_signature
     from stablenew.index.run_index import RunIndex
 

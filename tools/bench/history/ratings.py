@@ -84,7 +84,7 @@ def main() -> None:
 def make_images(folder: Path, count: int, rounds: int) -> list[tuple[str, str]]:
     """Run and digest of as many new images as there are rounds, indexed; runs have `count` images each."""
     from stablenew import PipelineConfig, PipelineRunner, Prompt, RunStore, SketchEngine, VariantPlan
-    from stablenew.index.index_schema import index_path
+    from stablenew.index.index_file import index_path
     from stablenew.index.job_history import JobHistory
     from stablenew.index.reconciler import Reconciler
     from stablenew.index.run_index import RunIndex
