@@ -6,7 +6,7 @@ point of the group `stablenew.proposers`: a callable that takes a `Dataset` and 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -14,156 +14,39 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from stablenew.errors import ConfigError
-from stablenew.learning.dataset.columns import stage_model
+from stablenew.learning.contract_answers import BestDefault, Modifier, ModifierRange, Proposal
 from stablenew.learning.dataset.reader import Dataset
-from stablenew.learning.evidence.best_settings import NOT_ENOUGH
-from stablenew.learning.evidence.evidence import CONTROLLED, FEW_PAIRS, KINDS, Comparison, build_evidence
+from stablenew.learning.evidence.evidence import NOT_ENOUGH
 from stablenew.learning.evidence.evidence_table import EvidenceTable, read_evidence_table
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
-from stablenew.learning.evidence.setting_factors import OWN, Factor, is_number
+from stablenew.learning.evidence.setting_factors import Factor, is_number
 from stablenew.learning.evidence.value_evidence import build_values
 from stablenew.learning.evidence.values_in_use import most_used, values_in_use
+from stablenew.learning.paired_proposals import key_of, propose_from_pairs
+from stablenew.learning.setting_limits import SettingLimits, limits_of
 
 if TYPE_CHECKING:
     from stablenew.learning.evidence.best_settings import BestSettings, SettingAnswer
+
+__all__ = [
+    "BUILT_IN",
+    "GROUP",
+    "NOT_ENOUGH",
+    "TOGETHER",
+    "BestDefault",
+    "EvidenceContract",
+    "LearningContract",
+    "Modifier",
+    "ModifierRange",
+    "Proposal",
+    "SettingLimits",
+    "open_contract",
+]
 
 GROUP: Final = "stablenew.proposers"
 BUILT_IN: Final = "evidence"
 TOGETHER: Final = "together"
 """The kind of evidence that is one model of all settings."""
-
-
-@dataclass(frozen=True)
-class SettingLimits:
-    """The type of a setting, its lowest and highest value or its choices, and its default."""
-
-    type: str
-    """`integer`, `number`, `text` or `yes or no`."""
-    lowest: float | None = None
-    """The lowest value allowed."""
-    highest: float | None = None
-    """The highest value allowed."""
-    choices: tuple[str, ...] = ()
-    """The values allowed, where there are only a few."""
-    default: Any = None
-    """The value used when none is given."""
-
-
-def limits_of(name: str, seen: Sequence[Any] = ()) -> SettingLimits:
-    """The limits of a setting, given its dotted name; of one outside the table of settings, the type of `seen`."""
-    stage, _, key = name.partition(".")
-    if name.startswith(OWN):
-        return SettingLimits(_type_of(seen))
-    schema = stage_model(stage).model_json_schema(by_alias=False)["properties"].get(key)
-    if schema is None:
-        return SettingLimits("number")
-    default = schema.get("default")
-    schema = next((choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"), schema)
-    return SettingLimits(
-        _TYPES.get(schema.get("type"), "text"),
-        _first(schema, "minimum", "exclusiveMinimum", "ge", "gt"),
-        _first(schema, "maximum", "exclusiveMaximum", "le", "lt"),
-        tuple(schema.get("enum", ())),
-        default,
-    )
-
-
-def _type_of(values: Sequence[Any]) -> str:
-    if all(isinstance(value, bool) for value in values):
-        return "yes or no"
-    if not all(isinstance(value, (int, float)) for value in values):
-        return "text"
-    return "integer" if all(isinstance(value, int) for value in values) else "number"
-
-
-def _first(schema: dict[str, Any], *keys: str) -> Any:
-    """The value of the first of `keys` that is present; pydantic leaves some bounds under their Python names."""
-    return next((schema[key] for key in keys if key in schema), None)
-
-
-@dataclass(frozen=True)
-class Modifier:
-    """A setting that can be learned about."""
-
-    name: str
-    """Its dotted name."""
-    values_seen: tuple[Any, ...]
-    """The values that rated images had."""
-    rated_image_count: int
-    """Rated images of which the value is known."""
-    is_varied: bool
-    """Whether rated images had different values."""
-
-
-@dataclass(frozen=True)
-class ModifierRange:
-    """The values that a setting may have, and those that it had."""
-
-    name: str
-    """Its dotted name."""
-    limits: SettingLimits
-    """What its format allows."""
-    lowest_seen: float | None
-    """The lowest number that rated images had."""
-    highest_seen: float | None
-    """The highest number that rated images had."""
-    values_seen: tuple[Any, ...]
-    """All values that rated images had."""
-    likely_best: tuple[Any, ...] = ()
-    """The values that may be the best together with the best of other settings: of a number the lowest and the highest,
-    else each. Empty where the ratings do not tell."""
-    difference: str | None = None
-    """Why the value that matched pairs favour is not among them, in words; None where it is, or one does not tell."""
-
-
-@dataclass(frozen=True)
-class BestDefault:
-    """The value of a setting that the evidence favours; where it favours none, the value that is used most."""
-
-    name: str
-    """The setting's dotted name."""
-    value: Any
-    """The best value known."""
-    is_supported: bool
-    """Whether there is enough evidence."""
-    reason: str
-    """Why, in words; begins with "not enough evidence" where that is so."""
-    mean: Interval | None
-    """Mean stars of the images with this value, shrunken; None without any."""
-    image_count: int
-    """Rated images with this value."""
-    run_ids: tuple[str, ...]
-    """The runs behind it."""
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A setting that might be changed, and why. It is never applied automatically."""
-
-    name: str
-    """The setting's dotted name."""
-    current: Any
-    """The value it is compared with."""
-    proposed: Any
-    """The better value; None where there is nothing to propose."""
-    is_supported: bool
-    """Whether there is enough evidence for an answer."""
-    reason: str
-    """Why, in words; begins with "not enough evidence" where that is so."""
-    gain: Interval | None
-    """In stars, proposed minus current, where all else was alike."""
-    confidence: float | None
-    """The probability that proposed is better than current, corrected for the number of values tried."""
-    kind: str | None
-    """`controlled` or `observational`, or `together` where one model of all settings speaks for it."""
-    place_count: int
-    """Matched pairs behind it."""
-    run_ids: tuple[str, ...]
-    """The runs behind it."""
-    together: Any = None
-    """What one model of all settings together expects to be best; None where it supports no change."""
-    difference: str | None = None
-    """Why `together` is another value, in words; None where the two agree or one of them is silent."""
 
 
 class LearningContract(Protocol):
@@ -242,8 +125,8 @@ class EvidenceContract:
     def _best(self, name: str, used: Any, proposal: Proposal | None) -> BestDefault:
         is_changed = proposal is not None and proposal.proposed is not None
         value = proposal.proposed if proposal is not None and is_changed else used
-        known = {_key(found.value): found for found in build_values(self._table, self._table.factors[name])}
-        found = known.get(_key(value))
+        known = {key_of(found.value): found for found in build_values(self._table, self._table.factors[name])}
+        found = known.get(key_of(value))
         return BestDefault(
             name,
             value,
@@ -273,7 +156,7 @@ class EvidenceContract:
         """From matched pairs alone."""
         used = values_in_use(table, current)
         varied = [factor for factor in table.factors.values() if len(_values_seen(factor)) > 1]
-        return [_propose(table, factor, used[factor.name]) for factor in varied]
+        return [propose_from_pairs(table, factor, used[factor.name]) for factor in varied]
 
 
 def _likely_values(proposal: Proposal | None, answer: "SettingAnswer | None") -> tuple[tuple[Any, ...], str | None]:
@@ -327,80 +210,6 @@ def _values_seen(factor: Factor) -> tuple[Any, ...]:
     return tuple(value for code, value in enumerate(factor.values) if code in used and value is not None)
 
 
-def _key(value: Any) -> tuple[str, Any]:
-    if isinstance(value, (bool, str)) or value is None:
-        return (type(value).__name__, value)
-    return ("number", float(value))
-
-
-def _propose(table: EvidenceTable, factor: Factor, current: Any) -> Proposal:
-    evidence = build_evidence(table, factor.name, is_exact=True)  # what is proposed is a value
-    against = [found for found in evidence.comparisons if _key(found.other) == _key(current)]
-    best = _best_comparison(against)
-    if best is None:
-        return _refuse(factor.name, current, against)
-    tried = len({_key(found.value) for found in against if found.is_enough})
-    confidence = _allow_for_tries(_sureness(best), tried)
-    gain = best.difference.interval
-    if confidence < CONFIDENCE:
-        best_found = f"the best, {best.value}, by {gain.estimate:+.2f} stars"
-        reason = f"no other value is surely better than {current}: {best_found}"
-        return Proposal(factor.name, current, None, True, reason, gain, confidence, best.kind, *_behind(best))
-    scope = "seeds of a few prompts" if best.is_of_few_prompts else "matched pairs"
-    reason = (
-        f"{best.value} was rated {gain.estimate:+.2f} stars against {current} where all else was alike "
-        f"({best.difference.place_count} {scope}, {best.kind})"
-    )
-    return Proposal(factor.name, current, best.value, True, reason, gain, confidence, best.kind, *_behind(best))
-
-
-def _behind(comparison: Comparison) -> tuple[int, tuple[str, ...]]:
-    return comparison.difference.place_count, comparison.run_ids
-
-
-def _best_comparison(against: Sequence[Comparison]) -> Comparison | None:
-    """The surest gain over the current value; for each value, controlled evidence is preferred to observational."""
-    by_value: dict[Any, Comparison] = {}
-    for kind in reversed(KINDS):
-        enough = (found for found in against if found.kind == kind and found.is_enough and found.value is not None)
-        by_value |= {_key(found.value): found for found in enough}
-    return max(
-        by_value.values(), key=lambda found: (_sureness(found), found.difference.interval.estimate), default=None
-    )
-
-
-def _sureness(comparison: Comparison) -> float:
-    """The probability that the value is the better one."""
-    sure = comparison.difference.confidence
-    return sure if comparison.difference.interval.estimate > 0 else 1 - sure
-
-
-def _allow_for_tries(confidence: float, tried: int) -> float:
-    """The probability that the best of several tried values is better, when each may be so by luck (Bonferroni)."""
-    return max(0.0, 1 - (1 - confidence) * max(1, tried))
-
-
-def _refuse(name: str, current: Any, against: Sequence[Comparison]) -> Proposal:
-    pairs = max((found.difference.place_count for found in against), default=0)
-    reason = (
-        f"{NOT_ENOUGH}: no two rated images are alike in all but {name}"
-        if not against
-        else f"{NOT_ENOUGH}: {_count_pairs(pairs)} at most, {FEW_PAIRS} are needed; {_advise(against, name)}"
-    )
-    return Proposal(name, current, None, False, reason, None, None, None, pairs, ())
-
-
-def _count_pairs(count: int) -> str:
-    return f"{count} matched pair" if count == 1 else f"{count} matched pairs"
-
-
-def _advise(against: Sequence[Comparison], name: str) -> str:
-    """What to do about too few matched pairs: rate more of a plan that was run, or else run one."""
-    if any(found.kind == CONTROLLED for found in against):
-        return f"rate more images of the learning plan over {name}, or run it with more prompts or seeds"
-    return f"a learning plan over {name} would give them"
-
-
 def open_contract(dataset: Dataset, name: str = BUILT_IN) -> LearningContract:
     """The contract of this name over a dataset: the built-in one, or one that an installed package brings.
 
@@ -414,6 +223,3 @@ def open_contract(dataset: Dataset, name: str = BUILT_IN) -> LearningContract:
         raise ConfigError(f"no proposer {name!r}; there are {', '.join([BUILT_IN, *sorted(found)])}")
     make: Callable[[Dataset], LearningContract] = found[name].load()
     return make(dataset)
-
-
-_TYPES = {"integer": "integer", "number": "number", "string": "text", "boolean": "yes or no"}

@@ -7,7 +7,7 @@ from stablenew.errors import ConfigError
 from stablenew.learning.evidence.best_settings import compared_factors
 from stablenew.learning.evidence.evidence_table import EvidenceTable
 from stablenew.learning.evidence.setting_factors import OWN, Factor, is_number, sort_key
-from stablenew.learning.learning_contract import limits_of
+from stablenew.learning.setting_limits import limits_of
 
 _TRIED_FIRST: Final = ("txt2img.cfg_scale", "txt2img.steps")
 """What is tuned before anything was varied."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from stablenew.learning.evidence.evidence import NOT_ENOUGH
 from stablenew.learning.evidence.evidence_table import EvidenceTable
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE
 from stablenew.learning.evidence.setting_factors import Factor, is_number, is_of_kind, sort_key
@@ -17,7 +18,6 @@ from stablenew.learning.surface.observations import Floats, Observations
 from stablenew.learning.surface.preference_model import Gain, Surface
 from stablenew.learning.surface.setting_kernel import UNKNOWN, Dimension, SettingSpace
 
-NOT_ENOUGH: Final = "not enough evidence"
 FEWEST_IMAGES: Final = 20
 """With fewer rated or compared images there is no surface to speak of."""
 MOST_DIMENSIONS: Final = 16
