@@ -15,9 +15,9 @@ from stablenew.formats.query_language import Query, suggest_names
 from stablenew.formats.settings import INDEXED, find_setting
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
 from stablenew.index.asking.columns.column_cache import ColumnCache
-from stablenew.index.asking.columns.column_table import SEED_BITS
 from stablenew.index.asking.columns.masks import Column
 from stablenew.index.asking.columns.named_numbers import format_value
+from stablenew.index.asking.columns.table_columns import SEED_BITS
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.asking.orders import NEWEST
 

@@ -17,7 +17,7 @@ from stablenew.formats.query_language import (
 )
 from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.columns.arrays import Arrays
-from stablenew.index.asking.columns.column_table import SEED_BITS, SEED_MASK, ColumnTable
+from stablenew.index.asking.columns.column_table import ColumnTable
 from stablenew.index.asking.columns.masks import (
     Column,
     Mask,
@@ -29,6 +29,7 @@ from stablenew.index.asking.columns.masks import (
     spread,
 )
 from stablenew.index.asking.columns.named_numbers import NamedNumbers
+from stablenew.index.asking.columns.table_columns import SEED_BITS, SEED_MASK
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import (
     FIELD_EMBEDDING,
