@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.formats.common_names import DIFFUSERS_SIGMAS, checkpoint_stem, common_sampler, find_sampler
-from stablenew.formats.settings import SETTINGS
+from stablenew.formats.settings import SAMPLER, SCHEDULE, SETTINGS
 from stablenew.formats.strict_json import JsonValue, json_safe
 
 _LIBRARIES: Final = ("diffusers", "torch", "transformers", "accelerate", "peft")
@@ -61,8 +61,8 @@ def describe_scheduler(scheduler: Any) -> dict[str, JsonValue]:
     config = {key: value for key, value in dict(getattr(scheduler, "config", {})).items() if not key.startswith("_")}
     kind = type(scheduler).__name__
     return {
-        "sampler": _sampler_name(kind, config),
-        "scheduler": next((name for name, options in DIFFUSERS_SIGMAS.items() if _holds(config, options)), "Normal"),
+        SAMPLER: _sampler_name(kind, config),
+        SCHEDULE: next((name for name, options in DIFFUSERS_SIGMAS.items() if _holds(config, options)), "Normal"),
         "scheduler_config": {"class": kind, **json_safe(config)},
     }
 

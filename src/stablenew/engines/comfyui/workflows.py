@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from stablenew.engines.comfyui.graph import Graph
 from stablenew.errors import EngineError
+from stablenew.formats.settings import SAMPLER, SCHEDULE
 from stablenew.formats.strict_json import JsonValue
 
 PIXEL_METHODS: Final = {
@@ -113,8 +114,8 @@ def _hires(settings: Mapping[str, Any]) -> Graph:
     second["inputs"] |= {
         "steps": settings.get("hr_steps") or settings.get("steps", 20),
         "cfg": settings.get("cfg_scale", 7.0),
-        "sampler_name": settings.get("sampler", "euler"),
-        "scheduler": settings.get("scheduler", "normal"),
+        "sampler_name": settings.get(SAMPLER, "euler"),
+        "scheduler": settings.get(SCHEDULE, "normal"),
     }
     scale = settings.get("hr_scale", 2.0)
     enlarged = _node("LatentUpscaleBy", samples=["sampler", 0], upscale_method="nearest-exact", scale_by=scale)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from stablenew.errors import EngineError
 from stablenew.formats.common_names import DIFFUSERS_SIGMAS, SAMPLERS, find_sampler
+from stablenew.formats.settings import SAMPLER, SCHEDULE
 
 INSTALL_HINT: Final = "the engine diffusers needs its libraries: python -m pip install 'stablenew[diffusers]'"
 _SINGLE_FILES: Final = (".safetensors", ".ckpt")
@@ -40,7 +41,7 @@ class LoadedModel:
             EngineError: the model has none that takes images, or diffusers has no such sampler.
         """
         pipe = self._pipeline_from_image() if takes_image else self.from_text
-        pipe.scheduler = build_scheduler(self._own_scheduler, settings.get("sampler"), settings.get("scheduler"))
+        pipe.scheduler = build_scheduler(self._own_scheduler, settings.get(SAMPLER), settings.get(SCHEDULE))
         return pipe
 
     def _pipeline_from_image(self) -> Any:

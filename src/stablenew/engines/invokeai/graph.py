@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from stablenew.errors import ConfigError, EngineError
 from stablenew.formats.common_names import find_sampler
+from stablenew.formats.settings import SAMPLER, SCHEDULE
 from stablenew.formats.strict_json import JsonValue
 
 Graph: TypeAlias = dict[str, Any]
@@ -33,9 +34,9 @@ _LOADERS: Final = {
 }
 """Loader and text node, by the base of a model."""
 _TEXT_FIELDS: Final = ("prompt", "style")
-_SAMPLER: Final = "scheduler"
+_PLACE: Final = "scheduler"
 """InvokeAI's word for a sampler; with Karras's noise schedule it ends in `_k`."""
-_DENOISE: Final = {name: name for name in ("steps", "cfg_scale", _SAMPLER)}
+_DENOISE: Final = {name: name for name in ("steps", "cfg_scale", _PLACE)}
 
 
 def build_graph(model: Mapping[str, Any]) -> Graph:
@@ -161,7 +162,7 @@ def _own_name(sampler: str, schedule: str | None) -> str:
 
 def read_sampling(graph: Graph, places: Places) -> dict[str, JsonValue]:
     """Sampler and noise schedule of a graph by their common names."""
-    name = read_value(graph, places, _SAMPLER)
+    name = read_value(graph, places, _PLACE)
     return _common_names(str(name)) if name else {}
 
 
@@ -171,12 +172,12 @@ def sampling_values(settings: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         EngineError: InvokeAI has no such sampler.
     """
-    sampler = settings.get("sampler")
-    return {_SAMPLER: _own_name(str(sampler), settings.get("scheduler"))} if sampler else {}
+    sampler = settings.get(SAMPLER)
+    return {_PLACE: _own_name(str(sampler), settings.get(SCHEDULE))} if sampler else {}
 
 
 def _common_names(name: str) -> dict[str, JsonValue]:
     is_karras = name.endswith(_KARRAS)
     plain = name.removesuffix(_KARRAS)
     sampler = next((common for common, theirs in _SCHEDULERS.items() if theirs == plain), plain)
-    return {"sampler": sampler, "scheduler": "Karras" if is_karras else "Normal"}
+    return {SAMPLER: sampler, SCHEDULE: "Karras" if is_karras else "Normal"}

@@ -11,7 +11,7 @@ from typing import Any, Final
 from stablenew.engines.webui.client import WebUIClient
 from stablenew.errors import EngineError
 from stablenew.formats.common_names import SD_NEXT_SIGMAS, checkpoint_stem
-from stablenew.formats.settings import SETTINGS
+from stablenew.formats.settings import BY_NAME, SCHEDULE, SETTINGS
 
 AUTOMATIC1111: Final = "AUTOMATIC1111"
 FORGE: Final = "Forge"
@@ -81,7 +81,7 @@ def _for_sd_next(body: Mapping[str, Any]) -> dict[str, Any]:
         adapted.pop("override_settings", None)
     if adapted.get("enable_hr"):
         adapted.setdefault("hr_resize_mode", 1)
-    schedule = adapted.pop("scheduler", None)
+    schedule = adapted.pop(BY_NAME[SCHEDULE].webui, None)
     if schedule and str(schedule).casefold() != "automatic":
         adapted.setdefault("schedulers_sigma", _sigma_of(str(schedule)))
     return adapted

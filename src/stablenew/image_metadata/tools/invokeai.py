@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
+from stablenew.formats.settings import SAMPLER, SCHEDULE
 from stablenew.image_metadata.evidence import Evidence
 from stablenew.image_metadata.metadata import Generation, InputImage, Lora, Scalar, Tool
 from stablenew.image_metadata.prompt_tags import find_embeddings
@@ -73,12 +74,12 @@ def _read_new(data: Mapping[str, Any]) -> Generation:
 
 def _settings(data: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Scalar]:
     settings = build_settings({**data, **model}, _NAMES)
-    sampler = settings.get("sampler")
+    sampler = settings.get(SAMPLER)
     if isinstance(sampler, str):
         bare = sampler.removesuffix("_k")
-        settings["sampler"] = _SAMPLERS.get(bare, bare)
+        settings[SAMPLER] = _SAMPLERS.get(bare, bare)
         if bare != sampler:
-            settings["scheduler"] = "Karras"
+            settings[SCHEDULE] = "Karras"
     return sort_settings(settings)
 
 

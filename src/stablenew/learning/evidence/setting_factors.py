@@ -15,7 +15,7 @@ import xxhash
 from pyarrow import compute as pc
 
 from stablenew.errors import ConfigError
-from stablenew.formats.settings import standard_name
+from stablenew.formats.settings import SAMPLER, SCHEDULE, standard_name
 from stablenew.learning.dataset.columns import COLUMNS, MAIN_SETTINGS, SEED, STAGE_SETTINGS, stage_column, whole
 from stablenew.learning.evidence.matched_pairs import Codes
 from stablenew.learning.evidence.rating_order import flatten_lists
@@ -31,7 +31,7 @@ MOST_OWN_SETTINGS: Final = 256
 OF_SIZE: Final = frozenset({"width", "height", "enable_hr", "hr_scale", "factor"})
 """Settings that say how large an image becomes."""
 _OTHER_NUMBERS: Final = frozenset({"batch_size", "n_iter"})
-_TUNED_WORDS: Final = frozenset({"sampler", "scheduler"})
+_TUNED_WORDS: Final = frozenset({SAMPLER, SCHEDULE})
 """Words that make images better or worse, and no others."""
 
 
