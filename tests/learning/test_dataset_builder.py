@@ -22,7 +22,7 @@ from stablenew.formats.documents.dataset_ledger import DatasetLedger
 from stablenew.learning.dataset import assembly, executor, joining, state, tables
 from stablenew.learning.dataset import build as dataset_build
 from stablenew.learning.dataset.columns import COLUMNS
-from stablenew.learning.dataset.executor import LocalExecutor
+from stablenew.learning.dataset.parts.executor import LocalExecutor
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.dataset.source import folder_scan
 from stablenew.learning.dataset_builder import DatasetBuilder

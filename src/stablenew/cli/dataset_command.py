@@ -13,7 +13,7 @@ from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
     from stablenew.formats.documents.dataset_ledger import DatasetLedger, DatasetProblem
-    from stablenew.learning.dataset.executor import PartExecutor
+    from stablenew.learning.dataset.parts.executor import PartExecutor
     from stablenew.learning.dataset.reader import Dataset
     from stablenew.learning.dataset.source.run_source import RunSource
     from stablenew.learning.dataset.split_plan import SplitPlan
@@ -89,7 +89,7 @@ def _read_split(shares: str, ties: str, salt: str) -> "SplitPlan":
 
 
 def _open_executor(name: str, scheduler: str | None) -> "PartExecutor":
-    from stablenew.learning.dataset.executor import open_executor
+    from stablenew.learning.dataset.parts.executor import open_executor
 
     return open_executor(name, scheduler)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stablenew.controller.insights import RememberedInsights
     from stablenew.formats.documents.dataset_ledger import DatasetLedger
     from stablenew.index.job_history import JobHistory
-    from stablenew.learning.dataset.executor import PartExecutor, Progress
+    from stablenew.learning.dataset.parts.executor import PartExecutor, Progress
     from stablenew.learning.dataset.reader import Dataset
     from stablenew.learning.dataset.source.run_source import RunSource
     from stablenew.learning.dataset.split_plan import SplitPlan

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from stablenew import garbage_collection, worker_pool
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
-from stablenew.learning.dataset.executor import LocalExecutor, PartExecutor, Progress
+from stablenew.learning.dataset.parts.executor import LocalExecutor, PartExecutor, Progress
 from stablenew.learning.dataset.source.folder_scan import start_scan
 from stablenew.learning.dataset.source.remote_source import open_source
 from stablenew.learning.dataset.source.run_source import LocalSource, RunSource

@@ -11,7 +11,7 @@ from stablenew import DatasetBuilder, FeedbackManager, RunStore
 from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.learning.dataset import build as dataset_build
 from stablenew.learning.dataset import state, tables
-from stablenew.learning.dataset.executor import LocalExecutor
+from stablenew.learning.dataset.parts.executor import LocalExecutor
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.dataset.source import folder_scan
 from stablenew.learning.dataset.split_plan import SplitPlan

@@ -1,7 +1,5 @@
 """Putting a dataset together from parts: those that were just made, and those of the last build that still hold."""
 
-import contextlib
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -9,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +25,10 @@ from stablenew.learning.dataset.columns import (
     Column,
     whole,
 )
+from stablenew.learning.dataset.last_build import NOTHING_KEPT, AssembledPart, LastBuild, digest_held
 from stablenew.learning.dataset.ledger_builder import text_of_joined
 from stablenew.learning.dataset.own_columns import add_own_columns, choose_own_columns, merge_kinds
-from stablenew.learning.dataset.part_maker import (
+from stablenew.learning.dataset.parts.part_maker import (
     MadePart,
     PartTask,
     count_rated,
@@ -55,9 +54,6 @@ from stablenew.learning.dataset.split import TYING_COLUMNS, SplitTies, build_tie
 from stablenew.learning.dataset.split_plan import SplitPlan
 from stablenew.learning.dataset.state import (
     IMAGES,
-    PREFERENCES,
-    RUNS,
-    BuildState,
     RunRange,
     part_name,
     read_arrow,
@@ -65,41 +61,10 @@ from stablenew.learning.dataset.state import (
     ties_name,
     write_arrow,
 )
-from stablenew.store.run_folder import RECORDS
 from stablenew.worker_pool import processor_count
 
 _TIES_SCHEMA: Final = pa.schema([("row", pa.int32()), ("key", pa.uint64())])
 _SPLITS: Final = "splits"
-_LEAST_KEPT: Final = 0.1
-"""The share of a range's runs that must be unchanged, apart from feedback, for its old part to be worth reading."""
-
-
-@dataclass
-class AssembledPart:
-    """One part of the dataset, with everything that is needed to publish it."""
-
-    run_range: RunRange
-    runs: pa.Table
-    """`RUNS_SCHEMA`: what became of each run of the range."""
-    preferences: pa.Table
-    """`PREFERENCES_SCHEMA`: the comparisons in those runs."""
-    ties: SplitTies | None = None
-    """What ties its images to others; None while the last build's file of them has not been read."""
-    splits: npt.NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
-    """The split of each image, -1 where it is held out; empty until the splits are settled."""
-    is_made: bool = False
-    """Whether this build made it."""
-
-
-class _KeptRuns(NamedTuple):
-    """What the last build's tables say of the runs that a new part takes over."""
-
-    run_ids: list[str]
-    runs: pa.Table
-    preferences: pa.Table
-
-
-_NOTHING_KEPT: Final = _KeptRuns([], RUNS_SCHEMA.empty_table(), PREFERENCES_SCHEMA.empty_table())
 
 
 @dataclass
@@ -107,8 +72,7 @@ class Assembly:
     """A dataset being put together. Parts are added in the order of their runs."""
 
     folder: Path
-    before: BuildState
-    """What the last build left."""
+    before: LastBuild
     images: Mapping[str, Sequence[str]] | None = None
     """The digests of the images to take of each run; None takes all."""
     elsewhere: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
@@ -124,14 +88,6 @@ class Assembly:
     """What the runs `elsewhere` say of images of the dataset, equal where that is equal; known once it is settled."""
     written: list[str] = field(default_factory=list)
     """Paths of the parts that were written and are perhaps not on the disk yet."""
-    _old: tuple[pa.Table, pa.Table, list[str]] | None = None
-    """The last build's tables of runs and preferences, and the run ids of the latter."""
-
-    def read_old_tables(self) -> None:
-        """Read the tables of the last build, if there are any, before they are needed."""
-        if self.before.run_ranges:
-            with contextlib.suppress(OSError, ValueError, LookupError):  # then every part is made again
-                self._read_old()
 
     @cached_property
     def elsewhere_digest(self) -> str:
@@ -179,51 +135,22 @@ class Assembly:
 
         Otherwise the task of making one, which names what of the last build can be used for it.
         """
-        part = self._find_part(run_ids, signatures)
+        part = self.before.find_part(run_ids, signatures)
         if self.images is not None and isinstance(part, PartTask):
             wanted = [digest for run_id in run_ids for digest in self.images.get(run_id, ())]
             # opinions of images that were left out are in no old part, so feedback cannot be joined to it alone
             return replace(part, images=sorted(set(wanted)), known={})
         return part
 
-    def _find_part(self, run_ids: list[str], signatures: list[int]) -> AssembledPart | PartTask:
-        run_range = self.before.find(run_ids)
-        if run_range is None:
-            return PartTask(run_ids)
-        kept = self.before.unchanged(run_range, run_ids, signatures)
-        try:
-            tables = self._old_tables(run_range)
-            if kept == run_ids == run_range.run_ids:
-                return AssembledPart(run_range, *tables)
-        except (OSError, ValueError, LookupError):
-            return PartTask(run_ids)
-        known = self._find_known(tables[0], run_ids, kept)
-        if not run_range.part or len(kept) + len(known) < _LEAST_KEPT * len(run_ids):
-            return PartTask(run_ids)
-        return PartTask(run_ids, kept, str((self.folder / run_range.part).absolute()), run_range.file_digest, known)
-
-    def _find_known(self, runs: pa.Table, run_ids: Iterable[str], kept: Iterable[str]) -> dict[str, tuple[str, int]]:
-        """Digest and number of records of the runs that changed, if the last build read all of their records."""
-        changed = pa.array(set(run_ids).difference(kept, self._runs_with_unread_records), pa.string())
-        is_known = pc.and_(pc.is_null(runs["left_out"]), pc.is_null(runs["metrics_digest"]))
-        joined = runs.filter(pc.and_(pc.is_in(runs["run_id"], changed), is_known))
-        names, digests, counts = (joined[name].to_pylist() for name in ("run_id", "digest", "record_count"))
-        return dict(zip(names, zip(digests, counts, strict=True), strict=True))
-
-    @cached_property
-    def _runs_with_unread_records(self) -> set[str]:
-        """Runs whose records must be read again, so that the problems with them are reported again."""
-        return {problem.run_id for problem in self.before.problems if problem.path == RECORDS}
-
     def reuse(self, part: AssembledPart) -> pa.Table:
         """Add a part of the last build. Returns its runs."""
         self.parts.append(part)
-        self.problems += self._old_problems(part.run_range.run_ids)
+        self.problems += self.before.problems_of(part.run_range.run_ids)
         return part.runs
 
     def add(self, task: PartTask, made: MadePart) -> pa.Table:
         """Write and add a part that was just made. Returns its runs."""
-        kept = self._keep_runs(task.run_ids, made.kept) if made.kept else _NOTHING_KEPT
+        kept = self.before.keep_runs(task.run_ids, made.kept) if made.kept else NOTHING_KEPT
         compared = self._choose_comparisons(made.preferences)
         found = made.runs if compared is made.preferences else _count_comparisons(made.runs, compared)
         runs = _sort_by_run(pa.concat_tables([kept.runs, found]))
@@ -235,7 +162,7 @@ class Assembly:
             self._write_ties(run_range, made.ties)
         preferences = _sort_by_run(pa.concat_tables([kept.preferences, compared]))
         self.parts.append(AssembledPart(run_range, runs, preferences, made.ties, is_made=True))
-        problems = [*self._old_problems(kept.run_ids), *made.problems]
+        problems = [*self.before.problems_of(kept.run_ids), *made.problems]
         self.problems += sorted(problems, key=lambda problem: problem.run_id)
         return runs
 
@@ -250,26 +177,15 @@ class Assembly:
     def _wanted(self) -> pa.Array:
         return pa.array({digest for digests in (self.images or {}).values() for digest in digests}, pa.string())
 
-    def _keep_runs(self, run_ids: Sequence[str], kept: list[str]) -> _KeptRuns:
-        run_range = self.before.find(run_ids)
-        assert run_range is not None  # noqa: S101  # `find_part` found it
-        wanted = pa.array(kept, pa.string())
-        tables = self._old_tables(run_range)
-        return _KeptRuns(kept, *(table.filter(pc.is_in(table["run_id"], wanted)) for table in tables))
-
-    def _old_problems(self, run_ids: Iterable[str]) -> list[Problem]:
-        known = set(run_ids)
-        return [problem for problem in self.before.problems if problem.run_id in known]
-
     def settle(self, plan: SplitPlan, source: RunSource) -> None:
         """Give all parts the same columns, images their final splits, and all rows of one image the same feedback.
 
         Only the parts are written again in which that changes any row. Images that are tied to another split than
         their prompt's are held out. `source` has the feedback of the runs.
         """
-        known = self.before.splits_of(self.run_ranges)
-        self.copies = self.before.copies
-        if known is None or self.before.elsewhere_digest != self.elsewhere_digest:
+        known = self.before.state.splits_of(self.run_ranges)
+        self.copies = self.before.state.copies
+        if known is None or self.before.state.elsewhere_digest != self.elsewhere_digest:
             for part in self.parts:
                 part.ties = self._find_ties(part, plan)
             ties = [part.ties for part in self.parts if part.ties is not None]
@@ -281,7 +197,7 @@ class Assembly:
         changed = []
         for number, (part, splits) in enumerate(zip(self.parts, known, strict=True)):
             part.splits = splits
-            held_digest, run_range = _digest_held(part), part.run_range
+            held_digest, run_range = digest_held(part), part.run_range
             is_other = (held_digest, described) != (run_range.held_digest, run_range.own_columns)
             if run_range.part and (is_other or number in shared):
                 changed.append((part, held_digest, shared.get(number, ())))
@@ -315,7 +231,7 @@ class Assembly:
         opinions = SharedOpinions.of_copies(source, self.copies, self._feedback_digests(), self.elsewhere)
         self.heard = opinions.heard(self.elsewhere)
         places = places_by_part(self.copies)
-        parted = find_pairs(self.before.copies) - find_pairs(self.copies)
+        parted = find_pairs(self.before.state.copies) - find_pairs(self.copies)
         found = {}
         for number, part in enumerate(self.parts):
             run_range, here = part.run_range, places.get(number, [])
@@ -375,21 +291,6 @@ class Assembly:
             raise ValueError(f"{run_range.part}: expected ties of {run_range.row_count} images, found {len(splits)}")
         return SplitTies(splits, table["row"].to_numpy(), table["key"].to_numpy())
 
-    def _old_tables(self, run_range: RunRange) -> tuple[pa.Table, pa.Table]:
-        """The rows of these runs in the last build's tables of runs and of preferences."""
-        runs, preferences, compared = self._old or self._read_old()
-        found = runs.slice(run_range.first_row, len(run_range.run_ids))
-        if found["run_id"][0].as_py() != run_range.run_ids[0] or found["run_id"][-1].as_py() != run_range.run_ids[-1]:
-            raise ValueError("the table of runs is not that of the last build")
-        first = bisect_left(compared, run_range.run_ids[0])
-        return found, preferences.slice(first, bisect_right(compared, run_range.run_ids[-1]) - first)
-
-    def _read_old(self) -> tuple[pa.Table, pa.Table, list[str]]:
-        runs = read_parquet(self.folder / self.before.tables[RUNS], schema=RUNS_SCHEMA)
-        preferences = read_parquet(self.folder / self.before.tables[PREFERENCES], schema=PREFERENCES_SCHEMA)
-        self._old = runs, preferences, preferences["run_id"].to_pylist()
-        return self._old
-
 
 def _count_comparisons(runs: pa.Table, preferences: pa.Table) -> pa.Table:
     counts = Counter(preferences["run_id"].to_pylist())
@@ -407,14 +308,6 @@ def _digest_part(run_range: RunRange) -> str:
     """A digest over everything that the file of a part depends on, so that another content has another name."""
     facts = [run_range.digest, run_range.held_digest, run_range.shared_digest, *run_range.own_columns]
     return digest_bytes("\n".join(facts).encode()) if any(facts[1:]) else run_range.digest
-
-
-def _digest_held(part: AssembledPart) -> str:
-    """A digest over which images are held out; empty for none."""
-    if part.ties is None:  # the last build's splits still hold
-        return part.run_range.held_digest
-    held = np.flatnonzero(part.splits != part.ties.splits)
-    return digest_bytes(held.astype("<i8").tobytes()) if len(held) else ""
 
 
 def _sort_by_run(table: pa.Table) -> pa.Table:

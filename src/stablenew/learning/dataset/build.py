@@ -20,12 +20,13 @@ from stablenew.formats.clock import Clock, format_timestamp
 from stablenew.formats.documents.dataset_ledger import DatasetFile, DatasetLedger
 from stablenew.learning.dataset.assembly import Assembly
 from stablenew.learning.dataset.card import CARD, build_card, is_our_card
-from stablenew.learning.dataset.executor import PartExecutor, Progress
 from stablenew.learning.dataset.exports.dataset_exports import check_formats, describe_export, write_export
 from stablenew.learning.dataset.exports.export_writer import Export
-from stablenew.learning.dataset.joining import left_out_runs
+from stablenew.learning.dataset.last_build import LastBuild
 from stablenew.learning.dataset.ledger_builder import BuildFacts, build_ledger
-from stablenew.learning.dataset.part_maker import PartTask
+from stablenew.learning.dataset.parts.executor import PartExecutor, Progress
+from stablenew.learning.dataset.parts.joining import left_out_runs
+from stablenew.learning.dataset.parts.part_maker import PartTask
 from stablenew.learning.dataset.source.run_source import REASONS, UNSELECTED, LeftOut, RunSource
 from stablenew.learning.dataset.split_plan import SplitPlan
 from stablenew.learning.dataset.state import (
@@ -75,9 +76,9 @@ class DatasetBuild:
         location = _to_text(source.location)
         self._facts = BuildFacts(_software_version(), location, query, format_timestamp(clock.now()), split)
         self._purpose = describe_purpose(location, split, images)
-        state = read_state(folder, self._purpose) if is_incremental else BuildState()
-        self._assembly = Assembly(folder, state, images, _runs_by_image(elsewhere or {}))
-        self._assembly.read_old_tables()
+        before = LastBuild(folder, read_state(folder, self._purpose) if is_incremental else BuildState())
+        self._assembly = Assembly(folder, before, images, _runs_by_image(elsewhere or {}))
+        before.read_tables()
 
     def run(self, signatures: Mapping[str, int], run_ids: Collection[str] | None, progress: Progress) -> DatasetLedger:
         """Build the dataset of the runs `run_ids` (None: all), and return its ledger.

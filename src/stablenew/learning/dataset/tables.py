@@ -16,7 +16,7 @@ from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.dataset_ledger import DatasetFile
 from stablenew.learning.dataset.columns import RUNS_SCHEMA
 from stablenew.learning.dataset.ledger_builder import digest_dataset, text_of_joined
-from stablenew.learning.dataset.part_maker import encode_parquet, open_parquet
+from stablenew.learning.dataset.parts.part_maker import encode_parquet, open_parquet
 from stablenew.learning.dataset.split_plan import SplitPlan
 from stablenew.learning.dataset.state import PREFERENCES, RUNS, table_name
 

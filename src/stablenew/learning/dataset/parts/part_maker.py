@@ -21,8 +21,8 @@ from pyarrow import parquet as pq
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.strict_json import encode_json
 from stablenew.learning.dataset.columns import COLUMNS, IMAGES_SCHEMA, whole
-from stablenew.learning.dataset.joining import DatasetPart, build_part, join_feedback
 from stablenew.learning.dataset.own_columns import OwnKinds, add_own_columns, choose_own_columns, find_own_kinds
+from stablenew.learning.dataset.parts.joining import DatasetPart, build_part, join_feedback
 from stablenew.learning.dataset.source.run_source import LeftOut, RunFiles, RunSource
 from stablenew.learning.dataset.source.run_tables import Problem
 from stablenew.learning.dataset.split import SplitTies, build_ties, name_splits

@@ -8,8 +8,8 @@ import pytest
 from stablenew.cli.main import _run
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset import state
-from stablenew.learning.dataset.dask_executor import DaskExecutor
-from stablenew.learning.dataset.executor import LocalExecutor, open_executor
+from stablenew.learning.dataset.parts.dask_executor import DaskExecutor
+from stablenew.learning.dataset.parts.executor import LocalExecutor, open_executor
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.dataset.source.remote_source import open_source
 from stablenew.learning.dataset_builder import DatasetBuilder

@@ -12,7 +12,7 @@ from stablenew.formats.digest import is_digest
 from stablenew.formats.documents.feedback import build_event
 from stablenew.formats.output_path import is_output_path
 from stablenew.learning.dataset.columns import IMAGES_SCHEMA
-from stablenew.learning.dataset.joining import build_part
+from stablenew.learning.dataset.parts.joining import build_part
 from stablenew.learning.dataset.source import run_tables
 from stablenew.learning.dataset.source.run_source import LeftOut, LocalSource, RunFiles
 from stablenew.recording.image_content import build_image

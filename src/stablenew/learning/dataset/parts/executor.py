@@ -17,7 +17,7 @@ from stablenew.learning.dataset.source.run_source import LocalSource, RunSource
 from stablenew.learning.dataset.split_plan import SplitPlan
 
 if TYPE_CHECKING:
-    from stablenew.learning.dataset.part_maker import MadePart, PartTask
+    from stablenew.learning.dataset.parts.part_maker import MadePart, PartTask
 
 Progress = Callable[[int, int], object]
 """Called with how many runs are done, and how many there are to do."""
@@ -66,7 +66,7 @@ class LocalExecutor:
 
 
 def _make_here(source: RunSource, task: "PartTask", plan: SplitPlan) -> "MadePart":
-    from stablenew.learning.dataset.part_maker import make_part  # noqa: PLC0415
+    from stablenew.learning.dataset.parts.part_maker import make_part  # noqa: PLC0415
 
     with garbage_collection.paused():
         return make_part(source, task, plan)
@@ -81,7 +81,7 @@ def open_executor(name: str, address: str | None = None) -> PartExecutor:
     if name == LOCAL:
         return LocalExecutor()
     if name == DASK:
-        from stablenew.learning.dataset.dask_executor import DaskExecutor  # noqa: PLC0415
+        from stablenew.learning.dataset.parts.dask_executor import DaskExecutor  # noqa: PLC0415
 
         return DaskExecutor(address)
     raise ConfigError(f"no executor {name!r} for datasets; there are {LOCAL} and {DASK}")
@@ -90,7 +90,7 @@ def open_executor(name: str, address: str | None = None) -> PartExecutor:
 def _serve(location: str) -> None:
     import pyarrow as pa  # noqa: PLC0415
 
-    from stablenew.learning.dataset.part_maker import PartTask, make_part  # noqa: PLC0415
+    from stablenew.learning.dataset.parts.part_maker import PartTask, make_part  # noqa: PLC0415
 
     pa.set_cpu_count(1)
     source = LocalSource(Path(location))

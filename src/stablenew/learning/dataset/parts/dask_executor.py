@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from stablenew import worker_pool
 from stablenew.errors import ConfigError
-from stablenew.learning.dataset.part_maker import MadePart, PartTask, make_part
+from stablenew.learning.dataset.parts.part_maker import MadePart, PartTask, make_part
 from stablenew.learning.dataset.source.run_source import RunSource
 from stablenew.learning.dataset.split_plan import SplitPlan
 

@@ -1,0 +1,1 @@
+"""Making parts of a dataset, here or on other machines."""
