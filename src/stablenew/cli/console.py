@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+SHOWN_PROBLEMS: Final = 20
+"""Of many problems so many are printed; `--json` lists them all."""
 INTERRUPTED: Final = 130
 """Exit status of a command that Ctrl-C stopped."""
 BOLD: Final = "1"

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stablenew.cli.console import Output, plural
+from stablenew.cli.console import SHOWN_PROBLEMS, Output, plural
 from stablenew.cli.history_command import SETTINGS, open_history, read_query
 from stablenew.cli.images_command import find_sorted
 from stablenew.errors import FAILURE
@@ -14,7 +14,6 @@ app = typer.Typer(no_args_is_help=True, help="Write what is known of images in t
 _QueryArgument = Annotated[
     list[str] | None, typer.Argument(metavar="QUERY", help="Which images; all when it is empty.")
 ]
-_SHOWN_PROBLEMS = 20
 
 
 @app.command("xmp", context_settings=SETTINGS)
@@ -199,8 +198,8 @@ def _find(out: Output, query: list[str] | None) -> list[dict[str, Any]]:
 
 
 def _end(out: Output, problems: list[str]) -> int:
-    for problem in problems[:_SHOWN_PROBLEMS]:
+    for problem in problems[:SHOWN_PROBLEMS]:
         out.warn(problem)
-    if len(problems) > _SHOWN_PROBLEMS:
-        out.warn(f"and {len(problems) - _SHOWN_PROBLEMS:,} more (--json lists them all)")
+    if len(problems) > SHOWN_PROBLEMS:
+        out.warn(f"and {len(problems) - SHOWN_PROBLEMS:,} more (--json lists them all)")
     return FAILURE if problems else 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stablenew.cli.console import Output, plural
+from stablenew.cli.run_names import RunArgument
 from stablenew.cli.table import Column
 from stablenew.errors import ConfigError
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from stablenew.formats.documents.feedback import Feedback, FeedbackState, Opinion
     from stablenew.recording.feedback_manager import FeedbackManager
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")]
 RaterOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="The name your ratings are kept under; by default from the settings.")
 ]

@@ -13,6 +13,7 @@ from stablenew.cli.console import (
     plural,
     shown_ids,
 )
+from stablenew.cli.run_names import RunArgument
 from stablenew.cli.streams import write_json
 from stablenew.cli.table import Column
 
@@ -205,7 +206,7 @@ def _print_rows(out: Output, rows: list[dict[str, Any]]) -> None:
 
 def path(
     ctx: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")],
+    run: RunArgument,
 ) -> None:
     """Print the folder of a run."""
     out: Output = ctx.obj
@@ -217,7 +218,7 @@ def path(
 
 def open_run(
     ctx: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")],
+    run: RunArgument,
 ) -> int:
     """Show the folder of a run in the file manager."""
     out: Output = ctx.obj

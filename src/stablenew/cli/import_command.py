@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stablenew.cli.console import Output, format_bytes, plural
+from stablenew.cli.console import SHOWN_PROBLEMS, Output, format_bytes, plural
 from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ stablenew import --undo ID                       the ID is printed at the end of
 Run it again at any time: what is known is skipped, moved files are found again, and what was stopped goes on.
 Where images lie is listed by `stablenew sources`, and checked by `stablenew verify`.
 """
-_SHOWN_PROBLEMS = 20
 _SHOWN_PROMPT = 60
 
 
@@ -114,10 +113,10 @@ def _show(out: Output, report: "ImportReport", *, dry_run: bool) -> None:
     for reason, count in report.left_out.most_common():
         remedy = " (--all takes them too)" if reason in OPTIONAL else ""
         out.print(f"  left out: {count:,} {reason}{remedy}")
-    for path, reason in report.problems[:_SHOWN_PROBLEMS]:
+    for path, reason in report.problems[:SHOWN_PROBLEMS]:
         out.warn(f"{path}: {reason}")
-    if len(report.problems) > _SHOWN_PROBLEMS:
-        out.warn(f"and {len(report.problems) - _SHOWN_PROBLEMS:,} more files that cannot be read (--json lists them)")
+    if len(report.problems) > SHOWN_PROBLEMS:
+        out.warn(f"and {len(report.problems) - SHOWN_PROBLEMS:,} more files that cannot be read (--json lists them)")
     if report.imported and not dry_run:
         out.print(f"to take it out again: stablenew import --undo {report.import_id}")
 

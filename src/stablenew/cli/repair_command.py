@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stablenew.cli.console import Output, plural
+from stablenew.cli.run_names import RunsArgument
 from stablenew.cli.table import Column
 from stablenew.errors import FAILURE
 
@@ -14,10 +15,7 @@ if TYPE_CHECKING:
 
 def repair(
     ctx: typer.Context,
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Run ids, prefixes or latest; by default all."),
-    ] = None,
+    runs: RunsArgument = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done without doing it.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also finish runs that began on another machine.")] = False,
 ) -> int:

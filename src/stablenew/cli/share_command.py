@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stablenew.cli.console import Output, format_bytes, plural
+from stablenew.cli.console import SHOWN_PROBLEMS, Output, format_bytes, plural
 from stablenew.cli.history_command import open_history, read_query
 from stablenew.cli.images_command import find_sorted, without_trash
 from stablenew.errors import FAILURE, StableNewError
@@ -20,7 +20,6 @@ HELP = """Write images to a zip file that opens from a folder: a wall, a loupe, 
 stablenew share "rating:>=4" -o keepers.zip
 stablenew share "tag:print" -o print.zip --without prompts
 """
-_SHOWN_PROBLEMS = 20
 _PARTS = ("prompts", "images")
 
 
@@ -89,5 +88,5 @@ def _show(out: Output, report: "ShareReport", output: Path, parts: frozenset[str
             "their own seals.",
             "The records of these runs are in it whole, with all their prompts and the names of computer and user.",
         )
-    for problem in report.problems[:_SHOWN_PROBLEMS]:
+    for problem in report.problems[:SHOWN_PROBLEMS]:
         out.warn(problem)

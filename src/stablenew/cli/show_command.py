@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from stablenew.cli.console import Output, format_bytes, format_duration, format_local_time, plural, shown_ids
+from stablenew.cli.run_names import RunArgument
 from stablenew.cli.table import Column
 from stablenew.errors import FAILURE
 
@@ -69,7 +70,7 @@ def _run_row(run: "Run", shown_id: str, summary: dict[str, Any]) -> tuple[str, .
 
 def show(
     ctx: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, a unique prefix of one, or latest.")],
+    run: RunArgument,
 ) -> int:
     """Show a run: what was requested, what ran, what came out."""
     out: Output = ctx.obj

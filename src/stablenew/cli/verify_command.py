@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from stablenew.cli.console import DIM, RED, YELLOW, Output, format_bytes, plural
+from stablenew.cli.run_names import RunsArgument
 from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
 
 def verify(
     ctx: typer.Context,
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Run ids, prefixes or latest; by default all."),
-    ] = None,
+    runs: RunsArgument = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Also decode every image and check every document against its JSON Schema.")
     ] = False,

@@ -28,8 +28,10 @@ from stablenew.web.pictures.thumbnails import MAX_BYTES
 _SHOWN: Final = {extension: media_type for media_type, extension in EXTENSIONS.items() if media_type != "image/svg+xml"}
 """What a browser shows in place; everything else, SVG and HTML too, it may only download."""
 _CHUNK_BYTES: Final = 1 << 18
+FOREVER: Final = "private, max-age=31536000, immutable"
+"""How long a browser may keep what its address names by its digest."""
 _HEADERS: Final = {
-    "cache-control": "private, max-age=31536000, immutable",
+    "cache-control": FOREVER,
     "content-security-policy": "default-src 'none'; img-src 'self'; media-src 'self'; sandbox",
 }
 

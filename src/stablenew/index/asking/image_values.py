@@ -15,6 +15,7 @@ from stablenew.formats.query_language import Query, suggest_names
 from stablenew.formats.settings import INDEXED, find_setting
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
 from stablenew.index.asking.columns.column_cache import ColumnCache
+from stablenew.index.asking.columns.image_groups import hash_rows
 from stablenew.index.asking.columns.masks import Column
 from stablenew.index.asking.columns.named_numbers import format_value
 from stablenew.index.asking.columns.table_columns import SEED_BITS
@@ -26,7 +27,6 @@ NONE: Final = -1
 _WORDS_OF_RUNS: Final = ("engine", "source")
 _TEXTS: Final = ("prompt", "negative")
 _PREFIX: Final = "settings."
-_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +89,7 @@ class ImageValues:
 
     def equal_in(self, names: Sequence[str]) -> Column:
         """A number for each image: equal for images that have equal values of all these settings (columns or texts)."""
-        found = np.zeros(len(self.images), np.uint64)
-        for column in (column for name in names for column in self._stored(name)):
-            number = np.nan_to_num(column, nan=-1.0).astype(np.float64).view(np.uint64)
-            found = (found ^ number) * _MULTIPLIER
-            found ^= found >> np.uint64(29)
-        return (found >> np.uint64(1)).astype(np.int64)
+        return hash_rows((column for name in names for column in self._stored(name)), len(self.images))
 
     @functools.cached_property
     def ratings(self) -> Column:

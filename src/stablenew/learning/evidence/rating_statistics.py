@@ -14,7 +14,7 @@ Codes = npt.NDArray[np.int64]
 CONFIDENCE: Final = 0.95
 MOST_STARS: Final = 5.0
 _GRID: Final = 80
-_ROUNDING: Final = 1 / 12
+ROUNDING: Final = 1 / 12
 """The variance that rounding to whole stars adds."""
 _ANY_STARS: Final = 35 / 12
 """The variance of stars from 0 to 5 that are all equally likely."""
@@ -96,9 +96,9 @@ def _variance_within(
     Never less than rounding to whole stars alone adds. With one image a group it is that of stars chosen at random.
     """
     if len(stars) > cell_count:
-        return max(_ROUNDING, float(np.sum((stars - cell_means) ** 2) / (len(stars) - cell_count)))
+        return max(ROUNDING, float(np.sum((stars - cell_means) ** 2) / (len(stars) - cell_count)))
     if len(stars) > group_count:
-        return max(_ROUNDING, float(np.sum((stars - group_means) ** 2) / (len(stars) - group_count)))
+        return max(ROUNDING, float(np.sum((stars - group_means) ** 2) / (len(stars) - group_count)))
     return _ANY_STARS
 
 
@@ -178,7 +178,7 @@ def measure_difference(differences: Floats, weights: Floats) -> Difference:
     effective = float(total**2 / np.sum(weights**2))
     degrees = max(1.0, effective - 1)
     scatter = float(np.sum(weights**2 * (differences - estimate) ** 2) / total**2)
-    error = math.sqrt(max(scatter * effective / degrees, _ROUNDING / total)) if len(differences) > 1 else math.inf
+    error = math.sqrt(max(scatter * effective / degrees, ROUNDING / total)) if len(differences) > 1 else math.inf
     half = float(stdtrit(degrees, 0.5 + CONFIDENCE / 2)) * error
     return Difference(
         Interval(estimate, estimate - half, estimate + half),

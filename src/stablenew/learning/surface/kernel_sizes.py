@@ -11,6 +11,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
+from stablenew.learning.evidence.rating_statistics import ROUNDING
 from stablenew.learning.surface.setting_kernel import (
     Codes,
     Floats,
@@ -32,8 +33,6 @@ _NOTHING: Final = -12.0
 _FURTHEST: Final = 3.5
 """So many spreads from its mean a size may be."""
 _STEPS: Final = 60
-ROUNDING: Final = 1 / 12
-"""The variance that rounding to whole stars adds."""
 
 
 def usual_parts(count: int) -> KernelParts:

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from stablenew.learning.surface.kernel_sizes import ROUNDING, SizeSearch, usual_parts
+from stablenew.learning.evidence.rating_statistics import ROUNDING
+from stablenew.learning.surface.kernel_sizes import SizeSearch, usual_parts
 from stablenew.learning.surface.likelihood import information_of_stars
 from stablenew.learning.surface.observations import Floats, Observations, every
 from stablenew.learning.surface.posterior import find_posterior

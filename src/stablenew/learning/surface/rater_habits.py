@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stablenew.learning.surface.kernel_sizes import ROUNDING
+from stablenew.learning.evidence.rating_statistics import ROUNDING
 from stablenew.learning.surface.observations import Codes, Floats, Observations
 from stablenew.learning.surface.setting_kernel import KernelParts
 

@@ -15,7 +15,7 @@ from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.formats.image_files import DECODERS, MAX_IMAGE_BYTES, DecodedImage, decode_image
-from stablenew.formats.media_type import sniff_media_type
+from stablenew.formats.media_type import UNKNOWN, sniff_media_type
 from stablenew.formats.model_base import is_newer
 from stablenew.formats.schema_catalog import file_name, iter_published_schemas
 from stablenew.formats.strict_json import parse_json
@@ -24,7 +24,6 @@ from stablenew.store.run_folder import FEEDBACK, MAX_FEEDBACK_BYTES, MAX_METADAT
 from stablenew.store.upkeep.verify_report import Finding
 
 _DISAGREE: Final = "documents-disagree"
-_UNKNOWN_TYPE: Final = "application/octet-stream"
 
 
 _MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, FEEDBACK: MAX_FEEDBACK_BYTES}
@@ -120,7 +119,7 @@ def iter_image_findings(
             yield Finding("image-unchecked", path, f"was not decoded: {error.strerror or error}")
             continue
         found = sniff_media_type(data)
-        if found != output.media_type and {found, output.media_type} & DECODERS.keys() and found != _UNKNOWN_TYPE:
+        if found != output.media_type and {found, output.media_type} & DECODERS.keys() and found != UNKNOWN:
             yield Finding("media-type-mismatch", path, f"is {found}; its record says {output.media_type}")
         if output.media_type not in DECODERS:
             continue

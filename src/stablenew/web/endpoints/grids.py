@@ -6,12 +6,12 @@ from starlette.responses import Response
 
 from stablenew.controller.experiments.plan_controller import PlanController
 from stablenew.controller.light_table.grids import AXES, Grid
-from stablenew.web.api import NO_STORE, Call, Endpoint, Parameter
+from stablenew.web.api import NO_STORE, QUERY, Call, Endpoint, Parameter
 from stablenew.web.lan.device_view import check_axes, check_query, without_paths
 from stablenew.web.request_bodies import GridBody
 
 _PARAMETERS: Final = (
-    Parameter("query", "A search, in the query language of history.", default=""),
+    QUERY,
     Parameter("x", "The setting across, such as `cfg`; without one the first that varies.", default=""),
     Parameter("y", "The setting down.", default=""),
     Parameter("panel", "A third setting: a grid for each of its values, one below the other.", default=""),

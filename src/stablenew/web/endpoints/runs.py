@@ -10,10 +10,8 @@ from stablenew.formats.run_id import is_run_id
 from stablenew.store.run import Run
 from stablenew.web.api import Call, Endpoint
 from stablenew.web.lan.roles import without_places
-from stablenew.web.outputs import output_response, read_output
+from stablenew.web.outputs import FOREVER, output_response, read_output
 from stablenew.web.pictures.thumbnail_making import SIZES, NoPicture
-
-_FOREVER: Final = "private, max-age=31536000, immutable"
 
 
 def _run(call: Call) -> Run:
@@ -77,7 +75,7 @@ def _thumbnail(call: Call) -> Response:
         return _no_picture("cannot be shown", without_places(str(error), call.viewer))
     except (RunNotFound, OutputNotFound, OSError) as error:
         return _no_picture("file not found", without_places(str(error), call.viewer))
-    return Response(data, media_type="image/webp", headers={"cache-control": _FOREVER})
+    return Response(data, media_type="image/webp", headers={"cache-control": FOREVER})
 
 
 def _digest(call: Call) -> str:

@@ -1,5 +1,6 @@
 """Images in groups: those of one job, prompt, seed or day stand together."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -33,10 +34,16 @@ def group_keys(table: ColumnTable, places: Column, by: str, utc_offset_milliseco
 
 def stack_keys(table: ColumnTable, places: Column) -> Column:
     """A number for each of these rows: equal where prompts and all settings but the seed are."""
-    found = np.zeros(len(places), np.uint64)
-    for name in ("prompt", "negative", *(setting.name for setting in INDEXED if setting.type != "seed")):
-        column = np.nan_to_num(table.rows.at(name, places), nan=-1.0).astype(np.float64).view(np.uint64)
-        found = (found ^ column) * _MULTIPLIER
+    names = ("prompt", "negative", *(setting.name for setting in INDEXED if setting.type != "seed"))
+    return hash_rows((table.rows.at(name, places) for name in names), len(places))
+
+
+def hash_rows(columns: Iterable[Column], count: int) -> Column:
+    """A number for each of `count` rows: equal where the rows are equal in all of these columns."""
+    found = np.zeros(count, np.uint64)
+    for column in columns:
+        number = np.nan_to_num(column, nan=-1.0).astype(np.float64).view(np.uint64)
+        found = (found ^ number) * _MULTIPLIER
         found ^= found >> np.uint64(29)
     return (found >> np.uint64(1)).astype(np.int64)
 
