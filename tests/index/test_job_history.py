@@ -10,7 +10,7 @@ from stablenew import FeedbackManager, JobHistory, JobSummary, RunStore
 from stablenew.errors import CacheFailed, ConfigError, InvalidQuery, RunNotFound
 from stablenew.formats.clock import Clock
 from stablenew.formats.query_language import FIELDS, NUMBERS, SWITCHES, parse_query
-from stablenew.index import index_schema
+from stablenew.index import index_file
 from stablenew.index.asking.columns.facets import IMAGE_FACETS
 from stablenew.index.asking.job_rows import read_jobs
 from stablenew.index.job_history import ALL_SORTS
@@ -170,7 +170,7 @@ def test_any_query_is_answered_or_refused(world, query):
 def test_a_full_disk_under_the_index_is_one_clear_error(tmp_path, monkeypatch):
     store = RunStore(tmp_path / "runs")
     samples.sealed_run(store)
-    monkeypatch.setattr(index_schema, "_SCHEMA", f"PRAGMA max_page_count=12;{index_schema._SCHEMA}")
+    monkeypatch.setattr(index_file, "CREATE", f"PRAGMA max_page_count=12;{index_file.CREATE}")
     with pytest.raises(CacheFailed, match="disk is full; free some space"):
         JobHistory(store.root).refresh()
     monkeypatch.undo()
