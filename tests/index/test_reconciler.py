@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from stablenew import FeedbackManager, JobHistory, RunStore, merge_stores, worker_pool
 from stablenew.errors import RunLocked
 from stablenew.formats.strict_json import canonical_bytes
-from stablenew.index import index_schema, reconciler
+from stablenew.index import index_file, reconciler
 from stablenew.index.index_file import index_path
 from stablenew.index.index_keeper import BEHIND, FOLLOWED, FRESH, IndexKeeper, try_index_lock
 from stablenew.index.index_schema import CONTENT_TABLES, FULL_TEXT_TABLES, OPINION_TABLES, RUN
@@ -55,7 +55,7 @@ def dump(path):
 def rebuilt(root, folder):
     """A new index of the same store."""
     path = Path(folder) / "rebuilt.sqlite"
-    index_schema.delete_index(path)
+    index_file.delete_index(path)
     with contextlib.closing(RunIndex(path)) as index:
         Reconciler(index, root).sweep()
     return dump(path)
@@ -295,7 +295,7 @@ def test_an_index_that_cannot_be_used_comes_back(store, tmp_path, damage):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         path.write_bytes(path.read_bytes()[:5000])
     else:
-        index_schema.delete_index(path)
+        index_file.delete_index(path)
     history.refresh(is_patient=True)
     assert dump(path) == expected
     assert len(history.page("", limit=50).rows) == 12
