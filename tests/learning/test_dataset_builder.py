@@ -19,9 +19,10 @@ from pyarrow import parquet as pq
 from stablenew import FeedbackManager, RunStore, merge_stores
 from stablenew.errors import ConfigError, NotADataset
 from stablenew.formats.documents.dataset_ledger import DatasetLedger
-from stablenew.learning.dataset import assembly, executor, joining, state, tables
+from stablenew.learning.dataset import assembly, state, tables
 from stablenew.learning.dataset import build as dataset_build
 from stablenew.learning.dataset.columns import COLUMNS
+from stablenew.learning.dataset.parts import executor, joining
 from stablenew.learning.dataset.parts.executor import LocalExecutor
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.dataset.source import folder_scan
