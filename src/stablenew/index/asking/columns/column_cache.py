@@ -3,33 +3,29 @@
 A query selects rows: outputs of runs. An image is selected when one of its rows is, and so is a job.
 """
 
-import hashlib
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from stablenew.formats.query_language import Condition, Query
 from stablenew.index.asking.columns.column_table import ColumnTable
-from stablenew.index.asking.columns.conditions import SETTING_COLUMNS, Conditions
+from stablenew.index.asking.columns.conditions import Conditions
 from stablenew.index.asking.columns.facets import FACETS, IMAGE_FACETS, FacetCounter, FacetValue
 from stablenew.index.asking.columns.first_page import FirstPages
 from stablenew.index.asking.columns.image_groups import gather_groups, group_keys, keep_first, stack_keys
+from stablenew.index.asking.columns.kept_answers import make_room, most_masks
 from stablenew.index.asking.columns.masks import Column, Mask
 from stablenew.index.asking.columns.named_numbers import SettingValues
+from stablenew.index.asking.columns.sorting import SortedList, Sorting
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.asking.job_settings import JobSettings, settings_of_jobs
-from stablenew.index.asking.orders import BEST, IMAGES, JOBS, NEWEST, OLDEST, RANDOM, TIME, UNRATED, WORST
+from stablenew.index.asking.orders import BEST, IMAGES, JOBS, NEWEST, OLDEST, TIME, UNRATED, WORST
 
 _DEFAULT_FACETS: Final = {JOBS: FACETS, IMAGES: IMAGE_FACETS}
-JOB_SORTS: Final = {"duration": "duration", "outputs": "output_count", "variants": "record_count"}
-"""The columns by which jobs can be sorted: the largest first."""
-_RATING: Final = "rating"
 _MAX_CACHED: Final = 32
-_LARGE: Final = 1 << 20
-"""In a table of more rows than this, fewer answers are kept: each takes a byte or more a row."""
 _LIST_BYTES: Final = 64 << 20
 """Of the lists that are kept."""
 _MOST_FIRST: Final = 2_048
@@ -39,19 +35,6 @@ _OF_IMAGES: Final = (NEWEST, OLDEST, BEST, WORST, UNRATED)
 
 Key = tuple[Any, ...]
 """Where something stands in a list: what it is sorted by, first."""
-
-
-class _List(NamedTuple):
-    """A sorted list of jobs or images, by slot or row."""
-
-    places: Column
-    values: Column | None
-    """What they are sorted by beside time, ascending; None when they are sorted by time alone."""
-
-    @property
-    def nbytes(self) -> int:
-        """How much memory it takes."""
-        return self.places.nbytes + (0 if self.values is None else self.values.nbytes)
 
 
 class ColumnCache:
@@ -65,6 +48,7 @@ class ColumnCache:
         self._reader = reader
         self.table = ColumnTable(reader)
         self._conditions = Conditions(self.table, reader, rater)
+        self._sorting = Sorting(self.table, self._conditions.numbers)
         self._firsts = FirstPages(self.table)
         self._facets = FacetCounter(self.table, reader, self._conditions.numbers)
         self._forget()
@@ -87,7 +71,7 @@ class ColumnCache:
 
     def _forget(self) -> None:
         self._rows: dict[tuple[Condition, ...], Mask] = {}
-        self._lists: dict[tuple[str, Query, str], _List] = {}
+        self._lists: dict[tuple[str, Query, str], SortedList] = {}
         self._counted: dict[tuple[str, Query, tuple[str, ...]], dict[str, list[FacetValue]]] = {}
         self._facets.forget()
         self._firsts.forget()
@@ -148,7 +132,7 @@ class ColumnCache:
             start = 0 if after is None else bisect_right(range(len(found.places)), _rank(after, sort), key=key_of)
             return [self._cursor(kind, found, place) for place in range(start, min(start + limit, len(found.places)))]
 
-    def _cursor(self, kind: str, found: _List, place: int) -> Key:
+    def _cursor(self, kind: str, found: SortedList, place: int) -> Key:
         own = self._own_key(kind, int(found.places[place]))
         return own if found.values is None else (float(found.values[place]), *own)
 
@@ -160,7 +144,7 @@ class ColumnCache:
         run, time = int(table.runs["id"][table.rows["run"][place]]), int(table.times(at)[0])
         return (time, run, int(table.rows.at("position", at)[0]), int(table.rows.at("number", at)[0]))
 
-    def _key_of(self, kind: str, sort: str, found: _List) -> Callable[[int], Key]:
+    def _key_of(self, kind: str, sort: str, found: SortedList) -> Callable[[int], Key]:
         return lambda place: _rank(self._cursor(kind, found, place), sort)
 
     def count(self, kind: str, query: Query) -> int:
@@ -209,117 +193,43 @@ class ColumnCache:
             fitting: Column = likely[(keys == keys[likely == place][0]) & (likely != place)]
             return fitting
 
-    def _first_list(self, query: Query, sort: str, limit: int) -> _List | None:
+    def _first_list(self, query: Query, sort: str, limit: int) -> SortedList | None:
         """The beginning of a list of images; None where the whole of it is quicker to have, or there already."""
         if (IMAGES, query, sort) in self._lists or limit > _MOST_FIRST:
             return None
-        fits = self.table.with_prompts(self._matching(query.conditions) & self.table.has_image)
+        fits = self._fitting_images(query)
         is_of_images = sort.removeprefix("-") in _OF_IMAGES or "metric." in sort or "aspect." in sort
         name = sort.removeprefix("-")
         source = self._conditions.numbers.score(name) if name.startswith(("metric.", "aspect.")) else None
         places = self._firsts.find(
-            fits, sort, limit, lambda: self._rank_values(sort), source, is_of_images=is_of_images
+            fits, sort, limit, lambda: self._sorting.rank_values(sort), source, is_of_images=is_of_images
         )
         if places is None:
             return None
-        return _List(places, None if sort in (NEWEST, OLDEST) else self._sort_values(places, sort))
+        return SortedList(places, None if sort in (NEWEST, OLDEST) else self._sorting.values(places, sort))
 
-    def _rank_values(self, sort: str) -> Column:
-        """What rows are sorted by, ascending; NaN where it is not known."""
-        values = self._numbers_of_rows(sort.removeprefix("-"), None)
-        is_ascending = sort in (WORST, UNRATED) or sort.startswith("-")
-        return values if is_ascending else -values
-
-    def _list(self, kind: str, query: Query, sort: str) -> _List:
+    def _list(self, kind: str, query: Query, sort: str) -> SortedList:
         key = (kind, query, sort)
         if key not in self._lists:
-            self._lists[key] = self._sorted_jobs(query, sort) if kind == JOBS else self._sorted_images(query, sort)
+            self._lists[key] = self._sort(kind, query, sort)
             while len(self._lists) > 1 and sum(known.nbytes for known in self._lists.values()) > _LIST_BYTES:
                 del self._lists[next(iter(self._lists))]
         return self._lists[key]
 
-    def _most_kept(self) -> int:
-        return max(_MAX_CACHED * min(_LARGE, self.table.rows.count + 1) // (self.table.rows.count + 1), 4)
+    def _sort(self, kind: str, query: Query, sort: str) -> SortedList:
+        if kind == IMAGES:
+            return self._sorting.images(self._fitting_images(query), sort)
+        fits = self._units(JOBS, self._matching(query.conditions)) if query.conditions else None
+        return self._sorting.jobs(fits, sort)
 
-    def _sorted_jobs(self, query: Query, sort: str) -> _List:
-        order = self.table.run_order
-        if query.conditions:
-            order = order[self._units(JOBS, self._matching(query.conditions))[order]]
-        if sort == OLDEST:
-            return _List(order, None)
-        order = order[::-1]
-        if sort == TIME:
-            return _List(order, None)
-        values = self._best_ratings() if sort == _RATING else self.table.runs[JOB_SORTS[sort]]
-        return _by_value(order, -np.nan_to_num(values[order].astype(np.float64), nan=-1.0))
-
-    def _best_ratings(self) -> Column:
-        """The greatest mean rating of an image of each run; its own rating where no image has one."""
-        rows, best = self.table.rows, np.full(self.table.runs.count, -1.0)
-        ratings = self.table.by_row(self.table.image_ratings, np.nan)
-        rated = np.flatnonzero(~np.isnan(ratings) & rows["is_alive"])
-        np.maximum.at(best, rows["run"][rated], ratings[rated])
-        own = self.table.runs["rating"]
-        return np.where(best < 0, own, best)
-
-    def _sorted_images(self, query: Query, sort: str) -> _List:
-        order = self.table.row_order
-        fits = self.table.with_prompts(self._matching(query.conditions) & self.table.has_image)
-        order = order[fits[order]]
-        if sort != OLDEST:
-            order = order[::-1]
-        order = self._without_repeats(order)
-        if sort in (NEWEST, OLDEST):
-            return _List(order, None)
-        return _by_value(order, self._sort_values(order, sort))
-
-    def _without_repeats(self, order: Column) -> Column:
-        """Each image once, in the first of its places."""
-        if not self.table.has_shared_images:
-            return order
-        images = self.table.rows["image"][order]
-        shared = np.flatnonzero(self.table.is_shared[images])
-        _, firsts = np.unique(images[shared], return_index=True)
-        is_repeat = np.zeros(len(order), np.bool_)
-        is_repeat[shared] = True
-        is_repeat[shared[firsts]] = False
-        kept: Column = order[~is_repeat]
-        return kept
-
-    def _sort_values(self, order: Column, sort: str) -> Column:
-        """What images are sorted by, ascending; unknown ones come last."""
-        if sort.startswith(f"{RANDOM}."):
-            return self._random_values(order, sort)
-        values = self._numbers_of_rows(sort.removeprefix("-"), order).astype(np.float64)
-        if sort == UNRATED:
-            return (~np.isnan(values)).astype(np.float64)
-        is_ascending = sort == WORST or sort.startswith("-")
-        return np.nan_to_num(values if is_ascending else -values, nan=np.inf)
-
-    def _numbers_of_rows(self, name: str, places: Column | None) -> Column:
-        """The number of each of some rows, or of all, that an order names: a rating, score, aspect or setting."""
-        rows, chosen = self.table.rows, slice(None) if places is None else places
-        if name in (BEST, WORST, UNRATED):
-            return self.table.by_row(self.table.image_ratings, np.nan, places)
-        if name in SETTING_COLUMNS:
-            return rows.at(SETTING_COLUMNS[name], chosen)
-        if name.startswith("settings."):
-            numbers: Column = self._conditions.numbers.setting_numbers(name)[chosen]
-            return numbers
-        return self.table.by_row(self._conditions.numbers.score(name), np.nan, places)
-
-    def _random_values(self, order: Column, sort: str) -> Column:
-        """Numbers that only depend on the image and the seed, so that pages fit together."""
-        seed = int.from_bytes(hashlib.blake2b(sort.encode(), digest_size=6).digest(), "big") | 1
-        images = self.table.rows["image"][order].astype(np.uint64)
-        mixed = (images + np.uint64(seed)) * np.uint64(0x9E3779B97F4A7C15)
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-        return (mixed >> np.uint64(16)).astype(np.float64)
+    def _fitting_images(self, query: Query) -> Mask:
+        """The rows of images that fit."""
+        return self.table.with_prompts(self._matching(query.conditions) & self.table.has_image)
 
     def _matching(self, conditions: tuple[Condition, ...]) -> Mask:
         """The rows for which all conditions hold."""
         if conditions not in self._rows:
-            _make_room(self._rows, self._most_kept())
+            make_room(self._rows, min(most_masks(self.table.rows.count), _MAX_CACHED))
             mask = self.table.rows["is_alive"].copy()
             for condition in conditions:
                 mask &= self._conditions.mask(condition)
@@ -345,7 +255,7 @@ class ColumnCache:
         with self._guard:
             key = (kind, query, tuple(names))
             if key not in self._counted:
-                _make_room(self._counted, _MAX_CACHED)
+                make_room(self._counted, _MAX_CACHED)
                 self._counted[key] = self.count_facets(kind, query, names)
             return self._counted[key]
 
@@ -359,18 +269,6 @@ class ColumnCache:
         for conditions, facets in by_conditions.items():
             found |= self._facets.count(kind, self._matching(conditions), facets)
         return {name: found[name] for name in own}
-
-
-def _make_room(kept: dict[Any, Any], most: int) -> None:
-    """Drop the oldest of what is kept until one more can be."""
-    while len(kept) >= most:
-        del kept[next(iter(kept))]
-
-
-def _by_value(order: Column, values: Column) -> _List:
-    """Sorted by `values`, ascending; what has equal values stays in order."""
-    places = np.argsort(values, kind="stable")
-    return _List(order[places], values[places])
 
 
 def _rank(cursor: Key, sort: str) -> Key:

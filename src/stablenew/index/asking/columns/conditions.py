@@ -18,6 +18,7 @@ from stablenew.formats.query_language import (
 from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.columns.arrays import Arrays
 from stablenew.index.asking.columns.column_table import ColumnTable
+from stablenew.index.asking.columns.kept_answers import make_room, most_masks
 from stablenew.index.asking.columns.masks import (
     Column,
     Mask,
@@ -54,9 +55,6 @@ RUN_NUMBER_COLUMNS: Final = {
     "outputs": "output_count",
     "duration": "duration",
 }
-_KEPT_BYTES: Final = 32 << 20
-"""Of the masks of conditions that are kept; each takes a byte per row."""
-_LEAST_KEPT: Final = 4
 ORIENTATIONS: Final = ("portrait", "landscape", "square")
 _OPINIONS: Final = frozenset(
     {*IMAGE_NUMBERS, *RUN_NUMBERS, *RUN_WORD_COLUMNS, "unrated", "noted", "note", "flag", "label", "album", "tag"}
@@ -107,9 +105,7 @@ class Conditions:
         """The rows for which `condition` holds; dead rows may be among them."""
         mask = self._masks.get(condition)
         if mask is None:
-            most = max(_KEPT_BYTES // (self._table.rows.count + 1), _LEAST_KEPT)
-            while len(self._masks) >= most:
-                del self._masks[next(iter(self._masks))]
+            make_room(self._masks, most_masks(self._table.rows.count))
             holds = self._holds(condition)
             mask = self._masks[condition] = ~holds if condition.is_negated else holds
         return mask
