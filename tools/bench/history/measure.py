@@ -209,6 +209,7 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
     from stablenew.index.reading import run_entry as entries
     from stablenew.index.reading.fast_document_reader import read_metadata_fast, read_record_fast
     from stablenew.index.reading.index_rows import build_rows
+    from stablenew.index.reading.opinion_entry import build_opinion_entry
     from stablenew.index.reading.variant_entry import build_variant_entry
 
     first, last, count = part
@@ -226,7 +227,7 @@ def read_examples(part: tuple[int, int, int]) -> list[Any]:
             created_ms=metadata.created_ms,
             metadata=metadata,
             variants=variants,
-            opinions=entries.build_opinion_entry(events),
+            opinions=build_opinion_entry(events),
             scores=(),
             problem=None,
         )

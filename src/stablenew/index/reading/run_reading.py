@@ -23,6 +23,7 @@ from stablenew.index.reading.fast_document_reader import (
     read_record_fast,
 )
 from stablenew.index.reading.folder_snapshot import UNREADABLE, FolderSnapshot, mark_unread, take_snapshot
+from stablenew.index.reading.opinion_entry import build_opinion_entry
 from stablenew.index.reading.run_entry import (
     MetadataEntry,
     OpinionEntry,
@@ -31,7 +32,6 @@ from stablenew.index.reading.run_entry import (
     ScoreEntry,
     VariantEntry,
     build_metadata_entry,
-    build_opinion_entry,
     build_scores,
     milliseconds_of_id,
 )
