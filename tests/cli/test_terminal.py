@@ -207,3 +207,34 @@ def test_a_wrong_name_within_a_group_is_answered_with_those_there_are(root):
     done = subprocess.run(command(root, "config", "list"), capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "There are: get, set, path." in done.stderr
+
+
+def fails(root, *arguments):
+    """What a command that is used wrongly answers."""
+    done = subprocess.run(command(root, *arguments), capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done
+    return done.stderr
+
+
+def test_wrong_use_is_answered_with_what_is_right(root):
+    assert "did you mean best?" in fails(root, "images", "rating:5", "--sort", "bst")
+    assert "expected `feedback export FILE`" in fails(root, "feedback", "export")
+    assert "a path such as outputs/0000-" in fails(root, "rate", "latest", "9/9", "4")
+
+
+def test_the_engine_to_check_is_named_with_an_option_or_without(root):
+    plain = subprocess.run(command(root, "engines", "check", "sketch"), capture_output=True, text=True, check=True)
+    named = subprocess.run(
+        command(root, "engines", "check", "--engine", "sketch"), capture_output=True, text=True, check=True
+    )
+    assert plain.stdout == named.stdout
+
+
+@pytest.mark.parametrize("name", ["history", "runs", "images"])
+def test_a_store_that_is_not_there_is_told_from_an_empty_one(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    missing = subprocess.run(command(tmp_path / "typo", name), capture_output=True, text=True, check=True)
+    empty = subprocess.run(command(tmp_path / "empty", name), capture_output=True, text=True, check=True)
+    assert f"There is no folder {tmp_path / 'typo'} yet" in missing.stdout
+    assert f"in {tmp_path / 'empty'} yet" in empty.stdout
+    assert not (tmp_path / "typo").exists()

@@ -51,3 +51,10 @@ def test_a_damaged_list_is_named(roots, tmp_path):
     roots._file.write_bytes(b"{")
     with pytest.raises(ConfigError, match="mend or remove it"):
         roots.list()
+
+
+def test_what_cannot_be_the_id_of_a_source_is_not_taken_for_one(roots, tmp_path):
+    known = roots.add(make(tmp_path / "pictures"))
+    with pytest.raises(ConfigError, match=f"no source 'pictures'; there are {known.id}"):
+        roots.move("pictures", make(tmp_path / "elsewhere"))
+    assert [root.path for root in roots.list()] == [tmp_path / "pictures"]

@@ -68,6 +68,11 @@ class Output:
         """The run store in use: the option, the environment, the config file, or `./runs`."""
         return self.controller.root
 
+    def describe_empty_store(self, what: str) -> str:
+        """What a list of `what` says where the store holds none: a folder that is not there is likely a wrong path."""
+        place = f"No {what} in {self.root}" if self.root.is_dir() else f"There is no folder {self.root}"
+        return f"{place} yet. `stablenew demo` makes one."
+
     @cached_property
     def controller(self) -> "AppController":
         """What every command calls, wired to that store."""

@@ -39,6 +39,7 @@ def list_engines(ctx: typer.Context) -> int:
 @app.command()
 def check(
     ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[ENGINE]", help="The engine; as --engine names it.")] = None,
     engine: Annotated[str | None, typer.Option(help="The engine; by default the one in the settings.")] = None,
     url: Annotated[str | None, typer.Option(help="The address of its server.")] = None,
 ) -> int:
@@ -46,7 +47,7 @@ def check(
     out: Output = ctx.obj
     from stablenew.engines.engine import Checkable, EngineCheck
 
-    opened = out.controller.open_engine(engine, url)
+    opened = out.controller.open_engine(name or engine, url)
     info = opened.info
     found = opened.check() if isinstance(opened, Checkable) else EngineCheck(info.name, info.version)
     out.json(

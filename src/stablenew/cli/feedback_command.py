@@ -1,7 +1,7 @@
 """`stablenew rate`, `undo`, `redo` and `feedback`: what people think of runs and images."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stablenew.formats.documents.feedback import Feedback, FeedbackState, Opinion
     from stablenew.recording.feedback_manager import FeedbackManager
 
+_BACKUP_ACTS: Final = ("export", "restore")
 RaterOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="The name your ratings are kept under; by default from the settings.")
 ]
@@ -117,7 +118,7 @@ def feedback(
 ) -> int:
     """Show the feedback on a run, and its history; or back up all that was ever said, and take a backup back."""
     out: Output = ctx.obj
-    if file is not None:
+    if file is not None or run in _BACKUP_ACTS:
         return _back_up(out, run, file)
     from stablenew.store.feedback.feedback_log import FeedbackLog
 
@@ -137,11 +138,12 @@ def feedback(
     return 1 if any(not problem.is_torn for problem in reading.problems) else 0
 
 
-def _back_up(out: Output, act: str, file: Path) -> int:
+def _back_up(out: Output, act: str, file: Path | None) -> int:
     from stablenew.exporting.feedback_backup import restore_backup, write_backup
 
-    if act not in {"export", "restore"}:
-        raise ConfigError(f"expected `feedback export FILE` or `feedback restore FILE`, found {act!r}")
+    if file is None or act not in _BACKUP_ACTS:
+        found = f"{act!r} before a file" if file else "no FILE"
+        raise ConfigError(f"expected `feedback export FILE` or `feedback restore FILE`, found {found}")
     work, store = write_backup if act == "export" else restore_backup, out.controller.run_store
     report = out.with_bar("Reading feedback", lambda progress: work(store, file, progress=progress))
     out.json(report.to_dict())

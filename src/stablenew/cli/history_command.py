@@ -47,7 +47,7 @@ def history(
         return _follow(out, jobs, text, rows)
     out.json(rows)
     if not rows:
-        out.print(f"No job matches {text}" if text else f"No runs in {out.root} yet. `stablenew demo` makes one.")
+        out.print(f"No job matches {text}" if text else out.describe_empty_store("runs"))
         return 0
     runs = shown_ids([row["run_id"] for row in rows])
     out.table(_COLUMNS, [_cells(row, run) for row, run in zip(rows, runs, strict=True)])

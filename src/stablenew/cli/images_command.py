@@ -60,7 +60,7 @@ def images(
         return _export(out, found, export, name or default, sidecar=sidecar)
     out.json(found)
     if not found:
-        out.print(f"No image fits {asked}" if asked else f"No images in {out.root} yet. `stablenew demo` makes some.")
+        out.print(f"No image fits {asked}" if asked else out.describe_empty_store("images"))
         return 0
     out.table(_COLUMNS, _cells(found))
     if len(found) == wanted:

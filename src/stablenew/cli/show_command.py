@@ -29,7 +29,7 @@ def runs(
     summaries = [summarise_run(run) for run in found]
     out.json(summaries)
     if not summaries:
-        out.print(f"No runs in {store.root} yet. `stablenew demo` makes one.")
+        out.print(out.describe_empty_store("runs"))
         return 0
     ids = shown_ids([run.run_id for run in found])
     out.table(_RUN_COLUMNS, [_run_row(*parts) for parts in zip(found, ids, summaries, strict=True)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from stablenew.errors import ConfigError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
+from stablenew.formats.query_language.fields import suggest_near
 from stablenew.formats.settings import INDEXED, find_setting
 from stablenew.index.asking.comparisons import ComparisonRow, read_comparisons
 from stablenew.index.asking.image_digests import (
@@ -140,8 +141,9 @@ class ImageHistory:
         meant = {known.lower() for known in names if known.lower().partition(".")[2] == name}
         if len(meant) == 1:
             return sign + meant.pop()
-        known = ", ".join([NEWEST, OLDEST, BEST, WORST, UNRATED, RANDOM, *_SORTED_SETTINGS, *names])
-        raise ConfigError(f"cannot sort images by {sort!r}; there are {known}")
+        known = [NEWEST, OLDEST, BEST, WORST, UNRATED, RANDOM, *_SORTED_SETTINGS, *names]
+        near = suggest_near(name, known)
+        raise ConfigError(f"cannot sort images by {sort!r}; {near or 'there are ' + ', '.join(known)}")
 
     def search_images(self, query: "str | Query" = "", *, sort: str = NEWEST) -> Iterator[Row]:
         """Iterate over every image that fits."""

@@ -226,7 +226,7 @@ class OutputFinder:
             raise OutputNotFound(f"{image!r} fits {len(matches)} outputs of run {self._run_id}; give more digits")
         raise OutputNotFound(
             f"run {self._run_id} has no output {image!r}; give a digest (8 or more hex digits), a path such as "
-            f"{next(iter(self._by_name), 'outputs/…')}, or <variant>/<n> such as 0/0"
+            f"{next((name for name in self._by_name if '.' in name), 'outputs/…')}, or <variant>/<n> such as 0/0"
         )
 
 

@@ -5,6 +5,7 @@ state: records travel, and none of them may say which file of this machine to op
 """
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from stablenew.store.local_state import state_folder, store_key
 from stablenew.store.run_lock import file_guard
 
 _ID_BYTES: Final = 5
+_ID: Final = rf"[0-9a-f]{{{2 * _ID_BYTES}}}"
 _Entry: TypeAlias = dict[str, Any]
 
 
@@ -88,13 +90,15 @@ class SourceRoots:
         """Say where a root is now: after a move, or on a machine that a store was synced to.
 
         Raises:
-            ConfigError: `folder` is not a folder.
+            ConfigError: `folder` is not a folder, or `root_id` cannot be the id of a root.
         """
         resolved = folder.resolve()
         if not resolved.is_dir():
             raise ConfigError(f"expected a folder of images, found none at {folder}")
         with file_guard(self._file):
             entries = self._read()
+            if not re.fullmatch(_ID, root_id):
+                _entry_of(entries, root_id)
             known = entries.get(root_id, {})
             added_at = known.get("added_at") or self._clock.timestamp()
             root = SourceRoot(root_id, resolved, added_at, bool(known.get("is_watched")))

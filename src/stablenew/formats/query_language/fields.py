@@ -1,6 +1,6 @@
 """The fields of the query language, and the names that are suggested for one that there is not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from stablenew.formats.settings import SETTINGS, find_setting
@@ -37,6 +37,18 @@ def suggest_names(name: str, candidates: Mapping[str, str]) -> str:
 
     close = difflib.get_close_matches(name.lower(), candidates, _MAX_SUGGESTED)
     nearest = list(dict.fromkeys(candidates[match] for match in close))
+    return _ask_whether(nearest) or "`stablenew images --fields` lists what there is"
+
+
+def suggest_near(name: str, names: Iterable[str]) -> str:
+    """A question whether one of the nearest of `names` was meant; empty where none is near."""
+    import difflib  # noqa: PLC0415
+
+    lower = {known.lower(): known for known in names}
+    return _ask_whether([lower[match] for match in difflib.get_close_matches(name.lower(), lower, _MAX_SUGGESTED)])
+
+
+def _ask_whether(nearest: Sequence[str]) -> str:
     if not nearest:
-        return "`stablenew images --fields` lists what there is"
+        return ""
     return f"did you mean {' or '.join(filter(None, [', '.join(nearest[:-1]), nearest[-1]]))}?"
