@@ -26,6 +26,7 @@ from stablenew.exporting.share.salted_leaves import LeafList
 from stablenew.exporting.share.shown_image import Anonymous, show_evidence, show_image, show_image_without_prompts
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.media_type import extension_for
+from stablenew.formats.settings import SETTINGS
 from stablenew.store.run import Run
 from stablenew.store.run_folder import METADATA, RECORDS, SEAL
 from stablenew.store.run_store import RunStore
@@ -159,7 +160,8 @@ class _PackWriter:
         evidence = show_evidence(insights, has_prompts=self._has_prompts)
         if not self._has_prompts:
             self._leaves.add(f"{len(shown)}/evidence", evidence, is_shown=True)
-        data = {"withheld": self._withheld, "images": shown, "evidence": evidence}
+        titles = {setting.name: setting.title for setting in SETTINGS}
+        data = {"withheld": self._withheld, "images": shown, "evidence": evidence, "titles": titles}
         self._pack.put(_DATA, f"{_DATA_BEGINS}{_encode(data)};\n".encode("ascii"))
         for name in _PAGE_FILES:
             self._pack.put(name, (resources.files(__package__) / "page" / name).read_bytes())

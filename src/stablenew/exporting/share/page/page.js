@@ -59,18 +59,38 @@ function fillWall() {
   byId("facts").textContent = `${shown.length} of ${images.length} images`;
 }
 
+/** What people call a setting. */
+function titleOf(name) {
+  const words = name.replace(/^hr_/, "hires_").replaceAll("_", " ");
+  return PACK.titles?.[name] ?? words.slice(0, 1).toUpperCase() + words.slice(1);
+}
+
+/** Whether a setting had no effect, because what it belongs to was off. */
+function isIdle(name, settings) {
+  const isOff = (switched) => !settings[switched] || /^(false|none|0)$/i.test(String(settings[switched]));
+  return (
+    (/^(hr_|enable_hr)/.test(name) && isOff("enable_hr")) ||
+    (/^(subseed|seed_resize)/.test(name) && isOff("subseed_strength")) ||
+    (/^refiner_/.test(name) && isOff("refiner_checkpoint")) ||
+    (/^(batch_size|n_iter|batch_count)$/.test(name) && Number(settings[name]) === 1) ||
+    (/^(restore_faces|tiling)$/.test(name) && isOff(name))
+  );
+}
+
 function pairsOf(image) {
-  const settings = Object.entries(image.settings).map(([name, value]) => [name.replaceAll("_", " "), String(value)]);
+  const settings = Object.entries(image.settings)
+    .filter(([name]) => !isIdle(name, image.settings))
+    .map(([name, value]) => [titleOf(name), String(value)]);
   const ratings = Object.entries(image.ratings).map(([who, rating]) => [who, starText(rating)]);
   const metrics = Object.entries(image.metrics ?? {}).map(([name, value]) => [name, String(value)]);
-  const size = image.width ? [["size", `${image.width} × ${image.height}`]] : [];
+  const size = image.width ? [["Size", `${image.width} × ${image.height}`]] : [];
   const texts = [
-    ["prompt", image.prompt],
-    ["negative", image.negative],
-    ["tags", (image.tags ?? []).join(", ")],
-    ["flags", image.flags.join(", ")],
-    ["made", image.created_at && new Date(image.created_at).toLocaleString()],
-    ["job", image.job],
+    ["Prompt", image.prompt],
+    ["Negative prompt", image.negative],
+    ["Tags", (image.tags ?? []).join(", ")],
+    ["Flag", image.flags.join(", ")],
+    ["Made", image.created_at && new Date(image.created_at).toLocaleString()],
+    ["Job", image.job],
   ];
   return [...ratings, ...texts, ...settings, ...size, ...metrics].filter(([, value]) => value);
 }
@@ -98,11 +118,11 @@ function buildTable({ setting, values }) {
       h("td", {}, mean && typeof mean.estimate === "number" ? describeMean(mean) : "–"),
     ),
   );
-  const heads = ["value", "images", "stars"].map((name) => h("th", { scope: "col" }, name));
+  const heads = ["Value", "Images", "Stars"].map((name) => h("th", { scope: "col" }, name));
   return h(
     "table",
     {},
-    h("caption", {}, setting.replace("txt2img.", "").replaceAll("_", " ")),
+    h("caption", {}, titleOf(setting.replace("txt2img.", ""))),
     h("thead", {}, h("tr", {}, heads)),
     h("tbody", {}, rows),
   );
