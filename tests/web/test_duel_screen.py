@@ -92,6 +92,12 @@ def test_the_result_comes_by_itself_and_can_be_gone_beyond(open_page, root, serv
         page.wait_for_timeout(50)
     expect(page.locator(".duel-result h1")).to_have_text(re.compile("is better|Not decided"))
     expect(page.get_by_role("table")).to_contain_text("4 against 7")
+    expect(page.get_by_role("heading", name="CFG scale, by how often it wins")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    name = page.get_by_role("rowheader", name="4 against 7")
+    expect(name).to_be_visible()
+    assert name.bounding_box()["width"] > 80  # words, not a letter a line
+    page.set_viewport_size({"width": 1280, "height": 800})
     expect(page.get_by_role("listitem").first).to_contain_text("10")
     keep_screen(page, "duel-result")
     assert first.endswith("by=cfg")

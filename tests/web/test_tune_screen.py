@@ -38,7 +38,7 @@ def test_in_a_store_of_images_of_many_sizes_it_says_what_is_kept(open_page, root
     make_runs(root, ["a greenhouse, the 4th"], values=(4.0, 7.0), size=80)
     page = open_page("/tune")
     coming = page.get_by_role("region", name="The next round")
-    expect(coming).to_contain_text(re.compile(r"Model, size and .* stay as in \d+ of \d+ images: "), timeout=30_000)
+    expect(coming).to_contain_text(re.compile(r"One kind of image, that of \d+ of \d+ images: "), timeout=30_000)
     expect(coming.get_by_role("columnheader", name="Width")).to_have_count(0)
 
 

@@ -145,6 +145,8 @@ def test_ten_ratings_take_eleven_taps(open_page, root, run_ids, keep_screen):
     for number in range(10):
         page.locator(".hud").get_by_role("button", name="4 stars").tap()
         expect(page.locator(".loupe img.current")).to_have_attribute("data-index", str(number + 1))
+    of_next = [star.evaluate("star => getComputedStyle(star).color") for star in page.locator(".hud .star").all()]
+    assert len(set(of_next)) == 1  # the one that was tapped does not shine on the next image
     keep_screen(page, "phone-loupe-tap")
     expect(page.locator("#saving")).to_be_hidden()
     assert ratings(root, run_ids) == [4] * 10

@@ -107,9 +107,8 @@ class CoherentBase:
         kind = ", ".join([*filter(None, [self.engine]), *named, *sizes, *loras])
         which = "rated images" if self.is_rated else "images"
         return (
-            f"model, size and whatever else makes another kind of image stay as in {self.image_count} of "
-            f"{self.total_count} {which}: {kind or 'not known'}; for others give a query{self._example} "
-            "or name the setting to vary"
+            f"one kind of image, that of {self.image_count} of {self.total_count} {which}: {kind or 'not known'}; "
+            f"for another kind give a query{self._example} or name the setting to vary"
         )
 
     @property

@@ -4,6 +4,8 @@ const TITLES = {
   model: "Checkpoint",
   vae: "VAE",
   cfg_scale: "CFG scale",
+  cfg: "CFG scale", // as a query names it
+  denoise: "Denoising strength",
   loras: "LoRA",
   n_iter: "Batch count",
   enable_hr: "Hires fix",

@@ -87,7 +87,7 @@ function listChecks({ agreement, left_rate: left, second_votes: again }) {
   const lines = [];
   if (agreement.trials)
     lines.push(
-      `Shown again with the sides drawn anew: the same answer in ${percent(agreement.estimate)} of ${plural(agreement.trials, "case")}.`,
+      `Shown a second time: the same answer in ${percent(agreement.estimate)} of ${plural(agreement.trials, "case")}.`,
     );
   if (left.trials) lines.push(`The picture on the left won ${percent(left.estimate)} of the time (${interval(left)}).`);
   if (again) lines.push(`${plural(again, "vote")} on pictures that were compared before; they are not in the result.`);

@@ -97,7 +97,7 @@ class DuelScreen {
   buildChoice(name, values) {
     const choice = link(
       addressOf({ ...this.question, by: name }),
-      h("b", settingTitle(name === "cfg" ? "cfg_scale" : name)),
+      h("b", settingTitle(name)),
       h("span.soft", values.map(({ value, count }) => `${value} (${count})`).join(", ")),
     );
     choice.className = "side-choice";
