@@ -28,7 +28,7 @@ def test_a_variant_has_the_seed_that_ran_and_what_was_asked_of_it():
     plan = RecordedPlan.from_records([made(**fields)], parent_run_id="first")
     (variant,) = plan
     assert (variant.index, variant.total, variant.label) == (0, 1, "[time]=dawn")
-    assert variant.overrides == {"txt2img.steps": 5, SEED: 123}
+    assert (variant.mode, variant.overrides) == ("again", {"txt2img.steps": 5, SEED: 123})
     assert (variant.prompt.positive, variant.prompt.negative, variant.prompt.prompt_id) == (
         "a quay",
         "blurry",
@@ -43,8 +43,15 @@ def test_without_a_seed_that_ran_the_one_that_was_asked_for_counts():
         7,
         8,
     ]
-    without = record(requested={"steps": 3}, actual=None)
-    assert SEED not in RecordedPlan.from_records([without])[0].overrides
+    without = record(requested={"steps": 3}, actual=None, prompt={"positive": "a quay"})
+    (variant,) = RecordedPlan.from_records([without])
+    assert (SEED in variant.overrides, variant.prompt.negative) == (False, "")
+    assert len(set(seeds_of(RecordedPlan.from_records([without, without], seed=-1)))) == 2
+
+
+def test_a_seed_among_the_overrides_gives_way_to_the_one_that_ran():
+    overridden = {"index": 0, "total": 1, "overrides": {SEED: 7}}
+    assert seeds_of(RecordedPlan.from_records([made(variant=overridden)])) == [123]
 
 
 def test_one_seed_for_all_takes_the_place_of_those_that_ran():
@@ -94,13 +101,22 @@ def test_a_run_has_the_config_it_had_but_not_its_id():
 
 
 def test_what_the_program_chose_for_itself_is_left_to_it_again():
-    config = {"txt2img": {"steps": 30, "sampler": "DDIM", "subseed_strength": 0.5}}
+    chosen = {"steps": 30, "sampler": "DDIM", "width": 512, "subseed_strength": 0.5}
     done = {"status": "completed", "started_at": STARTED, "duration_seconds": 1.0, "output_count": 1}
-    asked = {**done, "name": "txt2img", "requested": {"steps": 30, "sampler": "DDIM"}}
-    other = {**done, "name": "upscale", "requested": {}}
-    found = config_of(metadata(config=config), [made(stages=[other, asked])])
-    assert "subseed_strength" not in found.txt2img.model_fields_set
-    assert (found.txt2img.steps, found.txt2img.sampler) == (30, "DDIM")
+
+    def found(*stages, **config):
+        later = made(1, stages=[{**done, "name": "txt2img", "requested": {"subseed_strength": 0.5}}])
+        asked = [{**done, "name": name, "requested": requested} for name, requested in stages]
+        return config_of(metadata(config={"txt2img": chosen, **config}), [made(stages=asked), later])
+
+    asked = ("txt2img", {"steps": 30, "sampler": "DDIM"})
+    other = ("upscale", {"subseed_strength": 0.5})
+    for config in ({}, {"upscale": None}):
+        settings = found(other, asked, **config).txt2img
+        assert "subseed_strength" not in settings.model_fields_set
+        assert (settings.steps, settings.sampler, settings.width) == (30, "DDIM", 512), "the width is a default of ours"
+    for unknown in ([other], [other, ("txt2img", {})]):
+        assert found(*unknown).txt2img.subseed_strength == 0.5, "what was asked is not known"
 
 
 def test_another_program_s_run_has_the_settings_of_its_first_variant_as_far_as_known():
