@@ -25,7 +25,9 @@ from stablenew.store.local_state import host_id
 from stablenew.store.upkeep.run_repair import repair_run
 from tests import samples
 from tests.index import stores
+from tests.profiles import by_profile
 
+EXAMPLES = by_profile(few=5, quick=30, ci=60, nightly=1000)
 LEFT_OUT = {"folder_signature", "file_signature", "is_hot"}
 
 
@@ -496,4 +498,4 @@ def test_any_history_gives_the_index_that_a_rebuild_gives(tmp_path, monkeypatch)
     from hypothesis.stateful import run_state_machine_as_test
 
     monkeypatch.setenv("STABLENEW_TEST_FOLDER", str(tmp_path))
-    run_state_machine_as_test(IndexMachine, settings=settings(stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(IndexMachine, settings=settings(max_examples=EXAMPLES, stateful_step_count=20))

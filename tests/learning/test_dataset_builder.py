@@ -29,6 +29,7 @@ from stablenew.learning.dataset.source import folder_scan
 from stablenew.learning.dataset_builder import DatasetBuilder
 from tests import samples
 from tests.index.stores import add_run, make_store
+from tests.profiles import by_profile
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +90,10 @@ def test_rows_stand_in_the_order_of_runs_and_variants(tmp_path):
 
 
 @pytest.mark.heavy
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=by_profile(few=3, quick=4, ci=5, nightly=40),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(seed=st.integers(0, 2**32))
 def test_any_order_any_split_over_machines_any_copy_by_sync_gives_the_same_dataset(tmp_path_factory, seed):
     chance = random.Random(seed)
@@ -165,7 +169,7 @@ def test_a_second_build_reads_only_what_changed_and_equals_a_full_one(tmp_path):
 
 @pytest.mark.heavy
 @pytest.mark.usefixtures("_settled")
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(by_profile(few=1, quick=2, ci=2, nightly=8)))
 def test_builds_one_after_the_other_read_what_changed_and_equal_full_ones_byte_for_byte(tmp_path, seed):
     chance = random.Random(seed)
     store = make_store(tmp_path / "runs", seed, count=50)
@@ -333,7 +337,7 @@ def test_a_build_that_is_killed_leaves_the_old_dataset_whole(tmp_path):
     build(store, tmp_path / "ds")
     expected = content(tmp_path / "ds")
     chance = random.Random(1)
-    for number in range(20):
+    for number in range(by_profile(few=5, quick=10, ci=12, nightly=50)):
         FeedbackManager(store, rater=f"r{number}").record_feedback(
             next(run.run_id for run in store.iter_runs() if run.is_sealed), None, number % 6
         )

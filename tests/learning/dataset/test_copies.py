@@ -17,6 +17,7 @@ from stablenew.learning.dataset.source import folder_scan
 from stablenew.learning.dataset.split_plan import SplitPlan
 from stablenew.recording.image_content import build_image
 from tests import samples
+from tests.profiles import by_profile
 
 TICK = 0.05
 """Longer than a tick of the file system's clock."""
@@ -114,7 +115,7 @@ def test_a_rating_in_another_run_makes_only_the_parts_again_whose_rows_change(tm
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(by_profile(few=2, quick=3, ci=3, nightly=12)))
 def test_builds_one_after_the_other_equal_full_ones_byte_for_byte(tmp_path, seed):
     chance = random.Random(seed)
     store = RunStore(tmp_path / "runs")

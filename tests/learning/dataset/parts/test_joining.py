@@ -20,6 +20,7 @@ from stablenew.store.feedback.feedback_log import FeedbackLog
 from tests import samples
 from tests.index.stores import make_store
 from tests.mutations import mutated
+from tests.profiles import by_profile
 
 
 def read_all(store):
@@ -49,7 +50,7 @@ def left_out_of(part):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(by_profile(few=2, quick=3, ci=3, nightly=12)))
 def test_all_together_is_what_the_strict_readers_give_one_by_one(tmp_path, monkeypatch, seed):
     runs = read_all(make_store(tmp_path / "runs", seed))
     together = build_part(runs)
@@ -178,7 +179,7 @@ def is_valid(metadata, records, run_id):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(by_profile(few=2, quick=3, ci=4, nightly=20)))
 def test_documents_changed_in_nasty_ways_give_the_same_rows_or_are_named(tmp_path, monkeypatch, seed):
     """Whatever the strict readers accept, the quick ones read alike; whatever they let through is usable."""
     chance = random.Random(seed)
