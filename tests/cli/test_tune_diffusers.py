@@ -4,10 +4,11 @@ import json
 from io import BytesIO
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from stablenew import FeedbackManager, RunStore
-from tests import forked_commands
+from stablenew.cli.main import _run
 
 SMALL = ("--set", "txt2img.width=32", "--set", "txt2img.height=32")
 OVER = ("--over", "cfg=1..15,steps=2..8,sampler=Euler|Euler a|DDIM")
@@ -27,18 +28,20 @@ def rate_by_brightness(store):
     return found
 
 
-def test_three_rounds_with_diffusers_make_better_images(tiny_diffusion, tmp_path, monkeypatch):
+@pytest.mark.filterwarnings("ignore")  # those of diffusers
+def test_three_rounds_with_diffusers_make_better_images(tiny_diffusion, tmp_path, monkeypatch, capsys):
+    """In this process, which has loaded torch; three others would load it again."""
     monkeypatch.chdir(tmp_path)
     tiny_diffusion.make_pipeline(tmp_path / "parts").save_pretrained(tmp_path / "tiny")
     model = ("--set", f"txt2img.model={tmp_path / 'tiny'}")
     for number in range(3):
-        forked_commands.call(
-            "learn", "next", *OVER, "--batch", "8", "--prompt", "a hill", *SMALL, *model, "--engine", "diffusers",
-            "--run", "-o", f"{number}.json",
-        )  # fmt: skip
+        arguments = ["learn", "next", *OVER, "--batch", "8", "--prompt", "a hill", *SMALL, *model]
+        assert _run([*arguments, "--engine", "diffusers", "--run", "-o", f"{number}.json"]) == 0
         found = rate_by_brightness(RunStore("runs"))
     assert len({run.run_id for run, *_ in found}) == 3
-    said = json.loads(forked_commands.call("learn", "next", *OVER, "--json", "-o", "last.json").stdout)
+    capsys.readouterr()
+    assert _run(["learn", "next", *OVER, "--json", "-o", "last.json"]) == 0
+    said = json.loads(capsys.readouterr().out)
     first = min(run.run_id for run, *_ in found)
     tried = np.mean([value for run, _, value in found if run.run_id == first])
     nearest = max(found, key=lambda image: count_alike(*image[:2], said["best"]))

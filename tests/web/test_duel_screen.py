@@ -6,6 +6,7 @@ import pytest
 
 from stablenew import RunStore
 from stablenew.store.feedback.feedback_log import FeedbackLog
+from tests.profiles import by_profile
 from tests.web.browser import PlaywrightTimeout, expect
 from tests.web.conftest import GONE
 from tests.web.serving import make_runs, wait_for
@@ -115,8 +116,11 @@ def cfg_of(root, source):
 HAS_PAIR = "() => document.querySelector('.answers button')?.disabled === false"
 
 
+VOTES = by_profile(few=90, quick=120, ci=120, nightly=300)
+
+
 @pytest.mark.heavy
-def test_300_votes_typed_while_the_server_is_killed_twice_are_there_once(open_page, root, server):
+def test_votes_typed_while_the_server_is_killed_twice_are_there_once(open_page, root, server):
     """Typing goes on while the server is away, as long as there are pairs; more come when it is back."""
     make_runs(root, [f"a lake at {hour} o'clock" for hour in range(12)], values=range(3, 11), size=64)
     open_page.tolerated = GONE
@@ -132,15 +136,15 @@ def test_300_votes_typed_while_the_server_is_killed_twice_are_there_once(open_pa
             page.keyboard.press(["ArrowLeft", "ArrowRight", "ArrowLeft", "ArrowDown", "ArrowRight"][typed % 5])
             typed += 1
 
-    for target in (100, 200):
+    for target in (VOTES // 3, VOTES // 3 * 2):
         type_votes(target - typed)
         server.kill()
         with pytest.raises(PlaywrightTimeout):
             type_votes(20, most_milliseconds=1500)
         assert typed > target, "nothing could be typed without the server"
         server.restart()
-    type_votes(300 - typed)
+    type_votes(VOTES - typed)
     expect(page.locator("#saving")).to_be_hidden(timeout=120_000)
     events = votes_in(root)
-    assert len(events) == 300
-    assert len({event.act for event in events}) == 300
+    assert len(events) == VOTES
+    assert len({event.act for event in events}) == VOTES
