@@ -25,6 +25,8 @@ _RUN_MODULE: Final = (
     "runpy.run_module(module, run_name='__main__', alter_sys=True)"
 )
 _NICENESS: Final = 10
+OWN_GROUP: Final = None if sys.platform == "win32" else 0
+"""For `subprocess`: Ctrl-C in a terminal reaches no child, which may still be starting; its parent ends it."""
 _beside: "list[subprocess.Popen[bytes]]" = []
 """Kept, because Python warns of a process that nobody holds while it runs."""
 _MOST_KEPT: Final = 16
@@ -134,7 +136,7 @@ class _Worker:
     ) -> None:
         command = module_command(module, *arguments)
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment)  # noqa: S603
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, process_group=OWN_GROUP)  # noqa: S603
         self._answers = answers
         self.asked: deque[int] = deque()
         """Numbers of the tasks it has not answered."""

@@ -2,6 +2,10 @@
 
 import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -9,6 +13,7 @@ from tests import forked_commands
 from tests.importing.images import fill, make_pictured_png
 from tests.importing.stars import databases
 from tests.importing.test_moved_and_held import pattern, rewrite
+from tests.web.serving import wait_for
 
 
 @pytest.fixture
@@ -152,3 +157,29 @@ def test_two_pictures_that_look_alike_are_not_asked_about_again(cli, tmp_path):
     assert len(json.loads(cli("images", "--json").stdout)) == 2
     cli("copies", "--confirm", first, second)
     assert len(json.loads(cli("images", "--json").stdout)) == 1, "the later word counts"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_an_import_that_is_stopped_says_so_and_goes_on_from_there(tmp_path):
+    fill(tmp_path / "pictures", 900)
+    command = [sys.executable, "-m", "stablenew", "--runs-dir", str(tmp_path / "runs"), "import"]
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from stablenew.cli.main import main; main(sys.argv[1:])"
+    slow = [sys.executable, "-c", code, *command[3:], str(tmp_path / "pictures")]
+    with subprocess.Popen(slow, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        wait_for(lambda: list((tmp_path / "runs").glob("2*/SHA256SUMS")))
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == "stablenew: stopped; what was taken in is kept, and the same command goes on from there\n"
+    again = subprocess.run([*command, str(tmp_path / "pictures")], capture_output=True, text=True, check=True)
+    assert "images that are known already" in again.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_a_command_that_is_stopped_says_so(tmp_path):
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from stablenew.cli import history_command as module; from stablenew.cli.main import main; "
+    code += "module.open_history = lambda *_: signal.raise_signal(signal.SIGINT); main(['history'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (130, "stablenew: stopped\n")

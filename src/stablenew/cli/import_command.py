@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stablenew.cli.console import SHOWN_PROBLEMS, Output, format_bytes, plural
+from stablenew.cli.console import INTERRUPTED, SHOWN_PROBLEMS, Output, format_bytes, plural
 from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
@@ -82,7 +82,13 @@ def import_images(
 
 
 def _import_all(out: Output, importer: "Importer", folders: list[Path], *, dry_run: bool) -> int:
-    reports = [_import(out, importer, folder) for folder in folders]
+    try:
+        reports = [_import(out, importer, folder) for folder in folders]
+    except KeyboardInterrupt:
+        out.warn(
+            "stopped" if dry_run else "stopped; what was taken in is kept, and the same command goes on from there"
+        )
+        return INTERRUPTED
     if any(report.run_ids for report in reports):
         from stablenew.importing.pixel_index import update_beside
 

@@ -28,6 +28,13 @@ class _Group(CommandGroup):
         super().__init__(**attributes)
         self.commands = Commands()  # type: ignore[assignment]  # it is only read
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; Ctrl-C is an `Abort`, because typer ends without a word on a `KeyboardInterrupt`."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, hoist_global_options(args))
 

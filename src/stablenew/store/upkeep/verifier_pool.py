@@ -74,7 +74,7 @@ def _verify_one_by_one(paths: Sequence[str]) -> Iterator[VerifyReport]:
 def _decode_apart(data: bytes) -> DecodedImage:
     """As `decode_image`, by another process."""
     command = worker_pool.module_command(__name__, _DECODE)
-    done = subprocess.run(command, input=data, capture_output=True, check=False)  # noqa: S603
+    done = subprocess.run(command, input=data, capture_output=True, check=False, process_group=worker_pool.OWN_GROUP)  # noqa: S603
     kind, *facts = done.stdout.decode("utf-8", "replace").split("\n")
     if done.returncode or kind not in {"decoded", "large"}:
         reason = facts[0] if facts and facts[0] else f"its decoder crashed ({done.returncode})"

@@ -7,7 +7,7 @@ import threading
 from typing import Any, Final
 
 from stablenew.web.pictures.thumbnail_making import LARGE, LENGTH_BYTES, SIZE_BYTES, NoPicture, make_thumbnails
-from stablenew.worker_pool import is_available, module_command
+from stablenew.worker_pool import OWN_GROUP, is_available, module_command
 
 _MODULE: Final = "stablenew.web.pictures.thumbnail_making"
 _MOST_SECONDS: Final = 60.0
@@ -48,7 +48,7 @@ class PictureWorker:
             self._process = None
         if self._process is None and is_available():
             pipe = subprocess.PIPE
-            self._process = subprocess.Popen(module_command(_MODULE), stdin=pipe, stdout=pipe)  # noqa: S603
+            self._process = subprocess.Popen(module_command(_MODULE), stdin=pipe, stdout=pipe, process_group=OWN_GROUP)  # noqa: S603
         return self._process
 
 
