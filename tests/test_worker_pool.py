@@ -110,6 +110,6 @@ def test_the_recorder_inside_another_program_imports_nothing_from_its_folder(hos
 
     settings = hostile_folder.parent / "stablenew.json"
     settings.write_text(json.dumps({"python": sys.executable, "runs_dir": str(hostile_folder / "runs")}))
-    command = Bridge(settings)._command
+    command = Bridge(settings)._recorder._command
     done = subprocess.run(command, input=b"", capture_output=True, timeout=60)
     assert not (hostile_folder / "EXECUTED").exists(), done.stderr
