@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stablenew.learning.dataset.columns import stage_model
-from stablenew.learning.evidence.setting_factors import OWN
+from stablenew.learning.evidence.setting_factors import OWN, is_number
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,12 @@ class SettingLimits:
     """The values allowed, where there are only a few."""
     default: Any = None
     """The value used when none is given."""
+
+    def allow(self, value: Any) -> bool:
+        """Whether a number that some image had may also be asked for; a word always may."""
+        if not is_number(value):
+            return True
+        return (self.lowest is None or value >= self.lowest) and (self.highest is None or value <= self.highest)
 
 
 def limits_of(name: str, seen: Sequence[Any] = ()) -> SettingLimits:

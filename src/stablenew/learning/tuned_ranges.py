@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from stablenew.errors import ConfigError
 from stablenew.learning.evidence.best_settings import compared_factors
 from stablenew.learning.evidence.evidence_table import EvidenceTable
-from stablenew.learning.evidence.setting_factors import OWN, Factor, is_number, sort_key
+from stablenew.learning.evidence.setting_factors import OWN, Factor, form_interval, sort_key
 from stablenew.learning.setting_limits import limits_of
 
 _TRIED_FIRST: Final = ("txt2img.cfg_scale", "txt2img.steps")
@@ -109,8 +109,10 @@ def _seen_ranges(factors: Iterable[Factor]) -> list[SettingRange]:
     """What images had, of every setting that they differ in and that a plan can vary."""
     found = []
     for factor in factors:
-        seen = sorted({factor.values[code] for code in factor.used[0]} - {None}, key=sort_key)
+        limits = limits_of(factor.name)
+        values = {factor.values[code] for code in factor.used[0]} - {None}
+        seen = sorted(filter(limits.allow, values), key=sort_key)
         if len(seen) > 1 and not factor.name.startswith(OWN):
-            are_numbers = all(map(is_number, seen))
+            are_numbers = form_interval(seen)
             found.append(SettingRange(factor.name, (seen[0], seen[-1]) if are_numbers else tuple(seen), are_numbers))
     return found

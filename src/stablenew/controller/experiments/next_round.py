@@ -4,7 +4,7 @@ A round is one run. `start_round` queues it where the program stays, as behind t
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.controller.experiments.plan_controller import PlanController, build_plan
 from stablenew.errors import ConfigError
@@ -12,6 +12,7 @@ from stablenew.formats.documents.learning_plan import LearningPlan
 from stablenew.formats.pipeline_config import PipelineConfig
 from stablenew.formats.strict_json import JsonValue
 from stablenew.learning.next_experiment import NextExperiment
+from stablenew.learning.setting_limits import limits_of
 from stablenew.pipeline.prompt_pack import Prompt
 
 if TYPE_CHECKING:
@@ -45,12 +46,17 @@ def build_round(
     }
     return build_plan(
         f"round {round_number + 1}",
-        PipelineConfig().with_overrides(dict(experiment.fixed) | dict(overrides or {})),
+        PipelineConfig().with_overrides(_allowed(experiment.fixed) | dict(overrides or {})),
         [known[round_number % len(known)]],
         presets=list(presets.items()),
         seeds=[_FIRST_SEED + round_number],
         engine=engine,
     )
+
+
+def _allowed(fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """What images had and a run may be asked for: other programs take numbers beyond our limits."""
+    return {name: value for name, value in fixed.items() if limits_of(name).allow(value)}
 
 
 def start_round(controller: "AppController", plan: LearningPlan, *, url: str | None = None) -> "Job":

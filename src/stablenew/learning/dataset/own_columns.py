@@ -23,6 +23,8 @@ OwnKinds = dict[str, tuple[str, int]]
 MOST_OWN_COLUMNS: Final = 256
 """More would make files slow to open; those that most images have are chosen."""
 MIXED: Final = "mixed"
+_LONGEST_NAME: Final = 256
+"""The ledger names columns of at most so many characters; what is longer stays in the lists."""
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -91,7 +93,8 @@ def _merge_kind(kind: str, other: str) -> str:
 
 def choose_own_columns(kinds: OwnKinds) -> list[Column]:
     """The own columns of a dataset, sorted by name."""
-    typed = {name: count for name, (kind, count) in kinds.items() if kind in OWN_TYPES}
+    fitting = {name: found for name, found in kinds.items() if len(name) <= _LONGEST_NAME}
+    typed = {name: count for name, (kind, count) in fitting.items() if kind in OWN_TYPES}
     chosen = sorted(typed, key=lambda name: (-typed[name], name))[:MOST_OWN_COLUMNS]
     return [own_column(name, kinds[name][0]) for name in sorted(chosen)]
 

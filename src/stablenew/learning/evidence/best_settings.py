@@ -12,7 +12,7 @@ import numpy as np
 from stablenew.learning.evidence.evidence import NOT_ENOUGH
 from stablenew.learning.evidence.evidence_table import EvidenceTable
 from stablenew.learning.evidence.rating_statistics import CONFIDENCE
-from stablenew.learning.evidence.setting_factors import Factor, is_number, is_of_kind, sort_key
+from stablenew.learning.evidence.setting_factors import Factor, form_interval, is_number, is_of_kind, sort_key
 from stablenew.learning.evidence.values_in_use import values_in_use
 from stablenew.learning.surface.observations import Floats, Observations
 from stablenew.learning.surface.preference_model import Gain, Surface
@@ -192,7 +192,7 @@ def _count_known(factor: Factor) -> int:
 
 def _build_dimension(factor: Factor, more: tuple[Any, ...] = ()) -> Dimension:
     values = {*_known(factor), *more}
-    are_numbers = all(map(is_number, values))
+    are_numbers = form_interval(values)
     return Dimension(factor.name, tuple(sorted(values, key=None if are_numbers else sort_key)), are_numbers)
 
 

@@ -1,6 +1,7 @@
 """Settings as codes: the values of each setting that images have, and which of them each image has."""
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Collection
@@ -22,6 +23,8 @@ from stablenew.learning.evidence.rating_order import flatten_lists
 
 _NOT_COMPARED: Final = frozenset({"model_hash"})
 """Text that says the same as another setting."""
+_LONGEST_NAME: Final = 256
+"""A package names settings by at most so many characters."""
 OWN: Final = "settings."
 """How the names of settings begin that are not in the table of settings, as in a query."""
 MOST_OWN_SETTINGS: Final = 256
@@ -129,7 +132,7 @@ def build_own_factors(column: pa.ChunkedArray) -> dict[str, Factor]:
     counts = Counter({count["values"]: count["counts"] for count in pc.value_counts(names).to_pylist()})
     factors = {}
     for name, _ in sorted(counts.most_common(MOST_OWN_SETTINGS)):
-        if _is_seed(name):
+        if _is_seed(name) or len(OWN) + len(name) > _LONGEST_NAME:
             continue
         here = pc.equal(names, name)
         indices = np.full(len(column), -1, np.int64)
@@ -159,6 +162,11 @@ def _decode_values(factor: Factor) -> Factor:
 def is_number(value: Any) -> bool:
     """Whether a value of a setting is a number; a truth value is none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def form_interval(values: Collection[Any]) -> bool:
+    """Whether values are numbers that lie in an interval; ends too far apart to be subtracted are words."""
+    return all(map(is_number, values)) and (not values or math.isfinite(float(max(values)) - float(min(values))))
 
 
 def sort_key(value: Any) -> tuple[bool, str, Any]:
