@@ -74,6 +74,8 @@ def import_images(
         is_linked=link,
         is_dry_run=dry_run,
     )
+    if watch and dry_run:
+        raise ConfigError("--dry-run looks once and writes nothing: leave out --watch")
     if install:
         return _install(out, importer, folders, watch=watch, is_special=copy or link or takes_all)
     if watch:

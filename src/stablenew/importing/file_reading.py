@@ -13,7 +13,7 @@ from stablenew.disk.regular_file import open_regular
 from stablenew.formats.digest import DoubleHash
 from stablenew.image_metadata.metadata import ImageMetadata
 from stablenew.image_metadata.reading import read_image_metadata, read_sidecar
-from stablenew.importing.folder_walk import FoundFile
+from stablenew.importing.folder_walk import FoundFile, modified_ns
 
 _CHUNK: Final = 16
 """Files a task: enough to keep a process busy, few enough for the first images to come at once."""
@@ -91,7 +91,7 @@ def _read(root: Path, file: FoundFile, buffer: memoryview) -> ReadFile:
         return ReadFile(file, problem=error.strerror or str(error))
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         return ReadFile(file, problem="it changed while it was read")
-    found = file._replace(size_bytes=hashes.size_bytes, modified_ns=after.st_mtime_ns)
+    found = file._replace(size_bytes=hashes.size_bytes, modified_ns=modified_ns(after))
     if not metadata.has_generation_data:
         metadata = _read_beside(path) or metadata
     return ReadFile(found, hashes.digest, hashes.sha256, metadata, is_cut_off)

@@ -27,6 +27,8 @@ CACHES: Final = frozenset(
 _CLOUD_ATTRIBUTES: Final = 0x00400000 | 0x00040000 | 0x00001000
 _CLOUD_FLAGS: Final = 0x40000000
 
+_LATEST: Final = (1 << 63) - 1
+
 LINK: Final = "links"
 HIDDEN: Final = "hidden"
 STORE: Final = "stores of StableNew"
@@ -46,14 +48,10 @@ class FoundFile(NamedTuple):
     size_bytes: int
     modified_ns: int
 
-    @property
-    def origin_fields(self) -> dict[str, str]:
-        """Path and name as `Origin` holds them."""
-        raw = os.fsencode(self.path)
-        shown = raw.decode("utf-8", "replace")
-        fields = {"path": shown, "name": shown.rpartition("/")[2]}
-        is_utf8 = shown.encode("utf-8") == raw
-        return fields if is_utf8 else {**fields, "path_bytes": base64.b64encode(raw).decode("ascii")}
+
+def modified_ns(status: os.stat_result) -> int:
+    """When a file was changed last, in nanoseconds, as far as 64 bits go: file systems hold times of any year."""
+    return max(-_LATEST, min(status.st_mtime_ns, _LATEST))
 
 
 def path_of(origin: "Origin") -> str:
@@ -141,7 +139,7 @@ def _look_at(name: str, entry: _HasStatus, prefix: str) -> FoundFile | str:
         status = entry.stat(follow_symlinks=False)
     except OSError:
         return OTHER
-    return _reason_against(status) or FoundFile(f"{prefix}{name}", status.st_size, status.st_mtime_ns)
+    return _reason_against(status) or FoundFile(f"{prefix}{name}", status.st_size, modified_ns(status))
 
 
 def _reason_against(status: os.stat_result) -> str | None:

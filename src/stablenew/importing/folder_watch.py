@@ -185,7 +185,10 @@ class FolderWatch:
             self._seal(known)
         if self._run is None:
             self._run, self._tool = self._importer.open_run(root, import_id), tool_of(read)
+        refused = len(self._run.refused)
         self._run.add([read])
+        if len(self._run.refused) > refused:
+            return  # the next look through the folder tries it again
         self._digests.append(read.digest)
         self._last_taken = time.monotonic()
         known.note(root.id, [(read.file, IMPORTED)])
@@ -195,8 +198,9 @@ class FolderWatch:
 
     def _seal(self, known: KnownImages) -> None:
         run, self._run = self._run, None
-        if run is not None:
-            known.add(run.seal(), self._digests)
+        sealed = run.seal() if run is not None else None
+        if sealed is not None:
+            known.add(sealed, self._digests)
             self._digests = []
 
     def _rescan(self, root: SourceRoot, known: KnownImages) -> None:

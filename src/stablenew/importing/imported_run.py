@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
+from stablenew.disk.regular_file import open_regular
+from stablenew.errors import InvalidDocument, WriteFailed
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.digest import digest_bytes, digest_json
+from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.run_metadata import SCHEMA_HINT, RunMetadata
 from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.run_id import new_run_id
@@ -23,6 +27,7 @@ from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
 from stablenew.store.run_writer import RunWriter
 from stablenew.store.source_roots import SourceRoot
+from stablenew.store.upkeep.run_removal import remove_run
 
 MOST_IMAGES: Final = 100
 """A rating costs several times as much in a run of a thousand images as in one of a hundred."""
@@ -54,9 +59,13 @@ class ImportedRun:
         self._metadata: RunMetadata | None = None
         self._writer: RunWriter | None = None
         self._raw_paths: dict[str, str] = {}
+        self._named: dict[str, None] = {}
+        """The outputs that records name."""
+        self.refused: list[tuple[ReadFile, str]] = []
+        """Files that could not be taken in, each with the reason."""
 
-    def write(self, files: Sequence[ReadFile]) -> Run:
-        """Write and seal a run of `files`, in their order.
+    def write(self, files: Sequence[ReadFile]) -> Run | None:
+        """Write and seal a run of `files`, in their order; None where none of them could be taken.
 
         Raises:
             WriteFailed: the disk would not take it; what of it is there, `repair` finishes.
@@ -76,6 +85,8 @@ class ImportedRun:
     def add(self, files: Sequence[ReadFile]) -> None:
         """Append images; the first ones make the run. When this returns, their records survive a power cut.
 
+        One that is not what it was when it was read, or cannot be read any more, is left out: see `refused`.
+
         Raises:
             WriteFailed: none of them was taken.
         """
@@ -84,17 +95,23 @@ class ImportedRun:
             self._writer = self._store.create(self._metadata)
         self._write_records(self._writer, files, self._metadata)
 
-    def seal(self) -> Run:
-        """Finish the run; it has at least one image.
+    def seal(self) -> Run | None:
+        """Finish the run; one without an image leaves no trace, and gives None.
 
         Raises:
             WriteFailed: the disk would not take it; `repair` finishes it.
         """
-        assert self._writer is not None  # noqa: S101
-        assert self._metadata is not None  # noqa: S101
-        run = self._writer.seal(self._finish(self._metadata, self._writer))
+        writer, metadata = self._writer, self._metadata
+        if writer is None or metadata is None:
+            return None
+        if writer.record_count:
+            run = writer.seal(self._finish(metadata, writer))
+            self._writer = None
+            return run
         self._writer = None
-        return run
+        writer.abandon()
+        remove_run(writer.run)
+        return None
 
     def abandon(self) -> None:
         """Leave an unfinished run as a crash would."""
@@ -122,10 +139,11 @@ class ImportedRun:
     def _write_records(self, writer: RunWriter, files: Sequence[ReadFile], metadata: RunMetadata) -> None:
         first = writer.record_count
         source = metadata.source.to_dict()
-        records = []
-        for index, read in enumerate(files, first):
-            records.append(
-                build_record(
+        records: list[LearningRecord] = []
+        for read in files:
+            index = first + len(records)
+            try:
+                record = build_record(
                     read,
                     run_id=metadata.run_id,
                     index=index,
@@ -135,8 +153,16 @@ class ImportedRun:
                     raw_path=self._write_raw(writer, read, index),
                     held_path=self._copy(writer, read, index) if self._is_copied else None,
                 )
-            )
-        writer.append_records(records)
+            except (_NotTaken, InvalidDocument) as error:  # it spoils no other
+                self.refused.append((read, str(error)))
+                continue
+            records.append(record)
+        if records:
+            writer.append_records(records)
+        for record in records:
+            paths = [output.path for output in record.outputs]
+            paths.append(record.reconstructed.raw_path if record.reconstructed else None)
+            self._named.update(dict.fromkeys(path for path in paths if path is not None))
 
     def _write_raw(self, writer: RunWriter, read: ReadFile, index: int) -> str | None:
         """The file with metadata that is too long for a record, once for all images that share it."""
@@ -159,11 +185,16 @@ class ImportedRun:
     def _copy(self, writer: RunWriter, read: ReadFile, index: int) -> str:
         assert read.metadata is not None  # noqa: S101
         path = self._root.path.joinpath(*read.file.path.split("/"))
-        stored = writer.write_output(
-            path, variant=index, stage="imported", number=0, media_type=read.metadata.media_type
-        )
+        _check_readable(path)
+        try:
+            stored = writer.write_output(
+                path, variant=index, stage="imported", number=0, media_type=read.metadata.media_type
+            )
+        except WriteFailed:
+            _check_readable(path)  # whose fault it is decides whether the others can go on
+            raise
         if stored.digest != read.digest:
-            raise OSError(f"{path} changed while it was imported")
+            raise _NotTaken("it changed while it was imported")
         return stored.path
 
     def _finish(self, metadata: RunMetadata, writer: RunWriter) -> RunMetadata:
@@ -172,9 +203,20 @@ class ImportedRun:
             "finished_at": self._clock.timestamp(),
             "record_count": writer.record_count,
             "output_count": writer.record_count,
-            "stages": stages_of([stored.path for stored in writer.outputs]),
+            "stages": stages_of(list(self._named)),
         }
         return RunMetadata.from_dict({**metadata.to_dict(), **fields})
+
+
+class _NotTaken(Exception):
+    """A file cannot be taken in; the message says why."""
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        open_regular(path).close()
+    except OSError as error:
+        raise _NotTaken(error.strerror or str(error)) from None
 
 
 def stages_of(paths: Sequence[str]) -> list[JsonValue]:

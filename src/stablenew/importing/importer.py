@@ -214,15 +214,31 @@ class Importer:
         return reason_to_leave(read, takes_all=self.takes_all)
 
     def _write(self, root: SourceRoot, batch: Sequence[ReadFile], known: KnownImages, report: ImportReport) -> None:
-        ordered = sorted(batch, key=made_at)
+        taken = sorted(batch, key=made_at)
         if not self.is_dry_run:
-            run = self.open_run(root, report.import_id).write(ordered)
-            known.add(run, (read.digest for read in ordered))
-            known.note(root.id, ((read.file, IMPORTED) for read in ordered))
+            with known.exclusively():
+                taken = self._write_new(root, taken, known, report)
+        report.imported += len(taken)
+        report.size_bytes += sum(read.file.size_bytes for read in taken)
+        report.tools.update(map(tool_of, taken))
+
+    def _write_new(
+        self, root: SourceRoot, batch: Sequence[ReadFile], known: KnownImages, report: ImportReport
+    ) -> list[ReadFile]:
+        """Write a run of what another import has not taken in meanwhile; gives what is in it."""
+        new = [read for read in batch if not known.has(read.digest)]
+        report.left_out += Counter({KNOWN: len(batch) - len(new)})
+        imported = self.open_run(root, report.import_id)
+        run = imported.write(new) if new else None
+        refused = {read.file.path for read, _ in imported.refused}
+        taken = [read for read in new if read.file.path not in refused]
+        report.problems += [(read.file.path, reason) for read, reason in imported.refused]
+        report.left_out += Counter({UNREADABLE: len(refused)})
+        if run is not None:
+            known.add(run, (read.digest for read in taken))
             report.run_ids.append(run.run_id)
-        report.imported += len(ordered)
-        report.size_bytes += sum(read.file.size_bytes for read in ordered)
-        report.tools.update(map(tool_of, ordered))
+        known.note(root.id, ((read.file, IMPORTED) for read in batch if read.file.path not in refused))
+        return taken
 
 
 def reason_to_leave(read: ReadFile, *, takes_all: bool = False) -> str | None:

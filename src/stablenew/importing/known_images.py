@@ -18,6 +18,7 @@ from stablenew.errors import FormatError
 from stablenew.importing.folder_walk import FoundFile, path_of
 from stablenew.store.local_state import cache_folder, store_key
 from stablenew.store.run import Run
+from stablenew.store.run_lock import file_guard
 from stablenew.store.run_store import RunStore
 
 _VERSION: Final = 1
@@ -34,11 +35,12 @@ PRAGMA user_version={_VERSION};
 
 
 class KnownImages:
-    """The images and files of one store. One process at a time writes it: whoever imports."""
+    """The images and files of one store."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
         path = cache_folder() / "imports" / f"{store_key(store.root)}.sqlite"
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = _open(path)
 
@@ -64,6 +66,12 @@ class KnownImages:
                     self._connection.execute("INSERT INTO run VALUES (?, ?)", (run.run_id, signature))
             for run_id in known.keys() - present:
                 self._forget(run_id)
+
+    @contextlib.contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """A block in which no other import writes: what is not known at its beginning is not taken in twice."""
+        with file_guard(self._path):
+            yield
 
     def has(self, digest: str) -> bool:
         """Whether some run of the store describes the image."""

@@ -1,5 +1,6 @@
 """From a file that was read to the record of a run that might have made it. Pure."""
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from stablenew.formats.settings import BY_NAME
 from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.image_metadata.metadata import Generation, ImageMetadata
 from stablenew.importing.file_reading import ReadFile
+from stablenew.store.sources.moved_files import origin_fields
 
 LONGEST_RAW: Final = 4096
 """Bytes of raw metadata that stand in the record; longer ones are a file of the run."""
@@ -164,7 +166,7 @@ def _output_of(
     place: dict[str, Any] = {"path": held_path}
     if held_path is None:
         modified_at = timestamp_of(read.file.modified_ns)
-        place = {"origin": {"root": root_id, **read.file.origin_fields, "modified_at": modified_at}}
+        place = {"origin": {"root": root_id, **origin_fields(os.fsencode(read.file.path)), "modified_at": modified_at}}
     output: dict[str, Any] = {
         **place,
         "digest": read.digest,

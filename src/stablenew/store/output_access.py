@@ -35,7 +35,6 @@ _OPEN_FILE: Final = (
     os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 )
 _CAN_WALK: Final = os.open in os.supports_dir_fd
-_DRIVE = re.compile(rb"\A[A-Za-z]:")
 _DEVICES = re.compile(rb"\A(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?\Z", re.IGNORECASE | re.DOTALL)
 
 
@@ -123,7 +122,7 @@ def _parts_of(origin: Origin) -> list[bytes]:
         path = origin.path.encode("utf-8", "surrogateescape")
     parts = path.split(b"/")
     for part in parts:
-        if part in (b"", b".", b"..") or b"\0" in part or _DRIVE.match(part) or _is_foreign(part):
+        if part in (b"", b".", b"..") or b"\0" in part or _is_foreign(part):
             raise OutputNotFound(f"{origin.path!r} is not a path beneath a source; it was not opened")
     return parts
 

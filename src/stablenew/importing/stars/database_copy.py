@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from stablenew.disk.regular_file import open_regular
 from stablenew.errors import ConfigError
 
 _HEAD: Final = b"SQLite format 3\0"
@@ -46,7 +47,7 @@ class ForeignDatabase:
 def is_database(path: Path) -> bool:
     """Whether a file is an SQLite database."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path.resolve()) as file:
             return file.read(len(_HEAD)) == _HEAD
     except OSError:
         return False

@@ -7,6 +7,7 @@ noted here by digest; whoever opens such a file still checks its size and SHA-25
 import base64
 import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -16,6 +17,7 @@ from typing import Final
 from stablenew.formats.documents.output_reference import Origin
 from stablenew.store.local_state import state_folder, store_key
 
+_CONTROL: Final = re.compile("[\x00-\x1f]")
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS moved(digest TEXT PRIMARY KEY, root TEXT NOT NULL, path BLOB NOT NULL) WITHOUT ROWID
 """
@@ -55,7 +57,13 @@ class MovedFiles:
             yield connection
 
 
+def origin_fields(raw: bytes) -> dict[str, str]:
+    """Path and name of a file beneath a root as `Origin` holds them; its bytes as well, where a text cannot be it."""
+    decoded = raw.decode("utf-8", "replace")
+    shown = _CONTROL.sub("\ufffd", decoded)
+    fields = {"path": shown, "name": shown.rpartition("/")[2]}
+    return fields if shown.encode("utf-8") == raw else {**fields, "path_bytes": base64.b64encode(raw).decode("ascii")}
+
+
 def _origin_of(root: str, raw: bytes) -> Origin:
-    shown = raw.decode("utf-8", "replace")
-    path_bytes = None if shown.encode("utf-8") == raw else base64.b64encode(raw).decode("ascii")
-    return Origin(root=root, path=shown, path_bytes=path_bytes, name=shown.rpartition("/")[2])
+    return Origin.model_validate({"root": root, **origin_fields(raw)})
