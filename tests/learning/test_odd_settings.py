@@ -48,7 +48,7 @@ def test_settings_of_any_kind_stop_no_answer(tmp_path, name):
     for command in COMMANDS:
         words = [word.format(tmp_path) for word in command]
         base = [sys.executable, "-m", "stablenew", "--runs-dir", str(tmp_path / "runs")]
-        done = subprocess.run([*base, *words], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*base, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), (command, done.stderr)
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from stablenew import DatasetBuilder, RunStore, RunVerifier
+from stablenew import DatasetBuilder, RunRecorder, RunStore, RunVerifier
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.store.seal import encode_seal
 from tests import samples
@@ -77,6 +77,16 @@ def test_scores_that_come_later_are_metrics_and_the_newest_counts(store, tmp_pat
     for path in run.path.glob("metrics.*"):
         path.unlink()
     assert metrics() == [{"aesthetic": 4.0, "sharpness": 0.5}, {}]
+
+
+def test_runs_with_later_scores_stand_beside_runs_that_recorded_their_own(store, tmp_path):
+    for number in range(2):
+        with RunRecorder(store) as recorder:
+            made = recorder.log(samples.png(b"%d" % number), prompt="a mill", metrics={"aesthetic": 4.0 + number})
+    samples.add_scores(recorder.run, (made.outputs[0].digest, "sharpness", 0.5))
+    rows = rows_of(build(store, tmp_path / "dataset"))
+    metrics = [{entry["name"]: entry["value"] for entry in row["metrics"]} for row in rows]
+    assert sorted(metrics, key=len) == [{"aesthetic": 4.0}, {"aesthetic": 5.0, "sharpness": 0.5}]
 
 
 def batch(**fields):

@@ -32,7 +32,7 @@ def add_later_metrics(
         found, metrics = later[int(origins[row])], _by_name(rows[row])
         for _, score in sorted(found.get(None, []) + found.get(image_ids[row].as_py(), [])):
             metrics[name_score(score)] = score.value
-        rows[row] = sorted(metrics.items()) or None
+        rows[row] = [{"name": name, "value": value} for name, value in sorted(metrics.items())] or None
     return pa.array(rows, OWN_METRICS)
 
 
