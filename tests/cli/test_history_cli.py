@@ -13,6 +13,7 @@ from stablenew import FeedbackManager, JobSummary, RunStore
 from stablenew.cli.history_command import format_stars, join_query
 from stablenew.index.index_keeper import IndexKeeper, try_index_lock
 from tests import forked_commands, samples
+from tests.web.serving import make_runs
 
 
 @pytest.fixture
@@ -96,6 +97,18 @@ def test_history_sees_what_another_command_has_just_done(store, cli):
     assert listed(cli("--json", "history", "-jobrating:0..5")) == ["newer"]
     cli("rate", "newer", "5")
     assert listed(cli("--json", "history", "jobrating:5")) == ["newer"]
+
+
+@pytest.mark.heavy
+def test_follow_prints_a_line_for_each_job(store):
+    make_runs(store.root, ["a hill\nbefore rain"], size=32)
+    process = start_with_interrupts_ignored("history", "--follow")
+    try:
+        shown = [process.stdout.readline() for _ in range(3)]
+        assert "a hill before rain" in shown[-1]
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.heavy

@@ -26,6 +26,13 @@ def test_in_a_file_nothing_is_cut():
     ]
 
 
+def test_in_a_file_one_long_cell_makes_no_other_row_longer():
+    long = "a quiet harbour " * 40
+    shown = lines(UNLIMITED, rows=[*ROWS, ("c3", long, "5")])
+    assert long.strip() in shown[-1]
+    assert max(map(cell_width, shown[:-1])) < 80
+
+
 def test_the_column_that_may_shrink_gives_way_first():
     shown = lines(30)
     assert [cell_width(line) for line in shown] == [30, 30, 30]

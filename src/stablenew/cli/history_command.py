@@ -200,7 +200,7 @@ def _print_rows(out: Output, rows: list[dict[str, Any]]) -> None:
         if out.is_json:
             write_json(row)
         else:
-            out.print("  ".join(cell for cell in _cells(row, row["run_id"]) if cell))
+            out.print("  ".join(" ".join(cell.split()) for cell in _cells(row, row["run_id"]) if cell))
         sys.stdout.flush()
 
 

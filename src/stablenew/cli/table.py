@@ -2,12 +2,14 @@
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Final
 
 UNLIMITED: Final = 1 << 20
 """The width of a file or a pipe: nothing is cut or wrapped there."""
+_MOST_PADDED: Final = 60
+"""There, a longer cell pushes aside what follows in its own row alone, and makes no other row longer."""
 _GAP: Final = "  "
 _TO_COPY: Final = frozenset("/\\:")
 """What a path, an address or a digest has, and a word has not."""
@@ -48,6 +50,8 @@ class _Slot:
     column: Column
     number: int
     width: int
+    padding: int | None = None
+    """The width to which cells are filled up, where that is not `width`."""
 
 
 def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int, *, is_styled: bool) -> Table:
@@ -58,6 +62,8 @@ def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
         for number, column in enumerate(columns)
     ]
     slots = _share_width(_choose_slots(columns, widest, width), width)
+    if width == UNLIMITED:
+        slots = [replace(slot, padding=min(slot.width, _MOST_PADDED)) for slot in slots]
     lines: list[str] = []
     if any(slot.column.title for slot in slots):
         lines += _format_row([column.title for column in columns], slots, is_styled=is_styled, is_header=True)
@@ -131,7 +137,7 @@ def _fit(text: str, slot: _Slot) -> Iterator[str]:
 
 
 def _pad(text: str, slot: _Slot) -> str:
-    blank = " " * (slot.width - cell_width(text))
+    blank = " " * ((slot.width if slot.padding is None else slot.padding) - cell_width(text))
     return blank + text if slot.column.is_right else text + blank
 
 
