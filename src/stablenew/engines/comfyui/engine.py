@@ -14,32 +14,26 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stablenew.engines.comfyui.client import LEFT_OUT, ComfyUIClient, ComfyUISocket, ImageAddress
+from stablenew.engines.comfyui.client import LEFT_OUT, ComfyUIClient, ComfyUISocket
 from stablenew.engines.comfyui.dependencies import ComfyUIDependencies
-from stablenew.engines.comfyui.graph import describe_node
+from stablenew.engines.comfyui.history import cached_nodes, facts_of, find_files, raise_failure, read_media
 from stablenew.engines.comfyui.progress import PromptProgress
 from stablenew.engines.comfyui.prompt import ComfyUIPrompt, PromptBuilder
+from stablenew.engines.comfyui.prompt_queue import PromptQueue, QueueWatch
 from stablenew.engines.comfyui.workflows import LISTS, needs_nodes
 from stablenew.engines.dependencies import Dependencies
 from stablenew.engines.engine import EngineCheck, EngineImage, EngineInfo, StageMonitor, StageRequest, StageResult
-from stablenew.engines.engine_http import is_out_of_memory
 from stablenew.engines.image_by_image import run_each, seeds_of
-from stablenew.engines.image_reading import read_image
-from stablenew.errors import Cancelled, EngineError
+from stablenew.errors import EngineError
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.stage_event import STAGES
-from stablenew.formats.media_type import sniff_media_type
 from stablenew.formats.settings import INHERITED
 from stablenew.formats.strict_json import JsonValue
-from stablenew.image_metadata.reading import read_image_metadata
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 1.0
 _STALL_SECONDS: Final = 900.0
 _RESTART_SECONDS: Final = 120.0
-_FILE_LISTS: Final = ("images", "gifs", "videos")
-"""Under which names nodes report images and videos; `gifs` is VideoHelperSuite's, for videos too."""
-_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".mp4", ".webm", ".mov", ".mkv")
 
 
 class ComfyUIEngine:
@@ -146,7 +140,7 @@ class ComfyUIEngine:
         if request.stage == "txt2img":
             self._main = {name: request.settings.get(name) for name in INHERITED}
         builder = PromptBuilder(request, self._main, self._find_choices, self._upload)
-        queue = _PromptQueue(self._client, self._client_id, builder, seeds_of(request))
+        queue = PromptQueue(self._client, self._client_id, builder, seeds_of(request))
         self._socket.connect()
         try:
             result = run_each(len(queue), lambda number, part: self._run_one(queue, number, part), monitor)
@@ -191,17 +185,17 @@ class ComfyUIEngine:
             self._uploads[digest] = self._client.upload(name, image.data, image.media_type)
         return self._uploads[digest]
 
-    def _run_one(self, queue: "_PromptQueue", number: int, monitor: StageMonitor) -> StageResult:
+    def _run_one(self, queue: PromptQueue, number: int, monitor: StageMonitor) -> StageResult:
         prompt, prompt_id, dropped = queue.pop(number)
         try:
             history = self._follow(prompt, prompt_id, monitor)
         except BaseException:
             self._client.stop(prompt_id)
             raise
-        _raise_failure(self._client, prompt, history)
+        raise_failure(self._client, prompt, history)
         self._dependencies.note_used(prompt.graph)
         images, nodes, is_cached = self._fetch_images(prompt, history)
-        actual = _facts_of(prompt, nodes) | {"width": images[0].width, "height": images[0].height}
+        actual = facts_of(prompt, nodes) | {"width": images[0].width, "height": images[0].height}
         if is_cached:
             _log.info("the server had made this very image before and gave it again")
             actual["cached"] = True
@@ -211,7 +205,7 @@ class ComfyUIEngine:
     def _follow(self, prompt: ComfyUIPrompt, prompt_id: str, monitor: StageMonitor) -> Mapping[str, Any]:
         """What the history says of a prompt, when it is finished."""
         progress = PromptProgress(prompt.graph, prompt_id, wants_previews=monitor.wants_previews)
-        watch = _QueueWatch(self._client, prompt_id, self._stall_seconds)
+        watch = QueueWatch(self._client, prompt_id, self._stall_seconds)
         next_look = time.monotonic() + self._poll_seconds
         while True:
             message = self._socket.receive(min(self._poll_seconds, 0.2))
@@ -236,139 +230,15 @@ class ComfyUIEngine:
         Of the same image in two places one is enough; and where some are new, those that were given before are what a
         cached node reports again.
         """
-        files = _find_files(history)
+        files = find_files(history)
         if not files:
             raise EngineError("the workflow made no image; it needs a node such as SaveImage or PreviewImage")
         found: dict[str, tuple[EngineImage, str]] = {}
         for node, address in files:
             data = self._client.download(address)
-            found.setdefault(digest_bytes(data), (_read_media(data, prompt), node))
+            found.setdefault(digest_bytes(data), (read_media(data, prompt), node))
         fresh = {digest: image for digest, image in found.items() if digest not in self._seen}
         self._seen.update(found)
-        was_kept = {node for node, _ in files} <= _cached_nodes(history)
+        was_kept = {node for node, _ in files} <= cached_nodes(history)
         images, nodes = zip(*(fresh or found).values(), strict=True)
         return images, nodes, was_kept or not fresh
-
-
-class _PromptQueue:
-    """The prompts of a stage, of which one is always submitted ahead of the one that is waited for."""
-
-    def __init__(self, client: ComfyUIClient, client_id: str, builder: PromptBuilder, seeds: list[int]) -> None:
-        self._client = client
-        self._client_id = client_id
-        self._builder = builder
-        self._seeds = seeds
-        self._submitted: dict[int, tuple[ComfyUIPrompt, str, str]] = {}
-
-    def __len__(self) -> int:
-        return len(self._seeds)
-
-    def pop(self, number: int) -> tuple[ComfyUIPrompt, str, str]:
-        """The prompt with that number, its id, and what the server left out of it; the next one is submitted too."""
-        for wanted in (number, number + 1):
-            if wanted not in self._submitted and wanted < len(self._seeds):
-                prompt = self._builder.build(wanted, self._seeds[wanted])
-                self._submitted[wanted] = prompt, *self._client.submit(prompt.graph, self._client_id)
-        return self._submitted.pop(number)
-
-    def drop_rest(self) -> None:
-        """Take what nobody waits for any more out of the server's queue."""
-        for _, prompt_id, _ in self._submitted.values():
-            self._client.stop(prompt_id)
-        self._submitted.clear()
-
-
-class _QueueWatch:
-    """Whether the server still works on a prompt: it may have forgotten it, or hang."""
-
-    def __init__(self, client: ComfyUIClient, prompt_id: str, stall_seconds: float) -> None:
-        self._client = client
-        self._prompt_id = prompt_id
-        self._stall_seconds = stall_seconds
-        self._position: int | None = -1
-        self._misses = 0
-        self._last_life = time.monotonic()
-
-    def note_life(self) -> None:
-        """Something was heard of the prompt."""
-        self._last_life = time.monotonic()
-        self._misses = 0
-
-    def look(self) -> None:
-        """Ask for the prompt's place in the queue.
-
-        Raises:
-            EngineError: the server does not know the prompt any more, or nothing has moved for too long.
-        """
-        position = self._client.queue_position(self._prompt_id)
-        if position is not None and position != self._position:
-            self.note_life()
-        self._position = position
-        self._misses = self._misses + 1 if position is None else 0
-        if self._misses > 2:  # between queue and history there is a moment in which it is in neither
-            raise EngineError(f"{self._client.url} does not know the prompt any more; was it started again?")
-        if time.monotonic() - self._last_life > self._stall_seconds:
-            raise self._client.explain_stall(self._stall_seconds)
-
-
-def _read_media(data: bytes, prompt: ComfyUIPrompt) -> EngineImage:
-    """An image or a video as a node saved it.
-
-    Raises:
-        EngineError: it is neither, or cut off.
-    """
-    media_type = sniff_media_type(data)
-    if not media_type.startswith("video/"):
-        return read_image(data, seed=prompt.seed, parent=prompt.parent)
-    said = read_image_metadata(data, may_decode=False)
-    return EngineImage(data, media_type, said.width or 0, said.height or 0, seed=prompt.seed, parent=prompt.parent)
-
-
-def _find_files(history: Mapping[str, Any]) -> list[tuple[str, ImageAddress]]:
-    """Where the images are, each with its node: those that were saved, or else those that were only shown."""
-    outputs = history.get("outputs") or {}
-    found = [
-        (
-            str(node),
-            ImageAddress(str(image["filename"]), str(image.get("subfolder") or ""), str(image.get("type") or "output")),
-        )
-        for node, output in outputs.items()
-        for name in _FILE_LISTS
-        for image in (output.get(name) or () if isinstance(output, dict) else ())
-        if isinstance(image, dict) and str(image.get("filename", "")).lower().endswith(_ENDINGS)
-    ]
-    return [(node, address) for node, address in found if address.type == "output"] or found
-
-
-def _cached_nodes(history: Mapping[str, Any]) -> set[str]:
-    """The nodes that the server did not run again, because it had kept what they gave."""
-    messages = (history.get("status") or {}).get("messages") or ()
-    return {str(node) for kind, data in messages if kind == "execution_cached" for node in data.get("nodes") or ()}
-
-
-def _facts_of(prompt: ComfyUIPrompt, nodes: tuple[str, ...]) -> dict[str, JsonValue]:
-    """What ran for the first image; where images of other nodes were made otherwise, `by_node` has that of each."""
-    facts = {node: prompt.actual(node) for node in dict.fromkeys(nodes)}
-    first = facts[nodes[0]]
-    if all(other == first for other in facts.values()):
-        return first
-    by_node: list[JsonValue] = [
-        {**said, "node": node, "images": [number for number, of in enumerate(nodes) if of == node]}
-        for node, said in facts.items()
-    ]
-    return {**first, "by_node": by_node}
-
-
-def _raise_failure(client: ComfyUIClient, prompt: ComfyUIPrompt, history: Mapping[str, Any]) -> None:
-    status = history.get("status") or {}
-    if status.get("status_str") in (None, "success"):
-        return
-    for kind, data in status.get("messages") or ():
-        if kind == "execution_interrupted":
-            raise Cancelled("somebody interrupted the prompt in ComfyUI")
-        if kind == "execution_error":
-            said = f"{data.get('exception_type', 'error')}: {str(data.get('exception_message', '')).strip()}"
-            if is_out_of_memory(said):
-                raise EngineError(client.explain_memory(said))
-            raise EngineError(f"{describe_node(prompt.graph, str(data.get('node_id')))} failed: {said}")
-    raise EngineError("ComfyUI could not finish the workflow; its window says why")
