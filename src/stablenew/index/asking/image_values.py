@@ -18,7 +18,7 @@ from stablenew.index.asking.columns.column_cache import ColumnCache
 from stablenew.index.asking.columns.image_groups import hash_rows
 from stablenew.index.asking.columns.masks import Column
 from stablenew.index.asking.columns.named_numbers import format_value
-from stablenew.index.asking.columns.table_columns import SEED_BITS
+from stablenew.index.asking.columns.split_seeds import join_seed
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.asking.orders import NEWEST
 
@@ -171,5 +171,5 @@ def _sorted_texts(used: Column, inverse: Column, texts: dict[int, str]) -> Value
 
 def _seed(high: float, low: float) -> float | str:
     """A seed by its two parts, as documents write it."""
-    exact = (int(high) << SEED_BITS) + int(low)
+    exact = join_seed(high, low)
     return str(exact) if exact > MAX_SAFE_INTEGER else float(exact)

@@ -12,14 +12,13 @@ from stablenew.disk.atomic_file import replace_cached_by
 from stablenew.index.asking.columns.arrays import Arrays, read_columns
 from stablenew.index.asking.columns.masks import Column, is_in
 from stablenew.index.asking.columns.saved_columns import pack, pack_column, unpack, unpack_column
+from stablenew.index.asking.columns.split_seeds import seed_columns
 from stablenew.index.asking.columns.table_columns import (
     EXTRA_TYPES,
     LABEL_TYPES,
     OPINION_TYPES,
     ROW_TYPES,
     RUN_TYPES,
-    SEED_BITS,
-    SEED_MASK,
     SLOT_TYPES,
     TAG_TYPES,
     TableColumns,
@@ -27,7 +26,6 @@ from stablenew.index.asking.columns.table_columns import (
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import HASH_BITS, NO_IMAGE
 from stablenew.index.run_index import RESET
-from stablenew.index.stored_values import read_seed
 from stablenew.index.text_ids import hash_body
 
 _SIZES: Final = ("width", "height")
@@ -210,7 +208,7 @@ class ColumnTable(TableColumns):
             made = columns.pop("made")
             columns["lag"] = np.where(made >= 0, made - (columns["run"] >> HASH_BITS), 0)
             columns["run"] = (first + np.searchsorted(new_ids, columns["run"])).astype(np.int32)
-            columns |= _seed_columns([row[1] for row in rows])
+            columns |= seed_columns([row[1] for row in rows])
             columns["is_alive"] = np.ones(len(rows), np.bool_)
             columns["image"] = self.pictures_of(columns["image"])
             self.rows.append(columns)
@@ -249,12 +247,3 @@ class ColumnTable(TableColumns):
             self.is_trashed = np.concatenate([self.is_trashed, np.zeros(missing, np.bool_)])
         self.image_ratings[ids] = np.array([row[1] for row in rows], np.float32)
         self.is_trashed[ids] = np.array([bool(row[2]) for row in rows], np.bool_)
-
-
-def _seed_columns(stored: list[Any]) -> dict[str, Column]:
-    """Seeds may need more than 64 bits: what is above the lowest 32 as a number of its own, and these."""
-    seeds = [read_seed(seed) for seed in stored]
-    return {
-        "seed_high": np.array([np.nan if seed is None else float(seed >> SEED_BITS) for seed in seeds], np.float64),
-        "seed_low": np.array([0 if seed is None else seed & SEED_MASK for seed in seeds], np.uint32),
-    }

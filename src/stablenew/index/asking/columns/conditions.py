@@ -1,6 +1,5 @@
 """Conditions of queries as masks over the rows of the column table."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -30,7 +29,7 @@ from stablenew.index.asking.columns.masks import (
     spread,
 )
 from stablenew.index.asking.columns.named_numbers import NamedNumbers
-from stablenew.index.asking.columns.table_columns import SEED_BITS, SEED_MASK
+from stablenew.index.asking.columns.split_seeds import find_seeds
 from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import (
     FIELD_EMBEDDING,
@@ -117,7 +116,7 @@ class Conditions:
         if condition.family is not None:
             return self._of_images(self.numbers.score_mask(condition))
         if name == "seed":
-            return _seed_in_ranges(rows, condition.ranges())
+            return find_seeds(rows, condition.ranges())
         if name in VARIANT_NUMBERS:
             return rows.where(SETTING_COLUMNS[name], lambda values: in_ranges(values, condition.ranges()))
         if name in VARIANT_WORDS or name in ("type", "stage"):
@@ -295,40 +294,6 @@ def _in_spans(times: Column, spans: Sequence[Range]) -> Mask:
     for span in spans:
         mask |= times >= int(span.low) if span.low is not None else times < int(span.high or 0)
     return mask
-
-
-def _seed_in_ranges(rows: Arrays, ranges: list[Range]) -> Mask:
-    mask = np.zeros(rows.count, np.bool_)
-    for span in ranges:
-        if isinstance(span.single, int):
-            high, low = _split_seed(span.single)
-            found = np.flatnonzero(rows["seed_low"] == low)
-            mask[found[rows.at("seed_high", found) == high]] = True
-            continue
-        for block in iter_blocks(rows.count):
-            mask[block] |= _seeds_in_range(rows.at("seed_high", block), rows.at("seed_low", block), span)
-    return mask
-
-
-def _seeds_in_range(highs: Column, lows: Column, span: Range) -> Mask:
-    test: Mask = ~np.isnan(highs)
-    if span.low is not None:
-        high, low = _split_seed(span.low)
-        test &= (highs > high) | ((highs == high) & (lows > low if span.is_low_open else lows >= low))
-    if span.high is not None:
-        high, low = _split_seed(span.high)
-        test &= (highs < high) | ((highs == high) & (lows < low if span.is_high_open else lows <= low))
-    return test
-
-
-def _split_seed(bound: float) -> tuple[float, float]:
-    """A number as the two of a seed: divided by 2^32, and what is left."""
-    if isinstance(bound, int):
-        return float(bound >> SEED_BITS), float(bound & SEED_MASK)
-    if not math.isfinite(bound):
-        return bound, 0.0
-    high = float(math.floor(bound / (SEED_MASK + 1)))
-    return high, bound - high * (SEED_MASK + 1)
 
 
 def orientations(rows: Arrays) -> Column:

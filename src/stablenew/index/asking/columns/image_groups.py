@@ -8,7 +8,7 @@ import numpy as np
 from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.columns.column_table import ColumnTable
 from stablenew.index.asking.columns.masks import Column
-from stablenew.index.asking.columns.table_columns import SEED_BITS
+from stablenew.index.asking.columns.split_seeds import SEED_BITS
 
 JOB: Final = "job"
 PROMPT: Final = "prompt"

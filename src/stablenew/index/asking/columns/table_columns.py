@@ -51,8 +51,6 @@ OPINION_TYPES: Final[dict[str, Any]] = {
 }
 TAG_TYPES: Final[dict[str, Any]] = {"run": np.int64, "image": np.int32, "name": np.int32}
 _MAX_SPANS: Final = 1_000
-SEED_BITS: Final = 32
-SEED_MASK: Final = (1 << SEED_BITS) - 1
 
 
 class TableColumns:
