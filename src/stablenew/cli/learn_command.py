@@ -80,14 +80,14 @@ def evidence(
     if out.is_json:  # with the runs behind everything it is long to make
         judged = {"metric": metric} if metric else {}
         out.json({**judged, "rated_image_count": len(table.stars), "settings": [to_json(item) for item in found]})
-    _show_evidences(out, table, found, limit, scale)
+    _show_found(out, table, found, limit, scale)
     if plot is not None and found:
         _draw(plot, found[0])
         out.print(f"drawn: {plot}")
     return 0
 
 
-def _show_evidences(
+def _show_found(
     out: Output, table: "EvidenceTable", found: "list[Evidence]", limit: int, scale: "MetricScale | None"
 ) -> None:
     if not len(table.stars):
