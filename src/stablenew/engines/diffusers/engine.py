@@ -1,7 +1,6 @@
 """The `diffusers` engine: pipelines of Hugging Face's diffusers in this very process."""
 
 import contextlib
-import functools
 import io
 import logging
 import math
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stablenew.diffusers_facts import describe_pipeline, from_arguments, library_versions, to_arguments
 from stablenew.engines.dependencies import Dependencies
 from stablenew.engines.diffusers.dependencies import find_dependencies
+from stablenew.engines.diffusers.detectors import Detector, load_detector, to_box
 from stablenew.engines.diffusers.models import (
     LoadedModel,
     choose_device,
@@ -32,8 +32,6 @@ from stablenew.formats.strict_json import JsonValue
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Detector = Callable[["Image", float], Sequence[Sequence[float]]]
-"""Finds what adetailer shall paint again, as left, top, right, bottom in pixels, given the least confidence."""
 _log = logging.getLogger(__name__)
 _COMPRESSION: Final = 4
 _DETAIL_SIDE: Final = 512
@@ -160,10 +158,10 @@ class DiffusersEngine:
     def _find_regions(self, request: StageRequest, image: "Image") -> Sequence[Box]:
         given = _extra(request).get("regions")
         if given is not None:
-            return [_to_box(region, image.size) for region in given]
+            return [to_box(region, image.size) for region in given]
         confidence = float(request.settings.get("confidence", 0.3))
         detector = self._detector or load_detector(str(request.settings.get("model")))
-        return [_to_box(box, image.size) for box in detector(image, confidence)]
+        return [to_box(box, image.size) for box in detector(image, confidence)]
 
     def _upscale(self, request: StageRequest, number: int, seed: int, monitor: StageMonitor) -> StageResult:
         from PIL import Image  # noqa: PLC0415
@@ -229,33 +227,6 @@ class DiffusersEngine:
         return pipe, model
 
 
-@functools.cache
-def load_detector(model: str) -> Detector:
-    """A detector from a YOLO file, such as ADetailer uses; loaded once.
-
-    Raises:
-        EngineError: the package ultralytics or the file is not there.
-    """
-    try:
-        from ultralytics import YOLO  # noqa: PLC0415
-    except ImportError:
-        raise EngineError(
-            "adetailer needs something that finds faces: pip install ultralytics and give its file as adetailer.model, "
-            "or say where they are: adetailer.extra.regions=[[LEFT, TOP, RIGHT, BOTTOM]]"
-        ) from None
-    try:
-        yolo = YOLO(model)
-    except (OSError, RuntimeError) as error:
-        raise EngineError(f"the detector {model} cannot be loaded: {error}") from None
-
-    def detect(image: "Image", confidence: float) -> Sequence[Sequence[float]]:
-        (found,) = yolo(image, conf=confidence, verbose=False)
-        boxes: list[list[float]] = found.boxes.xyxy.tolist()
-        return boxes
-
-    return detect
-
-
 def _refuse_what_is_missing(settings: Mapping[str, Any]) -> None:
     if settings.get("enable_hr"):
         raise EngineError("diffusers has no hires fix; add the stage upscale with upscale.mode=img2img instead")
@@ -309,14 +280,6 @@ def _extra(request: StageRequest) -> dict[str, Any]:
 def _signed(seed: int) -> int:
     """A seed as torch takes it: of 64 bits, the upper half as negative numbers."""
     return seed if seed < 2**63 else seed - 2**64
-
-
-def _to_box(values: Sequence[float], size: tuple[int, int]) -> Box:
-    left, top, right, bottom = (round(float(value)) for value in values)
-    box = (max(0, left), max(0, top), min(size[0], right), min(size[1], bottom))
-    if box[0] >= box[2] or box[1] >= box[3]:
-        raise EngineError(f"the region {list(values)} is outside of the image, which is {size[0]} x {size[1]}")
-    return box
 
 
 def _open(image: EngineImage) -> "Image":
