@@ -17,6 +17,7 @@ const AGES = [
 ];
 
 const RELOAD_MILLISECONDS = 150;
+const CONTROLS = "button, select";
 
 class TrashScreen {
   constructor(root, app) {
@@ -37,7 +38,18 @@ class TrashScreen {
 
   async load() {
     this.trash = await getJson("/api/trash", { older: this.older });
+    const { activeElement } = document;
+    const place = [...this.root.querySelectorAll(CONTROLS)].indexOf(/** @type {Element} */ (activeElement));
+    const { id } = activeElement ?? {};
     this.render();
+    if (place >= 0) this.focusAgain(id, place);
+  }
+
+  /** What had the focus was built again or is gone: go on where it was, or at the top where nothing is left. */
+  focusAgain(id, place) {
+    const controls = [...this.root.querySelectorAll(CONTROLS)].filter((control) => !control.disabled);
+    const next = (id && document.getElementById(id)) || controls[Math.min(place, controls.length - 1)];
+    (next ?? this.root.querySelector("h1"))?.focus();
   }
 
   render() {
@@ -48,7 +60,7 @@ class TrashScreen {
       this.root,
       h(
         "div.page",
-        h("h1", "Trash"),
+        h("h1", { tabindex: -1 }, "Trash"),
         count
           ? h("p", `${plural(count, "image")}, ${formatBytes(held)} on this machine.`)
           : h("p", "The trash is empty. Backspace or the bin on an image of ", link("/", "the wall"), " puts it here."),
