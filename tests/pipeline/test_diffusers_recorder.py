@@ -255,6 +255,36 @@ def test_results_of_custom_pipelines_are_recorded_by_what_they_hold(runs, result
     assert (run.metadata.status, record.actual.width) == ("completed", 64)
 
 
+class Unreadable:
+    """Raises whatever it is asked."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"generator": Unreadable()},
+        {"image": Unreadable()},
+        {"num_inference_steps": Unreadable()},
+        {"negative_prompt": Unreadable()},
+        {"num_images_per_prompt": "many"},
+    ],
+    ids=lambda arguments: next(iter(arguments)),
+)
+def test_an_argument_that_cannot_be_read_costs_neither_prompt_nor_image(runs, arguments):
+    record_pipeline(painter_of([PICTURE]), runs)("a pier", **arguments)
+    (record,) = records_of(runs)
+    assert (record.prompt.positive, len(record.outputs)) == ("a pier", 1)
+
+
+def test_prompts_in_an_array_are_prompts(runs):
+    record_pipeline(painter_of([PICTURE, PICTURE.rotate(90)]), runs)(np.array(["a pier", "a mole"]))
+    found = [(record.prompt.positive, len(record.outputs)) for record in records_of(runs)]
+    assert found == [("a pier", 1), ("a mole", 1)]
+
+
 def test_results_without_an_image_say_so(runs):
     record_pipeline(painter_of(Prediction(latents=5)), runs)("a pier")
     (run,) = RunStore(runs).iter_runs()

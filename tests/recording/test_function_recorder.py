@@ -43,6 +43,25 @@ def test_a_decorated_function_leaves_a_run_a_call_with_its_arguments_as_settings
     assert first.metadata.source.name == "draw"
 
 
+class Unreadable:
+    """Raises whatever it is asked."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize("name", ["steps", "generator", "mood", "negative_prompt"])
+def test_an_argument_that_cannot_be_read_costs_neither_prompt_nor_image(tmp_path, name):
+    @stablenew.record(tmp_path / "runs")
+    def draw(prompt, steps=30, generator=None, negative_prompt="", **more):
+        return png(b"1")
+
+    assert draw("a mill", **{name: Unreadable()}) == png(b"1")
+    (run,) = runs_of(tmp_path)
+    (record,) = run.iter_records()
+    assert (record.prompt.positive, len(record.outputs), run.metadata.status) == ("a mill", 1, "completed")
+
+
 def test_calls_are_variants_of_a_recorder_that_is_given(tmp_path):
     with RunRecorder(tmp_path / "runs") as run:
 

@@ -25,7 +25,7 @@ from stablenew.pipeline.run_closure import build_closure
 from stablenew.recording.image_content import read_size
 from stablenew.recording.image_input import ImageInput, is_one_image, pixel_digest_of, read_images
 from stablenew.recording.run_recorder import RunRecorder
-from stablenew.recording.side_channel import SideChannel, describe
+from stablenew.recording.side_channel import SideChannel, attempt, describe
 from stablenew.store.run_store import RunStore
 
 Pipeline = TypeVar("Pipeline")
@@ -105,7 +105,8 @@ class _PipelineRecorder:
             except BaseException as error:
                 self._channel.call(_record_failure, run, request, error, started_at, started)
                 raise
-            self._channel.call(_record_result, run, request, made, started_at, started)
+            given = kwargs.get("prompt", args[0] if args else None)
+            self._channel.call(_record_call, run, request, made, started_at, started, given)
             self._channel.call(_record_closure, run, pipe)
         return made
 
@@ -167,11 +168,25 @@ class _Request:
         return self.seeds[first : first + self.images_per_prompt] if self.seeds else None
 
 
-def _record_result(
-    run: RunRecorder | None, request: _Request | None, made: Any, started_at: str, started: float
+def _record_call(
+    run: RunRecorder | None, request: _Request | None, made: Any, started_at: str, started: float, given: Any
 ) -> None:
-    if run is None or request is None:
+    """Record the result; where the arguments cannot be understood, with nothing but the prompt as it was given."""
+    if run is None:
         return
+    if request is not None:
+        _, error = attempt(_record_result, run, request, made, started_at, started)
+    else:
+        images: Any = read_images(_held_by(made))
+        seconds = round(time.monotonic() - started, 6)
+        run.record_variant(prompt=given, images=images, started_at=started_at, duration_seconds=seconds)
+        error = None
+    if error is not None:
+        run.note_unrecorded(describe(error))
+        raise error
+
+
+def _record_result(run: RunRecorder, request: _Request, made: Any, started_at: str, started: float) -> None:
     images = request.images_of(made)
     facts = describe_pipeline(request.pipe)
     seconds = round((time.monotonic() - started) / len(request.prompts), 6)
@@ -257,6 +272,8 @@ def _stage_of(pipe: Any, arguments: Mapping[str, Any]) -> str:
 
 
 def _texts(prompt: Any) -> list[str]:
+    if hasattr(prompt, "tolist"):  # an array of texts
+        prompt = prompt.tolist()
     return [str(text) for text in prompt] if isinstance(prompt, (list, tuple)) and prompt else [str(prompt or "")]
 
 
@@ -275,7 +292,7 @@ def _parent_of(image: Any) -> str | None:
 def _held_by(made: Any) -> Any:
     """What a result holds as its images; the result itself, if it is the images."""
     for name in _RESULTS:
-        held = made.get(name) if isinstance(made, Mapping) else getattr(made, name, None)
+        held = made.get(name) if isinstance(made, Mapping) else attempt(getattr, made, name, None)[0]
         if held is not None:
             return held
     is_tuple = isinstance(made, tuple) and made and not is_one_image(made[0])

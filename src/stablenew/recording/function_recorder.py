@@ -148,6 +148,8 @@ class _Call:
     def __init__(self, recorder: _FunctionRecorder, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self._recorder = recorder
         self._fields: dict[str, Any] | None = recorder.call(recorder.read, args, kwargs)
+        self._prompt = kwargs.get("prompt", args[0] if args else "")
+        """What is recorded where the other arguments cannot be understood."""
         self._images: Any = ()
         self._was_made = False
         self.is_passed_on = False
@@ -165,6 +167,8 @@ class _Call:
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
+        if self._fields is None and error is None:
+            self._fields = {"prompt": self._prompt}
         if not self.is_passed_on and self._fields is not None:
             self._recorder.call(self._record, None if self._was_made else error)
 
