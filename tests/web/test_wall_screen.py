@@ -251,6 +251,7 @@ def test_a_search_narrows_the_wall_and_follows_to_the_jobs(open_page):
     expect(page).to_have_url(re.compile("q=harbour"))
     expect(page.locator(".counts")).to_contain_text("3 images")
     page.keyboard.press("Escape")
+    expect(page.get_by_role("listbox", name="Images")).to_be_focused()
     page.get_by_role("link", name="Jobs").first.click()
     expect(page).to_have_url(re.compile(r"/jobs\?q=harbour"))
     expect(page.locator(".row:not([hidden])")).to_have_count(1)

@@ -76,6 +76,13 @@ export class QueryBox {
     if (hasViews) this.loadViews();
   }
 
+  /** Give the focus to what was searched, so that Tab goes on there. */
+  leave() {
+    this.input.blur();
+    const found = document.querySelector("main [role=listbox]") ?? document.querySelector("main");
+    /** @type {HTMLElement | null} */ (found)?.focus({ preventScroll: true });
+  }
+
   focus() {
     this.input.focus();
     this.input.select();
@@ -228,7 +235,7 @@ export class QueryBox {
       return;
     } else if (event.key === "Escape") {
       if (isOpen) this.hideChoices();
-      else this.input.blur();
+      else this.leave();
       return;
     } else return;
     event.preventDefault();
