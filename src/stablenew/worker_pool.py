@@ -175,13 +175,18 @@ class _Worker:
 
 
 def serve(work: Callable[[Any], Any]) -> None:
-    """Answer tasks with the results of `work`, until the parent has no more. What `work` prints goes to stderr."""
+    """Answer tasks with the results of `work`, until the parent has no more.
+
+    What `work` prints goes to stderr, and its standard input is empty: a question of somebody's library must not wait.
+    """
     import signal  # noqa: PLC0415
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    with os.fdopen(os.dup(1), "wb") as answers:
+    with os.fdopen(os.dup(0), "rb") as tasks, os.fdopen(os.dup(1), "wb") as answers:
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
         os.dup2(2, 1)
-        for task in sys.stdin.buffer:
+        for task in tasks:
             data = pickle.dumps(work(json.loads(task)), protocol=5)
             answers.write(len(data).to_bytes(_LENGTH) + data)
             answers.flush()

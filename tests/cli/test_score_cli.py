@@ -110,6 +110,19 @@ def test_an_image_that_cannot_be_scored_is_named_and_spoils_no_other(store, cli)
     assert "not those that were recorded" in found["problems"][0]
 
 
+@pytest.mark.timeout(120)
+def test_a_scorer_that_asks_a_question_gets_no_answer_and_waits_for_none(store, cli, tmp_path):
+    (tmp_path / "asks.py").write_text("def trust(image):\n    return input('trust this code? ') == 'y'\n")
+    called = cli("score", "--with", "asks.py:trust")
+    assert (called.returncode, called.stderr.count("EOFError")) == (1, 4)
+
+
+def test_a_scorer_that_ends_its_program_while_it_is_loaded_is_named(store, cli, tmp_path):
+    (tmp_path / "ends.py").write_text("raise SystemExit(5)\n")
+    called = cli("score", "--with", "ends.py:score")
+    assert (called.returncode, "ends.py cannot be loaded: SystemExit" in called.stderr) == (2, True)
+
+
 def test_scores_stand_outside_the_seal(store, cli):
     cli("score", "--with", "sharpness")
     for run in store.iter_runs():

@@ -162,5 +162,5 @@ def _explained(what: object) -> Iterator[None]:
         yield
     except ConfigError:
         raise
-    except Exception as error:  # a scorer may raise anything
+    except (Exception, SystemExit) as error:  # a scorer may raise anything
         raise ConfigError(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
