@@ -109,7 +109,11 @@ export class WallLoading {
     const { list, loupe, cursor, view } = this.screen;
     const [first, last] = view.range;
     this.loadRange(first, last);
-    if (loupe.isOpen) list.ensureLoaded(cursor - 1, cursor + 2).then(() => loupe.showWords());
+    if (!loupe.isOpen) return;
+    list.ensureLoaded(cursor - 1, cursor + 2).then(
+      () => loupe.showWords(),
+      () => {}, // the range above is asked for again, and this with it
+    );
   }
 
   /** How many images there are; where there are none, why. */
