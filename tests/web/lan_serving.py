@@ -37,7 +37,7 @@ class Device(Client):
     """Something on the network that speaks HTTPS, with the cookie it was given."""
 
     def connect(self):
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the authorities of this computer: 23 ms of CPU
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return http.client.HTTPSConnection("127.0.0.1", self.server.lan_port, timeout=READ_SECONDS, context=context)
 
