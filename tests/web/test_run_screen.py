@@ -100,7 +100,7 @@ def test_verify_now_says_when_and_what(open_page, root, run_ids):
     output.chmod(0o644)
     output.write_bytes(output.read_bytes()[:-1] + b"\0")
     page.keyboard.press("v")
-    expect(page.locator(".bad").first).to_contain_text("not as recorded")
+    expect(page.locator(".actions .bad").first).to_contain_text("not as recorded")
     expect(page.locator(".finding-error").first).to_contain_text("file-changed")
 
 

@@ -61,10 +61,11 @@ export class Variants {
     this.showOpinions();
   }
 
-  /** The variant that made an image. */
+  /** Show the variant that made an image. One that is shown already stays as it is, with its slider where it was. */
   showImage({ name }) {
     const index = Number(name.split("/")[0]);
-    this.show(this.records.findIndex(({ variant }) => variant.index === index));
+    const position = this.records.findIndex(({ variant }) => variant.index === index);
+    if (position !== this.position) this.show(position);
   }
 
   buildRating(output, number) {
