@@ -101,7 +101,7 @@ def test_a_run_has_the_config_it_had_but_not_its_id():
 
 
 def test_what_the_program_chose_for_itself_is_left_to_it_again():
-    chosen = {"steps": 30, "sampler": "DDIM", "width": 512, "subseed_strength": 0.5}
+    chosen = {"steps": 30, "sampler": "DDIM", "hr_steps": 9, "subseed_strength": 0.5}
     done = {"status": "completed", "started_at": STARTED, "duration_seconds": 1.0, "output_count": 1}
 
     def found(*stages, **config):
@@ -114,7 +114,7 @@ def test_what_the_program_chose_for_itself_is_left_to_it_again():
     for config in ({}, {"upscale": None}):
         settings = found(other, asked, **config).txt2img
         assert "subseed_strength" not in settings.model_fields_set
-        assert (settings.steps, settings.sampler, settings.width) == (30, "DDIM", 512), "the width is a default of ours"
+        assert (settings.steps, settings.sampler, settings.hr_steps) == (30, "DDIM", 9)
     for unknown in ([other], [other, ("txt2img", {})]):
         assert found(*unknown).txt2img.subseed_strength == 0.5, "what was asked is not known"
 
