@@ -17,6 +17,7 @@ LANE_OF_FIXTURE = {
     "needs_distributed": "heavy",
 }
 LANE_OF_FOLDER = {"sync": "network_tools", "tool_hooks": "processes"}
+_FOLDERS_THAT_TAKE_LONG = {"cli", "sync", "tool_hooks", "web"}
 _TRIES = "tries"
 """The property of a test that was run more than once."""
 _second_tries = []
@@ -51,7 +52,7 @@ def count_workers():
 def pytest_collection_modifyitems(items):
     """Mark every test with the lanes of its folder and of its fixtures; begin with the modules that take longest."""
     long = {item.path for item in items if item.get_closest_marker("timeout")}  # others have the limit of all
-    items.sort(key=lambda item: item.path not in long)
+    items.sort(key=lambda item: (item.path not in long, _FOLDERS_THAT_TAKE_LONG.isdisjoint(item.path.parts)))
     for item in items:
         lanes = {LANE_OF_FIXTURE.get(name) for name in item.fixturenames}
         lanes |= {LANE_OF_FOLDER.get(part) for part in item.path.parent.parts}
