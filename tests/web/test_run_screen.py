@@ -52,6 +52,29 @@ def test_a_sweep_opens_as_its_grid(open_page, root, run_ids, keep_screen):
     keep_screen(page, "run-sweep")
 
 
+@pytest.mark.parametrize("late", ["**/api/grid?*", "**/api/images/rows?*"])
+def test_a_key_that_is_pressed_before_the_grid_is_there_is_about_what_is_shown(open_page, root, run_ids, late):
+    page = open_page("/jobs")
+    held, is_quick = [], []
+    page.route(late, lambda route: route.continue_() if is_quick else held.append(route))
+    with page.expect_request(late):
+        page.goto(f"/runs/{run_ids[0]}")
+    variant = page.get_by_label("Variant", exact=True)
+    expect(variant).to_contain_text("Variant 0")
+    page.keyboard.press("ArrowRight")
+    is_quick.append(True)
+    for route in held:
+        route.continue_()
+    expect(page.locator(".grid-large img")).to_be_visible()
+    expect(page.locator(".grid-large b")).to_contain_text("7")
+    expect(variant).to_contain_text("Variant 1")
+    page.keyboard.press("5")
+    expect(page.locator(".grid-cell.cursor")).to_contain_text("★★★★★")
+    expect(variant.get_by_role("group", name=re.compile("Rating of image 1: 5 of 5"))).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(variant).to_contain_text("Variant 2")
+
+
 def test_a_run_of_one_setting_has_no_grid(open_page, root):
     (run_id,) = make_runs(root, ["a greenhouse after rain"])
     page = open_page(f"/runs/{run_id}")

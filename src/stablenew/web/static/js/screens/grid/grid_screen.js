@@ -31,11 +31,15 @@ class GridScreen {
     this.root = root;
     /** Called with the image that is shown large, where the grid is part of another screen. */
     this.onCell = onCell;
+    /** The cell whose image is to be shown large. */
+    this.chosen = null;
     this.app = app;
     this.question = { query: search.get("q") ?? app.query ?? "" };
     for (const name of AXES) this.question[name] = search.get(name) ?? "";
-    /** Rows of images by id; null while they are loading. @type {Map<number, any>} */
+    /** Rows of images by id. @type {Map<number, any>} */
     this.rows = new Map();
+    /** The requests that other rows come with, by id. @type {Map<number, Promise<void>>} */
+    this.coming = new Map();
     this.pictures = new PictureLoader();
   }
 
@@ -175,21 +179,30 @@ class GridScreen {
     }
   }
 
-  /** Load the images on top of these cells. */
+  /** Load the images on top of these cells; those that are on their way are waited for. */
   async request(cells) {
-    const ids = cells.map((cell) => cell.images[cell.top ?? 0]).filter((id) => !this.rows.has(id));
-    for (const id of ids) this.rows.set(id, null);
-    for (let at = 0; at < ids.length; at += MAX_ROWS_PER_REQUEST) {
-      const some = ids.slice(at, at + MAX_ROWS_PER_REQUEST);
-      const { images } = await getJson("/api/images/rows", { ids: some.join(",") });
-      some.forEach((id, place) => {
-        const row = images[place];
-        if (row) this.rows.set(id, { ...row, opinion: outbox.overlay(row.run_id, row.digest, row.mine) });
-      });
-    }
-    const first = this.rows.get(ids[0]);
+    const ids = cells.map((cell) => cell.images[cell.top ?? 0]);
+    const missing = ids.filter((id) => !this.rows.has(id) && !this.coming.has(id));
+    for (let at = 0; at < missing.length; at += MAX_ROWS_PER_REQUEST)
+      this.loadRows(missing.slice(at, at + MAX_ROWS_PER_REQUEST));
+    await Promise.all(ids.map((id) => this.coming.get(id)));
+    const first = this.rows.get(missing[0]);
     if (first?.width && first.height) this.view.setRatio(first.height / first.width);
-    if (ids.length) this.view.redraw();
+    if (missing.length) this.view.redraw();
+  }
+
+  loadRows(ids) {
+    const load = async () => {
+      try {
+        const { images } = await getJson("/api/images/rows", { ids: ids.join(",") });
+        for (const [place, row] of images.entries())
+          if (row) this.rows.set(ids[place], { ...row, opinion: outbox.overlay(row.run_id, row.digest, row.mine) });
+      } finally {
+        ids.forEach((id) => this.coming.delete(id)); // what did not come is asked for the next time
+      }
+    };
+    const loading = load();
+    ids.forEach((id) => this.coming.set(id, loading));
   }
 
   rowOf(cell) {
@@ -218,11 +231,24 @@ class GridScreen {
     this.showLarge(cell);
   }
 
+  /** Choose the cell of the image that the screen around the grid shows, and none until it is known. */
+  async follow(isShown) {
+    const { view } = this;
+    if (!view) return;
+    view.cursor = null;
+    this.chosen = null;
+    const cells = [...view.cells.values()];
+    await this.request(cells);
+    const cell = cells.find((each) => this.rowOf(each) && isShown(this.rowOf(each)));
+    if (cell && !this.chosen) this.go(cell);
+  }
+
   async showLarge(cell) {
     if (!cell) return;
+    this.chosen = cell;
     await this.request([cell]);
     const row = this.rowOf(cell);
-    if (!row) return;
+    if (!row || cell !== this.chosen) return;
     this.onCell?.(row);
     const stars = buildStars(this.view.titleOf(cell), (rating) => this.rate(cell, { rating }), {
       isReadOnly: this.app.status.is_read_only,

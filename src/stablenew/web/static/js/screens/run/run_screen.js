@@ -150,8 +150,13 @@ class RunScreen {
       onCell: (row) => this.variants.showImage(row),
     });
     await this.grid.load();
+    if (this.variants.position > 0) this.followVariant(); // somebody was quicker, or had chosen it before
     const { view } = this.grid;
     if (view && document.activeElement === document.body) view.room.focus({ preventScroll: true });
+  }
+
+  followVariant() {
+    this.grid?.follow((row) => this.variants.isOf(row));
   }
 
   buildActions() {
@@ -251,13 +256,19 @@ class RunScreen {
     if (neighbours.length) fill(this.neighbours, buildNeighbours(neighbours));
   }
 
+  /** Show another variant, in the grid too: there is one that keys are about. */
+  move(step) {
+    this.variants.show(this.variants.position + step);
+    this.followVariant();
+  }
+
   onKey(event) {
     if (isShortcut(event) || !this.run) return;
     if (this.gridBox.contains(event.target)) this.grid?.onKey(event);
     if (event.defaultPrevented) return;
     const { key } = event;
     const step = { ArrowLeft: -1, h: -1, ArrowRight: 1, l: 1 }[key];
-    if (step && event.target.getAttribute?.("type") !== "range") this.variants.show(this.variants.position + step);
+    if (step && event.target.getAttribute?.("type") !== "range") this.move(step);
     else if (/^[0-5]$/.test(key)) this.variants.rateCurrent(Number(key));
     else if (key === "Delete") this.variants.rateCurrent(null);
     else if (key === "z") reportNothing(outbox.undo(), "undo");

@@ -62,10 +62,13 @@ export class Variants {
   }
 
   /** Show the variant that made an image. One that is shown already stays as it is, with its slider where it was. */
-  showImage({ name }) {
-    const index = Number(name.split("/")[0]);
-    const position = this.records.findIndex(({ variant }) => variant.index === index);
-    if (position !== this.position) this.show(position);
+  showImage(row) {
+    if (!this.isOf(row)) this.show(this.records.findIndex(({ variant }) => variant.index === indexOf(row)));
+  }
+
+  /** Whether the variant that is shown made an image. */
+  isOf(row) {
+    return this.records[this.position]?.variant.index === indexOf(row);
   }
 
   buildRating(output, number) {
@@ -98,6 +101,9 @@ export class Variants {
     return record ? `variant ${record.variant.index}` : digest.slice(7, 19);
   }
 }
+
+/** The index of the variant that made an image, by the image's name, such as 3/0. */
+const indexOf = ({ name }) => Number(name.split("/")[0]);
 
 /** What this person thinks of an image; of the run where `imageId` is null. */
 export function opinionOn({ state, rater }, runId, imageId) {
