@@ -105,7 +105,7 @@ def test_the_store_is_named_by_option_environment_or_config(cli, tmp_path, monke
     monkeypatch.setenv("STABLENEW_RUNS_DIR", "a")
     assert len(json.loads(cli("--json", "runs").stdout)) == 1
     monkeypatch.delenv("STABLENEW_RUNS_DIR")
-    assert f"No runs in {tmp_path / 'runs'} yet" in cli("runs").stdout
+    assert f"There is no folder {tmp_path / 'runs'}" in cli("runs").stdout
     cli("config", "set", "runs_dir", "a")
     assert len(json.loads(cli("runs", "--json").stdout)) == 1
 

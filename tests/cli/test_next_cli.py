@@ -203,7 +203,7 @@ def test_another_model_is_chosen_by_a_query_or_by_a_range(mixed):
     found = json.loads(mixed("learn", "next", "model:flow", "--json").stdout)
     assert found["fixed"]["txt2img.model"] == "flow"
     assert found["fixed"]["txt2img.height"] == 96
-    assert "as in 1 of 4 images" in found["base"]["text"]
+    assert "one kind of image, that of 1 of 4 images" in found["base"]["text"]
     over = json.loads(mixed("learn", "next", "--over", "model=flow|sea", "--json").stdout)
     assert [tuned["name"] for tuned in over["tuned"]] == ["txt2img.model"]
     assert "txt2img.model" not in over["fixed"]

@@ -76,7 +76,7 @@ def test_images_of_one_kind_are_all_kept_and_nothing_is_said():
 def test_what_makes_another_kind_of_image_is_not_mixed_in(other):
     base = find((other, 2), ({}, 3))
     assert base.judged.tolist() == [False] * 2 + [True] * 3
-    assert "as in 3 of 5 rated images: webui, model a, 512x512" in base.text
+    assert "one kind of image, that of 3 of 5 rated images: webui, model a, 512x512" in base.text
 
 
 def test_each_choice_is_made_among_those_left_so_that_the_combination_exists():
@@ -100,7 +100,7 @@ def test_rated_images_decide_and_where_there_are_none_all_do():
     assert base.text == ""
     unrated = find(others=others)
     assert unrated.settings["txt2img.model"] == "a"
-    assert "as in 5 of 7 images: webui, model a" in unrated.text
+    assert "one kind of image, that of 5 of 7 images: webui, model a" in unrated.text
     assert "such as model:b," in unrated.text
 
 

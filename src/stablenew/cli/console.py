@@ -70,7 +70,7 @@ class Output:
 
     def describe_empty_store(self, what: str) -> str:
         """What a list of `what` says where the store holds none: a folder that is not there is likely a wrong path."""
-        place = f"No {what} in {self.root}" if self.root.is_dir() else f"There is no folder {self.root}"
+        place = f"No {what} in {self.root}" if self.root.is_dir() else f"There is no folder {self.root.absolute()}"
         return f"{place} yet. `stablenew demo` makes one."
 
     @cached_property

@@ -18,7 +18,7 @@ class ImportScreen {
     /** What is shown of each folder that was looked into. @type {Map<string, any>} */
     this.previews = new Map();
     this.unsubscribe = [
-      live.on("task", (task) => task.kind === "import" && acceptTaskState(task) && this.showImport(task)),
+      live.on("task", (task) => task.kind === "import" && acceptTaskState(task) && this.follow(task)),
       live.on("hello", () => this.sources && this.reload()), // what happened before nobody was told of
     ];
   }
@@ -264,6 +264,11 @@ class ImportScreen {
     words.textContent = describeProgress(task);
     const counts = task.is_over ? Object.fromEntries(countLeftOut(task)) : {};
     fill(leftOut, buildCounts(counts, "left out", "soft"));
+  }
+
+  /** Show a task that the server reports on; when it is over, what it has brought too. */
+  follow(task) {
+    this.showImport(task);
     if (task.is_over) this.reload();
   }
 
