@@ -17,7 +17,7 @@ LANE_OF_FIXTURE = {
     "needs_distributed": "heavy",
 }
 LANE_OF_FOLDER = {"sync": "network_tools", "tool_hooks": "processes"}
-_FOLDERS_THAT_TAKE_LONG = {"cli", "sync", "tool_hooks", "web"}
+_FOLDERS_THAT_WAIT = {"cli", "sync", "tool_hooks", "web"}
 _TRIES = "tries"
 """The property of a test that was run more than once."""
 _second_tries = []
@@ -48,11 +48,9 @@ def count_workers():
     return cores + cores // 2
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Mark every test with the lanes of its folder and of its fixtures; begin with the modules that take longest."""
-    long = {item.path for item in items if item.get_closest_marker("timeout")}  # others have the limit of all
-    items.sort(key=lambda item: (item.path not in long, _FOLDERS_THAT_TAKE_LONG.isdisjoint(item.path.parts)))
     for item in items:
         lanes = {LANE_OF_FIXTURE.get(name) for name in item.fixturenames}
         lanes |= {LANE_OF_FOLDER.get(part) for part in item.path.parent.parts}
@@ -60,6 +58,18 @@ def pytest_collection_modifyitems(items):
             item.add_marker(lane)
         if set(item.fixturenames) & _BROWSER_FIXTURES - set(item._fixtureinfo.name2fixturedefs):  # nobody defines it
             item.add_marker(pytest.mark.skip(reason="needs pip install 'stablenew[test]'"))
+    yield  # pytest puts tests together that share a browser
+    long = {item.path for item in items if item.get_closest_marker("timeout")}  # others have the limit of all
+    places = spread_modules({item.path: None for item in items if item.path not in long})
+    items.sort(key=lambda item: places.get(item.path, 0))
+
+
+def spread_modules(paths):
+    """Where each module stands, from 0 to 1: those that wait for other processes among those that compute."""
+    computing = [path for path in paths if _FOLDERS_THAT_WAIT.isdisjoint(path.parts)]
+    waiting = [path for path in paths if path not in computing]
+    places = {path: (number + 1) / len(computing) for number, path in enumerate(computing)}
+    return places | {path: 0.9 * (number + 1) / len(waiting) for number, path in enumerate(waiting)}
 
 
 def require(*packages, extra):
