@@ -95,17 +95,14 @@ def test_a_run_of_which_nothing_could_be_copied_leaves_no_trace(store, tmp_path,
     assert (report.imported, list(store.iter_runs()), report.run_ids) == (0, [], [])
 
 
+def command_on(runs):
+    """How a process of its own is started that works on a store; its command and arguments follow."""
+    return [sys.executable, "-m", "stablenew", "--runs-dir", str(runs)]
+
+
 def test_imports_of_one_folder_at_once_take_every_image_in_once(tmp_path):
     fill(tmp_path / "images", 150)
-    command = [
-        sys.executable,
-        "-m",
-        "stablenew",
-        "--runs-dir",
-        str(tmp_path / "runs"),
-        "import",
-        str(tmp_path / "images"),
-    ]
+    command = [*command_on(tmp_path / "runs"), "import", str(tmp_path / "images")]
     imports = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
     assert [importing.communicate(timeout=120) and importing.returncode for importing in imports] == [0, 0, 0]
     digests = [output.digest for _, output in outputs_of(RunStore(tmp_path / "runs"))]
@@ -117,7 +114,7 @@ def test_imports_of_one_folder_at_once_take_every_image_in_once(tmp_path):
 def test_a_pipe_is_no_source_of_stars_and_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "stars.db")
     fill(tmp_path / "images", 1)
-    base = [sys.executable, "-m", "stablenew", "--runs-dir", str(tmp_path / "runs")]
+    base = command_on(tmp_path / "runs")
     subprocess.run([*base, "import", str(tmp_path / "images")], check=True, capture_output=True)
     done = subprocess.run(
         [*base, "import-stars", str(tmp_path / "stars.db")], capture_output=True, text=True, timeout=60
@@ -127,15 +124,6 @@ def test_a_pipe_is_no_source_of_stars_and_is_not_waited_for(tmp_path):
 
 def test_a_dry_run_never_watches(tmp_path):
     fill(tmp_path / "images", 1)
-    command = [
-        sys.executable,
-        "-m",
-        "stablenew",
-        "--runs-dir",
-        str(tmp_path / "runs"),
-        "import",
-        "--watch",
-        "--dry-run",
-    ]
+    command = [*command_on(tmp_path / "runs"), "import", "--watch", "--dry-run"]
     done = subprocess.run([*command, str(tmp_path / "images")], capture_output=True, text=True, timeout=60)
     assert (done.returncode, (tmp_path / "runs").exists()) == (2, False)
