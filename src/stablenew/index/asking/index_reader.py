@@ -67,11 +67,11 @@ class IndexReader:
             inode = 0
         if inode != self._inode:
             self.close()
-            self._names = []
+        if self._connection is None:
+            self._names = []  # after it was closed, another index may even have the same inode
             self._patterns = {}
-        if self._connection is None and inode:
-            self._connection = open_for_reading(self.path)
             self._inode = inode
+            self._connection = open_for_reading(self.path) if inode else None
         return self._connection
 
     def fetch(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -189,7 +189,8 @@ class IndexReader:
 
     def names(self) -> list[tuple[int, str]]:
         """Every word, in the order of its id."""
-        with self._guard:
+        with self._guard, sqlite_errors(self.path):
+            self._open()  # first, since a new index has other words than those that are known
             last = self._names[-1][0] if self._names else 0
             added = self.fetch("SELECT id, text FROM name WHERE id > ? ORDER BY id", (last,))
             self._names += added
