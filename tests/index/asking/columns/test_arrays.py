@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew.formats.query_language import Range
 from stablenew.index.asking.columns.arrays import Arrays, read_columns
-from stablenew.index.asking.columns.masks import in_ranges, is_in, spread
+from stablenew.index.asking.columns.masks import is_in
 
 TYPES = {"id": np.int64, "score": np.float32}
 ROWS = st.lists(st.tuples(st.none() | st.integers(0, 50), st.none() | st.integers(-9, 9)), max_size=12)
@@ -85,31 +84,3 @@ def test_what_is_not_known_is_nan_or_minus_one():
     assert {name: (len(column), column.dtype) for name, column in read_columns(TYPES, []).items()} == {
         name: (0, np.dtype(kind)) for name, kind in TYPES.items()
     }
-
-
-@given(st.lists(st.integers(-1, 20), max_size=15), st.lists(st.integers(0, 40), max_size=9, unique=True))
-def test_an_id_is_found_however_many_are_looked_for(column, ids):
-    assert is_in(np.array(column, np.int32), ids).tolist() == [value in ids for value in column]
-
-
-@pytest.mark.parametrize("count", [1, 4, 5, 12])
-def test_an_unknown_id_is_never_found(count):
-    assert is_in(np.array([-1, 0, count - 1], np.int32), list(range(count))).tolist() == [False, True, True]
-
-
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=5))
-def test_spans_cover_from_the_first_to_before_the_end_short_or_long(spans):
-    spans = [(min(span), max(span)) for span in spans]
-    firsts, ends = (np.array([span[part] for span in spans], np.int64) for part in (0, 1))
-    covered = [any(first <= place < end for first, end in spans) for place in range(40)]
-    assert spread(firsts, ends, 40).tolist() == covered
-
-
-RANGES = st.builds(Range, st.none() | st.integers(-3, 3), st.none() | st.integers(-3, 3), st.booleans(), st.booleans())
-
-
-@given(st.lists(st.none() | st.integers(-4, 4), max_size=12), st.lists(RANGES, max_size=3))
-def test_a_number_lies_in_a_range_where_the_range_says_so_and_nan_in_none(column, ranges):
-    values = np.array([np.nan if value is None else value for value in column], np.float32)
-    expected = [value is not None and any(span.matches(value) for span in ranges) for value in column]
-    assert in_ranges(values, ranges).tolist() == expected
