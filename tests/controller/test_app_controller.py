@@ -73,6 +73,17 @@ def test_nobody_listens_and_nothing_is_looked_up(controller):
     assert "history" not in vars(controller)
 
 
+def test_who_waits_for_ends_of_runs_hears_of_no_rating_and_none_is_looked_up(controller):
+    heard = []
+    controller.subscribe(heard.append, only_ends=True)
+    result = run(controller)
+    controller.history.close()
+    vars(controller).pop("history")
+    controller.on_rating_changed(result.run_id, 4)
+    assert [(item.kind, item.run_id) for item in heard] == [(JOB_COMPLETED, result.run_id)]
+    assert "history" not in vars(controller)
+
+
 def test_a_listener_that_raises_spoils_neither_the_rating_nor_the_other_listeners(controller, caplog):
     def broken(_news):
         raise ZeroDivisionError("a panel broke")

@@ -232,9 +232,9 @@ class AppController:
         for done, run in enumerate(runs, 1):
             yield repair_or_explain(run, dry_run=dry_run, force=force), done, len(runs)
 
-    def subscribe(self, listener: Callable[[JobNews], object]) -> None:
-        """Call `listener` with each piece of news about jobs from now on; if it raises, that is logged."""
-        self._announcer.subscribe(listener)
+    def subscribe(self, listener: Callable[[JobNews], object], *, only_ends: bool = False) -> None:
+        """Call `listener` with news about jobs from now on, or only of their ends; if it raises, that is logged."""
+        self._announcer.subscribe(listener, only_ends=only_ends)
 
     def subscribe_progress(self, listener: "Callable[[Job], object]") -> None:
         """Call `listener` with every step of the runs in the background; if it raises, that is logged."""

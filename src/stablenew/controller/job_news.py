@@ -37,27 +37,33 @@ class JobAnnouncer:
 
     def __init__(self, open_history: "Callable[[], JobHistory]") -> None:
         self._open_history = open_history
-        self._hook: Hook[JobNews] = Hook("a listener to job news")
+        self._to_all: Hook[JobNews] = Hook("a listener to job news")
+        self._to_ends: Hook[JobNews] = Hook("a listener to the ends of runs")
         self._channel = SideChannel("looking up job news")
 
-    def subscribe(self, listener: Callable[[JobNews], object]) -> None:
-        """Call `listener` with each piece of news from now on."""
-        self._hook.subscribe(listener)
+    def subscribe(self, listener: Callable[[JobNews], object], *, only_ends: bool = False) -> None:
+        """Call `listener` with each piece of news from now on, or only with those of runs that have ended."""
+        (self._to_ends if only_ends else self._to_all).subscribe(listener)
 
     def announce(self, kind: str, run_ids: Iterable[str]) -> None:
         """Send news of each run. Without listeners nothing is looked up."""
-        if self._hook:
+        if self._to_all or (self._to_ends and kind == JOB_COMPLETED):
             self._channel.call(self._announce, kind, tuple(run_ids))
 
     def announce_unrecorded(self, run_id: str) -> None:
         """Send news of a run that has ended and is not in history, because it was not recorded."""
-        self._hook.emit(JobNews(JOB_COMPLETED, run_id, None))
+        self._emit(JobNews(JOB_COMPLETED, run_id, None))
 
     def _announce(self, kind: str, run_ids: tuple[str, ...]) -> None:
         history = self._open_history()
         history.refresh()
         for run_id in run_ids:
-            self._hook.emit(JobNews(kind, run_id, _find_job(history, run_id, is_over=kind == JOB_COMPLETED)))
+            self._emit(JobNews(kind, run_id, _find_job(history, run_id, is_over=kind == JOB_COMPLETED)))
+
+    def _emit(self, news: JobNews) -> None:
+        self._to_all.emit(news)
+        if news.kind == JOB_COMPLETED:
+            self._to_ends.emit(news)
 
 
 def _find_job(history: "JobHistory", run_id: str, *, is_over: bool) -> dict[str, Any] | None:

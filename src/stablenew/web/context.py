@@ -47,7 +47,7 @@ class WebContext:
         self.is_warm = False
         """Whether the columns are in memory: what they answer takes milliseconds then."""
         self._publishing = SideChannel("publishing changes to pages")
-        controller.subscribe(self._publish_news)
+        controller.subscribe(self._publish_news, only_ends=True)  # of ratings, pages hear as changes of the index
         controller.subscribe_progress(lambda job: self.live.publish("job", job.to_dict(), key=f"job {job.run_id}"))
 
     def start(self) -> None:
