@@ -8,6 +8,7 @@ from stablenew.errors import RunNotFound
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.index.asking.index_reader import Row
 from stablenew.index.asking.job_rows import final_outputs, output_at, read_jobs
+from stablenew.index.asking.job_settings import read_job_settings
 from stablenew.index.asking.orders import (
     ALL_SORTS,
     JOBS,
@@ -72,20 +73,22 @@ class JobHistory(ImageHistory):
             keys = self._reader.all_ids(limit=limit + 1, after=after_key, is_ascending=sort == OLDEST)
         else:
             keys = self.columns.page(JOBS, parsed, sort, after_key, limit + 1)
-        rows = self._with_fitting(parsed, [key[-1] for key in keys[:limit]])
+        rows = self._jobs_by_id(key[-1] for key in keys[:limit])
+        self._add_fitting(rows, parsed)
         has_more = len(keys) > limit > 0
-        return Page(tuple(rows), write_cursor(keys[limit - 1], sort) if has_more else None)
+        return Page(tuple(rows.values()), write_cursor(keys[limit - 1], sort) if has_more else None)
 
-    def _with_fitting(self, query: "Query", identifiers: list[int]) -> list[Row]:
-        """Jobs, each with the first of its images that fit."""
-        rows = {identifier: read_jobs(self._reader, [identifier]) for identifier in identifiers}
+    def _jobs_by_id(self, identifiers: Iterable[int]) -> dict[int, Row]:
+        """Jobs in the given order; deleted ones are left out."""
+        return {identifier: row for identifier in identifiers for row in read_jobs(self._reader, [identifier])}
+
+    def _add_fitting(self, rows: dict[int, Row], query: "Query") -> None:
+        """To each job the first of its images that fit."""
         if query.conditions:
-            found = self.columns.first_images(query, identifiers, _MAX_FITTING)
-            for identifier, places in zip(identifiers, found, strict=True):
+            found = self.columns.first_images(query, list(rows), _MAX_FITTING)
+            for (identifier, row), places in zip(rows.items(), found, strict=True):
                 outputs = [output_at(self._reader, identifier, *place) for place in places]
-                for row in rows[identifier]:
-                    row["fitting"] = [output for output in outputs if output is not None]
-        return [row for found_rows in rows.values() for row in found_rows]
+                row["fitting"] = [output for output in outputs if output is not None]
 
     def search(self, query: "str | Query", *, sort: str = TIME) -> "Iterator[JobSummary]":
         """Iterate over every job that fits."""
@@ -143,13 +146,12 @@ class JobHistory(ImageHistory):
 
     def shown_rows(self, numbers: Sequence[int], query: "str | Query" = "") -> list[Row | None]:
         """The jobs of these ids as a list shows them, with settings and the images that fit; None for deleted ones."""
-        parsed = self.parse(query)
-        known = {row["run_id"]: row for row in self._with_fitting(parsed, list(numbers))}
-        found: list[Row | None] = []
-        for number, settings in zip(numbers, self.columns.job_settings(numbers), strict=True):
-            row = known.get(self._reader.run_id_of(number) or "")
-            found.append(row and row | {"number": str(number), "settings": settings})
-        return found
+        rows = self._jobs_by_id(numbers)
+        if query:
+            self._add_fitting(rows, self.parse(query))
+        for number, row in rows.items():
+            row |= {"number": str(number), "settings": read_job_settings(self._reader, number)}
+        return [rows.get(number) for number in numbers]
 
     def run_ids(self, query: "str | Query" = "") -> list[str]:
         """The ids of all jobs that fit, in any order."""

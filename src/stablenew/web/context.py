@@ -107,13 +107,9 @@ class WebContext:
 
     def jobs_by_id(self, run_ids: list[str]) -> dict[str, dict[str, Any]]:
         """The jobs of those runs that history has, each with its number."""
-        found = {}
-        for run_id in run_ids:
-            number = self.controller.history.number_of(run_id)
-            rows = [] if number is None else self.controller.history.shown_rows([number])
-            if rows and rows[0]:
-                found[run_id] = rows[0]
-        return found
+        history = self.controller.history
+        numbers = [number for number in map(history.number_of, run_ids) if number is not None]
+        return {row["run_id"]: row for row in history.shown_rows(numbers) if row is not None}
 
 
 def _drain(subscription: Subscription, first: RunChange) -> list[RunChange]:

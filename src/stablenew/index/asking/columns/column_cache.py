@@ -21,7 +21,6 @@ from stablenew.index.asking.columns.masks import Column, Mask
 from stablenew.index.asking.columns.named_numbers import SettingValues
 from stablenew.index.asking.columns.sorting import SortedList, Sorting
 from stablenew.index.asking.index_reader import IndexReader
-from stablenew.index.asking.job_settings import JobSettings, settings_of_jobs
 from stablenew.index.asking.orders import BEST, IMAGES, JOBS, NEWEST, OLDEST, TIME, UNRATED, WORST
 
 _DEFAULT_FACETS: Final = {JOBS: FACETS, IMAGES: IMAGE_FACETS}
@@ -169,11 +168,6 @@ class ColumnCache:
                 columns = (rows.at(name, fitting).tolist() for name in ("position", "number"))
                 found[place] = list(zip(*columns, strict=True))
             return found
-
-    def job_settings(self, run_ids: Sequence[int]) -> list[JobSettings]:
-        """For each run the settings that people look for, and those that vary among its images."""
-        with self._guard:
-            return settings_of_jobs(self.table, self._reader, run_ids)
 
     def stacked(self, places: Column) -> tuple[Column, Column]:
         """The first row of each stack of images, which differ in the seed alone, and how many are in it."""
