@@ -1,9 +1,12 @@
 """Records from what other pipelines call things."""
 
+from pathlib import Path
+
 import pytest
 
 from stablenew import LearningRecord
 from stablenew.errors import InvalidDocument
+from tests.samples import STARTED
 
 
 def test_a_variant_by_the_names_that_pipelines_use():
@@ -51,3 +54,43 @@ def test_a_run_without_an_id_gets_one_and_a_variant_does_not():
     assert LearningRecord.from_pipeline_context({"steps": 3}, [{}], {}, {}).run_id
     with pytest.raises(InvalidDocument, match="run_id"):
         LearningRecord.from_pipeline_context({"steps": 3}, {"timestamp": 0})
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"started_at": 1e20}, "started_at"),
+        ({"started_at": float("inf")}, "started_at"),
+        ({"started_at": "yesterday"}, "started_at"),
+        ({"variant_index": None}, "variant.index"),
+        ({"variant_index": "1"}, "variant.index"),
+        ({"variant_total": "4"}, "variant.total"),
+        ({"error": 5}, "error"),
+        ({"ext": [1], "output_paths": ["a.png"]}, "ext"),
+    ],
+)
+def test_what_does_not_fit_the_format_is_refused_by_the_name_of_its_field(fields, place):
+    with pytest.raises(InvalidDocument, match=rf"document: {place}: "):
+        LearningRecord.from_pipeline_context({}, {"run_id": "run-a", "started_at": STARTED} | fields)
+
+
+@pytest.mark.parametrize(
+    ("paths", "kept"),
+    [
+        ("out/a.png", ["out/a.png"]),
+        (Path("out/a.png"), ["out/a.png"]),
+        ((Path("a.png"), "b.png"), ["a.png", "b.png"]),
+        (iter(["a.png"]), ["a.png"]),
+        ([], []),
+        (None, []),
+    ],
+)
+def test_one_path_may_stand_without_a_list_around_it(paths, kept):
+    context = {"run_id": "run-a", "timestamp": 0, "output_paths": paths}
+    assert LearningRecord.from_pipeline_context({}, context).output_paths == kept
+
+
+def test_a_total_is_never_less_than_the_variants_it_counts():
+    for index, total, counted in ((0, None, 1), (4, 2, 5), (4, 9, 9)):
+        given = {"run_id": "run-a", "timestamp": 0, "variant_index": index, "variant_total": total}
+        assert LearningRecord.from_pipeline_context({}, given).variant.total == counted

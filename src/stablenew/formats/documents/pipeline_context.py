@@ -1,6 +1,7 @@
 """From what other pipelines call things to the fields of a record: plain mappings in, plain JSON out."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,15 +21,15 @@ def fields_of_variant(config: Mapping[str, Any], context: Mapping[str, Any]) -> 
     given = dict(context)
     index, total = given.pop("variant_index", 0), given.pop("variant_total", None)
     fields: dict[str, Any] = {
-        "variant": {"index": index, "total": max(index + 1, total or 0)},
+        "variant": {"index": index, "total": _variant_total(index, total)},
         "started_at": given.pop("timestamp", None),
         "prompt": {"positive": str(config.get("prompt", "")), **_negative(config)},
         "requested": standard_names({key: value for key, value in config.items() if key not in _PROMPTS}),
     }
     if isinstance(error := given.get("error"), str):
         fields["status"], given["error"] = "failed", {"message": error}
-    if (paths := given.pop("output_paths", None)) is not None:
-        given["ext"] = {**(given.get("ext") or {}), EXTENSION: {"output_paths": list(map(str, paths))}}
+    if (paths := given.pop("output_paths", None)) is not None and isinstance(given.get("ext") or {}, Mapping):
+        given["ext"] = {**(given.get("ext") or {}), EXTENSION: {"output_paths": _path_texts(paths)}}
     return _finished(fields | given)
 
 
@@ -58,13 +59,27 @@ def fields_of_run(
             "ext": {
                 EXTENSION: {
                     "base_config": dict(base_config),
-                    "variant_configs": [dict(config) for config in variant_configs],
+                    "variant_configs": list(variant_configs),
                     "randomizer": dict(randomizer),
                     "knobs": dict(knobs),
                 }
             },
         }
     )
+
+
+def _variant_total(index: Any, total: Any) -> Any:
+    """At least one more than the index. What is no number is left as it is: the format refuses it by its name."""
+    try:
+        return max(index + 1, total or 0)
+    except TypeError:
+        return total
+
+
+def _path_texts(paths: Any) -> list[str]:
+    """Paths as texts; a single one may stand without a list around it."""
+    is_single = isinstance(paths, (str, bytes, os.PathLike)) or not isinstance(paths, Iterable)
+    return list(map(str, [paths] if is_single else paths))
 
 
 _PROMPTS: Final = ("prompt", "negative_prompt")
@@ -84,11 +99,11 @@ def _finished(fields: dict[str, Any]) -> dict[str, JsonValue]:
 
 def _timestamp(value: Any) -> Any:
     """A time as the format writes it: from seconds since 1970, a `datetime`, or a text with any offset."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return json_safe(datetime.fromtimestamp(value, UTC))
-    if isinstance(value, str):
-        try:
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = datetime.fromtimestamp(value, UTC)
+        elif isinstance(value, str):
             value = datetime.fromisoformat(value)
-        except ValueError:
-            return value
+    except (ValueError, OverflowError, OSError):  # no such moment: the format says so, and names the field
+        return value
     return json_safe(value)
