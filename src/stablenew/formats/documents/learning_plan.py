@@ -109,12 +109,16 @@ class LearningPlan(Document):
         Raises:
             InvalidDocument: it does not; a schema cannot say that.
         """
-        wanted = {SWEEP: (1, 0), GRID: (2, 0), PRESETS: (0, None)}.get(self.method)
-        if wanted is None:
+        axes = {SWEEP: 1, GRID: 2, PRESETS: 0}.get(self.method)
+        if axes is None:
             raise InvalidDocument(f"no method {self.method!r} of a plan; there are {', '.join(METHODS)}")
-        axes, presets = wanted
-        if len(self.axes) != axes or (presets is not None and len(self.presets) != presets):
-            raise InvalidDocument(f"expected a {self.method} to have {axes} axes, found {len(self.axes)}")
+        if self.method == PRESETS and self.axes:
+            raise InvalidDocument(f"expected presets to have no axes, found {len(self.axes)}")
+        if self.method != PRESETS and (len(self.axes) != axes or self.presets):
+            raise InvalidDocument(
+                f"expected a {self.method} to have {axes} axes and no presets, "
+                f"found {len(self.axes)} axes and {len(self.presets)} presets"
+            )
         if len(self.cells) < 2:
             raise InvalidDocument("a plan compares two things or more")
         if not self.prompts or not self.seeds:
