@@ -69,7 +69,8 @@ class FieldContract:
     def changed(self, place, value):
         document = copy.deepcopy(self.full)
         above, _, name = place.rpartition(".")
-        part_at(document, above)[name] = value
+        part = part_at(document, above)
+        part[int(name) if isinstance(part, list) else name] = value
         return document
 
     def test_what_it_reads_it_writes_as_it_was(self):
