@@ -8,13 +8,35 @@ from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.feedback import (
     Feedback,
     FeedbackEvent,
+    at_clock,
     build_event,
     build_feedback,
+    draft_event,
+    explain_incomplete,
     fold_events,
+    is_state_of,
     merge_events,
     merge_feedback,
 )
 from stablenew.formats.documents.feedback_fold import fold_earlier_ratings, fold_trash
+from tests.formats.documents.field_contract import (
+    CLOCK,
+    CLOCKS,
+    COUNT,
+    DIGEST,
+    DIGESTS,
+    EXTENSIONS,
+    NAME,
+    NAMES,
+    RATING,
+    RUN_ID,
+    SHA256,
+    SHA256S,
+    SLUG,
+    TEXT,
+    YES_NO,
+    FieldContract,
+)
 from tests.samples import digest_of
 from tests.strategies import event_lists
 
@@ -209,3 +231,117 @@ def test_an_event_from_another_program_is_the_same_wherever_it_is_taken_over():
     fields = {"clock": "2020-01-01T00:00:00.000Z-0000", "replica": "via-lightroom", "rater": "alice", "op": "rate"}
     first, second = (build_event(**fields, image_id=IMAGE, rating=3, via="lightroom") for _ in range(2))
     assert merge_events([first], [second]) == (first,)
+
+
+EVENT = {"id": DIGEST, "clock": CLOCK, "replica": "r1", "rater": "alice", "op": "sparkle"}
+STATE = {
+    "run": {"alice": {"rating": 5, "rated_at": CLOCK}},
+    "images": {DIGEST: {"alice": {
+        "rating": 4, "rated_at": CLOCK, "aspects": {"light": 3}, "tags": ["a"], "flag": "pick", "trashed": True,
+        "notes": [{"note_id": "n", "text": "t"}],
+    }}},
+    "preferences": [{
+        "event_id": DIGEST, "rater": "alice", "winner": DIGEST, "loser": DIGEST, "outcome": "win", "shown": "left",
+        "other_run_id": "run-2",
+    }],
+    "removals": [{
+        "event_id": DIGEST, "replica": "r1", "digest": DIGEST, "sha256": SHA256, "size_bytes": 1, "reason": "r",
+    }],
+}  # fmt: skip
+
+
+class TestEveryField(FieldContract):
+    model = Feedback
+    full = {  # noqa: RUF012
+        "$schema": "x", "kind": "stablenew.feedback", "schema_version": "1.0", "run_id": "run", "events": [EVENT],
+        "state": STATE, "ext": {"org.example": 1},
+    }  # fmt: skip
+    takes = {  # noqa: RUF012
+        "run_id": RUN_ID, "$schema": TEXT, "ext": EXTENSIONS, "events": ([[]], [{}, [{}], None]),
+        "events.0.id": DIGESTS, "events.0.clock": CLOCKS, "events.0.replica": NAME, "events.0.rater": NAME,
+        "events.0.op": (["a", "s" * 64], ["", "Rate", "a\n", "s" * 65]), "events.0.image_id": DIGESTS,
+        "events.0.aspect": SLUG, "events.0.rating": RATING, "events.0.tag": NAME, "events.0.present": YES_NO,
+        "events.0.note_id": NAME, "events.0.text": TEXT, "events.0.flag": SLUG, "events.0.winner": DIGESTS,
+        "events.0.loser": DIGESTS, "events.0.outcome": SLUG, "events.0.shown": SLUG, "events.0.other_run_id": RUN_ID,
+        "events.0.asked": TEXT, "events.0.repeat": COUNT, "events.0.digest": DIGESTS, "events.0.sha256": SHA256S,
+        "events.0.size_bytes": COUNT, "events.0.reason": TEXT, "events.0.via": NAME, "events.0.act": NAME,
+        "events.0.event_ids": ([[], [DIGEST]], [["x"], DIGEST]), "events.0.redo_of": DIGESTS,
+        "state.run.alice.rating": RATING, "state.run.alice.rated_at": CLOCKS, "state.run.alice.flag": SLUG,
+        "state.run.alice.aspects": ([{}, {"light": 0}], [{"light": 6}, {"light": None}]),
+        "state.run.alice.tags": NAMES, "state.run.alice.trashed": YES_NO,
+        "state.preferences.0.winner": DIGESTS, "state.preferences.0.outcome": SLUG,
+        "state.removals.0.sha256": SHA256S, "state.removals.0.size_bytes": COUNT, "state.removals.0.reason": TEXT,
+    }  # fmt: skip
+    needed = {  # noqa: RUF012
+        "": ["kind", "schema_version", "run_id", "events", "state"], "state": ["run", "images", "preferences"],
+        "events.0": ["id", "clock", "replica", "rater", "op"], "state.run.alice": [],
+        "state.preferences.0": ["event_id", "rater", "winner", "loser", "outcome"],
+        "state.removals.0": ["event_id", "replica", "digest", "sha256", "size_bytes", "reason"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("op", "fields"),
+    [
+        ("rate", {"image_id": IMAGE, "rating": 3}),
+        ("tag", {"image_id": IMAGE, "tag": "a", "present": True}),
+        ("note", {"image_id": IMAGE, "note_id": "n", "text": "t"}),
+        ("flag", {"image_id": IMAGE, "flag": "pick"}),
+        ("prefer", {"winner": IMAGE, "loser": digest_of(2), "outcome": "win"}),
+        ("trash", {"image_id": IMAGE, "present": True}),
+        ("remove", {"digest": IMAGE, "sha256": SHA256, "size_bytes": 0, "reason": ""}),
+        ("retract", {"event_ids": [IMAGE]}),
+    ],
+)
+def test_an_event_needs_each_field_of_its_op_and_null_only_where_that_clears(op, fields):
+    assert explain_incomplete(op, fields) is None
+    assert event(1, op=op, **fields).is_genuine
+    may_be_null = {name for name in fields if explain_incomplete(op, {**fields, name: None}) is None}
+    assert may_be_null == fields.keys() & {"image_id", "rating", "text", "flag"}
+    for name in fields:
+        rest = {key: value for key, value in fields.items() if key != name}
+        with pytest.raises(InvalidDocument, match=f"an event with op '{op}' needs '{name}'"):
+            event(1, op=op, **rest)
+
+
+def test_an_op_of_a_later_program_lacks_nothing():
+    assert explain_incomplete("sparkle", {}) is None
+
+
+def test_a_draft_becomes_the_event_that_would_have_been_built_at_its_clock():
+    draft = draft_event(replica="r1", rater="alice", op="rate", image_id=IMAGE, rating=4)
+    built = rate(4, 7)
+    assert not draft.is_genuine
+    assert at_clock(draft, built.clock) == built
+    assert at_clock(built, CLOCK).is_genuine
+    assert at_clock(built, CLOCK).id != built.id
+    with pytest.raises(InvalidDocument, match="not a valid feedback event: rating"):
+        draft_event(replica="r1", rater="alice", op="rate", image_id=IMAGE, rating=6)
+
+
+@given(event_lists())
+def test_the_state_of_a_document_is_that_of_its_events(events):
+    assert is_state_of(fold_events(events), events)
+    more = rate(5, second=59, rater="carol")
+    assert not is_state_of(fold_events(events), [*events, more])
+
+
+def test_what_the_first_programs_folded_without_trash_and_removals_is_not_wrong():
+    duel = event(1, op="prefer", winner=IMAGE, loser=digest_of(2), outcome="tie", other_run_id="other-run")
+    later = [
+        event(2, op="trash", image_id=IMAGE, present=True),
+        event(3, op="remove", digest=IMAGE, sha256=SHA256, size_bytes=5, reason="r"),
+    ]
+    events = [rate(4), duel, *later]
+    early = fold_events([rate(4), duel]).to_dict()
+    del early["preferences"][0]["other_run_id"]
+    early = build_feedback("run", []).state.model_validate(early)
+    assert is_state_of(early, events)
+    assert is_state_of(fold_events(events), events)
+    assert not is_state_of(fold_events([rate(4)]), events)
+
+
+def test_of_two_values_of_a_foreign_field_the_same_one_is_kept_in_either_order():
+    one, other = (build_feedback("run", [], unknown={"x_mine": value}) for value in (1, 2))
+    assert merge_feedback(one, other) == merge_feedback(other, one)
+    assert merge_feedback(one, other).to_dict()["x_mine"] == 2
