@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from stablenew import FeedbackManager, JobHistory, RunStore, RunWatcher
-from stablenew.disk.network_share import network_share_type
 from stablenew.index import file_events, run_watcher
 from stablenew.index.index_file import delete_index, index_path
 from stablenew.index.run_index import RESET, RUN_ADDED, RUN_CHANGED, RUN_REMOVED, RunChange
@@ -245,18 +244,6 @@ def test_on_a_network_share_it_polls_and_says_why(store, history, monkeypatch):
     with RunWatcher(store.root) as watcher:
         assert watcher.wait_until_ready(PATIENCE)
         assert "nfs4" in watcher.polling_reason
-
-
-def test_the_mount_with_the_longest_path_decides_what_a_share_is(tmp_path):
-    mounts = tmp_path / "mounts"
-    (tmp_path / "a b" / "local").mkdir(parents=True)
-    place = str(tmp_path / "a b").replace(" ", "\\040")
-    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/x {place} nfs4 rw 0 0\n/dev/sdb {place}/local xfs rw 0 0\n")
-    assert network_share_type(tmp_path, mounts) is None
-    assert network_share_type(tmp_path / "a b", mounts) == "nfs4"
-    assert network_share_type(tmp_path / "a b" / "deeper", mounts) == "nfs4"
-    assert network_share_type(tmp_path / "a b" / "local", mounts) is None
-    assert network_share_type(tmp_path, tmp_path / "missing") is None
 
 
 def test_who_stops_listening_is_told_that_something_was_missed(store):

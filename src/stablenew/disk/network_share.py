@@ -1,11 +1,14 @@
 """Whether a folder is on a network share, where no event tells of changes that another machine makes."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Final
 
 _MOUNTS: Final = Path("/proc/self/mounts")
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+"""How the kernel writes a space, tab, line feed or backslash in the path of a mount; all else stands as it is."""
 _SHARES: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "vboxsf", "virtiofs", "prl_fs"}
 )
@@ -22,9 +25,9 @@ def network_share_type(path: Path, mounts: Path = _MOUNTS) -> str | None:
     real = os.path.realpath(path)
     best, found = "", None
     for line in lines:
-        _, place, kind, *_ = line.split(" ")
-        place = place.encode("utf-8", "surrogateescape").decode("unicode_escape")
-        if _is_under(real, place) and len(place) >= len(best):
+        _, place, kind, *_ = (*line.split(" "), "", "", "")
+        place = _ESCAPED.sub(lambda match: chr(int(match[1], 8)), place)
+        if place and _is_under(real, place) and len(place) >= len(best):
             best, found = place, kind
     is_share = found is not None and (found in _SHARES or found.startswith("fuse"))
     return found if is_share else None
