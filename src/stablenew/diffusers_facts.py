@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.formats.common_names import DIFFUSERS_SIGMAS, checkpoint_stem, common_sampler, find_sampler
-from stablenew.formats.settings import SAMPLER, SCHEDULE, SETTINGS
+from stablenew.formats.settings import BY_NAME, SAMPLER, SCHEDULE, SETTINGS
 from stablenew.formats.strict_json import JsonValue, json_safe
 
+SAMPLER_CONFIG: Final = "scheduler_config"
+"""The fact that holds how a pipeline's sampler is configured; diffusers calls the file that it is read from so."""
 _LIBRARIES: Final = ("diffusers", "torch", "transformers", "accelerate", "peft")
-
 
 _ARGUMENTS: Final = {setting.name: setting.diffusers for setting in SETTINGS if setting.diffusers}
 _SKIPPED: Final = "clip_skip"
@@ -39,7 +40,7 @@ def from_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_pipeline(pipe: Any) -> dict[str, JsonValue]:
-    """Model, scheduler with its configuration, adapters, dtype, device and library versions."""
+    """Model, sampler with its configuration, adapters, dtype, device and library versions."""
     name = str(getattr(pipe, "name_or_path", None) or getattr(pipe, "_name_or_path", None) or "")
     facts: dict[str, JsonValue] = {
         "pipeline": type(pipe).__name__,
@@ -50,20 +51,20 @@ def describe_pipeline(pipe: Any) -> dict[str, JsonValue]:
         "adapters": _adapters_of(pipe) or None,
         "versions": library_versions(),
     }
-    scheduler = getattr(pipe, "scheduler", None)
-    if scheduler is not None:
-        facts |= describe_scheduler(scheduler)
+    sampler = getattr(pipe, BY_NAME[SAMPLER].diffusers_part, None)
+    if sampler is not None:
+        facts |= describe_sampler(sampler)
     return {key: value for key, value in facts.items() if value is not None}
 
 
-def describe_scheduler(scheduler: Any) -> dict[str, JsonValue]:
+def describe_sampler(sampler: Any) -> dict[str, JsonValue]:
     """Sampler and noise schedule by their common names, and the configuration they follow from."""
-    config = {key: value for key, value in dict(getattr(scheduler, "config", {})).items() if not key.startswith("_")}
-    kind = type(scheduler).__name__
+    config = {key: value for key, value in dict(getattr(sampler, "config", {})).items() if not key.startswith("_")}
+    kind = type(sampler).__name__
     return {
         SAMPLER: _sampler_name(kind, config),
         SCHEDULE: next((name for name, options in DIFFUSERS_SIGMAS.items() if _holds(config, options)), "Normal"),
-        "scheduler_config": {"class": kind, **json_safe(config)},
+        SAMPLER_CONFIG: {"class": kind, **json_safe(config)},
     }
 
 

@@ -50,6 +50,8 @@ class Setting:
     """The field of SD.Next's API for what the other WebUIs have as an option."""
     diffusers: str = ""
     """The argument of diffusers' pipelines that means the same."""
+    diffusers_part: str = ""
+    """The part of diffusers' pipelines that it chooses; programs built on diffusers call the setting by this name."""
     comfyui: tuple[str, ...] = ()
     """The inputs that hold it at ComfyUI's samplers, and at the nodes that carry settings to them."""
     comfyui_encoder: tuple[str, ...] = ()
@@ -64,12 +66,12 @@ SETTINGS: Final = (
     Setting("model_hash", "text", "Model hash", ("sd_model_hash",), is_indexed=False),
     Setting(
         "vae", "text", "VAE", ("sd_vae", "sd_vae_name", "vae_name"),
-        query="vae", is_inherited=True, is_chosen=True, webui_option="sd_vae",
+        query="vae", is_inherited=True, is_chosen=True, webui_option="sd_vae", diffusers_part="vae",
     ),
     Setting(
         "sampler", "text", "Sampler", ("sampler_name",),
         query="sampler", has_facet=True, is_inherited=True, is_chosen=True, webui="sampler_name",
-        comfyui=("sampler_name",),
+        diffusers_part="scheduler", comfyui=("sampler_name",),
     ),
     Setting(
         "scheduler", "text", "Scheduler", ("schedule_type",),

@@ -275,7 +275,7 @@ def test_a_schedule_goes_to_sd_next_by_its_own_name_and_is_read_back(webui):
     assert "scheduler" not in fake.requests[-1]
     ask(engine, scheduler="Automatic")
     assert "schedulers_sigma" not in fake.requests[-1]
-    with pytest.raises(EngineError, match="knows no scheduler 'Nosuch'; it has Karras, Exponential, Beta, Normal"):
+    with pytest.raises(EngineError, match="knows no noise schedule 'Nosuch'; it has Karras, Exponential, Beta, Normal"):
         ask(engine, scheduler="Nosuch")
 
 

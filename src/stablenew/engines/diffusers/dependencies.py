@@ -8,13 +8,15 @@ from typing import Any, Final
 
 from stablenew.engines.dependencies import Dependencies, UsedFile, installed_versions
 from stablenew.engines.diffusers.models import import_libraries
+from stablenew.formats.settings import SETTINGS
 
 _INDEX: Final = "model_index.json"
 _WEIGHTS: Final = (".safetensors", ".bin")
 _WORDS: Final = (".json", ".txt", ".model")
 _VARIANT: Final = (".fp16.", ".fp32.", ".bf16.", ".ema.", ".non_ema.")
 """Marks in the names of files that are loaded only where somebody asks for them."""
-_KINDS: Final = {"vae": "vae", "scheduler": "scheduler"}
+_NAMED_PARTS: Final = {setting.diffusers_part for setting in SETTINGS if setting.diffusers_part}
+"""Parts of a pipeline that a setting chooses; the others belong to the checkpoint."""
 
 
 def find_dependencies(
@@ -93,7 +95,7 @@ def _files_in(folder: Path, name: str) -> Iterator[UsedFile]:
         for file in files:
             is_taken = file.suffix in _WORDS or file.suffix == (_WEIGHTS[0] if has_safe else _WEIGHTS[1])
             if is_taken and not any(mark in file.name for mark in _VARIANT):
-                kind = _KINDS.get(part, "checkpoint")
+                kind = part if part in _NAMED_PARTS else "checkpoint"
                 yield UsedFile(f"{name}/{f'{part}/' if part else ''}{file.name}", kind, file)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from stablenew.errors import ConfigError, EngineError
 from stablenew.formats.common_names import find_sampler
-from stablenew.formats.settings import SAMPLER, SCHEDULE
+from stablenew.formats.settings import BY_NAME, SAMPLER, SCHEDULE
 from stablenew.formats.strict_json import JsonValue
 
 Graph: TypeAlias = dict[str, Any]
@@ -34,7 +34,7 @@ _LOADERS: Final = {
 }
 """Loader and text node, by the base of a model."""
 _TEXT_FIELDS: Final = ("prompt", "style")
-_PLACE: Final = "scheduler"
+_PLACE: Final = BY_NAME[SAMPLER].diffusers_part
 """InvokeAI's word for a sampler; with Karras's noise schedule it ends in `_k`."""
 _DENOISE: Final = {name: name for name in ("steps", "cfg_scale", _PLACE)}
 

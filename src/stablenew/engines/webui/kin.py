@@ -92,7 +92,7 @@ def _sigma_of(schedule: str) -> str:
     known = {name.casefold(): sigma for name, sigma in SD_NEXT_SIGMAS.items()}
     sigma = known.get(schedule.casefold(), schedule)
     if sigma not in _SIGMAS:
-        raise EngineError(f"the server knows no scheduler {schedule!r}; it has {', '.join(SD_NEXT_SIGMAS)}")
+        raise EngineError(f"the server knows no noise schedule {schedule!r}; it has {', '.join(SD_NEXT_SIGMAS)}")
     return sigma
 
 

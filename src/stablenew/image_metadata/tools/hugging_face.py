@@ -2,13 +2,13 @@
 
 from typing import Final
 
+from stablenew.formats.settings import BY_NAME, SAMPLER
 from stablenew.image_metadata.evidence import Evidence
 from stablenew.image_metadata.metadata import Generation, Tool
 from stablenew.image_metadata.prompt_tags import find_loras
 from stablenew.image_metadata.settings import build_settings, first_text
 
-_NAMES: Final = {"scheduler": "sampler"}
-"""As diffusers calls it."""
+_NAMES: Final = {BY_NAME[SAMPLER].diffusers_part: SAMPLER}
 _PROMPTS: Final = {"prompt", "negative_prompt"}
 
 

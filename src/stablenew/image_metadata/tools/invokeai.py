@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
-from stablenew.formats.settings import SAMPLER, SCHEDULE
+from stablenew.formats.settings import BY_NAME, SAMPLER, SCHEDULE
 from stablenew.image_metadata.evidence import Evidence
 from stablenew.image_metadata.metadata import Generation, InputImage, Lora, Scalar, Tool
 from stablenew.image_metadata.prompt_tags import find_embeddings
 from stablenew.image_metadata.settings import build_settings, first_text, sort_settings
 
 _NAMES: Final = {
-    "scheduler": "sampler",
+    BY_NAME[SAMPLER].diffusers_part: SAMPLER,
     "positive_prompt": "",
     "negative_prompt": "",
     "prompt": "",
@@ -27,7 +27,7 @@ _SAMPLERS: Final = {
     "dpmpp_2s": "DPM++ 2S a", "dpmpp_sde": "DPM++ SDE", "dpmpp_2m_sde": "DPM++ 2M SDE", "ddim": "DDIM",
     "plms": "PLMS", "pndm": "PLMS", "unipc": "UniPC", "lcm": "LCM", "ddpm": "DDPM",
 }  # fmt: skip
-"""InvokeAI calls schedulers what the WebUIs call samplers; an end `_k` is Karras."""
+"""The samplers under InvokeAI's names; an end `_k` is Karras."""
 _OPTIONS: Final = {
     "-s": "steps", "-S": "seed", "-W": "width", "-H": "height", "-C": "cfg_scale", "-A": "sampler",
     "-f": "strength", "-n": "iterations", "-G": "gfpgan_strength", "-b": "batch",

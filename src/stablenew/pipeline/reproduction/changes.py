@@ -1,20 +1,25 @@
 """What changed between a run and its repetition.
 
 What a record says a second time does not count again: the number type beside that of the closure, the configuration of
-a scheduler beside the file that it was read from, the file of another model beside its name.
+a sampler beside the file that it was read from, the file of another model beside its name.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from stablenew.diffusers_facts import SAMPLER_CONFIG
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.run_metadata import Closure
+from stablenew.formats.settings import BY_NAME, SAMPLER, SCHEDULE
 from stablenew.pipeline.reproduction.change import DEVICE, DTYPE, FILE, Change
 from stablenew.pipeline.reproduction.closure_changes import compare_closures
 from stablenew.pipeline.reproduction.setting_changes import compare_records
 
-_SCHEDULER_NAMES: Final = {"Sampler", "Scheduler"}
+_SAMPLING: Final = {BY_NAME[name].title for name in (SAMPLER, SCHEDULE)}
+_SAMPLER_FILE: Final = f"{BY_NAME[SAMPLER].diffusers_part} "
+"""How the name of a change begins that is in a file which configures a sampler."""
+_SAMPLER_CONFIG: Final = SAMPLER_CONFIG.replace("_", " ")
 _IN_CLOSURE: Final = {"dtype": DTYPE, "device": DEVICE}
 
 
@@ -55,11 +60,11 @@ def _without_repeated(settings: Iterable[Change], found: Sequence[Change]) -> li
     """The changes of settings that no change of the closure says already."""
     settings = tuple(settings)
     kinds = {change.kind for change in found}
-    has_scheduler = any(change.kind == FILE and "scheduler" in change.name for change in found)
-    has_scheduler = has_scheduler or not _SCHEDULER_NAMES.isdisjoint(change.name for change in settings)
+    has_sampler = any(change.kind == FILE and change.name.startswith(_SAMPLER_FILE) for change in found)
+    has_sampler = has_sampler or not _SAMPLING.isdisjoint(change.name for change in settings)
     return [
         change
         for change in settings
         if _IN_CLOSURE.get(change.name.removeprefix("extra.")) not in kinds
-        if not (has_scheduler and change.name == "scheduler config")
+        if not (has_sampler and change.name == _SAMPLER_CONFIG)
     ]

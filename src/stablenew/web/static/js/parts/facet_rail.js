@@ -6,9 +6,10 @@ import { quoteValue } from "../data/query_text.js";
 import { h } from "./dom.js";
 import { STATUS_WORDS } from "./job_row.js";
 
-const FACETS = "rating flag model sampler scheduler cfg steps album tag pack stage engine source status type".split(
-  " ",
-);
+const FIRST = ["rating", "flag"];
+const LAST = ["album", "tag", "pack", "stage", "engine", "source", "status", "type"];
+/** Facets that the rail has no section for; `unrated` stands with the stars. */
+const HIDDEN = ["label", "lora", "orientation", "unrated"];
 /** Facets that are called otherwise than settings of their name. */
 const FACET_TITLES = { cfg: "CFG scale", pack: "Prompt pack", type: "File type" };
 const FLAG_WORDS = { pick: "Picked", reject: "Rejected" };
@@ -24,7 +25,13 @@ const ONLY_WITH_CHOICE = ["status", "stage", "engine", "source", "type"];
  * @param {(field: string, value: any) => void} onToggle
  */
 export function buildFacets(facets, chosen, onToggle) {
-  return FACETS.map((field) => buildFacet(field, valuesOf(facets, field), chosen, onToggle));
+  return listFields(facets).map((field) => buildFacet(field, valuesOf(facets, field), chosen, onToggle));
+}
+
+/** The facets in the order they are shown: all that are not named here are settings, in the server's order. */
+export function listFields(facets) {
+  const settings = Object.keys(facets).filter((field) => ![...FIRST, ...LAST, ...HIDDEN].includes(field));
+  return [...FIRST, ...settings, ...LAST];
 }
 
 /** The values of a facet as [field, value, count], in the order they are shown. */
