@@ -7,6 +7,7 @@ import typer
 
 from stablenew.cli.console import Output, bar, format_bytes, format_local_time, plural
 from stablenew.cli.history_command import SETTINGS, read_query
+from stablenew.cli.options import ImageQuery
 from stablenew.cli.query_words import QueryCommand
 from stablenew.cli.table import Column
 from stablenew.errors import FAILURE, ConfigError
@@ -27,36 +28,39 @@ Building again into the same folder reads only what changed. QUERY is that of `s
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a dataset.")]
 
 
+_Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", help="Also write jsonl, csv, pairs, imagefolder or webdataset; may be repeated."),
+]
+_Shares = Annotated[str, typer.Option(metavar="TRAIN,VALIDATION,TEST", help="Percentages of the splits.")]
+_Ties = Annotated[str, typer.Option(metavar="TIES", help="Images that share one of these are never in two splits.")]
+_Executor = Annotated[str, typer.Option("--executor", "--engine", help="Where parts are built: local or dask.")]
+_Cluster = Annotated[
+    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="The address of a running Dask cluster.")
+]
+_Source = Annotated[
+    str | None, typer.Option("--from", metavar="ADDRESS", help="Read another store, such as s3://bucket/runs.")
+]
+_SourceOptions = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="An option of its file system, such as endpoint_url=URL."),
+]
+
+
 @app.command(cls=QueryCommand, help=_BUILD_HELP, context_settings=SETTINGS)
 def build(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to build into.")],
-    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which images; by default all.")] = None,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option("--format", help="Also write jsonl, csv, pairs, imagefolder or webdataset; may be repeated."),
-    ] = None,
-    split: Annotated[
-        str, typer.Option(metavar="TRAIN,VALIDATION,TEST", help="Percentages of the splits.")
-    ] = "80,10,10",
-    split_by: Annotated[
-        str, typer.Option(metavar="TIES", help="Images that share one of these are never in two splits.")
-    ] = "prompt,seed,lineage",
+    query: ImageQuery = None,
+    formats: _Formats = None,
+    split: _Shares = "80,10,10",
+    split_by: _Ties = "prompt,seed,lineage",
     salt: Annotated[str, typer.Option(help="Changes which images are in which split.")] = "",
     incremental: Annotated[bool, typer.Option(help="Read only what changed since the last build into DIR.")] = True,
-    executor: Annotated[
-        str, typer.Option("--executor", "--engine", help="Where parts are built: local or dask.")
-    ] = "local",
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="The address of a running Dask cluster.")
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option("--from", metavar="ADDRESS", help="Read another store, such as s3://bucket/runs.")
-    ] = None,
-    storage: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="An option of its file system, such as endpoint_url=URL."),
-    ] = None,
+    executor: _Executor = "local",
+    cluster: _Cluster = None,
+    source: _Source = None,
+    storage: _SourceOptions = None,
 ) -> int:
     """Build a dataset."""
     out: Output = ctx.obj
@@ -70,7 +74,7 @@ def build(
             split=plan,
             formats=[name for given in formats or [] for name in given.split(",")],
             source=None if source is None else _open_source(source, storage or []),
-            executor=_open_executor(executor, scheduler),
+            executor=_open_executor(executor, cluster),
             is_incremental=incremental,
             progress=progress,
         ),
@@ -88,10 +92,10 @@ def _read_split(shares: str, ties: str, salt: str) -> "SplitPlan":
     return SplitPlan(train, validation, test, tuple(tie.strip() for tie in ties.split(",")), salt)
 
 
-def _open_executor(name: str, scheduler: str | None) -> "PartExecutor":
+def _open_executor(name: str, cluster: str | None) -> "PartExecutor":
     from stablenew.learning.dataset.parts.executor import open_executor
 
-    return open_executor(name, scheduler)
+    return open_executor(name, cluster)
 
 
 def _open_source(address: str, options: list[str]) -> "RunSource":

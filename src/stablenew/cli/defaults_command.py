@@ -9,13 +9,12 @@ from stablenew.cli.console import Output, plural
 from stablenew.cli.learn_command import (
     NO_RATINGS,
     REASON,
-    DatasetOption,
     ProposerOption,
-    QueryArgument,
     open_dataset,
     show_interval,
     show_value,
 )
+from stablenew.cli.options import DatasetOption, RunQuery
 from stablenew.cli.table import Column
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 def defaults(
     ctx: typer.Context,
-    query: QueryArgument = None,
+    query: RunQuery = None,
     dataset: DatasetOption = None,
     proposer: ProposerOption = "evidence",
     show_all: Annotated[bool, typer.Option("--all", help="Also the settings that were never varied.")] = False,

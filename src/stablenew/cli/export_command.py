@@ -8,18 +8,16 @@ import typer
 from stablenew.cli.console import SHOWN_PROBLEMS, Output, plural
 from stablenew.cli.history_command import SETTINGS, open_history, read_query
 from stablenew.cli.images_command import find_sorted
+from stablenew.cli.options import ImageQuery
 from stablenew.errors import FAILURE
 
 app = typer.Typer(no_args_is_help=True, help="Write what is known of images in the files of other programs.")
-_QueryArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="QUERY", help="Which images; all when it is empty.")
-]
 
 
 @app.command("xmp", context_settings=SETTINGS)
 def export_xmp(
     ctx: typer.Context,
-    query: _QueryArgument = None,
+    query: ImageQuery = None,
     folder: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write beneath this folder.")
     ] = None,
@@ -65,7 +63,7 @@ def _export_copies(out: Output, query: list[str] | None, folder: Path) -> int:
 @app.command("captions", context_settings=SETTINGS)
 def export_captions(
     ctx: typer.Context,
-    query: _QueryArgument = None,
+    query: ImageQuery = None,
     folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new folder for a trainer.")] = Path(
         "captions"
     ),
@@ -96,7 +94,7 @@ def export_c2pa(
     folder: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Write the copies beneath this folder.")
     ],
-    query: _QueryArgument = None,
+    query: ImageQuery = None,
     detached: Annotated[
         bool, typer.Option("--detached", help="Copy images as they are, with the statement in a .c2pa file beside.")
     ] = False,
@@ -149,7 +147,7 @@ def make_certificate(
 @app.command("ro-crate", context_settings=SETTINGS)
 def export_ro_crate(
     ctx: typer.Context,
-    query: _QueryArgument = None,
+    query: ImageQuery = None,
     folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new folder for the crates.")] = Path(
         "crates"
     ),
@@ -171,7 +169,7 @@ def export_ro_crate(
 @app.command("prov", context_settings=SETTINGS)
 def export_prov(
     ctx: typer.Context,
-    query: _QueryArgument = None,
+    query: ImageQuery = None,
     folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new folder for them.")] = Path(
         "prov"
     ),

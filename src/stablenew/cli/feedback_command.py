@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from stablenew.cli.console import Output, plural
-from stablenew.cli.run_names import RunArgument
+from stablenew.cli.options import RunArgument
 from stablenew.cli.table import Column
 from stablenew.errors import ConfigError
 

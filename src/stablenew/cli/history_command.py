@@ -13,7 +13,7 @@ from stablenew.cli.console import (
     plural,
     shown_ids,
 )
-from stablenew.cli.run_names import RunArgument
+from stablenew.cli.options import RunArgument
 from stablenew.cli.streams import write_json
 from stablenew.cli.table import Column
 

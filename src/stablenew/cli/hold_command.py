@@ -6,6 +6,7 @@ import typer
 
 from stablenew.cli.console import Output, format_bytes, plural
 from stablenew.cli.history_command import open_history, read_query
+from stablenew.cli.options import ImageQuery
 from stablenew.cli.table import Column
 from stablenew.errors import FAILURE
 from stablenew.formats.digest import short_digest
@@ -18,7 +19,7 @@ _SHOWN: Final = 50
 
 def hold(
     ctx: typer.Context,
-    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which images; all when empty.")] = None,
+    query: ImageQuery = None,
 ) -> int:
     """Copy images in place into the store, so that it no longer needs their folders."""
     out: Output = ctx.obj

@@ -27,32 +27,37 @@ Where images lie is listed by `stablenew sources`, and checked by `stablenew ver
 _SHOWN_PROMPT = 60
 
 
+_Folders = Annotated[
+    list[Path] | None, typer.Argument(metavar="DIR...", help="Output folders of any tool, with all below them.")
+]
+_Link = Annotated[
+    bool, typer.Option("--link", help="As --copy, sharing the bytes on the disk, where the file system can.")
+]
+_TakesAll = Annotated[
+    bool,
+    typer.Option("--all", help="Also grids, previews, input images, and images that do not say how they were made."),
+]
+_Watch = Annotated[
+    bool, typer.Option("--watch", help="Go on: take in what is saved there, until Ctrl-C; one process per folder.")
+]
+_Undo = Annotated[
+    str | None, typer.Option("--undo", metavar="ID", help="Take an import out again; rated runs are kept.")
+]
+
+
 def import_images(
     ctx: typer.Context,
-    folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="DIR...", help="Output folders of any tool, with all below them.")
-    ] = None,
+    folders: _Folders = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy the images into the store as well.")] = False,
-    link: Annotated[
-        bool, typer.Option("--link", help="As --copy, sharing the bytes on the disk, where the file system can.")
-    ] = False,
-    takes_all: Annotated[
-        bool,
-        typer.Option(
-            "--all", help="Also grids, previews, input images, and images that do not say how they were made."
-        ),
-    ] = False,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Go on: take in what is saved there, until Ctrl-C; one process per folder.")
-    ] = False,
+    link: _Link = False,
+    takes_all: _TakesAll = False,
+    watch: _Watch = False,
     install: Annotated[
         bool, typer.Option("--install", help="With --watch: start watching now and at every login.")
     ] = False,
     uninstall: Annotated[bool, typer.Option("--uninstall", help="Undo --install: no more watching at login.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be taken in, and write nothing.")] = False,
-    undo: Annotated[
-        str | None, typer.Option("--undo", metavar="ID", help="Take an import out again; rated runs are kept.")
-    ] = None,
+    undo: _Undo = None,
     with_feedback: Annotated[
         bool, typer.Option("--with-feedback", help="With --undo: also runs that somebody rated.")
     ] = False,

@@ -8,6 +8,7 @@ import typer
 
 from stablenew.cli.console import Output, bar, plural
 from stablenew.cli.history_command import SETTINGS, read_query
+from stablenew.cli.options import DatasetOption, RunQuery
 from stablenew.cli.query_words import QueryCommand
 from stablenew.cli.table import Column
 
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What the ratings say about settings.", no_args_is_help=True)
 
-DatasetOption = Annotated[
-    Path | None,
-    typer.Option("--dataset", metavar="DIR", help="Use this dataset instead of one that is kept up to date."),
-]
-QueryArgument = Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which runs; by default all.")]
 _BAR = 24
 REASON = Column(is_wrapped=True)
 NO_RATINGS = "no image is rated yet; `stablenew serve` or `stablenew rate RUN IMAGE STARS`"
@@ -44,7 +40,7 @@ def open_dataset(out: Output, folder: Path | None, query: list[str] | None = Non
 @app.command(context_settings=SETTINGS)
 def evidence(
     ctx: typer.Context,
-    query: QueryArgument = None,
+    query: RunQuery = None,
     by: Annotated[
         list[str] | None,
         typer.Option(
@@ -224,7 +220,7 @@ ProposerOption = Annotated[str, typer.Option(metavar="NAME", help="The proposer 
 @app.command(context_settings=SETTINGS)
 def propose(
     ctx: typer.Context,
-    query: QueryArgument = None,
+    query: RunQuery = None,
     current: Annotated[
         list[str] | None, typer.Option(metavar="SETTING=VALUE", help="What you use now; by default what you used most.")
     ] = None,
@@ -274,7 +270,7 @@ def _show_proposals(out: Output, found: "Sequence[Proposal]") -> None:
 def package(
     ctx: typer.Context,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
-    query: QueryArgument = None,
+    query: RunQuery = None,
     dataset: DatasetOption = None,
     examples: Annotated[int, typer.Option(min=0, help="Include the prompts of the N best and N worst images.")] = 10,
 ) -> int:

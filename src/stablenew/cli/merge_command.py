@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stablenew.cli.console import Output, plural
+from stablenew.cli.options import DryRunOption
 from stablenew.cli.table import Column
 from stablenew.errors import FAILURE
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def merge(
     ctx: typer.Context,
     other: Annotated[Path, typer.Argument(metavar="OTHER", help="Another store, or a zip of run folders.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done without doing it.")] = False,
+    dry_run: DryRunOption = False,
 ) -> int:
     """Copy the runs and the feedback of another store into this one; merging twice is harmless."""
     out: Output = ctx.obj

@@ -9,7 +9,8 @@ import typer
 
 from stablenew.cli.console import Output, plural, shorten_ids
 from stablenew.cli.history_command import read_query
-from stablenew.cli.learn_command import DatasetOption, QueryArgument, open_dataset, show_value
+from stablenew.cli.learn_command import open_dataset, show_value
+from stablenew.cli.options import DatasetOption, EngineOption, PlanSettings, RunQuery
 from stablenew.cli.table import Column
 from stablenew.formats.digest import short_digest
 
@@ -25,7 +26,7 @@ DEFAULT_BATCH: Final = 4
 
 def next_batch(
     ctx: typer.Context,
-    query: QueryArgument = None,
+    query: RunQuery = None,
     over: Annotated[
         list[str] | None,
         typer.Option(metavar="SETTING=LOW..HIGH,...", help="What to tune: cfg=3..12,sampler=Euler|DPM++ 2M."),
@@ -34,10 +35,8 @@ def next_batch(
     prompt: Annotated[
         list[str] | None, typer.Option(help="A prompt; by default those of the images that are there.")
     ] = None,
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="A setting of all images.")
-    ] = None,
-    engine: Annotated[str | None, typer.Option(help="The engine to use.")] = None,
+    setting: PlanSettings = None,
+    engine: EngineOption = None,
     url: Annotated[str | None, typer.Option(help="The address of the engine's server, with --run.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The plan to write.")] = None,
     is_run: Annotated[bool, typer.Option("--run", help="Run the plan at once.")] = False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stablenew.cli.console import INTERRUPTED, Output, bar, plural
+from stablenew.cli.options import EngineOption, PlanSettings, UrlOption
 from stablenew.errors import FAILURE, ConfigError
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ def new(
     preset: Annotated[
         list[str] | None, typer.Option(metavar="NAME:STAGE.KEY=V;STAGE.KEY=V", help="A preset to compare.")
     ] = None,
-    setting: Annotated[list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE")] = None,
+    setting: PlanSettings = None,
     seeds: Annotated[str, typer.Option(metavar="N,N", help="The seeds; each prompt runs with each.")] = "1,2,3",
     name: Annotated[str | None, typer.Option(help="The name of the plan; by default that of its file.")] = None,
-    engine: Annotated[str | None, typer.Option(help="The engine to use.")] = None,
+    engine: EngineOption = None,
 ) -> int:
     """Create a plan. Nothing runs yet."""
     out: Output = ctx.obj
@@ -108,7 +109,7 @@ def run(
     ctx: typer.Context,
     file: PlanFile,
     engine: Annotated[str | None, typer.Option(help="Use another engine than the plan's.")] = None,
-    url: Annotated[str | None, typer.Option(help="The address of the engine's server.")] = None,
+    url: UrlOption = None,
 ) -> int:
     """Run the rest of a plan. After a stop or a crash, `run` continues."""
     return run_file(ctx.obj, file, engine=engine, url=url)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stablenew.cli.console import Output, plural
-from stablenew.cli.run_names import RunsArgument
+from stablenew.cli.options import DryRunOption, RunsArgument
 from stablenew.cli.table import Column
 from stablenew.errors import FAILURE
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def repair(
     ctx: typer.Context,
     runs: RunsArgument = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done without doing it.")] = False,
+    dry_run: DryRunOption = False,
     force: Annotated[bool, typer.Option("--force", help="Also finish runs that began on another machine.")] = False,
 ) -> int:
     """Seal interrupted runs, remove what crashes left, merge conflict copies of feedback."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from stablenew.cli.console import Output
+from stablenew.cli.options import UrlOption
 from stablenew.cli.run_result import exit_code, show_result
 
 if TYPE_CHECKING:
@@ -25,36 +26,43 @@ if TYPE_CHECKING:
     from stablenew.store.run import Run
 
 
+_Again = Annotated[
+    str | None, typer.Option(metavar="RUN", help="Run the variants of this run again instead of a pack.")
+]
+_Engine = Annotated[
+    str | None, typer.Option(help="The engine; by default that of the settings, or with --again that of the run.")
+]
+_Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Set a setting; this also turns its stage on."),
+]
+_Sweeps = Annotated[
+    list[str] | None, typer.Option(metavar="STAGE.KEY=V,V", help="Run once with each value of a setting.")
+]
+_Choices = Annotated[
+    list[str] | None, typer.Option(metavar="TEXT", help="'cat => dog | fox', '__mood__: a | b' or 'slot: a | b'.")
+]
+_IsRecorded = Annotated[
+    bool | None, typer.Option("--record/--no-record", help="Record this run, whatever learning_enabled says.")
+]
+
+
 def run(
     ctx: typer.Context,
     pack: Annotated[Path | None, typer.Argument(help="A prompt pack: .txt, .json or .tsv.")] = None,
-    again: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Run the variants of this run again instead of a pack.")
-    ] = None,
+    again: _Again = None,
     new_seeds: Annotated[bool, typer.Option(help="With --again: let the engine choose other seeds.")] = False,
-    engine: Annotated[
-        str | None,
-        typer.Option(help="The engine; by default that of the settings, or with --again that of the run."),
-    ] = None,
-    url: Annotated[str | None, typer.Option(help="The address of the engine's server.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Set a setting; this also turns its stage on."),
-    ] = None,
-    sweep: Annotated[
-        list[str] | None, typer.Option(metavar="STAGE.KEY=V,V", help="Run once with each value of a setting.")
-    ] = None,
-    randomize: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="'cat => dog | fox', '__mood__: a | b' or 'slot: a | b'.")
-    ] = None,
+    engine: _Engine = None,
+    url: UrlOption = None,
+    set_: _Settings = None,
+    sweep: _Sweeps = None,
+    randomize: _Choices = None,
     mode: Annotated[str | None, typer.Option(help="fanout, sequential or random; by default the pack's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Run at most N variants.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The seed of every variant, and of random picks.")] = None,
     action: Annotated[str | None, typer.Option(metavar="LABEL", help="A label for the purpose of this run.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="T", help="A tag for the records; may be repeated.")] = None,
-    record: Annotated[
-        bool | None, typer.Option("--record/--no-record", help="Record this run, whatever learning_enabled says.")
-    ] = None,
+    record: _IsRecorded = None,
     output: Annotated[Path | None, typer.Option(help="Also save the final images into this folder.")] = None,
     stop_on_error: Annotated[bool, typer.Option(help="Stop at the first variant that fails.")] = False,
 ) -> int:

@@ -7,6 +7,7 @@ import typer
 from stablenew.cli.console import Output, plural
 from stablenew.cli.history_command import open_history, read_query
 from stablenew.cli.images_command import without_trash
+from stablenew.cli.options import ImageQuery
 
 HELP: Final = """Score images, or those that fit QUERY, with a scorer; images it has scored before are left out.
 
@@ -27,7 +28,7 @@ def score(
     with_scorer: Annotated[
         str, typer.Option("--with", help="A scorer's name, FILE.py:function, or module:function.", metavar="SCORER")
     ],
-    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which images.")] = None,
+    query: ImageQuery = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; by default one a processor.", metavar="N")
     ] = None,

@@ -13,33 +13,40 @@ if TYPE_CHECKING:
     from stablenew.web.server import ServerNote, ServerPlace
 
 
+_Port = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="The port; 0 picks any, by default the one used before.")
+]
+_Lan = Annotated[
+    bool,
+    typer.Option(
+        "--lan",
+        help="Also open it to the network, over HTTPS: devices that you pair may look and rate, and nothing else.",
+    ),
+]
+_LanAddress = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="With --lan: the address of this machine to open.")
+]
+_LanPort = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="With --lan: its port; by default 8443 or the next free one.")
+]
+_Insecure = Annotated[
+    bool,
+    typer.Option(
+        "--insecure",
+        help="With --lan: plain HTTP, for devices that refuse the certificate, on a network that you trust.",
+    ),
+]
+
+
 def serve(
     ctx: typer.Context,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="The port; 0 picks any, by default the one used before.")
-    ] = None,
+    port: _Port = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the link without opening a browser.")] = False,
     read_only: Annotated[bool, typer.Option("--read-only", help="Allow no changes from the page.")] = False,
-    lan: Annotated[
-        bool,
-        typer.Option(
-            "--lan",
-            help="Also open it to the network, over HTTPS: devices that you pair may look and rate, and nothing else.",
-        ),
-    ] = False,
-    lan_address: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="With --lan: the address of this machine to open.")
-    ] = None,
-    lan_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="With --lan: its port; by default 8443 or the next free one.")
-    ] = None,
-    insecure: Annotated[
-        bool,
-        typer.Option(
-            "--insecure",
-            help="With --lan: plain HTTP, for devices that refuse the certificate, on a network that you trust.",
-        ),
-    ] = False,
+    lan: _Lan = False,
+    lan_address: _LanAddress = None,
+    lan_port: _LanPort = None,
+    insecure: _Insecure = False,
 ) -> int:
     """Open the web page: look, rate, compare, start runs. Ctrl-C ends it."""
     out: Output = ctx.obj

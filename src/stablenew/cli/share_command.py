@@ -9,6 +9,7 @@ import typer
 from stablenew.cli.console import SHOWN_PROBLEMS, Output, format_bytes, plural
 from stablenew.cli.history_command import open_history, read_query
 from stablenew.cli.images_command import find_sorted, without_trash
+from stablenew.cli.options import ImageQuery
 from stablenew.errors import FAILURE, StableNewError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _PARTS = ("prompts", "images")
 
 def share(
     ctx: typer.Context,
-    query: Annotated[list[str] | None, typer.Argument(metavar="QUERY", help="Which images; all when empty.")] = None,
+    query: ImageQuery = None,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.zip", help="The pack to write.")] = Path(
         "stablenew-pack.zip"
     ),

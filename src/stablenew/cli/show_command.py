@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from stablenew.cli.console import Output, format_bytes, format_duration, format_local_time, plural, shown_ids
-from stablenew.cli.run_names import RunArgument
+from stablenew.cli.options import RunArgument
 from stablenew.cli.table import Column
 from stablenew.errors import FAILURE
 

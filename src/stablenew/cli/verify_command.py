@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from stablenew.cli.console import DIM, RED, YELLOW, Output, format_bytes, plural
-from stablenew.cli.run_names import RunsArgument
+from stablenew.cli.options import RunsArgument
 from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
