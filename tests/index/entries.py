@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+from stablenew.formats.query_language import Pattern
 from stablenew.formats.settings import INDEXED
 from stablenew.index.asking.columns.column_cache import ColumnCache
 from stablenew.index.asking.columns.column_table import ColumnTable
@@ -102,6 +103,10 @@ class Filled:
     def table(self) -> ColumnTable:
         """The table of the columns."""
         return self.cache.table
+
+    def id_of(self, digest):
+        """The index's id of an image."""
+        return self.reader.find_images(Pattern(digest))[0]
 
     def digests(self, places):
         """The images of some rows."""

@@ -21,6 +21,7 @@ from stablenew.index.asking.columns.table_columns import (
     RUN_TYPES,
     SLOT_TYPES,
     TAG_TYPES,
+    TRASH_TYPES,
     TableColumns,
 )
 from stablenew.index.asking.index_reader import IndexReader
@@ -37,13 +38,14 @@ _ROW_SQL: Final = ", ".join(
     else f"v.{name}"
     for name in ROW_TYPES
 )
-_LAYOUT: Final = " ".join(["coded", *RUN_TYPES, *ROW_TYPES, *EXTRA_TYPES, *LABEL_TYPES, *OPINION_TYPES, *TAG_TYPES])
+_TABLE_TYPES: Final = (RUN_TYPES, ROW_TYPES, EXTRA_TYPES, LABEL_TYPES, OPINION_TYPES, TAG_TYPES, TRASH_TYPES)
+_LAYOUT: Final = " ".join(["coded", *(name for types in _TABLE_TYPES for name in types)])
 """A saved table with other columns was written by another version of the program."""
 _SELECT_IMAGES: Final = "SELECT id, rating, is_trashed FROM image"
 _MAX_PATCHED: Final = 5_000
 _MAX_DEAD: Final = 0.25
 _CHUNK: Final = 100_000
-_SAVED_TABLES: Final = ("runs", "rows", "labels", "opinions", "tags")
+_SAVED_TABLES: Final = ("runs", "rows", "labels", "opinions", "tags", "trash")
 
 
 class ColumnTable(TableColumns):
@@ -128,11 +130,12 @@ class ColumnTable(TableColumns):
         self._append_runs(None)
         self._append_where(self.opinions, "opinion", "1")
         self._append_where(self.tags, "standing_tag", "1")
+        self._append_where(self.trash, "trash", "1")
         self._append_labels(None)
         self._set_images(self._reader.fetch(f"{_SELECT_IMAGES} WHERE rating IS NOT NULL OR is_trashed"))
         self.touched_runs = None
-        for table in (self.runs, self.rows, self.labels, self.opinions, self.tags):
-            table.trim()
+        for table in _SAVED_TABLES:
+            getattr(self, table).trim()
         self.order()
 
     def _patch(self, version: tuple[str, int]) -> bool:
@@ -155,9 +158,9 @@ class ColumnTable(TableColumns):
         ids = np.fromiter(touched, np.int64, len(touched))
         runs = f"run IN ({','.join(map(str, sorted(touched)))})"
         trashed = [image for (image,) in self._reader.fetch(f"SELECT DISTINCT image FROM trash WHERE {runs}")]
-        trashed_pictures = self.pictures_of(np.array(trashed, np.int64))
-        images = np.union1d(self.opinions["image"][np.isin(self.opinions["run"], ids)], trashed_pictures)
-        images = np.union1d(images, self.rows["image"][self.rows_of(ids)])
+        images = np.union1d(self.pictures_of(np.array(trashed, np.int64)), self.rows["image"][self.rows_of(ids)])
+        for said in (self.opinions, self.trash):
+            images = np.union1d(images, said["image"][np.isin(said["run"], ids)])
         self.touched_images = images
         self._patch_opinions(ids, runs, images)
         self._update_runs(sorted(touched - changed))
@@ -180,7 +183,7 @@ class ColumnTable(TableColumns):
         images = np.union1d(images, self.pictures_of(np.array(found, np.int64)))
         images = images[images > NO_IMAGE].astype(np.int64)
         listed = (json.dumps(self.with_copies(images).tolist()),)
-        for said, table in ((self.opinions, "opinion"), (self.tags, "standing_tag")):
+        for said, table in ((self.opinions, "opinion"), (self.tags, "standing_tag"), (self.trash, "trash")):
             said.keep(~np.isin(said["run"], ids) & ~np.isin(said["image"], images))
             self._append_where(said, table, "image IN (SELECT value FROM json_each(?))", listed)
             self._append_where(said, table, f"{runs} AND image = {NO_IMAGE}")

@@ -50,6 +50,7 @@ OPINION_TYPES: Final[dict[str, Any]] = {
     "is_flag_latest": np.bool_,
 }
 TAG_TYPES: Final[dict[str, Any]] = {"run": np.int64, "image": np.int32, "name": np.int32}
+TRASH_TYPES: Final[dict[str, Any]] = {"run": np.int64, "image": np.int32}
 _MAX_SPANS: Final = 1_000
 
 
@@ -66,6 +67,8 @@ class TableColumns:
         self.labels = Arrays(LABEL_TYPES)
         self.opinions = Arrays(OPINION_TYPES)
         self.tags = Arrays(TAG_TYPES)
+        self.trash = Arrays(TRASH_TYPES)
+        """Which runs say of which images whether they are in the trash."""
         self.image_ratings: Column = np.empty(0, np.float32)
         """The mean rating of each image, by its id."""
         self.copies: Column = np.empty(0, np.int64)
