@@ -59,6 +59,8 @@ class NamedNumbers:
         self._settings: dict[str, SettingValues] = {}
         self._scores: dict[str, Column] = {}
         """By image id."""
+        self._apart: dict[int, list[int]] = {}
+        """Of runs that score images which are none of their outputs, those images; known once a score is."""
 
     def refresh(self) -> None:
         """Take in what changed with the last refresh of the table."""
@@ -69,10 +71,10 @@ class NamedNumbers:
             return
         for field, values in self._settings.items():
             self._append_settings(field, values, changed)  # rows of the past are dead, and their values harmless
-        if touched:
-            listed = ",".join(map(str, touched))
-            named = self._reader.fetch(f"SELECT DISTINCT image FROM score WHERE is_apart AND run IN ({listed})")
-            scored = self._table.pictures_of(np.array([image for (image,) in named], np.int64))
+        if touched and self._scores:
+            before = [image for run in touched for image in self._apart.pop(run, ())]
+            after = self._read_apart(f"AND run IN ({','.join(map(str, touched))})")
+            scored = self._table.pictures_of(np.array([*before, *after], np.int64))
             images = np.union1d(self._table.touched_images, scored)
             images = images[images > NO_IMAGE].astype(np.int64)
             for field, scores in self._scores.items():
@@ -128,8 +130,18 @@ class NamedNumbers:
         Of a metric the newest value counts; an aspect is the mean of its raters' last words.
         """
         if field not in self._scores:
+            if not self._scores:
+                self._apart.clear()
+                self._read_apart("")
             self._scores[field] = self._read_scores(field, np.empty(0), None)
         return self._scores[field]
+
+    def _read_apart(self, chosen: str) -> list[int]:
+        """The images that some runs score though they are none of their outputs; they are remembered by run."""
+        found = self._reader.fetch(f"SELECT DISTINCT run, image FROM score WHERE is_apart {chosen}")
+        for run, image in found:
+            self._apart.setdefault(run, []).append(image)
+        return [image for _, image in found]
 
     def _read_scores(self, field: str, known: Column, images: Column | None) -> Column:
         """The scores of a field by image id: those of `images` are read again, or with None all of them."""
