@@ -60,13 +60,18 @@ def score(digest, name, value, *, source="scorer", at="2026-11-22T00:00:00.000Z"
     return ScoreEntry(digest, name, source, value, at)
 
 
-def run(number, *variants, said=(), tags=(), scores=(), trash=(), rating=None, **fields):
+def run(number, *variants, said=(), tags=(), notes=(), scores=(), trash=(), rating=None, **fields):
     """The run of that number: each is created a minute after the one before."""
     facts = {"status": "completed", "engine": "sketch", "source": "StableNew", "action": None, "packs": ()}
-    facts |= {"tags": (), "plan_size": None, "record_count": None, "duration_seconds": None}
+    facts |= {
+        "tags": fields.pop("learning_tags", ()),
+        "plan_size": None,
+        "record_count": None,
+        "duration_seconds": None,
+    }
     created = START_MS + number * 60_000
     opinions = OpinionEntry(
-        rating=rating, opinions=tuple(said), image_tags=tuple(tags), trash=tuple(trash),
+        rating=rating, opinions=tuple(said), image_tags=tuple(tags), notes=tuple(notes), trash=tuple(trash),
         scores=tuple(one for one in scores if one.name.startswith("aspect.")),
     )  # fmt: skip
     return RunEntry(
