@@ -13,6 +13,8 @@ _TRIED_FIRST: Final = ("txt2img.cfg_scale", "txt2img.steps")
 """What is tuned before anything was varied."""
 _AROUND: Final = (0.5, 1.7)
 """How far, as multiples of what is used."""
+_NARROWEST: Final = 1.0
+"""How far at least: distilled models are used with a single step, and with a CFG scale of 0 or 1."""
 
 
 class SettingRange(NamedTuple):
@@ -52,7 +54,9 @@ def _range_around(name: str, used: Any) -> SettingRange:
     limits = limits_of(name)
     middle = limits.default if used is None else used
     low, high = (middle * part for part in _AROUND)
-    low, high = max(low, limits.lowest or low), min(high, limits.highest or high)
+    low = max(low, limits.lowest or low)
+    high = max(high, low + _NARROWEST)
+    high = min(high, limits.highest or high)
     kind = int if limits.type == "integer" else float
     return SettingRange(name, (kind(round(low, 1)), kind(round(high, 1))), is_interval=True)
 
