@@ -55,7 +55,7 @@ class SettingsSearch:
         shares = sequence.random(count) if count else np.empty((0, max(1, len(self._bounds))))
         for column, (index, bounds) in enumerate(self._bounds.items()):
             points[:, index] = bounds.place(shares[:, column])
-        return self._space.snap(points)
+        return self._snap(points)
 
     def spread_new(self, count: int, skipped: int, others: Floats) -> Floats:
         """The same; none twice, and none of `others`. Fewer where the space has no more.
@@ -88,4 +88,12 @@ class SettingsSearch:
             else:
                 is_other = chance.random(len(points)) < step
                 points[is_other, index] = chance.choice(bounds.codes, int(is_other.sum()))
-        return self._space.snap(points)
+        return self._snap(points)
+
+    def _snap(self, points: Floats) -> Floats:
+        """The points with numbers as people choose them, but for the ends of their bounds and what was listed."""
+        snapped, found = self._space.snap(points), points.copy()
+        for index, bounds in self._bounds.items():
+            if bounds.is_number:
+                found[:, index] = np.clip(snapped[:, index], bounds.codes[0], bounds.codes[-1])
+        return found
