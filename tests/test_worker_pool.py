@@ -78,7 +78,7 @@ def test_no_command_starts_a_process_that_imports_from_the_current_folder(tmp_pa
     """Every module that can be a worker of ours, as the pool starts it."""
     (tmp_path / "json.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write('x')")
     monkeypatch.chdir(tmp_path)
-    for module in ("stablenew.store.upkeep.verifier_pool", "stablenew.index.reading.reader_pool"):
+    for module in ("stablenew.store.upkeep.verifying.verifier_pool", "stablenew.index.reading.reader_pool"):
         done = subprocess.run(worker_pool.module_command(module, str(tmp_path)), input=b"", capture_output=True)
         assert done.returncode == 0, done.stderr
     assert not (tmp_path / "executed").exists()

@@ -34,7 +34,7 @@ from stablenew.formats.strict_json import encode_json, parse_json
 from stablenew.store.run import Run
 from stablenew.store.run_folder import SEAL, is_unsealed
 from stablenew.store.seal import encode_seal
-from stablenew.store.upkeep.run_verifier import RunVerifier
+from stablenew.store.upkeep.verifying.run_verifier import RunVerifier
 
 SCHEMAS: Final = Path(__file__).parents[1] / "schemas"
 _ANSWERING: Final = """

@@ -91,7 +91,7 @@ def run_batch(seed: int, count: int) -> dict[str, Any]:
     """Record, verify and show `count` pictures; what was found, by what it is."""
     warnings.simplefilter("ignore")
     from stablenew import RunRecorder, RunStore
-    from stablenew.store.upkeep.run_verifier import RunVerifier
+    from stablenew.store.upkeep.verifying.run_verifier import RunVerifier
     from stablenew.web.pictures.thumbnail_making import NoPicture, make_thumbnails
 
     chance, originals = random.Random(seed), make_originals()

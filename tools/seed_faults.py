@@ -31,8 +31,8 @@ _FILES: Final = "src/stablenew/store/feedback/feedback_files.py"
 _RUN: Final = "src/stablenew/store/run.py"
 _NAMES: Final = "src/stablenew/store/run_folder.py"
 _JSON: Final = "src/stablenew/formats/strict_json.py"
-_VERIFY: Final = "src/stablenew/store/upkeep/run_verifier.py"
-_DEEP: Final = "src/stablenew/store/upkeep/deep_checks.py"
+_VERIFY: Final = "src/stablenew/store/upkeep/verifying/run_verifier.py"
+_DEEP: Final = "src/stablenew/store/upkeep/verifying/deep_checks.py"
 OURS: Final = (
     Fault(_FOLD, "(event.rater, event.id) not in retracted", "event.id not in {target for _, target in retracted}"),
     Fault(_FOLD, 'case "tag" if event.present:', 'case "tag":'),

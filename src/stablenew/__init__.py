@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from stablenew.recording.run_recorder import RunRecorder
     from stablenew.store.run import Run
     from stablenew.store.run_store import RunStore
-    from stablenew.store.upkeep.run_verifier import RunVerifier
     from stablenew.store.upkeep.store_merge import merge_stores
-    from stablenew.store.upkeep.verify_report import Finding, VerifyReport
+    from stablenew.store.upkeep.verifying.run_verifier import RunVerifier
+    from stablenew.store.upkeep.verifying.verify_report import Finding, VerifyReport
 
 __version__ = "0.2.0"
 
@@ -68,7 +68,7 @@ _HOMES = {
     "Feedback": "formats.documents.feedback",
     "FeedbackEvent": "formats.documents.feedback",
     "FeedbackManager": "recording.feedback_manager",
-    "Finding": "store.upkeep.verify_report",
+    "Finding": "store.upkeep.verifying.verify_report",
     "InMemoryLearningRecordWriter": "recording.learning_record_writer",
     "JobHistory": "index.job_history",
     "JobSummary": "formats.documents.job_summary",
@@ -94,7 +94,7 @@ _HOMES = {
     "RunOptions": "pipeline.run_options",
     "RunRecorder": "recording.run_recorder",
     "RunStore": "store.run_store",
-    "RunVerifier": "store.upkeep.run_verifier",
+    "RunVerifier": "store.upkeep.verifying.run_verifier",
     "RunWatcher": "index.run_watcher",
     "SketchEngine": "engines.sketch",
     "SplitPlan": "learning.dataset.split_plan",
@@ -105,7 +105,7 @@ _HOMES = {
     "Variant": "pipeline.variant_plan",
     "VariantPlan": "pipeline.variant_plan",
     "VariantResult": "formats.documents.pipeline_result",
-    "VerifyReport": "store.upkeep.verify_report",
+    "VerifyReport": "store.upkeep.verifying.verify_report",
     "build_evidence": "learning.evidence.evidence",
     "build_learning_record": "recording.learning_record_builder",
     "merge_feedback": "formats.documents.feedback",

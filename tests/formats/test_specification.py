@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from stablenew.store.upkeep.verify_report import CODES
+from stablenew.store.upkeep.verifying.verify_report import CODES
 
 PAGE = Path(__file__).parents[2] / "schemas" / "README.md"
 SOURCE = Path(__file__).parents[2] / "src" / "stablenew"

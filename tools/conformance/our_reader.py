@@ -13,9 +13,9 @@ from stablenew.store.metric_files import Score, iter_scores, read_scores
 from stablenew.store.run import Run, final_outputs
 from stablenew.store.run_folder import MARKER_FILE, MARKER_FOLDER, SEALED, is_feedback, is_metrics
 from stablenew.store.run_store import RunStore
-from stablenew.store.upkeep.run_verifier import RunVerifier
 from stablenew.store.upkeep.store_files import verify_store_entries, verify_store_files
-from stablenew.store.upkeep.verify_report import CODES, Finding
+from stablenew.store.upkeep.verifying.run_verifier import RunVerifier
+from stablenew.store.upkeep.verifying.verify_report import CODES, Finding
 
 _LEFT_OUT: Final = ("schema-violation", "image-", "origin-")
 _IGNORED: Final = {"file-foreign": "file-ignored", "file-leftover": "file-ignored"}

@@ -11,7 +11,7 @@ from stablenew.errors import FAILURE
 
 if TYPE_CHECKING:
     from stablenew.store.run_store import RunStore
-    from stablenew.store.upkeep.verify_report import ImagePlaces, VerifyReport
+    from stablenew.store.upkeep.verifying.verify_report import ImagePlaces, VerifyReport
 
 
 def verify(
@@ -26,7 +26,7 @@ def verify(
 ) -> int:
     """Check runs against their seals; exit 1 when something is wrong."""
     out: Output = ctx.obj
-    from stablenew.store.upkeep.verify_report import count_findings, count_images
+    from stablenew.store.upkeep.verifying.verify_report import count_findings, count_images
 
     store = out.controller.run_store
     reports = _verify_all(out, store, runs or [], deep=deep)
@@ -51,8 +51,8 @@ def verify(
 
 
 def _verify_all(out: Output, store: "RunStore", names: list[str], *, deep: bool) -> "list[VerifyReport]":
-    from stablenew.store.upkeep.digest_collisions import DigestCollisions
     from stablenew.store.upkeep.store_files import verify_store_entries, verify_store_files
+    from stablenew.store.upkeep.verifying.digest_collisions import DigestCollisions
 
     if not names:
         store.check_exists()
@@ -109,7 +109,7 @@ def _show_missing_sources(out: Output, store: "RunStore") -> None:
 
 
 def _show_total(out: Output, reports: "list[VerifyReport]", counts: dict[str, int]) -> None:
-    from stablenew.store.upkeep.verify_report import count_images
+    from stablenew.store.upkeep.verifying.verify_report import count_images
 
     runs = _of_runs(reports)
     size = sum(report.size_bytes for report in runs)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from stablenew.store.run_description import RunSurvey
     from stablenew.store.run_store import RunStore
     from stablenew.store.upkeep.run_repair import RepairReport
-    from stablenew.store.upkeep.verify_report import VerifyReport
+    from stablenew.store.upkeep.verifying.verify_report import VerifyReport
 
 
 class AppController:
@@ -199,7 +199,7 @@ class AppController:
         Raises:
             RunNotFound, AmbiguousRun: a name means no run.
         """
-        from stablenew.store.upkeep.verifier_pool import iter_reports
+        from stablenew.store.upkeep.verifying.verifier_pool import iter_reports
 
         runs = self._runs(names)
         for done, report in enumerate(iter_reports(runs, deep=deep), 1):

@@ -12,7 +12,7 @@ from stablenew.learning.dataset.source.run_source import LeftOut, LocalSource
 from stablenew.store.run_description import describe_run
 from stablenew.store.run_folder import is_feedback, is_sync_leftover
 from stablenew.store.upkeep.store_merge import merge_stores
-from stablenew.store.upkeep.verifier_pool import iter_reports
+from stablenew.store.upkeep.verifying.verifier_pool import iter_reports
 from tests.samples import metadata, png, record, sealed_run, write_variant
 
 RUN = "my-harbour"

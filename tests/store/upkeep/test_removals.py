@@ -11,8 +11,8 @@ from stablenew.cli.main import main
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.upkeep.run_archive import open_archive
 from stablenew.store.upkeep.run_repair import repair_run
-from stablenew.store.upkeep.run_verifier import RunVerifier
 from stablenew.store.upkeep.store_merge import ADDED, COMPLETED, SKIPPED, UNCHANGED, merge_stores
+from stablenew.store.upkeep.verifying.run_verifier import RunVerifier
 from tests import samples
 
 

@@ -26,7 +26,7 @@ from stablenew.store.run_folder import (
     is_run_entry,
 )
 from stablenew.store.run_store import iter_marker_files
-from stablenew.store.upkeep.verify_report import Finding, VerifyReport
+from stablenew.store.upkeep.verifying.verify_report import Finding, VerifyReport
 
 STORE: Final = "."
 """The subject of what is found beside the runs of a store."""

@@ -44,7 +44,7 @@ def _reproduction(call: Call) -> dict[str, Any]:
 
 def _verify(call: Call) -> dict[str, Any]:
     from stablenew.formats.clock import SYSTEM_CLOCK  # noqa: PLC0415
-    from stablenew.store.upkeep.verifier_pool import iter_reports  # noqa: PLC0415
+    from stablenew.store.upkeep.verifying.verifier_pool import iter_reports  # noqa: PLC0415
     from stablenew.web.request_bodies import VerifyBody  # noqa: PLC0415
 
     (report,) = iter_reports([_run(call)], deep=call.body(VerifyBody).deep)

@@ -9,8 +9,8 @@ from starlette.responses import Response, StreamingResponse
 from stablenew import __version__
 from stablenew.store.local_state import store_key
 from stablenew.store.run_folder import INCOMPLETE, INTERRUPTED
-from stablenew.store.upkeep.digest_collisions import DigestCollisions
-from stablenew.store.upkeep.verify_report import ImagePlaces
+from stablenew.store.upkeep.verifying.digest_collisions import DigestCollisions
+from stablenew.store.upkeep.verifying.verify_report import ImagePlaces
 from stablenew.web.api import NO_STORE, Call, Endpoint
 from stablenew.web.endpoints.copies import open_copies
 from stablenew.web.lan.device_view import describe_device_status, show_event

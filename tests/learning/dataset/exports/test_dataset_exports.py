@@ -20,7 +20,7 @@ from stablenew.learning.dataset.columns import IMAGES_SCHEMA
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.dataset.split_plan import SplitPlan
 from stablenew.learning.dataset_builder import DatasetBuilder
-from stablenew.store.upkeep.run_verifier import RunVerifier
+from stablenew.store.upkeep.verifying.run_verifier import RunVerifier
 from tests import samples
 from tests.importing.images import fill, make_png
 

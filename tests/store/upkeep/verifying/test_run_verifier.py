@@ -8,7 +8,7 @@ import pytest
 from stablenew import RunStore, RunVerifier
 from stablenew.formats.documents.feedback import build_event, build_feedback
 from stablenew.formats.strict_json import encode_pretty_json
-from stablenew.store.upkeep.verify_report import CODES, Finding
+from stablenew.store.upkeep.verifying.verify_report import CODES, Finding
 from tests.samples import huge_png, metadata, record, sealed_run, write_variant
 
 

@@ -21,7 +21,7 @@ from stablenew.formats.schema_catalog import file_name, iter_published_schemas
 from stablenew.formats.strict_json import parse_json
 from stablenew.store.run import Run
 from stablenew.store.run_folder import FEEDBACK, MAX_FEEDBACK_BYTES, MAX_METADATA_BYTES, METADATA, RECORDS
-from stablenew.store.upkeep.verify_report import Finding
+from stablenew.store.upkeep.verifying.verify_report import Finding
 
 _DISAGREE: Final = "documents-disagree"
 

@@ -43,8 +43,8 @@ from stablenew.store.run_folder import (
     is_unsealed,
 )
 from stablenew.store.seal import read_seal
-from stablenew.store.upkeep.digest_collisions import pack_hashes
-from stablenew.store.upkeep.verify_report import CODES, Finding, ImagePlaces, VerifyReport
+from stablenew.store.upkeep.verifying.digest_collisions import pack_hashes
+from stablenew.store.upkeep.verifying.verify_report import CODES, Finding, ImagePlaces, VerifyReport
 
 _MOST_ATTEMPTS = 3
 _STATE_CODES = {RUNNING: "run-running", INTERRUPTED: "run-interrupted", INCOMPLETE: "run-incomplete"}
@@ -349,13 +349,13 @@ class _Verification:
                     self._add(problem.code, name, problem.reason, number)
 
     def _check_in_place(self) -> None:
-        from stablenew.store.upkeep.origin_checks import count_elsewhere, iter_origin_findings  # noqa: PLC0415
+        from stablenew.store.upkeep.verifying.origin_checks import count_elsewhere, iter_origin_findings  # noqa: PLC0415
 
         self._findings.extend(iter_origin_findings(self._run, self._in_place, deep=self._deep))
         self._elsewhere = count_elsewhere(self._run, self._in_place).total()
 
     def _check_deeply(self, *, has_all_records: bool) -> None:
-        from stablenew.store.upkeep.deep_checks import (  # noqa: PLC0415
+        from stablenew.store.upkeep.verifying.deep_checks import (  # noqa: PLC0415
             iter_contradictions,
             iter_image_findings,
             iter_schema_findings,

@@ -14,8 +14,8 @@ from stablenew.cli.main import _run
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.recording.image_content import build_image
 from stablenew.store.run_folder import RECORDS
-from stablenew.store.upkeep.digest_collisions import DigestCollisions
-from stablenew.store.upkeep.run_verifier import RunVerifier
+from stablenew.store.upkeep.verifying.digest_collisions import DigestCollisions
+from stablenew.store.upkeep.verifying.run_verifier import RunVerifier
 from tests.samples import metadata, png, record
 
 OTHER = "f" * 64

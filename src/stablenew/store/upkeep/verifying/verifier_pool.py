@@ -16,8 +16,8 @@ from stablenew import worker_pool
 from stablenew.errors import ImageTooLarge, UndecodableImage
 from stablenew.formats.image_files import DecodedImage, decode_image
 from stablenew.store.run import Run
-from stablenew.store.upkeep.run_verifier import RunVerifier
-from stablenew.store.upkeep.verify_report import VerifyReport
+from stablenew.store.upkeep.verifying.run_verifier import RunVerifier
+from stablenew.store.upkeep.verifying.verify_report import VerifyReport
 
 CHUNK: Final = 16
 WORTH_PROCESSES: Final = 500

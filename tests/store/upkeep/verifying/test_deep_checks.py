@@ -10,7 +10,7 @@ from stablenew import RunVerifier
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.image_files import digest_pixels
 from stablenew.recording.image_content import build_image
-from stablenew.store.upkeep.verifier_pool import iter_reports
+from stablenew.store.upkeep.verifying.verifier_pool import iter_reports
 from tests.samples import chunk, metadata, png, record
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from stablenew import RunVerifier
 from stablenew.store.upkeep import verifier_pool
-from stablenew.store.upkeep.verifier_pool import iter_reports
+from stablenew.store.upkeep.verifying.verifier_pool import iter_reports
 from tests.samples import metadata, png, sealed_run, write_variant
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from stablenew.errors import StableNewError
 from stablenew.store.run_store import RunStore
-from stablenew.store.upkeep.verify_report import Finding, VerifyReport
+from stablenew.store.upkeep.verifying.verify_report import Finding, VerifyReport
 
 SUBJECT: Final = "."
 """The store as a whole."""

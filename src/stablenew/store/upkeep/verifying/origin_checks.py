@@ -10,7 +10,7 @@ from stablenew.formats.documents.output_reference import Origin, OutputReference
 from stablenew.store.output_access import OriginChanged, locate_origin, locate_output, open_output
 from stablenew.store.run import Run
 from stablenew.store.source_roots import SourceRoots
-from stablenew.store.upkeep.verify_report import Finding
+from stablenew.store.upkeep.verifying.verify_report import Finding
 
 
 def iter_origin_findings(run: Run, outputs: Iterable[OutputReference], *, deep: bool) -> Iterator[Finding]:
