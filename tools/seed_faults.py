@@ -31,8 +31,9 @@ _FILES: Final = "src/stablenew/store/feedback/feedback_files.py"
 _RUN: Final = "src/stablenew/store/run.py"
 _NAMES: Final = "src/stablenew/store/run_folder.py"
 _JSON: Final = "src/stablenew/formats/strict_json.py"
-_VERIFY: Final = "src/stablenew/store/upkeep/verifying/run_verifier.py"
-_DEEP: Final = "src/stablenew/store/upkeep/verifying/deep_checks.py"
+_CHECKS: Final = "src/stablenew/store/upkeep/verifying"
+_RECORDS: Final = f"{_CHECKS}/record_checks.py"
+_DEEP: Final = f"{_CHECKS}/deep_checks.py"
 OURS: Final = (
     Fault(_FOLD, "(event.rater, event.id) not in retracted", "event.id not in {target for _, target in retracted}"),
     Fault(_FOLD, 'case "tag" if event.present:', 'case "tag":'),
@@ -61,9 +62,9 @@ OURS: Final = (
     Fault("src/stablenew/store/seal.py", "if match[2] in sums:", "if False:"),
     Fault("src/stablenew/store/metric_files.py", "_ORDER: Final = itemgetter(0, 1)", "_ORDER: Final = itemgetter(0)"),
     Fault("src/stablenew/store/feedback/removals.py", "{removal.sha256: removal for", "{removal.digest: removal for"),
-    Fault(_VERIFY, "self._sha256s.setdefault(output.digest, sha256) != sha256", "False"),
-    Fault(_VERIFY, "elif output.sha256 not in (None, hashes.sha256):", "elif False:"),
-    Fault(_VERIFY, "if hashes is not None and hashes.sha256 in originals:", "if False:"),
+    Fault(_RECORDS, "self.sha256s.setdefault(output.digest, sha256) != sha256", "False"),
+    Fault(_RECORDS, "elif output.sha256 not in (None, hashes.sha256):", "elif False:"),
+    Fault(f"{_CHECKS}/seal_checks.py", "if hashes is not None and hashes.sha256 in originals:", "if False:"),
     Fault(_DEEP, "if index >= total:", "if index > total:"),
     Fault(_DEEP, "metadata.config_digest != digest_json(metadata.config)", "False"),
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stablenew import RunVerifier
-from stablenew.store.upkeep import verifier_pool
+from stablenew.store.upkeep.verifying import verifier_pool
 from stablenew.store.upkeep.verifying.verifier_pool import iter_reports
 from tests.samples import metadata, png, sealed_run, write_variant
 
@@ -93,7 +93,7 @@ def test_ctrl_c_ends_the_processes_too(store):
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may have been started where it is ignored
 from stablenew import RunStore
-from stablenew.store.upkeep import verifier_pool
+from stablenew.store.upkeep.verifying import verifier_pool
 verifier_pool.WORTH_PROCESSES = verifier_pool.CHUNK = 1
 for report in verifier_pool.iter_reports(list(RunStore(sys.argv[1]).iter_runs()) * 1000):
     print(report.subject, flush=True)
