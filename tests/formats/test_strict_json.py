@@ -21,6 +21,7 @@ from stablenew.formats.strict_json import (
     format_number,
     json_safe,
     parse_json,
+    parse_loose_json,
 )
 from tests.strategies import json_values
 
@@ -179,3 +180,18 @@ def test_json_safe_always_gives_i_json(value):
     safe = json_safe(value)
     assert parse_json(encode_json(safe)) == safe
     assert canonical_bytes(safe)
+
+
+@pytest.mark.parametrize("text", ["NaN", '{"a": 1, "a": 2}', "1e999", str(2**70), '"\\ud800"'])
+def test_json_of_other_programs_need_not_be_strict(text):
+    found = parse_loose_json(text)
+    assert found == json.loads(text) or math.isnan(found)
+    assert parse_loose_json(text.encode()) == found or math.isnan(found)
+    with pytest.raises(InvalidJson):
+        parse_json(text.encode())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"a":' * 100_000, "\ufeff1"])
+def test_what_is_no_json_at_all_or_nested_too_deep_is_one_kind_of_error(text):
+    with pytest.raises(ValueError, match=r"\w+"):
+        parse_loose_json(text)

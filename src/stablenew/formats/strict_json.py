@@ -58,6 +58,18 @@ def parse_json(data: bytes, *, max_bytes: int = MAX_BYTES) -> JsonValue:
     return value
 
 
+def parse_loose_json(data: str | bytes) -> Any:
+    """The value in JSON as other programs write it, with NaN, large numbers and keys that stand twice.
+
+    Raises:
+        ValueError: it is no JSON, or is nested too deep to be read.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise InvalidJson("nested too deep to be read") from None
+
+
 def _decode(data: bytes) -> str:
     try:
         text = data.decode("utf-8")

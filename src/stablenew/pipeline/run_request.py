@@ -4,7 +4,6 @@ The command line and the web page take the same words: `txt2img.steps=30` for a 
 sweep, `__mood__: calm | stormy` for what varies in the prompt.
 """
 
-import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Final
 
 from stablenew.errors import ConfigError
 from stablenew.formats.pipeline_config import RANDOM_SEED, PipelineConfig
-from stablenew.formats.strict_json import JsonValue
+from stablenew.formats.strict_json import JsonValue, parse_loose_json
 from stablenew.pipeline.prompt_pack import PromptPack, unresolved_tokens
 from stablenew.pipeline.randomizer import SWEEP, Axis, parse_randomization, standard_sweeps
 from stablenew.pipeline.recorded_plan import Plan, RecordedPlan, config_of
@@ -154,7 +153,7 @@ def parse_value(text: str) -> JsonValue:
     """A value as JSON where it is (30, 7.5, true, null), else the text itself (Euler a)."""
     text = text.strip()
     try:
-        value: JsonValue = json.loads(text)
+        value: JsonValue = parse_loose_json(text)
     except ValueError:
         return text
     return value if value is None or isinstance(value, (bool, int, float, str)) else text

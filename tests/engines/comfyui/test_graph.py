@@ -166,6 +166,7 @@ def test_a_model_without_its_text_encoder_takes_loras_too():
     ("text", "message"),
     [
         ("{", "portrait.json is no JSON"),
+        ("[" * 100_000, "portrait.json is no JSON: nested too deep"),
         ('{"nodes": [], "links": [], "version": 0.4}', r"as the page saves it; export it in API format"),
         ("[]", "is no workflow of ComfyUI"),
         ("{}", "is no workflow of ComfyUI"),

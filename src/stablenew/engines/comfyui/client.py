@@ -5,7 +5,6 @@ Fields are those of ComfyUI's `server.py` and `execution.py` (0.3.64).
 
 import base64
 import contextlib
-import json
 import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, NamedTuple
@@ -16,6 +15,7 @@ import httpx
 from stablenew.engines.comfyui.graph import Graph
 from stablenew.engines.engine_http import EngineHttpClient
 from stablenew.errors import EngineError
+from stablenew.formats.strict_json import parse_loose_json
 
 _LONGEST_REASON: Final = 1000
 _UPLOAD_FOLDER: Final = "stablenew"
@@ -222,7 +222,7 @@ class ComfyUISocket:
         if isinstance(message, bytes):
             return message
         with contextlib.suppress(ValueError):
-            parsed = json.loads(message)
+            parsed = parse_loose_json(message)
             return parsed if isinstance(parsed, dict) else None
         return None
 

@@ -4,12 +4,11 @@ A workflow is `{node id: {"class_type": …, "inputs": {name: value or [node id,
 """
 
 import copy
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from stablenew.errors import ConfigError
-from stablenew.formats.strict_json import JsonValue
+from stablenew.formats.strict_json import JsonValue, parse_loose_json
 from stablenew.image_metadata.graphs.graph import Place
 
 Graph: TypeAlias = dict[str, dict[str, Any]]
@@ -26,7 +25,7 @@ def read_graph(text: str | bytes, name: str = "the workflow") -> Graph:
         ConfigError: it is not in API format; the message says how to export one.
     """
     try:
-        graph = json.loads(text)
+        graph = parse_loose_json(text)
     except ValueError as error:
         raise ConfigError(f"{name} is no JSON: {error}") from None
     return check_graph(graph, name)

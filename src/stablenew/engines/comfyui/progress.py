@@ -1,7 +1,6 @@
 """How far a prompt is, from what ComfyUI's websocket says. Pure."""
 
 import contextlib
-import json
 import struct
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,6 +9,7 @@ from stablenew.engines.comfyui.graph import Graph
 from stablenew.engines.engine import EngineImage
 from stablenew.engines.image_reading import read_image
 from stablenew.errors import EngineError
+from stablenew.formats.strict_json import parse_loose_json
 
 _PREVIEW: Final = 1
 _PREVIEW_WITH_METADATA: Final = 4
@@ -73,8 +73,8 @@ class PromptProgress:
                 self.preview = read_image(message[8:])
                 return True
             if kind == _PREVIEW_WITH_METADATA:
-                about = json.loads(message[8 : 8 + size])
-                if about.get("prompt_id") in (None, self._prompt_id):
+                about = parse_loose_json(message[8 : 8 + size])
+                if isinstance(about, dict) and about.get("prompt_id") in (None, self._prompt_id):
                     self.preview = read_image(message[8 + size :])
                     return True
         return False

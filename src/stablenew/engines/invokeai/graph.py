@@ -5,14 +5,13 @@ a node is its class.
 """
 
 import copy
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from stablenew.errors import ConfigError, EngineError
 from stablenew.formats.common_names import find_sampler
 from stablenew.formats.settings import BY_NAME, SAMPLER, SCHEDULE
-from stablenew.formats.strict_json import JsonValue
+from stablenew.formats.strict_json import JsonValue, parse_loose_json
 
 Graph: TypeAlias = dict[str, Any]
 Places: TypeAlias = dict[str, list[tuple[str, str]]]
@@ -85,7 +84,7 @@ def read_graph(text: str | bytes, place: str) -> Graph:
         ConfigError: it is not a graph.
     """
     try:
-        graph = json.loads(text)
+        graph = parse_loose_json(text)
     except ValueError as error:
         raise ConfigError(f"{place}: expected a graph of InvokeAI as JSON: {error}") from None
     nodes = graph.get("nodes") if isinstance(graph, dict) else None

@@ -7,7 +7,6 @@ AUTOMATIC1111 leaves the schedule out of `info` where it chose it, SD.Next leave
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,7 +15,7 @@ from stablenew.engines.engine import EngineImage
 from stablenew.engines.image_reading import read_image
 from stablenew.errors import EngineError
 from stablenew.formats.settings import BY_NAME, standard_name
-from stablenew.formats.strict_json import JsonValue
+from stablenew.formats.strict_json import JsonValue, parse_loose_json
 from stablenew.image_metadata.infotext import Infotext, parse_infotext
 from stablenew.image_metadata.tools.a1111 import read_standard_settings
 
@@ -86,7 +85,7 @@ def decode_image(text: Any, *, seed: int | None = None, parent: int | None = Non
 
 def _read_info(text: Any) -> dict[str, Any]:
     try:
-        info = json.loads(text) if isinstance(text, str) else text
+        info = parse_loose_json(text) if isinstance(text, str) else text
     except ValueError:
         info = None
     return info if isinstance(info, dict) else {}

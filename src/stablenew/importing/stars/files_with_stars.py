@@ -1,12 +1,12 @@
 """Stars that stand in files: XMP sidecars, images that hold XMP or EXIF, and JSON as Eagle writes it."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from stablenew.disk.regular_file import open_regular, read_regular
+from stablenew.formats.strict_json import parse_loose_json
 from stablenew.image_metadata.reading import read_image_metadata
 from stablenew.image_metadata.xmp_opinions import XmpOpinion, read_opinion
 from stablenew.importing.folder_walk import IMAGE_ENDINGS
@@ -94,7 +94,7 @@ def _from_packet(said: XmpOpinion, image: Path, modified: float) -> Iterator[For
 def read_eagle(path: Path) -> Iterator[ForeignOpinion]:
     """One image of an Eagle library: `<id>.info/metadata.json`, with the image beside it."""
     try:
-        entry: Any = json.loads(read_regular(path, _LONGEST_SIDECAR))
+        entry: Any = parse_loose_json(read_regular(path, _LONGEST_SIDECAR))
     except (OSError, ValueError):
         return
     if isinstance(entry, dict) and isinstance(entry.get("name"), str) and not entry.get("isDeleted"):
@@ -104,7 +104,7 @@ def read_eagle(path: Path) -> Iterator[ForeignOpinion]:
 def read_eagle_list(path: Path) -> Iterator[ForeignOpinion]:
     """Images in one file of JSON: a list, or `{"data": [...]}`, of entries as Eagle's interface gives them."""
     try:
-        value: Any = json.loads(read_regular(path, 64 * _LONGEST_SIDECAR))
+        value: Any = parse_loose_json(read_regular(path, 64 * _LONGEST_SIDECAR))
     except (OSError, ValueError):
         return
     entries = value.get("data") or value.get("items") if isinstance(value, dict) else value

@@ -1,11 +1,11 @@
 """The databases of galleries: what each calls its tables, and what its marks mean here."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final
 
+from stablenew.formats.strict_json import parse_loose_json
 from stablenew.importing.stars.database_copy import ForeignDatabase
 from stablenew.importing.stars.foreign_opinion import (
     PICK,
@@ -216,7 +216,7 @@ def _split(text: object) -> list[str]:
     if not isinstance(text, str) or not text.strip():
         return []
     try:
-        value = json.loads(text)
+        value = parse_loose_json(text)
     except ValueError:
         value = text.split(",")
     return [str(tag).strip() for tag in value if str(tag).strip()] if isinstance(value, list) else []

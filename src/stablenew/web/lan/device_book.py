@@ -20,6 +20,7 @@ from stablenew.disk.atomic_file import replace_file
 from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import ConfigError
 from stablenew.formats.clock import SYSTEM_CLOCK
+from stablenew.formats.strict_json import parse_loose_json
 from stablenew.store.local_state import state_folder, store_key
 from stablenew.store.run_lock import file_lock
 from stablenew.web.lan.roles import DEVICE_ROLES, Viewer
@@ -206,7 +207,7 @@ class DeviceBook:
 def _parse(data: bytes) -> _Content:
     """Nothing where the file is damaged: no device is let in by it."""
     try:
-        found = json.loads(data)
+        found = parse_loose_json(data)
         devices = tuple(Device(**device) for device in found["devices"])
         invitation = Invitation(**found["invitation"]) if found["invitation"] else None
     except (ValueError, TypeError, KeyError):
