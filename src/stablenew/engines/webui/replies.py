@@ -44,8 +44,8 @@ def read_reply(reply: Any, *, parent: int | None = None) -> WebUIReply:
     info = _read_info(reply.get("info"))
     first = info.get("index_of_first_image")
     first = first if isinstance(first, int) and not isinstance(first, bool) else 0
-    seeds = [seed for seed in info.get("all_seeds", []) if isinstance(seed, int)]
-    texts = [parse_infotext(str(text)) for text in info.get("infotexts") or ()][first:]
+    seeds = [seed for seed in _read_list(info, "all_seeds") if isinstance(seed, int)]
+    texts = [parse_infotext(str(text)) for text in _read_list(info, "infotexts")][first:]
     sent = reply["images"][first:]
     wanted = sent[: max(len(seeds), len(texts))] if seeds else sent
     if not wanted:
@@ -91,6 +91,12 @@ def _read_info(text: Any) -> dict[str, Any]:
     return info if isinstance(info, dict) else {}
 
 
+def _read_list(info: Mapping[str, Any], name: str) -> list[Any]:
+    """A list of `info`; empty where it is null or something else."""
+    found = info.get(name)
+    return found if isinstance(found, list) else []
+
+
 _BESIDE: Final = ("subseed_strength",)
 """What is recorded of `info` beside the settings of the table."""
 _IN_PARAMS: Final = ("Schedule type",)
@@ -111,7 +117,7 @@ def _actual(info: Mapping[str, Any], text: Infotext) -> dict[str, JsonValue]:
     params = info.get("extra_generation_params")
     params = {key: str(value) for key, value in params.items() if value is not None} if isinstance(params, dict) else {}
     found |= {standard_name(name): params[name] for name in _IN_PARAMS if params.get(name)}
-    seeds = info.get("all_seeds") or [info.get("seed")]
+    seeds = _read_list(info, "all_seeds") or [info.get("seed")]
     if isinstance(seeds[0], int):
         found["seed"] = seeds[0]
     return found | ({"generation_params": params} if params else {})
