@@ -126,12 +126,10 @@ def _label_of(fields: dict[str, tuple[str, ...]]) -> str | None:
     label = _first(fields, f"{XMP}Label").casefold()
     if label:
         return label[:64]
-    colour = _first(fields, f"{DIGIKAM}ColorLabel")
-    if colour.isdecimal() and int(colour) < len(_DIGIKAM_COLOURS):
-        return _DIGIKAM_COLOURS[int(colour)] or None
-    colour = _first(fields, f"{DARKTABLE}colorlabels")
-    if colour.isdecimal() and int(colour) < len(_DARKTABLE_COLOURS):
-        return _DARKTABLE_COLOURS[int(colour)]
+    for name, colours in ((f"{DIGIKAM}ColorLabel", _DIGIKAM_COLOURS), (f"{DARKTABLE}colorlabels", _DARKTABLE_COLOURS)):
+        number = _first(fields, name)
+        if number.isdecimal() and len(number) < 4 and int(number) < len(colours):
+            return colours[int(number)] or None
     return None
 
 

@@ -32,7 +32,7 @@ _NAME: Final = "|".join(re.escape(name) for name in _FIELDS)
 _ATTRIBUTE: Final = re.compile(rf"\s({_NAME})=(\"[^\"]*\"|'[^']*')")
 _OPENING: Final = re.compile(rf"<({_NAME})(?:\s[^<>]{{0,400}})?>")
 _TAG: Final = re.compile(r"<[^<>]*>")
-_RATING: Final = re.compile(r"xmp:Rating\s{0,4}(?:=\s{0,4}[\"']|>)\s{0,4}(-?[0-9](?:\.[0-9])?)")
+_RATING: Final = re.compile(r"xmp:Rating\s{0,4}(?:=\s{0,4}[\"']|>)\s{0,4}(-?[0-9](?:\.[0-9]{1,3})?)\s{0,4}(?=[\"'<])")
 
 
 def read_xmp(packet: str, container: Container) -> None:
@@ -42,7 +42,7 @@ def read_xmp(packet: str, container: Container) -> None:
     for name, value in _iter_fields(packet):
         container.add("xmp", _FIELDS[name], html.unescape(value).strip())
     if rating := _RATING.search(packet):
-        container.rating = int(float(rating[1]))
+        container.rating = max(-1, min(5, round(float(rating[1]))))
 
 
 def _iter_fields(packet: str) -> list[tuple[str, str]]:
