@@ -231,7 +231,12 @@ def test_jpeg_xl_whose_metadata_is_compressed_is_read_where_brotli_is_installed(
 def test_what_brotli_cannot_unpack_or_unpacks_to_too_much_is_a_problem():
     brotli = pytest.importorskip("brotli", "1.2")
     whole = brotli.compress(bytes(4) + exif_with_comment("a cat"))
-    for data in (whole[:-9], b"\xff" * 40, b"", brotli.compress(bytes(4) + b"II" + bytes(MAX_TEXT_BYTES * 2), quality=1)):
+    for data in (
+        whole[:-9],
+        b"\xff" * 40,
+        b"",
+        brotli.compress(bytes(4) + b"II" + bytes(MAX_TEXT_BYTES * 2), quality=1),
+    ):
         container = read_container(make_jxl(box(b"brob", b"Exif" + data)))
         assert "Brotli" in " ".join(container.problems)
 
