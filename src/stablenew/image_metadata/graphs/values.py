@@ -75,20 +75,28 @@ class Values:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._made: dict[tuple[str, int], Found | None] = {}
+        self._tried: set[tuple[str, tuple[str, ...]]] = set()
+        """Nodes and names that a search has been at: nodes that lead back to each other would double it each time."""
 
     def scalar(self, key: str, *names: str) -> Found | None:
         """The first of some inputs of a node that comes to a number or a word."""
         for name in names:
+            self._tried.clear()
             if name in self._graph.inputs(key) and (found := self._scalar(key, name, 0)):
                 return found
         return None
+
+    def _is_first_try(self, key: str, *names: str) -> bool:
+        tried = len(self._tried)
+        self._tried.add((key, names))
+        return len(self._tried) > tried and self._graph.spend()
 
     def _scalar(self, key: str, name: str, depth: int) -> Found | None:
         value = self._graph.inputs(key).get(name)
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
             return Found(value, Place(key, name))
         link = self._graph.link(value)
-        if link is None or depth > _DEEPEST or not self._graph.spend():
+        if link is None or depth > _DEEPEST or not self._is_first_try(link.node, name):
             return None
         inputs = self._graph.inputs(link.node)
         if self._graph.kind(link.node) == _PROMPT_READER:
@@ -104,7 +112,7 @@ class Values:
 
     def _carried(self, carrier: Link, names: tuple[str, ...], depth: int) -> Found | None:
         """A value that a node passes on with many others, as it got them from the node before."""
-        if depth > _DEEPEST or not self._graph.spend():
+        if depth > _DEEPEST or not self._is_first_try(carrier.node, *names, "carried"):
             return None
         inputs = self._graph.inputs(carrier.node)
         for name in names:
