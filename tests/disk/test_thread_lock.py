@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from stablenew.disk.thread_lock import ThreadLock
+from stablenew.disk.locks import ThreadLock
 
 
 def is_free_for_others(lock):

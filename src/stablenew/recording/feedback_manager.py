@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from stablenew.disk.group_sync import perform_together, results_of
-from stablenew.disk.thread_lock import ThreadLock
+from stablenew.disk.locks import ThreadLock
 from stablenew.errors import ConfigError, InvalidDocument, StableNewError
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, latest_sound_clock, next_hybrid_clock
 from stablenew.formats.documents.feedback import (

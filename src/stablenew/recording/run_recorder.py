@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from stablenew.disk.thread_lock import ThreadLock
+from stablenew.disk.locks import ThreadLock
 from stablenew.errors import InvalidDocument, RunExists
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.documents.learning_record import LearningRecord

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Generic, ParamSpec, TypeVar
 
-from stablenew.disk.thread_lock import ThreadLock
+from stablenew.disk.locks import ThreadLock
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

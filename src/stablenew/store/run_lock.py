@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stablenew.disk.lock_file import LockFile
+from stablenew.disk.locks import LockFile
 from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import RunLocked
 from stablenew.formats.digest import digest_bytes

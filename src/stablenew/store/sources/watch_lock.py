@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from stablenew.disk.atomic_file import replace_file
-from stablenew.disk.lock_file import LockFile
+from stablenew.disk.locks import LockFile
 from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import WatchedElsewhere
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock

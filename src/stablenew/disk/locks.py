@@ -1,12 +1,14 @@
-"""LockFile: a lock for one writer at a time, five times as quick to acquire and release as a `FileLock`.
+"""Locks that a forked child does not hold: LockFile among processes, ThreadLock among the threads of one.
 
-`filelock` does the locking, so that both kinds exclude each other. Left out is what a `FileLock` has beyond that:
-counting, and waiting with a time limit.
+A LockFile is five times as quick to acquire and release as a `FileLock`. `filelock` does the locking, so that both
+kinds exclude each other. Left out is what a `FileLock` has beyond that: counting, and waiting with a time limit.
 """
 
 import contextlib
 import os
+import threading
 import weakref
+from types import TracebackType
 from typing import Final
 
 from stablenew.disk.private_folder import make_private_folder
@@ -109,3 +111,20 @@ def _close_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_close_in_child)
+
+
+class ThreadLock:
+    """A reentrant lock; a forked child has one of its own, because the thread that held the parent's is not there."""
+
+    def __init__(self) -> None:
+        self._process, self._lock = os.getpid(), threading.RLock()
+
+    def __enter__(self) -> None:
+        if os.getpid() != self._process:
+            self._process, self._lock = os.getpid(), threading.RLock()
+        self._lock.acquire()
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self._lock.release()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock, Timeout
 
-from stablenew.disk.lock_file import LockFile
+from stablenew.disk.locks import LockFile
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_processes_that_take_it_away_never_hold_it_together(path, tmp_path):
     """Each that holds the file makes another one that must not be there yet."""
     script = """
         import os, sys, time
-        from stablenew.disk.lock_file import LockFile
+        from stablenew.disk.locks import LockFile
         lock, alone = LockFile(sys.argv[1]), sys.argv[2]
         held = 0
         deadline = time.monotonic() + 60
