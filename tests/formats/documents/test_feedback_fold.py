@@ -10,11 +10,7 @@ from stablenew.formats.documents.feedback_fold import (
     fold_preferences,
     fold_removals,
     fold_trash,
-    latest_aspects,
-    latest_notes,
-    latest_tags,
     latest_trash,
-    latest_words,
     standing_by_image,
     standing_places,
     standing_tags,
@@ -37,10 +33,6 @@ def said(second, op, *, rater="alice", **fields):
 
 def retract(second, *events, rater="alice"):
     return said(second, "retract", rater=rater, event_ids=[event.id for event in events])
-
-
-def aged(event):
-    return f"{event.clock} {event.id}"
 
 
 def opinion(*events, image=IMAGE, rater="alice"):
@@ -128,39 +120,17 @@ def test_a_picture_that_is_one_file_means_what_the_file_means(events):
     assert fold_picture(about) == expected
 
 
-def test_the_last_word_of_each_rater_tells_when_it_was_said_and_who_took_it_back():
+def test_a_tag_stands_where_its_rater_gave_it_last():
     give, take = said(1, "tag", tag="a", present=True), said(2, "tag", tag="a", present=False)
     bob = said(1, "tag", tag="a", present=True, rater="bob")
-    found = latest_tags(merge_events([give, take, bob]))
-    assert found == {(IMAGE, "alice", "a"): (aged(take), False), (IMAGE, "bob", "a"): (aged(bob), True)}
-    assert latest_tags(merge_events([give, take, retract(3, take)]))[IMAGE, "alice", "a"] == (aged(give), True)
-    assert [event.rater for event in standing_tags(merge_events([give, take, bob]))] == ["bob"]
-
-
-def test_notes_and_aspects_tell_the_same_and_what_they_say_now():
-    note, gone = said(1, "note", note_id="n", text="soft"), said(2, "note", note_id="m", text=None)
-    assert latest_notes([note, gone]) == {
-        (IMAGE, "alice", "n"): (aged(note), "soft"),
-        (IMAGE, "alice", "m"): (aged(gone), None),
-    }
-    plain, light = said(1, "rate", rating=5), said(2, "rate", rating=None, aspect="light", image_id=None)
-    assert latest_aspects([plain, light]) == {("", "alice", "light"): (aged(light), None)}
+    assert standing_tags(merge_events([give, take, bob])) == [bob]
+    assert set(standing_tags(merge_events([give, take, bob, retract(3, take)]))) == {give, bob}
 
 
 def test_nothing_said_is_nothing_known():
-    assert (latest_tags([]), latest_notes([]), latest_aspects([]), latest_trash([])) == ({}, {}, {}, {})
+    assert (latest_trash([]), standing_tags([])) == ({}, [])
     assert (fold_opinions([]), fold_picture([]), standing_by_image([]), standing_places([])) == ({}, {}, {}, [])
     assert (fold_preferences([]), fold_removals([]), fold_trash([])) == ([], [], frozenset())
-
-
-@pytest.mark.parametrize(("op", "word"), [("rate", 3), ("flag", "pick")])
-def test_taking_a_word_back_is_a_word_and_an_aspect_is_none(op, word):
-    name = {"rate": "rating", "flag": "flag"}[op]
-    first, last = said(1, op, **{name: word}), said(3, op, **{name: None})
-    aspect = said(4, "rate", rating=5, aspect="light")
-    assert latest_words([first, last, aspect], op) == {(IMAGE, "alice"): clock(3)}
-    assert latest_words([first, last, retract(5, last)], op) == {(IMAGE, "alice"): clock(1)}
-    assert latest_words([said(1, "trash", present=True)], op) == {}
 
 
 def test_trash_has_one_last_word_for_all_raters():

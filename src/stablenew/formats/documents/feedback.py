@@ -259,7 +259,7 @@ def build_feedback(
     `unknown` holds top-level fields of other programs to be kept.
     """
     ordered = merge_events(events)
-    state = fold_events(ordered)
+    state = _fold(ordered)
     fields: dict[str, Any] = {"$schema": SCHEMA_HINT, "run_id": run_id, "events": ordered, "state": state}
     return Feedback.model_validate(dict(unknown or {}) | fields)
 
@@ -305,7 +305,10 @@ def merge_unknown_fields(*documents: Feedback) -> dict[str, JsonValue]:
 
 def fold_events(events: Iterable[FeedbackEvent]) -> FeedbackState:
     """What `events`, in any order, mean now."""
-    ordered = merge_events(events)
+    return _fold(merge_events(events))
+
+
+def _fold(ordered: tuple[FeedbackEvent, ...]) -> FeedbackState:
     opinions = fold_opinions(ordered)
     return FeedbackState.model_validate(
         {

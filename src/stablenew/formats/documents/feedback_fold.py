@@ -10,13 +10,25 @@ PLACE: Final = "place"
 """The op that gives an image a place, in `text`, among the images with a tag. It is no opinion: `state` lacks it."""
 
 
+def standing_events(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
+    """The events that were not retracted, without the retractions.
+
+    Retractions of one's own events count; a retraction itself cannot be retracted: redo is a new event.
+    """
+    retractions = [event for event in events if event.op == "retract"]
+    if not retractions:
+        return events
+    retracted = {(event.rater, target) for event in retractions for target in event.event_ids or ()}
+    return [event for event in events if event.op != "retract" and (event.rater, event.id) not in retracted]
+
+
 def fold_opinions(ordered: Sequence[EventFields]) -> dict[tuple[str, str], dict[str, Any]]:
     """What every rater now thinks of every image, by (image id, rater), in the form of `Opinion`.
 
     The image id of the whole run is empty. `ordered` holds every event once, in the order of `merge_events`.
     """
     winners: dict[tuple[str, ...], EventFields] = {}
-    for event in _without_retracted(ordered):
+    for event in standing_events(ordered):
         if (key := _register(event)) is not None:
             winners[key] = event
     opinions: dict[tuple[str, str], dict[str, Any]] = {}
@@ -29,7 +41,7 @@ def fold_opinions(ordered: Sequence[EventFields]) -> dict[tuple[str, str], dict[
 def standing_by_image(ordered: Sequence[AnyEvent]) -> dict[str, list[AnyEvent]]:
     """The events about each image that were not retracted; for `ordered` see `fold_opinions`."""
     found: dict[str, list[AnyEvent]] = {}
-    for event in _without_retracted(ordered):
+    for event in standing_events(ordered):
         if event.image_id is not None:
             found.setdefault(event.image_id, []).append(event)
     return found
@@ -61,7 +73,9 @@ def fold_preferences(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
 
 def standing_tags(ordered: Sequence[AnyEvent]) -> list[AnyEvent]:
     """The events that gave the images the tags that they have; for `ordered` see `fold_opinions`."""
-    return [event for event in _latest_by_name(ordered, "tag", "tag").values() if event.present]
+    said = standing_events([event for event in ordered if event.op in ("tag", "retract")])
+    latest = {(event.image_id, event.rater, event.tag): event for event in said if event.tag}
+    return [event for event in latest.values() if event.present]
 
 
 def standing_places(ordered: Sequence[AnyEvent]) -> list[AnyEvent]:
@@ -70,13 +84,13 @@ def standing_places(ordered: Sequence[AnyEvent]) -> list[AnyEvent]:
     For `ordered` see `fold_opinions`.
     """
     events = [event for event in ordered if event.op in (PLACE, "retract")]
-    said = (event for event in _without_retracted(events) if event.tag and event.text) if events else ()
+    said = (event for event in standing_events(events) if event.tag and event.text) if events else ()
     return list({(event.image_id or "", event.tag or ""): event for event in said}.values())
 
 
 def standing_comparisons(ordered: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
     """The events of all comparisons that were not taken back; for `ordered` see `fold_opinions`."""
-    return _without_retracted([event for event in ordered if event.op in ("prefer", "retract")])
+    return standing_events([event for event in ordered if event.op in ("prefer", "retract")])
 
 
 def fold_removals(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
@@ -89,7 +103,7 @@ def fold_removals(ordered: Sequence[EventFields]) -> list[dict[str, Any]]:
 
 def standing_removals(ordered: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
     """The events of all removals that were not taken back; for `ordered` see `fold_opinions`."""
-    return _without_retracted([event for event in ordered if event.op in ("remove", "retract")])
+    return standing_events([event for event in ordered if event.op in ("remove", "retract")])
 
 
 def fold_trash(ordered: Sequence[EventFields]) -> frozenset[str]:
@@ -100,50 +114,8 @@ def fold_trash(ordered: Sequence[EventFields]) -> frozenset[str]:
 def latest_trash(ordered: Sequence[EventFields]) -> dict[str, tuple[str, bool]]:
     """For each image that anybody put into the trash or took out of it: when last, as a clock, and whether in."""
     events = [event for event in ordered if event.op in ("trash", "retract")]
-    said = (event for event in _without_retracted(events) if event.image_id is not None)
+    said = (event for event in standing_events(events) if event.image_id is not None)
     return {event.image_id or "": (event.clock, bool(event.present)) for event in said}
-
-
-def latest_words(ordered: Sequence[EventFields], op: str) -> dict[tuple[str, str], str]:
-    """When each rater last rated each image (op `rate`), flagged it, or took that back; by image and rater."""
-    events = [event for event in ordered if event.op in (op, "retract")]
-    said = (event for event in _without_retracted(events) if event.aspect is None)
-    return {(event.image_id or "", event.rater): event.clock for event in said}
-
-
-def latest_tags(ordered: Sequence[EventFields]) -> dict[tuple[str, str, str], tuple[str, bool]]:
-    """For each image, rater and tag when the rater last gave it or took it away, and whether it is there.
-
-    The time is clock and id of the event: over several runs of one image the greatest counts. For `ordered` see
-    `fold_opinions`.
-    """
-    latest = _latest_by_name(ordered, "tag", "tag")
-    return {key: (_age(event), bool(event.present)) for key, event in latest.items()}
-
-
-def latest_notes(ordered: Sequence[EventFields]) -> dict[tuple[str, str, str], tuple[str, str | None]]:
-    """The same of notes, by image, rater and note id: when it was last written, and its text; None where removed."""
-    latest = _latest_by_name(ordered, "note", "note_id")
-    return {key: (_age(event), event.text) for key, event in latest.items()}
-
-
-def latest_aspects(ordered: Sequence[EventFields]) -> dict[tuple[str, str, str], tuple[str, int | None]]:
-    """The same of stars for one aspect, by image, rater and aspect; None where they were taken back."""
-    latest = _latest_by_name(ordered, "rate", "aspect")
-    return {key: (_age(event), event.rating) for key, event in latest.items()}
-
-
-def _latest_by_name(ordered: Sequence[AnyEvent], op: str, name: str) -> dict[tuple[str, str, str], AnyEvent]:
-    """The last word of each rater by image, rater and what the field `name` of the events of one op says."""
-    events = [event for event in ordered if event.op in (op, "retract")]
-    said = _without_retracted(events) if events else ()
-    named = ((getattr(event, name), event) for event in said)
-    return {(event.image_id or "", event.rater, own): event for own, event in named if own}
-
-
-def _age(event: EventFields) -> str:
-    """What sorts events as `merge_events` does."""
-    return f"{event.clock} {event.id}"
 
 
 def fold_earlier_ratings(ordered: Sequence[EventFields]) -> dict[tuple[str, str], list[tuple[int, str]]]:
@@ -152,22 +124,13 @@ def fold_earlier_ratings(ordered: Sequence[EventFields]) -> dict[tuple[str, str]
     Where stars were taken away, what was said before that does not count; for `ordered` see `fold_opinions`.
     """
     said: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    for event in _without_retracted([event for event in ordered if event.op in ("rate", "retract")]):
+    for event in standing_events([event for event in ordered if event.op in ("rate", "retract")]):
         key = (event.image_id or "", event.rater)
         if event.rating is None and event.aspect is None:
             said.pop(key, None)
         elif event.rating is not None and event.aspect is None:
             said.setdefault(key, []).append((event.rating, event.clock))
     return {key: stars[:-1] for key, stars in said.items() if len(stars) > 1}
-
-
-def _without_retracted(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
-    """Retractions of one's own events count; a retraction itself cannot be retracted: redo is a new event."""
-    retractions = [event for event in events if event.op == "retract"]
-    if not retractions:
-        return events
-    retracted = {(event.rater, target) for event in retractions for target in event.event_ids or ()}
-    return [event for event in events if event.op != "retract" and (event.rater, event.id) not in retracted]
 
 
 def _register(event: EventFields) -> tuple[str, ...] | None:

@@ -4,15 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from stablenew.formats.documents.event_fields import EventFields
-from stablenew.formats.documents.feedback_fold import (
-    fold_opinions,
-    latest_aspects,
-    latest_notes,
-    latest_tags,
-    latest_trash,
-    latest_words,
-    standing_comparisons,
-)
+from stablenew.formats.documents.feedback_fold import fold_opinions, latest_trash, standing_events
 from stablenew.index.reading.run_entry import ComparisonEntry, ImageOpinion, OpinionEntry, ScoreEntry
 
 _Opinions: TypeAlias = dict[tuple[str, str], dict[str, Any]]
@@ -24,28 +16,43 @@ def build_opinion_entry(events: Sequence[EventFields], only_image: str | None = 
 
     `only_image` is the image of a run with exactly one: a rating of either is a rating of both, the later one counts.
     """
-    opinions = fold_opinions(events)
+    standing = standing_events(events)
+    opinions = fold_opinions(standing)
     if only_image is not None:
         opinions = _with_one_rating(opinions, only_image)
     flags = [opinion.get("flag") for opinion in opinions.values()]
-    notes = latest_notes(events)
+    notes = _latest_by_name(standing, "note", "note_id")
     return OpinionEntry(
         rating=_latest_rating(opinions),
         image_ratings=tuple(sorted(_best_ratings(opinions).items())),
         tags=tuple(sorted({tag for opinion in opinions.values() for tag in opinion.get("tags") or ()})),
         pick_count=flags.count("pick"),
         reject_count=flags.count("reject"),
-        note_count=sum([text is not None for _, text in notes.values()]),
-        opinions=tuple(_iter_image_opinions(opinions, events)),
-        image_tags=tuple((*key, *word) for key, word in sorted(latest_tags(events).items())),
-        notes=tuple((*key, *word) for key, word in notes.items()),
-        scores=tuple(
-            ScoreEntry(image, f"aspect.{name}", rater, stars, at)
-            for (image, rater, name), (at, stars) in latest_aspects(events).items()
+        note_count=sum([event.text is not None for event in notes.values()]),
+        opinions=tuple(_iter_image_opinions(opinions, standing)),
+        image_tags=tuple(
+            (*key, _age(event), bool(event.present))
+            for key, event in sorted(_latest_by_name(standing, "tag", "tag").items())
         ),
-        trash=tuple((image, *latest) for image, latest in latest_trash(events).items()),
-        comparisons=build_comparison_entries(events),
+        notes=tuple((*key, _age(event), event.text) for key, event in notes.items()),
+        scores=tuple(
+            ScoreEntry(image, f"aspect.{name}", rater, event.rating, _age(event))
+            for (image, rater, name), event in _latest_by_name(standing, "rate", "aspect").items()
+        ),
+        trash=tuple((image, *latest) for image, latest in latest_trash(standing).items()),
+        comparisons=_build_comparison_entries(standing),
     )
+
+
+def _latest_by_name(standing: Sequence[EventFields], op: str, name: str) -> dict[tuple[str, str, str], EventFields]:
+    """The last word of each rater by image, rater and what the field `name` of the events of one op says."""
+    named = ((getattr(event, name), event) for event in standing if event.op == op)
+    return {(event.image_id or "", event.rater, own): event for own, event in named if own}
+
+
+def _age(event: EventFields) -> str:
+    """What sorts events as `merge_events` does: over several runs of one image the greatest counts."""
+    return f"{event.clock} {event.id}"
 
 
 def _latest_rating(opinions: _Opinions) -> int | None:
@@ -68,9 +75,9 @@ def _best_ratings(opinions: _Opinions) -> dict[str, int]:
     return best
 
 
-def _iter_image_opinions(opinions: _Opinions, events: Sequence[EventFields]) -> Iterator[ImageOpinion]:
+def _iter_image_opinions(opinions: _Opinions, standing: Sequence[EventFields]) -> Iterator[ImageOpinion]:
     """What each rater thinks, and when they said so, also where all of it was taken back."""
-    rated, flagged = latest_words(events, "rate"), latest_words(events, "flag")
+    rated, flagged = _latest_words(standing, "rate"), _latest_words(standing, "flag")
     for key, opinion in opinions.items():
         rated_at = opinion.get("rated_at") or rated.get(key)
         if opinion or rated_at or key in flagged:
@@ -78,15 +85,20 @@ def _iter_image_opinions(opinions: _Opinions, events: Sequence[EventFields]) -> 
             yield ImageOpinion(*key, rating, rated_at, flag, flagged.get(key), is_empty=not opinion)
 
 
-def build_comparison_entries(ordered: Sequence[EventFields]) -> tuple[ComparisonEntry, ...]:
-    """The comparisons that stand; for `ordered` see `fold_opinions`."""
+def _latest_words(standing: Sequence[EventFields], op: str) -> dict[tuple[str, str], str]:
+    """When each rater last rated each image (op `rate`), flagged it, or took that back; by image and rater."""
+    said = (event for event in standing if event.op == op and event.aspect is None)
+    return {(event.image_id or "", event.rater): event.clock for event in said}
+
+
+def _build_comparison_entries(standing: Sequence[EventFields]) -> tuple[ComparisonEntry, ...]:
     return tuple(
         ComparisonEntry(
             event.id, event.winner, event.loser, event.rater, event.outcome, event.shown, event.asked,
             event.repeat or 0, event.clock,
         )
-        for event in standing_comparisons(ordered)
-        if event.winner and event.loser and event.outcome
+        for event in standing
+        if event.op == "prefer" and event.winner and event.loser and event.outcome
     )  # fmt: skip
 
 
