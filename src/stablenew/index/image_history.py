@@ -20,7 +20,7 @@ from stablenew.index.asking.image_digests import (
     runs_holding,
 )
 from stablenew.index.asking.image_rows import read_images
-from stablenew.index.asking.index_reader import IndexReader, Row
+from stablenew.index.asking.index_reader import Row
 from stablenew.index.asking.orders import (
     BEST,
     IMAGES,
@@ -58,13 +58,10 @@ class ImageHistory:
         self.rater = rater or user_id() or "me"
         """Whose ratings `mine:` compares."""
         self.keeper = IndexKeeper(self.root)
+        self._reader = self.keeper.reader
         self._clock = clock
         self._columns: ColumnCache | None = None
         self._guard = threading.Lock()
-
-    @property
-    def _reader(self) -> IndexReader:
-        return self.keeper.reader
 
     def refresh(self, *, is_patient: bool = False, progress: "Progress | None" = None) -> Freshness:
         """Bring the index up to date with the store; see `IndexKeeper.refresh`."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from stablenew.index.index_schema import COPY_PREFIX, OPINION_TABLES, PLACE, TAG, Row
 from stablenew.index.stored_values import DIGEST_BYTES
 from stablenew.index.text_ids import find_images
-from stablenew.store.sources.same_pictures import mark_of_same_pictures, read_same_pictures
+from stablenew.store.sources.same_pictures import read_same_pictures, same_pictures_path
 
 _IMAGE_AT: Final = PLACE.positions["image"]
 _TAG_AT: Final = TAG.positions["name"]
@@ -25,19 +25,23 @@ class SamePictures:
     """What the cache of pixels knows of one store, read again when it changed."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._path = same_pictures_path(root)
         self._read: tuple[str, dict[bytes, bytes]] = ("", {})
 
     @property
     def mark(self) -> str:
-        """What changes when the knowledge does."""
-        return mark_of_same_pictures(self._root)
+        """What changes when the knowledge does; empty where there is none."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return ""
+        return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
     def current(self) -> Mapping[bytes, bytes]:
         """For each image that is there in several files the least digest of them."""
         mark = self.mark
         if mark != self._read[0]:
-            self._read = (mark, read_same_pictures(self._root))
+            self._read = (mark, read_same_pictures(self._path))
         return self._read[1]
 
 

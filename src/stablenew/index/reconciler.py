@@ -26,6 +26,7 @@ from stablenew.index.reading.folder_snapshot import (
     take_snapshot,
 )
 from stablenew.index.reading.reader_pool import iter_rows
+from stablenew.index.reading.run_rows import RunRows
 from stablenew.index.run_index import RUN_ADDED, RUN_CHANGED, RUN_REMOVED, HotRun, Known, RunChange, RunIndex
 from stablenew.store.change_hints import NOWHERE, end_of_hints, hints_path, read_hints
 from stablenew.store.run_folder import SEAL, is_run_entry
@@ -81,6 +82,7 @@ class Reconciler:
     def __init__(self, index: RunIndex, root: Path) -> None:
         self.index = index
         self._root = root
+        self._hints = hints_path(root)
         self._looks = time.time_ns()  # programs that look only once do not all begin with the same slice
         index.pictures = SamePictures(root)
 
@@ -90,7 +92,7 @@ class Reconciler:
         A sweep may be interrupted at any moment; the next one continues from there.
         """
         started = time.perf_counter()
-        hints_place = end_of_hints(hints_path(self._root))
+        hints_place = end_of_hints(self._hints)
         number = int(self.index.get_meta("sweep_number", 0)) + 1
         known = self.index.known()
         scan = self._scan(known, SLICES if deep else number % SLICES)
@@ -120,10 +122,10 @@ class Reconciler:
 
     def apply_hints(self) -> Changes | None:
         """Read the runs that programs on this machine reported to have written; None when hints were lost."""
-        place, path = self.index.get_meta("hints_place", NOWHERE), hints_path(self._root)
-        if end_of_hints(path) == place:
+        place = self.index.get_meta("hints_place", NOWHERE)
+        if end_of_hints(self._hints) == place:
             return Changes()
-        run_ids, end, is_whole = read_hints(path, place)
+        run_ids, end, is_whole = read_hints(self._hints, place)
         if not is_whole:
             return None
         changes = self.update(run_ids)
@@ -231,19 +233,25 @@ class Reconciler:
         self, run_ids: list[str], *, is_quiet: bool = False, are_new: bool = False, progress: Progress | None = None
     ) -> Changes:
         changes = Changes()
-        waiting = []
-        done = 0
-        with garbage_collection.paused():
-            for runs in iter_rows(self._root, run_ids):
-                waiting.extend(runs)
-                done += len(runs)
-                if len(waiting) >= BATCH or done == len(run_ids):
-                    changes.add(self.index.upsert_runs(waiting, is_quiet=is_quiet, are_new=are_new))
-                    waiting.clear()
+        if run_ids:
+            with garbage_collection.paused():
+                for done, rows in self._iter_batches(run_ids):
+                    changes.add(self.index.upsert_runs(rows, is_quiet=is_quiet, are_new=are_new))
                     if progress is not None:
                         progress(done, len(run_ids))
         changes.add(self.index.link_pictures())
         return changes
+
+    def _iter_batches(self, run_ids: list[str]) -> Iterator[tuple[int, list[RunRows]]]:
+        """The rows of the runs, so many at a time as one transaction writes, and how many runs were read by then."""
+        waiting: list[RunRows] = []
+        done = 0
+        for rows in iter_rows(self._root, run_ids):
+            waiting += rows
+            done += len(rows)
+            if len(waiting) >= BATCH or done == len(run_ids):
+                yield done, waiting
+                waiting = []
 
 
 def _attended(hot: list[HotRun]) -> dict[str, HotRun]:

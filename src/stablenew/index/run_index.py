@@ -179,7 +179,7 @@ class RunIndex:
             self._connection.execute("DELETE FROM touched")
             opined = [rows for run_id, rows in latest.items() if _is_same_content(rows, known.get(run_id))]
             self._notice_copies(latest.values(), known.values())
-            self._replace_opinions([rows.moved_to(known[rows.run_id].identifier) for rows in opined])
+            self._replace_opinions([_moved_to(known[rows.run_id].identifier, rows) for rows in opined])
             same = {rows.run_id for rows in opined}
             for run_id, stored in known.items():
                 if run_id not in same:
@@ -340,6 +340,10 @@ class _Stored(NamedTuple):
 
     identifier: int
     content_signature: int
+
+
+def _moved_to(identifier: int, rows: RunRows) -> RunRows:
+    return rows if rows.identifier == identifier else rows.moved_to(identifier)
 
 
 def _is_same_content(rows: RunRows, stored: _Stored | None) -> bool:

@@ -34,22 +34,13 @@ def write_same_pictures(root: Path, groups: Iterable[Sequence[str]]) -> bool:
     return True
 
 
-def read_same_pictures(root: Path) -> dict[bytes, bytes]:
+def read_same_pictures(path: Path) -> dict[bytes, bytes]:
     """For each image that is there in several files the least digest of them, both as 16 bytes."""
     found = {}
-    for line in _read(same_pictures_path(root)).decode("ascii", "replace").split("\n"):
+    for line in _read(path).decode("ascii", "replace").split("\n"):
         digests = [bytes.fromhex(word) for word in line.split() if _is_hex(word)]
         found.update(dict.fromkeys(digests, min(digests, default=b"")))
     return found
-
-
-def mark_of_same_pictures(root: Path) -> str:
-    """What changes when the file does; empty where there is none."""
-    try:
-        found = same_pictures_path(root).stat()
-    except OSError:
-        return ""
-    return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
 def _read(path: Path) -> bytes:
