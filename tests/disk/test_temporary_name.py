@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew.disk.temporary_name import is_temporary, temporary_name
+from stablenew.disk.atomic_file import is_temporary, temporary_name
 
 NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=30)
 

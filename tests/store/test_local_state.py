@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from stablenew.disk.temporary_name import is_temporary, temporary_name
+from stablenew.disk.atomic_file import is_temporary, temporary_name
 from stablenew.errors import RunLocked
 from stablenew.store.local_state import host_id, replica_id, state_folder, store_key
 from stablenew.store.run_folder import is_feedback, is_sync_leftover

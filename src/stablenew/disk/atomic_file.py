@@ -8,6 +8,7 @@ because mistaking one for the other is how data gets lost.
 import contextlib
 import errno
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +16,9 @@ from typing import BinaryIO, Final
 
 from stablenew.disk.group_sync import SyncWork, file_steps, folder_steps, perform, perform_together, results_of
 from stablenew.disk.regular_file import StrPath, folder_of, status_at
-from stablenew.disk.temporary_name import temporary_name
 from stablenew.errors import SyncFailed, WriteFailed
 
+_TEMPORARY: Final = re.compile(r"\A\..+\.[0-9a-f]{8}\.tmp\Z")
 _BINARY = getattr(os, "O_BINARY", 0)
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | _BINARY
 _BUSY_ON_WINDOWS = {5, 32, 33}  # access denied, sharing violation, lock violation: a virus scanner or an indexer
@@ -115,6 +116,16 @@ def _create_steps(path: StrPath, data: bytes) -> SyncWork[None]:
         yield from file_steps(new.descriptor)
         new.move_to_free(path)
     yield from sync_folder_steps(folder_of(path))
+
+
+def temporary_name(name: str, token: str) -> str:
+    """The name of a file that will be renamed to `name`; `token` is 8 hex digits. Every reader ignores such names."""
+    return f".{name}.{token}.tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one of our own temporary names."""
+    return bool(_TEMPORARY.match(name))
 
 
 class NewFile:

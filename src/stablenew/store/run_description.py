@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from stablenew.disk.temporary_name import is_temporary
+from stablenew.disk.atomic_file import is_temporary
 from stablenew.formats.documents.run_metadata import RunMetadata
 from stablenew.store.run import Run
 from stablenew.store.run_folder import FEEDBACK, OUTPUTS, SEALED, is_feedback, is_feedback_log, is_sync_leftover

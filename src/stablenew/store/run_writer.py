@@ -14,13 +14,13 @@ from stablenew.disk.atomic_file import (
     naming_failures,
     replace_then_write_once,
     sync_folder_steps,
+    temporary_name,
     write_unseen_steps,
 )
 from stablenew.disk.group_sync import SyncWork, perform, perform_together, results_of
 from stablenew.disk.line_log import append_steps
 from stablenew.disk.locks import ThreadLock
 from stablenew.disk.regular_file import StrPath, folder_of, status_at
-from stablenew.disk.temporary_name import temporary_name
 from stablenew.errors import InvalidDocument, RunExists, RunLocked, RunSealed, SyncFailed, WriteFailed
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.output_reference import OutputReference

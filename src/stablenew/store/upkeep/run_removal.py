@@ -7,8 +7,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from stablenew.disk.atomic_file import rename, sync_folder
-from stablenew.disk.temporary_name import temporary_name
+from stablenew.disk.atomic_file import rename, sync_folder, temporary_name
 from stablenew.errors import StoreError
 from stablenew.store.change_hints import note_change
 from stablenew.store.feedback.feedback_log import FeedbackLog

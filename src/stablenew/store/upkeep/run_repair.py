@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from stablenew.disk.atomic_file import replace_file, replace_then_write_once, sync_folder
+from stablenew.disk.atomic_file import is_temporary, replace_file, replace_then_write_once, sync_folder
 from stablenew.disk.regular_file import (
     is_gone,
     is_plain_folder,
@@ -24,7 +24,6 @@ from stablenew.disk.regular_file import (
     read_regular,
     status_at,
 )
-from stablenew.disk.temporary_name import is_temporary
 from stablenew.errors import FormatError, RunLocked, StableNewError, WriteFailed
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.formats.documents.learning_record import LearningRecord

@@ -13,12 +13,12 @@ from stablenew.disk.atomic_file import (
     new_file,
     sync_folder,
     sync_folder_steps,
+    temporary_name,
     write_all,
     write_once,
 )
 from stablenew.disk.group_sync import SyncWork, file_steps, perform_together, results_of
 from stablenew.disk.regular_file import open_regular, read_regular
-from stablenew.disk.temporary_name import temporary_name
 from stablenew.errors import NotAsSealed
 from stablenew.store.output_store import hash_file
 from stablenew.store.run_folder import MAX_SEAL_BYTES, OUTPUTS, SEAL

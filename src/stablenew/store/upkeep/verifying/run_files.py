@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from stablenew.disk.atomic_file import is_temporary
 from stablenew.disk.regular_file import is_plain_folder, is_surely_regular
-from stablenew.disk.temporary_name import is_temporary
 from stablenew.formats.digest import DoubleHash
 from stablenew.formats.output_path import is_output_path
 from stablenew.store.output_store import hash_file
