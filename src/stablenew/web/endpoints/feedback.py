@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.errors import StableNewError
 from stablenew.web.api import Call, Endpoint, describe_error
-from stablenew.web.lan.device_view import check_feedback, check_query
-from stablenew.web.lan.roles import without_places
+from stablenew.web.lan.device_view import check_query
+from stablenew.web.lan.roles import check_feedback, without_places
 
 if TYPE_CHECKING:
     from stablenew.web.request_bodies import PostedFeedback, StepBody

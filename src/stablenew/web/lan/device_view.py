@@ -164,13 +164,3 @@ def check_sort(sort: str, viewer: Viewer) -> str:
     if viewer.is_blind and sort not in _BLIND_SORTS:
         raise ConfigError(f"images cannot be sorted by {sort} on this device")
     return sort
-
-
-def check_feedback(batch: Iterable[Any], viewer: Viewer) -> None:
-    """Return where a device may say all of this.
-
-    Raises:
-        ConfigError: it would put an image into the trash.
-    """
-    if viewer.is_device and any(item.trashed is not None for item in batch):
-        raise ConfigError("the trash is the owner's; reject an image instead")

@@ -1,9 +1,12 @@
 """Who asks, and what each may ask for: one table of all addresses."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
+
+from stablenew.errors import ConfigError
 
 
 class Role(IntEnum):
@@ -55,6 +58,16 @@ def without_places(value: Any, viewer: Viewer) -> Any:
     if isinstance(value, list):
         return [without_places(item, viewer) for item in value]
     return _FOLDERS.sub("…/", value) if isinstance(value, str) else value
+
+
+def check_feedback(batch: Iterable[Any], viewer: Viewer) -> None:
+    """Return where a device may say all of this.
+
+    Raises:
+        ConfigError: it would put an image into the trash.
+    """
+    if viewer.is_device and any(item.trashed is not None for item in batch):
+        raise ConfigError("the trash is the owner's; reject an image instead")
 
 
 def viewer_of(scope: Any) -> Viewer:
