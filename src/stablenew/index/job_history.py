@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 from stablenew.errors import RunNotFound
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
 from stablenew.index.asking.index_reader import Row
-from stablenew.index.asking.job_rows import final_outputs, output_at, read_jobs
-from stablenew.index.asking.job_settings import read_job_settings
+from stablenew.index.asking.job_rows import final_outputs, output_at, read_job_settings, read_jobs
 from stablenew.index.asking.orders import (
     ALL_SORTS,
     JOBS,

@@ -3,7 +3,7 @@
 import pytest
 
 from stablenew import JobHistory, RunStore
-from stablenew.index.asking.job_settings import read_job_settings
+from stablenew.index.asking.job_rows import read_job_settings
 from tests import samples
 
 
