@@ -5,6 +5,7 @@ ids, `[0-9]` instead of `\d`, no variable-length pattern without a bar on newlin
 no NaN anywhere, unknown fields kept.
 """
 
+import math
 import re
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -43,6 +44,7 @@ _BIG_INTEGER = re.compile(BIG_INTEGER_PATTERN.replace("$", r"\Z"))
 EXTENSION_KEY_PATTERN = "^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)+$"
 _EXTENSION_KEY = re.compile(EXTENSION_KEY_PATTERN.replace("$", r"\Z"))
 _LONGEST_EXTENSION_KEY = 253
+_LONGEST_PLAIN = 1 << 16
 _TIMESTAMP_LENGTH = len("2026-11-21T07:10:09.123Z")
 
 
@@ -80,10 +82,24 @@ def _write_big_integer(value: int) -> int | str:
 
 def _checked_copy(value: JsonValue) -> JsonValue:
     """`value` copied, if it is I-JSON: a frozen model shares no list or dict with whoever built it."""
+    if _is_plain(value):
+        return value
     try:
         return parse_json(encode_json(value))
     except (TypeError, UnicodeEncodeError, RecursionError) as error:
         raise ValueError(f"Input should be JSON: {error}") from None
+
+
+def _is_plain(value: JsonValue) -> bool:
+    """Whether `value` is a scalar that is I-JSON for certain, as nearly all settings are; other types are looked at."""
+    match value:
+        case str():
+            return type(value) is str and value.isascii() and len(value) <= _LONGEST_PLAIN
+        case int():
+            return type(value) in (int, bool) and abs(value) <= MAX_SAFE_INTEGER
+        case float():
+            return type(value) is float and math.isfinite(value)
+    return value is None
 
 
 def _check_extension_keys(value: dict[str, JsonValue]) -> dict[str, JsonValue]:

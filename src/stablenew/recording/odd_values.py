@@ -32,6 +32,8 @@ _FIRST_SECOND: Final = 100_000_000
 _LAST_SECOND: Final = 100_000_000_000
 """Of the numbers that are taken for times: the years 1973 to 5138."""
 _MISFIT: Final = object()
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+"""Types whose values have no methods of their own that could raise."""
 
 
 @dataclass(slots=True)
@@ -71,8 +73,9 @@ class OddValues:
 
     def _by_standard_name(self, group: str, named: list[tuple[str, Any]]) -> dict[str, JsonValue]:
         fitted: dict[str, JsonValue] = {}
-        for given, value in sorted(named, key=lambda pair: standard_name(pair[0]) != pair[0]):  # own names first
-            name = standard_name(given)
+        standard = {given: standard_name(given) for given, _ in named}
+        for given, value in sorted(named, key=lambda pair: standard[pair[0]] != pair[0]):  # own names first
+            name = standard[given]
             found = self.fit(f"{group}.{given}", value, _READERS[_type_of(name)] if name in BY_NAME else _read_any)
             if fitted.get(name) is None and not (found is None and value is not None):
                 fitted[name] = found
@@ -80,7 +83,7 @@ class OddValues:
                     self.given_names[given] = name
             elif found is not None and found != fitted[name]:
                 self.note(f"{group}.{given}", value)  # the same setting by two names, with two values
-        order = {standard_name(given): place for place, (given, _) in enumerate(named)}
+        order = {standard[given]: place for place, (given, _) in enumerate(named)}
         return dict(sorted(fitted.items(), key=lambda pair: order[pair[0]]))
 
 
@@ -124,6 +127,8 @@ def as_text(value: Any) -> str:
 
 def to_json(value: Any) -> JsonValue:
     """`json_safe`, also for objects that cannot even be described, and with texts of bearable length."""
+    if type(value) in _PLAIN:
+        return _shorten_within(json_safe(value))
     is_text, _ = attempt(isinstance, value, str)
     safe, error = attempt(json_safe, str.__str__(value) if is_text else value)
     if error is not None:
@@ -213,6 +218,8 @@ def read_seed(value: Any) -> Any:
 
 def _plain_number(value: Any) -> JsonValue:
     """`value` as JSON, where what is exactly a whole number is one."""
+    if type(value) in _PLAIN:
+        return to_json(value)
     ratio, _ = attempt(getattr, value, "as_integer_ratio")
     exact, _ = attempt(ratio) if callable(ratio) and not isinstance(value, (int, float)) else (None, None)
     if not isinstance(exact, tuple):
