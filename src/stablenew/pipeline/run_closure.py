@@ -65,8 +65,9 @@ class ClosureWatch:
                 self._found = found or self._found
                 self._is_looking = False
                 self._changed.notify_all()
-            if found is not None:  # only now: the end of the run needs no hash
-                self._channel.call(find_sha256, [file for file in map(_identify, found.files) if file is not None])
+            files = [file for file in map(_identify, found.files) if file is not None] if found is not None else []
+            if files:  # only now: the end of the run needs no hash
+                self._channel.call(find_sha256, files)
 
     def _wait(self) -> bool:
         with self._changed:
@@ -81,7 +82,7 @@ class ClosureWatch:
 def build_closure(found: Dependencies, run_id: str) -> Closure:
     """The closure as run metadata holds it."""
     identities = {used.name: file for used in found.files if (file := _identify(used)) is not None}
-    hashes = find_sha256(list(identities.values()))
+    hashes = find_sha256(list(identities.values())) if identities else {}
     pending = {name: file for name, file in identities.items() if hashes[file] == PENDING}
     if pending:
         note_pending(run_id, pending)
