@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from stablenew.pipeline.prompt_pack import PromptPack
     from stablenew.pipeline.recorded_plan import Plan
     from stablenew.pipeline.reproduction.comparison import Reproduction
-    from stablenew.pipeline.run_events import RunEvent
-    from stablenew.pipeline.run_options import RunOptions
+    from stablenew.pipeline.run_options import RunEvent, RunOptions
     from stablenew.pipeline.run_request import RunRequest
     from stablenew.store.run import Run
 

@@ -17,8 +17,14 @@ from stablenew.formats.pipeline_config import PipelineConfig
 from stablenew.formats.run_id import new_run_id
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.recorded_plan import Plan
-from stablenew.pipeline.run_events import STAGE_FINISHED, STAGE_PROGRESS, VARIANT_FINISHED, VARIANT_RECORDED, RunEvent
-from stablenew.pipeline.run_options import RunOptions
+from stablenew.pipeline.run_options import (
+    STAGE_FINISHED,
+    STAGE_PROGRESS,
+    VARIANT_FINISHED,
+    VARIANT_RECORDED,
+    RunEvent,
+    RunOptions,
+)
 from stablenew.recording.side_channel import attempt, describe
 
 WAITING: Final = "waiting"

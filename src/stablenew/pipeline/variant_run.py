@@ -12,7 +12,7 @@ from stablenew.formats.pipeline_config import PipelineConfig, StageSettings, ask
 from stablenew.formats.settings import INHERITED
 from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.pipeline.prompt_pack import PromptPack
-from stablenew.pipeline.run_events import STAGE_FINISHED, STAGE_PROGRESS, STAGE_STARTED, RunEvent
+from stablenew.pipeline.run_options import STAGE_FINISHED, STAGE_PROGRESS, STAGE_STARTED, RunEvent
 from stablenew.pipeline.variant_plan import Variant
 from stablenew.recording.image_content import build_image
 from stablenew.recording.side_channel import attempt, describe
