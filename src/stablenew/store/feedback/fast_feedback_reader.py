@@ -56,6 +56,7 @@ def genuine_id(line: bytes) -> str | None:
 
 _FIELDS: Final = frozenset({"$schema", "kind", "schema_version", "run_id", "events", "state"})
 _ORDER: Final = itemgetter("clock", "id")
+_IS_LOG: Final = itemgetter(0)
 _ALWAYS: Final = frozenset(name for name, field in FeedbackEvent.model_fields.items() if field.is_required())
 
 
@@ -107,10 +108,10 @@ def read_events(run_id: str, files: Iterable[tuple[str, bytes]]) -> Sequence[Eve
         ValueError: something has an unusual form; the strict reader knows what it means.
     """
     events: dict[str, dict[str, Any]] = {}
-    for name, data in files:
-        if ".jsonl" in name:
+    for is_log, data in sorted(((".jsonl" in name, data) for name, data in files), key=_IS_LOG, reverse=True):
+        if is_log:
             _collect_from_log(data, events)
-        else:
+        else:  # what a log has as well, as nearly all of it, needs no second look
             _collect_from_document(run_id, data, events)
     return [FastEvent(fields) for fields in sorted(events.values(), key=_ORDER)]
 
@@ -140,7 +141,7 @@ def _collect_from_document(run_id: str, data: bytes, events: dict[str, dict[str,
         raise NeedsStrictReader("expected a list of events")
     check = _validator().validate_python
     for event in found:
-        if not _is_known(event, events):  # most are in a log as well
+        if not _is_known(event, events):
             _collect_event(check(event), events)
 
 
