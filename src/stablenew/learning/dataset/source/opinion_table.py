@@ -17,6 +17,7 @@ from stablenew.formats.documents.feedback_fold import (
     fold_preferences,
     fold_removals,
     fold_trash,
+    standing_events,
 )
 from stablenew.learning.dataset.columns import ASPECTS, FEEDBACK_COLUMNS, MOMENT, RATINGS
 from stablenew.learning.dataset.source.run_source import RunFiles
@@ -78,17 +79,18 @@ def read_run_events(run: RunFiles) -> tuple[Sequence[EventFields], list[Problem]
 
 def fold_run_opinions(events: Sequence[EventFields], problems: Sequence[Problem] = ()) -> RunOpinions:
     """What these events mean, which are in the order of `merge_events`."""
+    standing = standing_events(events)
     by_image: dict[str, dict[str, dict[str, Any]]] = {}
-    for (image, rater), opinion in fold_opinions(events).items():
+    for (image, rater), opinion in fold_opinions(standing).items():
         if opinion:
             by_image.setdefault(image, {})[rater] = opinion
-    removed = frozenset(removal["digest"] for removal in fold_removals(events))
+    removed = frozenset(removal["digest"] for removal in fold_removals(standing))
     return RunOpinions(
         events,
         by_image,
-        fold_earlier_ratings(events),
-        fold_preferences(events),
-        fold_trash(events),
+        fold_earlier_ratings(standing),
+        fold_preferences(standing),
+        fold_trash(standing),
         removed,
         list(problems),
     )
