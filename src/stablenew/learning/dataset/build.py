@@ -72,7 +72,7 @@ class DatasetBuild:
         self._source = source
         self._executor = executor
         self._clock = clock
-        self._exports = check_formats(formats)
+        self._exports = check_formats(formats) if formats else []
         location = _to_text(source.location)
         self._facts = BuildFacts(_software_version(), location, query, format_timestamp(clock.now()), split)
         self._purpose = describe_purpose(location, split, images)

@@ -74,8 +74,9 @@ def build_part(runs: Iterable[RunFiles | LeftOut]) -> DatasetPart:
     tables = read_run_tables([run for run in found if isinstance(run, RunFiles)])
     records, rows = _flatten_outputs(tables)
     columns = _image_columns(rows) | _record_columns(tables, records) | _run_columns(tables, records.runs)
-    recorded = _metrics(tables.records, records.records)
-    columns["metrics"] = add_later_metrics(recorded, columns["image_id"], records.runs, tables.runs)
+    columns["metrics"] = _metrics(tables.records, records.records)
+    if any(run.metrics for run in tables.runs):
+        columns["metrics"] = add_later_metrics(columns["metrics"], columns["image_id"], records.runs, tables.runs)
     record_counts = np.bincount(tables.record_runs, minlength=len(tables.runs))
     feedback = join_feedback(columns["image_id"], records.runs, tables.runs, record_counts)
     return DatasetPart(
@@ -293,7 +294,7 @@ def _joined_runs(
         "run_id": [run.run_id for run in runs],
         "digest": [run.digest for run in runs],
         "feedback_digest": [opinion.digest for opinion in opinions],
-        "metrics_digest": [digest_metrics(run) for run in runs],
+        "metrics_digest": [digest_metrics(run) if run.metrics else None for run in runs],
         "record_count": record_counts,
         "image_count": np.bincount(origins, minlength=count),
         "rated_image_count": np.bincount(origins[is_rated], minlength=count),

@@ -16,7 +16,7 @@ from stablenew.store.metric_files import Score, read_scores
 
 def digest_metrics(run: RunFiles) -> str | None:
     """Equal for equal scores that were added later; None where there are none."""
-    scores = read_scores(run.run_id, run.metrics) if run.metrics else []
+    scores = read_scores(run.run_id, run.metrics)
     return digest_bytes("\n".join(map(repr, scores)).encode()) if scores else None
 
 
@@ -25,8 +25,6 @@ def add_later_metrics(
 ) -> pa.Array:
     """The metrics of images with the scores that were added later; `origins` has for each the index of its run."""
     later = {number: _by_image(read_scores(run.run_id, run.metrics)) for number, run in enumerate(runs) if run.metrics}
-    if not later:
-        return recorded
     rows = recorded.to_pylist()
     for row in np.flatnonzero(np.isin(origins, list(later))).tolist():
         found, metrics = later[int(origins[row])], _by_name(rows[row])
