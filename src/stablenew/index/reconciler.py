@@ -138,7 +138,7 @@ class Reconciler:
         attended = _attended(hot)
         self._looks += 1
         scan = _Scan()
-        for run, signature in zip(hot, _folder_signatures(self._root, hot), strict=True):
+        for run, signature in zip(hot, _folder_signatures(self._root, hot) if hot else (), strict=True):
             is_turn = run.folder_signature % SLICES == self._looks % SLICES
             if signature != run.folder_signature:
                 scan.to_read.append(run.run_id)
@@ -154,7 +154,8 @@ class Reconciler:
         return self._finish_look(scan)
 
     def _finish_look(self, scan: _Scan) -> Changes:
-        self.index.mark_settled(scan.settled)
+        if scan.settled:
+            self.index.mark_settled(scan.settled)
         return self._read(scan.to_read)
 
     def _scan(self, known: dict[str, Known], part: int) -> _Scan:
