@@ -4,10 +4,8 @@ Followers are notified of each change by a `RunChange`.
 """
 
 import contextlib
-import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,26 +13,14 @@ from stablenew.index.index_file import open_for_writing
 from stablenew.index.index_schema import (
     CONTENT_TABLES,
     FINISH,
-    FULL_TEXT_TABLES,
-    HASH_BITS,
-    NO_IMAGE,
-    NOTE,
-    OPINION,
     OPINION_TABLES,
     PLACE,
-    RUN,
     RUN_IS,
-    SCORE,
     TAG,
-    TRASH,
-    Row,
-    Table,
-    TextKind,
 )
-from stablenew.index.opinion_folding import DELETE_UNUSED, FOLD_TOUCHED, TOUCHED
 from stablenew.index.picture_links import SamePictures, concerns_copies, link_copies, runs_about
 from stablenew.index.reading.run_rows import RunRows
-from stablenew.index.text_ids import BodyIds, ImageIds, TextIds, WordIds, with_ids
+from stablenew.index.row_writer import RowWriter
 
 RUN_ADDED: Final = "run_added"
 RUN_CHANGED: Final = "run_changed"
@@ -53,8 +39,6 @@ class RunChange(NamedTuple):
 KEPT_CHANGES: Final = 100_000
 _PICTURES_MARK: Final = "pictures_mark"
 """What was known of copies when they were linked last; absent where more of them may have come since."""
-
-_identifier: Final = attrgetter("identifier")
 
 
 class Known(NamedTuple):
@@ -94,16 +78,11 @@ class RunIndex:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = open_for_writing(path)
-        self._connection.executescript(TOUCHED)
+        self._rows = RowWriter(self._connection)
         self.pictures: SamePictures | None = None
         """Which images have the same pixels, where whoever keeps the index follows that."""
         self.inode = path.stat().st_ino
         self._hot: tuple[int, list[HotRun]] | None = None
-        self._texts: dict[TextKind, TextIds] = {
-            "word": WordIds(self._connection),
-            "image": ImageIds(self._connection),
-            **{kind: BodyIds(self._connection, kind) for kind in FULL_TEXT_TABLES},
-        }
 
     def close(self) -> None:
         """Close the file."""
@@ -163,8 +142,7 @@ class RunIndex:
             yield
         except BaseException:
             self._connection.execute("ROLLBACK")
-            for texts in self._texts.values():
-                texts.forget()
+            self._rows.forget_texts()
             raise
         self._connection.execute("COMMIT")
 
@@ -176,17 +154,17 @@ class RunIndex:
         latest = {rows.run_id: rows for rows in runs}
         with self._transaction():
             known = {} if are_new else self._find_stored(latest)
-            self._connection.execute("DELETE FROM touched")
+            self._rows.begin()
             opined = [rows for run_id, rows in latest.items() if _is_same_content(rows, known.get(run_id))]
             self._notice_copies(latest.values(), known.values())
-            self._replace_opinions([_moved_to(known[rows.run_id].identifier, rows) for rows in opined])
+            self._rows.replace_opinions([_moved_to(known[rows.run_id].identifier, rows) for rows in opined])
             same = {rows.run_id for rows in opined}
             for run_id, stored in known.items():
                 if run_id not in same:
-                    self._delete(stored.identifier)
-            placed = self._place([rows for rows in latest.values() if rows.run and rows.run_id not in same])
-            self._insert(placed)
-            self._fold_ratings(are_new=are_new)
+                    self._rows.delete(stored.identifier)
+            placed = self._rows.place([rows for rows in latest.values() if rows.run and rows.run_id not in same])
+            self._rows.insert(placed)
+            self._rows.fold_ratings(are_new=are_new)
             new_ids = {rows.run_id: rows.identifier for rows in placed}
             changes = list(_iter_changes(latest, known, new_ids, same))
             if not is_quiet:
@@ -208,11 +186,11 @@ class RunIndex:
             return []
         same = self.pictures.current() if self.pictures else {}
         with self._transaction():
-            self._connection.execute("DELETE FROM touched")
+            self._rows.begin()
             images = ((image,) for image in link_copies(self._connection, same))
             self._connection.executemany("INSERT INTO touched(id) VALUES (?)", images)
             about = runs_about(self._connection)
-            self._fold_ratings(are_new=False)
+            self._rows.fold_ratings(are_new=False)
             self._announce([_Change(run_id, RUN_CHANGED, identifier, identifier) for identifier, run_id in about])
             self.set_meta(**{_PICTURES_MARK: mark})
         return [RunChange(RUN_CHANGED, run_id) for _, run_id in about]
@@ -239,100 +217,11 @@ class RunIndex:
         found = {run_id: self._connection.execute(query, (run_id,)).fetchone() for run_id in run_ids}
         return {run_id: _Stored(*row) for run_id, row in found.items() if row is not None}
 
-    def _delete(self, identifier: int) -> None:
-        """Delete a run, and the images that no other run has or has an opinion about."""
-        self._touch(PLACE, identifier)
-        self._delete_opinions(identifier)
-        for table in CONTENT_TABLES:
-            self._connection.execute(f"DELETE FROM {table.name} WHERE run = ?", (identifier,))
-        self._connection.execute("DELETE FROM run WHERE id = ?", (identifier,))
-
-    def _delete_opinions(self, identifier: int) -> None:
-        for table in OPINION_TABLES:
-            self._touch(table, identifier)
-            for condition in _conditions(table):
-                self._connection.execute(f"DELETE FROM {table.name} WHERE {condition}", {"run": identifier})
-
-    def _touch(self, table: Table, identifier: int) -> None:
-        """Remember the images of a run in a table: their ratings may change, or nothing may be left of them."""
-        for column in table.image_columns:
-            query = (
-                f"INSERT OR IGNORE INTO touched(id) SELECT {column} FROM {table.name} WHERE {_conditions(table)[-1]}"
-            )
-            self._connection.execute(query, {"run": identifier})
-
-    def _replace_opinions(self, runs: Sequence[RunRows]) -> None:
-        """Update runs of which only opinions and scores changed."""
-        for rows in runs:
-            self._delete_opinions(rows.identifier)
-            self._connection.execute("DELETE FROM run WHERE id = ?", (rows.identifier,))
-        self._insert_rows(RUN, [rows.run for rows in runs if rows.run])
-        self._insert_opinions(runs)
-
-    def _insert_opinions(self, runs: Sequence[RunRows]) -> None:
-        for place, table in enumerate(OPINION_TABLES):
-            self._insert_rows(table, [row for rows in runs for row in rows.opinions[place]])
-            if table in (OPINION, TAG, NOTE, TRASH):
-                ids = [(rows.identifier,) for rows in runs if rows.opinions[place]]
-                query = f"INSERT OR IGNORE INTO touched(id) SELECT image FROM {table.name} WHERE run = ?"
-                self._connection.executemany(query, ids)
-
-    def _fold_ratings(self, *, are_new: bool) -> None:
-        """Bring the ratings of touched images up to date, and delete the images that nothing refers to any more."""
-        connection = self._connection
-        connection.execute("DELETE FROM touched WHERE id = ?", (NO_IMAGE,))
-        if connection.execute("SELECT 1 FROM touched LIMIT 1").fetchone() is None:
-            return
-        for statement in FOLD_TOUCHED:
-            connection.execute(statement)
-        if not are_new and connection.execute(DELETE_UNUSED).rowcount:
-            self._texts["image"].forget()
-
-    def _place(self, runs: Sequence[RunRows]) -> list[RunRows]:
-        """Each run under a free id, sorted by id: the tables are faster to fill in that order."""
-        query = "SELECT id FROM run WHERE id IN (SELECT value FROM json_each(?))"
-        wanted = json.dumps([rows.identifier for rows in runs])
-        taken = {row[0] for row in self._connection.execute(query, (wanted,))}
-        placed = []
-        for rows in runs:
-            found = rows if rows.identifier not in taken else rows.moved_to(self._free_id(rows, taken))
-            taken.add(found.identifier)
-            placed.append(found)
-        return sorted(placed, key=_identifier)
-
-    def _free_id(self, rows: RunRows, taken: set[int]) -> int:
-        """A free id of the same millisecond."""
-        slots = 1 << HASH_BITS
-        base, slot = rows.identifier >> HASH_BITS, rows.identifier
-        for probe in range(1, slots):
-            identifier = base << HASH_BITS | (slot + probe) % slots
-            query = "SELECT 1 FROM run WHERE id = ?"
-            if identifier not in taken and self._connection.execute(query, (identifier,)).fetchone() is None:
-                return identifier
-        raise OverflowError(f"more than {slots} runs of one millisecond, {rows.run_id} among them")
-
-    def _insert(self, runs: Sequence[RunRows]) -> None:
-        self._insert_rows(RUN, [rows.run for rows in runs if rows.run])
-        for place, table in enumerate(CONTENT_TABLES):
-            self._insert_rows(table, [row for rows in runs for row in rows.content[place]])
-        self._insert_opinions(runs)
-
-    def _insert_rows(self, table: Table, rows: Sequence[Row]) -> None:
-        sources = {place: self._texts[kind].ids_of for place, kind in table.texts.items()}
-        self._connection.executemany(table.insert_sql, with_ids(rows, sources))
-
 
 _HOT_RUNS: Final = """
     SELECT run_id, text, folder_signature, file_signature FROM run JOIN name ON name.id = run.state
     WHERE is_hot ORDER BY run.id DESC
 """
-
-
-def _conditions(table: Table) -> tuple[str, ...]:
-    """What finds the rows of the run `:run` in a table, the last those whose images may be found in no other way."""
-    if table is SCORE:
-        return "image IN (SELECT image FROM place WHERE run = :run) AND run = :run", "run = :run AND is_apart"
-    return ("run = :run",)
 
 
 class _Stored(NamedTuple):
