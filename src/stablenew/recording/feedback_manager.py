@@ -4,29 +4,20 @@ Ratings follow the image by its digest. Several raters each keep their own opini
 never lost; undo and redo are events too, so they survive a restart and reach other machines.
 """
 
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
-from stablenew.disk.group_sync import perform_together, results_of
-from stablenew.disk.locks import ThreadLock
-from stablenew.errors import ConfigError, InvalidDocument, StableNewError
-from stablenew.formats.clock import SYSTEM_CLOCK, Clock, latest_sound_clock, next_hybrid_clock
-from stablenew.formats.documents.feedback import (
-    Feedback,
-    FeedbackEvent,
-    FeedbackState,
-    at_clock,
-    draft_event,
-)
+from stablenew.errors import ConfigError, InvalidDocument
+from stablenew.formats.clock import SYSTEM_CLOCK, Clock
+from stablenew.formats.documents.feedback import Feedback, FeedbackEvent, FeedbackState
 from stablenew.formats.documents.feedback_fold import PLACE, fold_opinions, standing_removals
 from stablenew.formats.documents.feedback_input import ComparisonInput, FeedbackInput
 from stablenew.formats.strict_json import JsonValue
-from stablenew.recording.feedback_acts import drop_known, find_dated_ahead, redo_body, replay_acts
+from stablenew.recording.feedback_acts import redo_body, replay_acts
+from stablenew.recording.feedback_writer import FeedbackWriter, RunEvents, forget_oldest
 from stablenew.store.feedback.feedback_files import FeedbackReading
-from stablenew.store.feedback.feedback_log import FeedbackLog, writing_all
-from stablenew.store.local_state import replica_id, user_id
+from stablenew.store.local_state import user_id
 from stablenew.store.run import OutputFinder, Run
 from stablenew.store.run_store import RunStore
 
@@ -34,10 +25,6 @@ KEEP: Final = object()
 """Leave a rating or flag as it is."""
 OUTCOMES: Final = ("win", "tie", "both_bad")
 """The possible results of comparing two images."""
-_CACHED_RUNS: Final = 256
-_AT_ONCE: Final = 100
-"""Runs written in step; each has a file open."""
-_Plan: TypeAlias = tuple[Run, list[FeedbackEvent]]
 
 
 class TagPlace(NamedTuple):
@@ -64,10 +51,7 @@ class FeedbackManager:
     ) -> None:
         self._store = runs if isinstance(runs, RunStore) else RunStore(runs)
         self.rater = rater or user_id() or "me"
-        self._replica = replica
-        self._clock = clock
-        self._guard = ThreadLock()
-        self._logs: dict[Path, FeedbackLog] = {}
+        self._writer = FeedbackWriter(replica, clock)
         self._finders: dict[Path, OutputFinder] = {}
 
     def record_feedback(
@@ -153,7 +137,7 @@ class FeedbackManager:
             home, body = item.to_event(winner, loser)
             by_run.setdefault(home, []).append(body)
         plans = [(self._store.open(run_id), self._draft(bodies, rater)) for run_id, bodies in by_run.items()]
-        return self._append(plans)
+        return self._writer.append(plans)
 
     def record_places(
         self, places: Iterable[TagPlace], *, act: str | None = None, rater: str | None = None
@@ -170,7 +154,7 @@ class FeedbackManager:
             body: dict[str, JsonValue] = {"image_id": place.image_id, "tag": place.tag, "text": place.key}
             by_run.setdefault(place.run_id, []).append(body | common)
         plans = [(self._store.open(run_id), self._draft(bodies, rater)) for run_id, bodies in by_run.items()]
-        return self._append(plans)
+        return self._writer.append(plans)
 
     def record_removal(self, run_id: str, output: Mapping[str, JsonValue], *, rater: str | None = None) -> str:
         """Record that the bytes of an output are removed on purpose, before they are. Returns the event's id.
@@ -183,11 +167,11 @@ class FeedbackManager:
             WriteFailed: the disk would not take it.
         """
         run = self._store.open(run_id)
-        known = standing_removals(self._log(run).read().events)
+        known = standing_removals(self._writer.log(run).read().events)
         if standing := [event.id for event in known if event.digest == output["digest"]]:
             return standing[0]
         drafts = self._draft([{"op": "remove", **output}], rater)
-        (document,) = self._append([(run, drafts)])
+        (document,) = self._writer.append([(run, drafts)])
         return next(event.id for event in document.events if event.act == drafts[0].act)
 
     def restore_removed(self, run_id: str, digest: str, *, event_id: str | None = None) -> int:
@@ -195,7 +179,7 @@ class FeedbackManager:
 
         With `event_id` only that removal. Returns how many were taken back, whoever recorded them.
         """
-        log = self._log(self._store.open(run_id))
+        log = self._writer.log(self._store.open(run_id))
         with log.writing() as reading:
             standing = [event for event in standing_removals(reading.events) if event.digest == digest]
             chosen = [event for event in standing if event_id in (None, event.id)]
@@ -205,7 +189,7 @@ class FeedbackManager:
                 for draft in self._draft([{"op": "retract", "event_ids": [event.id]}], event.rater)
             ]
             if drafts:
-                log.append(reading, self._at_now(drafts, reading))
+                log.append(reading, self._writer.at_now(drafts, reading))
             return len(chosen)
 
     def _find_image(self, run_id: str, name: str) -> str:
@@ -219,14 +203,9 @@ class FeedbackManager:
         by_run: dict[str, list[FeedbackInput]] = {}
         for item in batch:
             by_run.setdefault(item.run_id, []).append(item)
-        return self._append([self._plan(run_id, group, rater) for run_id, group in by_run.items()])
+        return self._writer.append([self._plan(run_id, group, rater) for run_id, group in by_run.items()])
 
-    def _append(self, plans: Sequence[_Plan]) -> list[Feedback]:
-        """Write to all runs; one that fails stops no other, and is raised at the end."""
-        parts = [plans[start : start + _AT_ONCE] for start in range(0, len(plans), _AT_ONCE)]
-        return results_of([result for part in parts for result in self._append_together(part)])
-
-    def _plan(self, run_id: str, group: Sequence[FeedbackInput], rater: str | None) -> tuple[Run, list[FeedbackEvent]]:
+    def _plan(self, run_id: str, group: Sequence[FeedbackInput], rater: str | None) -> RunEvents:
         """The run and its new events, checked in full before the first write."""
         run = self._store.open(run_id)
         finder = self._finder(run) if any(item.image_id is not None for item in group) else None
@@ -238,52 +217,13 @@ class FeedbackManager:
     def _finder(self, run: Run) -> OutputFinder:
         """Where the outputs of a run are; a sealed run is read once."""
         if run.path not in self._finders or not run.is_sealed:
-            _forget_oldest(self._finders)
+            forget_oldest(self._finders)
             self._finders[run.path] = OutputFinder(run)
         return self._finders[run.path]
 
     def _draft(self, bodies: Iterable[Mapping[str, JsonValue]], rater: str | None) -> list[FeedbackEvent]:
-        """Events of one act, complete except for clock and id."""
-        self._replica = self._replica or replica_id()
-        common = {"act": secrets.token_hex(6), "replica": self._replica, "rater": rater or self.rater}
-        return [draft_event(**{**common, **body}) for body in bodies]
-
-    def _append_together(self, plans: Sequence[_Plan]) -> list[Feedback | OSError | StableNewError]:
-        """Write to many runs; the new feedback of each, or why it could not be written."""
-        logs = [self._log(run) for run, _ in plans]
-        with writing_all(logs) as readings:
-            return perform_together(
-                [
-                    log.append_steps(reading, self._at_now(drop_known(drafts, reading.events), reading))
-                    for log, reading, (_, drafts) in zip(logs, readings, plans, strict=True)
-                ]
-            )
-
-    def _at_now(self, drafts: Iterable[FeedbackEvent], reading: FeedbackReading) -> list[FeedbackEvent]:
-        now = self._clock.now()
-        sound = latest_sound_clock(now)
-        latest = reading.latest_clock(sound)
-        events = []
-        for draft in self._with_retractions(list(drafts), reading, sound):
-            latest = next_hybrid_clock(now, latest)
-            events.append(at_clock(draft, latest))
-        return events
-
-    def _with_retractions(
-        self, drafts: list[FeedbackEvent], reading: FeedbackReading, sound: str
-    ) -> list[FeedbackEvent]:
-        """`drafts`, after a retraction of what the rater's clock, when it ran ahead, had dated after them."""
-        later = find_dated_ahead(drafts, reading.events, sound)
-        if not later:
-            return drafts
-        return self._draft([{"op": "retract", "event_ids": later}], drafts[0].rater) + drafts
-
-    def _log(self, run: Run) -> FeedbackLog:
-        with self._guard:
-            log = self._logs.pop(run.path, None) or FeedbackLog(run.path, replica=self._replica)
-            _forget_oldest(self._logs)
-            self._logs[run.path] = log
-            return log
+        """Events of one act of a rater, by default this manager's."""
+        return self._writer.draft(bodies, rater or self.rater)
 
     def read(self, run_id: str) -> FeedbackReading:
         """All feedback on a run, from every file, with what could not be read.
@@ -291,7 +231,7 @@ class FeedbackManager:
         Raises:
             RunNotFound: there is no such run.
         """
-        return self._log(self._store.open(run_id)).read()
+        return self._writer.log(self._store.open(run_id)).read()
 
     def state(self, run_id: str) -> FeedbackState:
         """What everybody thinks of a run and its images now."""
@@ -307,14 +247,14 @@ class FeedbackManager:
         Returns the events that no longer count; none: there is nothing to undo, or it was undone already.
         """
         run = self._store.open(run_id)
-        log = self._log(run)
+        log = self._writer.log(run)
         with log.writing() as reading:
             acts, _ = replay_acts(reading.events, rater or self.rater)
             done = [events for events in acts if act in (None, events[0].act)]
             if not done:
                 return []
             body = {"op": "retract", "event_ids": [event.id for event in done[-1]]}
-            log.append(reading, self._at_now(self._draft([body], rater), reading))
+            log.append(reading, self._writer.at_now(self._draft([body], rater), reading))
             return done[-1]
 
     def redo(
@@ -325,7 +265,7 @@ class FeedbackManager:
         Returns them; none: there is nothing to redo, or it was redone already.
         """
         run = self._store.open(run_id)
-        log = self._log(run)
+        log = self._writer.log(run)
         with log.writing() as reading:
             _, pairs = replay_acts(reading.events, rater or self.rater)
             undone = [pair for pair in pairs if act in (None, pair[1][0].act)]
@@ -334,18 +274,13 @@ class FeedbackManager:
             retraction, events = undone[-1]
             name = {"act": as_act} if as_act else {}
             bodies = [redo_body(event, retraction) | name for event in events]
-            again = self._at_now(self._draft(bodies, rater), reading)
+            again = self._writer.at_now(self._draft(bodies, rater), reading)
             log.append(reading, again)
             return again
 
 
 def _find_digest(finder: OutputFinder | None, item: FeedbackInput) -> str | None:
     return finder.find(item.image_id).digest if finder is not None and item.image_id is not None else None
-
-
-def _forget_oldest(cache: dict[Path, Any]) -> None:
-    while len(cache) >= _CACHED_RUNS:
-        cache.pop(next(iter(cache)))
 
 
 def parse_stars(text: str) -> int | None:
