@@ -21,7 +21,7 @@ from stablenew.formats.media_type import sniff_media_type
 from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.graphs.outputs import GraphOutput, read_output, read_outputs
 from stablenew.image_metadata.prompt_tags import find_loras, merge_loras
-from stablenew.recording.image_input import ImageInput
+from stablenew.recording.images.image_input import ImageInput
 from stablenew.recording.run_recorder import RunRecorder
 from stablenew.recording.side_channel import attempt
 from stablenew.recording.variant_record import DEFAULT_STAGE

@@ -26,7 +26,7 @@ from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.infotext import parse_infotext
 from stablenew.image_metadata.tools.a1111 import read_standard_settings
 from stablenew.pipeline.run_closure import build_closure
-from stablenew.recording.image_input import ImageInput
+from stablenew.recording.images.image_input import ImageInput
 from stablenew.recording.run_recorder import RunRecorder
 from stablenew.recording.side_channel import attempt, describe
 from stablenew.store.run_store import RunStore

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from stablenew.recording.image_input import ImageInput, read_images
+from stablenew.recording.images.image_input import ImageInput, read_images
 from stablenew.recording.side_channel import attempt, describe, log_error
 
 _MOST_WAITING: Final = 1000

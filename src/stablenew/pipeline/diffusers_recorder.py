@@ -23,7 +23,7 @@ from stablenew.formats.settings import find_setting, standard_names
 from stablenew.formats.strict_json import JsonValue
 from stablenew.pipeline.run_closure import build_closure
 from stablenew.recording.image_content import read_size
-from stablenew.recording.image_input import ImageInput, is_one_image, pixel_digest_of, read_images
+from stablenew.recording.images.image_input import ImageInput, is_one_image, pixel_digest_of, read_images
 from stablenew.recording.run_recorder import RunRecorder
 from stablenew.recording.side_channel import SideChannel, attempt, describe
 from stablenew.store.run_store import RunStore

@@ -19,7 +19,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, cast, overload
 from stablenew.diffusers_facts import seeds_of
 from stablenew.formats.clock import SYSTEM_CLOCK
 from stablenew.formats.settings import find_setting
-from stablenew.recording.image_input import ImageInput, read_images
+from stablenew.recording.images.image_input import ImageInput, read_images
 from stablenew.recording.run_recorder import RunRecorder
 from stablenew.recording.side_channel import SideChannel, describe
 from stablenew.store.run_store import RunStore

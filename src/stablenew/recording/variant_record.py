@@ -10,7 +10,7 @@ from stablenew.formats.documents.pipeline_result import GeneratedImage
 from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.strict_json import JsonValue
 from stablenew.recording.image_content import build_image
-from stablenew.recording.image_input import ImageInput, read_images
+from stablenew.recording.images.image_input import ImageInput, read_images
 from stablenew.recording.odd_values import (
     OddValues,
     as_text,

@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from stablenew.formats.media_type import UNKNOWN, sniff_media_type
-from stablenew.recording.image_encoding import (
-    EncodedImage,
-    encode_array,
-    encode_numbers,
-    encode_pillow,
-    split_batch,
-    to_array,
-    white_of,
-)
+from stablenew.recording.images.array_encoding import encode_array, encode_numbers, split_batch, to_array, white_of
+from stablenew.recording.images.pillow_encoding import EncodedImage, encode_pillow
 from stablenew.recording.side_channel import attempt, describe
 
 if TYPE_CHECKING:
