@@ -27,6 +27,7 @@ from tests.engines.live_server import live_server
 SAMPLERS = ["Euler a", "Euler", "DPM++ 2M", "DDIM"]
 SCHEDULERS = ["Automatic", "Normal", "Karras"]
 MODELS = [("dreamshaper_8", "879db523c3"), ("sd_xl_base_1.0", "31e35c80fc")]
+VAES = ["kl-f8-anime2.ckpt", "vae-ft-mse-840000.safetensors"]
 UPSCALERS = ["None", "Lanczos", "R-ESRGAN 4x+"]
 LORAS = ["detail_tweaker", "film_grain"]
 DETAILERS = ["yolo11m", "face-yolo8n", "hand_yolov8n"]
@@ -79,6 +80,11 @@ class FakeWebUI:
             Route("/sdapi/v1/schedulers", self.names(SCHEDULERS), **get),
             Route("/sdapi/v1/upscalers", self.names(UPSCALERS), **get),
             Route("/sdapi/v1/sd-models", self.models, **get),
+            Route(
+                "/sdapi/v1/sd-vae",
+                self.answer([{"model_name": name} for name in VAES]),
+                **get,
+            ),
             Route("/sdapi/v1/options", self.answer_options, **get),
             Route("/sdapi/v1/options", self.set_options, **post),
             Route("/sdapi/v1/scripts", self.list_scripts, **get),

@@ -136,6 +136,13 @@ def test_settings_reach_the_server_under_its_own_names(webui):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("spelling", ["vae-ft-mse-840000", "sd/vae-ft-mse-840000.safetensors", "VAE-ft-mse-840000.pt"])
+def test_a_vae_reaches_the_server_as_it_lists_it(webui, spelling):
+    fake, engine = webui()
+    ask(engine, vae=spelling)
+    assert fake.requests[-1]["override_settings"]["sd_vae"] == "vae-ft-mse-840000.safetensors"
+
+
 def test_sd_next_details_with_its_own_detailer(webui):
     fake, engine = webui(kin="sdnext", scripts=())
     first = ask(engine, width=64, height=48).images

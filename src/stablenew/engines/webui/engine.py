@@ -17,7 +17,7 @@ from stablenew.engines.engine import EngineCheck, EngineInfo, StageMonitor, Stag
 from stablenew.engines.image_by_image import run_each
 from stablenew.engines.webui.client import WebUIClient
 from stablenew.engines.webui.dependencies import WebUIDependencies
-from stablenew.engines.webui.kin import SD_NEXT, Kin, find_kin
+from stablenew.engines.webui.kin import SD_NEXT, Kin, find_kin, with_known_vae
 from stablenew.engines.webui.options import keeping_options
 from stablenew.engines.webui.progress import TaskProgress
 from stablenew.engines.webui.replies import WebUIReply, decode_image, read_reply
@@ -165,7 +165,8 @@ class WebUIEngine:
         self, path: str, body: Mapping[str, Any], task_id: str, monitor: StageMonitor, parent: int | None = None
     ) -> StageResult:
         """Images from a call, and whether somebody stopped the server in the middle: it answers 200 all the same."""
-        adapted = self._find_kin().adapt(body)
+        kin = self._find_kin()
+        adapted = kin.adapt(body if kin.modules is not None else with_known_vae(body, self._client))
         with keeping_options(self._client, adapted.get("override_settings") or {}):
             reply = read_reply(self._work(path, adapted, task_id, monitor), parent=parent)
             was_interrupted = TaskProgress(self._client, task_id).was_interrupted()

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from stablenew.engines.webui.client import WebUIClient
 from stablenew.errors import EngineError
-from stablenew.formats.common_names import SD_NEXT_SIGMAS, checkpoint_stem
+from stablenew.formats.common_names import SD_NEXT_SIGMAS, checkpoint_stem, same_checkpoint
 from stablenew.formats.settings import BY_NAME, SCHEDULE, SETTINGS
 
 AUTOMATIC1111: Final = "AUTOMATIC1111"
@@ -19,6 +19,7 @@ SD_NEXT: Final = "SD.Next"
 _SD_NEXT_FIELDS: Final = {setting.webui_option: setting.sd_next for setting in SETTINGS if setting.sd_next}
 """Options of the others for which SD.Next has a field."""
 _SIGMAS: Final = {*SD_NEXT_SIGMAS.values(), "lambdas", "flowmatch"}
+_NO_VAE: Final = ("automatic", "none")
 _MODULES: Final = "/sdapi/v1/sd-modules"
 
 
@@ -57,7 +58,7 @@ class Kin:
         return adapted
 
     def _find_modules(self, vae: str) -> list[str]:
-        if vae.casefold() in ("automatic", "none"):
+        if vae.casefold() in _NO_VAE:
             return []
         stem = checkpoint_stem(vae).casefold()
         found = [path for name, path in (self.modules or {}).items() if checkpoint_stem(name).casefold() == stem]
@@ -65,6 +66,21 @@ class Kin:
             known = ", ".join(self.modules or {}) or "none"
             raise EngineError(f"the server knows no VAE {vae!r}; it has {known}")
         return found[:1]
+
+
+def with_known_vae(body: Mapping[str, Any], client: WebUIClient) -> Mapping[str, Any]:
+    """The body of a call with its VAE as the server lists it, however it is spelled.
+
+    The servers without modules leave a VAE out without a word where its name is not exactly one of their list.
+    """
+    overrides = body.get("override_settings") or {}
+    asked = str(overrides.get("sd_vae") or "")
+    if not asked or asked.casefold() in _NO_VAE:
+        return body
+    listed = client.find("/sdapi/v1/sd-vae")
+    names = [str(vae.get("model_name")) for vae in listed or () if isinstance(vae, dict)]
+    found = next((name for name in names if same_checkpoint(name, asked)), asked)
+    return body if asked in names else {**body, "override_settings": {**overrides, "sd_vae": found}}
 
 
 def _for_sd_next(body: Mapping[str, Any]) -> dict[str, Any]:
