@@ -1,13 +1,16 @@
-"""What the same thing is called by different programs: samplers, schedulers, checkpoints.
+"""What the same thing is called by different programs: samplers, schedulers, checkpoints and other model files.
 
 The name that records carry is that of the WebUIs, which people, presets and shared images use, so that runs of
 different engines can be compared. ComfyUI's names are those of `comfy/samplers.py`; the classes of diffusers follow the
 table in its documentation of schedulers.
 """
 
+import functools
+import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+from stablenew.formats.settings import names_file
 from stablenew.formats.strict_json import JsonValue
 
 
@@ -75,7 +78,14 @@ UPSCALER_FILES: Final = {
     "R-ESRGAN 2x+": "RealESRGAN_x2plus",
 }
 """The files of the upscalers that the WebUIs have under names of their own."""
-_ENDINGS: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".gguf")
+_FILE: Final = re.compile(r"(.+)\.(?:safetensors|sft|ckpt|pth?|bin|gguf)", re.IGNORECASE | re.DOTALL)
+"""A name with the ending of a model file."""
+_HASHED: Final = re.compile(r"(.+)\s\[[0-9a-f]{6,64}\]", re.IGNORECASE | re.DOTALL)
+"""A name with the short hash that the WebUIs put behind it."""
+_FOLDERS_OF_DISK: Final = re.compile(r"/|\./|\.\./|~/|[A-Za-z]:/")
+"""How a path begins that is no id of a hub."""
+_LONGEST_NAME: Final = 1_000
+"""Longer texts name no file."""
 
 
 def find_sampler(name: str) -> Sampler | None:
@@ -115,15 +125,59 @@ def common_scheduler(name: str) -> str:
     return {value: key for key, value in _COMFYUI_SCHEDULERS.items()}.get(name, name)
 
 
+@functools.lru_cache(maxsize=8_192)
+def common_file_name(name: str) -> str:
+    """The name that a model file is counted, found and compared under, however a program spells it.
+
+    It has no ending, no short hash behind it and, where it is the name of a file, no folder before it:
+    `SDXL/wai_v160.safetensors [45a21ea00a]` is `wai_v160`. Without an ending, what stands before a slash belongs to the
+    name, as in `stabilityai/sdxl-turbo`, and so does what follows a dot: `v1.5`. Case stays as it is. The common name
+    of a common name is itself. Files of one name are one even where their recorded hashes differ: programs hash the
+    same file in several ways.
+    """
+    if len(name) > _LONGEST_NAME:
+        return name
+    found, before = name, ""
+    while found != before:
+        before, found = found, _without_dressing(found) or found
+    return found
+
+
+def _without_dressing(name: str) -> str:
+    """A name without its ending or its hash, and without folders where it had an ending or is a path on a disk."""
+    stem = name.strip()
+    if hashed := _HASHED.fullmatch(stem):
+        return hashed[1].rstrip()
+    file = _FILE.fullmatch(stem)
+    path = (file[1] if file else stem).replace("\\", "/")
+    if file or "\\" in stem or _FOLDERS_OF_DISK.match(path):
+        return path.rstrip("/").rpartition("/")[2]
+    return stem
+
+
+def common_file_pattern(pattern: str) -> str | None:
+    """A pattern with `*` and `?` that finds in common names what `pattern` finds in names with ending and folder.
+
+    None where nothing would be left to look for, as of `*.safetensors`.
+    """
+    stem = common_file_name(pattern)
+    return stem if stem.strip("*?") else None
+
+
+def common_value(name: str, value: Any) -> Any:
+    """A setting's value, given the name of the setting or its dotted name, as values are compared.
+
+    That of a model file is its common name; all others stay as they are.
+    """
+    return common_file_name(value) if isinstance(value, str) and names_file(name) else value
+
+
 def checkpoint_stem(name: str) -> str:
-    """A checkpoint's bare name: no folder, no ending, no hash.
+    """A checkpoint's bare name: its common name without any folder, as programs list the files they have.
 
     Programs take and give `model.safetensors [hash]`, `folder/model.safetensors` and `model` for the same thing.
     """
-    stem = name.partition(" [")[0].replace("\\", "/").rpartition("/")[2]
-    for ending in _ENDINGS:
-        stem = stem.removesuffix(ending)
-    return stem
+    return common_file_name(name).replace("\\", "/").rpartition("/")[2]
 
 
 def same_checkpoint(asked: str, ran: str) -> bool:

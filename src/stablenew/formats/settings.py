@@ -42,6 +42,8 @@ class Setting:
     """Whether a later stage takes it from txt2img where it has none of its own."""
     is_chosen: bool = False
     """Whether programs have a list of what it can be."""
+    is_file: bool = False
+    """Whether its values are names of model files, which each program spells in its own way; see `common_file_name`."""
     webui: str = ""
     """The field of the WebUIs' API that it is sent in."""
     webui_option: str = ""
@@ -61,12 +63,13 @@ class Setting:
 SETTINGS: Final = (
     Setting(
         "model", "text", "Model", ("checkpoint", "sd_model_checkpoint", "sd_model_name", "ckpt_name", "unet_name"),
-        query="model", has_facet=True, is_inherited=True, is_chosen=True, webui_option="sd_model_checkpoint",
+        query="model", has_facet=True, is_inherited=True, is_chosen=True, is_file=True,
+        webui_option="sd_model_checkpoint",
     ),
     Setting("model_hash", "text", "Model hash", ("sd_model_hash",), is_indexed=False),
     Setting(
         "vae", "text", "VAE", ("sd_vae", "sd_vae_name", "vae_name"),
-        query="vae", is_inherited=True, is_chosen=True, webui_option="sd_vae", diffusers_part="vae",
+        query="vae", is_inherited=True, is_chosen=True, is_file=True, webui_option="sd_vae", diffusers_part="vae",
     ),
     Setting(
         "sampler", "text", "Sampler", ("sampler_name",),
@@ -111,6 +114,8 @@ SETTINGS: Final = (
 BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SETTINGS}
 INDEXED: Final = tuple(setting for setting in SETTINGS if setting.is_indexed)
 """Settings that have a column in the index, in the order of the columns."""
+FILES: Final = tuple(setting for setting in INDEXED if setting.is_file)
+"""Settings with a column in the index whose values are names of model files."""
 CHOSEN: Final = tuple(setting.name for setting in SETTINGS if setting.is_chosen)
 """Settings whose values are names that programs have lists of."""
 INHERITED: Final = tuple(setting.name for setting in SETTINGS if setting.is_inherited)
@@ -118,6 +123,11 @@ INHERITED: Final = tuple(setting.name for setting in SETTINGS if setting.is_inhe
 SAMPLER, SCHEDULE = "sampler", "scheduler"
 """What samples an image: the sampler and its noise schedule. Many programs have one name for both."""
 
+_FILES_OF_STAGES: Final = frozenset(
+    {f"{stage}.{setting.name}" for stage in ("txt2img", "img2img") for setting in FILES}
+    | {"txt2img.refiner_checkpoint", "txt2img.hr_upscaler", "upscale.upscaler"}
+)
+"""Without the detector of adetailer, which all programs call by the whole name of its file."""
 _NOT_A_LETTER: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -148,6 +158,11 @@ def standard_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """`settings` under standard names. Where two names mean one setting, the standard name's value counts."""
     renamed = {standard_name(name): value for name, value in settings.items()}
     return renamed | {name: value for name, value in settings.items() if name in BY_NAME}
+
+
+def names_file(name: str) -> bool:
+    """Whether the values of a setting, given its name or its dotted name, are names of model files."""
+    return name in _FILES_OF_STAGES or (name in BY_NAME and BY_NAME[name].is_file)
 
 
 def title_of(name: str) -> str:
