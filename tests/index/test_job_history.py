@@ -401,6 +401,7 @@ def test_neighbours_differ_in_exactly_one_setting(tmp_path):
     run_with(store, "sampler", settings_of(sampler=None))
     run_with(store, "two", settings_of(steps=30, cfg_scale=9.0))
     run_with(store, "same", settings_of())
+    run_with(store, "spelling", settings_of(model="SDXL/m.safetensors"))
     history = JobHistory(store.root)
     history.refresh()
     found = {one.other_run_id: (one.setting, one.value, one.other_value) for one in history.similar_variants("mine")}

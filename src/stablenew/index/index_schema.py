@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, Literal, TypeAlias
 
-from stablenew.formats.settings import INDEXED, Setting
+from stablenew.formats.settings import FILES, INDEXED, Setting
 
-VERSION: Final = 14
+VERSION: Final = 15
 """A file with another number was made by another version of the program: it is rebuilt."""
 
 MAX_MILLISECONDS: Final = (1 << 42) - 1
@@ -102,6 +102,11 @@ def setting_column(setting: Setting) -> Column:
     return Column(setting.name, _SETTING_TYPES[setting.type], "word" if setting.type == "text" else None)
 
 
+def spelling_column(setting: Setting) -> Column:
+    """The column that holds how a program spelled the name of a model file, where that is not its common name."""
+    return Column(f"{setting.name}_spelling", text="word")
+
+
 RUN: Final = Table(
     "run",
     (
@@ -144,11 +149,13 @@ VARIANT: Final = Table(
         Column("made"),
         Column("other_settings", text="word"),
         Column("other_values", "TEXT"),
+        *map(spelling_column, FILES),
     ),
     "PRIMARY KEY(run, position)",
 )
-"""`made` is when its images were made, in milliseconds, where the run itself does not say so. Settings without a column
-are names, joined (`other_settings`), and their values as a JSON array: most variants share their names."""
+"""Names of model files are common ones (see `common_file_name`). `made` is when its images were made, in milliseconds,
+where the run itself does not say so. Settings without a column are names, joined (`other_settings`), and their values
+as a JSON array: most variants share their names."""
 PLACE: Final = Table(
     "place",
     (

@@ -73,6 +73,12 @@ test("what differs from an image beside it is named", () => {
   assert.equal(facts.differingSettings(ROW, [ROW]).size, 0);
 });
 
+test("a checkpoint that another program spells otherwise does not differ", () => {
+  const other = { ...ROW, settings: { ...ROW.settings, model: "SDXL/aurora.safetensors" } };
+  assert.deepEqual([...facts.differingSettings(ROW, [other])], ["model"]);
+  assert.equal(facts.differingSettings(ROW, [{ ...other, common_names: { model: "aurora" } }]).size, 0);
+});
+
 test("infotext is in the form that other programs read", () => {
   assert.equal(
     facts.buildInfotext(ROW),

@@ -13,6 +13,7 @@ images is. `-` before a condition negates it.
     mine:4         one's own rating; jobrating: is that of the job itself
     unrated:yes    yes, no, or mine: not rated by oneself
     since:7d       from then on; also h, w, m (months), y, a date, a date with time; before: up to then
+    model:aurora   a model file under any of its names: aurora.safetensors, SDXL/aurora.ckpt; so vae, lora, embedding
     source:webui   the program that recorded it, or the tool that made it
     is:trashed     in the trash
     label:red      a colour, which is the tag `label:red`
@@ -27,6 +28,7 @@ from stablenew.formats.query_language.conditions import Condition, Query, Range,
 from stablenew.formats.query_language.fields import (
     FAMILIES,
     FIELDS,
+    FILE_FIELDS,
     FLAGS,
     IMAGE_NUMBERS,
     IMAGE_WORDS,
@@ -57,6 +59,7 @@ from stablenew.formats.query_language.patterns import Glob, Pattern, match_any
 __all__ = [
     "FAMILIES",
     "FIELDS",
+    "FILE_FIELDS",
     "FLAGS",
     "IMAGE_NUMBERS",
     "IMAGE_WORDS",

@@ -8,6 +8,8 @@ from stablenew.formats.settings import SETTINGS, find_setting
 _INDEXED: Final = tuple(setting for setting in SETTINGS if setting.query)
 VARIANT_WORDS: Final = tuple(setting.query for setting in _INDEXED if setting.query and setting.type == "text")
 USE_WORDS: Final = ("lora", "embedding")
+FILE_FIELDS: Final = (*(setting.query for setting in _INDEXED if setting.query and setting.is_file), *USE_WORDS)
+"""Fields of names of model files, which are found under each of their spellings."""
 RUN_WORDS: Final = ("pack", "status", "engine", "source", "action", "run")
 IMAGE_WORDS: Final = ("tag", "label", "album", "flag", "rater", "type", "stage", "orientation", "digest", "is")
 VARIANT_NUMBERS: Final = tuple(setting.query for setting in _INDEXED if setting.query and setting.type != "text")

@@ -5,17 +5,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from stablenew.formats.settings import INDEXED
+from stablenew.formats.common_names import common_file_name
+from stablenew.formats.settings import FILES, INDEXED
 from stablenew.index.asking.index_reader import PATH_COLUMNS, IndexReader, Row
 from stablenew.index.id_lists import iter_id_lists
-from stablenew.index.index_schema import LABEL_PREFIX, VARIANT
+from stablenew.index.index_schema import LABEL_PREFIX, VARIANT, spelling_column
 from stablenew.index.stored_values import read_seed, split_names, timestamp_of, unpack_digest, write_seed
 
 MAX_PLACES: Final = 20
 """How many of the places of an image are shown: an all black image may have thousands."""
 _NOT_COMPARED: Final = ("seed", "width", "height")
 _TEXTS: Final = {column.name: column.text for column in VARIANT.columns}
-_SETTINGS: Final = ", ".join(f"v.{setting.name}" for setting in INDEXED)
+_SETTINGS: Final = ", ".join(
+    f"coalesce(v.{spelling_column(setting).name}, v.{setting.name})" if setting.is_file else f"v.{setting.name}"
+    for setting in INDEXED
+)
 _SELECT: Final = (
     "SELECT r.run_id, coalesce(v.made, r.created), v.number, p.number, p.path, "
     "nullif(coalesce(p.width, v.width), 0), nullif(coalesce(p.height, v.height), 0), p.type, p.stage, "
@@ -48,9 +52,10 @@ def read_images(reader: IndexReader, keys: Iterable[Key], rater: str) -> list[Ro
 
 def varying_settings(images: Sequence[Row]) -> list[str]:
     """The settings in which these images differ, without seed and size."""
-    values: dict[str, set[Any]] = {name: set() for image in images for name in image["settings"]}
+    found = [image["settings"] | image["common_names"] for image in images]
+    values: dict[str, set[Any]] = {name: set() for settings in found for name in settings}
     for name, different in values.items():
-        different.update(image["settings"].get(name) for image in images)
+        different.update(settings.get(name) for settings in found)
     return [name for name, different in values.items() if len(different) > 1 and name not in _NOT_COMPARED]
 
 
@@ -117,6 +122,7 @@ def _by_image(reader: IndexReader, images: list[int], select: str, order: str = 
 
 def _build(reader: IndexReader, row: tuple[Any, ...], said: _Said) -> Row:
     image = row[9]
+    settings = _read_settings(reader, row)
     return {
         "id": image,
         "digest": unpack_digest(row[10]),
@@ -132,7 +138,8 @@ def _build(reader: IndexReader, row: tuple[Any, ...], said: _Said) -> Row:
         "stage": reader.name(row[8]),
         "prompt": row[14],
         "negative": row[15],
-        "settings": _read_settings(reader, row),
+        "settings": settings,
+        "common_names": _common_names(settings),
         "rating": row[11],
         "rater_count": row[12] or 0,
         "is_trashed": bool(row[13]),
@@ -145,8 +152,14 @@ def _build(reader: IndexReader, row: tuple[Any, ...], said: _Said) -> Row:
     }
 
 
+def _common_names(settings: Mapping[str, Any]) -> dict[str, str]:
+    """By setting the common names of model files that a program spelled otherwise."""
+    said = {setting.name: settings[setting.name] for setting in FILES if setting.name in settings}
+    return {name: common for name, value in said.items() if (common := common_file_name(value)) != value}
+
+
 def _read_settings(reader: IndexReader, row: tuple[Any, ...]) -> dict[str, Any]:
-    """The settings of the image's variant as they ran, by name."""
+    """The settings of the image's variant as they ran, by name; model files as its program spelled them."""
     found: dict[str, Any] = {}
     for setting, value in zip(INDEXED, row[_SETTINGS_AT:], strict=True):
         if value is not None:

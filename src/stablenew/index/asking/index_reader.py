@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from stablenew.formats.common_names import common_file_name, common_file_pattern
 from stablenew.formats.digest import PREFIX
 from stablenew.index.id_lists import iter_id_lists, iter_parts
 from stablenew.index.index_file import open_for_reading, sqlite_errors
@@ -138,6 +139,15 @@ class IndexReader:
                 matches = match_any(patterns)
                 self._patterns[key] = [number for number, text in names if any(map(matches, text.split("\0")))]
             return self._patterns[key]
+
+    def find_files(self, patterns: "Sequence[Pattern]") -> list[int]:
+        """The ids of the common names of model files that match one of the patterns, by these names or as spelled."""
+        from stablenew.formats.query_language import Pattern  # noqa: PLC0415
+
+        stems = filter(None, (common_file_pattern(pattern.text) for pattern in patterns))
+        matching = self.find_names(list(dict.fromkeys([*patterns, *map(Pattern, stems)])))
+        commons = {common_file_name(self.name(number)) for number in matching}
+        return [number for number, text in self.names() if text in commons]
 
     def find_runs(self, patterns: "Sequence[Pattern]") -> list[int]:
         """The ids of the runs whose run id matches one of the patterns, or begins with it."""

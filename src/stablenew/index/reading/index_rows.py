@@ -12,7 +12,7 @@ from operator import attrgetter
 import xxhash
 
 from stablenew.disk.folder_signature import POSITIVE
-from stablenew.formats.settings import INDEXED
+from stablenew.formats.settings import FILES, INDEXED
 from stablenew.index.index_schema import (
     COMPARISON,
     FIELD_EMBEDDING,
@@ -33,6 +33,7 @@ from stablenew.index.index_schema import (
     VARIANT,
     Row,
     first_id,
+    spelling_column,
 )
 from stablenew.index.reading.run_entry import (
     NO_VARIANT,
@@ -51,6 +52,7 @@ _SETTING_NAMES = tuple(setting.name for setting in INDEXED)
 _SEED, _WIDTH, _HEIGHT = map(_SETTING_NAMES.index, ("seed", "width", "height"))
 _variant_of = VARIANT.row_of(
     "run", "position", "number", "prompt", "negative", "made", "other_settings", "other_values", *_SETTING_NAMES,
+    *(spelling_column(setting).name for setting in FILES),
 )  # fmt: skip
 _place_of = PLACE.row_of("run", "position", "number", "image", "path", "width", "height", "type", "stage")
 _opinion_of = OPINION.row_of("run", "image", *ImageOpinion._fields[1:], "is_latest", "is_flag_latest")
@@ -101,6 +103,7 @@ def _variant_row(run: int, position: int, variant: VariantEntry) -> Row:
             join_names([name for name, _ in variant.other_settings]),
             _pack_values(variant.other_settings),
             *settings,
+            *variant.spellings,
         )
     )
 

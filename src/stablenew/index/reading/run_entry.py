@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
 
 from stablenew.formats.run_id import stamp_of
-from stablenew.formats.settings import INDEXED
+from stablenew.formats.settings import FILES, INDEXED
 from stablenew.index.reading.fast_document_reader import FastMetadata
 from stablenew.store.feedback.fast_feedback_reader import NeedsStrictReader
 from stablenew.store.metric_files import Score
 
 NO_RECORD: Final = -1
 """The variant number in the row of a run without readable records: every run has at least one row in `variant`."""
+NO_SPELLINGS: Final = (None,) * len(FILES)
 _SEED: Final = tuple(setting.name for setting in INDEXED).index("seed")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
@@ -53,7 +54,10 @@ class VariantEntry(NamedTuple):
     prompt: str | None
     negative: str | None
     settings: tuple[Any, ...]
-    """The settings as they ran, in the order of `INDEXED`; the seed as an integer, None where it is not known."""
+    """The settings as they ran, in the order of `INDEXED`; the seed as an integer, None where it is not known.
+
+    Model files have their common names.
+    """
     other_settings: tuple[tuple[str, int | float | str], ...]
     """Name and value of the settings that have no column, sorted by name."""
     duration_seconds: float | None
@@ -67,6 +71,8 @@ class VariantEntry(NamedTuple):
     scores: tuple[ScoreEntry, ...] = ()
     made_ms: int | None = None
     """When the images were made, where the run does not say so: those of an imported run are older than it."""
+    spellings: tuple[str | None, ...] = NO_SPELLINGS
+    """In the order of `FILES` the names of model files as they were recorded, where these are not the common ones."""
 
     @property
     def seed(self) -> int | None:

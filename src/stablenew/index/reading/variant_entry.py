@@ -1,13 +1,17 @@
 """What the index keeps of a variant: the settings that really ran, and the images that came out."""
 
+import functools
 import math
 import re
+from operator import itemgetter
 from typing import Any, Final
 
-from stablenew.formats.settings import BY_NAME, INDEXED, Setting, standard_names
+from stablenew.formats.common_names import common_file_name
+from stablenew.formats.settings import BY_NAME, FILES, INDEXED, Setting, standard_names
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
 from stablenew.index.reading.fast_document_reader import FastOutput, FastRecord
 from stablenew.index.reading.run_entry import (
+    NO_SPELLINGS,
     OutputEntry,
     ScoreEntry,
     VariantEntry,
@@ -24,6 +28,8 @@ MAX_TEXT: Final = 1_000
 
 _NAMES: Final = tuple(setting.name for setting in INDEXED)
 _SEED: Final = _NAMES.index("seed")
+_FILES: Final = tuple(_NAMES.index(setting.name) for setting in FILES)
+_files_of: Final = itemgetter(*_FILES)
 _INDEXED: Final = frozenset(_NAMES)
 _KNOWN: Final = BY_NAME.keys()
 _WITHOUT_COLUMN: Final = tuple(sorted(_KNOWN - _INDEXED))
@@ -36,22 +42,41 @@ def build_variant_entry(document: FastRecord) -> VariantEntry:
     prompt, outputs = document["prompt"], document["outputs"]
     finals = [output for output in outputs if output.get("role") == "final"] or outputs
     settings, others = _settings_as_run(document)
+    spellings = _name_files(settings)
     return VariantEntry(
         number=document["variant"]["index"],
         status=document["status"],
         prompt=prompt["positive"],
         negative=prompt.get("negative"),
-        settings=settings,
+        settings=tuple(settings),
         other_settings=others,
         duration_seconds=document.get("duration_seconds"),
-        loras=tuple([lora["name"] for lora in prompt.get("loras") or ()]),
-        embeddings=tuple(prompt.get("embeddings") or ()),
+        loras=tuple([common_file_name(lora["name"]) for lora in prompt.get("loras") or ()]),
+        embeddings=tuple([common_file_name(name) for name in prompt.get("embeddings") or ()]),
         pack=pack_label(prompt.get("pack_id"), prompt.get("pack_name")),
         outputs=tuple(map(_output_entry, finals)),
         output_sizes=tuple([(output["path"], output["size_bytes"]) for output in outputs if output.get("path")]),  # type: ignore[misc]
         scores=_recorded_scores(document, finals) if document.get("metrics") else (),
         made_ms=_made_ms(document),
+        spellings=spellings,
     )
+
+
+def _name_files(settings: list[Any]) -> tuple[str | None, ...]:
+    """Put the common names of model files in; returns the names as they were, where these are others."""
+    common, spellings = _common_names(_files_of(settings))
+    if spellings is not NO_SPELLINGS:
+        for place, name in zip(_FILES, common, strict=True):
+            settings[place] = name
+    return spellings
+
+
+@functools.lru_cache(maxsize=4_096)
+def _common_names(names: tuple[str | None, ...]) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
+    """The common names of model files, and the names as they are where these are others. Most variants share theirs."""
+    common = tuple([name and common_file_name(name) for name in names])
+    spellings = tuple([None if name == known else name for name, known in zip(names, common, strict=True)])
+    return common, spellings if any(spellings) else NO_SPELLINGS
 
 
 def _made_ms(document: FastRecord) -> int | None:
@@ -72,7 +97,7 @@ def _output_entry(output: FastOutput) -> OutputEntry:
     )
 
 
-def _settings_as_run(document: FastRecord) -> tuple[tuple[Any, ...], tuple[tuple[str, int | float | str], ...]]:
+def _settings_as_run(document: FastRecord) -> tuple[list[Any], tuple[tuple[str, int | float | str], ...]]:
     """The settings that have a column, and all others by name."""
     settings, actual = document["requested"], document.get("actual") or {}
     if None in actual.values():
@@ -88,7 +113,7 @@ def _settings_as_run(document: FastRecord) -> tuple[tuple[Any, ...], tuple[tuple
         others = sorted(named.items())[:MAX_OTHER_SETTINGS]
     values = list(map(settings.get, _NAMES))
     values[_SEED] = _known_seed(values[_SEED])
-    return tuple(values), tuple(others)
+    return values, tuple(others)
 
 
 def _own_overrides(overrides: dict[str, Any]) -> dict[str, Any]:

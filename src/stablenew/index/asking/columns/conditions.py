@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from stablenew.formats.query_language import (
+    FILE_FIELDS,
     IMAGE_NUMBERS,
     RUN_NUMBERS,
     VARIANT_NUMBERS,
@@ -120,7 +121,7 @@ class Conditions:
         if name in VARIANT_NUMBERS:
             return rows.where(SETTING_COLUMNS[name], lambda values: in_ranges(values, condition.ranges()))
         if name in VARIANT_WORDS or name in ("type", "stage"):
-            return _has_word(rows, SETTING_COLUMNS.get(name, name), self._reader.find_names(condition.patterns()))
+            return _has_word(rows, SETTING_COLUMNS.get(name, name), self._names(condition))
         if name == "prompt":
             return is_in(rows[name], self._bodies(condition, "prompt"))
         if name == "negative":
@@ -208,8 +209,13 @@ class Conditions:
             self._texts[key] = np.fromstring(rows[0][0] if rows and rows[0][0] else "", np.int64, sep=",")
         return self._texts[key]
 
+    def _names(self, condition: Condition) -> list[int]:
+        """The ids of the words that fit a condition; a model file is found under each of its spellings."""
+        find = self._reader.find_files if condition.field in FILE_FIELDS else self._reader.find_names
+        return find(condition.patterns())
+
     def _labelled(self, condition: Condition) -> Mask:
-        names, labels, rows = self._reader.find_names(condition.patterns()), self._table.labels, self._table.rows
+        names, labels, rows = self._names(condition), self._table.labels, self._table.rows
         chosen = np.isin(labels["field"], _LABELS[condition.field]) & is_in(labels["name"], names)
         run_ids, positions = labels["run"][chosen], labels["position"][chosen]
         mask: Mask

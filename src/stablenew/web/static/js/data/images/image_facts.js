@@ -69,12 +69,15 @@ function withoutIdle(settings) {
 
 export const formatSize = ({ width, height }) => (width && height ? `${width} × ${height}` : "");
 
+/** A setting as it is compared: a model file that each program spells in its own way has its common name. */
+const comparedSetting = (row, name) => formatSetting(row.common_names?.[name] ?? row.settings[name]);
+
 /** The names of settings in which an image differs from any of the others. @returns {Set<string>} */
 export function differingSettings(row, others) {
   const known = others.filter((other) => other && !other.isGone);
   const names = new Set(known.flatMap((other) => Object.keys(other.settings)).concat(Object.keys(row.settings)));
   const differs = (name) =>
-    known.some((other) => formatSetting(other.settings[name]) !== formatSetting(row.settings[name]));
+    known.some((other) => comparedSetting(other, name) !== comparedSetting(row, name));
   const found = [...names].filter(differs);
   if (known.some((other) => formatSize(other) !== formatSize(row))) found.push("size");
   return new Set(found);
