@@ -187,7 +187,7 @@ def test_in_a_store_of_many_tools_a_batch_keeps_to_one_model_and_size(mixed):
     found = json.loads(mixed("learn", "next", "--json").stdout)
     assert {tuned["name"] for tuned in found["tuned"]} == {"txt2img.steps", "txt2img.cfg_scale"}
     assert is_like_the_hills(found["fixed"])
-    assert found["fixed"]["txt2img.vae"] == "soft.safetensors"
+    assert found["fixed"]["txt2img.vae"] == "soft"
     assert found["fixed"]["txt2img.sampler"] == "Euler a"
     assert found["base"]["image_count"] == 6
     assert found["base"]["total_count"] >= 14, "beside them four of another size and four of another tool"

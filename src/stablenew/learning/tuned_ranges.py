@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from stablenew.errors import ConfigError
+from stablenew.formats.common_names import common_value
 from stablenew.learning.evidence.best_settings import compared_factors
 from stablenew.learning.evidence.evidence_table import EvidenceTable
 from stablenew.learning.evidence.setting_factors import OWN, Factor, form_interval, sort_key
@@ -88,7 +89,8 @@ def _read_range(table: EvidenceTable, name: str, texts: tuple[str, ...], is_inte
     if limits.type == "text" or not is_interval:
         if is_interval:
             raise ConfigError(f"{name} is a word: expected {name}=VALUE|VALUE, found {'..'.join(texts)!r}")
-        return SettingRange(dotted, tuple(_read_value(name, text, limits.type) for text in texts), is_interval=False)
+        values = [common_value(dotted, _read_value(name, text, limits.type)) for text in texts]
+        return SettingRange(dotted, tuple(dict.fromkeys(values)), is_interval=False)
     low, high = (_read_value(name, text, limits.type) for text in texts)
     for end in (low, high):
         if (limits.lowest is not None and end < limits.lowest) or (limits.highest is not None and end > limits.highest):

@@ -5,7 +5,8 @@ stands in all its rows, and all but the first name in `copy_of` where that is.
 
 Settings come three times, because they answer three questions: `steps` is what ran (as the engine reported it, else as
 it was requested), `requested_steps` is what the variant requested of its main stage, and `<stage>_<setting>` is what
-the run's config, with the variant's overrides, requested of a stage beyond that.
+the run's config, with the variant's overrides, requested of a stage beyond that. Model files have their common names
+in all of them (see `common_file_name`); records have what programs called them.
 
 Settings and metrics that are not in the table of settings are in the lists `settings`, `requested_settings` and
 `metrics`. Where the values of one agree on a type, the dataset also has a column `setting_<name>` or `metric_<name>`.
@@ -20,7 +21,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from stablenew.formats.pipeline_config import STAGE_TYPES
-from stablenew.formats.settings import SETTINGS, SettingType
+from stablenew.formats.settings import SETTINGS, SettingType, names_file
 
 
 def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -127,6 +128,10 @@ def _run_columns() -> Iterator[Column]:
     yield Column("plan_size", pa.int64(), "variants in the plan")
 
 
+def _title(name: str) -> str:
+    return f"{name} (the file's common name)" if names_file(name) else name
+
+
 def _variant_columns() -> Iterator[Column]:
     text = pa.string()
     yield Column("variant", pa.int64(), "which variant of the run, from 0")
@@ -142,16 +147,16 @@ def _variant_columns() -> Iterator[Column]:
     yield Column("embeddings", _TEXTS, "embeddings in the prompt")
     yield Column("prompt_family", text, "equal for prompts that differ only in what a plan put in, weights or order")
     for name, kind in MAIN_SETTINGS.items():
-        yield Column(name, kind, f"{name} as it ran: what the engine reported, else what was requested")
+        yield Column(name, kind, f"{_title(name)} as it ran: what the engine reported, else what was requested")
     yield Column("is_reported", pa.bool_(), "whether the engine reported what ran")
     for name, kind in MAIN_SETTINGS.items():
-        yield Column(f"requested_{name}", kind, f"{name} as requested; null where the choice was left to the engine")
+        yield Column(f"requested_{name}", kind, f"{_title(name)} as requested; null where left to the engine")
     yield Column("settings", OWN_SETTINGS, "other settings by name, as they ran, else as requested; values as JSON")
     yield Column("requested_settings", OWN_SETTINGS, "other settings by name, as requested or overridden")
     for (stage, name), kind in STAGE_SETTINGS.items():
         column = f"{stage}_{name}"
         if stage_column(stage, name) == column:
-            yield Column(column, kind, f"{stage}.{name} as config and variant requested it")
+            yield Column(column, kind, f"{_title(f'{stage}.{name}')} as config and variant requested it")
 
 
 def _image_columns() -> Iterator[Column]:
@@ -247,7 +252,7 @@ PREFERENCE_COLUMNS: Final = (
     Column("shown", pa.string(), "the side on which the winner was shown"),
 )
 
-COLUMNS_VERSION: Final = 5
+COLUMNS_VERSION: Final = 6
 """Increases when a column is added, removed or changes its meaning; parts of another version are made again."""
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from stablenew.formats.common_names import common_value
 from stablenew.learning.dataset.columns import stage_model
 from stablenew.learning.evidence.evidence_table import EvidenceTable
 from stablenew.learning.evidence.setting_factors import OWN, SETTINGS, Factor, is_of_kind
@@ -47,7 +48,8 @@ def values_in_use(table: EvidenceTable, current: Mapping[str, Any] | None) -> di
     Raises:
         ConfigError: `current` names a setting that does not exist.
     """
-    return dict(most_used(table)) | {table.find_setting(name): value for name, value in (current or {}).items()}
+    given = {table.find_setting(name): value for name, value in (current or {}).items()}
+    return dict(most_used(table)) | {name: common_value(name, value) for name, value in given.items()}
 
 
 def _default_within(factor: Factor) -> Any:

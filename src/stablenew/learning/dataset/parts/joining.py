@@ -22,6 +22,7 @@ from stablenew.learning.dataset.columns import (
     stage_column,
     whole,
 )
+from stablenew.learning.dataset.parts.file_names import with_common_names
 from stablenew.learning.dataset.source.json_tables import READ_SEED, read_type
 from stablenew.learning.dataset.source.metric_table import add_later_metrics, digest_metrics
 from stablenew.learning.dataset.source.opinion_table import (
@@ -148,7 +149,7 @@ def _record_columns(tables: RunTables, origins: _Origins) -> dict[str, pa.Array]
         **_stage_columns(tables),
     }
     rows = pa.array(origins.records)
-    return {name: whole(column).take(rows) for name, column in columns.items()}
+    return {name: whole(column).take(rows) for name, column in with_common_names(columns).items()}
 
 
 def _metrics(records: pa.Table, origins: npt.NDArray[np.int64]) -> pa.Array:
