@@ -35,7 +35,7 @@ class _Elements:
         self._source = source
         self._container = container
         self._left = _MAX_ELEMENTS
-        self._width = 0
+        self._size: dict[int, int] = {}
 
     def read(self, begin: int, end: int, depth: int) -> None:
         """Read what lies between two offsets."""
@@ -51,10 +51,9 @@ class _Elements:
             if _TAG_NAME in inner and _TAG_STRING in inner:
                 name = decode_text(self._bytes(inner[_TAG_NAME], 200))
                 self._container.add("tags", name.lower(), decode_text(self._bytes(inner[_TAG_STRING])))
-        elif element.kind == _WIDTH:
-            self._width = int.from_bytes(self._bytes(element, 8), "big")
-        elif element.kind == _HEIGHT and self._container.width is None:
-            self._container.set_size(self._width, int.from_bytes(self._bytes(element, 8), "big"))
+        elif element.kind in (_WIDTH, _HEIGHT) and self._container.width is None:
+            self._size[element.kind] = int.from_bytes(self._bytes(element, 8), "big")
+            self._container.set_size(self._size.get(_WIDTH, 0), self._size.get(_HEIGHT, 0))
         elif element.kind == _TITLE:
             self._container.add("tags", "title", decode_text(self._bytes(element)))
         elif element.kind == _DOC_TYPE and self._bytes(element, 16).startswith(b"matroska"):
