@@ -106,7 +106,7 @@ def test_a_text_is_put_together_as_the_nodes_do_or_is_unknown(maker, found):
 
 
 def test_a_value_that_leads_back_to_itself_leaves_the_rest_of_the_graph_to_be_read():
-    loops = dict.fromkeys(("value", "int", "float", "number", "seed", "input", "context"), ["m", 0])
+    loops = {name: ["m", 0] for name in ("value", "int", "float", "number", "seed", "input", "context")}
     circle = Graph({"s": node("KSampler", steps=["m", 0]), "m": node("Loop", **loops)})
     assert Values(circle).scalar("s", "steps", "seed") is None
     assert circle.spend(199_000), "a circle costs about as much as its nodes have inputs"
