@@ -119,6 +119,8 @@ def find_file(root: Path, path: Path) -> FoundFile | None:
             return None
     if not parts or parts[-1].startswith(".") or path.is_symlink() or not path.is_file():
         return None
+    if (root / MARKER_FOLDER).exists():
+        return None
     prefix = "".join(f"{part}/" for part in parts[:-1])
     found = _look_at(parts[-1], path, prefix)
     return None if isinstance(found, str) else found
