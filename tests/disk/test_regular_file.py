@@ -193,6 +193,14 @@ def test_an_entry_that_was_deleted_since_has_no_status(tmp_path, file):
     assert status_of(found["file"]) is None
 
 
+@pytest.mark.parametrize("path", ["a\0b", "\0", "\ud800"], ids=ascii)
+def test_at_a_path_that_no_name_can_have_nothing_is_there(path):
+    with pytest.raises(FileNotFoundError):
+        open_regular(path)
+    with pytest.raises(FileNotFoundError):
+        read_regular(path, 10)
+
+
 @pytest.mark.parametrize(("path", "folder"), [("a/b", "a"), ("a", os.curdir), ("/a", "/")])
 def test_the_folder_of_a_bare_name_is_the_current_one(path, folder):
     assert folder_of(path) == folder

@@ -45,7 +45,10 @@ def _open(path: StrPath) -> tuple[int, os.stat_result]:
     """The descriptor and the status of a regular file."""
     if os.name == "nt" and Path(path).is_symlink():
         raise OSError(errno.ELOOP, "expected a regular file, found a link", str(path))
-    descriptor = os.open(path, _READ)
+    try:
+        descriptor = os.open(path, _READ)
+    except ValueError as error:  # it holds a NUL or half a character, which no name does
+        raise FileNotFoundError(errno.ENOENT, str(error), str(path)) from None
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
