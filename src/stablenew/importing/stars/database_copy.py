@@ -13,7 +13,7 @@ from stablenew.errors import ConfigError
 
 _HEAD: Final = b"SQLite format 3\0"
 _TRIES: Final = 5
-_BESIDE: Final = ("", "-wal", "-journal")
+_SIDES: Final = ("-wal", "-journal")
 
 
 class ForeignDatabase:
@@ -81,7 +81,9 @@ def _copy_at_rest(path: Path, copy: Path) -> None:
     """Copy the files of a database again if its program wrote meanwhile."""
     for _ in range(_TRIES):
         before = _stamps(path)
-        for ending in _BESIDE:
+        shutil.copyfile(path, copy)
+        for ending in _SIDES:
+            Path(f"{copy}{ending}").unlink(missing_ok=True)  # of the try before
             with contextlib.suppress(FileNotFoundError):
                 shutil.copyfile(f"{path}{ending}", f"{copy}{ending}")
         if _stamps(path) == before:
@@ -91,7 +93,7 @@ def _copy_at_rest(path: Path, copy: Path) -> None:
 
 def _stamps(path: Path) -> list[tuple[int, int] | None]:
     stamps: list[tuple[int, int] | None] = []
-    for ending in _BESIDE:
+    for ending in ("", *_SIDES):
         try:
             status = Path(f"{path}{ending}").stat()
         except FileNotFoundError:

@@ -10,7 +10,14 @@ from stablenew.formats.strict_json import parse_loose_json
 from stablenew.image_metadata.reading import read_image_metadata
 from stablenew.image_metadata.xmp_opinions import XmpOpinion, read_opinion
 from stablenew.importing.folder_walk import IMAGE_ENDINGS
-from stablenew.importing.stars.foreign_opinion import PICK, REJECT, ForeignOpinion, from_seconds, from_text
+from stablenew.importing.stars.foreign_opinion import (
+    PICK,
+    REJECT,
+    ForeignOpinion,
+    from_milliseconds,
+    from_seconds,
+    from_text,
+)
 
 XMP: Final = "xmp"
 EAGLE: Final = "eagle"
@@ -18,7 +25,6 @@ _SIDECAR: Final = ".xmp"
 _EAGLE_FILE: Final = "metadata.json"
 _EAGLE_FOLDER: Final = ".info"
 _LONGEST_SIDECAR: Final = 4 << 20
-_MILLISECONDS: Final = 1000
 _MOST_STARS: Final = 5
 
 
@@ -121,9 +127,9 @@ def _from_eagle(entry: dict[str, Any], image: Path) -> ForeignOpinion:
     return ForeignOpinion(
         path=os.fspath(image.absolute()),
         via=EAGLE,
-        rating=stars if isinstance(stars, int) and 1 <= stars <= _MOST_STARS else None,
+        rating=stars if type(stars) is int and 1 <= stars <= _MOST_STARS else None,
         tags=tuple(tag for tag in tags if isinstance(tag, str) and tag) if isinstance(tags, list) else (),
         note=note if isinstance(note, str) and note.strip() else None,
-        said_at=from_seconds(at / _MILLISECONDS) if isinstance(at, (int, float)) else None,
+        said_at=from_milliseconds(at),
         size_bytes=entry["size"] if isinstance(entry.get("size"), int) else None,
     )

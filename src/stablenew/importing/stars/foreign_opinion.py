@@ -6,6 +6,7 @@ from typing import Final
 
 PICK: Final = "pick"
 REJECT: Final = "reject"
+_MILLISECONDS_A_SECOND: Final = 1_000
 _TICKS_A_SECOND: Final = 10_000_000
 _TICKS_OF_1970: Final = 621_355_968_000_000_000
 
@@ -58,6 +59,16 @@ def from_seconds(seconds: object) -> datetime | None:
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
+        return None
+
+
+def from_milliseconds(milliseconds: object) -> datetime | None:
+    """A time in milliseconds since 1970."""
+    if not isinstance(milliseconds, (int, float)) or isinstance(milliseconds, bool):
+        return None
+    try:
+        return from_seconds(milliseconds / _MILLISECONDS_A_SECOND)
+    except OverflowError:
         return None
 
 
