@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from stablenew.importing.pixel_facts import describe_outputs
 from stablenew.importing.pixel_index import PixelIndex
 from stablenew.importing.stars.foreign_opinion import ForeignOpinion
-from stablenew.importing.stars.image_finder import BY_BYTES, BY_HASH, BY_PATH, ImageFinder
+from stablenew.importing.stars.image_finder import BY_BYTES, BY_HASH, BY_PATH, BY_PIXELS, ImageFinder
 from stablenew.recording.image_content import build_image
 from tests import samples
 
@@ -31,17 +33,16 @@ def find(store, run):
     finder = ImageFinder(store, moved=[("D:\\Art", os.fspath(run.path)), ("/old/", os.fspath(run.path))])
     numbers = {output.digest: number for number, (_, output) in enumerate(run.iter_outputs())}
 
-    def pixels():
-        index = PixelIndex(store)
-        index.update(processes=0)
-        return index
-
     def find(path="elsewhere/x.png", **said):
-        match = finder.find(ForeignOpinion(os.fspath(path), "x", **said), pixels)
+        match = finder.find(ForeignOpinion(os.fspath(path), "x", **said), lambda: pixels)
         return match and (numbers[match.image.digest], match.by)
 
     find.finder = finder
-    return find
+    with PixelIndex(store) as pixels:
+        digests = [output.digest for _, output in run.iter_outputs()]
+        found = describe_outputs(store.root, run.run_id, digests)
+        pixels._connection.executemany("INSERT INTO pixels VALUES (?, ?, ?, ?)", found)
+        yield find
 
 
 @pytest.fixture
@@ -100,6 +101,13 @@ def test_an_image_that_is_gone_is_found_by_its_path_if_nothing_speaks_against_it
 )
 def test_a_path_that_no_file_can_have_finds_nothing(find, path):
     assert find(path) is None
+
+
+def test_a_file_that_was_moved_and_stripped_is_found_by_its_pixels(find, run, outputs, tmp_path):
+    stripped = tmp_path / "stripped.webp"
+    with Image.open(run.path / outputs[1].path) as image:
+        image.save(stripped, lossless=True)
+    assert find(stripped) == (1, BY_PIXELS)
 
 
 def test_images_of_that_name_and_size_are_suggested(find, outputs):
