@@ -8,7 +8,7 @@ import pytest
 
 from stablenew import FeedbackManager, LearningRecord, RunMetadata
 from stablenew.errors import FormatError
-from stablenew.formats.digest import is_digest
+from stablenew.formats.digest import digest_json, is_digest
 from stablenew.formats.documents.feedback import build_event
 from stablenew.formats.output_path import is_output_path
 from stablenew.learning.dataset.columns import IMAGES_SCHEMA
@@ -222,6 +222,16 @@ def test_one_bad_run_hides_no_other(tmp_path, monkeypatch):
     assert left_out["run_id"] == bad.run_id
     named = [(one.run_id, one.line is not None) for one in part.problems if one.run_id == worse.run_id]
     assert named[-2:] == [(worse.run_id, True)] * 2
+
+
+@pytest.mark.parametrize("seed", ["--5", "9" * 5_000])
+def test_a_text_in_place_of_a_seed_hides_no_run(store, seed):
+    config = {"txt2img": {"steps": 30}, "img2img": {"seed": seed}}
+    samples.sealed_run(store, "odd", config=config, config_digest=digest_json(config))
+    samples.sealed_run(store, "plain")
+    images = build_part(read_all(store)).images
+    assert images["run_id"].to_pylist() == ["odd"] * 2 + ["plain"] * 2
+    assert images["img2img_seed"].null_count == 4
 
 
 def test_what_is_no_whole_sealed_run_is_left_out_with_the_reason(store):

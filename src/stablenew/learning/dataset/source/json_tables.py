@@ -4,7 +4,8 @@ A table has only the fields that the dataset uses, each of one type. A document 
 `fit`, which turns any JSON value into one of the right type, or null.
 """
 
-import math
+import re
+import sys
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +18,7 @@ from stablenew.learning.dataset.columns import MAIN_SETTINGS, SEED, STAGE_SETTIN
 
 READ_SEED: Final = pa.decimal128(20, 0)
 """Reads numbers and decimal strings alike, from -1 to 2^64-1."""
+_SEED_TEXT: Final = re.compile("-?[0-9]{1,20}")
 _BLOCK_BYTES: Final = 1 << 30
 _LINES_BYTES: Final = 1 << 21
 """A block of lines that fits the processor's cache. Runs with a longer line are left to the strict readers."""
@@ -190,12 +192,18 @@ def fit(value: JsonValue, kind: pa.DataType) -> Any:
 
 def _fit_number(value: JsonValue, kind: pa.DataType) -> Any:
     if kind == READ_SEED:
-        is_seed = (isinstance(value, str) and value.lstrip("-").isascii() and value.lstrip("-").isdigit()) or (
-            isinstance(value, (int, float)) and float(value).is_integer()
-        )
-        return Decimal(int(value)) if is_seed and abs(int(value)) < 2**64 else None
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return _fit_seed(value)
+    if not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:  # not so: NaN, infinity, 10^400
         return None
     if pa.types.is_floating(kind):
         return float(value)
     return int(value) if float(value).is_integer() and abs(value) < 2**63 else None
+
+
+def _fit_seed(value: JsonValue) -> Decimal | None:
+    is_seed = _SEED_TEXT.fullmatch(value) if isinstance(value, str) else _is_whole(value)
+    return Decimal(int(value)) if is_seed and abs(int(value)) < 2**64 else None
+
+
+def _is_whole(value: JsonValue) -> bool:
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
