@@ -158,7 +158,7 @@ def format_duration(seconds: float | None) -> str:
     """`0.42 s`, `33 s`, `4 min 10 s`, `2 h 5 min`; empty for None."""
     if seconds is None:
         return ""
-    if seconds < 10:
+    if round(seconds, 2) < 10:
         return f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 1:
@@ -169,10 +169,12 @@ def format_duration(seconds: float | None) -> str:
 
 def format_bytes(size: int) -> str:
     """`512 bytes`, `1.4 MB`: powers of ten, as file managers show them."""
-    value = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+    if size < 1000:
+        return plural(size, "byte")
+    value = size / 1000
+    for unit in ("kB", "MB", "GB"):
+        if round(value, 1) < 1000:
+            return f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
 
