@@ -135,6 +135,12 @@ def test_samplers_are_those_of_the_webuis_and_change_the_picture(engine, sampler
     assert result.images[0].data != ask(engine, sampler="Euler").images[0].data
 
 
+def test_a_sampler_may_be_named_with_its_noise_schedule(engine):
+    together = ask(engine, sampler="DPM++ 2M Karras", scheduler=None)
+    assert (together.actual["sampler"], together.actual["scheduler"]) == ("DPM++ 2M", "Karras")
+    assert together.images[0].data == ask(engine, sampler="DPM++ 2M", scheduler="Karras").images[0].data
+
+
 def test_layers_of_the_text_encoder_can_be_left_out(engine):
     pictures = {ask(engine, clip_skip=count).images[0].data for count in (1, 2, 3)}
     assert len(pictures) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.errors import EngineError
-from stablenew.formats.common_names import DIFFUSERS_SIGMAS, SAMPLERS, find_sampler
+from stablenew.formats.common_names import DIFFUSERS_SIGMAS, SAMPLERS, find_sampler, split_schedule
 from stablenew.formats.settings import SAMPLER, SCHEDULE
 
 INSTALL_HINT: Final = "the engine diffusers needs its libraries: python -m pip install 'stablenew[diffusers]'"
@@ -156,7 +156,8 @@ def build_scheduler(own: Any, sampler: str | None, schedule: str | None) -> Any:
     config = dict(own.config)
     if not sampler:
         return type(own).from_config(config)
-    found = find_sampler(sampler)
+    plain, named = split_schedule(sampler)
+    found = find_sampler(plain)
     kind = found.diffusers if found else sampler
     wanted = getattr(diffusers, kind, None) if kind else None
     if wanted is None:
@@ -164,7 +165,7 @@ def build_scheduler(own: Any, sampler: str | None, schedule: str | None) -> Any:
         raise EngineError(f"diffusers has no sampler {sampler!r}; it has {known}")
     if wanted not in (type(own), *own.compatibles):
         return type(own).from_config(config)
-    options = {**(found.options if found else {}), **_sigmas(wanted, schedule)}
+    options = {**(found.options if found else {}), **_sigmas(wanted, schedule or named)}
     plain = {key: value for key, value in config.items() if key not in _SIGMA_FLAGS}
     try:
         return wanted.from_config(plain, **options)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from stablenew.errors import ConfigError, EngineError
-from stablenew.formats.common_names import find_sampler
+from stablenew.formats.common_names import find_sampler, split_schedule
 from stablenew.formats.settings import BY_NAME, SAMPLER, SCHEDULE
 from stablenew.formats.strict_json import JsonValue, parse_loose_json
 
@@ -151,11 +151,12 @@ def _own_name(sampler: str, schedule: str | None) -> str:
     Raises:
         EngineError: it has none.
     """
-    found = find_sampler(sampler)
-    name = _SCHEDULERS.get(found.name if found else sampler, sampler if sampler in _SCHEDULERS.values() else "")
+    plain, named = split_schedule(sampler)
+    found = find_sampler(plain)
+    name = _SCHEDULERS.get(found.name if found else plain, plain if plain in _SCHEDULERS.values() else "")
     if not name:
         raise EngineError(f"InvokeAI has no sampler {sampler!r}; it has {', '.join(_SCHEDULERS)}")
-    is_karras = (schedule or "").casefold() == "karras" and name not in _WITHOUT_KARRAS
+    is_karras = (schedule or named or "").casefold() == "karras" and name not in _WITHOUT_KARRAS
     return f"{name}{_KARRAS}" if is_karras else name
 
 
