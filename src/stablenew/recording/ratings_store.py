@@ -7,7 +7,7 @@ from stablenew.errors import FormatError, InvalidDocument, RunNotFound
 from stablenew.formats.documents.feedback import Opinion
 from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.formats.run_id import is_run_id
-from stablenew.formats.strict_json import encode_pretty_json, parse_json
+from stablenew.formats.strict_json import JsonValue, encode_pretty_json, parse_json
 from stablenew.recording.feedback_manager import FeedbackManager
 from stablenew.store.feedback.feedback_log import FeedbackLog
 from stablenew.store.local_state import state_folder, store_key
@@ -68,12 +68,13 @@ class EarlyRatings:
         self._path = state_folder() / "early_ratings" / f"{store_key(store.root)}.json"
 
     def read(self) -> dict[str, dict[str, int | None]]:
-        """All of them; none, if the file cannot be read."""
+        """All of them; none, if the file cannot be read, and none that no job can have."""
         try:
-            ratings = parse_json(self._path.read_bytes())
+            found = parse_json(self._path.read_bytes())
         except (OSError, FormatError):
             return {}
-        return ratings if isinstance(ratings, dict) else {}
+        by_rater = found if isinstance(found, dict) else {}
+        return {rater: _choose_ratings(jobs) for rater, jobs in by_rater.items() if isinstance(jobs, dict)}
 
     def put(self, job_id: str, rater: str, rating: int | None) -> None:
         """Keep a rating until its run is there."""
@@ -107,3 +108,12 @@ class EarlyRatings:
     def _write(self, ratings: dict[str, dict[str, int | None]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(self._path, encode_pretty_json(ratings))
+
+
+def _choose_ratings(jobs: dict[str, JsonValue]) -> dict[str, int | None]:
+    """Of what stands in the file, which somebody may have edited, the ratings that jobs can have."""
+    return {
+        job_id: rating
+        for job_id, rating in jobs.items()
+        if is_run_id(job_id) and (rating is None or (type(rating) is int and rating in range(6)))
+    }
