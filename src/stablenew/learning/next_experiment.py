@@ -178,6 +178,7 @@ class _Search(NamedTuple):
 
     @property
     def space(self) -> SettingSpace:
+        """The settings that vary, and their ranges."""
         return self.observed.space
 
     def decode(self, point: Floats) -> dict[str, Any]:

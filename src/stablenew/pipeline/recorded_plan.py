@@ -110,6 +110,7 @@ class _SeedDraw:
         self._drawn: dict[int, int] = {}
 
     def replace(self, seed: int | None) -> int:
+        """The seed to run with instead; a variant that left its seed to the engine gets one of its own."""
         if seed is None or seed == RANDOM_SEED:
             return secrets.randbits(SEED_BITS)
         return self._drawn.setdefault(seed, secrets.randbits(SEED_BITS))

@@ -75,6 +75,7 @@ class _Page:
         self._count = 0
 
     def put(self, key: str | None, text: str) -> None:
+        """Add an event; one with the same key that still waits is replaced."""
         self._count += 1
         self._waiting.pop(key or "", None)
         self._waiting[key or str(self._count)] = text
@@ -85,6 +86,7 @@ class _Page:
         self.wake.set()
 
     def take(self) -> str:
+        """All events that wait, as they are sent; then none waits."""
         text = "".join(self._waiting.values())
         self._waiting.clear()
         self.wake.clear()

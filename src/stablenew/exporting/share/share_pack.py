@@ -85,11 +85,13 @@ class _Pack:
     sums: dict[str, str] = field(default_factory=dict)
 
     def put(self, name: str, data: bytes) -> None:
+        """Put a file into the pack under its SHA-256 in the list of sums, unless one of that name is in it."""
         if name not in self.sums:
             self.sums[name] = hashlib.sha256(data).hexdigest()
             self.write(name, data)
 
     def write(self, name: str, data: bytes) -> None:
+        """Put a file into the pack that the list of sums does not name."""
         entry = zipfile.ZipInfo(f"{self.folder}/{name}", _STAMP)
         is_dense = name.endswith((".webp", ".png", ".jpg"))
         entry.compress_type = zipfile.ZIP_STORED if is_dense else zipfile.ZIP_DEFLATED

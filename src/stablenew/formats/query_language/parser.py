@@ -75,6 +75,7 @@ class _Reader:
         self._pattern_count = 0
 
     def conditions(self) -> list[Condition]:
+        """All conditions, in the order in which they are written."""
         self._check_text()
         found: list[Condition] = []
         while self._skip_space():

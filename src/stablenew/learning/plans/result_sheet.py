@@ -59,6 +59,8 @@ def build_result_sheet(plan: LearningPlan, cells: Cells, *, cell_size: int = 256
 
 @dataclass(frozen=True)
 class _Layout:
+    """Where everything is on a sheet. All lengths are in pixels."""
+
     columns: tuple[str, ...]
     rows: tuple[str, ...]
     """Labels of the rows of one step; a single empty one but for grids."""
@@ -67,6 +69,7 @@ class _Layout:
 
     @classmethod
     def of(cls, plan: LearningPlan, cell: int) -> "_Layout":
+        """The layout for a plan: a grid's two axes are columns and rows; other plans have a column for each cell."""
         if plan.method == GRID:
             first, second = plan.axes
             columns = tuple(f"{second.name.partition('.')[2]} {value}" for value in second.values)
@@ -77,21 +80,26 @@ class _Layout:
 
     @property
     def head(self) -> int:
+        """The height of what stands above the images."""
         return _MARGIN + 56 + _LINE
 
     @property
     def row_height(self) -> int:
+        """The height of an image with its line of text."""
         return self.cell + _LINE + _GAP
 
     @property
     def size(self) -> tuple[int, int]:
+        """Width and height of the sheet."""
         width = _LEFT + len(self.columns) * (self.cell + _GAP) + _MARGIN
         return width, self.head + self.step_count * len(self.rows) * self.row_height + _MARGIN
 
     def left(self, column: int) -> int:
+        """The left edge of a column."""
         return _LEFT + column * (self.cell + _GAP)
 
     def top(self, step: int, row: int) -> int:
+        """The upper edge of a row of one step."""
         return self.head + (step * len(self.rows) + row) * self.row_height
 
 

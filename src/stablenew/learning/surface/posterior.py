@@ -114,6 +114,7 @@ class _Groups:
 
     @classmethod
     def of(cls, codes: Codes) -> "_Groups":
+        """The groups that `codes` name; a negative code is no group."""
         known = codes[codes >= 0]
         names, counts = np.unique(known, return_counts=True)
         kept = names[np.argsort(-counts, kind="stable")[:MOST_GROUPS]][: int(np.count_nonzero(counts > 1))]

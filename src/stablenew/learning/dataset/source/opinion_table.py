@@ -173,10 +173,12 @@ class _Lists:
         self._ends = [0]
 
     def append(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add the next entry's list."""
         self._rows.extend(rows)
         self._ends.append(len(self._rows))
 
     def build(self) -> pa.ListArray:
+        """The column, with an entry for each list that was added."""
         fields = list(self._kind.value_type)
         columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in fields)
         arrays = [
