@@ -76,7 +76,7 @@ class StoreError(StableNewError):
 
 
 class NotAStore(StoreError, NotADirectoryError):
-    """The folder given as a run store does not exist or is no folder."""
+    """The folder given as a run store does not exist or is not a folder."""
 
     exit_code = USAGE
     http_status = 404
@@ -162,7 +162,7 @@ class CacheFailed(StableNewError, OSError):
 
 
 class UndecodableImage(StableNewError, ValueError):
-    """Bytes that no decoder here takes for an image."""
+    """No decoder here can read the bytes as an image."""
 
     http_status = 422
 

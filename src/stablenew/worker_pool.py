@@ -48,7 +48,7 @@ def module_command(module: str, *arguments: str) -> list[str]:
 
 
 def start_beside(module: str, *arguments: str) -> None:
-    """Run a module of ours in a process that goes on when this one ends. If it cannot start, nobody hears of it."""
+    """Run a module of ours in a process that goes on when this one ends. If it cannot start, nothing reports it."""
     quiet = subprocess.DEVNULL
     command = module_command(module, *arguments)
     with contextlib.suppress(OSError):

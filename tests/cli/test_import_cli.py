@@ -63,7 +63,7 @@ def test_all_feedback_is_backed_up_and_taken_back(cli, tmp_path):
     cli("rate", "latest", "0/0", "4", "--tag", "quay")
     assert "2 events of 1 run written to said.jsonl" in cli("feedback", "export", "said.jsonl").stdout
     assert "0 events taken back, 2 were here" in cli("feedback", "restore", "said.jsonl").stdout
-    assert "is no backup" in cli("feedback", "restore", next((tmp_path / "outputs").iterdir()), code=2).stderr
+    assert "is not a backup" in cli("feedback", "restore", next((tmp_path / "outputs").iterdir()), code=2).stderr
 
 
 def test_images_are_held_and_copies_of_them_found(cli, tmp_path):

@@ -46,7 +46,7 @@ def test_an_unknown_engine_names_those_there_are():
 
 def test_only_servers_have_an_address():
     assert [takes_url(name) for name in ("comfyui", "invokeai", "webui", "sketch")] == [True, True, True, False]
-    with pytest.raises(ConfigError, match="the engine 'sketch' is no server; leave the url out"):
+    with pytest.raises(ConfigError, match="the engine 'sketch' is not a server; leave the url out"):
         open_engine("sketch", url="http://127.0.0.1")
 
 

@@ -71,7 +71,7 @@ def test_it_does_not_pretend():
 
 def test_an_input_that_is_no_image_is_a_clear_error():
     broken = EngineImage(png()[:40], "image/png", 8, 6)
-    with pytest.raises(EngineError, match="no image that can be decoded"):
+    with pytest.raises(EngineError, match="not an image that can be decoded"):
         SketchEngine().run_stage(StageRequest("upscale", {}, "", inputs=(broken,)), StageMonitor())
 
 

@@ -9,7 +9,7 @@ _SHORT: Final = re.compile(r"-[A-Za-z][^-=].*", re.DOTALL)
 
 
 class QueryCommand(TyperCommand):
-    """A command with a query in which `-oil` is no oil, also where `-o` is an option: that stands by itself."""
+    """A command with a query in which `-oil` means "without oil", also where `-o` is an option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take words that only look like a short option with its value out of the options' way."""

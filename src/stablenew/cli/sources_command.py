@@ -81,5 +81,5 @@ def remove_source(
 
     SourceRoots(out.controller.run_store.root).remove(source)
     out.json({"removed": source})
-    out.print(f"{source} is no source any more; its runs stay, and so do its files")
+    out.print(f"{source} is not a source any more; its runs stay, and so do its files")
     return 0

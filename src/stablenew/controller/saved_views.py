@@ -32,11 +32,11 @@ class SavedViews:
         return views
 
     def put(self, name: str, query: str | None) -> dict[str, str]:
-        """Keep a search under a name, in the place of the one it had; None forgets the name. Gives every view.
+        """Save a search under a name, replacing the one it had; None deletes the name. Returns every view.
 
         Raises:
             ConfigError: the name is empty or too long, or there are too many.
-            WriteFailed: the file could not be written; it is unharmed.
+            WriteFailed: the file could not be written; it is unchanged.
         """
         name = name.strip()
         if not name or len(name) > MAX_NAME:

@@ -178,7 +178,7 @@ def split_auth(url: str) -> tuple[str, tuple[str, str] | None]:
     """An address without name and password, and these.
 
     Raises:
-        ConfigError: it is no address of a server.
+        ConfigError: it is not an address of a server.
     """
     refusal = ConfigError(f"expected an address such as http://127.0.0.1:7860, found {url!r}")
     try:

@@ -39,13 +39,13 @@ def open_engine(name: str, *, url: str | None = None) -> Engine:
 
     Raises:
         UnknownEngine: there is none; the message lists those there are.
-        ConfigError: it is no server, and a `url` was given.
+        ConfigError: it is not a server, and a `url` was given.
     """
     factory = _find_factory(name)
     if not url:
         return factory()
     if not takes_url(name):
-        raise ConfigError(f"the engine {name!r} is no server; leave the url out")
+        raise ConfigError(f"the engine {name!r} is not a server; leave the url out")
     return factory(url=url)
 
 

@@ -54,7 +54,7 @@ class SketchEngine:
 
         Raises:
             Cancelled: on request, between images.
-            EngineError: an unknown stage, no input where one is needed, or an input that is no image.
+            EngineError: an unknown stage, no input where one is needed, or an input that is not an image.
         """
         stages = {
             "txt2img": self._txt2img,
@@ -193,7 +193,7 @@ def _decode(source: EngineImage) -> Image.Image:
         with Image.open(io.BytesIO(source.data), formats=("PNG", "JPEG", "WEBP")) as image:
             return image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise EngineError(f"an input is no image that can be decoded: {error}") from error
+        raise EngineError(f"an input is not an image that can be decoded: {error}") from error
 
 
 def _encode(pixels: Pixels, request: StageRequest, seed: int | None, parent: int | None = None) -> EngineImage:

@@ -88,7 +88,7 @@ def restore_backup(
     """Give every run the events of a backup that it lacks.
 
     Raises:
-        ConfigError: it is no backup.
+        ConfigError: it is not a backup.
     """
     report = BackupReport()
     for done, (run_id, events) in enumerate(_iter_backup(source, report), 1):
@@ -108,7 +108,7 @@ def _iter_backup(source: Path, report: BackupReport) -> Iterator[tuple[str, list
         except FormatError:
             is_backup = False
         if not is_backup:
-            raise ConfigError(f"{source} is no backup of feedback: its first line must say {KIND}")
+            raise ConfigError(f"{source} is not a backup of feedback: its first line must say {KIND}")
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 2):
             try:
                 yield _read_line(line)

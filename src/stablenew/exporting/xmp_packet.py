@@ -221,7 +221,7 @@ def _escape(text: str) -> str:
 
 
 def _quote(text: str) -> str:
-    """As the value of an attribute, where a reader of XML takes bare tabs and ends of lines for spaces."""
+    """A text as the value of an attribute, where XML reads bare tabs and line ends as spaces."""
     found = html.escape(_clean(text), quote=True)
     return found.replace("\t", "&#9;").replace("\n", "&#10;").replace("\r", "&#13;")
 

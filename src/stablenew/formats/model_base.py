@@ -56,7 +56,7 @@ def _integral(value: object) -> object:
 
 
 def refuse_bool(value: object) -> object:
-    """A value that is no truth value: to Python those are numbers, and to JSON they are not.
+    """A value that is not a truth value: to Python those are numbers, and to JSON they are not.
 
     Raises:
         ValueError: it is one.

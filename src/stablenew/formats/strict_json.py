@@ -62,7 +62,7 @@ def parse_loose_json(data: str | bytes) -> Any:
     """The value in JSON as other programs write it, with NaN, large numbers and keys that stand twice.
 
     Raises:
-        ValueError: it is no JSON, or is nested too deep to be read.
+        ValueError: it is not valid JSON, or is nested too deep to be read.
     """
     try:
         return json.loads(data)

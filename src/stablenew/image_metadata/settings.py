@@ -26,7 +26,7 @@ _BESIDE: Final = {
     "variation_seed_strength": "subseed_strength",
     "batch_size": "batch_size",
 }
-"""What several tools write that is no setting of the table."""
+"""What several tools write that is not a setting of the table."""
 _NOT_A_LETTER: Final = re.compile(r"[\W_]+")
 _SIZE: Final = re.compile(r"\(?\s{0,4}(\d{1,6})\s{0,4}[x\u00d7,]\s{0,4}(\d{1,6})")
 _NUMBER: Final = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
@@ -61,7 +61,7 @@ def find_standard_name(name: str) -> str | None:
 
 
 def build_settings(pairs: Mapping[str, Any], names: Mapping[str, str] | None = None) -> dict[str, Scalar]:
-    """`pairs` under standard names where they have one, the rest under its own; what is no scalar is left out.
+    """`pairs` under standard names where they have one, the rest under its own; what is not a scalar is left out.
 
     `names` says what a tool calls otherwise than most, or means otherwise by a name; a name that maps to nothing is
     left out. The size may stand as one text. A second value for a setting stays under its own name.

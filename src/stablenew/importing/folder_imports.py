@@ -43,7 +43,7 @@ class FolderImports:
         self._watches: dict[str, _Watching] = {}
 
     def find_places(self) -> list[ImagePlace]:
-        """Folders of known tools on this machine that are no source yet."""
+        """Folders of known tools on this machine that are not a source yet."""
         known = [root.path for root in self._roots.list()]
         return [place for place in find_places() if not any(place.path.is_relative_to(path) for path in known)]
 
@@ -65,7 +65,7 @@ class FolderImports:
         """What an import of a folder would take in.
 
         Raises:
-            ConfigError: it is no folder that can be taken in.
+            ConfigError: it is not a folder that can be taken in.
         """
         return preview_import(self._importer, read_folder(path))
 
@@ -75,7 +75,7 @@ class FolderImports:
         """Take folders in, one after the other; then watch them if `is_watched`.
 
         Raises:
-            ConfigError: one is no folder that can be taken in; then nothing was.
+            ConfigError: one is not a folder that can be taken in; then nothing was.
         """
         folders = [read_folder(path) for path in paths]
         for folder in folders:

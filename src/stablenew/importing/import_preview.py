@@ -35,7 +35,7 @@ class ImportPreview:
     not_taken: Counter[str] = field(default_factory=Counter)
     """Of those looked at, what would not be, by the reason."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """What of the folder is no image to take in at all."""
+    """What of the folder is not an image to take in at all."""
     oldest: str | None = None
     newest: str | None = None
 

@@ -120,7 +120,7 @@ class Importer:
         """See that `folder` can be taken in.
 
         Raises:
-            ConfigError: it is no folder, or lies in the store.
+            ConfigError: it is not a folder, or lies in the store.
         """
         if not folder.is_dir():
             raise ConfigError(f"expected a folder of images, found none at {folder}")

@@ -108,9 +108,9 @@ class PixelIndex:
         return [row[0] for row in self._connection.execute(query, (value,))]
 
     def copies(self) -> list[list[str]]:
-        """Images of several digests and the same pixels: one picture, saved again without loss.
+        """Images with the same pixels and different digests: one picture, saved again without loss.
 
-        Those of a single colour are left out: they are what several pictures became that failed.
+        Those of a single colour are left out: different pictures that failed look like that.
         """
         groups: dict[str, list[str]] = defaultdict(list)
         query = "SELECT pixel_digest, digest FROM pixels WHERE pixel_digest != '' AND look != 0 ORDER BY digest"

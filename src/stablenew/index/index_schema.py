@@ -259,7 +259,7 @@ SCORE: Final = Table(
 )
 """Numbers of images: `metric.NAME` by a scorer, `aspect.NAME` by a rater. `scored_at` is in milliseconds since 1970,
 and None in a record, which is older; of an aspect it is clock and event, and the value None where the rater took it
-back. `is_apart` marks the scores of images that are no final outputs of the run: those
+back. `is_apart` marks the scores of images that are not final outputs of the run: those
 of a run are found by its images and this mark, because an index by run would be nearly as large as the table."""
 COMPARISON: Final = Table(
     "comparison",

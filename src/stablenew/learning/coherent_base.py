@@ -125,7 +125,7 @@ def find_base(
 ) -> CoherentBase:
     """The kind of image that most rated images are of; of all images, where none is rated.
 
-    `judged` and `others` are the tables of `images`. What is `asked` for is varied, so it is no part of the kind.
+    `judged` and `others` are the tables of `images`. What is `asked` for is varied, so it is not part of the kind.
     """
     return _Search(images, judged, others, asked).find()
 

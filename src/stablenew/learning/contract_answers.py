@@ -44,7 +44,7 @@ class ModifierRange:
 
 @dataclass(frozen=True)
 class BestDefault:
-    """The value of a setting that the evidence favours; where it favours none, the value that is used most."""
+    """The value of a setting that the evidence favours, or else the value that is used most."""
 
     name: str
     """The setting's dotted name."""

@@ -41,7 +41,7 @@ class ImageName(NamedTuple):
 
 
 class RaterConstancy(NamedTuple):
-    """How constant the stars of a rater are, from images that they rated again."""
+    """How consistent the stars of a rater are, from images that they rated again."""
 
     rater: str
     repeat_count: int

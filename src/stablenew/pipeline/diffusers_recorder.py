@@ -143,7 +143,7 @@ class _Request:
         self.parents = [_parent_of(image) for image in _as_list(arguments.get("image"))]
 
     def images_of(self, made: Any) -> list[ImageInput]:
-        """The images in what the pipeline returned; none where it was asked for latents, which are no images."""
+        """The images in what the pipeline returned; none where it was asked for latents, which are not images."""
         return [] if self._makes_latents else read_images(_held_by(made))
 
     def fields(self, number: int) -> dict[str, Any]:

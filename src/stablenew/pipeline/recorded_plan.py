@@ -130,7 +130,7 @@ def config_of(metadata: RunMetadata, records: Sequence[LearningRecord]) -> Pipel
     """The config that a run had. Where another program recorded it, its first variant's settings, as far as known.
 
     Raises:
-        ConfigError: there is neither a config of ours nor a record.
+        ConfigError: there is neither a config of this program nor a record.
     """
     fields = {key: value for key, value in metadata.config.items() if key != "run_id"}
     try:

@@ -69,7 +69,7 @@ def check_engine(choice: EngineChoice, run_id: str) -> None:
     """Do nothing, if the engine is there.
 
     Raises:
-        ConfigError: an address for an engine that is no server.
+        ConfigError: an address for an engine that is not a server.
         EngineError: its server does not answer, or its libraries are missing; nothing was started.
     """
     opened = open_engine(choice.name, url=choice.url)

@@ -109,7 +109,7 @@ def check_plan_size(plan: Plan, request: RunRequest) -> None:
 
 
 def warnings_about(plan: Plan) -> list[str]:
-    """What will run, though probably nobody meant it."""
+    """Warnings about what will run although it was probably not meant."""
     tokens = unresolved_tokens(plan.prompts, plan.axes) if isinstance(plan, VariantPlan) else []
     return [f"{token} has no values; it is sent as it stands" for token in tokens]
 

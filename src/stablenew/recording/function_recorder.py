@@ -30,7 +30,7 @@ _Runs = RunRecorder | RunStore | Path | str
 
 _TEXTS: Final = frozenset({"prompt", "negative_prompt"})
 _INPUTS: Final = frozenset({"image", "init_image", "mask", "mask_image", "self", "cls"})
-"""Arguments that are no settings, whatever they hold."""
+"""Arguments that are not settings, whatever they hold."""
 
 
 @overload

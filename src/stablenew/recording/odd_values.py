@@ -51,7 +51,7 @@ class OddValues:
         self.odd[shorten(name, _LONGEST_NAME)] = repr(value) if is_not_json else as_text(value)
 
     def fit(self, name: str, value: Any, read: Callable[[Any], Any], default: Any = None) -> Any:
-        """What `read` makes of `value`; where that is nothing, `default`, and the value is noted. None is no value."""
+        """What `read` makes of `value`; where that is nothing, `default`, and the value is noted unless it is None."""
         if value is None:
             return default
         found, error = attempt(read, value)

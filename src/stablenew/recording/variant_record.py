@@ -75,7 +75,7 @@ class BuiltVariant:
 def build_variant(
     given: VariantInput, run: Mapping[str, JsonValue], *, index: int, total: int, clock: Clock
 ) -> BuiltVariant:
-    """The record of a variant, and its images. What does not fit stands in the record as text.
+    """The record of a variant, and its images. What does not fit a field is kept in the record as text.
 
     `run` holds the fields that all records of the run share, its id among them.
     """

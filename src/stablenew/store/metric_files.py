@@ -65,7 +65,7 @@ def _read_batch(run_id: str, line: bytes) -> Iterator[Score]:
 
 
 def find_batch_problem(run_id: str, line: bytes) -> ReadProblem | None:
-    """Why a whole line is no valid batch of scores of this run; None if it is one."""
+    """Why a whole line is not a valid batch of scores of this run; None if it is one."""
     try:
         batch = MetricBatch.from_dict(parse_json(line))
     except FormatError as error:

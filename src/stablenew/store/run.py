@@ -170,7 +170,7 @@ class Run:
         return (line.record for line in self.iter_record_lines() if line.record is not None)
 
     def read_records(self) -> tuple[list[LearningRecord], list[ReadProblem]]:
-        """All records, and the problems with lines that are not one."""
+        """All records, and why other lines are not valid records."""
         lines = list(self.iter_record_lines())
         return [line.record for line in lines if line.record], [line.problem for line in lines if line.problem]
 

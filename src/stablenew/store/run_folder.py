@@ -111,7 +111,7 @@ def check_place(root: Path) -> None:
     """See that nothing but a folder has the place of a store; nothing at all may have it too.
 
     Raises:
-        NotAStore: something that is no folder has it.
+        NotAStore: something that is not a folder is there.
     """
     if root.exists() and not root.is_dir():
         raise NotAStore(f"expected a folder of runs, found something else: {root}")

@@ -72,7 +72,7 @@ class RunStore:
 
         Raises:
             RunExists: a run with this id is there.
-            NotAStore: something that is no folder has the store's place.
+            NotAStore: something that is not a folder is in the store's place.
             WriteFailed: the disk would not take it.
         """
         self.prepare()
@@ -82,7 +82,7 @@ class RunStore:
         """Make the folder a store, unless it is one.
 
         Raises:
-            NotAStore: something that is no folder has its place.
+            NotAStore: something that is not a folder is in its place.
             WriteFailed: the disk would not take it.
         """
         version = read_marker_version(self.root)

@@ -66,7 +66,7 @@ class Bridge:
 
     def __init__(self, settings_file: Path) -> None:
         settings = json.loads(settings_file.read_text(encoding="utf-8"))
-        # -P: the folder that the program was started in is no place to import from
+        # -P: the folder that the program was started in is not a place to import from
         module = ["-P", "-m", "stablenew.controller.hook_listener"]
         command = [settings["python"], *module, "--runs-dir", settings["runs_dir"]]
         self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue(_QUEUE_SIZE)
@@ -179,7 +179,7 @@ class Recorder:
             return self._kept[self._written - 1]
 
     def _is_running(self, is_last: bool) -> bool:
-        """Whether there is a recorder; one is started where there is none, but not again and again."""
+        """Whether a recorder runs. One that does not is started, though not again at once."""
         if self._process is not None:
             if self._process.poll() is None:
                 return True

@@ -181,7 +181,7 @@ def read_headers(scope: Scope) -> dict[str, str]:
 def find_cookies(header: str, name: str) -> list[str]:
     """The values of every cookie of this name, read as browsers write them.
 
-    Cookies are shared by all programs on a host, whatever their port, so anything may stand between those of ours.
+    Cookies are shared by all programs on a host, whatever their port, so any others may be among ours.
     """
     pairs = (part.partition("=") for part in header.split(";"))
     return [value.strip().strip('"') for key, _, value in pairs if key.strip() == name]

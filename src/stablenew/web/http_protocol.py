@@ -21,7 +21,7 @@ class PatientProtocol(H11Protocol):
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived; the wait goes on while it is no whole request."""
+        """Take what has arrived; the wait goes on while it is not a whole request."""
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._stop_waiting()

@@ -8,9 +8,9 @@ _Handler = Callable[[int, FrameType | None], None]
 
 
 class Interrupts:
-    """Notes Ctrl-C from `heed` on, and passes it to whoever can end the server, once there is somebody.
+    """Notes Ctrl-C from `heed` on, and passes it to the handler that can end the server, once there is one.
 
-    A KeyboardInterrupt will not do while modules are imported: C code may drop one, and then the server runs on, and
+    A KeyboardInterrupt is not enough while modules are imported: C code may drop one, and then the server runs on, and
     Python ends by the signal for one that passed through `exec`, although it was caught.
     """
 

@@ -105,7 +105,7 @@ def _reference(run: Run, digest: str) -> OutputReference:
 
 
 def _held_path(run: Run, found: OutputName) -> Path:
-    """Where a held output is. Raises OSError: something that is no folder has the place of the outputs."""
+    """Where a held output is. Raises OSError: something that is not a folder is in the place of the outputs."""
     if not is_plain_folder(run.path / OUTPUTS):
         raise OSError(errno.ENOTDIR, "expected a folder of outputs, found something else", str(run.path / OUTPUTS))
     return run.path / found.path

@@ -165,12 +165,12 @@ def test_a_model_without_its_text_encoder_takes_loras_too():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "portrait.json is no JSON"),
-        ("[" * 100_000, "portrait.json is no JSON: nested too deep"),
+        ("{", "portrait.json is not valid JSON"),
+        ("[" * 100_000, "portrait.json is not valid JSON: nested too deep"),
         ('{"nodes": [], "links": [], "version": 0.4}', r"as the page saves it; export it in API format"),
-        ("[]", "is no workflow of ComfyUI"),
-        ("{}", "is no workflow of ComfyUI"),
-        ('{"3": {"inputs": {}}}', "is no workflow of ComfyUI"),
+        ("[]", "is not a workflow of ComfyUI"),
+        ("{}", "is not a workflow of ComfyUI"),
+        ('{"3": {"inputs": {}}}', "is not a workflow of ComfyUI"),
     ],
 )
 def test_what_is_no_workflow_says_so(text, message):

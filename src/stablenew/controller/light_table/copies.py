@@ -26,7 +26,7 @@ NO_COPY_PREFIX: Final = "no-copy:"
 
 
 class Picture(NamedTuple):
-    """A picture that is there in several files."""
+    """A picture of which there are several files."""
 
     digests: tuple[str, ...]
     is_confirmed: bool

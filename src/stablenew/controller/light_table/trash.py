@@ -130,7 +130,7 @@ class TrashCan:
         trashed later stays. With `all_raters` the opinions of others keep nothing.
 
         Raises:
-            ConfigError: `older` is no age.
+            ConfigError: `older` is not an age.
         """
         until = None if older is None else format_timestamp(self._clock.now() - parse_age(older))
         found = self.iter_images() if images is None else images

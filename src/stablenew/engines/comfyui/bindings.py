@@ -233,7 +233,7 @@ def describe_bindings(graph: Graph, found: WorkflowBindings) -> dict[str, JsonVa
 
 
 def _apart(places: list[Place], others: list[Place]) -> list[Place]:
-    """Places without those of another setting, unless that leaves none: what is square has one for both."""
+    """Places without those of another setting, unless that leaves none: one place may hold width and height."""
     return [place for place in places if place not in others] or places
 
 

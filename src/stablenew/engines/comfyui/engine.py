@@ -37,11 +37,11 @@ _RESTART_SECONDS: Final = 120.0
 
 
 class ComfyUIEngine:
-    """Has ComfyUI make images, with its own workflows or the user's, through its API.
+    """Makes images through the API of ComfyUI, with built-in workflows or the user's.
 
     A workflow in API format is given by the setting `extra.workflow`, a file or the workflow itself, for each stage
-    that has one; where settings go in it is found, or said by `extra.bind.NAME=NODE.INPUT`; any other input of a node
-    is set by `extra.NODE.INPUT`.
+    that has one. Which inputs take the settings is found, or given by `extra.bind.NAME=NODE.INPUT`; any other input of
+    a node is set by `extra.NODE.INPUT`.
     """
 
     def __init__(

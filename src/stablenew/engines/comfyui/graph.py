@@ -27,7 +27,7 @@ def read_graph(text: str | bytes, name: str = "the workflow") -> Graph:
     try:
         graph = parse_loose_json(text)
     except ValueError as error:
-        raise ConfigError(f"{name} is no JSON: {error}") from None
+        raise ConfigError(f"{name} is not valid JSON: {error}") from None
     return check_graph(graph, name)
 
 
@@ -46,7 +46,7 @@ def check_graph(graph: Any, name: str = "the workflow") -> Graph:
         isinstance(node, dict) and isinstance(node.get("inputs"), dict) and isinstance(node.get("class_type"), str)
         for node in graph.values()
     ):
-        raise ConfigError(f"{name} is no workflow of ComfyUI in API format (Export (API))")
+        raise ConfigError(f"{name} is not a workflow of ComfyUI in API format (Export (API))")
     return {str(key): value for key, value in graph.items()}
 
 

@@ -60,7 +60,7 @@ class DiffusersEngine:
 
     @property
     def info(self) -> EngineInfo:
-        """Name, version and abilities. Equal requests give equal bytes on a CPU; on a GPU mostly."""
+        """Name, version and abilities. Equal requests give equal bytes on a CPU, and usually on a GPU."""
         _, diffusers = import_libraries()
         return EngineInfo(
             name="diffusers",
@@ -289,7 +289,7 @@ def _open(image: EngineImage) -> "Image":
         with Image.open(io.BytesIO(image.data)) as opened:
             return opened.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise EngineError(f"an input is no image that can be decoded: {error}") from None
+        raise EngineError(f"an input is not an image that can be decoded: {error}") from None
 
 
 def _encode(image: "Image", seed: int, parent: int | None) -> EngineImage:

@@ -94,7 +94,7 @@ def read_graph(text: str | bytes, place: str) -> Graph:
 
 
 def find_places(graph: Graph) -> Places:
-    """Where settings stand. An input that an edge feeds is no place: what stands there does not count."""
+    """Where settings stand. An input that an edge feeds is not a place: what stands there does not count."""
     found: Places = {}
     for node_id, name, field in _candidates(graph):
         if field in graph["nodes"][node_id] or _is_known(graph, node_id):

@@ -1,6 +1,6 @@
 """How far a WebUI is with a task: `/internal/progress` by the task's id, else `/sdapi/v1/progress` of the whole server.
 
-AUTOMATIC1111 and its forks answer both; SD.Next knows no ids of ours. The first one also tells whether the task still
+AUTOMATIC1111 and its forks answer both; SD.Next does not know our ids. The first one also tells whether the task still
 waits for others, the second one whether somebody interrupted the server (`modules/progress.py`, `modules/api/api.py`).
 """
 

@@ -27,7 +27,7 @@ class WebUIReply:
     images: tuple[EngineImage, ...]
     actual: Mapping[str, JsonValue]
     left_out: int = 0
-    """Grids and ControlNet maps, which are no outputs."""
+    """Grids and ControlNet maps, which are not outputs."""
     missing: int = 0
     """Images that have a seed and were not sent: somebody stopped the server before it came to them."""
     info: Mapping[str, Any] = field(default_factory=dict)

@@ -22,14 +22,14 @@ _DAMAGED: Final = (
     OSError,
     struct.error,
 )
-"""What Pillow raises for EXIF that is none."""
+"""What Pillow raises for damaged EXIF."""
 
 
 def read_bare(data: bytes) -> "Image":
     """What is to be seen of an image, in red, green and blue. Where it is transparent it is white.
 
     Raises:
-        UndecodableImage: it is no image we know, or damaged.
+        UndecodableImage: it is damaged, or not an image of a known format.
     """
     from PIL import Image  # noqa: PLC0415
 

@@ -58,7 +58,7 @@ def open_signer() -> PackSigner:
     """The signer of this user.
 
     Raises:
-        ConfigError: the key cannot be read, or is none.
+        ConfigError: the key cannot be read, or is not valid.
         WriteFailed: a new key cannot be kept.
     """
     _, certified = identity_paths()

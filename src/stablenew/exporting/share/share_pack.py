@@ -85,13 +85,13 @@ class _Pack:
     sums: dict[str, str] = field(default_factory=dict)
 
     def put(self, name: str, data: bytes) -> None:
-        """Put a file into the pack under its SHA-256 in the list of sums, unless one of that name is in it."""
+        """Add a file once, and list its SHA-256."""
         if name not in self.sums:
             self.sums[name] = hashlib.sha256(data).hexdigest()
             self.write(name, data)
 
     def write(self, name: str, data: bytes) -> None:
-        """Put a file into the pack that the list of sums does not name."""
+        """Add a file whose SHA-256 is not listed."""
         entry = zipfile.ZipInfo(f"{self.folder}/{name}", _STAMP)
         is_dense = name.endswith((".webp", ".png", ".jpg"))
         entry.compress_type = zipfile.ZIP_STORED if is_dense else zipfile.ZIP_DEFLATED
@@ -237,7 +237,7 @@ class _PackWriter:
         return name
 
     def _keep_documents(self, image: Image) -> None:
-        """The documents of a sealed run, whole."""
+        """Put the documents of a sealed run into the pack, unchanged."""
         run_id = image["run_id"]
         if run_id in self._runs:
             return

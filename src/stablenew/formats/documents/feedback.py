@@ -280,7 +280,7 @@ def merge_events(*sources: Iterable[FeedbackEvent]) -> tuple[FeedbackEvent, ...]
 
 
 def merge_feedback(first: Feedback, second: Feedback) -> Feedback:
-    """Both documents as one.
+    """Both documents merged.
 
     Raises:
         InvalidDocument: they belong to different runs.

@@ -7,7 +7,7 @@ from stablenew.formats.documents.event_fields import EventFields
 
 AnyEvent = TypeVar("AnyEvent", bound=EventFields)
 PLACE: Final = "place"
-"""The op that gives an image a place, in `text`, among the images with a tag. It is no opinion: `state` lacks it."""
+"""The op that gives an image a place, in `text`, among the images with a tag; not an opinion, so not in `state`."""
 
 
 def standing_events(events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:

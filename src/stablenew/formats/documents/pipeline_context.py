@@ -69,7 +69,7 @@ def fields_of_run(
 
 
 def _variant_total(index: Any, total: Any) -> Any:
-    """At least one more than the index. What is no number is left as it is: the format refuses it by its name."""
+    """At least one more than the index. What is not a number is left as it is: the format refuses it by its name."""
     try:
         return max(index + 1, total or 0)
     except TypeError:

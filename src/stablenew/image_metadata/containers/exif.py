@@ -88,7 +88,7 @@ def _read_string(tag: int, data: bytes, order: str, container: Container) -> Non
     elif name == "UserComment":
         text = decode_comment(data, is_big_endian=order == ">")
     elif name == "MakerNote" and not data[:200].rstrip(b"\0").isascii():
-        return  # a camera's own, which is no text
+        return  # a camera's own, which is not text
     else:
         text = decode_text(data)
     container.add("exif", name, text)

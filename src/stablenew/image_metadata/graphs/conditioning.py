@@ -39,7 +39,7 @@ class Conditionings:
         return list(iter_distinct(found)) or found[:1]
 
     def all_texts_of(self, sampler: str, role: Role) -> list[Found]:
-        """The same with every place that holds one, also where the same text stands in several."""
+        """The same for every place that holds a text, also where several hold the same one."""
         self._seen: set[tuple[str, Role]] = set()
         return self._of_holder(sampler, role, 0)
 

@@ -184,7 +184,7 @@ class _OutputReader:
         chain = self._models.behind(sampler)
         facts.add("model", chain.model)
         positive = self._conditionings.texts_of(sampler, "positive")
-        # what is made from the positive text, or is the very same text, is no negative prompt
+        # what is made from the positive text, or is the very same text, is not a negative prompt
         negative = [text for text in self._conditionings.texts_of(sampler, "negative") if text not in positive]
         for name, texts in (("prompt", positive), ("negative_prompt", negative)):
             if len(texts) == 1 and texts[0].place:

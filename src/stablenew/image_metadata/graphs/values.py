@@ -1,4 +1,4 @@
-"""What an input of a node comes to: a literal, or a literal somewhere behind its link. Pure.
+"""The value of an input of a node: a literal, or a literal somewhere behind its link. Pure.
 
 Text that nodes put together (concatenate, replace, trim, switch) is put together here too. What a node makes in a way
 that only it knows (a language model, a tagger, a random choice) is unknown, and not one of its inputs.
@@ -79,7 +79,7 @@ class Values:
         """Nodes and names that a search has been at: nodes that lead back to each other would double it each time."""
 
     def scalar(self, key: str, *names: str) -> Found | None:
-        """The first of some inputs of a node that comes to a number or a word."""
+        """The first of some inputs of a node whose value is a number or a word."""
         for name in names:
             self._tried.clear()
             if name in self._graph.inputs(key) and (found := self._scalar(key, name, 0)):
@@ -128,7 +128,7 @@ class Values:
         return Found(value if _READ_NAMES[name] == "Model" else as_number(value), None) if value else None
 
     def text(self, key: str, *names: str) -> Found | None:
-        """The first of some inputs of a node that comes to a text."""
+        """The first of some inputs of a node whose value is a text."""
         for name in names:
             found = self._text(self._graph.inputs(key).get(name), Place(key, name), 0)
             if found:

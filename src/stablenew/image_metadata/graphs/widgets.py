@@ -13,7 +13,7 @@ from typing import Any, Final
 from stablenew.image_metadata.graphs.graph import GUESSED_TEXT
 
 _CONTROLS: Final = {"fixed", "increment", "decrement", "randomize"}
-"""What stands behind a seed in the list, and is no input; the oldest pages had a truth value there."""
+"""What stands behind a seed in the list, and is not an input; the oldest pages had a truth value there."""
 _WIDGETS: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(("AlignYourStepsScheduler", "GITSScheduler"), ("model_type", "steps", "denoise")),
     **dict.fromkeys(
@@ -149,7 +149,7 @@ def iter_widgets(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def without_controls(values: list[Any]) -> list[Any]:
-    """The values of widgets without those that say how a seed changes, which are no inputs."""
+    """The values of widgets without those that say how a seed changes, which are not inputs."""
     return [value for at, value in enumerate(values) if not (at and _is_control(value, values[at - 1]))]
 
 

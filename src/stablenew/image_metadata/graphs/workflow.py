@@ -21,7 +21,7 @@ _DEEPEST: Final = 8
 
 
 def convert_workflow(workflow: Any) -> Nodes | None:
-    """The graph of a workflow in API format, or None when it is no workflow."""
+    """The graph of a workflow in API format, or None when it is not a workflow."""
     if not isinstance(workflow, dict) or not isinstance(workflow.get("nodes"), list):
         return None
     definitions = workflow.get("definitions")
@@ -37,7 +37,7 @@ def convert_workflow(workflow: Any) -> Nodes | None:
 
 
 class _Value(NamedTuple):
-    """What an input gets that is no link."""
+    """What an input gets that is not a link."""
 
     value: Any
 
@@ -95,7 +95,7 @@ class _Scope:
         self._outside = outside
         self._unfold = unfold
         self._given: dict[str, list[Any] | None] = {}
-        """What the outputs of each subgraph are, by its node; None for a node that is no subgraph."""
+        """What the outputs of each subgraph are, by its node; None for a node that is not a subgraph."""
 
     def unfold(self, key: str) -> list[Any] | None:
         """What the outputs of a node are if it is a subgraph, which is unfolded once: before whatever asks for it."""

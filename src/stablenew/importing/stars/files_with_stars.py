@@ -48,7 +48,7 @@ def _read_name(place: Path, name: str, there: set[str]) -> Iterator[ForeignOpini
 
 
 def _image_of(stem: str, there: set[str]) -> str:
-    """The image of a sidecar: `a.png` of `a.png.xmp`; of `a.xmp` the image of that name."""
+    """The image that a sidecar is about: `a.png` for `a.png.xmp`; for `a.xmp` the image with that stem."""
     if os.path.splitext(stem)[1].lower() in IMAGE_ENDINGS:
         return stem
     same = (f"{stem}{ending}" for ending in sorted(IMAGE_ENDINGS))

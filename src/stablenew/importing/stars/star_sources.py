@@ -69,7 +69,7 @@ def read_stars(source: Path) -> Iterator[ForeignOpinion]:
         raise ConfigError(f"there is nothing at {source}")
     else:
         raise ConfigError(
-            f"{source} is no source of stars that is known: expected a folder, an .xmp or .json file, or the database "
+            f"{source} is not a known source of stars: expected a folder, an .xmp or .json file, or the database "
             f"of {', '.join(name for name, _, _ in _DATABASES)}"
         )
 

@@ -162,7 +162,7 @@ def _code_numbers(column: Column) -> ValueCodes:
 
 
 def _sorted_texts(used: Column, inverse: Column, texts: dict[int, str]) -> ValueCodes:
-    """Codes for ids that were coded by `np.unique` already; an id without a text is no value."""
+    """Codes for ids that were coded by `np.unique` already; an id without a text is not a value."""
     ordered = sorted(set(texts.values()), key=lambda text: (text.casefold(), text))
     places = {text: place for place, text in enumerate(ordered)}
     codes = np.array([places[texts[number]] if (number := int(key)) in texts else NONE for key in used], np.int64)

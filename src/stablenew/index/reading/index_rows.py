@@ -188,7 +188,7 @@ def _score_rows(run: int, entry: RunEntry, pack: Callable[[str], bytes]) -> list
 
 
 def _store_time(timestamp: str) -> int | str | None:
-    """A time of a score in milliseconds; one that is no time as it is, and none as None: they sort in this order."""
+    """A time of a score in milliseconds; one that is not a time as it is, and none as None: they sort in this order."""
     try:
         return milliseconds_of(timestamp) if timestamp else None
     except ValueError:

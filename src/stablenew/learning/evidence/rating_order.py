@@ -54,7 +54,7 @@ def _flatten_column(rated: pa.Table, name: str, raters: Sequence[str]) -> _Ratin
         return _Ratings(*(np.empty(0, np.int64),) * 4)
     images, entries = flatten_lists(whole(rated[name]))
     codes = pc.index_in(pc.struct_field(entries, "rater"), pa.array(raters, pa.string()))
-    # A score in place of a rating is no whole star, but then nothing was said before it.
+    # A score in place of a rating is not a whole star, but then nothing was said before it.
     stars = pc.cast(pc.struct_field(entries, "rating"), pa.int64(), safe=False)
     times = pc.cast(pc.struct_field(entries, "rated_at"), pa.int64())
     columns = (pc.fill_null(column, -1).to_numpy(zero_copy_only=False) for column in (codes, stars, times))

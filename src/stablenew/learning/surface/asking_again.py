@@ -1,4 +1,4 @@
-"""Which images to show a rater again, so that it becomes known how constant their stars are."""
+"""Which images to show a rater again, to find out how consistent their stars are."""
 
 from typing import Final
 

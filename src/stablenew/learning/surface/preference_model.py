@@ -64,7 +64,7 @@ class Surface:
         self._sizes = _search_sizes(latest, self.scales, self.mean + drift.drifted(latest))
         found = parts or (self._sizes.find_parts() if self._sizes else usual)
         self.habits, self.parts = measure_noise(observed, drift, found)
-        """How constant the raters are, and how much each part contributes."""
+        """How consistent the raters are, and how much each part contributes."""
         self._posterior = find_posterior(latest, self.parts, self.scales, self.mean, self.habits)
 
     @cached_property

@@ -1,6 +1,6 @@
-"""How constant raters are: what those stars say that a rater gave to the same image again.
+"""How consistent raters are, from the stars that they gave to the same image more than once.
 
-Where nothing was rated again, nothing is known of it, and nothing is assumed: all raters are alike and do not drift.
+Without such stars nothing is assumed: all raters are equally consistent, and none drifts.
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class Repeats(NamedTuple):
 
 @dataclass(frozen=True)
 class RaterHabits:
-    """How constant each rater is. The arrays have one entry per rater."""
+    """How consistent each rater is. The arrays have one entry per rater."""
 
     repeat_counts: Codes
     """Ratings of an image that was rated before."""

@@ -49,7 +49,7 @@ def _tensor_values(tensor: Any) -> Any:
 
 
 def encode_numbers(array: "np.ndarray[Any, Any]") -> bytes:
-    """An array of numbers of any kind as a file of NumPy (NPY). Raises ValueError: it is no image."""
+    """An array of numbers of any kind as a file of NumPy (NPY). Raises ValueError: it is not an image."""
     import numpy as np  # noqa: PLC0415
 
     if array.ndim < 2 or not array.size or array.dtype.kind not in "buifcV":
@@ -143,7 +143,7 @@ def _to_samples(array: "np.ndarray[Any, Any]", white: float) -> "np.ndarray[Any,
         if array.ndim == 2 and not is_exact:
             return array.astype(np.float32)
         brightest = _BRIGHTEST if white == 1 else (1 + _OVERSHOOT) * white
-        if not (lowest >= -_OVERSHOOT * white and highest <= brightest):  # also where one is no number
+        if not (lowest >= -_OVERSHOOT * white and highest <= brightest):  # also where one is not a number
             raise ValueError(f"expected values of 0 to 1 or 0 to 255, found {lowest:g} to {highest:g}")
         return (array.astype(np.float64) * (255 / white)).round().clip(0, 255).astype(np.uint8)
     if lowest >= 0 and highest < 1 << 8:

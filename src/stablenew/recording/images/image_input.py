@@ -42,7 +42,7 @@ class ImageInput:
     problem: str | None = None
     """Why it could not be read."""
     note: str | None = None
-    """What is not quite as it was given: no image file, say, or values that were clipped."""
+    """How the file differs from what was given, such as values that were clipped."""
 
 
 def read_images(images: Any) -> list[ImageInput]:
@@ -134,7 +134,7 @@ def _listed_pixels(images: Any) -> "np.ndarray[Any, Any] | None":
 
 
 def _keep_array(array: "np.ndarray[Any, Any]", why: str, value: Any) -> ImageInput:
-    """An array that no image file can hold, such as one with values that are no numbers, as a file of NumPy."""
+    """An array that no image file can hold, such as one with values that are not numbers, as a file of NumPy."""
     data, _ = attempt(encode_numbers, array)
     return ImageInput(data, note=f"kept as an array of NumPy: {why}") if data else _refused(why, value)
 

@@ -72,7 +72,7 @@ class FeedbackReading:
         return tuple(file for file in self.files if file.failure is not None)
 
     def latest_clock(self, sound: str) -> str | None:
-        """The latest clock in the run up to `sound`: one that is far ahead must not pull others along."""
+        """The latest clock of the run that is not after `sound`: one that is far ahead must not pull others along."""
         return next((event.clock for event in reversed(self.events) if event.clock <= sound), None)
 
     def build_document(self, more: Iterable[FeedbackEvent] = ()) -> Feedback:

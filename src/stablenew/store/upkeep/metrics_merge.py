@@ -18,7 +18,7 @@ from stablenew.store.run_lock import file_guard
 def merge_metrics(target: Path, theirs: Path, *, dry_run: bool) -> int:
     """Take their batches of scores that we do not know into our own file: nobody writes another machine's.
 
-    Returns how many were new. A line that is no batch of this run stays there.
+    Returns how many were new. A line that is not a batch of this run stays there.
 
     Raises:
         OSError: a file cannot be read now.

@@ -33,7 +33,7 @@ STORE: Final = "."
 
 
 def verify_store_files(root: Path) -> VerifyReport:
-    """Check the store's own files. A newer minor version, or another layout of the same JSON, is no fault."""
+    """Check the store's own files. A newer minor version, or another layout of the same JSON, is not a fault."""
     findings: list[Finding] = []
     try:
         version = _read_version(root)

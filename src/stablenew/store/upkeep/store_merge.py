@@ -88,7 +88,7 @@ def merge_stores(
     """Take every sealed run and all feedback of `theirs` into `ours`. One run that fails does not stop the others.
 
     Raises:
-        NotAStore: there is no such folder, it holds no run, or something else has the place of ours.
+        NotAStore: there is no such folder, it holds no run, or something else is in the place of this store.
         WriteFailed: the disk would not take it; whatever was taken before is whole.
     """
     check_place(ours.root)

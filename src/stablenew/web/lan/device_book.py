@@ -37,7 +37,7 @@ _MOST_DEVICES: Final = 200
 
 
 class PairingRefused(ConfigError):
-    """A device that is not paired: the code is wrong, or its name will not do."""
+    """A device that is not paired: the code is wrong, or its name is not valid."""
 
     http_status = 403
 
@@ -60,11 +60,11 @@ class Device:
     token_hash: str
 
     def to_dict(self) -> dict[str, Any]:
-        """It in JSON, without what it proves itself with."""
+        """The JSON form, without the hash of its token."""
         return {name: value for name, value in asdict(self).items() if name != "token_hash"}
 
     def to_viewer(self) -> Viewer:
-        """It as somebody who asks."""
+        """What its requests may do, and the name it rates under."""
         return Viewer(DEVICE_ROLES[self.role], self.rater, self.id, self.name, self.is_blind)
 
 
@@ -102,7 +102,7 @@ class DeviceBook:
         return self._content().devices
 
     def find(self, token: str) -> Device | None:
-        """The device that proves itself with `token`."""
+        """The device that `token` authenticates."""
         wanted = _hash(token)
         found = [device for device in self.devices() if hmac.compare_digest(device.token_hash, wanted)]
         return found[0] if found else None
@@ -112,10 +112,10 @@ class DeviceBook:
         return any(device.id == device_id for device in self.devices())
 
     def invite(self, role: str = "rate", *, rater: str | None = None, is_blind: bool = False) -> str:
-        """A code for one device, good once and for two minutes; the one before it is void from now on.
+        """A pairing code for one device, valid once and for two minutes; an earlier code is no longer valid.
 
         Raises:
-            ConfigError: there is no such role, or the name of the rater will not do.
+            ConfigError: there is no such role, or the name of the rater is not valid.
         """
         if role not in DEVICE_ROLES:
             raise ConfigError(f"expected a role of {' or '.join(DEVICE_ROLES)}, found {role!r}")
@@ -127,9 +127,9 @@ class DeviceBook:
         return f"{code[:4]}-{code[4:]}"
 
     def pair(self, code: str, name: str, address: str, taken: Callable[[], set[str]]) -> tuple[Device, str]:
-        """The new device, and the token it proves itself with from now on.
+        """The new device, and the token that authenticates it from now on.
 
-        `taken` are the names of raters that a device may not choose for itself; the code stays good when one is.
+        `taken` are the names of raters that a device may not choose for itself; the code stays valid when it does.
 
         Raises:
             PairingRefused: the code is wrong, was used, is too old; or the name is taken.

@@ -28,7 +28,7 @@ _CONNECTIONS: Final = 512
 
 
 class LanDoor:
-    """An open socket with its certificate and its devices. `serving` answers at it."""
+    """An open socket with its certificate and devices; `serving` answers requests there."""
 
     def __init__(self, root: Path, listener: socket.socket, *, is_insecure: bool = False) -> None:
         self.address, self.port = listener.getsockname()[:2]

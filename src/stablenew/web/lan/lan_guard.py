@@ -112,7 +112,7 @@ class LanGuard:
         return next((device for device in map(self._book.find, tokens) if device is not None), None)
 
     def _find_denial(self, scope: Scope, device: Device) -> tuple[int, str] | None:
-        """Status and reason, where this device may not do what is asked."""
+        """HTTP status and reason if this device may not do what it asks for."""
         role = find_role(scope["method"], scope["path"])
         if role > device.to_viewer().role:
             return 403, _NOT_YOURS

@@ -103,7 +103,7 @@ def _may_be_regex(before: _Token) -> bool:
 
 
 class _Module:
-    """What stands in which brackets, and what each word is."""
+    """The tokens of a module: which brackets each is in, and what each word is."""
 
     def __init__(self, tokens: list[_Token]) -> None:
         self._tokens = tokens

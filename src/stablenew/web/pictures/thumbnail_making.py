@@ -36,7 +36,7 @@ def make_thumbnails(data: bytes, largest: int = LARGE) -> dict[int, bytes]:
     A smaller image is not enlarged.
 
     Raises:
-        NoPicture: it is no image we know, cut off, or too large.
+        NoPicture: it is not an image of a known format, is cut off, or is too large.
     """
     try:
         with open_image(data) as image:

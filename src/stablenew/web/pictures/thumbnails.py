@@ -67,7 +67,7 @@ class ThumbnailCache:
         """The thumbnail (WebP) of the output with this digest; `read` gives the output's bytes when they are needed.
 
         Raises:
-            NoPicture: they are no image we know, not the image of that digest, cut off, or too large.
+            NoPicture: they are not an image of a known format or of that digest, are cut off, or are too many.
             OSError: they cannot be read.
         """
         kept = self._read(digest, size)

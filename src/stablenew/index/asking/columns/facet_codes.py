@@ -55,7 +55,7 @@ class Rows:
         return counts + np.bincount(mixed.values_in(self.fits), minlength=size)
 
     def _find_firsts(self) -> Mask:
-        """The first row of each unit with several that fits."""
+        """Of each unit with several rows the first one that fits."""
         if self._is_first is None:
             self._is_first = np.zeros(len(self.fits), np.bool_)
             self._is_first[self.units.first_of_each(self.several)] = True

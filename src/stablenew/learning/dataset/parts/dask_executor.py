@@ -19,7 +19,7 @@ _AHEAD: Final = 4
 
 
 class DaskExecutor:
-    """Makes parts on the cluster at an address, or on a new local cluster when none is given.
+    """Builds parts on the cluster at an address, or on a new local cluster when none is given.
 
     Raises:
         ConfigError: dask is not installed.

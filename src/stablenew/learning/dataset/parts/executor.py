@@ -39,14 +39,14 @@ _COPIES_PER_READ: Final = 5
 
 
 class PartExecutor(Protocol):
-    """Makes parts: in this process, in worker processes, or on a cluster."""
+    """Builds parts: in this process, in worker processes, or on a cluster."""
 
     def iter_parts(self, source: RunSource, tasks: "Sequence[PartTask]", plan: SplitPlan) -> "Iterator[MadePart]":
         """The part of each task, in order."""
 
 
 class LocalExecutor:
-    """Makes parts on this machine."""
+    """Builds parts on this machine."""
 
     def __init__(self, processes: int | None = None) -> None:
         self._processes = processes

@@ -27,7 +27,7 @@ def scan_folders(root: str) -> dict[str, int]:
     """Every run folder by id, as `RunSource.signatures`. A store that does not exist yet has none.
 
     Raises:
-        NotAStore: something that is no folder has its place.
+        NotAStore: something that is not a folder is in its place.
     """
     check_place(Path(root))
     run_ids = _list_runs(root)
@@ -64,7 +64,7 @@ def start_scan(root: str) -> Iterator[Callable[[], dict[str, int]]]:
     """`scan_folders`, begun by another process; what is given helps from the other end, and waits for the rest.
 
     Raises:
-        NotAStore: something that is no folder has its place.
+        NotAStore: something that is not a folder is in its place.
     """
     check_place(Path(root))
     listed: Future[list[str] | None] = Future()

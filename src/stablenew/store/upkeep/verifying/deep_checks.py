@@ -30,7 +30,7 @@ _MAX_BYTES: Final = {METADATA: MAX_METADATA_BYTES, FEEDBACK: MAX_FEEDBACK_BYTES}
 
 
 def iter_schema_findings(run_path: Path) -> Iterator[Finding]:
-    """Where a document of the run does not fit its schema. What is no JSON at all is left to the plain checks."""
+    """Where a document of the run does not fit its schema. The plain checks report what is not valid JSON."""
     for name, schema in ((METADATA, "run_metadata"), (FEEDBACK, "feedback")):
         if is_regular(run_path / name):
             with contextlib.suppress(OSError):  # the plain checks report what cannot be read
