@@ -1,5 +1,7 @@
 """What requests carry: each body takes what its endpoint documents, and an error names what is not that."""
 
+import json
+
 import pytest
 from pydantic import ValidationError
 
@@ -35,28 +37,29 @@ def lists(item, most):
 ACTS = (["a" * 8, "A-_0" * 16], ["a" * 7, "a" * 65, "a b c d e", "a" * 8 + "\n", None])
 RUN_IDS = (["r", "r" * 64], ["", "r/s", "..", "r" * 65])
 DIGESTS = ([DIGEST], ["0" * 32, DIGEST[:-1], DIGEST + "0", ""])
-FLAGS = ([True, False], [None, "maybe", 2])
+FLAGS = ([True, False], [None, "maybe", "yes", "true", 1, 2])
 FOLDERS = ["/x", "x" * 4096], ["", "x" * 4097, "a\0b"]
 TAKES = {
     ("FeedbackBody", "says"): lists(SAYING, 2000), ("VotesBody", "votes"): lists(VOTE, 200),
     ("MoveBody", "act"): ACTS, ("MoveBody", "images"): lists(DIGEST, 2000), ("MoveBody", "target"): DIGESTS,
     ("MoveBody", "is_after"): FLAGS, ("CopiesBody", "first"): DIGESTS, ("CopiesBody", "second"): DIGESTS,
-    ("CopiesBody", "is_same"): ([True, False, None], ["maybe", 2]),
+    ("CopiesBody", "is_same"): ([True, False, None], ["no", 2]),
     ("RestoreBody", "digests"): ([None, *lists(DIGEST, 2000)[0]], lists(DIGEST, 2000)[1]),
-    ("EmptyBody", "expected_count"): ([1, 10**6], [0, -1, 1.5, None]), ("EmptyBody", "older"): (["30d", None], [1]),
+    ("EmptyBody", "expected_count"): ([1, 10**6], [0, -1, 1.5, "1", True, None]),
+    ("EmptyBody", "older"): (["30d", None], [1]),
     ("EmptyBody", "all_raters"): FLAGS,
-    ("ExportBody", "ids"): ([[0], [2**31 - 1], [1] * 2000], [[], [-1], [2**31], [1] * 2001, ["x"], [0.5]]),
+    ("ExportBody", "ids"): ([[0], [2**31 - 1], [1] * 2000], [[], [-1], [2**31], [1] * 2001, ["1"], [0.5]]),
     ("ExportBody", "template"): texts(1, 300), ("ExportBody", "xmp"): FLAGS, ("ExportBody", "captions"): FLAGS,
     ("ExportBody", "settings"): FLAGS,
     ("StepBody", "act"): ACTS, ("StepBody", "run_ids"): lists("r", 2000),
     ("StepBody", "as_act"): ([*ACTS[0], None], ACTS[1][:-1]),
     ("SettingsBody", "rater"): texts(0, 200), ("SettingsBody", "learning_enabled"): ([True, None], ["maybe"]),
     ("RunBody", "prompt"): texts(0, 200_000), ("RunBody", "negative"): texts(0, 50_000), ("RunBody", "again"): RUN_IDS,
-    ("RunBody", "limit"): ([1, None], [0, 1.5]), ("RunBody", "seed"): ([0, 2**64, None], [-1]),
+    ("RunBody", "limit"): ([1, None], [0, 1.5, "1"]), ("RunBody", "seed"): ([0, 2**64, None], [-1]),
     ("RunBody", "tags"): ([[], ["a" * 256]], [[""], ["a" * 257], "a"]), ("RunBody", "new_seeds"): FLAGS,
     **{("RunBody", name): ([[], ["x"]], ["x", [1]]) for name in ("settings", "sweeps", "randomize")},
     ("WorkflowBody", "workflow"): texts(0, 3_000_000), ("RoundBody", "query"): texts(0, 10_000),
-    ("RoundBody", "over"): texts(0, 10_000), ("RoundBody", "size"): ([2, 64], [1, 65]),
+    ("RoundBody", "over"): texts(0, 10_000), ("RoundBody", "size"): ([2, 64], [1, 65, "4"]),
     ("RoundBody", "prompt"): texts(0, 200_000), ("TunedPackBody", "name"): texts(0, 80),
     ("TunedPackBody", "prompts"): ([[], [["p", "n"]] * 100], [[["p", "n"]] * 101, [["p"]], ["p"]]),
     ("TunedPackBody", "settings"): ([{"a": [1, None]}], [[], "x"]), ("VerifyBody", "deep"): FLAGS,
@@ -70,13 +73,13 @@ TAKES = {
 
 
 def read(name, /, **fields):
-    return getattr(request_bodies, name).model_validate(VALID[name] | fields)
+    return getattr(request_bodies, name).model_validate_json(json.dumps(VALID[name] | fields))
 
 
 def refusal(name, fields):
     """What the answer says of fields that do not fit."""
     with pytest.raises(ValidationError) as found:
-        getattr(request_bodies, name).model_validate(fields)
+        getattr(request_bodies, name).model_validate_json(json.dumps(fields))
     return explain(found.value)
 
 

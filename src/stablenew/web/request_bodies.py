@@ -15,7 +15,7 @@ Act = Annotated[str, Field(pattern=_ACT_PATTERN)]
 
 
 class _Body(DescribedModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class PostedFeedback(FeedbackInput):
