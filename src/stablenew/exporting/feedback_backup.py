@@ -4,6 +4,7 @@ A backup is taken back by merging: events that are here already count once, and 
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,7 @@ def write_backup(
         WriteFailed: the disk would not take it; what was at `target` is unharmed.
     """
     report = BackupReport()
-    head = {"kind": KIND, "schema_version": _VERSION, "created_at": clock.timestamp(), "store": store.root.name}
+    head = {"kind": KIND, "schema_version": _VERSION, "created_at": clock.timestamp(), "store": _name_of(store)}
 
     def write(file: Any) -> None:
         file.write(_line(head))
@@ -76,6 +77,11 @@ def write_backup(
     replace_cached_by(target, write)
     sync_files([target], [target.absolute().parent])
     return report
+
+
+def _name_of(store: RunStore) -> str:
+    """The name of the store's folder, as far as it is text."""
+    return os.fsencode(store.root.name).decode("utf-8", "replace")
 
 
 def _line(value: Any) -> bytes:
