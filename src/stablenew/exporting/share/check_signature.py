@@ -64,9 +64,10 @@ def message_of(pack: Any) -> bytes:
 
 def check(pack: Any) -> List[str]:  # noqa: UP006
     """What is wrong with the signature of a pack; if nothing is, print whose it is."""
-    said = pack.get("signature") or {"key": "", "value": ""}
-    if not is_signed(said["key"], message_of(pack), said["value"]):
+    said = pack.get("signature")
+    key, value = (str(said.get(name)) if isinstance(said, dict) else "" for name in ("key", "value"))
+    if not is_signed(key, message_of(pack), value):
         return ["the signature of the root is not valid"]
     print(f"root {pack['root']}: the word of who shared it, not what a seal proves")
-    print(f"It is signed by the key {fingerprint(said['key'])}")
+    print(f"It is signed by the key {fingerprint(key)}")
     return []
