@@ -73,6 +73,8 @@ CASES = [
     ("source:stablenew", [0, 1, 2, 3, 4, 5, 6]),
     ("status:failed", [2, 3]),
     ("action:moody", [0, 1]),
+    ("status:webui,sketch", []),
+    ("action:webui,sketch", []),
     ("type:png", [0, 1, 2, 3, 4, 5, 6]),
     ("stage:img2img", []),
     ("orientation:portrait", [0]),
@@ -182,6 +184,16 @@ def test_what_was_asked_before_is_answered_anew_after_it_was_said(filled, query)
     assert fitting(filled, query) == [9]
     filled.put(run(9, variant(image(9))))
     assert fitting(filled, query) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"), [("steps:20", [8]), ("harbour", [8]), ("model:a", [8]), ("steps:30", [9])]
+)
+def test_what_was_asked_before_is_answered_anew_after_a_run_has_changed(filled, query, expected):
+    filled.put(run(9, variant(image(9), steps=20, model="a")))
+    fitting(filled, query)
+    filled.put(run(8, variant(image(8), steps=20, model="a")), run(9, variant(image(9), steps=30, prompt="sea")))
+    assert fitting(filled, query) == expected
 
 
 def test_what_no_opinion_changes_is_not_found_out_again(filled):
