@@ -23,6 +23,7 @@ from tests.strategies import json_objects, json_values
 TEXTS = pa.list_(pa.string())
 PLAIN = pa.schema([("text", pa.string()), ("count", pa.int64()), ("share", pa.float64()), ("is_on", pa.bool_())])
 KINDS = [*PLAIN.types, READ_SEED, TEXTS, pa.struct(list(PLAIN)), pa.list_(pa.struct([("seed", READ_SEED)]))]
+PAIR = pa.struct(list(PLAIN)[:2])
 NAN, INFINITY = math.nan, math.inf
 
 
@@ -34,6 +35,7 @@ NAN, INFINITY = math.nan, math.inf
         ("5", pa.int64(), None), (2**63 - 1, pa.int64(), 2**63 - 1), (2**63, pa.int64(), None),
         (5, pa.float64(), 5.0), (False, pa.float64(), None), ("5", pa.float64(), None), (NAN, pa.float64(), None),
         (INFINITY, pa.float64(), None), (10**400, pa.float64(), None), (10**400, pa.int64(), None),
+        ({"text": "a", "count": "x"}, PAIR, {"text": "a", "count": None}), ("a", PAIR, None),
         (["a", 5, None], TEXTS, ["a", None, None]), ("a", TEXTS, None), ({"a": 1}, TEXTS, None), (None, TEXTS, None),
     ],
 )  # fmt: skip
