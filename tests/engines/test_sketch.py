@@ -83,7 +83,7 @@ def test_a_picture_of_unreasonable_size_is_refused():
 def test_engines_are_opened_by_name():
     assert isinstance(open_engine("sketch"), SketchEngine)
     assert "sketch" in engine_names()
-    with pytest.raises(ConfigError, match="no server"):
+    with pytest.raises(ConfigError, match="not a server"):
         open_engine("sketch", url="http://127.0.0.1:7860")
     with pytest.raises(UnknownEngine, match="no engine 'paint'; there are .*sketch"):
         open_engine("paint")

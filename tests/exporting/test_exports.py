@@ -173,5 +173,5 @@ def test_a_backup_names_runs_that_are_not_here_and_lines_that_are_damaged(store,
     assert report.missing == [other["run_id"]]
     assert ":2: " in report.problems[0]
     assert len(report.problems) == 2
-    with pytest.raises(ConfigError, match="no backup"):
+    with pytest.raises(ConfigError, match="not a backup"):
         restore_backup(store, outputs / "00000-0.png")

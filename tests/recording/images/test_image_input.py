@@ -13,7 +13,7 @@ from PIL import Image
 
 from stablenew.formats.digest import digest_bytes
 from stablenew.recording.image_content import build_image, read_size
-from stablenew.recording.image_input import ImageInput, is_one_image, pixel_digest_of, read_images
+from stablenew.recording.images.image_input import ImageInput, is_one_image, pixel_digest_of, read_images
 from tests.samples import png
 
 FIRST, SECOND = png(b"first"), png(b"second")
