@@ -58,6 +58,20 @@ def test_a_worker_that_dies_is_not_waited_for(ask):
         list(ask(["one", "two", "three"], fatal="two", count=2))
 
 
+def test_half_an_answer_of_a_worker_that_died_is_none(ask, tmp_path):
+    dying = "import os; os.read(0, 99); os.write(1, (100).to_bytes(8) + b'half'); os._exit(3)"
+    (tmp_path / "some_worker.py").write_text(dying)
+    with pytest.raises(ChildProcessError, match="ended with 3"):
+        list(ask(["one"], count=1))
+
+
+def test_what_a_worker_answered_before_it_died_counts(ask):
+    answers = ask([1, 2, "fatal"], fatal="fatal", count=1)
+    assert [next(answers)[0] for _ in range(2)] == [1, 2]
+    with pytest.raises(ChildProcessError):
+        next(answers)
+
+
 def test_no_task_is_no_answer(ask):
     assert list(ask([], count=2)) == []
 

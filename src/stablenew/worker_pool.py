@@ -164,7 +164,10 @@ class _Worker:
     def _read_answers(self) -> None:
         assert self._process.stdout is not None  # noqa: S101
         while len(head := self._process.stdout.read(_LENGTH)) == _LENGTH:
-            self._answers.put((self, self._process.stdout.read(int.from_bytes(head))))
+            data = self._process.stdout.read(int.from_bytes(head))
+            if len(data) < int.from_bytes(head):
+                break  # it died while it wrote
+            self._answers.put((self, data))
         self._answers.put((self, b""))
 
     def finish_task(self, data: bytes) -> int:
