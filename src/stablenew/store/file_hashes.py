@@ -25,6 +25,8 @@ from stablenew.worker_pool import lower_priority, start_beside
 PENDING: Final = "pending"
 _SMALL_BYTES: Final = 4 << 20
 """Files up to this size are hashed at once: that takes a few milliseconds."""
+_DAMAGE: Final = (OSError, ValueError, AttributeError, KeyError, TypeError)
+"""What reading a note of this machine can raise, whatever stands in its file."""
 _known: dict["FileIdentity", str] = {}
 _started: set["FileIdentity"] = set()
 
@@ -95,7 +97,7 @@ def _place(path: str) -> Path:
 
 
 def _read_remembered(file: FileIdentity) -> str | None:
-    with contextlib.suppress(OSError, ValueError, AttributeError, KeyError):
+    with contextlib.suppress(*_DAMAGE):
         entry = json.loads(_place(file.path).read_bytes())
         if all(entry[name] == value for name, value in file._asdict().items()):
             return str(entry["sha256"])
@@ -112,7 +114,7 @@ def note_pending(run_id: str, files: Mapping[str, FileIdentity]) -> None:
 
 def find_pending(run_id: str, name: str) -> str | None:
     """The SHA-256 of a file that was pending when the run was sealed; None where it never came to be known here."""
-    with contextlib.suppress(OSError, ValueError, AttributeError, KeyError, TypeError):
+    with contextlib.suppress(*_DAMAGE):
         entry = json.loads(_pending_place(run_id).read_bytes())[name]
         return _find(FileIdentity(**entry))
     return None
@@ -120,7 +122,7 @@ def find_pending(run_id: str, name: str) -> str | None:
 
 def is_coming(run_id: str, name: str) -> bool:
     """Whether a hash that was pending when the run was sealed may still be worked out: the file is the same yet."""
-    with contextlib.suppress(OSError, ValueError, AttributeError, KeyError, TypeError):
+    with contextlib.suppress(*_DAMAGE):
         file = FileIdentity(**json.loads(_pending_place(run_id).read_bytes())[name])
         return identify_file(file.path) == file
     return False
