@@ -36,9 +36,18 @@ class MovedFiles:
             return
         with contextlib.suppress(OSError, sqlite3.Error):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._open() as connection:
-                connection.executemany("INSERT OR REPLACE INTO moved VALUES (?, ?, ?)", rows)
-                connection.commit()
+            try:
+                self._insert(rows)
+            except sqlite3.OperationalError:
+                raise  # in use, or the disk is full: what is there may be sound
+            except sqlite3.DatabaseError:  # damaged, so that no note would ever be kept again
+                self._file.unlink()
+                self._insert(rows)
+
+    def _insert(self, rows: list[tuple[str, str, bytes]]) -> None:
+        with self._open() as connection:
+            connection.executemany("INSERT OR REPLACE INTO moved VALUES (?, ?, ?)", rows)
+            connection.commit()
 
     def find(self, digest: str) -> Origin | None:
         """Where an image was found last; None unless it was found away from its recorded place."""
