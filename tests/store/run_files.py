@@ -15,6 +15,11 @@ def held_output(path="outputs/a.png", data=b"a", **fields):
     return {"path": path} | facts | fields
 
 
+def output_of(name):
+    """The reference to an image that holds its own name."""
+    return OutputReference.model_validate(held_output(f"outputs/{name}.png", name.encode()))
+
+
 def record_line(index=0, outputs=(), run_id="run", **fields):
     """A line of `records.jsonl`."""
     return record(run_id, index, map(OutputReference.model_validate, outputs), **fields).encode_line()
