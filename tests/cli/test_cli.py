@@ -310,6 +310,32 @@ def test_something_else_in_the_place_of_the_runs_is_named(cli, command):
     assert "pack.txt" in said
 
 
+READING = "runs history images verify repair copies duel".split()
+READING += ["show latest", "path latest", "feedback latest", "undo latest", "rate latest 3", "hold", "trash list"]
+READING += ["sources list", "index status", "index rebuild", "learn evidence", "learn defaults", "dataset build -o out"]
+READING += ["export xmp -o out", "share -o out.zip", "score --with sharpness"]
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_folder_that_is_named_and_not_there_is_no_empty_store(cli, tmp_path, command):
+    said = cli("--runs-dir", "typo", *command.split(), code=2)
+    assert said.stderr == f"stablenew: expected a folder of runs, found none: {tmp_path / 'typo'}\n"
+    assert said.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["pack.txt"]
+
+
+def test_runs_are_made_in_a_folder_that_is_not_there(cli):
+    cli("learn", "next", "--prompt", "a hill", *FAST, "--run", "-o", "plan.json", "--runs-dir", "new")
+    assert len(json.loads(cli("--runs-dir", "new", "runs", "--json").stdout)) == 1
+    assert "Usage" in cli("--runs-dir", "typo", "images", "--help").stdout
+
+
+def test_a_place_that_is_set_may_be_that_of_runs_to_come(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("STABLENEW_RUNS_DIR", "later")
+    assert f"There is no folder {tmp_path / 'later'} yet" in cli("images").stdout
+    assert json.loads(cli("history", "--json").stdout) == []
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -233,8 +233,9 @@ def test_the_engine_to_check_is_named_with_an_option_or_without(root):
 @pytest.mark.parametrize("name", ["history", "runs", "images"])
 def test_a_store_that_is_not_there_is_told_from_an_empty_one(tmp_path, name):
     (tmp_path / "empty").mkdir()
-    missing = subprocess.run(command(tmp_path / "typo", name), capture_output=True, text=True, check=True)
+    missing = subprocess.run(command(tmp_path / "typo", name), capture_output=True, text=True, check=False)
     empty = subprocess.run(command(tmp_path / "empty", name), capture_output=True, text=True, check=True)
-    assert f"There is no folder {tmp_path / 'typo'} yet" in missing.stdout
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert f"found none: {tmp_path / 'typo'}" in missing.stderr
     assert f"in {tmp_path / 'empty'} yet" in empty.stdout
     assert not (tmp_path / "typo").exists()

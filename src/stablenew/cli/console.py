@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from stablenew.cli.streams import is_styled, terminal_width, write_json
 from stablenew.cli.table import Column, lay_out
+from stablenew.errors import NotAStore
 
 if TYPE_CHECKING:
     from stablenew.controller.app_controller import AppController
@@ -60,6 +61,8 @@ class Output:
     """The global options, and how a command prints under them."""
 
     runs_dir: str | None = None
+    must_exist: bool = False
+    """Whether the folder was given for a command that only works with runs that are there."""
     is_json: bool = False
     is_quiet: bool = False
 
@@ -75,9 +78,15 @@ class Output:
 
     @cached_property
     def controller(self) -> "AppController":
-        """What every command calls, wired to that store."""
+        """What every command calls, wired to that store.
+
+        Raises:
+            NotAStore: there is no folder where one was given; it is likely mistyped.
+        """
         from stablenew.controller.app_controller import AppController
 
+        if self.must_exist and self.runs_dir and not Path(self.runs_dir).exists():
+            raise NotAStore(f"expected a folder of runs, found none: {Path(self.runs_dir).absolute()}")
         return AppController(runs_dir=self.runs_dir or None)
 
     def json(self, value: Any) -> None:

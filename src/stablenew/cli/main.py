@@ -10,7 +10,7 @@ import typer
 
 from stablenew import __version__
 from stablenew.cli.command_group import CommandGroup, UsageError
-from stablenew.cli.commands import Commands
+from stablenew.cli.commands import Commands, needs_runs
 from stablenew.cli.console import INTERRUPTED, Output, printable
 from stablenew.cli.streams import prepare_streams
 from stablenew.errors import FAILURE, USAGE, StableNewError
@@ -19,6 +19,8 @@ _GLOBAL_FLAGS = {"--json", "--quiet", "-q", "--version"}
 _SPELLINGS = {"-h": "--help"}
 """Also for commands that take a query, where any other word with a minus is a negated condition."""
 _GLOBAL_VALUES = {"--runs-dir"}
+_AFTER_COMMAND = "stablenew.after_command"
+"""Where the words after the name of a command are kept, which are gone when the global options are read."""
 
 
 class _Group(CommandGroup):
@@ -36,7 +38,8 @@ class _Group(CommandGroup):
             raise typer.Abort from None
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, hoist_global_options(args))
+        ctx.meta[_AFTER_COMMAND] = super().parse_args(ctx, hoist_global_options(args))
+        return ctx.args  # type: ignore[no-any-return]
 
 
 def hoist_global_options(args: list[str]) -> list[str]:
@@ -89,7 +92,10 @@ def _global_options(
 ) -> None:
     """Options that work before and after every command."""
     del version
-    ctx.obj = Output(runs_dir=runs_dir, is_json=json, is_quiet=quiet)
+    source = ctx.get_parameter_source("runs_dir")
+    is_given = source is not None and source.name == "COMMANDLINE"  # a place that is set may be that of runs to come
+    must_exist = is_given and needs_runs([ctx.invoked_subcommand or "", *ctx.meta[_AFTER_COMMAND]])
+    ctx.obj = Output(runs_dir=runs_dir, must_exist=must_exist, is_json=json, is_quiet=quiet)
 
 
 def main(args: list[str] | None = None) -> None:
