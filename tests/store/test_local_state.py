@@ -7,8 +7,20 @@ import pytest
 
 from stablenew.disk.atomic_file import is_temporary, temporary_name
 from stablenew.errors import RunLocked
-from stablenew.store.local_state import host_id, replica_id, state_folder, store_key
-from stablenew.store.run_folder import is_feedback, is_sync_leftover
+from stablenew.store.local_state import (
+    cache_folder,
+    forget_thumbnails,
+    host_id,
+    is_this_machine,
+    journal_path,
+    known_replica_id,
+    replica_id,
+    state_folder,
+    store_key,
+    thumbnail_folder,
+    thumbnail_path,
+)
+from stablenew.store.run_folder import feedback_log_name, is_feedback, is_feedback_log, is_sync_leftover
 from stablenew.store.run_lock import RunLock
 
 
@@ -97,3 +109,57 @@ def test_our_own_names_are_taken_for_nothing_else(name):
     assert not is_feedback(name)
     assert is_temporary(temporary_name(name, "0a1b2c3d"))
     assert not is_temporary(name)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    ['{"fingerprint": []}', '{"fingerprint": {}}', "null", "5", '"text"', '{"replica": 5}', '{"replica": ""}',
+     '{"replica": "../x"}', '{"replica": "a b"}', '{"replica": "A"}', '{"replica": "a-"}'],
+)  # fmt: skip
+def test_an_identity_that_could_name_no_log_is_made_again(junk):
+    replica_id()
+    path = state_folder() / "machine.json"
+    known = json.loads(path.read_text())
+    changed = json.loads(junk)
+    path.write_text(json.dumps(known | changed) if isinstance(changed, dict) else junk)
+    assert known_replica_id() is None
+    assert is_feedback_log(feedback_log_name(replica_id()))
+    assert known_replica_id() == replica_id()
+
+
+def test_whoever_never_wrote_a_log_has_no_name_for_one():
+    assert known_replica_id() is None
+    assert not state_folder().exists()
+
+
+def test_a_machine_is_known_by_its_fingerprint_whatever_its_name_was():
+    fingerprint = host_id().rpartition("-")[2]
+    assert is_this_machine(host_id())
+    assert is_this_machine(f"another-name-{fingerprint}")
+    for host in ("", "desk", f"desk-{fingerprint[:-1]}", f"desk-{fingerprint}0", "desk-00000000"):
+        assert not is_this_machine(host)
+
+
+def test_the_cache_is_inside_the_state_where_that_was_chosen(monkeypatch, tmp_path):
+    monkeypatch.setenv("STABLENEW_STATE_DIR", str(tmp_path / "chosen"))
+    assert (state_folder(), cache_folder()) == (tmp_path / "chosen", tmp_path / "chosen" / "cache")
+    assert thumbnail_folder().is_relative_to(cache_folder())
+
+
+def test_every_size_of_a_thumbnail_is_forgotten_and_no_other_image_s():
+    digests = ["xxh128:" + "ab" * 16, "xxh128:" + "ab" * 15 + "ac"]
+    paths = [thumbnail_path(thumbnail_folder(), digest, size) for digest in digests for size in (256, 1024)]
+    assert len({path.parent for path in paths}) == 1
+    paths[0].parent.mkdir(parents=True)
+    for path in paths:
+        path.write_bytes(b"webp")
+    forget_thumbnails(digests[0])
+    assert [path.exists() for path in paths] == [False, False, True, True]
+    forget_thumbnails("xxh128:" + "00" * 16)
+
+
+def test_a_journal_lies_apart_for_each_store_machine_and_run(tmp_path):
+    runs = [tmp_path / store / run for store in ("a", "b") for run in ("one", "two")]
+    paths = {journal_path(run, replica) for run in runs for replica in ("r1", "r2")}
+    assert len(paths) == 8
+    assert all(path.is_relative_to(state_folder()) and path.suffix == ".jsonl" for path in paths)

@@ -26,6 +26,8 @@ _IDENTITY = "machine.json"
 _SHORT = 8
 """Hex digits of a fingerprint in a host id."""
 _MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
+_REPLICA = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+"""What can stand in the name of a log, and be known as one again."""
 _OTHERS = 0o077
 """The permissions of everybody but the owner."""
 
@@ -172,9 +174,9 @@ def replica_id() -> str:
 
 def known_replica_id() -> str | None:
     """The name of this machine's own logs, if it ever wrote one."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    with contextlib.suppress(OSError, ValueError, AttributeError, KeyError, TypeError):
         identity = json.loads((state_folder() / _IDENTITY).read_bytes())
-        if identity.get("fingerprint") in _known_fingerprints() and isinstance(identity.get("replica"), str):
+        if identity["fingerprint"] in _known_fingerprints() and _REPLICA.fullmatch(identity["replica"]):
             return str(identity["replica"])
     return None
 
