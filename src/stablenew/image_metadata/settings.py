@@ -40,6 +40,7 @@ _OLD_SAMPLER: Final = "sample_"
 _MAX_SETTINGS: Final = 1_000
 _LONGEST_NAME: Final = 200
 _LONGEST_WORD: Final = 100
+_LONGEST_NUMBER: Final = 40
 
 
 def _spell(name: str) -> str:
@@ -120,7 +121,9 @@ def _convert_number(value: Any, *, is_whole: bool) -> int | float | None:
 def _as_whole(value: Any) -> int | None:
     if isinstance(value, int):
         return value
-    text = str(value).strip()[:40]
+    text = str(value).strip()
+    if len(text) > _LONGEST_NUMBER:
+        return None
     if text.removeprefix("-").isdecimal():
         return int(text)  # not by way of a float, which has no room for a seed
     number = float(text)
