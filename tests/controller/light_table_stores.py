@@ -1,6 +1,8 @@
 """Stores for what works on many images at once."""
 
-from stablenew import RunStore
+from stablenew import FeedbackManager, JobHistory, RunStore, RunVerifier
+from stablenew.controller.light_table.trash import TrashCan
+from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.recording.image_content import build_image
 from tests import samples
 
@@ -22,3 +24,45 @@ def add_images(store: RunStore, run_id, *variants, **fields):
     count = len(variants)
     writer.seal(samples.metadata(run_id, **fields, status="completed", record_count=count, output_count=count))
     return digests
+
+
+class Machine:
+    """A store and its owner."""
+
+    def __init__(self, root, owner="me", **options):
+        self.store = RunStore(root)
+        self.history = JobHistory(root, rater=owner)
+        self.feedback = FeedbackManager(self.store, rater=owner, replica=f"desk-{owner}")
+        self.trash = TrashCan(self.store, self.history, self.feedback, **options)
+
+    def say(self, run_id, image, **fields):
+        rater = fields.pop("rater", None)
+        trashed = fields.pop("trashed", None)
+        if trashed is not None:
+            given = FeedbackInput.build(run_id=run_id, image_id=image, trashed=trashed)
+            self.feedback.record_many([given], rater=rater)
+        if fields:
+            self.feedback.record_feedback(run_id, image, rater=rater, **fields)
+        self.refresh()
+
+    def refresh(self):
+        self.history.refresh(is_patient=True)
+
+    def empty(self, **options):
+        self.refresh()
+        chosen, kept = self.trash.choose(**options)
+        options.pop("older", None)
+        report = self.trash.empty(chosen, **options)
+        self.refresh()
+        return report, kept
+
+    def files(self):
+        return {
+            path.relative_to(self.store.root).as_posix(): path.read_bytes()
+            for path in self.store.root.rglob("*")
+            if path.is_file() and not path.name.startswith("feedback")
+        }
+
+    def problems(self):
+        reports = [RunVerifier(run, deep=True).verify() for run in self.store.iter_runs()]
+        return [finding for report in reports for finding in report.findings if not report.is_ok]

@@ -1,13 +1,15 @@
 """PlanController: a learning plan, wired to the pipeline that runs it and to the store that remembers it."""
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablenew.disk.atomic_file import write_once
 from stablenew.disk.regular_file import read_regular
-from stablenew.errors import ConfigError, FormatError, InvalidDocument
+from stablenew.errors import ConfigError, FormatError, InvalidDocument, OutputNotFound
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock, format_timestamp
+from stablenew.formats.documents.feedback import Opinion
 from stablenew.formats.documents.learning_plan import (
     GRID,
     PRESETS,
@@ -17,6 +19,8 @@ from stablenew.formats.documents.learning_plan import (
     LearningRunStep,
     step_of,
 )
+from stablenew.formats.documents.output_reference import OutputReference
+from stablenew.formats.image_files import MAX_IMAGE_BYTES
 from stablenew.formats.pipeline_config import PipelineConfig, standard_setting
 from stablenew.formats.strict_json import JsonValue, json_safe
 from stablenew.learning.learning_runner import LearningRunner
@@ -27,6 +31,7 @@ from stablenew.pipeline.randomizer import Axis
 from stablenew.pipeline.recorded_plan import RecordedPlan
 from stablenew.pipeline.variant_plan import FANOUT, Variant
 from stablenew.store.feedback.feedback_log import FeedbackLog
+from stablenew.store.output_access import open_output
 from stablenew.store.run import Run, final_outputs
 from stablenew.store.run_folder import SEALED
 
@@ -160,7 +165,7 @@ class PlanController:
                 yield step, run
 
     def read_cells(self) -> dict[tuple[int, int], SheetImage]:
-        """The images of the steps that are done, with the mean of their ratings."""
+        """The images of the steps that are done, with the mean of their ratings; those removed since are left out."""
         cells = {}
         for step, run in self._iter_runs():
             if run.state != SEALED:
@@ -168,15 +173,17 @@ class PlanController:
             opinions = FeedbackLog(run.path).read().build_document().state.images
             for record in run.iter_records():
                 for output in final_outputs(record)[:1]:
-                    stars = [
-                        opinion.rating
-                        for opinion in opinions.get(output.digest, {}).values()
-                        if opinion.rating is not None
-                    ]
-                    data = read_regular(run.path / output.path_in_run, 1 << 32)
-                    rating = sum(stars) / len(stars) if stars else None
-                    cells[step, record.variant.index] = SheetImage(data, rating)
+                    with contextlib.suppress(OutputNotFound):
+                        image = _read_image(run, output, opinions.get(output.digest, {}).values())
+                        cells[step, record.variant.index] = image
         return cells
+
+
+def _read_image(run: Run, output: OutputReference, opinions: Iterable[Opinion]) -> SheetImage:
+    with open_output(run, output) as file:
+        data = file.read(MAX_IMAGE_BYTES)
+    stars = [opinion.rating for opinion in opinions if opinion.rating is not None]
+    return SheetImage(data, sum(stars) / len(stars) if stars else None)
 
 
 def prompts_of(pack: PromptPack) -> tuple[Prompt, ...]:
