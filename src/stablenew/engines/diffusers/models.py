@@ -156,8 +156,8 @@ def build_scheduler(own: Any, sampler: str | None, schedule: str | None) -> Any:
     config = dict(own.config)
     if not sampler:
         return type(own).from_config(config)
-    plain, named = split_schedule(sampler)
-    found = find_sampler(plain)
+    name, named_schedule = split_schedule(sampler)
+    found = find_sampler(name)
     kind = found.diffusers if found else sampler
     wanted = getattr(diffusers, kind, None) if kind else None
     if wanted is None:
@@ -165,7 +165,7 @@ def build_scheduler(own: Any, sampler: str | None, schedule: str | None) -> Any:
         raise EngineError(f"diffusers has no sampler {sampler!r}; it has {known}")
     if wanted not in (type(own), *own.compatibles):
         return type(own).from_config(config)
-    options = {**(found.options if found else {}), **_sigmas(wanted, schedule or named)}
+    options = {**(found.options if found else {}), **_sigmas(wanted, schedule or named_schedule)}
     plain = {key: value for key, value in config.items() if key not in _SIGMA_FLAGS}
     try:
         return wanted.from_config(plain, **options)
