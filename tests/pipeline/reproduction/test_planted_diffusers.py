@@ -9,16 +9,8 @@ import sys
 
 import pytest
 
-pytest.importorskip("torch", reason="needs pip install 'stablenew[diffusers]'")
-pytest.importorskip("diffusers", reason="needs pip install 'stablenew[diffusers]'")
-pytest.importorskip("transformers", reason="needs pip install 'stablenew[diffusers]'")
-
-import torch
-from safetensors.torch import load_file, save_file
-
 from stablenew.engines.dependencies import installed_versions
 from stablenew.engines.diffusers.engine import DiffusersEngine
-from tests.engines.tiny_diffusion import make_pipeline, save_lora
 from tests.pipeline.reproduction.reruns import run_again, run_once
 from tests.profiles import by_profile
 
@@ -36,9 +28,9 @@ SETTINGS = {"steps": 3, "sampler": "Euler"}
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory):
+def original(tmp_path_factory, tiny_diffusion):
     folder = tmp_path_factory.mktemp("original")
-    make_pipeline(folder / "parts").save_pretrained(folder / "tiny")
+    tiny_diffusion.make_pipeline(folder / "parts").save_pretrained(folder / "tiny")
     return folder / "tiny"
 
 
@@ -58,6 +50,8 @@ def run(model, tmp_path, **settings):
 
 def scale(path, factor):
     """Other weights under the same names."""
+    from safetensors.torch import load_file, save_file
+
     weights = load_file(path)
     save_file({name: value * factor for name, value in weights.items()}, path)
 
@@ -117,9 +111,9 @@ def test_another_number_type_is_the_cause(model, tmp_path):
     assert 0 < image.difference.mean < 4
 
 
-def test_another_lora_under_its_name_is_the_cause(model, tmp_path):
+def test_another_lora_under_its_name_is_the_cause(model, tmp_path, tiny_diffusion):
     folder = tmp_path / "loras"
-    save_lora(model, folder / "ink.safetensors")
+    tiny_diffusion.save_lora(model, folder / "ink.safetensors")
     engine = make_engine(model)
     extra = {"lora_dir": str(folder)}
     first = run_once(engine, tmp_path / "runs", prompt="a hill <lora:ink:1>", **SETTINGS, extra=extra)
@@ -130,6 +124,8 @@ def test_another_lora_under_its_name_is_the_cause(model, tmp_path):
 
 
 def test_another_attention_kernel_is_named(model, tmp_path):
+    import torch
+
     first = run(model, tmp_path)
     torch.backends.cuda.enable_flash_sdp(False)
     try:
