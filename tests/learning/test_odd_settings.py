@@ -2,12 +2,11 @@
 
 import itertools
 import json
-import subprocess
-import sys
 
 import pytest
 
 from stablenew import FeedbackManager, RunRecorder
+from tests import forked_commands
 from tests.samples import png
 
 LONG = "n" * 256
@@ -43,20 +42,19 @@ COMMANDS = (
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", STORES)
-def test_settings_of_any_kind_stop_no_answer(tmp_path, name):
+def test_settings_of_any_kind_stop_no_answer(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)  # `learn next` leaves a plan there
     rated(tmp_path / "runs", STORES[name])
     for command in COMMANDS:
         words = [word.format(tmp_path) for word in command]
-        base = [sys.executable, "-m", "stablenew", "--runs-dir", str(tmp_path / "runs")]
-        done = subprocess.run([*base, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        done = forked_commands.run("--runs-dir", str(tmp_path / "runs"), *words)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), (command, done.stderr)
 
 
 def test_a_setting_with_a_name_too_long_for_a_column_stands_in_the_list(tmp_path):
     rated(tmp_path / "runs", STORES["long names"])
-    base = [sys.executable, "-m", "stablenew", "--runs-dir", str(tmp_path / "runs")]
     build = ["dataset", "build", "-o", str(tmp_path / "dataset"), "--format", "jsonl"]
-    subprocess.run([*base, *build], check=True, capture_output=True, timeout=120)
+    forked_commands.call("--runs-dir", str(tmp_path / "runs"), *build)
     rows = [json.loads(line) for line in (tmp_path / "dataset" / "images.jsonl").read_text().splitlines()]
     assert len(rows) == 12
     for row in rows:
