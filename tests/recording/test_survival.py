@@ -22,10 +22,11 @@ from stablenew import (
 )
 from stablenew.pipeline.randomizer import SWEEP
 from stablenew.store.upkeep.run_repair import repair_run, repair_store
+from tests.profiles import by_profile
 from tests.samples import png, sealed_run
 
-KILLS = 200
-PIPELINE_KILLS = 60
+KILLS = by_profile(few=40, quick=100, ci=100, nightly=200)
+PIPELINE_KILLS = by_profile(few=12, quick=24, ci=24, nightly=60)
 AT_ONCE = 4
 
 pytestmark = [
