@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from stablenew.formats.clock import Clock
@@ -175,13 +176,18 @@ def _for_each_image(odd: OddValues, name: str, given: Any, read: Any, count: int
     """A value for each image; none where there is not one for each."""
     if given is None:
         return [None] * count
-    values, error = attempt(list, given) if not isinstance(given, (str, bytes)) else ([given], None)
+    values, error = ([given], None) if isinstance(given, (str, bytes)) else attempt(_take, given, count + 1)
     if values is None:
         values = [given]
     if (error is not None and count != 1) or len(values) != count:
         odd.note(name, given)
         return [None] * count
     return [odd.fit(f"{name}[{number}]", value, read) for number, value in enumerate(values)]
+
+
+def _take(values: Iterable[Any], most: int) -> list[Any]:
+    """The first `most` of some values, of which there may be no end (`itertools.count`)."""
+    return list(islice(values, most))
 
 
 def _record_fields(
