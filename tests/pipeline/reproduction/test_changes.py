@@ -96,6 +96,11 @@ def test_files_of_one_model_that_were_swapped_together_are_one_change():
     assert compare(*of_kind)[0][0][1] == "VAE sd (2 files)"
 
 
+def test_two_models_that_were_swapped_are_two_changes():
+    before, after = (models(file("sd", sha256), file("xl", sha256)) for sha256 in (OLD, NEW))
+    assert [name for _, name, _, _ in compare(before, after)[0]] == ["checkpoint sd", "checkpoint xl"]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
@@ -130,6 +135,14 @@ def test_an_extension_that_came_is_a_change_where_all_are_listed():
     without = {"custom_nodes": [], "versions": WHOLE}
     assert compare(without, with_it)[0] == [("custom_node", "extension impact", None, "1")]
     assert compare({"custom_nodes": []}, {"custom_nodes": with_it["custom_nodes"]})[0] == []
+
+
+def test_a_run_that_names_no_extension_had_none_where_all_are_listed():
+    named = {"custom_nodes": [{"name": "impact", "version": "1"}], "versions": WHOLE}
+    silent = {"versions": WHOLE}
+    assert compare(silent, named)[0] == [("custom_node", "extension impact", None, "1")]
+    assert compare(named, silent)[0] == [("custom_node", "extension impact", "1", None)]
+    assert compare(silent, silent) == ([], [])
 
 
 def test_machines_differ_in_what_both_say():
