@@ -104,7 +104,7 @@ def read_own_settings(record: Mapping[str, JsonValue]) -> OwnSettings:
     requested, standard_requested = _read_settings(record.get("requested"))
     actual, standard_actual = _read_settings(record.get("actual"))
     asked = _read_overrides(overrides) | requested
-    metrics = _read_metrics(record.get("metrics"))
+    metrics = _read_metrics(scores) if (scores := record.get("metrics")) else {}
     digests = [output.get("digest") for output in outputs if isinstance(output, dict)] if metrics and outputs else []
     per_output = [metrics.get(digest, {}) for digest in digests]
     return OwnSettings(
