@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 
 from stablenew import RunStore
+from stablenew.index.asking.index_reader import IndexReader
 from stablenew.index.index_schema import HASH_BITS, RUN, RUN_IS
 from stablenew.index.reading.index_rows import build_rows
 from stablenew.index.reading.run_reading import RunReader
@@ -75,8 +76,9 @@ def test_a_batch_that_fails_leaves_no_trace_and_no_number_of_it_is_used(index, r
     assert contents(index) == before
     index.upsert_runs([second])
     index.upsert_runs([renamed])
-    assert index.state_of(third.run_id) == "a new word"
-    assert index.state_of(second.run_id) == "sealed"
+    query = "SELECT run_id, text FROM run JOIN name ON name.id = run.state"
+    states = dict(IndexReader(index.path).fetch(query))
+    assert (states[third.run_id], states[second.run_id]) == ("a new word", "sealed")
 
 
 def test_of_a_run_that_comes_twice_the_last_reading_counts(index, runs):

@@ -73,6 +73,8 @@ class _Scan:
     new: list[str] = field(default_factory=list)
     to_read: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
+    states: dict[str, str] = field(default_factory=dict)
+    """What each hot run was when it was last read."""
     root_signature: int = 0
 
 
@@ -137,7 +139,7 @@ class Reconciler:
         hot = self.index.hot_runs()
         attended = _attended(hot)
         self._looks += 1
-        scan = _Scan()
+        scan = _Scan(states={run.run_id: run.state for run in hot})
         for run, signature in zip(hot, _folder_signatures(self._root, hot) if hot else (), strict=True):
             is_turn = run.folder_signature % SLICES == self._looks % SLICES
             if signature != run.folder_signature:
@@ -148,8 +150,9 @@ class Reconciler:
 
     def check_attended_runs(self) -> Changes:
         """The same only for runs that are being written, were a moment ago, or are the newest that are not whole."""
-        scan = _Scan()
-        for run in _attended(self.index.hot_runs()).values():
+        attended = _attended(self.index.hot_runs())
+        scan = _Scan(states={run.run_id: run.state for run in attended.values()})
+        for run in attended.values():
             self._inspect(run.run_id, run.known, scan)
         return self._finish_look(scan)
 
@@ -160,8 +163,9 @@ class Reconciler:
 
     def _scan(self, known: dict[str, Known], part: int) -> _Scan:
         """List the store. Consumes `known`: the runs left over at the end have disappeared."""
-        scan = _Scan()
-        attended = _attended(self.index.hot_runs())
+        hot = self.index.hot_runs()
+        scan = _Scan(states={run.run_id: run.state for run in hot})
+        attended = _attended(hot)
         try:
             scan.root_signature = root_signature(self._root)
             with os.scandir(self._root) as entries:
@@ -197,12 +201,11 @@ class Reconciler:
             if before is None or before.file_signature != UNREADABLE:  # otherwise it is unchanged
                 scan.to_read.append(run_id)
             return
-        signature = snapshot.file_signature
-        if before is not None and is_marked_unread(before.file_signature):
-            signature = mark_unread(signature)
+        is_unread = before is not None and is_marked_unread(before.file_signature)
+        signature = mark_unread(snapshot.file_signature) if is_unread else snapshot.file_signature
         if before is None or (snapshot.folder_signature, signature) != before[:2]:
             scan.to_read.append(run_id)
-        elif is_marked_unread(signature):
+        elif is_unread:
             self._retry(run_id, scan)
         elif before.is_hot:
             self._compare_state(run_id, snapshot, scan)
@@ -220,7 +223,7 @@ class Reconciler:
         from stablenew.store.run_folder import RUNNING, SEALED  # noqa: PLC0415
         from stablenew.store.run_lock import RunLock  # noqa: PLC0415
 
-        state = self.index.state_of(run_id)
+        state = scan.states[run_id]
         if state == SEALED:
             if snapshot.newest_ns < time.time_ns() - YOUNG_NS:
                 scan.settled.append(run_id)

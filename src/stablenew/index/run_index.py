@@ -121,12 +121,6 @@ class RunIndex:
         """The newest runs."""
         return [row[0] for row in self._connection.execute("SELECT run_id FROM run ORDER BY id DESC LIMIT ?", (limit,))]
 
-    def state_of(self, run_id: str) -> str | None:
-        """The state a run had when it was read."""
-        query = f"SELECT text FROM run JOIN name ON name.id = run.state WHERE {RUN_IS}"
-        row = self._connection.execute(query, (run_id,)).fetchone()
-        return None if row is None else str(row[0])
-
     def mark_settled(self, run_ids: Sequence[str]) -> None:
         """Record that the folders of these runs need not be inspected every time any more."""
         if not run_ids:
