@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from stablenew.formats.documents.feedback import at_clock, draft_event
-from stablenew.recording.feedback_acts import drop_known, find_dated_ahead, redo_body, replay_acts
+from stablenew.recording.feedback_acts import redo_body, replay_acts
+from stablenew.recording.feedback_writer import drop_known, find_dated_ahead
 
 IMAGE = "xxh128:" + "a" * 32
 SOUND = "2026-11-21T08:00:00.000Z-0000"

@@ -3,15 +3,10 @@
 So undo and redo survive a restart and reach other machines.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable
 
 from stablenew.formats.documents.feedback import FeedbackEvent
-from stablenew.formats.documents.feedback_fold import PLACE
 from stablenew.formats.strict_json import JsonValue
-
-_REPLACING: Final = frozenset({"rate", "tag", "note", "flag", "trash", PLACE})
-"""Ops of which the latest event of a rater counts, and no other."""
 
 
 def replay_acts(
@@ -45,29 +40,3 @@ def redo_body(event: FeedbackEvent, retraction: FeedbackEvent) -> dict[str, Json
     own = {"id", "clock", "replica", "rater", "act", "redo_of"}
     body = {key: value for key, value in event.to_dict().items() if key not in own}
     return body | {"redo_of": retraction.id}
-
-
-def drop_known(drafts: Iterable[FeedbackEvent], events: Iterable[FeedbackEvent]) -> list[FeedbackEvent]:
-    """The drafts that are not among `events`: acts are idempotency keys, so a client may send one again."""
-    new = list(drafts)
-    names = {draft.act for draft in new}
-    known = {_idempotency_key(event) for event in events if event.act in names}
-    return [draft for draft in new if _idempotency_key(draft) not in known]
-
-
-def find_dated_ahead(drafts: Iterable[FeedbackEvent], events: Sequence[FeedbackEvent], sound: str) -> list[str]:
-    """Ids of events after the clock `sound` that would outweigh `drafts` for ever, because a clock once ran ahead."""
-    replaced = {_register_of(draft) for draft in drafts if draft.op in _REPLACING}
-    ahead = [event for event in events if event.clock > sound and _register_of(event) in replaced]
-    retracted = {target for event in events for target in event.event_ids or ()} if ahead else set()
-    return [event.id for event in ahead if event.id not in retracted]
-
-
-def _register_of(event: FeedbackEvent) -> tuple[str | None, ...]:
-    """The one thing that an event of a rater sets."""
-    return (event.rater, event.op, event.image_id, event.aspect, event.tag, event.note_id)
-
-
-def _idempotency_key(event: FeedbackEvent) -> tuple[str | None, ...]:
-    compared = sorted(filter(None, (event.winner, event.loser)))
-    return (event.rater, event.act, event.op, event.image_id, event.aspect, event.tag, event.note_id, *compared)

@@ -10,8 +10,8 @@ from stablenew.disk.locks import ThreadLock
 from stablenew.errors import StableNewError
 from stablenew.formats.clock import Clock, latest_sound_clock, next_hybrid_clock
 from stablenew.formats.documents.feedback import Feedback, FeedbackEvent, at_clock, draft_event
+from stablenew.formats.documents.feedback_fold import PLACE
 from stablenew.formats.strict_json import JsonValue
-from stablenew.recording.feedback_acts import drop_known, find_dated_ahead
 from stablenew.store.feedback.feedback_files import FeedbackReading
 from stablenew.store.feedback.feedback_log import FeedbackLog, writing_all
 from stablenew.store.local_state import replica_id
@@ -20,6 +20,8 @@ from stablenew.store.run import Run
 _AT_ONCE: Final = 100
 """Runs written in step; each has a file open."""
 CACHED_RUNS: Final = 256
+_REPLACING: Final = frozenset({"rate", "tag", "note", "flag", "trash", PLACE})
+"""Ops of which the latest event of a rater counts, and no other."""
 RunEvents: TypeAlias = tuple[Run, list[FeedbackEvent]]
 """A run and the events that it is to get."""
 
@@ -82,6 +84,32 @@ class FeedbackWriter:
             forget_oldest(self._logs)
             self._logs[run.path] = log
             return log
+
+
+def drop_known(drafts: Iterable[FeedbackEvent], events: Iterable[FeedbackEvent]) -> list[FeedbackEvent]:
+    """The drafts that are not among `events`: acts are idempotency keys, so a client may send one again."""
+    new = list(drafts)
+    names = {draft.act for draft in new}
+    known = {_idempotency_key(event) for event in events if event.act in names}
+    return [draft for draft in new if _idempotency_key(draft) not in known]
+
+
+def find_dated_ahead(drafts: Iterable[FeedbackEvent], events: Sequence[FeedbackEvent], sound: str) -> list[str]:
+    """Ids of events after the clock `sound` that would outweigh `drafts` for ever, because a clock once ran ahead."""
+    replaced = {_register_of(draft) for draft in drafts if draft.op in _REPLACING}
+    ahead = [event for event in events if event.clock > sound and _register_of(event) in replaced]
+    retracted = {target for event in events for target in event.event_ids or ()} if ahead else set()
+    return [event.id for event in ahead if event.id not in retracted]
+
+
+def _register_of(event: FeedbackEvent) -> tuple[str | None, ...]:
+    """The one thing that an event of a rater sets."""
+    return (event.rater, event.op, event.image_id, event.aspect, event.tag, event.note_id)
+
+
+def _idempotency_key(event: FeedbackEvent) -> tuple[str | None, ...]:
+    compared = sorted(filter(None, (event.winner, event.loser)))
+    return (event.rater, event.act, event.op, event.image_id, event.aspect, event.tag, event.note_id, *compared)
 
 
 def forget_oldest(cache: dict[Path, Any]) -> None:
