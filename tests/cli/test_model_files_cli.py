@@ -82,6 +82,12 @@ def test_an_image_still_says_what_its_program_called_the_file(cli):
     assert forked_commands.call("verify").returncode == 0
 
 
+def test_lists_of_images_and_names_of_copies_have_the_common_name(cli, tmp_path):
+    assert sorted(cli("images").stdout.count(f"model={name} ") for name in (WAI, "sd_xl_base_1.0")) == [1, 2]
+    cli("images", "model:wai*", "--export", "copies", "--name", "{model}")
+    assert {path.name.partition(".")[0].partition("-")[0] for path in (tmp_path / "copies").iterdir()} == {WAI}
+
+
 def test_the_rail_of_the_page_has_one_line_for_a_checkpoint(cli, tmp_path):
     server = Server(tmp_path / "runs", tmp_path / "machine").start()
     try:

@@ -12,6 +12,7 @@ IMAGE = {
     "digest": f"xxh128:{'ab' * 16}",
     "stage": "txt2img",
     "prompt": "a harbour / at\n dawn",
+    "common_names": {},
     "settings": {"seed": 7},
 }
 

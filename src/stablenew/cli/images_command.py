@@ -135,6 +135,13 @@ def find_images(history: "JobHistory", query: str, sort: str, limit: int) -> lis
             return found
 
 
+def _describe_settings(image: dict[str, Any], names: list[str]) -> str:
+    from stablenew.index.asking.image_rows import compared_settings
+
+    settings = compared_settings(image)
+    return " ".join(f"{name}={settings[name]}" for name in names if name in settings)
+
+
 def _cells(found: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     from stablenew.index.asking.image_rows import varying_settings
 
@@ -144,7 +151,7 @@ def _cells(found: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         (
             format_rating(image["rating"]),
             image["prompt"] or "",
-            " ".join(f"{name}={image['settings'][name]}" for name in varying if name in image["settings"]),
+            _describe_settings(image, varying),
             " ".join(f"{value:.4g}" for value in image["metrics"].values()),
             runs[image["run_id"]],
             image["name"],

@@ -17,6 +17,7 @@ from stablenew.formats.clock import SYSTEM_CLOCK
 from stablenew.formats.digest import short_digest
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.settings import SETTINGS
+from stablenew.index.asking.image_rows import compared_settings
 from stablenew.store.run_store import RunStore
 
 Image = Mapping[str, Any]
@@ -99,7 +100,7 @@ def build_name(template: str, image: Image, number: str = "1") -> str:
 def _values(image: Image) -> dict[str, Any]:
     created = image["created_at"] or ""
     rating = image["rating"]
-    return dict(image["settings"]) | {
+    return compared_settings(image) | {
         "date": created[:10],
         "time": created[11:19].replace(":", ""),
         "prompt": image["prompt"] or "",

@@ -50,9 +50,14 @@ def read_images(reader: IndexReader, keys: Iterable[Key], rater: str) -> list[Ro
         return [_build(reader, row, said) for row in found]
 
 
+def compared_settings(image: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an image as lists show and files are named by them: model files have their common names."""
+    return {**image["settings"], **image["common_names"]}
+
+
 def varying_settings(images: Sequence[Row]) -> list[str]:
     """The settings in which these images differ, without seed and size."""
-    found = [image["settings"] | image["common_names"] for image in images]
+    found = list(map(compared_settings, images))
     values: dict[str, set[Any]] = {name: set() for settings in found for name in settings}
     for name, different in values.items():
         different.update(settings.get(name) for settings in found)
