@@ -12,6 +12,8 @@ class Answer:
     status: int = 0
     headers: list = field(default_factory=list)
     body: bytes = b""
+    is_over: bool = False
+    """Whether its end was sent."""
 
     def header(self, name):
         """The value of a header; None where there is none."""
@@ -30,6 +32,7 @@ class Answer:
             self.status, self.headers = message["status"], list(message["headers"])
         else:
             self.body += message.get("body", b"")
+            self.is_over = not message.get("more_body", False)
 
 
 def scope_of(method, path, headers=(), query=b"", client=("192.168.1.9", 5)):
@@ -51,7 +54,7 @@ def ask(app, method, path, headers=(), *, body=b"", query=b"", client=("192.168.
     answer = Answer()
 
     async def receive():
-        return next(waiting, {"type": "http.disconnect"})
+        return next(waiting, None) or await asyncio.Event().wait()  # who asked stays there
 
     asyncio.run(app(scope_of(method, path, headers, query, client), receive, answer.take))
     return answer

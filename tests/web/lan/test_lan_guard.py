@@ -220,7 +220,18 @@ def test_a_stream_of_events_ends_when_its_device_is_revoked(door):
 
     guard = LanGuard(endless, origin=ORIGIN, book=door.book, files=FILES, taken=set)
     asyncio.run(guard(scope_of("GET", "/api/live", HOST | cookie), None, answer.take))
-    assert answer.status == 200
+    assert (answer.status, answer.is_over) == (200, True)
+
+
+def test_what_fails_in_a_stream_is_not_kept_quiet(door):
+    cookie = door.enter()
+
+    async def failing(_scope, _receive, _send):
+        raise OSError("the disk is gone")
+
+    guard = LanGuard(failing, origin=ORIGIN, book=door.book, files=FILES, taken=set)
+    with pytest.raises(OSError, match="the disk is gone"):
+        asyncio.run(guard(scope_of("GET", "/api/live", HOST | cookie), None, Answer().take))
 
 
 def test_a_device_has_so_many_streams_at_once_and_one_more_when_one_has_ended(door):
@@ -260,5 +271,6 @@ def test_an_address_needs_the_role_of_its_rule_with_values_in_its_place(key):
         path.replace("{run_id}", "r").replace("{digest}", "d").replace("{size}", "320").replace("{path:path}", "a/b")
     )
     assert find_role(method, filled) is ROLES[key]
+    assert method == "POST" or find_role("HEAD", filled) is ROLES[key]
     assert find_role("DELETE", filled) is Role.OWNER
     assert find_role(method, filled + "/more") is (Role.LOOK if "path:path" in key else Role.OWNER)
