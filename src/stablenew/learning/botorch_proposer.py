@@ -15,9 +15,8 @@ from scipy.stats import qmc
 from stablenew.errors import ConfigError
 from stablenew.learning.dataset.reader import Dataset
 from stablenew.learning.evidence.best_settings import FEWEST_IMAGES, build_observations
-from stablenew.learning.evidence.evidence import NOT_ENOUGH
 from stablenew.learning.evidence.evidence_table import EvidenceTable, read_evidence_table
-from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
+from stablenew.learning.evidence.rating_statistics import CONFIDENCE, NOT_ENOUGH, Interval
 from stablenew.learning.evidence.values_in_use import most_used, values_in_use
 from stablenew.learning.learning_contract import (
     TOGETHER,

@@ -16,9 +16,8 @@ import numpy as np
 from stablenew.errors import ConfigError
 from stablenew.learning.contract_answers import BestDefault, Modifier, ModifierRange, Proposal
 from stablenew.learning.dataset.reader import Dataset
-from stablenew.learning.evidence.evidence import NOT_ENOUGH
 from stablenew.learning.evidence.evidence_table import EvidenceTable, read_evidence_table
-from stablenew.learning.evidence.rating_statistics import CONFIDENCE, Interval
+from stablenew.learning.evidence.rating_statistics import CONFIDENCE, NOT_ENOUGH, Interval
 from stablenew.learning.evidence.setting_factors import Factor, is_number
 from stablenew.learning.evidence.value_evidence import build_values
 from stablenew.learning.evidence.values_in_use import most_used, values_in_use

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from stablenew.learning.contract_answers import Proposal
-from stablenew.learning.evidence.evidence import CONTROLLED, FEW_PAIRS, KINDS, NOT_ENOUGH, Comparison, build_evidence
+from stablenew.learning.evidence.evidence import CONTROLLED, FEW_PAIRS, KINDS, Comparison, build_evidence
 from stablenew.learning.evidence.evidence_table import EvidenceTable
-from stablenew.learning.evidence.rating_statistics import CONFIDENCE
+from stablenew.learning.evidence.rating_statistics import CONFIDENCE, NOT_ENOUGH
 from stablenew.learning.evidence.setting_factors import Factor
 
 

@@ -6,8 +6,7 @@ import pytest
 
 from stablenew.learning.dataset.columns import RUNS_SCHEMA, Column
 from stablenew.learning.dataset.ledger_builder import BuildFacts, build_ledger, digest_dataset, text_of_joined
-from stablenew.learning.dataset.source.run_source import UNSELECTED
-from stablenew.learning.dataset.source.run_tables import Problem
+from stablenew.learning.dataset.source.run_source import UNSELECTED, Problem
 from stablenew.learning.dataset.split_plan import SplitPlan
 
 FACTS = BuildFacts("0.2.0", "/runs", "rating:5", "2026-11-28T08:00:00.000Z", SplitPlan())

@@ -19,6 +19,7 @@ from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.dataset_ledger import DatasetFile
 from stablenew.learning.dataset.columns import (
     COLUMNS_VERSION,
+    COPIES_SCHEMA,
     IMAGES_SCHEMA,
     PREFERENCES_SCHEMA,
     RUNS_SCHEMA,
@@ -33,12 +34,10 @@ from stablenew.learning.dataset.parts.part_maker import (
     PartTask,
     count_rated,
     encode_parquet,
-    replace_column,
-    replace_rows,
     set_splits,
 )
+from stablenew.learning.dataset.row_changes import replace_column, replace_rows
 from stablenew.learning.dataset.source.copies import (
-    COPIES_SCHEMA,
     PLACE_COLUMNS,
     Place,
     SharedFeedback,
@@ -48,8 +47,7 @@ from stablenew.learning.dataset.source.copies import (
     find_repeated,
     places_by_part,
 )
-from stablenew.learning.dataset.source.run_source import RunSource
-from stablenew.learning.dataset.source.run_tables import Problem
+from stablenew.learning.dataset.source.run_source import Problem, RunSource
 from stablenew.learning.dataset.split import TYING_COLUMNS, SplitTies, build_ties, name_splits, resolve_splits
 from stablenew.learning.dataset.split_plan import SplitPlan
 from stablenew.learning.dataset.state import (

@@ -283,3 +283,14 @@ of its images, a line each, where only some were wanted. `rated_image_count` cou
 lost opinion is about an
 image that no record of the run names.
 """
+COPIES_SCHEMA: Final = pa.schema(
+    [
+        ("part", pa.int32()),
+        ("row", pa.int32()),
+        ("run_id", pa.string()),
+        ("image_id", pa.string()),
+        ("copy_of", pa.string()),
+    ]
+)
+"""The rows of images that have several, or that other runs hold too: which part, which row of it, and the run of the
+first row of the image, null for that row itself."""

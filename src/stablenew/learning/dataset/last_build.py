@@ -16,7 +16,7 @@ from pyarrow import compute as pc
 from stablenew.formats.digest import digest_bytes
 from stablenew.learning.dataset.columns import PREFERENCES_SCHEMA, RUNS_SCHEMA
 from stablenew.learning.dataset.parts.part_maker import PartTask
-from stablenew.learning.dataset.source.run_tables import Problem
+from stablenew.learning.dataset.source.run_source import Problem
 from stablenew.learning.dataset.split import SplitTies
 from stablenew.learning.dataset.state import PREFERENCES, RUNS, BuildState, RunRange, read_parquet
 from stablenew.store.run_folder import RECORDS

@@ -12,8 +12,7 @@ from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.dataset_ledger import DatasetExport, DatasetFile, DatasetLedger
 from stablenew.formats.strict_json import canonical_bytes
 from stablenew.learning.dataset.columns import COLUMNS, COLUMNS_VERSION, SPLITS, Column, text_of
-from stablenew.learning.dataset.source.run_source import UNSELECTED
-from stablenew.learning.dataset.source.run_tables import Problem
+from stablenew.learning.dataset.source.run_source import UNSELECTED, Problem
 from stablenew.learning.dataset.split_plan import SplitPlan
 from stablenew.store.run_folder import RECORDS
 

@@ -23,11 +23,10 @@ from pyarrow import parquet as pq
 from stablenew.disk.atomic_file import replace_cached, replace_cached_by
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.strict_json import JsonValue, encode_json
-from stablenew.learning.dataset.columns import COLUMNS_VERSION
+from stablenew.learning.dataset.columns import COLUMNS_VERSION, COPIES_SCHEMA
 from stablenew.learning.dataset.own_columns import OwnKinds
-from stablenew.learning.dataset.source.copies import COPIES_SCHEMA
 from stablenew.learning.dataset.source.folder_scan import UNSETTLED
-from stablenew.learning.dataset.source.run_tables import Problem
+from stablenew.learning.dataset.source.run_source import Problem
 from stablenew.learning.dataset.split_plan import SplitPlan
 
 _FEWEST_RUNS: Final = 512

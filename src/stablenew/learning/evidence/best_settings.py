@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from stablenew.learning.evidence.evidence import NOT_ENOUGH
 from stablenew.learning.evidence.evidence_table import EvidenceTable
-from stablenew.learning.evidence.rating_statistics import CONFIDENCE
+from stablenew.learning.evidence.rating_statistics import CONFIDENCE, NOT_ENOUGH
 from stablenew.learning.evidence.setting_factors import Factor, form_interval, is_number, is_of_kind, sort_key
 from stablenew.learning.evidence.values_in_use import values_in_use
 from stablenew.learning.surface.observations import Floats, Observations

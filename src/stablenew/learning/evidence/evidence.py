@@ -30,8 +30,6 @@ from stablenew.learning.evidence.value_ranges import Grouping, ValueRange, group
 
 FEW_IMAGES: Final = 10
 """Fewer rated images than this say little about a value."""
-NOT_ENOUGH: Final = "not enough evidence"
-"""Begins the reason of an answer that there are too few ratings for."""
 FEW_PAIRS: Final = 5
 """Fewer matched pairs than this say nothing about a difference."""
 MOST_PAIRS: Final = 1_000

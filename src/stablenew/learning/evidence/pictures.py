@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from stablenew.learning.dataset.columns import whole
-from stablenew.learning.dataset.parts.part_maker import replace_rows
+from stablenew.learning.dataset.row_changes import replace_rows
 from stablenew.learning.evidence.matched_pairs import Codes
 from stablenew.learning.evidence.rating_order import EARLIER
 

@@ -11,6 +11,8 @@ from scipy.special import erf, ndtri, stdtr, stdtrit
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
+NOT_ENOUGH: Final = "not enough evidence"
+"""Begins the reason of an answer that there are too few ratings for."""
 CONFIDENCE: Final = 0.95
 MOST_STARS: Final = 5.0
 _GRID: Final = 80

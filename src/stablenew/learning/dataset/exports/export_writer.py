@@ -21,8 +21,7 @@ from stablenew.formats.media_type import extension_for
 from stablenew.formats.strict_json import MAX_SAFE_INTEGER
 from stablenew.learning.dataset.columns import COLUMNS, SEED
 from stablenew.learning.dataset.reader import Dataset
-from stablenew.learning.dataset.source.run_source import RunSource
-from stablenew.learning.dataset.source.run_tables import Problem
+from stablenew.learning.dataset.source.run_source import Problem, RunSource
 
 INTERMEDIATE: Final = "intermediate"
 HELD_OUT: Final = "held_out"

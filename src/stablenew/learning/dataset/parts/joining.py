@@ -31,8 +31,8 @@ from stablenew.learning.dataset.source.opinion_table import (
     build_job_columns,
     read_run_opinions,
 )
-from stablenew.learning.dataset.source.run_source import LeftOut, RunFiles
-from stablenew.learning.dataset.source.run_tables import Problem, RunTables, read_run_tables
+from stablenew.learning.dataset.source.run_source import LeftOut, Problem, RunFiles
+from stablenew.learning.dataset.source.run_tables import RunTables, read_run_tables
 from stablenew.learning.dataset.split import build_prompt_family
 
 _FIRST_SEED: Final = pa.scalar(Decimal(0), READ_SEED)

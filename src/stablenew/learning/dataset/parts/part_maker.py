@@ -6,7 +6,7 @@ Where only feedback was added to a run, its rows are copied too and only the fee
 
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
@@ -23,8 +23,8 @@ from stablenew.formats.strict_json import encode_json
 from stablenew.learning.dataset.columns import COLUMNS, IMAGES_SCHEMA, whole
 from stablenew.learning.dataset.own_columns import OwnKinds, add_own_columns, choose_own_columns, find_own_kinds
 from stablenew.learning.dataset.parts.joining import DatasetPart, build_part, join_feedback
-from stablenew.learning.dataset.source.run_source import LeftOut, RunFiles, RunSource
-from stablenew.learning.dataset.source.run_tables import Problem
+from stablenew.learning.dataset.row_changes import replace_column, replace_rows
+from stablenew.learning.dataset.source.run_source import LeftOut, Problem, RunFiles, RunSource
 from stablenew.learning.dataset.split import SplitTies, build_ties, name_splits
 from stablenew.learning.dataset.split_plan import SplitPlan
 
@@ -155,13 +155,6 @@ def _count_again(runs: pa.Table, images: pa.Table) -> pa.Table:
     return runs
 
 
-def replace_column(table: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
-    """The table with the values of one column replaced."""
-    index = table.schema.get_field_index(name)
-    field_of = table.schema.field(index)
-    return table.set_column(index, field_of, pa.array(values, field_of.type))
-
-
 def _read_old(task: PartTask) -> pa.Table | None:
     """The images of the old part, if there is one.
 
@@ -197,18 +190,6 @@ def _positions(images: pa.Table, run_ids: Sequence[str]) -> npt.NDArray[np.int64
     found = pc.fill_null(pc.index_in(whole(images["run_id"]), pa.array(run_ids, pa.string())), -1)
     positions: npt.NDArray[np.int64] = found.to_numpy(zero_copy_only=False).astype(np.int64)
     return positions
-
-
-def replace_rows(table: pa.Table, rows: npt.NDArray[np.int64], columns: Mapping[str, pa.Array]) -> pa.Table:
-    """The table with the values of some columns replaced in these rows."""
-    take = np.arange(len(table))
-    take[rows] = len(table) + np.arange(len(rows))
-    indices = pa.array(take)
-    for name, values in columns.items():
-        index = table.schema.get_field_index(name)
-        column = pa.concat_arrays([whole(table[name]), values]).take(indices)
-        table = table.set_column(index, table.schema.field(index), column)
-    return table
 
 
 def _interleave(old: pa.Table, new: pa.Table, run_ids: Sequence[str]) -> pa.Table:

@@ -17,7 +17,7 @@ from pyarrow import compute as pc
 
 from stablenew.formats.digest import digest_bytes
 from stablenew.formats.documents.event_fields import EventFields
-from stablenew.learning.dataset.columns import IMAGES_SCHEMA, whole
+from stablenew.learning.dataset.columns import COPIES_SCHEMA, IMAGES_SCHEMA, whole
 from stablenew.learning.dataset.source.opinion_table import (
     RunOpinions,
     build_feedback_columns,
@@ -27,17 +27,6 @@ from stablenew.learning.dataset.source.opinion_table import (
 from stablenew.learning.dataset.source.run_source import LeftOut, RunSource
 from stablenew.learning.dataset.split import keys_of
 
-COPIES_SCHEMA: Final = pa.schema(
-    [
-        ("part", pa.int32()),
-        ("row", pa.int32()),
-        ("run_id", pa.string()),
-        ("image_id", pa.string()),
-        ("copy_of", pa.string()),
-    ]
-)
-"""The rows of images that have several, or that other runs hold too: which part, which row of it, and the run of the
-first row of the image, null for that row itself."""
 PLACE_COLUMNS: Final = ("run_id", "image_id")
 
 Rows = npt.NDArray[np.int64]

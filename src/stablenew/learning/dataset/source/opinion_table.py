@@ -20,8 +20,7 @@ from stablenew.formats.documents.feedback_fold import (
     standing_events,
 )
 from stablenew.learning.dataset.columns import ASPECTS, FEEDBACK_COLUMNS, MOMENT, RATINGS
-from stablenew.learning.dataset.source.run_source import RunFiles
-from stablenew.learning.dataset.source.run_tables import Problem
+from stablenew.learning.dataset.source.run_source import Problem, RunFiles
 from stablenew.store.feedback.fast_feedback_reader import read_events
 from stablenew.store.feedback.feedback_files import parse_feedback
 

@@ -74,6 +74,15 @@ class RunFiles(NamedTuple):
     """Name and bytes of each file of scores, sorted."""
 
 
+class Problem(NamedTuple):
+    """Something in a run that could not be read, while the rest of the run is in the dataset."""
+
+    run_id: str
+    path: str
+    line: int | None
+    reason: str
+
+
 class LeftOut(NamedTuple):
     """A run that is not in the dataset, and why."""
 

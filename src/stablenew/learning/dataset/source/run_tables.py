@@ -6,7 +6,7 @@ the strict readers, which report exactly what is wrong and affect no other run.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ from stablenew.learning.dataset.source.own_settings import (
     parse_own_settings,
     read_own_settings,
 )
-from stablenew.learning.dataset.source.run_source import NEWER, UNREADABLE, LeftOut, RunFiles
+from stablenew.learning.dataset.source.run_source import NEWER, UNREADABLE, LeftOut, Problem, RunFiles
 from stablenew.store.run_folder import METADATA, RECORDS
 
 _RECORD_TABLE: Final = pa.schema([*RECORD_SCHEMA, *OWN_SCHEMA])
@@ -44,15 +44,6 @@ _METADATA_KIND: Final = pa.scalar(RunMetadata.KIND)
 _RECORD_KIND: Final = pa.scalar(LearningRecord.KIND)
 _ZERO: Final = pa.scalar(0, pa.int64())
 """Made once: converting a Python value, Arrow tries to import dateutil each time, which is slow where it is missing."""
-
-
-class Problem(NamedTuple):
-    """Something in a run that could not be read, while the rest of the run is in the dataset."""
-
-    run_id: str
-    path: str
-    line: int | None
-    reason: str
 
 
 @dataclass
