@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablenew.image_metadata.metadata import Lora
-from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, merge_loras
+from stablenew.image_metadata.prompt_tags import find_embeddings, find_loras, merge_loras, read_weight
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,12 @@ def test_what_one_place_does_not_say_of_a_lora_comes_from_the_next():
     )
     assert merged == (Lora("a", 0.7, "789"), Lora("b", 0.5, "123"), Lora("c", 0.0))
     assert merge_loras() == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "weight"),
+    [(1, 1.0), (0.5, 0.5), ("-0.5", -0.5), ("", None), ("high", None), (None, None), ([], None), ("nan", None),
+     (float("inf"), None), (10**400, None)],
+)  # fmt: skip
+def test_a_weight_is_a_number_that_a_record_can_hold(value, weight):
+    assert read_weight(value) == weight

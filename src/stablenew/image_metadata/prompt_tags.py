@@ -1,5 +1,6 @@
 """What a prompt calls by tag: LoRAs as `<lora:name:0.65>`, embeddings as `embedding:name`. Pure."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -43,8 +44,9 @@ def merge_loras(*groups: Iterable[Lora]) -> tuple[Lora, ...]:
 
 
 def read_weight(value: Any) -> float | None:
-    """The weight of a LoRA, as a number or a text; None where it is neither."""
+    """The weight of a LoRA, as a number or a text; None where it is neither, or has no end."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        weight = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return weight if math.isfinite(weight) else None
