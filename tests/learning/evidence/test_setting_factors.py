@@ -101,6 +101,11 @@ def test_seven_and_seven_point_nought_are_one_value_and_true_is_none_of_them():
     assert len({one, *others}) == 4
 
 
+def test_whole_numbers_stay_whole_where_all_are():
+    (factor,) = own_factors({"x": 3}, {"x": 2}).values()
+    assert [(value, type(value)) for value in factor.values] == [(2, int), (3, int)]
+
+
 def test_values_of_several_types_have_an_order_all_the_same():
     (factor,) = own_factors({"x": "b"}, {"x": 3}, {"x": None}, {"x": "a"}, {"x": 2.5}, {"x": False}).values()
     assert factor.values == [False, 2.5, 3.0, "a", "b", None]
