@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,10 @@ def pytest_cmdline_main(config):
 
 
 def count_workers():
-    """Three for every two cores that this process may use: a third of the tests' time is spent waiting."""
+    """Two for every core that this process may use: half of the tests' time is spent waiting."""
     if given := os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
         return int(given)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores + cores // 2
+    return 2 * (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -60,14 +60,18 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="needs pip install 'stablenew[test]'"))
     yield  # pytest puts tests together that share a browser
     long = {item.path for item in items if item.get_closest_marker("timeout")}  # others have the limit of all
-    places = spread_modules({item.path: None for item in items if item.path not in long})
+    pages = Counter(item.path for item in items if item.get_closest_marker("browser"))
+    places = spread_modules({item.path: pages[item.path] for item in items if item.path not in long})
     items.sort(key=lambda item: places.get(item.path, 0))
 
 
-def spread_modules(paths):
-    """Where each module stands, from 0 to 1: those that wait for other processes among those that compute."""
-    computing = [path for path in paths if _FOLDERS_THAT_WAIT.isdisjoint(path.parts)]
-    waiting = [path for path in paths if path not in computing]
+def spread_modules(pages):
+    """Where each module stands, from 0 to 1: those that wait for other processes among those that compute.
+
+    `pages` is how many tests with a browser it has. Where they are many it begins early, or it would end alone.
+    """
+    computing = [path for path in pages if _FOLDERS_THAT_WAIT.isdisjoint(path.parts)]
+    waiting = sorted(set(pages) - set(computing), key=lambda path: (-pages[path], path))
     places = {path: (number + 1) / len(computing) for number, path in enumerate(computing)}
     return places | {path: 0.9 * (number + 1) / len(waiting) for number, path in enumerate(waiting)}
 

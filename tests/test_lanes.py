@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lanes import spread_modules
+
 ROOT = Path(__file__).parents[1]
 TESTS = """
 import os
@@ -82,3 +84,10 @@ def test_the_quick_lane_leaves_out_what_needs_more_and_a_named_file_runs_right_h
     said, workers = pytest_in("test_few.py", "-m", "not browser and not network_tools and not processes and not heavy")
     assert "2 passed, 3 deselected" in said
     assert workers == ["none"]
+
+
+def test_modules_that_wait_begin_among_those_that_compute_and_those_with_most_pages_first():
+    computing = [Path(f"tests/index/test_{number}.py") for number in range(4)]
+    few, many = Path("tests/web/test_few.py"), Path("tests/web/test_many.py")
+    places = spread_modules({**dict.fromkeys(computing, 0), few: 2, many: 20})
+    assert sorted(places, key=places.get) == [computing[0], many, computing[1], computing[2], few, computing[3]]
