@@ -11,9 +11,18 @@ import textwrap
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stablenew.disk import atomic_file
-from stablenew.disk.atomic_file import replace_file, replace_then_write_once, sync_folder, write_once
+from stablenew.disk.atomic_file import (
+    is_temporary,
+    replace_file,
+    replace_then_write_once,
+    sync_folder,
+    temporary_name,
+    write_once,
+)
 from stablenew.errors import WriteFailed
 
 
@@ -235,3 +244,35 @@ def test_a_claim_on_the_last_file_keeps_others_from_replacing_the_first(tmp_path
     with pytest.raises(FileExistsError):
         replace_then_write_once((tmp_path / "first", b"new"), (tmp_path / "last", b"x"))
     assert (tmp_path / "first").read_bytes() == b"old"
+
+
+NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=30)
+
+
+@given(NAMES, st.integers(0, 2**32 - 1))
+def test_a_temporary_name_is_known_as_one_whatever_the_file_is_called(name, token):
+    assert is_temporary(temporary_name(name, f"{token:08x}"))
+
+
+def test_a_temporary_name_is_hidden_and_never_changes():
+    """Readers of earlier versions leave these files alone by their name."""
+    assert temporary_name("records.jsonl", "0a1b2c3d") == ".records.jsonl.0a1b2c3d.tmp"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "records.jsonl",
+        "records.jsonl.0a1b2c3d.tmp",
+        ".records.jsonl.0a1b2c3d.tmp\n",
+        ".records.jsonl.0a1b2c3d.temp",
+        ".records.jsonl.0A1B2C3D.tmp",
+        ".records.jsonl.0a1b2c3.tmp",
+        ".records.jsonl.0a1b2c3dd.tmp",
+        "..0a1b2c3d.tmp",
+        ".0a1b2c3d.tmp",
+    ],
+)
+def test_a_name_of_another_form_belongs_to_somebody_else(name):
+    assert not is_temporary(name)

@@ -2,12 +2,13 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
 from filelock import FileLock, Timeout
 
-from stablenew.disk.locks import LockFile
+from stablenew.disk.locks import LockFile, ThreadLock
 
 
 @pytest.fixture
@@ -107,3 +108,56 @@ def test_processes_that_take_it_away_never_hold_it_together(path, tmp_path):
     command = [sys.executable, "-c", textwrap.dedent(script), path, str(tmp_path / "alone")]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert [worker.communicate()[0] for worker in workers] == ["100\n"] * 4
+
+
+def is_free_for_others(lock):
+    """Whether another thread could take the lock now."""
+    taken = threading.Event()
+
+    def take():
+        with lock:
+            taken.set()
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    return taken.wait(0.02)
+
+
+def test_one_thread_holds_it_at_a_time_and_may_take_it_again():
+    lock = ThreadLock()
+    with lock:
+        with lock:
+            assert not is_free_for_others(lock)
+        assert not is_free_for_others(lock)
+    assert is_free_for_others(lock)
+
+
+def test_what_fails_under_the_lock_is_told_and_frees_it():
+    lock = ThreadLock()
+    with pytest.raises(KeyError), lock:
+        raise KeyError("told")
+    assert is_free_for_others(lock)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_does_not_wait_for_a_thread_that_it_does_not_have():
+    lock = ThreadLock()
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with lock:
+            held.set()
+            done.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        with lock:
+            os._exit(7)
+    try:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    finally:
+        done.set()
+        holder.join()
