@@ -6,12 +6,16 @@ import stat
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stablenew.errors import CacheFailed
 from stablenew.index.index_file import (
     delete_index,
     index_folder,
     index_path,
+    iter_id_lists,
+    iter_parts,
     open_for_reading,
     open_for_writing,
     sqlite_errors,
@@ -128,3 +132,16 @@ def test_an_error_of_sqlite_names_the_file_and_the_way_out(path, error, words):
 def test_other_errors_pass_as_they_are(path):
     with pytest.raises(KeyError), sqlite_errors(path):
         raise KeyError
+
+
+@given(st.integers(0, 1_700))
+def test_parts_are_the_list_again_and_none_is_longer_than_500(count):
+    parts = list(iter_parts(range(count)))
+    assert [value for part in parts for value in part] == list(range(count))
+    assert all(0 < len(part) <= 500 for part in parts)
+
+
+def test_ids_are_written_with_commas_and_no_ids_are_no_statement():
+    assert list(iter_id_lists([3, 1, 2])) == ["3,1,2"]
+    assert list(iter_id_lists([])) == []
+    assert [text.count(",") for text in iter_id_lists(range(501))] == [499, 0]

@@ -1,14 +1,22 @@
-"""The file of the index: where it lies, and opening it for reading or writing. It can be deleted at any time."""
+"""The file of the index: where it lies, opening it for reading or writing, and what one statement takes.
+
+It can be deleted at any time.
+"""
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final, TypeVar
 
 from stablenew.disk.private_folder import make_private_folder
 from stablenew.errors import CacheFailed
 from stablenew.index.index_schema import CREATE, VERSION
 from stablenew.store.local_state import cache_folder, store_key
+
+Item = TypeVar("Item")
+_MAX_PARAMETERS: Final = 500
+"""Of one statement; SQLite before 3.32 took 999."""
 
 
 def index_folder(root: Path) -> Path:
@@ -71,6 +79,16 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         raise CacheFailed(f"the index {path} cannot be used: {error}; {remedy}") from error
     except sqlite3.DatabaseError as error:
         raise CacheFailed(f"the index {path} is damaged: {error}; `stablenew index rebuild` recreates it") from error
+
+
+def iter_parts(values: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """`values` in order, in parts that are short enough for the parameters of a statement."""
+    return (values[start : start + _MAX_PARAMETERS] for start in range(0, len(values), _MAX_PARAMETERS))
+
+
+def iter_id_lists(ids: Sequence[int]) -> Iterator[str]:
+    """The same of ids, each part as `1,2,3`, to be written into the statement."""
+    return (",".join(map(str, part)) for part in iter_parts(ids))
 
 
 def delete_index(path: Path) -> None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from stablenew.index.id_lists import iter_parts
+from stablenew.index.index_file import iter_parts
 from stablenew.index.index_schema import DIGEST_KEY, DIGEST_KEY_BYTES, FULL_TEXT_TABLES, NO_IMAGE, TextKind
 from stablenew.index.stored_values import DIGEST_BYTES, searchable
 

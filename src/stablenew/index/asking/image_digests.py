@@ -6,7 +6,7 @@ from typing import Final
 
 from stablenew.formats.digest import is_digest
 from stablenew.index.asking.index_reader import IndexReader
-from stablenew.index.id_lists import iter_id_lists
+from stablenew.index.index_file import iter_id_lists
 from stablenew.index.index_schema import DIGEST_KEY, DIGEST_KEY_BYTES
 from stablenew.index.stored_values import DIGEST_BYTES, pack_digest, unpack_digest
 

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 from stablenew.formats.common_names import common_file_name
 from stablenew.formats.settings import FILES, INDEXED
 from stablenew.index.asking.index_reader import PATH_COLUMNS, IndexReader, Row
-from stablenew.index.id_lists import iter_id_lists
+from stablenew.index.index_file import iter_id_lists
 from stablenew.index.index_schema import LABEL_PREFIX, VARIANT, spelling_column
 from stablenew.index.stored_values import read_seed, split_names, timestamp_of, unpack_digest, write_seed
 

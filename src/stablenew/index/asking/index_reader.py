@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stablenew.formats.common_names import common_file_name, common_file_pattern
 from stablenew.formats.digest import PREFIX
-from stablenew.index.id_lists import iter_id_lists, iter_parts
-from stablenew.index.index_file import open_for_reading, sqlite_errors
+from stablenew.index.index_file import iter_id_lists, iter_parts, open_for_reading, sqlite_errors
 from stablenew.index.index_schema import DIGEST_KEY, DIGEST_KEY_BYTES, LARGEST_ID, RUN_IS
 from stablenew.index.stored_values import (
     DIGEST_BYTES,
