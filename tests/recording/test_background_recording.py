@@ -14,7 +14,8 @@ from stablenew.errors import WriteFailed
 from stablenew.recording import background_recording
 from stablenew.recording.background_recording import BackgroundRecording
 from stablenew.recording.image_content import build_image
-from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
+from stablenew.recording.new_run import RunDescription, build_source
+from stablenew.recording.recording_session import RecordingSession
 from stablenew.recording.side_channel import SideChannel
 from tests.samples import png, record
 

@@ -9,7 +9,8 @@ from stablenew.disk import group_sync
 from stablenew.disk.group_sync import perform
 from stablenew.errors import RunExists, RunLocked
 from stablenew.recording.image_content import build_image
-from stablenew.recording.recording_session import FinishedVariant, RecordingSession, RunDescription, build_source
+from stablenew.recording.new_run import RunDescription, build_source
+from stablenew.recording.recording_session import FinishedVariant, RecordingSession
 from tests.samples import metadata, png, record
 
 

@@ -33,7 +33,8 @@ from stablenew.pipeline.variant_run import VariantRun
 from stablenew.recording.background_recording import BackgroundRecording
 from stablenew.recording.learning_record_builder import LearningContext, build_learning_record
 from stablenew.recording.learning_record_writer import RecordWriter
-from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
+from stablenew.recording.new_run import RunDescription, build_source
+from stablenew.recording.recording_session import RecordingSession
 from stablenew.recording.side_channel import Hook, SideChannel, attempt, describe
 from stablenew.store.run_store import RunStore
 

@@ -1,70 +1,25 @@
 """RecordingSession: one run while it is being recorded, from the first byte to the seal."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Self
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 from stablenew.disk.group_sync import SyncWork, perform_together
 from stablenew.errors import StoreError, WriteFailed
 from stablenew.formats.clock import SYSTEM_CLOCK, Clock
-from stablenew.formats.digest import digest_json
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.pipeline_result import GeneratedImage
-from stablenew.formats.documents.run_metadata import SCHEMA_HINT, Closure, RunMetadata, UnrecordedVariant
+from stablenew.formats.documents.run_metadata import Closure, RunMetadata, UnrecordedVariant
 from stablenew.formats.documents.stage_event import STAGES, ErrorInfo
-from stablenew.formats.model_base import SCHEMA_VERSION
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue
+from stablenew.recording.new_run import RunDescription, build_first_metadata
 from stablenew.recording.odd_values import (
-    OddValues,
     as_text,
-    read_digest,
-    read_name,
-    read_run_id,
-    read_text,
-    to_json,
 )
-from stablenew.store.local_state import host_id, user_id
 from stablenew.store.output_store import StoredOutput
 from stablenew.store.run import Run
 from stablenew.store.run_store import RunStore
 from stablenew.store.run_writer import RunWriter
-
-
-@dataclass(frozen=True, slots=True)
-class RunDescription:
-    """What is known of a run before it starts."""
-
-    run_id: str
-    config: Mapping[str, JsonValue]
-    source: Mapping[str, JsonValue]
-    packs: Sequence[Mapping[str, JsonValue]] = ()
-    one_click_action: str | None = None
-    learning_tags: Sequence[str] = ()
-    correlation: Mapping[str, JsonValue] = field(default_factory=dict)
-    variant_plan: Mapping[str, JsonValue] | None = None
-
-
-def build_source(
-    *,
-    engine: str | None = None,
-    engine_version: str | None = None,
-    engine_url: str | None = None,
-    name: str = "StableNew",
-    version: str | None = None,
-) -> dict[str, JsonValue]:
-    """Which program, engine, machine and person a run comes from, as `Source` holds it."""
-    from stablenew import __version__  # noqa: PLC0415
-
-    fields = {
-        "name": name,
-        "version": version or (__version__ if name == "StableNew" else None),
-        "engine": engine,
-        "engine_version": engine_version,
-        "engine_url": engine_url,
-        "host_id": host_id(),
-        "user_id": user_id(),
-    }
-    return {key: value for key, value in fields.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +53,7 @@ class RecordingSession:
     def __init__(self, store: RunStore, description: RunDescription, clock: Clock = SYSTEM_CLOCK) -> None:
         """Nothing is written before `start`."""
         self._store = store
-        self._fields = _describe(description, clock.timestamp())
+        self._fields = build_first_metadata(description, clock.timestamp())
         self.metadata = RunMetadata.from_dict(self._fields)
         self._clock = clock
         self._started = clock.monotonic()
@@ -237,68 +192,3 @@ class RecordingSession:
     def abandon(self) -> None:
         """Leave the run as a crash would; `repair` can finish it."""
         self._writer.abandon()
-
-
-def _describe(description: RunDescription, created_at: str) -> dict[str, JsonValue]:
-    """The metadata of a run that starts now, as JSON."""
-    odd = OddValues()
-    config = odd.fit("config", description.config, _read_object, {})
-    fields: dict[str, JsonValue] = {
-        "$schema": SCHEMA_HINT,
-        "kind": RunMetadata.KIND,
-        "schema_version": SCHEMA_VERSION,
-        "run_id": description.run_id,
-        "created_at": created_at,
-        "status": "running",
-        "source": {"name": "unknown", **_texts(odd, "source", description.source)},
-        "correlation": _texts(odd, "correlation", description.correlation) or None,
-        "packs": _packs(odd, description.packs),
-        "one_click_action": odd.fit("one_click_action", description.one_click_action, read_text),
-        "learning_tags": _tags(odd, description.learning_tags) or None,
-        "config": config,
-        "config_digest": digest_json(config),
-        "variant_plan": json_safe(description.variant_plan),
-        "odd": odd.odd or None,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _read_object(value: Any) -> dict[str, JsonValue]:
-    safe = to_json(value)
-    if not isinstance(safe, dict):
-        raise TypeError("expected names and values")
-    return safe
-
-
-def _texts(odd: OddValues, group: str, given: Any) -> dict[str, JsonValue]:
-    """Names and texts: ids, versions and the like."""
-    values = odd.fit(group, given, dict, {})
-    named = {as_text(name): value for name, value in values.items()}
-    fitted = {name: odd.fit(f"{group}.{name}", value, _READERS.get(name, read_text)) for name, value in named.items()}
-    return {name: value for name, value in fitted.items() if value is not None}
-
-
-def _packs(odd: OddValues, given: Any) -> list[JsonValue]:
-    """The packs that have an id, or a name to be known by."""
-    packs = []
-    for number, pack in enumerate(odd.fit("packs", given, list, [])):
-        fields = _texts(odd, f"packs[{number}]", pack)
-        name = fields.get("id") or fields.get("name")
-        if name:
-            packs.append({"id": name, **fields})
-    return packs
-
-
-def _tags(odd: OddValues, given: Any) -> list[str]:
-    """The tags that are names. A single text is one tag."""
-    tags = [given] if isinstance(given, str) else odd.fit("learning_tags", given, list, [])
-    fitted = [odd.fit(f"learning_tags[{number}]", tag, read_name) for number, tag in enumerate(tags)]
-    return [*dict.fromkeys(tag for tag in fitted if tag is not None)]
-
-
-_READERS: Final[dict[Any, Callable[[Any], Any]]] = {
-    "id": read_name,
-    "name": read_name,
-    "digest": read_digest,
-    "parent_run_id": read_run_id,
-}

@@ -23,8 +23,9 @@ from stablenew.formats.documents.stage_event import ErrorInfo
 from stablenew.formats.run_id import check_run_id, new_run_id
 from stablenew.formats.strict_json import JsonValue
 from stablenew.recording.images.image_input import ImageLike
+from stablenew.recording.new_run import RunDescription, build_source
 from stablenew.recording.odd_values import OddValues, as_text, read_count
-from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
+from stablenew.recording.recording_session import RecordingSession
 from stablenew.recording.side_channel import (
     SideChannel,
     attempt,

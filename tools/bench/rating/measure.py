@@ -14,7 +14,8 @@ from stablenew.formats.documents.feedback_input import FeedbackInput
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.recording.feedback_manager import FeedbackManager
 from stablenew.recording.image_content import build_image
-from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
+from stablenew.recording.new_run import RunDescription, build_source
+from stablenew.recording.recording_session import RecordingSession
 from stablenew.store.run_store import RunStore
 
 IMAGES = 5

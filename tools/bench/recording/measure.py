@@ -19,7 +19,8 @@ from stablenew.formats.documents.pipeline_result import GeneratedImage
 from stablenew.formats.run_id import new_run_id
 from stablenew.recording.background_recording import BackgroundRecording
 from stablenew.recording.image_content import build_image
-from stablenew.recording.recording_session import RecordingSession, RunDescription, build_source
+from stablenew.recording.new_run import RunDescription, build_source
+from stablenew.recording.recording_session import RecordingSession
 from stablenew.recording.side_channel import SideChannel
 from stablenew.store.run_store import RunStore
 
