@@ -9,20 +9,12 @@ import pytest
 from stablenew.errors import ConfigError
 from stablenew.web.lan.device_book import CODE_SECONDS, MOST_WRONG_TRIES, DeviceBook, PairingRefused, check_name
 from stablenew.web.lan.roles import Role
-
-
-class Clock:
-    """A clock that is moved by hand."""
-
-    time = 1_000.0
-
-    def __call__(self):
-        return self.time
+from tests.web.lan.hand_clock import HandClock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return HandClock(1_000.0)
 
 
 @pytest.fixture

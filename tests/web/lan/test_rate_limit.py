@@ -5,23 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablenew.web.lan.rate_limit import RateLimit
+from tests.web.lan.hand_clock import HandClock
 
 STEPS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4)), max_size=30)
 
 
-class Clock:
-    """A clock that is moved by hand."""
-
-    def __init__(self):
-        self.time = 0.0
-
-    def __call__(self):
-        return self.time
-
-
 @given(STEPS, st.integers(1, 4))
 def test_so_many_are_let_through_in_any_span_of_the_seconds(steps, count):
-    clock = Clock()
+    clock = HandClock()
     limit, taken = RateLimit(count, 5, now=clock), {"a": [], "b": []}
     for key, waited in steps:
         clock.time += waited
@@ -33,7 +24,7 @@ def test_so_many_are_let_through_in_any_span_of_the_seconds(steps, count):
 
 
 def test_who_is_refused_is_let_through_again_when_the_seconds_are_over():
-    clock = Clock()
+    clock = HandClock()
     limit = RateLimit(1, 60, now=clock)
     assert [limit.take("a"), limit.take("a"), limit.take("b")] == [True, False, True]
     clock.time = 59.9
@@ -43,7 +34,7 @@ def test_who_is_refused_is_let_through_again_when_the_seconds_are_over():
 
 
 def test_whoever_asked_longest_ago_is_forgotten_first():
-    limit = RateLimit(1, 60, now=Clock())
+    limit = RateLimit(1, 60, now=HandClock())
     for number in range(4097):
         assert limit.take(str(number))
     assert not limit.is_used_up("0")
