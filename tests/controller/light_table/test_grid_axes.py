@@ -11,10 +11,10 @@ from stablenew.index.asking.image_values import ImageValues
 from tests.index.entries import Filled, image, run, variant
 
 
-@pytest.fixture
-def choose(tmp_path):
+@pytest.fixture(scope="module")
+def choose(tmp_path_factory):
     """The axes that are chosen for images with these settings, and those that there are."""
-    with contextlib.closing(Filled(tmp_path)) as filled:
+    with contextlib.closing(Filled(tmp_path_factory.mktemp("index"))) as filled:
 
         def choose(*settings, x="", y="", panel="", across=""):
             filled.put(run(1, *(variant(image(number), **given) for number, given in enumerate(settings))))

@@ -11,20 +11,20 @@ from tests.index.entries import image, opinion, run, variant
 LARGE = 2**64 - 1
 
 
-@pytest.fixture
-def values(filled):
+@pytest.fixture(scope="module")
+def values(filled_once):
     """Images 0 to 4, the newest first, with a value missing here and there."""
     variants = [
         variant(image(0), model="beta", steps=20, cfg_scale=7.1, seed=LARGE, others={"s_churn": 0.5}),
         variant(image(1), model="Alpha", steps=9, cfg_scale=7.1, seed=3, prompt="a tree", others={"s_churn": 2}),
         variant(image(2), model="alpha", steps=100, negative="blur", seed=2**40, others={"mode": "x"}),
     ]
-    filled.put(
+    filled_once.put(
         run(1, *variants, said=[opinion(image(1), 2), opinion(image(1), 5, rater="you")]),
         run(2, variant(image(3), seed=3, others={"mode": 2.0}), variant(image(4), prompt=None), engine=None),
     )
-    found = ImageValues(filled.cache, filled.reader, parse_query("", None))
-    assert filled.digests(found.places) == [image(number) for number in (4, 3, 2, 1, 0)]
+    found = ImageValues(filled_once.cache, filled_once.reader, parse_query("", None))
+    assert filled_once.digests(found.places) == [image(number) for number in (4, 3, 2, 1, 0)]
     return found
 
 

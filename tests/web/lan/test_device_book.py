@@ -113,7 +113,7 @@ def test_a_name_that_is_taken_is_refused_and_the_code_stays_good(book, name, rat
 
 def test_who_invites_may_give_a_name_that_somebody_rates_under(book):
     assert pair(book, "one", rater="me", taken=["me"])[0].rater == "me"
-    assert pair(book, "two", rater="me", taken=["me"])[0].rater == "me"
+    assert pair(book, "anna", rater="me", taken=["me", "anna"])[0].rater == "me", "the device is only called so"
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,10 @@ def fitting(filled, text, now=START):
     return sorted(numbers[digest] for digest in filled.digests(places))
 
 
-@pytest.fixture
-def runs(filled):
+@pytest.fixture(scope="module")
+def runs(filled_once):
     """Images 0 to 6 in four runs, with something of everything."""
-    filled.put(
+    filled_once.put(
         run(
             0, variant(image(0), prompt="an old harbour", model="a", steps=20, width=512, height=768, loras=("ink",)),
             variant(image(1), prompt="boats", negative="blurry", model="B", steps=30, width=8, height=8),
@@ -45,7 +45,7 @@ def runs(filled):
         ),
         run(3, variant(image(6)), variant(prompt="no image"), duration_seconds=7.5),
     )  # fmt: skip
-    return filled
+    return filled_once
 
 
 CASES = [
