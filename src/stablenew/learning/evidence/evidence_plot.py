@@ -1,6 +1,7 @@
 """Evidence as a picture: means with their intervals, as PNG or SVG."""
 
 import io
+import re
 from html import escape
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ _INK: Final = "#202124"
 _PALE: Final = "#6e7178"
 _LINE: Final = "#d5d8dc"
 _MARK: Final = "#1a5fb4"
+_NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""A name may hold such characters; XML may not, and no program opens a picture that does (XML 1.0, section 2.2)."""
 
 Shape = tuple[str, tuple[Any, ...]]
 """`line` (x1, y1, x2, y2, colour, width), `dot` (x, y, radius, colour) or `text` (x, y, words, colour, size,
@@ -90,8 +93,12 @@ def _to_svg(shapes: list[Shape], height: int) -> bytes:
         else:
             x, y, words, colour, size, anchor = values
             style = f'fill="{colour}" font-size="{size}" text-anchor="{anchor}"'
-            parts.append(f'<text x="{x:.1f}" y="{y}" {style}>{escape(words)}</text>')
+            parts.append(f'<text x="{x:.1f}" y="{y}" {style}>{_as_xml(words)}</text>')
     return "\n".join([*parts, "</svg>"]).encode()
+
+
+def _as_xml(words: str) -> str:
+    return escape(_NOT_IN_XML.sub("\ufffd", words))
 
 
 def _to_png(shapes: list[Shape], height: int) -> bytes:
