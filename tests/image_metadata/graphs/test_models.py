@@ -110,3 +110,7 @@ def test_a_vae_is_named_only_where_it_is_one_of_its_own():
     loader = {"v": node("VAELoader", vae_name="own"), "n8": node("VAEDecode", samples=["3", 0], vae=["v", 0])}
     assert models(**loader).vae_of(["9", "8"]).value == "own"
     assert models(**loader).vae_of([]) is None
+
+
+def test_a_row_with_a_number_that_nobody_gave_it_is_no_row():
+    assert loras_of(m=lora(**{f"lora_{'9' * 5000}": "ink", "lora_count": 2})) == ()

@@ -14,7 +14,7 @@ _MODEL_LINKS: Final = re.compile(
     r"model|unet|lora|pipe|tuple|context|guider|ckpt|^any|source|^input$|ctx|^$", re.IGNORECASE
 )
 _NOT_MODELS: Final = re.compile(r"upscale|clip_vision|style_model|control|detector|sam_model|vae|patch|audio")
-_NUMBERED: Final = re.compile(r"lora_?(?:name)?_?(\d+)(?:_name)?$")
+_NUMBERED: Final = re.compile(r"lora_?(?:name)?_?(\d{1,4})(?:_name)?$")
 _NONE: Final = {"none", ""}
 
 
