@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.formats.common_names import DIFFUSERS_SIGMAS, checkpoint_stem, common_sampler, find_sampler
+from stablenew.formats.json_safe import json_safe
 from stablenew.formats.settings import BY_NAME, SAMPLER, SCHEDULE, SETTINGS
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue
 
 SAMPLER_CONFIG: Final = "scheduler_config"
 """The fact that holds how a pipeline's sampler is configured; diffusers calls the file that it is read from so."""

@@ -101,7 +101,7 @@ def result_to_dict(result: "PipelineRunResult") -> dict[str, Any]:
 
 
 def _variant_to_dict(variant: "VariantResult") -> dict[str, Any]:
-    from stablenew.formats.strict_json import json_safe
+    from stablenew.formats.json_safe import json_safe
 
     return {
         "index": variant.index,

@@ -35,7 +35,7 @@ def _describe(name: str) -> str:
 
 
 def open_engine(name: str, *, url: str | None = None) -> Engine:
-    """The engine called `name`; `url` is for those that are a server.
+    """The engine called `name`; `url` is the address of its server, where it is one.
 
     Raises:
         UnknownEngine: there is none; the message lists those there are.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stablenew.formats.documents.run_metadata import CustomNode
-from stablenew.formats.strict_json import json_safe
+from stablenew.formats.json_safe import json_safe
 
 _COMMIT: Final = re.compile(r"^[0-9a-f]{40,64}$")
 _VERSION: Final = re.compile(r'^version\s*=\s*["\']([^"\']+)["\']', re.MULTILINE)

@@ -18,8 +18,9 @@ from stablenew.engines.image_by_image import run_each
 from stablenew.engines.sketch_scene import Pixels, draw_scene
 from stablenew.errors import EngineError
 from stablenew.formats.digest import digest_bytes
+from stablenew.formats.json_safe import json_safe
 from stablenew.formats.settings import SAMPLER, SCHEDULE
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue
 
 VERSION: Final = "1"
 MODEL: Final = f"sketch-{VERSION}"

@@ -15,10 +15,11 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 from stablenew.errors import ConfigError
 from stablenew.formats.described_model import DescribedModel
 from stablenew.formats.documents.stage_event import STAGES
+from stablenew.formats.json_safe import json_safe
 from stablenew.formats.model_base import explain, refuse_bool
 from stablenew.formats.run_id import check_run_id
 from stablenew.formats.settings import BY_NAME
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue
 
 RANDOM_SEED: Final = -1
 """Lets the engine choose; the record says what it chose."""

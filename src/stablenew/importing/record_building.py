@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from stablenew.errors import InvalidDocument
 from stablenew.formats.documents.learning_record import LearningRecord
+from stablenew.formats.json_safe import json_safe
 from stablenew.formats.model_base import SCHEMA_VERSION
 from stablenew.formats.settings import BY_NAME
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue
 from stablenew.image_metadata.metadata import Generation, ImageMetadata
 from stablenew.importing.file_reading import ReadFile
 from stablenew.store.sources.moved_files import origin_fields

@@ -9,8 +9,9 @@ from typing import TypeAlias, overload
 from stablenew.errors import ConfigError
 from stablenew.formats.documents.learning_record import GenerationSettings, LearningRecord
 from stablenew.formats.documents.run_metadata import PlanSummary, RunMetadata
+from stablenew.formats.json_safe import json_safe
 from stablenew.formats.pipeline_config import LEFT_TO_PROGRAM, RANDOM_SEED, PipelineConfig, Txt2ImgSettings
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue
 from stablenew.pipeline.prompt_pack import Prompt
 from stablenew.pipeline.randomizer import Axis, standard_sweeps
 from stablenew.pipeline.variant_plan import SEED, SEED_BITS, Variant, VariantPlan

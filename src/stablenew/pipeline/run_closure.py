@@ -8,7 +8,8 @@ from typing import Final
 from stablenew.engines.dependencies import Dependencies, Traceable, UsedFile
 from stablenew.engines.engine import Engine
 from stablenew.formats.documents.run_metadata import Closure, ModelFile, RunMetadata
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.json_safe import json_safe
+from stablenew.formats.strict_json import JsonValue
 from stablenew.recording.side_channel import SideChannel
 from stablenew.store.file_hashes import (
     PENDING,

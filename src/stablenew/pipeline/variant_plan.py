@@ -21,7 +21,8 @@ from typing import Final, Self, overload
 
 from stablenew.errors import ConfigError
 from stablenew.formats.documents.run_metadata import PlanSummary
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.json_safe import json_safe
+from stablenew.formats.strict_json import JsonValue
 from stablenew.pipeline.prompt_pack import Prompt, PromptPack
 from stablenew.pipeline.randomizer import (
     SWEEP,

@@ -8,9 +8,10 @@ from stablenew.errors import Cancelled
 from stablenew.formats.clock import Clock
 from stablenew.formats.documents.pipeline_result import GeneratedImage, VariantPrompt, VariantResult
 from stablenew.formats.documents.stage_event import ErrorInfo, StageEvent
+from stablenew.formats.json_safe import json_safe
 from stablenew.formats.pipeline_config import PipelineConfig, StageSettings, asked_settings, settings_to_dict
 from stablenew.formats.settings import INHERITED
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue
 from stablenew.pipeline.prompt_pack import PromptPack
 from stablenew.pipeline.run_options import STAGE_FINISHED, STAGE_PROGRESS, STAGE_STARTED, RunEvent
 from stablenew.pipeline.variant_plan import Variant

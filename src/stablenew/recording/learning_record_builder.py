@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from stablenew.formats.digest import digest_json
 from stablenew.formats.documents.learning_record import LearningRecord
 from stablenew.formats.documents.pipeline_result import PipelineRunResult, VariantPrompt, VariantResult
+from stablenew.formats.json_safe import json_safe
 from stablenew.formats.model_base import SCHEMA_VERSION, is_extension_key
 from stablenew.formats.pipeline_config import PipelineConfig
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue
 from stablenew.recording.odd_values import OddValues, read_name, read_number
 
 

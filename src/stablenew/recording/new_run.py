@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from stablenew.formats.digest import digest_json
 from stablenew.formats.documents.run_metadata import SCHEMA_HINT, RunMetadata
+from stablenew.formats.json_safe import json_safe
 from stablenew.formats.model_base import SCHEMA_VERSION
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue
 from stablenew.recording.odd_values import (
     OddValues,
     as_text,

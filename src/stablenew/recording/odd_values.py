@@ -15,9 +15,10 @@ from enum import Enum
 from typing import Any, Final
 
 from stablenew.formats.digest import digest_bytes, is_digest
+from stablenew.formats.json_safe import json_safe
 from stablenew.formats.run_id import is_run_id
 from stablenew.formats.settings import BY_NAME, standard_name
-from stablenew.formats.strict_json import MAX_SAFE_INTEGER, JsonValue, encode_json, json_safe
+from stablenew.formats.strict_json import MAX_SAFE_INTEGER, JsonValue, encode_json
 from stablenew.recording.side_channel import attempt
 
 _SLUG: Final = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")

@@ -21,8 +21,9 @@ from stablenew.formats.documents.learning_plan import (
 )
 from stablenew.formats.documents.output_reference import OutputReference
 from stablenew.formats.image_files import MAX_IMAGE_BYTES
+from stablenew.formats.json_safe import json_safe
 from stablenew.formats.pipeline_config import PipelineConfig, standard_setting
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue
 from stablenew.learning.learning_runner import LearningRunner
 from stablenew.learning.plans.result_sheet import SheetImage
 from stablenew.pipeline.prompt_pack import Prompt, PromptPack

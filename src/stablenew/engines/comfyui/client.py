@@ -186,7 +186,7 @@ class ComfyUISocket:
         self._next_try = 0.0
 
     def connect(self) -> bool:
-        """Make the connection, unless there is one or the last try was a moment ago. Whether there is one now."""
+        """Connect, unless connected already or tried a moment ago. Returns whether there is a connection now."""
         from websockets.exceptions import WebSocketException  # noqa: PLC0415
         from websockets.sync.client import connect  # noqa: PLC0415
 

@@ -41,7 +41,7 @@ _LARGEST_SEED: Final = 2**32
 
 
 class InvokeAIEngine:
-    """Has InvokeAI make images, through its API.
+    """Makes images through the API of InvokeAI.
 
     A graph of the user's own is given by `txt2img.extra.graph`, a file or the graph itself as JSON.
     """

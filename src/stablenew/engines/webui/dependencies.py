@@ -20,7 +20,8 @@ from stablenew.engines.extension_folders import read_extensions
 from stablenew.engines.webui.client import WebUIClient
 from stablenew.formats.common_names import checkpoint_stem
 from stablenew.formats.documents.run_metadata import CustomNode
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.json_safe import json_safe
+from stablenew.formats.strict_json import JsonValue
 
 _LISTS: Final = {
     "checkpoint": ("/sdapi/v1/sd-models", "model_name", "filename"),

@@ -52,7 +52,7 @@ _LISTS: Final = ("samplers", "schedulers", "upscalers")
 
 
 class WebUIEngine:
-    """Has AUTOMATIC1111, Forge, reForge or SD.Next make images, through their API.
+    """Makes images through the API of AUTOMATIC1111, Forge, reForge or SD.Next.
 
     `url` may hold a name and a password.
     """

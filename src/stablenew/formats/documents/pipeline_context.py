@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from stablenew.formats.clock import SYSTEM_CLOCK
+from stablenew.formats.json_safe import json_safe
 from stablenew.formats.run_id import is_run_id, new_run_id
 from stablenew.formats.settings import standard_names
-from stablenew.formats.strict_json import JsonValue, json_safe
+from stablenew.formats.strict_json import JsonValue
 
 EXTENSION: Final = "org.stablenew.pipeline"
 """Where a record keeps the config and plan that it was given."""

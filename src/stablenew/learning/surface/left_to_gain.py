@@ -44,7 +44,7 @@ class Left(NamedTuple):
 
     @property
     def is_little(self) -> bool:
-        """Whether one may stop."""
+        """Whether so little is left that more images are not worth their time."""
         return self.most < ENOUGH
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stablenew.formats.image_files import decode_image, digest_pixels
-from stablenew.formats.strict_json import json_safe
+from stablenew.formats.json_safe import json_safe
 from stablenew.recording.side_channel import attempt, describe
 
 if TYPE_CHECKING:
