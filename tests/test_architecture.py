@@ -1,6 +1,7 @@
 """Imports point down only, and no module imports in a circle: also inside functions and under TYPE_CHECKING."""
 
 import ast
+import re
 import venv
 from collections import Counter
 from pathlib import Path
@@ -72,6 +73,29 @@ MOST_IN_A_FOLDER = 15
 def test_a_folder_is_a_page():
     folders = Counter(path.parent for path in MODULES.values() if path.stem != "__init__")
     assert not {str(folder): n for folder, n in folders.items() if n > MOST_IN_A_FOLDER and folder.name != "cli"}
+
+
+LONGEST_FUNCTION = 58
+"""Lines, signature and docstring included."""
+
+
+def test_a_function_fits_on_a_screen():
+    trees = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
+    functions = [(name, node) for name, tree in trees.items() for node in ast.walk(tree) if is_function(node)]
+    sizes = {f"{module}.{node.name}": node.end_lineno - node.lineno + 1 for module, node in functions}
+    assert not {name: size for name, size in sizes.items() if size > LONGEST_FUNCTION}
+
+
+def is_function(node):
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+@pytest.mark.parametrize(("setting", "most"), [("scheduler", 12), ("clip_skip", 7)])
+def test_a_setting_is_spelled_only_where_a_format_or_a_program_is_translated(setting, most):
+    """All others take its name from `formats/settings.py`, so that a new setting is one line."""
+    files = [path for path in SOURCE.rglob("*") if path.suffix in {".py", ".js", ".html", ".md"}]
+    naming = [path for path in files if re.search(rf"\b{setting}\b", path.read_text(encoding="utf-8"))]
+    assert len(naming) <= most, naming
 
 
 def test_no_module_imports_in_a_circle():
