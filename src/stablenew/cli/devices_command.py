@@ -52,7 +52,7 @@ def pair(
 def revoke(
     ctx: typer.Context, device: Annotated[str, typer.Argument(metavar="DEVICE", help="Its name or id.")]
 ) -> None:
-    """Take a device off: it gets nothing from now on. What it rated stays."""
+    """Revoke a device: it has no access from now on. What it rated stays."""
     out: Output = ctx.obj
     gone = _open_book(out).revoke(device)
     out.json({"revoked": gone.to_dict()})

@@ -122,7 +122,7 @@ _Tool = Annotated[str, typer.Argument(metavar="webui|comfyui", help="The program
 def install(
     ctx: typer.Context,
     tool: _Tool,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Its folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The program's folder.")],
     to_copy: Annotated[
         bool, typer.Option("--to-copy", help="DIR is any folder: copy what is written there into the program yourself.")
     ] = False,
@@ -146,7 +146,7 @@ def install(
 def uninstall(
     ctx: typer.Context,
     tool: _Tool,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Its folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The program's folder.")],
 ) -> int:
     """Remove what `install` wrote. What was recorded stays."""
     out: Output = ctx.obj

@@ -68,8 +68,12 @@ def export_captions(
         "captions"
     ),
     concept: Annotated[str, typer.Option(metavar="NAME", help="What the images show; it names the folder.")] = "images",
-    repeats: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How often an epoch takes each.")] = 1,
-    by_stars: Annotated[bool, typer.Option("--by-stars", help="As often as it has stars, times --repeats.")] = False,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="How often each image is repeated per epoch.")
+    ] = 1,
+    by_stars: Annotated[
+        bool, typer.Option("--by-stars", help="Repeat each image as often as it has stars, times --repeats.")
+    ] = False,
     trigger: Annotated[str, typer.Option(metavar="WORDS", help="Words before every caption.")] = "",
 ) -> int:
     """Copy images with captions into folders as kohya's scripts read them: 10_harbour/00000-….png and .txt."""
@@ -170,9 +174,9 @@ def export_ro_crate(
 def export_prov(
     ctx: typer.Context,
     query: ImageQuery = None,
-    folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="A new folder for them.")] = Path(
-        "prov"
-    ),
+    folder: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="A new folder for the documents.")
+    ] = Path("prov"),
 ) -> int:
     """Write how images were made as W3C PROV in JSON, a document for each run of them."""
     out: Output = ctx.obj

@@ -45,18 +45,20 @@ def copies(
     ] = False,
     confirm: Annotated[
         tuple[str, str] | None,
-        typer.Option("--confirm", metavar="A B", help="Say that two images are one picture; beginnings of digests do."),
+        typer.Option(
+            "--confirm", metavar="A B", help="Say that two images are one picture; the beginning of a digest is enough."
+        ),
     ] = None,
     refuse: Annotated[
         tuple[str, str] | None,
         typer.Option("--refuse", metavar="A B", help="Say that two images that look alike are two pictures."),
     ] = None,
 ) -> int:
-    """Find pictures that are there several times: history shows each of them once, with all its files.
+    """Find duplicate pictures: history shows each of them once, with all its files.
 
-    Every image is decoded once, at low priority; stopped, it goes on there the next time. Files with the same pixels
-    are one picture, except those of a single colour. Those that only look alike are when a person says so; that is a
-    tag (`copy:`, `no-copy:`), and `stablenew undo` takes it back.
+    Every image is decoded once, at low priority; a stopped search continues the next time. Files with the same pixels
+    are one picture, except those of a single colour. Those that only look alike are one when a person says so; that is
+    a tag (`copy:`, `no-copy:`), and `stablenew undo` takes it back.
     """
     out: Output = ctx.obj
     history = open_history(out)

@@ -38,7 +38,8 @@ _TakesAll = Annotated[
     typer.Option("--all", help="Also grids, previews, input images, and images that do not say how they were made."),
 ]
 _Watch = Annotated[
-    bool, typer.Option("--watch", help="Go on: take in what is saved there, until Ctrl-C; one process per folder.")
+    bool,
+    typer.Option("--watch", help="Keep running and take in what is saved there, until Ctrl-C; one process per folder."),
 ]
 _Undo = Annotated[
     str | None, typer.Option("--undo", metavar="ID", help="Take an import out again; rated runs are kept.")

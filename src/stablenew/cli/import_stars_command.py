@@ -30,7 +30,9 @@ def import_stars(
         list[str] | None,
         typer.Option("--map", metavar="OLD=NEW", help="A folder as the other program writes it, and where it is here."),
     ] = None,
-    rater: Annotated[str | None, typer.Option(metavar="NAME", help="Who said it; by default you.")] = None,
+    rater: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose opinions they are; by default yours.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be taken over, and write nothing.")
     ] = False,

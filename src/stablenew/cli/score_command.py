@@ -30,9 +30,11 @@ def score(
     ],
     query: ImageQuery = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one a processor.", metavar="N")
+        int | None, typer.Option(min=1, help="How many processes; by default one per processor.", metavar="N")
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Score also what this scorer has scored.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also score images that this scorer has scored before.")
+    ] = False,
 ) -> int:
     """Score images."""
     from stablenew.controller.scoring.scoring import score_images

@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, help=HELP)
 
 @app.command("list")
 def list_sources(ctx: typer.Context) -> int:
-    """List them, whether they are there; exit 1 if one is not."""
+    """List sources, and whether they are there; exit 1 if one is missing."""
     out: Output = ctx.obj
     from stablenew.store.source_roots import SourceRoots
 
