@@ -41,6 +41,11 @@ def test_of_many_values_the_first_four_are_named_and_all_counted(history):
     assert found == {"steps": {"values": [10.0, 20.0, 30.0, 40.0], "count": 5}}
 
 
+def test_values_below_zero_are_values(history):
+    found = settings_of(history, *({"cfg_scale": scale, "eta": None} for scale in (-1.5, 0, 2)))
+    assert found["cfg_scale"] == {"values": [-1.5, 0.0, 2.0], "count": 3}
+
+
 def test_a_job_that_is_gone_has_no_settings(history):
     assert read_job_settings(history.keeper.reader, 1) == {}
     settings_of(history, {"steps": 10})

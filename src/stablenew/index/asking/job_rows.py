@@ -115,7 +115,7 @@ def read_job_settings(reader: IndexReader, identifier: int) -> JobSettings:
     settings: JobSettings = {}
     for row in reader.fetch(_SELECT, (identifier,)):
         for setting, listed in zip(_COLUMNS, row, strict=True):
-            values = sorted(value for value in json.loads(listed) if value is not None and value >= 0)
+            values = sorted(value for value in json.loads(listed) if value is not None)
             if len(values) > 1 or (values and setting.name in _SHOWN):
                 shown = values[:_MOST_VALUES]
                 texts = [reader.name(value) if setting.type == "text" else round(float(value), 5) for value in shown]
