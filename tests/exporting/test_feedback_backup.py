@@ -112,7 +112,7 @@ def test_a_damaged_line_is_named_and_the_others_are_taken(store, run, target, li
 @pytest.mark.parametrize("data", [b"", b"\n", b"{}", b"[]", b"no json", b"\xff", b'{"kind": "stablenew.feedback"}'])
 def test_another_file_is_no_backup(store, target, data):
     target.write_bytes(data)
-    with pytest.raises(ConfigError, match="is no backup of feedback: its first line must say"):
+    with pytest.raises(ConfigError, match="is not a backup of feedback: its first line must say"):
         restore_backup(store, target)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stablenew.learning.dataset import state
 from stablenew.learning.dataset.source.folder_scan import UNSETTLED
-from stablenew.learning.dataset.source.run_tables import Problem
+from stablenew.learning.dataset.source.run_source import Problem
 from stablenew.learning.dataset.split_plan import SplitPlan
 from stablenew.learning.dataset.state import (
     SIGNATURES,
