@@ -5,7 +5,7 @@ import pytest
 from stablenew import JobHistory
 from stablenew.errors import ConfigError, InvalidQuery
 from stablenew.web.lan import device_view
-from stablenew.web.lan.roles import OWNER, Role, Viewer
+from stablenew.web.lan.roles import OWNER, Role, Viewer, check_feedback
 from stablenew.web.request_bodies import FeedbackBody
 
 DIGEST = "xxh128:" + "0123456789abcdef" * 2
@@ -192,7 +192,7 @@ def test_images_are_not_told_apart_by_what_is_hidden(name):
 def test_the_trash_is_the_owners(trashed):
     said = {"run_id": "r", "act": "0123456789ab", "image_id": DIGEST}
     batch = FeedbackBody.model_validate({"says": [said, said | {"trashed": trashed}]}).says
-    device_view.check_feedback(batch, OWNER)
-    device_view.check_feedback(batch[:1], RATING)
+    check_feedback(batch, OWNER)
+    check_feedback(batch[:1], RATING)
     with pytest.raises(ConfigError, match="reject an image instead"):
-        device_view.check_feedback(batch, RATING)
+        check_feedback(batch, RATING)
