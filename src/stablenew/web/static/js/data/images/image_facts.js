@@ -76,8 +76,7 @@ const comparedSetting = (row, name) => formatSetting(row.common_names?.[name] ??
 export function differingSettings(row, others) {
   const known = others.filter((other) => other && !other.isGone);
   const names = new Set(known.flatMap((other) => Object.keys(other.settings)).concat(Object.keys(row.settings)));
-  const differs = (name) =>
-    known.some((other) => comparedSetting(other, name) !== comparedSetting(row, name));
+  const differs = (name) => known.some((other) => comparedSetting(other, name) !== comparedSetting(row, name));
   const found = [...names].filter(differs);
   if (known.some((other) => formatSize(other) !== formatSize(row))) found.push("size");
   return new Set(found);
