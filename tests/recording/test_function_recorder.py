@@ -3,24 +3,18 @@ import io
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import stablenew
 from stablenew import RunRecorder, RunStore
+from tests.coroutines import run_coroutine
 from tests.samples import png
 
 
 def runs_of(tmp_path):
     return list(RunStore(tmp_path / "runs").iter_runs())
-
-
-def run_async(coroutine):
-    """In a thread: tests of a browser leave a loop running in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 def test_a_decorated_function_leaves_a_run_a_call_with_its_arguments_as_settings(tmp_path):
@@ -100,7 +94,7 @@ def test_coroutines_and_generators_stay_what_they_are(tmp_path):
         for number in range(3):
             yield png(b"%d" % number)
 
-    assert run_async(later("async")) == png(b"async")
+    assert run_coroutine(later("async")) == png(b"async")
     images = several("many")
     assert next(images) == png(b"0")
     assert len(runs_of(tmp_path)) == 1
@@ -141,9 +135,9 @@ def test_a_block_may_be_asynchronous(tmp_path):
                 raise asyncio.CancelledError
         return run.run.status
 
-    assert run_async(work(False)) == "completed"
+    assert run_coroutine(work(False)) == "completed"
     with pytest.raises(asyncio.CancelledError):
-        run_async(work(True))
+        run_coroutine(work(True))
     assert sorted(run.status for run in runs_of(tmp_path)) == ["cancelled", "completed"]
 
 

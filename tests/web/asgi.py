@@ -4,6 +4,8 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 
+from tests.coroutines import run_coroutine
+
 
 @dataclass
 class Answer:
@@ -56,5 +58,5 @@ def ask(app, method, path, headers=(), *, body=b"", query=b"", client=("192.168.
     async def receive():
         return next(waiting, None) or await asyncio.Event().wait()  # who asked stays there
 
-    asyncio.run(app(scope_of(method, path, headers, query, client), receive, answer.take))
+    run_coroutine(app(scope_of(method, path, headers, query, client), receive, answer.take))
     return answer

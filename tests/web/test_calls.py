@@ -1,6 +1,5 @@
 """Requests to the API as the endpoints see them: parameters by their kind, bodies, errors with their status."""
 
-import asyncio
 import json
 
 import pytest
@@ -11,6 +10,7 @@ from stablenew.errors import ConfigError, InvalidQuery, RunNotFound
 from stablenew.web.api import Endpoint, Parameter, describe_error, json_response, status_of
 from stablenew.web.guard import MAX_BODY_BYTES
 from stablenew.web.lan.roles import VIEWER, Role, Viewer
+from tests.coroutines import run_coroutine
 from tests.web.asgi import ask, scope_of
 
 PARAMETERS = (
@@ -141,7 +141,7 @@ def test_who_leaves_before_the_end_of_a_body_is_answered_by_nothing():
         request = Request(scope_of("POST", "/api/status"), receive)
         return await endpoint(called.append, "POST").answer(None, request)
 
-    assert asyncio.run(run()).status_code == 400
+    assert run_coroutine(run()).status_code == 400
     assert called == []
 
 

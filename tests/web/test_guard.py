@@ -6,12 +6,12 @@ import json
 import signal
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from stablenew.web import http_protocol
 from stablenew.web.http_protocol import PatientProtocol
+from tests.coroutines import run_coroutine
 from tests.web.serving import Client, Server, events_of
 
 JSON = {"Content_Type": "application/json"}
@@ -300,5 +300,4 @@ def test_a_connection_without_a_whole_request_is_closed_while_others_are_answere
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(http_protocol, "HEADER_SECONDS", 0.3)
-        with ThreadPoolExecutor(1) as pool:  # tests of a browser leave a loop running in this thread
-            pool.submit(asyncio.run, half_open()).result()
+        run_coroutine(half_open())

@@ -1,7 +1,5 @@
 """What the guard lets through, decided on headers alone; `test_guard` attacks a real server."""
 
-import asyncio
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +14,7 @@ from stablenew.web.guard import (
     find_refusal,
     read_headers,
 )
+from tests.coroutines import run_coroutine
 from tests.web.asgi import ask, scope_of
 
 PORT = 8765
@@ -193,7 +192,7 @@ def test_what_is_no_request_passes(keys):
     async def app(scope, _receive, send):
         passed.append((scope["type"], send))
 
-    asyncio.run(Guard(app, port=PORT, keys=keys)({"type": "lifespan"}, None, len))
+    run_coroutine(Guard(app, port=PORT, keys=keys)({"type": "lifespan"}, None, len))
     assert passed == [("lifespan", len)]
 
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from stablenew.web.events import LiveHub
+from tests.coroutines import run_coroutine
 
 
 def parse(data):
@@ -35,7 +36,7 @@ def read_after(publish, *, selects=(None,), parts=1):
         assert hub._pages == set()
         return found
 
-    return asyncio.run(run())
+    return run_coroutine(run())
 
 
 def test_events_of_any_thread_reach_every_page_in_order():
@@ -106,7 +107,7 @@ def test_closing_ends_every_stream():
         last = await waiting
         return last, [part async for part in page]
 
-    assert asyncio.run(run()) == (b": still here\n\n", [])
+    assert run_coroutine(run()) == (b": still here\n\n", [])
 
 
 def test_publishing_to_nobody_or_after_the_end_is_no_error():
@@ -119,6 +120,6 @@ def test_publishing_to_nobody_or_after_the_end_is_no_error():
         await anext(page)
         return page
 
-    page = asyncio.run(run())
+    page = run_coroutine(run())
     hub.publish("news", 1)
     assert page is not None

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import socket
-from concurrent.futures import ThreadPoolExecutor
 
 from stablenew.web.server import open_socket
+from tests.coroutines import run_coroutine
 
 
 async def accepted_option(listener, level, option):
@@ -22,6 +22,4 @@ async def accepted_option(listener, level, option):
 
 
 def test_an_answer_in_several_parts_does_not_wait_for_the_other_side_to_acknowledge_the_first():
-    with ThreadPoolExecutor(1) as pool:  # in this thread the browser of other tests has a loop
-        option = accepted_option(open_socket(0, None), socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        assert pool.submit(asyncio.run, option).result()
+    assert run_coroutine(accepted_option(open_socket(0, None), socket.IPPROTO_TCP, socket.TCP_NODELAY))

@@ -9,6 +9,7 @@ from stablenew.web.guard import HEADERS
 from stablenew.web.lan.device_book import DeviceBook
 from stablenew.web.lan.lan_guard import LanGuard, find_role
 from stablenew.web.lan.roles import ROLES, VIEWER, Role
+from tests.coroutines import run_coroutine
 from tests.web.asgi import Answer, ask, scope_of
 
 ORIGIN = "https://192.168.1.2:8443"
@@ -148,7 +149,7 @@ def test_what_arrives_after_a_device_was_revoked_is_not_taken(door):
         door.book.revoke("phone")
         return {"type": "http.request", "body": b"{}"}
 
-    asyncio.run(door.guard(scope_of("POST", "/api/feedback", WRITING | cookie), receive, answer.take))
+    run_coroutine(door.guard(scope_of("POST", "/api/feedback", WRITING | cookie), receive, answer.take))
     assert door.body == {"type": "http.disconnect"}
 
 
@@ -219,7 +220,7 @@ def test_a_stream_of_events_ends_when_its_device_is_revoked(door):
         await asyncio.Event().wait()
 
     guard = LanGuard(endless, origin=ORIGIN, book=door.book, files=FILES, taken=set)
-    asyncio.run(guard(scope_of("GET", "/api/live", HOST | cookie), None, answer.take))
+    run_coroutine(guard(scope_of("GET", "/api/live", HOST | cookie), None, answer.take))
     assert (answer.status, answer.is_over) == (200, True)
 
 
@@ -231,7 +232,7 @@ def test_what_fails_in_a_stream_is_not_kept_quiet(door):
 
     guard = LanGuard(failing, origin=ORIGIN, book=door.book, files=FILES, taken=set)
     with pytest.raises(OSError, match="the disk is gone"):
-        asyncio.run(guard(scope_of("GET", "/api/live", HOST | cookie), None, Answer().take))
+        run_coroutine(guard(scope_of("GET", "/api/live", HOST | cookie), None, Answer().take))
 
 
 def test_a_device_has_so_many_streams_at_once_and_one_more_when_one_has_ended(door):
@@ -256,11 +257,11 @@ def test_a_device_has_so_many_streams_at_once_and_one_more_when_one_has_ended(do
         await guard(scope_of("GET", "/api/live", HOST | cookie), None, answers[9].take)
         return [answer.status for answer in answers]
 
-    assert asyncio.run(ask_all()) == [200] * 8 + [429, 200]
+    assert run_coroutine(ask_all()) == [200] * 8 + [429, 200]
 
 
 def test_what_is_no_request_is_not_answered(door):
-    asyncio.run(door.guard({"type": "websocket"}, None, None))
+    run_coroutine(door.guard({"type": "websocket"}, None, None))
     assert door.let_in == []
 
 
