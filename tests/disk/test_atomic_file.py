@@ -11,7 +11,7 @@ import textwrap
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stablenew.disk import atomic_file
@@ -250,6 +250,7 @@ NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=30
 
 
 @given(NAMES, st.integers(0, 2**32 - 1))
+@example("a\nb\n", 0)
 def test_a_temporary_name_is_known_as_one_whatever_the_file_is_called(name, token):
     assert is_temporary(temporary_name(name, f"{token:08x}"))
 

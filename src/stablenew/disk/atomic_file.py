@@ -18,7 +18,7 @@ from stablenew.disk.group_sync import SyncWork, file_steps, folder_steps, perfor
 from stablenew.disk.regular_file import StrPath, folder_of, status_at
 from stablenew.errors import SyncFailed, WriteFailed
 
-_TEMPORARY: Final = re.compile(r"\A\..+\.[0-9a-f]{8}\.tmp\Z")
+_TEMPORARY: Final = re.compile(r"\A\..+\.[0-9a-f]{8}\.tmp\Z", re.DOTALL)
 _BINARY = getattr(os, "O_BINARY", 0)
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | _BINARY
 _BUSY_ON_WINDOWS = {5, 32, 33}  # access denied, sharing violation, lock violation: a virus scanner or an indexer
