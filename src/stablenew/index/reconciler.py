@@ -157,8 +157,7 @@ class Reconciler:
         return self._finish_look(scan)
 
     def _finish_look(self, scan: _Scan) -> Changes:
-        if scan.settled:
-            self.index.mark_settled(scan.settled)
+        self.index.mark_settled(scan.settled)
         return self._read(scan.to_read)
 
     def _scan(self, known: dict[str, Known], part: int) -> _Scan:
