@@ -104,22 +104,12 @@ class RunIndex:
         rows = self._connection.execute("SELECT run_id, folder_signature, file_signature, is_hot FROM run")
         return {run_id: Known(folder, file, bool(is_hot)) for run_id, folder, file, is_hot in rows}
 
-    def known_of(self, run_id: str) -> Known | None:
-        """The signatures of one run; None when the index does not have it."""
-        query = f"SELECT folder_signature, file_signature, is_hot FROM run WHERE {RUN_IS}"
-        row = self._connection.execute(query, (run_id,)).fetchone()
-        return None if row is None else Known(row[0], row[1], bool(row[2]))
-
     def hot_runs(self) -> list[HotRun]:
         """The runs whose folders may change at any time, newest first."""
         change_count = self._connection.total_changes  # nobody else writes the index
         if self._hot is None or self._hot[0] != change_count:
             self._hot = change_count, list(map(HotRun._make, self._connection.execute(_HOT_RUNS)))
         return self._hot[1]
-
-    def newest_run_ids(self, limit: int) -> list[str]:
-        """The newest runs."""
-        return [row[0] for row in self._connection.execute("SELECT run_id FROM run ORDER BY id DESC LIMIT ?", (limit,))]
 
     def mark_settled(self, run_ids: Sequence[str]) -> None:
         """Record that the folders of these runs need not be inspected every time any more."""

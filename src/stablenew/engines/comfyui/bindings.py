@@ -36,7 +36,6 @@ _ANYWHERE: Final = {
     "mask_feather": ("feather",),
 }
 _BY_CLASS: Final = {"upscaler": ("model_name", "upscalemodel"), "detector": ("model_name", "detector")}
-_LOADER: Final = re.compile(r"loadimage(?!mask)")
 _CHECKPOINTS: Final = ("ckpt_name", "unet_name")
 _STEP_INPUTS: Final = ("start_at_step", "end_at_step", "step")
 _TITLES: Final = {

@@ -22,9 +22,6 @@ IMAGES_BROWSER: Final = "images-browser"
 SMART_GALLERY: Final = "smart-gallery"
 MAJOOR: Final = "majoor"
 INVOKEAI: Final = "invokeai"
-_TOOLKIT_COLUMNS: Final = (
-    *("Id", "Path", "Rating", "Favorite", "ForDeletion", "NSFW", "CustomTags", "Hash", "FileSize", "TouchedDate"),
-)
 _STAR_TAG: Final = re.compile(
     r"(?:star|stars|rating|rated)[ _:-]?([1-5])|([1-5])[ _-]?(?:star|stars|\u2605)|(\u2605{1,5})\u2606{0,4}",
     re.IGNORECASE,
